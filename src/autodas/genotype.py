@@ -1,0 +1,249 @@
+"""Discrete architectures as data: what a search finds, what a network is built from.
+
+A genotype is a versioned JSON document. Reading one validates it and executes nothing:
+
+.. code-block:: json
+
+    {
+      "schema": 1,
+      "name": "DARTS_V2",
+      "space": "darts",
+      "cells": {
+        "normal": {
+          "inputs": 2,
+          "nodes": [
+            [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]],
+            [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]]
+          ],
+          "concat": [2, 3]
+        }
+      }
+    }
+
+States are numbered as in the papers: the inputs of a cell come first (0 is the output of the cell
+before the previous one, 1 that of the previous one), then its nodes in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autodas.errors import GenotypeError, nearest
+
+SCHEMA = 1
+
+OPERATIONS: set[str] = {
+    "none",
+    "skip_connect",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "conv_7x1_1x7",
+}
+"""Names of the operations that a genotype may contain. ``autodas.operations.register`` adds to it."""
+
+
+class Edge(NamedTuple):
+    """One kept edge: the operation and the state that it reads."""
+
+    operation: str
+    predecessor: int
+
+
+@dataclass(frozen=True)
+class CellGenotype:
+    """One discrete cell.
+
+    Args:
+        nodes: for each node, in order, its incoming edges. Node ``i`` is state ``inputs + i``.
+        concat: the states whose concatenation along the channels is the output of the cell.
+        inputs: number of input states.
+    """
+
+    nodes: tuple[tuple[Edge, ...], ...]
+    concat: tuple[int, ...]
+    inputs: int = 2
+
+    def edges(self) -> list[tuple[int, Edge]]:
+        """Return ``(state, edge)`` of every kept edge, nodes in order, predecessors ascending."""
+        return [
+            (self.inputs + i, edge)
+            for i, node in enumerate(self.nodes)
+            for edge in sorted(node, key=lambda e: e.predecessor)
+        ]
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """One discrete architecture: a cell for each kind.
+
+    Args:
+        cells: kind of cell, such as ``"normal"``, to the cell.
+        name: how people call it; free text.
+        space: name of the cell space that it belongs to (see :mod:`autodas.spaces`), or ``None``
+            for an architecture that no registered space contains.
+    """
+
+    cells: Mapping[str, CellGenotype]
+    name: str = ""
+    space: str | None = field(default=None)
+
+    def __hash__(self) -> int:
+        return hash((tuple(sorted(self.cells.items())), self.space))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document as plain Python data."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "space": self.space,
+            "cells": {
+                kind: {
+                    "inputs": cell.inputs,
+                    "nodes": [[list(edge) for edge in node] for node in cell.nodes],
+                    "concat": list(cell.concat),
+                }
+                for kind, cell in self.cells.items()
+            },
+        }
+
+    def to_json(self) -> str:
+        """Return the document with one line a node, so that two genotypes can be compared line by line."""
+        cells = []
+        for kind, cell in self.to_dict()["cells"].items():
+            nodes = ",\n".join(f"        {json.dumps(node)}" for node in cell["nodes"])
+            cells.append(
+                f"    {json.dumps(kind)}: {{\n"
+                f'      "inputs": {cell["inputs"]},\n'
+                f'      "nodes": [\n{nodes}\n      ],\n'
+                f'      "concat": {json.dumps(cell["concat"])}\n'
+                "    }"
+            )
+        return (
+            "{\n"
+            f'  "schema": {SCHEMA},\n'
+            f'  "name": {json.dumps(self.name)},\n'
+            f'  "space": {json.dumps(self.space)},\n'
+            '  "cells": {\n' + ",\n".join(cells) + "\n  }\n}\n"
+        )
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "genotype") -> Genotype:
+        """Read and validate a document.
+
+        Args:
+            text: the JSON document.
+            where: what the error message calls it, usually the path.
+
+        Raises:
+            GenotypeError: naming the offending place.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise GenotypeError(f"{where}: not JSON: {error}") from error
+        return cls.from_dict(document, where)
+
+    @classmethod
+    def from_dict(cls, document: Any, where: str = "genotype") -> Genotype:
+        """Validate plain Python data, as :meth:`from_json` does."""
+        if not isinstance(document, dict) or "schema" not in document:
+            raise GenotypeError(f"{where}: not a genotype (an object with 'schema' and 'cells' is expected)")
+        if document["schema"] != SCHEMA:
+            raise GenotypeError(
+                f"{where}: schema {document['schema']!r} is not supported, this version reads schema {SCHEMA}"
+            )
+        for key in document:
+            if key not in ("schema", "name", "space", "cells"):
+                raise GenotypeError(
+                    f"{where}: unknown key '{key}'{nearest(key, ['schema', 'name', 'space', 'cells'])}"
+                )
+        cells = document.get("cells")
+        if not isinstance(cells, dict) or not cells:
+            raise GenotypeError(f"{where}: 'cells' must name at least one cell")
+        name, space = document.get("name", ""), document.get("space")
+        if not isinstance(name, str) or not (space is None or isinstance(space, str)):
+            raise GenotypeError(f"{where}: 'name' and 'space' must be text")
+        return cls(
+            cells={kind: _read_cell(cell, f"{where}: cells.{kind}") for kind, cell in cells.items()},
+            name=name,
+            space=space,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the document; the file is complete or absent, never half written."""
+        path = Path(path)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(self.to_json(), encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Genotype:
+        """Read and validate a genotype file.
+
+        Raises:
+            GenotypeError: when the file cannot be read or is not valid.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise GenotypeError(f"{path}: cannot be read as a genotype: {error}") from error
+        return cls.from_json(text, str(path))
+
+
+def _read_cell(cell: Any, where: str) -> CellGenotype:
+    if not isinstance(cell, dict):
+        raise GenotypeError(f"{where}: an object with 'nodes' and 'concat' is expected")
+    for key in cell:
+        if key not in ("inputs", "nodes", "concat"):
+            raise GenotypeError(f"{where}: unknown key '{key}'{nearest(key, ['inputs', 'nodes', 'concat'])}")
+    inputs = cell.get("inputs", 2)
+    if not _is_index(inputs) or inputs < 1:
+        raise GenotypeError(f"{where}.inputs: a number of at least 1 is expected, found {inputs!r}")
+    nodes = cell.get("nodes")
+    if not isinstance(nodes, list) or not nodes:
+        raise GenotypeError(f"{where}.nodes: a list with at least one node is expected")
+    read = tuple(_read_node(node, inputs + i, f"{where}.nodes[{i}]") for i, node in enumerate(nodes))
+    concat = cell.get("concat")
+    states = inputs + len(nodes)
+    if not isinstance(concat, list) or not concat:
+        raise GenotypeError(f"{where}.concat: a list with at least one state is expected")
+    for state in concat:
+        if not _is_index(state) or not 0 <= state < states:
+            raise GenotypeError(f"{where}.concat: state {state!r} is out of range 0..{states - 1}")
+    if len(set(concat)) != len(concat):
+        raise GenotypeError(f"{where}.concat: a state stands twice in {concat}")
+    return CellGenotype(nodes=read, concat=tuple(concat), inputs=inputs)
+
+
+def _read_node(node: Any, state: int, where: str) -> tuple[Edge, ...]:
+    if not isinstance(node, list):
+        raise GenotypeError(f"{where}: a list of [operation, predecessor] pairs is expected")
+    edges = []
+    for j, edge in enumerate(node):
+        place = f"{where}[{j}]"
+        if not isinstance(edge, list) or len(edge) != 2 or not isinstance(edge[0], str):
+            raise GenotypeError(f"{place}: [operation, predecessor] is expected, found {edge!r}")
+        operation, predecessor = edge
+        if operation not in OPERATIONS:
+            raise GenotypeError(
+                f"{place}: unknown operation '{operation}'{nearest(operation, sorted(OPERATIONS))}"
+            )
+        if not _is_index(predecessor) or not 0 <= predecessor < state:
+            raise GenotypeError(
+                f"{place}: predecessor {predecessor!r} is out of range, state {state} can read 0..{state - 1}"
+            )
+        edges.append(Edge(operation, predecessor))
+    return tuple(edges)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

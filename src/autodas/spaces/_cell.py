@@ -1,0 +1,102 @@
+"""The graph of a cell that is searched: which edges exist and which genotypes are valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from autodas.errors import GenotypeError
+from autodas.genotype import Edge, Genotype
+
+
+@dataclass(frozen=True)
+class CellSpace:
+    """What may be chosen in one cell.
+
+    Args:
+        name: how genotypes refer to it.
+        operations: the candidate operations of every edge, in the order of the architecture
+            parameters' columns.
+        nodes: number of intermediate nodes.
+        inputs: number of input states.
+        kept: how many incoming edges a node of a genotype has: a number k (a node with fewer
+            predecessors keeps them all), ``"all"``, or ``"any"`` number down to none.
+        none_is_a_choice: whether a genotype may contain the operation ``none``. Where it may not,
+            ``none`` takes part in the relaxation only and never wins an edge.
+        repeats: whether one node may read the same predecessor more than once (hand-made cells).
+    """
+
+    name: str
+    operations: tuple[str, ...]
+    nodes: int = 4
+    inputs: int = 2
+    kept: int | Literal["all", "any"] = 2
+    none_is_a_choice: bool = False
+    repeats: bool = False
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """All edges as ``(predecessor, state)``: by state, then by predecessor."""
+        return tuple((p, s) for s in self.states for p in range(s))
+
+    @property
+    def states(self) -> range:
+        """The states that are intermediate nodes."""
+        return range(self.inputs, self.inputs + self.nodes)
+
+    def incoming(self, state: int) -> list[int]:
+        """Return the indices, into :attr:`edges`, of the edges that enter a state."""
+        return [i for i, (_, s) in enumerate(self.edges) if s == state]
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The operations that may win an edge."""
+        if self.none_is_a_choice:
+            return self.operations
+        return tuple(o for o in self.operations if o != "none")
+
+    def kept_edges(self, predecessors: int) -> int:
+        """Return how many edges a node with that many predecessors keeps, at most."""
+        return min(self.kept, predecessors) if isinstance(self.kept, int) else predecessors
+
+    def must_choose_edges(self, state: int) -> bool:
+        """Return whether a node has more predecessors than it keeps, so that edges compete."""
+        return isinstance(self.kept, int) and state > self.kept
+
+    @property
+    def steps(self) -> int:
+        """One-step discretisations of one cell: its edges, and its nodes with more than k predecessors."""
+        return len(self.edges) + sum(self.must_choose_edges(s) for s in self.states)
+
+    def validate(self, genotype: Genotype, where: str = "genotype") -> None:
+        """Check that a genotype belongs to this space.
+
+        Raises:
+            GenotypeError: naming the offending place.
+        """
+        for kind, cell in genotype.cells.items():
+            place = f"{where}: cells.{kind}"
+            if cell.inputs != self.inputs or len(cell.nodes) != self.nodes:
+                raise GenotypeError(
+                    f"{place}: {cell.inputs} inputs and {len(cell.nodes)} nodes, "
+                    f"but space '{self.name}' has {self.inputs} and {self.nodes}"
+                )
+            for i, node in enumerate(cell.nodes):
+                self._validate_node(node, self.inputs + i, f"{place}.nodes[{i}]")
+
+    def _validate_node(self, node: tuple[Edge, ...], state: int, place: str) -> None:
+        for edge in node:
+            if edge.operation not in self.choices:
+                raise GenotypeError(
+                    f"{place}: operation '{edge.operation}' is not in space '{self.name}' "
+                    f"({', '.join(self.choices)})"
+                )
+        if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
+            raise GenotypeError(f"{place}: a predecessor stands twice")
+        expected = self.kept_edges(state)
+        if self.kept != "any" and not self.repeats and len(node) != expected:
+            raise GenotypeError(
+                f"{place}: {len(node)} edges, but a node with {state} predecessors keeps {expected} "
+                f"in space '{self.name}'"
+            )

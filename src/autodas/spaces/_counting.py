@@ -1,0 +1,68 @@
+"""Exact numbers of architectures, at any state of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from autodas.spaces._cell import CellSpace
+
+
+def count_node(cell: CellSpace, choices: Sequence[int]) -> int:
+    r"""Return the number of ways to complete one node.
+
+    With :math:`n_e` operations still possible on incoming edge :math:`e` and k edges to keep, it is
+    the elementary symmetric polynomial :math:`e_k(n_1, \dots, n_p)`. For :math:`r` resolved edges of
+    :math:`p` and 7 operations that is :math:`\binom r2 + 7 r (p-r) + 49 \binom{p-r}2` (k = 2).
+
+    Args:
+        cell: the space of the cell.
+        choices: for every incoming edge that is still possible, how many operations may win it.
+    """
+    if cell.kept == "all":
+        return prod(choices)
+    if cell.kept == "any":
+        # Absent and "none" are the same edge.
+        return prod(choices if cell.none_is_a_choice else (n + 1 for n in choices))
+    kept = cell.kept_edges(len(choices))
+    polynomial = [1] + [0] * kept
+    for n in choices:
+        for k in range(kept, 0, -1):
+            polynomial[k] += n * polynomial[k - 1]
+    return polynomial[kept]
+
+
+def count_cell(cell: CellSpace, choices: Sequence[Sequence[int]]) -> int:
+    """Return the number of ways to complete one cell.
+
+    Args:
+        cell: the space of the cell.
+        choices: for each node, the argument of :func:`count_node`.
+    """
+    return prod(count_node(cell, node) for node in choices)
+
+
+def count_space(cell: CellSpace, kinds: int = 1) -> int:
+    """Return the number of genotypes of a space with that many kinds of cells."""
+    full = [[len(cell.choices)] * state for state in cell.states]
+    return count_cell(cell, full) ** kinds
+
+
+def count_alive(cell: CellSpace, alive: Sequence[Sequence[bool]]) -> int:
+    """Return how many architectures of one cell remain valid.
+
+    Args:
+        cell: the space of the cell.
+        alive: edges x operations; which candidates may still win. An edge without any has been
+            removed.
+    """
+    names = cell.operations
+    choices = [
+        [
+            n
+            for edge in cell.incoming(state)
+            if (n := sum(a for a, name in zip(alive[edge], names, strict=True) if name in cell.choices))
+        ]
+        for state in cell.states
+    ]
+    return count_cell(cell, choices)
