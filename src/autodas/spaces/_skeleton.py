@@ -77,7 +77,9 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         if self.K < 0 or self.C1 < 1:
-            raise AutodasError(f"skeleton {self.name}: K={self.K} must be at least 0 and C1={self.C1} at least 1")
+            raise AutodasError(
+                f"skeleton {self.name}: K={self.K} must be at least 0 and C1={self.C1} at least 1"
+            )
         if self.C2 < 8 or self.C2 % 8:
             raise AutodasError(f"skeleton {self.name}: C2={self.C2} must be a multiple of 8, at least 8")
 

@@ -1,0 +1,29 @@
+"""Discrete networks: plain modules, built from a genotype."""
+
+from autodas.networks._cell import Cell, CellFrame, CellInputs
+from autodas.networks._heads import AuxiliaryHead
+from autodas.networks._network import Network, auxiliary_map, build
+from autodas.networks._profile import (
+    Profile,
+    StageCost,
+    count_parameters,
+    multiply_adds_by_module,
+    profile,
+)
+from autodas.networks._stack import CellStack
+
+__all__ = [
+    "AuxiliaryHead",
+    "Cell",
+    "CellFrame",
+    "CellInputs",
+    "CellStack",
+    "Network",
+    "Profile",
+    "StageCost",
+    "auxiliary_map",
+    "build",
+    "count_parameters",
+    "multiply_adds_by_module",
+    "profile",
+]

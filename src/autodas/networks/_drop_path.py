@@ -1,0 +1,17 @@
+"""Drop path: whole edges are left out for single samples."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def drop_path(x: Tensor, rate: float) -> Tensor:
+    """Set whole samples to zero and scale the others so that the mean stays.
+
+    Args:
+        x: shape (batch, channels, ...).
+        rate: probability of zero, in [0, 1).
+    """
+    keep = 1.0 - rate
+    mask = x.new_empty((x.shape[0],) + (1,) * (x.dim() - 1)).bernoulli_(keep)
+    return x * (mask / keep)

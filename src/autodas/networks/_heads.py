@@ -1,0 +1,45 @@
+"""The auxiliary head of DARTS."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from autodas.operations import batch_norm, convolution
+
+SMALLEST_MAP = 5
+"""Side of the smallest map that the auxiliary head's first pool fits into."""
+
+
+class AuxiliaryHead(nn.Sequential):
+    """A second classifier in the middle of the network, used while training.
+
+    ReLU, 5x5 average pool, 1x1 convolution to 128, 2x2 convolution to 768, linear. The convolution to
+    768 is followed by batch normalisation (P-DARTS; the first ImageNet network of DARTS has none there).
+
+    Args:
+        channels: channels of the map that it reads.
+        classes: number of classes.
+        size: height and width of that map, at least 5.
+        stride: stride of the pool: 3 on CIFAR (8x8 maps), 2 on ImageNet (7x7 maps). Both leave 2x2;
+            smaller maps get a smaller pool that does so too.
+    """
+
+    def __init__(self, channels: int, classes: int, size: int, stride: int) -> None:
+        window = min(5, size - 1)
+        super().__init__(
+            nn.ReLU(),
+            nn.AvgPool2d(window, stride=min(stride, size - window), count_include_pad=False),
+            convolution(channels, 128, (1, 1)),
+            batch_norm(128, 2, affine=True),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            batch_norm(768, 2, affine=True),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(768, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits of shape (batch, classes)."""
+        return super().forward(x)  # type: ignore[no-any-return]

@@ -1,0 +1,121 @@
+"""Discrete networks, built from a genotype."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.networks._cell import Cell, CellInputs
+from autodas.networks._heads import SMALLEST_MAP, AuxiliaryHead
+from autodas.networks._stack import CellStack
+from autodas.networks._stem import STEM_STRIDE
+from autodas.operations import SEARCH_NORMS, TRAIN_NORMS, Norms, PoolNorm
+from autodas.spaces import CellSlot, Skeleton
+
+Form = Literal["train", "search"]
+
+
+class Network(CellStack):
+    """The network that a genotype describes; a plain module without any search machinery.
+
+    Build it with :func:`build`. ``network(x)`` returns logits, also in training mode.
+
+    Attributes:
+        genotype: what it was built from.
+        auxiliary: the auxiliary head, or ``None``.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        skeleton: Skeleton,
+        norms: Norms,
+        classes: int,
+        channels: int,
+        auxiliary_size: int | None,
+    ) -> None:
+        def make_cell(slot: CellSlot, inputs: CellInputs) -> Cell:
+            return Cell(genotype.cells[slot.kind], slot, inputs, norms)
+
+        super().__init__(skeleton, make_cell, classes, channels)
+        self.genotype = genotype
+        self.auxiliary: AuxiliaryHead | None = None
+        if auxiliary_size is not None:
+            features = self.cells[skeleton.auxiliary_slot()].outputs
+            stride = 3 if skeleton.name == "cifar" else 2
+            self.auxiliary = AuxiliaryHead(features, classes, auxiliary_size, stride)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits of shape (batch, classes) for pictures of shape (batch, channels, height, width)."""
+        return self.classify(self.run_cells(x)[-1])
+
+    def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the logits, and those of the auxiliary head (``None`` where there is no such head)."""
+        outputs = self.run_cells(x)
+        auxiliary = None
+        if self.auxiliary is not None:
+            auxiliary = self.auxiliary(outputs[self.skeleton.auxiliary_slot()])
+        return self.classify(outputs[-1]), auxiliary
+
+    def set_drop_path(self, rate: float) -> None:
+        """Set the rate of drop path in all cells; it acts in training mode, never on identities.
+
+        Args:
+            rate: probability, in [0, 1), that an edge is left out for a sample.
+        """
+        for cell in self.cells:
+            cell.drop_path = rate  # type: ignore[assignment]
+
+
+def auxiliary_map(skeleton: Skeleton, image_size: int) -> int | None:
+    """Return the side of the map that an auxiliary head would read; ``None`` if it is too small for one."""
+    reductions = sum(slot.reduces for slot in skeleton.slots())
+    stride: int = STEM_STRIDE[skeleton.name] * 2**reductions
+    size = -(-image_size // stride)
+    return size if size >= SMALLEST_MAP else None
+
+
+def build(
+    genotype: Genotype,
+    skeleton: Skeleton,
+    *,
+    classes: int = 10,
+    channels: int = 3,
+    form: Form = "train",
+    auxiliary: bool = False,
+    image_size: int | None = None,
+    pool_norm: PoolNorm | None = None,
+) -> Network:
+    """Build the network of a genotype, exactly as DARTS does.
+
+    Args:
+        genotype: the architecture; it needs a cell for each kind of the skeleton.
+        skeleton: how the cells are stacked, with its K, C1 and C2.
+        classes: number of classes.
+        channels: channels of the pictures.
+        form: ``"train"``: batch normalisation learns a scale and a shift, pools carry none.
+            ``"search"``: the normalisation of the supernet, so that its weights can be copied in.
+        auxiliary: whether to add the auxiliary head; it is left out where its map is under 5x5.
+        image_size: height and width of the pictures, by default that of the skeleton; only the
+            auxiliary head depends on it.
+        pool_norm: what follows pools, if it is not what ``form`` says.
+
+    Raises:
+        AutodasError: if the genotype lacks a kind of cell.
+    """
+    missing = [kind for kind in skeleton.kinds if kind not in genotype.cells]
+    if missing:
+        raise AutodasError(
+            f"genotype '{genotype.name}' has no cell of kind {', '.join(missing)}, "
+            f"which skeleton '{skeleton.name}' needs"
+        )
+    norms = TRAIN_NORMS if form == "train" else SEARCH_NORMS
+    if pool_norm is not None:
+        norms = Norms(norms.affine, pool_norm)
+    size = auxiliary_map(skeleton, image_size or skeleton.image_size) if auxiliary else None
+    network = Network(genotype, skeleton, norms, classes, channels, size)
+    network.to_memory_format()
+    return network

@@ -1,0 +1,129 @@
+"""Parameters and multiply-adds of a network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from autodas.genotype import Genotype
+from autodas.networks._network import build
+from autodas.operations import PoolNorm
+from autodas.spaces import Skeleton
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """Cost of one part of the network."""
+
+    name: str
+    cells: int
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Cost of a network on one picture.
+
+    Attributes:
+        parameters: all parameters without the auxiliary head.
+        parameters_with_auxiliary: and with it; the same number where there is no such head.
+        multiply_adds: of convolutions and the final linear layer, without the auxiliary head; biases,
+            normalisation and activations are not counted, as is the custom in this field.
+        stages: the same, part by part.
+    """
+
+    parameters: int
+    parameters_with_auxiliary: int
+    multiply_adds: int
+    stages: tuple[StageCost, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python data."""
+        return asdict(self)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def profile(
+    genotype: Genotype,
+    skeleton: Skeleton,
+    *,
+    classes: int = 10,
+    channels: int = 3,
+    image_size: int | None = None,
+    auxiliary: bool = True,
+    pool_norm: PoolNorm | None = None,
+) -> Profile:
+    """Count parameters and multiply-adds of the network that :func:`build` makes; no memory is taken.
+
+    Args:
+        genotype: the architecture.
+        skeleton: how its cells are stacked.
+        classes: number of classes.
+        channels: channels of the picture.
+        image_size: height and width of the picture, by default that of the skeleton.
+        auxiliary: whether the second count of parameters includes an auxiliary head.
+        pool_norm: as for :func:`build`.
+    """
+    size = image_size or skeleton.image_size
+    with torch.device("meta"):
+        network = build(
+            genotype,
+            skeleton,
+            classes=classes,
+            channels=channels,
+            auxiliary=auxiliary,
+            image_size=size,
+            pool_norm=pool_norm,
+        )
+        picture = torch.empty(1, channels, *(size,) * skeleton.dimensions)
+    counts = multiply_adds_by_module(network, picture)
+    total = count_parameters(network)
+    head = count_parameters(network.auxiliary) if network.auxiliary is not None else 0
+    parts: list[tuple[str, list[str]]] = [("stem", ["stem"])]
+    for slot in skeleton.slots():
+        name = f"stage {slot.stage + 1} ({slot.kind})"
+        if parts[-1][0] != name:
+            parts.append((name, []))
+        parts[-1][1].append(f"cells.{slot.index}")
+    parts.append(("classifier", ["classifier"]))
+    stages = tuple(
+        StageCost(
+            name,
+            sum(m.startswith("cells.") for m in modules),
+            sum(count_parameters(network.get_submodule(m)) for m in modules),
+            sum(counts.get(m, 0) for m in modules),
+        )
+        for name, modules in parts
+    )
+    return Profile(total - head, total, sum(s.multiply_adds for s in stages), stages)
+
+
+def multiply_adds_by_module(module: nn.Module, *arguments: Any) -> dict[str, int]:
+    """Return the multiply-adds of one forward pass in evaluation mode, by the dotted name of submodules.
+
+    Args:
+        module: on any device; on ``meta`` nothing is computed.
+        arguments: what the forward pass is given.
+    """
+    training = module.training
+    module.eval()
+    root = type(module).__name__
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module(*arguments)
+    finally:
+        module.train(training)
+    counts = {}
+    for name, operations in counter.get_flop_counts().items():
+        short = "" if name in ("Global", root) else name.removeprefix(f"{root}.")
+        counts[short] = sum(operations.values()) // 2
+    return counts

@@ -1,0 +1,61 @@
+"""The skeleton as a module: stem, cells, classifier; for discrete networks and supernets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodas.networks._cell import CellInputs
+from autodas.networks._stem import STEMS
+from autodas.spaces import CellSlot, Skeleton
+
+MakeCell = Callable[[CellSlot, CellInputs], nn.Module]
+
+
+class CellStack(nn.Module):
+    """A stem, cells one after the other, and a linear classifier on the mean of the last map.
+
+    Args:
+        skeleton: how the cells are stacked.
+        make_cell: builds the cell for a slot; the cell has ``outputs``, its number of output channels.
+        classes: number of classes.
+        channels: channels of the picture.
+    """
+
+    def __init__(self, skeleton: Skeleton, make_cell: MakeCell, classes: int, channels: int) -> None:
+        super().__init__()
+        self.skeleton = skeleton
+        self.classes = classes
+        self.channels = channels
+        self.stem = STEMS[skeleton.name](channels, skeleton)
+        self.cells = nn.ModuleList()
+        ones = (1,) * skeleton.dimensions
+        outputs: tuple[int, int] = self.stem.outputs
+        stride = (2,) * skeleton.dimensions if self.stem.reduces else ones
+        for slot in skeleton.slots():
+            cell = make_cell(slot, CellInputs(outputs, stride))
+            self.cells.append(cell)
+            outputs = (outputs[1], cell.outputs)  # type: ignore[assignment]
+            stride = slot.stride
+        self.classifier = nn.Linear(outputs[1], classes)
+
+    def run_cells(self, x: Tensor, *arguments: Any) -> list[Tensor]:
+        """Return the output of every cell; each gets its two inputs and the arguments for its kind."""
+        before, previous = self.stem(x)
+        outputs = []
+        for cell in self.cells:
+            before, previous = previous, cell(before, previous, *arguments)
+            outputs.append(previous)
+        return outputs
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return logits of shape (batch, classes) from the output of the last cell."""
+        return self.classifier(features.mean(tuple(range(2, features.dim()))))  # type: ignore[no-any-return]
+
+    def to_memory_format(self) -> CellStack:
+        """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""
+        formats = {2: torch.channels_last, 3: torch.channels_last_3d}
+        return self.to(memory_format=formats[self.skeleton.dimensions])  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,69 @@
+"""Stems: the layers between the picture and the first cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from autodas.operations import batch_norm, convolution
+from autodas.spaces import Skeleton
+
+
+class CifarStem(nn.Sequential):
+    """One 3x3 convolution and batch normalisation; both inputs of the first cell are its output.
+
+    Its normalisation stays affine while searching (DARTS).
+    """
+
+    reduces = False
+    """Whether the second output is smaller than the first."""
+
+    def __init__(self, channels: int, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.conv = convolution(channels, skeleton.C1, (3, 3))
+        self.norm = batch_norm(skeleton.C1, 2, affine=True)
+        self.outputs = (skeleton.C1, skeleton.C1)
+
+    def forward(self, x: Tensor) -> Any:
+        """Return the two inputs of the first cell."""
+        x = super().forward(x)
+        return x, x
+
+
+class ImagenetStem(nn.Module):
+    """Three strided 3x3 convolutions; the first cell reads the maps after the second and after the third.
+
+    Channels: C1, then 2 x C1 twice (DARTS: C/2, C, C).
+    """
+
+    reduces = True
+
+    def __init__(self, channels: int, skeleton: Skeleton) -> None:
+        super().__init__()
+        width = skeleton.C1
+        self.first = nn.Sequential(
+            convolution(channels, width, (3, 3), (2, 2)),
+            batch_norm(width, 2, affine=True),
+            nn.ReLU(),
+            convolution(width, 2 * width, (3, 3), (2, 2)),
+            batch_norm(2 * width, 2, affine=True),
+        )
+        self.second = nn.Sequential(
+            nn.ReLU(),
+            convolution(2 * width, 2 * width, (3, 3), (2, 2)),
+            batch_norm(2 * width, 2, affine=True),
+        )
+        self.outputs = (2 * width, 2 * width)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the two inputs of the first cell; the second is half as large as the first."""
+        first = self.first(x)
+        return first, self.second(first)
+
+
+STEMS: dict[str, type[CifarStem | ImagenetStem]] = {"cifar": CifarStem, "imagenet": ImagenetStem}
+"""The stem of each skeleton."""
+
+STEM_STRIDE = {"cifar": 1, "imagenet": 8}
+"""How much smaller than the picture the second output of a stem is."""

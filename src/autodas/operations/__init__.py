@@ -1,0 +1,33 @@
+"""The candidate layers, written once for 2 and 3 dimensions."""
+
+from autodas.operations._convolutions import (
+    FactorizedConv,
+    FactorizedReduce,
+    ReLUConvNorm,
+    SeparableConv,
+    SeparableUnit,
+    convolution,
+)
+from autodas.operations._norm import SEARCH_NORMS, TRAIN_NORMS, Norms, PoolNorm, batch_norm
+from autodas.operations._registry import build, register, registered, window
+from autodas.operations._simple import Pool, Zero
+
+__all__ = [
+    "SEARCH_NORMS",
+    "TRAIN_NORMS",
+    "FactorizedConv",
+    "FactorizedReduce",
+    "Norms",
+    "Pool",
+    "PoolNorm",
+    "ReLUConvNorm",
+    "SeparableConv",
+    "SeparableUnit",
+    "Zero",
+    "batch_norm",
+    "build",
+    "convolution",
+    "register",
+    "registered",
+    "window",
+]

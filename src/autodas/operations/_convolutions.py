@@ -1,0 +1,134 @@
+"""Convolutions in the order ReLU, convolution, batch normalisation; written for 2 and 3 dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from autodas.operations._norm import batch_norm
+
+
+def convolution(
+    inputs: int,
+    outputs: int,
+    kernel: Sequence[int],
+    stride: Sequence[int] | None = None,
+    dilation: int = 1,
+    groups: int = 1,
+) -> nn.Conv2d | nn.Conv3d:
+    """Return a convolution without bias whose padding keeps the size of the map (at stride 1).
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        kernel: window along each dimension, odd; its length gives the number of dimensions.
+        stride: stride along each dimension, 1 by default.
+        dilation: distance between the taps of windows wider than 1.
+        groups: groups of channels; ``inputs`` makes the convolution depthwise.
+    """
+    kind = {2: nn.Conv2d, 3: nn.Conv3d}[len(kernel)]
+    spread = tuple(dilation if k > 1 else 1 for k in kernel)
+    return kind(
+        inputs,
+        outputs,
+        tuple(kernel),
+        stride=tuple(stride) if stride is not None else 1,
+        padding=tuple(d * (k // 2) for k, d in zip(kernel, spread, strict=True)),
+        dilation=spread,
+        groups=groups,
+        bias=False,
+    )
+
+
+class ReLUConvNorm(nn.Sequential):
+    """ReLU, pointwise convolution, batch normalisation: brings a state to the width of a cell."""
+
+    def __init__(self, inputs: int, outputs: int, dimensions: int, affine: bool) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv = convolution(inputs, outputs, (1,) * dimensions)
+        self.norm = batch_norm(outputs, dimensions, affine)
+
+
+class SeparableUnit(nn.Sequential):
+    """ReLU, depthwise convolution, pointwise convolution, batch normalisation.
+
+    Parameters: ``channels * prod(kernel) + channels ** 2``, and ``2 * channels`` where ``affine``.
+    """
+
+    def __init__(
+        self, channels: int, kernel: Sequence[int], stride: Sequence[int], dilation: int, affine: bool
+    ) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.depthwise = convolution(channels, channels, kernel, stride, dilation, groups=channels)
+        self.pointwise = convolution(channels, channels, (1,) * len(kernel))
+        self.norm = batch_norm(channels, len(kernel), affine)
+
+
+class SeparableConv(nn.Sequential):
+    """Two separable units, of which the first carries the stride (``sep_conv``)."""
+
+    def __init__(self, channels: int, kernel: Sequence[int], stride: Sequence[int], affine: bool) -> None:
+        ones = (1,) * len(kernel)
+        super().__init__(
+            SeparableUnit(channels, kernel, stride, 1, affine),
+            SeparableUnit(channels, kernel, ones, 1, affine),
+        )
+
+
+class FactorizedConv(nn.Sequential):
+    """ReLU, dense 1 x k convolution, dense k x 1 convolution, batch normalisation (``conv_7x1_1x7``).
+
+    Parameters for k = 7: ``14 * channels ** 2``, and ``2 * channels`` where ``affine``.
+    """
+
+    def __init__(self, channels: int, window: int, stride: Sequence[int], affine: bool) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.row = convolution(channels, channels, (1, window), (1, stride[1]))
+        self.column = convolution(channels, channels, (window, 1), (stride[0], 1))
+        self.norm = batch_norm(channels, 2, affine)
+
+
+class FactorizedReduce(nn.Module):
+    """Makes a map smaller without losing every other pixel: two strided pointwise convolutions side by side.
+
+    The second one reads the map shifted by one pixel. A map of odd height or width is padded by one at
+    the far edge before the shift, so that both halves have one size. In three dimensions the shift is
+    in space only: both halves take the same frames, otherwise networks without temporal windows would
+    see the order of frames.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output, even.
+        stride: stride along each dimension, 1 or 2; the last two are space.
+        affine: whether the batch normalisation learns a scale and a shift.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: Sequence[int], affine: bool) -> None:
+        super().__init__()
+        dimensions = len(stride)
+        self.stride = tuple(stride)
+        self.relu = nn.ReLU()
+        self.straight = convolution(inputs, outputs // 2, (1,) * dimensions, stride)
+        self.shifted = convolution(inputs, outputs // 2, (1,) * dimensions, stride)
+        self.norm = batch_norm(outputs, dimensions, affine)
+
+    def shift(self, x: Tensor) -> Tensor:
+        """Return the map that the second convolution reads."""
+        height, width = x.shape[-2:]
+        rows, columns = (s > 1 for s in self.stride[-2:])
+        odd = (int(columns and width % 2), int(rows and height % 2))
+        if any(odd):
+            x = F.pad(x, (0, odd[0], 0, odd[1]))
+        return x[..., int(rows) :, int(columns) :]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reduce ``(batch, inputs, ...)`` to ``(batch, outputs, ...)`` with maps divided by the stride."""
+        x = self.relu(x)
+        y = torch.cat([self.straight(x), self.shifted(self.shift(x))], dim=1)
+        return self.norm(y)  # type: ignore[no-any-return]
