@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from autodas.operations import batch_norm, convolution
 
@@ -39,7 +39,3 @@ class AuxiliaryHead(nn.Sequential):
             nn.Flatten(),
             nn.Linear(768, classes),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits of shape (batch, classes)."""
-        return super().forward(x)  # type: ignore[no-any-return]

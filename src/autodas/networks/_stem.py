@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from autodas.operations import batch_norm, convolution
 from autodas.spaces import Skeleton
 
 
-class CifarStem(nn.Sequential):
+class CifarStem(nn.Module):
     """One 3x3 convolution and batch normalisation; both inputs of the first cell are its output.
 
     Its normalisation stays affine while searching (DARTS).
@@ -25,9 +23,9 @@ class CifarStem(nn.Sequential):
         self.norm = batch_norm(skeleton.C1, 2, affine=True)
         self.outputs = (skeleton.C1, skeleton.C1)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the two inputs of the first cell."""
-        x = super().forward(x)
+        x = self.norm(self.conv(x))
         return x, x
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,9 @@ def convolution(
         dilation: distance between the taps of windows wider than 1.
         groups: groups of channels; ``inputs`` makes the convolution depthwise.
     """
-    kind = {2: nn.Conv2d, 3: nn.Conv3d}[len(kernel)]
+    kinds: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
     spread = tuple(dilation if k > 1 else 1 for k in kernel)
-    return kind(
+    return kinds[len(kernel)](
         inputs,
         outputs,
         tuple(kernel),

@@ -34,10 +34,11 @@ TRAIN_NORMS = Norms(affine=True, pool="none")
 def batch_norm(channels: int, dimensions: int, affine: bool) -> nn.Module:
     """Return batch normalisation over maps of 2 or 3 dimensions.
 
-    The count of batches is left out: it matters only to a cumulative average, and a supernet would
-    update a thousand of these counters in every iteration.
+    Without ``affine`` the count of batches is left out: it matters only to a cumulative average, and a
+    supernet would update a thousand of these counters in every iteration.
     """
     kind = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dimensions]
     norm = kind(channels, affine=affine)
-    norm.num_batches_tracked = None
+    if not affine:
+        norm.num_batches_tracked = None
     return norm

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -22,12 +23,13 @@ class Pool(nn.Sequential):
         dimensions = len(kernel)
         window, step = tuple(kernel), tuple(stride)
         padding = tuple(k // 2 for k in kernel)
-        if kind == "max":
-            self.pool: nn.Module = {2: nn.MaxPool2d, 3: nn.MaxPool3d}[dimensions](window, step, padding)
-        else:
-            self.pool = {2: nn.AvgPool2d, 3: nn.AvgPool3d}[dimensions](
-                window, step, padding, count_include_pad=False
-            )
+        pools: dict[tuple[str, int], Callable[..., nn.Module]] = {
+            ("max", 2): nn.MaxPool2d,
+            ("max", 3): nn.MaxPool3d,
+            ("avg", 2): partial(nn.AvgPool2d, count_include_pad=False),
+            ("avg", 3): partial(nn.AvgPool3d, count_include_pad=False),
+        }
+        self.pool = pools[kind, dimensions](window, step, padding)
         if norm != "none":
             self.norm = batch_norm(channels, dimensions, affine=norm == "affine")
 

@@ -1,0 +1,33 @@
+"""Search methods. Importing this package needs no torch; :func:`load_strategy` imports a method."""
+
+from __future__ import annotations
+
+from autodas.strategies.settings import (
+    STRATEGIES,
+    DASSettings,
+    RandomSettings,
+    SDASSettings,
+    StrategyChoice,
+    StrategyInfo,
+    StrategySettings,
+    choose_strategy,
+    load_strategy,
+    resolve_strategy,
+    settings_class,
+    strategy_names,
+)
+
+__all__ = [
+    "STRATEGIES",
+    "DASSettings",
+    "RandomSettings",
+    "SDASSettings",
+    "StrategyChoice",
+    "StrategyInfo",
+    "StrategySettings",
+    "choose_strategy",
+    "load_strategy",
+    "resolve_strategy",
+    "settings_class",
+    "strategy_names",
+]

@@ -1,0 +1,157 @@
+"""What has been decided so far, edge by edge and node by node. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.spaces import CellSpace, count_alive
+from autodas.supernet import Alive
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One one-step discretisation, as the event log shows it.
+
+    Args:
+        step: its number, from 1.
+        kind: kind of cell.
+        what: ``"edge"`` or ``"node"``.
+        detail: for an edge ``{"edge": [predecessor, state], "operation": name}``; for a node
+            ``{"state": s, "kept": [predecessors], "removed": [predecessors]}``.
+        priority: by how much the choice won: a difference of weights, in [0, 1].
+        remaining: number of architectures that are still possible.
+    """
+
+    step: int
+    kind: str
+    what: str
+    detail: Mapping[str, Any]
+    priority: float
+    remaining: int
+
+
+class Discretisation:
+    """The state of the decisions in all kinds of cells.
+
+    Args:
+        cell: the space of a cell.
+        kinds: the kinds of cells, which share one queue.
+    """
+
+    def __init__(self, cell: CellSpace, kinds: Sequence[str]) -> None:
+        self.cell = cell
+        self.kinds = tuple(kinds)
+        self.operation: dict[str, dict[int, int]] = {kind: {} for kind in kinds}
+        """For every resolved edge the column of its operation."""
+        self.kept: dict[str, dict[int, tuple[int, ...]]] = {kind: {} for kind in kinds}
+        """For every decided node the edges that it keeps."""
+
+    @property
+    def done(self) -> int:
+        """Number of one-step discretisations so far."""
+        return sum(len(self.operation[kind]) + len(self.kept[kind]) for kind in self.kinds)
+
+    @property
+    def total(self) -> int:
+        """M, the number of one-step discretisations until one architecture remains."""
+        return self.cell.steps * len(self.kinds)
+
+    def open_edges(self) -> Iterable[tuple[str, int]]:
+        """Yield ``(kind, edge)`` of every unresolved edge, in the fixed order of kinds and edges."""
+        for kind in self.kinds:
+            for edge in range(len(self.cell.edges)):
+                if edge not in self.operation[kind]:
+                    yield kind, edge
+
+    def open_nodes(self) -> Iterable[tuple[str, int]]:
+        """Yield ``(kind, state)`` of every undecided node all of whose edges are resolved."""
+        for kind in self.kinds:
+            for state in self.cell.states:
+                if (
+                    self.cell.must_choose_edges(state)
+                    and state not in self.kept[kind]
+                    and self.node_resolved(kind, state)
+                ):
+                    yield kind, state
+
+    def node_resolved(self, kind: str, state: int) -> bool:
+        """Return whether all edges into a state have their operation."""
+        return all(edge in self.operation[kind] for edge in self.cell.incoming(state))
+
+    def node_decided(self, kind: str, state: int) -> bool:
+        """Return whether nothing is left to decide about a state: it is a plain sum."""
+        if self.cell.must_choose_edges(state):
+            return state in self.kept[kind]
+        return self.node_resolved(kind, state)
+
+    def fix_edge(self, kind: str, edge: int, column: int, priority: float) -> Decision:
+        """Resolve an edge: the operation in that column is the only one left."""
+        self.operation[kind][edge] = column
+        detail = {"edge": list(self.cell.edges[edge]), "operation": self.cell.operations[column]}
+        return Decision(self.done, kind, "edge", detail, priority, self.remaining())
+
+    def fix_node(self, kind: str, state: int, kept: Sequence[int], priority: float) -> Decision:
+        """Decide a node: of its edges only those remain."""
+        self.kept[kind][state] = tuple(sorted(kept))
+        predecessors = {edge: self.cell.edges[edge][0] for edge in self.cell.incoming(state)}
+        detail = {
+            "state": state,
+            "kept": [p for edge, p in predecessors.items() if edge in kept],
+            "removed": [p for edge, p in predecessors.items() if edge not in kept],
+        }
+        return Decision(self.done, kind, "node", detail, priority, self.remaining())
+
+    def alive(self) -> dict[str, Alive]:
+        """Return which candidates can still be part of the result."""
+        return {kind: self._alive(kind) for kind in self.kinds}
+
+    def _alive(self, kind: str) -> Alive:
+        rows = []
+        for edge, (_, state) in enumerate(self.cell.edges):
+            column = self.operation[kind].get(edge)
+            removed = state in self.kept[kind] and edge not in self.kept[kind][state]
+            rows.append(
+                tuple(
+                    not removed and (column is None or o == column)
+                    for o in range(len(self.cell.operations))
+                )
+            )
+        return tuple(rows)
+
+    def remaining(self) -> int:
+        """Return the number of architectures that are still possible, over all kinds."""
+        return prod(count_alive(self.cell, alive) for alive in self.alive().values())
+
+    def genotype(self, name: str) -> Genotype:
+        """Return the architecture, once everything is decided."""
+        assert self.done == self.total, "the search is not finished"
+        cells = {}
+        for kind in self.kinds:
+            nodes = []
+            for state in self.cell.states:
+                edges = self.kept[kind].get(state, tuple(self.cell.incoming(state)))
+                nodes.append(
+                    tuple(
+                        Edge(self.cell.operations[self.operation[kind][edge]], self.cell.edges[edge][0])
+                        for edge in edges
+                    )
+                )
+            cells[kind] = CellGenotype(tuple(nodes), tuple(self.cell.states), self.cell.inputs)
+        return Genotype(cells, name, self.cell.name)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the decisions as plain data."""
+        return {
+            kind: {"operation": dict(self.operation[kind]), "kept": dict(self.kept[kind])}
+            for kind in self.kinds
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the decisions of :meth:`state_dict`."""
+        for kind in self.kinds:
+            self.operation[kind] = dict(state[kind]["operation"])
+            self.kept[kind] = {s: tuple(edges) for s, edges in state[kind]["kept"].items()}

@@ -1,0 +1,80 @@
+"""Architecture parameters of relaxed methods: a tensor for every edge, so that each can leave by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Table = dict[str, dict[int, nn.Parameter]]
+"""Kind of cell, then number of the edge, to its parameter."""
+
+
+def new_table(
+    kinds: Sequence[str],
+    edges: int,
+    shape: tuple[int, ...],
+    std: float,
+    seed: int,
+    device: torch.device | str,
+) -> Table:
+    """Return a table of normally distributed parameters with mean zero.
+
+    The numbers are drawn on the CPU, so that they are the same on every device.
+
+    Args:
+        kinds: kinds of cells.
+        edges: number of edges of each.
+        shape: shape of one edge's parameter.
+        std: standard deviation; 0 gives zeros.
+        seed: of the draw.
+        device: where the parameters live.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        kind: {
+            edge: nn.Parameter((std * torch.randn(shape, generator=generator)).to(device))
+            for edge in range(edges)
+        }
+        for kind in kinds
+    }
+
+
+def rows(table: Mapping[int, nn.Parameter], fixed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the numbers of the edges that have a parameter, and their parameters stacked.
+
+    Args:
+        table: one kind's parameters.
+        fixed: a tensor on the device that the numbers shall be on.
+    """
+    edges = sorted(table)
+    return torch.tensor(edges, device=fixed.device), torch.stack([table[e] for e in edges])
+
+
+def table_state(table: Table) -> dict[str, dict[int, Tensor]]:
+    """Return a table as plain tensors."""
+    return {kind: {e: p.detach().clone() for e, p in edges.items()} for kind, edges in table.items()}
+
+
+def load_table(table: Table, state: Mapping[str, Mapping[int, Tensor]]) -> None:
+    """Set a table's parameters; those that the state does not have are removed."""
+    for kind, edges in table.items():
+        for edge in list(edges):
+            if edge in state[kind]:
+                edges[edge].data.copy_(state[kind][edge])
+            else:
+                del edges[edge]
+
+
+def named(prefix: str, table: Table) -> dict[str, nn.Parameter]:
+    """Return a table's parameters by the names that logs and tests use."""
+    return {f"{prefix}.{kind}.{e}": p for kind, edges in table.items() for e, p in edges.items()}
+
+
+def rounded(values: Any) -> Any:
+    """Return nested lists of numbers with six significant digits, for logs."""
+    if isinstance(values, list):
+        return [rounded(v) for v in values]
+    return None if values is None else float(f"{values:.6g}")

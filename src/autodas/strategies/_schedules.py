@@ -1,0 +1,75 @@
+"""When SDAS decides: the number of one-step discretisations as a function of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from importlib import import_module
+from typing import SupportsFloat
+
+from autodas.errors import AutodasError, nearest
+
+Schedule = Callable[[Fraction], SupportsFloat]
+"""From t / T in [0, 1] to the share of decisions that are taken, in [0, 1]."""
+
+_LETTERS = {"a": "power:1", "b": "power:4", "c": "inverse-power:4"}
+
+
+def schedule(name: str) -> Schedule:
+    r"""Return a schedule by name (SDAS, section 3.2).
+
+    ``a``: :math:`t/T`. ``b``: :math:`(t/T)^4`. ``c``: :math:`1-(1-t/T)^4`. ``power:p`` and
+    ``inverse-power:p`` are B and C with another exponent p above 0. ``package.module:function`` is a
+    function of your own, from a fraction to a share, that does not fall and ends at 1.
+
+    Raises:
+        AutodasError: if the name is none of these.
+    """
+    kind, _, argument = _LETTERS.get(name, name).partition(":")
+    if kind in ("power", "inverse-power"):
+        power = _exponent(argument, name)
+        if kind == "power":
+            return lambda share: share**power
+        return lambda share: 1 - (1 - share) ** power
+    if argument:
+        return _imported(kind, argument)
+    known = [*_LETTERS, "power:2", "inverse-power:2", "package.module:function"]
+    raise AutodasError(f"unknown schedule '{name}'{nearest(name, known)}")
+
+
+def steps_due(share_decided: Schedule, iteration: int, iterations: int, steps: int) -> int:
+    r"""Return how many one-step discretisations have to be done after an iteration.
+
+    :math:`\lfloor M s(t/T) \rfloor`, and all of them at t = T. Powers are computed with exact fractions,
+    so that no step comes an iteration late by rounding.
+
+    Args:
+        share_decided: the schedule s.
+        iteration: t, from 1 to T.
+        iterations: T.
+        steps: M.
+    """
+    if iteration >= iterations:
+        return steps
+    value = share_decided(Fraction(iteration, iterations))
+    exact = steps * value if isinstance(value, Fraction) else steps * float(value) + 1e-9
+    return min(steps, max(0, math.floor(exact)))
+
+
+def _exponent(text: str, name: str) -> int | float:
+    try:
+        power = float(text)
+    except ValueError:
+        power = math.nan
+    if not 0 < power < math.inf:
+        raise AutodasError(f"schedule '{name}': the exponent must be a number above 0")
+    return int(power) if power == int(power) else power
+
+
+def _imported(module: str, function: str) -> Schedule:
+    try:
+        found: Schedule = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise AutodasError(f"schedule '{module}:{function}' cannot be imported: {error}") from error
+    return found

@@ -1,0 +1,115 @@
+"""Random search under the budget of a differentiable search: what every method has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random as Generator
+from typing import Any
+
+import torch
+from torch import nn
+
+from autodas.errors import AutodasError
+from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.spaces import CellSpace
+from autodas.strategies._discretisation import Decision
+from autodas.strategies.base import Phase, SearchPlan, Strategy
+from autodas.strategies.settings import RandomSettings
+from autodas.supernet import Alive, CellMixture, alive_of, all_alive, mixture_of
+
+
+class Random(Strategy):
+    """Draws n distinct architectures uniformly, trains each, and lets the search keep the best.
+
+    Each is trained with 1/n of the multiply-adds that a DAS search of T iterations costs: T steps on the
+    weights and T on the architecture through the whole supernet. It is trained in search form, on the
+    training half, by weight steps only; the best on the validation half is the result. With n = 1 it is
+    the row "Random" of the SDAS paper (table 4).
+    """
+
+    name = "random"
+    settings: RandomSettings
+
+    def __init__(self, settings: RandomSettings, plan: SearchPlan) -> None:
+        super().__init__(settings, plan)
+        space = plan.space
+        if settings.candidates > space.architectures:
+            raise AutodasError(
+                f"strategy.candidates={settings.candidates}, but space '{space.name}' has "
+                f"{space.architectures} architectures"
+            )
+        generator = Generator(plan.seed)
+        drawn: dict[Genotype, None] = {}
+        while len(drawn) < settings.candidates:
+            cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
+            drawn[Genotype(cells, space=space.cell.name)] = None
+        self.genotypes = list(drawn)
+        self.current = 0
+
+    def phases(self) -> list[Phase]:
+        """Return one phase for each architecture."""
+        space = self.plan.space
+        full = {kind: all_alive(space.cell) for kind in space.kinds}
+        budget = 2 * self.plan.iterations * self.plan.multiply_adds(full) / len(self.genotypes)
+        phases = []
+        for number in range(len(self.genotypes)):
+            alive = self._alive(number)
+            iterations = max(1, int(budget / self.plan.multiply_adds(alive)))
+            phases.append(Phase(f"random {number + 1}", space, iterations, iterations, alive))
+        return phases
+
+    def _alive(self, number: int) -> dict[str, Alive]:
+        cell = self.plan.space.cell
+        return {kind: alive_of(c, cell) for kind, c in self.genotypes[number].cells.items()}
+
+    def start(self, phase: int, device: torch.device | str) -> None:
+        """Turn to an architecture."""
+        self.current = phase
+        self.device = device
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return nothing: there are no architecture parameters."""
+        return {}
+
+    def mixture(self) -> dict[str, CellMixture]:
+        """Return the discrete network's mixture."""
+        return mixture_of(self.alive(), self.device)
+
+    def alive(self) -> dict[str, Alive]:
+        """Return the edges of the current architecture."""
+        return self._alive(self.current)
+
+    def finish(self) -> tuple[Genotype, list[Decision]]:
+        """Return the current architecture."""
+        drawn = self.genotypes[self.current]
+        return Genotype(drawn.cells, f"{self.name}-{self.current + 1}", drawn.space), []
+
+    def remaining(self) -> int:
+        """Return 1: nothing is relaxed."""
+        return 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the architectures follow from the seed."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+
+def random_cell(cell: CellSpace, generator: Generator) -> CellGenotype:
+    """Draw a cell uniformly from all valid ones.
+
+    Args:
+        cell: the space.
+        generator: Python's generator of random numbers.
+    """
+    nodes = []
+    for state in cell.states:
+        if cell.kept == "any":
+            options = [*cell.choices] if cell.none_is_a_choice else [*cell.choices, "none"]
+            drawn = [Edge(generator.choice(options), p) for p in range(state)]
+            nodes.append(tuple(edge for edge in drawn if edge.operation != "none"))
+        else:
+            predecessors = sorted(generator.sample(range(state), cell.kept_edges(state)))
+            nodes.append(tuple(Edge(generator.choice(cell.choices), p) for p in predecessors))
+    return CellGenotype(tuple(nodes), tuple(cell.states), cell.inputs)

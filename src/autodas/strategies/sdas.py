@@ -1,0 +1,184 @@
+"""Scheduled differentiable architecture search: decisions fall one by one while the search runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from autodas.genotype import Genotype
+from autodas.strategies._derivation import best_choice, best_edges
+from autodas.strategies._discretisation import Decision, Discretisation
+from autodas.strategies._relaxation import (
+    Table,
+    load_table,
+    named,
+    new_table,
+    rounded,
+    rows,
+    table_state,
+)
+from autodas.strategies._schedules import schedule, steps_due
+from autodas.strategies.base import Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies.settings import SDASSettings
+from autodas.supernet import Alive, CellMixture, mixture_of
+
+
+class SDAS(Strategy):
+    r"""SDAS (Qiu et al., 2019): operations are fixed edge by edge and node by node, by a schedule.
+
+    An open edge is :math:`\sigma(\beta_e) \sum_o \mathrm{softmax}(\alpha_e)_o\, o(x)` (equation 2), a
+    resolved one :math:`\sigma(\beta_e)\, o^*(x)` (equation 4), and a decided node the plain sum of its k
+    edges (equation 1). In every iteration the weight step comes first, then alpha and beta step on a
+    validation batch, then the most certain open decisions are taken until the schedule is met
+    (algorithm 1). The priority of an edge is the lead of its strongest operation over the second, that of
+    a node the lead of its rank-k predecessor over rank k + 1; all kinds of cells share one queue. Ties go
+    to the first kind, edges before nodes, then to the lower number.
+
+    What the paper leaves open, and our choice: leads are compared between softmax and sigmoid values, so
+    that both lie in [0, 1]. Nodes with no more than k predecessors have nothing to decide: they become
+    plain sums when their last edge is resolved, and M counts the other nodes only (this reproduces
+    table 1). ``none``, in spaces that have it without letting it into genotypes, takes no part in
+    decisions. Adam's other settings are those of DARTS. Once a node is decided its betas are gone; with
+    ``keep_beta`` they stay, and are trained, until the last iteration.
+    """
+
+    name = "sdas"
+    architecture_first = False
+    settings: SDASSettings
+
+    def __init__(self, settings: SDASSettings, plan: SearchPlan) -> None:
+        super().__init__(settings, plan)
+        self.schedule = schedule(settings.schedule)
+        self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
+        self.alpha: Table = {}
+        self.beta: Table = {}
+
+    def phases(self) -> list[Phase]:
+        """Return the one phase."""
+        return single_phase(self.plan, self.decisions.alive())
+
+    def start(self, phase: int, device: torch.device | str) -> None:
+        """Set the architecture parameters to zero (or draw them)."""
+        cell, kinds = self.plan.space.cell, self.plan.space.kinds
+        edges, std, seed = len(cell.edges), self.settings.initial_std, self.plan.seed
+        self.alpha = new_table(kinds, edges, (len(cell.operations),), std, seed, device)
+        self.beta = new_table(kinds, edges, (), std, seed + 1, device)
+        self.device = device
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return alpha of the open edges and beta of the edges whose node is undecided."""
+        return {**named("alpha", self.alpha), **named("beta", self.beta)}
+
+    def mixture(self) -> dict[str, CellMixture]:
+        """Return softmax of alpha and sigmoid of beta where they exist, and 1 elsewhere."""
+        mixture = mixture_of(self.decisions.alive(), self.device)
+        for kind, cell in mixture.items():
+            weights, edges = cell.weights, torch.ones(len(cell.active), device=self.device)
+            if self.alpha[kind]:
+                numbers, alpha = rows(self.alpha[kind], weights)
+                weights = weights.index_copy(0, numbers, alpha.softmax(-1))
+            if self.beta[kind]:
+                numbers, beta = rows(self.beta[kind], edges)
+                edges = edges.index_copy(0, numbers, beta.sigmoid())
+            mixture[kind] = CellMixture(weights, cell.active, edges if self.beta[kind] else None)
+        return mixture
+
+    def alive(self) -> dict[str, Alive]:
+        """Return what no decision has excluded."""
+        return self.decisions.alive()
+
+    def after_iteration(self, iteration: int) -> list[Decision]:
+        """Take the decisions that the schedule wants after this iteration."""
+        due = steps_due(self.schedule, iteration, self.plan.iterations, self.decisions.total)
+        taken = []
+        while self.decisions.done < due:
+            taken.append(self._decide())
+        if iteration >= self.plan.iterations:
+            self.beta = {kind: {} for kind in self.beta}
+        return taken
+
+    def _decide(self) -> Decision:
+        """Take the open decision of the highest priority."""
+        cell = self.plan.space.cell
+        alpha = {
+            (kind, e): p.detach().double().softmax(-1).tolist()
+            for kind, table in self.alpha.items()
+            for e, p in table.items()
+        }
+        beta = {
+            kind: {e: float(p.detach().double().sigmoid()) for e, p in table.items()}
+            for kind, table in self.beta.items()
+        }
+        candidates: list[tuple[str, int, int | list[int], float]] = [
+            (kind, e, *best_choice(cell, alpha[kind, e])) for kind, e in self.decisions.open_edges()
+        ]
+        candidates += [
+            (kind, s, *best_edges(cell.incoming(s), beta[kind], cell.kept_edges(s)))
+            for kind, s in self.decisions.open_nodes()
+        ]
+        # max() takes the first of equals; the sort is stable, so edges stay before nodes.
+        candidates.sort(key=lambda c: self.decisions.kinds.index(c[0]))
+        kind, number, choice, lead = max(candidates, key=lambda c: c[3])
+        if isinstance(choice, int):
+            decision = self.decisions.fix_edge(kind, number, choice, lead)
+            del self.alpha[kind][number]
+            state = cell.edges[number][1]
+        else:
+            decision = self.decisions.fix_node(kind, number, choice, lead)
+            state = number
+        if self.decisions.node_decided(kind, state):
+            self._drop_betas(kind, state)
+        return decision
+
+    def _drop_betas(self, kind: str, state: int) -> None:
+        kept = self.decisions.kept[kind].get(state, tuple(self.plan.space.cell.incoming(state)))
+        for edge in self.plan.space.cell.incoming(state):
+            if not (self.settings.keep_beta and edge in kept):
+                del self.beta[kind][edge]
+
+    def finish(self) -> tuple[Genotype, list[Decision]]:
+        """Return the architecture: nothing is left to decide."""
+        return self.decisions.genotype(f"{self.name}-{self.settings.schedule}"), []
+
+    def remaining(self) -> int:
+        """Return how many architectures the decisions leave."""
+        return self.decisions.remaining()
+
+    def expected_cost(self, share: float) -> float:
+        """Predict the share of candidates alive: it falls with the schedule to one an edge, k a node."""
+        cell = self.plan.space.cell
+        everything = len(cell.edges) * len(cell.operations)
+        final = sum(cell.kept_edges(state) for state in cell.states)
+        iteration = round(share * self.plan.iterations)
+        due = steps_due(self.schedule, iteration, self.plan.iterations, self.decisions.total)
+        decided = due / self.decisions.total
+        return (1 - decided) + decided * final / everything
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return softmax of alpha and sigmoid of beta; ``None`` for what is decided."""
+        shown = {}
+        for kind, mixture in self.mixture().items():
+            weights = mixture.weights.detach().tolist()
+            edges = [None] * len(weights) if mixture.edges is None else mixture.edges.detach().tolist()
+            shown[kind] = {
+                "alpha": rounded([w if e in self.alpha[kind] else None for e, w in enumerate(weights)]),
+                "beta": rounded([b if e in self.beta[kind] else None for e, b in enumerate(edges)]),
+            }
+        return shown
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return alpha, beta and the decisions."""
+        return {
+            "alpha": table_state(self.alpha),
+            "beta": table_state(self.beta),
+            "decisions": self.decisions.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over alpha, beta and the decisions."""
+        load_table(self.alpha, state["alpha"])
+        load_table(self.beta, state["beta"])
+        self.decisions.load_state_dict(state["decisions"])

@@ -1,0 +1,222 @@
+"""The settings of every search method, side by side, and the registry that finds them by name.
+
+Nothing here needs torch: the command line reads, checks and explains settings without it. The methods
+themselves are named by a path, ``module:Class``, and imported when one runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from math import inf
+from typing import Any
+
+from autodas.errors import AutodasError, nearest
+
+
+@dataclass(frozen=True)
+class StrategySettings:
+    """What the settings of every search method derive from."""
+
+
+@dataclass(frozen=True)
+class DASSettings(StrategySettings):
+    """Differentiable architecture search: all candidates, from the first iteration to the last.
+
+    Args:
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        initial_std: standard deviation of the architecture parameters at the start.
+    """
+
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    initial_std: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+
+
+@dataclass(frozen=True)
+class SDASSettings(StrategySettings):
+    """Stepwise discretisation: one edge or one node is decided at a time, all through the search.
+
+    Args:
+        schedule: when the decisions fall: a, b, c, a power such as power:2 or inverse-power:2, or a
+            Python function as package.module:function.
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        keep_beta: keep the weights of a decided node's edges instead of a plain sum.
+        initial_std: standard deviation of the architecture parameters at the start.
+    """
+
+    schedule: str = "a"
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    keep_beta: bool = False
+    initial_std: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_schedule(self.schedule)
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+
+
+@dataclass(frozen=True)
+class RandomSettings(StrategySettings):
+    """Random search: the best of some architectures drawn uniformly.
+
+    Args:
+        candidates: how many distinct architectures are drawn and trained; 1 is a random cell.
+    """
+
+    candidates: int = 8
+
+    def __post_init__(self) -> None:
+        _check("candidates", self.candidates, self.candidates >= 1, "at least 1")
+
+
+@dataclass(frozen=True)
+class StrategyInfo:
+    """One search method as the registry knows it.
+
+    Args:
+        settings: the class of its settings.
+        implementation: where the method is, as ``module:Class``.
+        description: one line for people.
+    """
+
+    settings: type[StrategySettings]
+    implementation: str
+    description: str
+
+
+STRATEGIES: dict[str, StrategyInfo] = {
+    "das": StrategyInfo(
+        DASSettings, "autodas.strategies.das:DAS", "differentiable search, decided once at the end (DARTS)"
+    ),
+    "sdas": StrategyInfo(
+        SDASSettings, "autodas.strategies.sdas:SDAS", "stepwise discretisation, decided edge by edge"
+    ),
+    "random": StrategyInfo(
+        RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures"
+    ),
+}
+"""Canonical name to method. Add an entry and every command knows the method."""
+
+ALIASES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    f"sdas-{schedule}": ("sdas", {"schedule": schedule}) for schedule in "abc"
+}
+"""Short name to canonical name and the settings that it stands for."""
+
+
+def strategy_names() -> list[str]:
+    """Return the names of all methods: the canonical ones, then the aliases."""
+    return [*STRATEGIES, *ALIASES]
+
+
+def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the canonical name of a method and the settings that the given name fixes.
+
+    >>> resolve_strategy("sdas-b")
+    ('sdas', {'schedule': 'b'})
+
+    Raises:
+        AutodasError: if there is no method of that name; the nearest is named.
+    """
+    if name in STRATEGIES:
+        return name, {}
+    if name in ALIASES:
+        canonical, settings = ALIASES[name]
+        return canonical, dict(settings)
+    raise AutodasError(f"unknown strategy '{name}'{nearest(name, strategy_names())}")
+
+
+def settings_class(name: str) -> type[StrategySettings]:
+    """Return the class of a method's settings, by any of the method's names."""
+    return STRATEGIES[resolve_strategy(name)[0]].settings
+
+
+def load_strategy(name: str) -> type[Any]:
+    """Import a method and return its class, by any of the method's names."""
+    module, _, attribute = STRATEGIES[resolve_strategy(name)[0]].implementation.partition(":")
+    loaded: type[Any] = getattr(import_module(module), attribute)
+    return loaded
+
+
+@dataclass(frozen=True)
+class StrategyChoice:
+    """A search method and its settings, as a field of a command's configuration.
+
+    In YAML and on the command line both are one level: ``strategy: {name: sdas, schedule: b}``.
+
+    Args:
+        name: canonical name of the method.
+        settings: its settings, of the class that the registry names.
+    """
+
+    name: str = "sdas"
+    settings: StrategySettings = field(default_factory=SDASSettings)
+
+    def __post_init__(self) -> None:
+        canonical = resolve_strategy(self.name)[0]
+        if canonical != self.name:
+            raise AutodasError(
+                f"'{self.name}' is an alias of '{canonical}': use choose_strategy('{self.name}')"
+            )
+        if not isinstance(self.settings, STRATEGIES[canonical].settings):
+            raise AutodasError(
+                f"strategy '{canonical}' takes {STRATEGIES[canonical].settings.__name__}, "
+                f"not {type(self.settings).__name__}"
+            )
+
+
+def choose_strategy(name: str, **settings: Any) -> StrategyChoice:
+    """Return a method with some of its settings changed, by any of the method's names.
+
+    >>> choose_strategy("sdas-b", learning_rate=0.05).settings.schedule
+    'b'
+
+    Raises:
+        AutodasError: if the name is unknown, or a setting is unknown or out of range.
+    """
+    canonical, fixed = resolve_strategy(name)
+    known = [setting.name for setting in fields(STRATEGIES[canonical].settings)]
+    for setting in settings:
+        if setting not in known:
+            raise AutodasError(f"strategy '{canonical}' has no setting '{setting}'{nearest(setting, known)}")
+    return StrategyChoice(canonical, STRATEGIES[canonical].settings(**{**fixed, **settings}))
+
+
+def _check(name: str, value: object, valid: bool, expected: str) -> None:
+    if not valid:
+        raise AutodasError(f"{name} must be {expected}, found {value}")
+
+
+def _check_adam(learning_rate: float, betas: tuple[float, float], weight_decay: float) -> None:
+    _check("learning_rate", learning_rate, 0 < learning_rate < inf, "above 0")
+    _check("betas", betas, len(betas) == 2 and all(0 <= b < 1 for b in betas), "2 numbers in [0, 1)")
+    _check("weight_decay", weight_decay, 0 <= weight_decay < inf, "at least 0")
+
+
+def _check_schedule(schedule: str) -> None:
+    kind, colon, argument = schedule.partition(":")
+    if kind in ("power", "inverse-power"):
+        try:
+            valid = 0 < float(argument) < inf
+        except ValueError:
+            valid = False
+        _check("schedule", f"'{schedule}'", valid, f"'{kind}:P' with P above 0")
+    elif colon:
+        valid = re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", kind) is not None and argument.isidentifier()
+        _check("schedule", f"'{schedule}'", valid, "a function as 'package.module:function'")
+    else:
+        known = "a, b, c, 'power:P', 'inverse-power:P' or 'package.module:function'"
+        _check("schedule", f"'{schedule}'", schedule in ("a", "b", "c"), known)

@@ -1,0 +1,31 @@
+"""The relaxed network that holds all candidates, behind one door: ``supernet(x, mixture)``."""
+
+from autodas.supernet._cell import SupernetCell
+from autodas.supernet._mixture import (
+    Alive,
+    CellMixture,
+    Mixture,
+    alive_of,
+    all_alive,
+    genotype_mixture,
+    mixture_of,
+)
+from autodas.supernet._reference import ReferenceCell
+from autodas.supernet._statistics import frozen_statistics, reestimate_statistics
+from autodas.supernet._supernet import ENGINES, Supernet
+
+__all__ = [
+    "ENGINES",
+    "Alive",
+    "CellMixture",
+    "Mixture",
+    "ReferenceCell",
+    "Supernet",
+    "SupernetCell",
+    "alive_of",
+    "all_alive",
+    "frozen_statistics",
+    "genotype_mixture",
+    "mixture_of",
+    "reestimate_statistics",
+]

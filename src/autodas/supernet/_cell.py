@@ -1,0 +1,63 @@
+"""The relaxed cell: the modules of all candidates. What is computed with them is the engine's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from autodas.networks import CellFrame, CellInputs
+from autodas.operations import SEARCH_NORMS, build
+from autodas.spaces import CellSlot, CellSpace
+from autodas.supernet._mixture import Alive
+
+
+class SupernetCell(CellFrame):
+    """All candidates of a cell, as modules ``edges["0-2"]["sep_conv_3x3"]`` (edge 0 -> 2).
+
+    Both engines hold their parameters here, under the same names.
+
+    Args:
+        space: the candidates.
+        slot: where the cell stands.
+        inputs: what it is given.
+    """
+
+    def __init__(self, space: CellSpace, slot: CellSlot, inputs: CellInputs) -> None:
+        super().__init__(slot, inputs, SEARCH_NORMS)
+        self.space = space
+        self.outputs = slot.width * space.nodes
+        self.edges = nn.ModuleDict()
+        for predecessor, state in space.edges:
+            stride = self.edge_stride(predecessor)
+            self.edges[edge_name(predecessor, state)] = nn.ModuleDict(
+                {
+                    name: build(name, slot.width, stride, SEARCH_NORMS)
+                    for name in space.operations
+                    if name != "none"
+                }
+            )
+
+    def candidates(self, edge: int) -> nn.ModuleDict:
+        """Return the modules of an edge, by the name of the operation."""
+        return self.edges[edge_name(*self.space.edges[edge])]  # type: ignore[return-value]
+
+    def active(self, edge: int, mask: Alive) -> Iterator[tuple[int, nn.Module]]:
+        """Yield the column and the module of every candidate of an edge that a mask lets take part."""
+        modules = self.candidates(edge)
+        for column, name in enumerate(self.space.operations):
+            if mask[edge][column] and name != "none":
+                yield column, modules[name]
+
+    def prune(self, alive: Alive) -> None:
+        """Give up for good what is not alive: its parameters and statistics leave memory."""
+        for edge in range(len(self.space.edges)):
+            modules = self.candidates(edge)
+            for column, name in enumerate(self.space.operations):
+                if not alive[edge][column] and name in modules:
+                    del modules[name]
+
+
+def edge_name(predecessor: int, state: int) -> str:
+    """Return the name of an edge in parameter names and checkpoints."""
+    return f"{predecessor}-{state}"

@@ -1,0 +1,74 @@
+"""The mixture: with which weights a supernet mixes its candidates in one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodas.genotype import CellGenotype, Genotype
+from autodas.spaces import CellSpace
+
+Alive = tuple[tuple[bool, ...], ...]
+"""Edges x operations, on the host: which candidates take part."""
+
+
+@dataclass(frozen=True)
+class CellMixture:
+    """How the cells of one kind mix their candidates.
+
+    Args:
+        weights: shape (edges, operations); the factor of every candidate.
+        active: which candidates are computed in this pass. What is not active costs nothing, and may
+            come back in the next pass. ``none`` is never computed, active or not.
+        edges: shape (edges,); a factor for the whole of an edge, ``None`` for 1.
+    """
+
+    weights: Tensor
+    active: Alive
+    edges: Tensor | None = None
+
+    def detach(self) -> CellMixture:
+        """Return the same mixture as constants."""
+        return CellMixture(
+            self.weights.detach(), self.active, None if self.edges is None else self.edges.detach()
+        )
+
+
+Mixture = Mapping[str, CellMixture]
+"""A :class:`CellMixture` for every kind of cell."""
+
+
+def all_alive(cell: CellSpace) -> Alive:
+    """Return the mask in which every candidate of every edge takes part."""
+    return tuple(tuple(True for _ in cell.operations) for _ in cell.edges)
+
+
+def alive_of(genotype: CellGenotype, cell: CellSpace) -> Alive:
+    """Return the mask in which exactly the edges of a discrete cell take part."""
+    kept = {
+        (edge.predecessor, cell.inputs + i): edge.operation
+        for i, node in enumerate(genotype.nodes)
+        for edge in node
+    }
+    return tuple(tuple(kept.get(edge) == name for name in cell.operations) for edge in cell.edges)
+
+
+def mixture_of(alive: Mapping[str, Alive], device: torch.device | str = "cpu") -> dict[str, CellMixture]:
+    """Return the mixture that sums what is alive, each candidate with weight 1.
+
+    Where one candidate an edge is alive, this is the discrete network.
+    """
+    return {
+        kind: CellMixture(torch.tensor(mask, dtype=torch.get_default_dtype(), device=device), mask)
+        for kind, mask in alive.items()
+    }
+
+
+def genotype_mixture(
+    genotype: Genotype, cell: CellSpace, device: torch.device | str = "cpu"
+) -> dict[str, CellMixture]:
+    """Return the mixture with which a supernet computes what a genotype describes."""
+    return mixture_of({kind: alive_of(c, cell) for kind, c in genotype.cells.items()}, device)

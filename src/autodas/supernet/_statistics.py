@@ -1,0 +1,59 @@
+"""Running statistics of batch normalisation: who may update them, and how they are estimated anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def _norms(module: nn.Module) -> list[_BatchNorm]:
+    return [m for m in module.modules() if isinstance(m, _BatchNorm)]
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Let forward passes in training mode use batch statistics without touching the running ones.
+
+    The architecture step and every virtual forward pass run inside: running statistics belong to the
+    weights and follow training batches only.
+    """
+    norms = _norms(module)
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+@torch.no_grad()
+def reestimate_statistics(
+    module: nn.Module, forward: Callable[[Tensor], Any], batches: Iterable[Tensor]
+) -> None:
+    """Replace all running statistics by their mean over batches.
+
+    Args:
+        module: what holds the normalisation layers; it is left in evaluation mode.
+        forward: runs it on one batch of pictures.
+        batches: pictures, without augmentation; batches of fewer than two are skipped.
+    """
+    norms = _norms(module)
+    momenta = [norm.momentum for norm in norms]
+    module.train()
+    count = 0
+    for images in batches:
+        if len(images) < 2:
+            continue
+        count += 1
+        for norm in norms:
+            norm.momentum = 1.0 / count
+        forward(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    module.eval()

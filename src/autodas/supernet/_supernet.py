@@ -1,0 +1,105 @@
+"""The supernet: a skeleton filled with relaxed cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.networks import CellInputs, CellStack, Network, build
+from autodas.spaces import CellSlot, Space
+from autodas.supernet._cell import SupernetCell, edge_name
+from autodas.supernet._mixture import Alive, Mixture
+from autodas.supernet._reference import ReferenceCell
+
+ENGINES: dict[str, type[SupernetCell]] = {"reference": ReferenceCell}
+"""How relaxed cells are computed. All engines have the same parameters under the same names."""
+
+
+class Supernet(CellStack):
+    """The relaxed network that holds all candidates. ``supernet(x, mixture)`` returns logits.
+
+    Args:
+        space: what is searched, with the skeleton's K, C1 and C2.
+        classes: number of classes.
+        channels: channels of the pictures.
+        engine: a name from :data:`ENGINES`.
+
+    Raises:
+        AutodasError: if no engine has that name.
+    """
+
+    def __init__(
+        self, space: Space, *, classes: int = 10, channels: int = 3, engine: str = "reference"
+    ) -> None:
+        if engine not in ENGINES:
+            raise AutodasError(
+                f"unknown engine '{engine}'; the engines are {', '.join(ENGINES)}"
+            )
+
+        def make_cell(slot: CellSlot, inputs: CellInputs) -> SupernetCell:
+            return ENGINES[engine](space.cell, slot, inputs)
+
+        super().__init__(space.skeleton, make_cell, classes, channels)
+        self.space = space
+        self.engine = engine
+        self.to_memory_format()
+
+    def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
+        """Return logits.
+
+        Args:
+            x: pictures, shape (batch, channels, height, width).
+            mixture: how each kind of cell mixes its candidates.
+        """
+        return self.classify(self.run_cells(x, mixture)[-1])
+
+    def prune(self, alive: Mapping[str, Alive]) -> None:
+        """Give up for good, in all cells, what is not alive.
+
+        Parameters and statistics leave memory and later checkpoints; the optimisers have to let go of
+        them as well.
+        """
+        for cell in self.cells:
+            assert isinstance(cell, SupernetCell)
+            cell.prune(alive[cell.slot.kind])
+
+    def extract(self, genotype: Genotype) -> Network:
+        """Return the discrete network of a genotype in search form, with this supernet's weights.
+
+        Its logits equal those of the reference engine under the genotype's mixture to the bit.
+
+        Raises:
+            AutodasError: if an operation of the genotype has been pruned.
+        """
+        network = build(
+            genotype, self.skeleton, classes=self.classes, channels=self.channels, form="search"
+        )
+        source = self.state_dict()
+        target = network.state_dict()
+        for name in target:
+            target[name] = _source(source, name, genotype, self)
+        network.load_state_dict(target)
+        network.to(next(self.parameters()).device)
+        return network.train(self.training)
+
+
+def _source(source: Mapping[str, Tensor], name: str, genotype: Genotype, supernet: Supernet) -> Tensor:
+    """Find the supernet's tensor for ``cells.I.nodes.N.E.REST``, edge E of node N; other names are equal."""
+    parts = name.split(".")
+    if parts[0] == "cells" and parts[2] == "nodes":
+        index, node, position = int(parts[1]), int(parts[3]), int(parts[4])
+        cell = supernet.cells[index]
+        assert isinstance(cell, SupernetCell)
+        edges = sorted(
+            (e for e in genotype.cells[cell.slot.kind].nodes[node] if e.operation != "none"),
+            key=lambda e: e.predecessor,
+        )
+        edge = edges[position]
+        place = edge_name(edge.predecessor, cell.space.inputs + node)
+        name = ".".join(["cells", parts[1], "edges", place, edge.operation, *parts[5:]])
+    if name not in source:
+        raise AutodasError(f"the supernet no longer holds '{name}', which the genotype needs")
+    return source[name]
