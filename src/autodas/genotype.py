@@ -148,7 +148,7 @@ class Genotype:
         """
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, endless nesting
             raise GenotypeError(f"{where}: not JSON: {error}") from error
         return cls.from_dict(document, where)
 
@@ -157,7 +157,7 @@ class Genotype:
         """Validate plain Python data, as :meth:`from_json` does."""
         if not isinstance(document, dict) or "schema" not in document:
             raise GenotypeError(f"{where}: not a genotype (an object with 'schema' and 'cells' is expected)")
-        if document["schema"] != SCHEMA:
+        if not _is_index(document["schema"]) or document["schema"] != SCHEMA:
             raise GenotypeError(
                 f"{where}: schema {document['schema']!r} is not supported, this version reads schema {SCHEMA}"
             )

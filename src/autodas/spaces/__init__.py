@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autodas.errors import AutodasError, nearest
+from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.genotype import Genotype
 from autodas.spaces._cell import CellSpace
 from autodas.spaces._counting import count_alive, count_cell, count_node, count_space
@@ -82,7 +82,7 @@ class Space:
         self.cell.validate(genotype, where)
         missing = [kind for kind in self.kinds if kind not in genotype.cells]
         if missing:
-            raise AutodasError(f"{where}: no cell of kind {', '.join(missing)}")
+            raise GenotypeError(f"{where}: no cell of kind {', '.join(missing)}")
 
 
 def space_names() -> list[str]:

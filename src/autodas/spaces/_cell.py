@@ -58,7 +58,9 @@ class CellSpace:
 
     def kept_edges(self, predecessors: int) -> int:
         """Return how many edges a node with that many predecessors keeps, at most."""
-        return min(self.kept, predecessors) if isinstance(self.kept, int) else predecessors
+        if not isinstance(self.kept, int):
+            return predecessors
+        return self.kept if self.repeats else min(self.kept, predecessors)
 
     def must_choose_edges(self, state: int) -> bool:
         """Return whether a node has more predecessors than it keeps, so that edges compete."""
@@ -95,7 +97,7 @@ class CellSpace:
         if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
             raise GenotypeError(f"{place}: a predecessor stands twice")
         expected = self.kept_edges(state)
-        if self.kept != "any" and not self.repeats and len(node) != expected:
+        if self.kept != "any" and len(node) != expected:
             raise GenotypeError(
                 f"{place}: {len(node)} edges, but a node with {state} predecessors keeps {expected} "
                 f"in space '{self.name}'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import comb, prod
 
 from autodas.spaces._cell import CellSpace
 
@@ -23,7 +23,10 @@ def count_node(cell: CellSpace, choices: Sequence[int]) -> int:
         return prod(choices)
     if cell.kept == "any":
         # Absent and "none" are the same edge.
-        return prod(choices if cell.none_is_a_choice else (n + 1 for n in choices))
+        return prod(n if cell.none_is_a_choice else n + 1 for n in choices)
+    if cell.repeats:
+        # Any pair of predecessor and operation may stand several times: multisets of k of them.
+        return comb(sum(choices) + cell.kept - 1, cell.kept)
     kept = cell.kept_edges(len(choices))
     polynomial = [1] + [0] * kept
     for n in choices:
@@ -45,7 +48,7 @@ def count_cell(cell: CellSpace, choices: Sequence[Sequence[int]]) -> int:
 def count_space(cell: CellSpace, kinds: int = 1) -> int:
     """Return the number of genotypes of a space with that many kinds of cells."""
     full = [[len(cell.choices)] * state for state in cell.states]
-    return count_cell(cell, full) ** kinds
+    return prod([count_cell(cell, full)] * kinds)
 
 
 def count_alive(cell: CellSpace, alive: Sequence[Sequence[bool]]) -> int:

@@ -1,6 +1,6 @@
 """The relaxed network that holds all candidates, behind one door: ``supernet(x, mixture)``."""
 
-from autodas.supernet._cell import SupernetCell
+from autodas.supernet._cell import Engine, SupernetCell
 from autodas.supernet._mixture import (
     Alive,
     CellMixture,
@@ -10,7 +10,7 @@ from autodas.supernet._mixture import (
     genotype_mixture,
     mixture_of,
 )
-from autodas.supernet._reference import ReferenceCell
+from autodas.supernet._reference import ReferenceEngine
 from autodas.supernet._statistics import frozen_statistics, reestimate_statistics
 from autodas.supernet._supernet import ENGINES, Supernet
 
@@ -18,8 +18,9 @@ __all__ = [
     "ENGINES",
     "Alive",
     "CellMixture",
+    "Engine",
     "Mixture",
-    "ReferenceCell",
+    "ReferenceEngine",
     "Supernet",
     "SupernetCell",
     "alive_of",

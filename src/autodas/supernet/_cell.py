@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from autodas.networks import CellFrame, CellInputs
 from autodas.operations import SEARCH_NORMS, build
 from autodas.spaces import CellSlot, CellSpace
-from autodas.supernet._mixture import Alive
+from autodas.supernet._mixture import Alive, CellMixture, Mixture
+
+
+class Engine(Protocol):
+    """How a relaxed cell is computed. Engines differ in speed and memory, not in results."""
+
+    def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
+        """Return the output of a cell, from the outputs of the two cells before it."""
+        ...
 
 
 class SupernetCell(CellFrame):
     """All candidates of a cell, as modules ``edges["0-2"]["sep_conv_3x3"]`` (edge 0 -> 2).
 
-    Both engines hold their parameters here, under the same names.
+    All engines find their parameters here, under the same names.
 
     Args:
         space: the candidates.
         slot: where the cell stands.
         inputs: what it is given.
+        engine: computes it.
     """
 
-    def __init__(self, space: CellSpace, slot: CellSlot, inputs: CellInputs) -> None:
+    def __init__(self, space: CellSpace, slot: CellSlot, inputs: CellInputs, engine: Engine) -> None:
         super().__init__(slot, inputs, SEARCH_NORMS)
         self.space = space
+        self.engine = engine
         self.outputs = slot.width * space.nodes
         self.edges = nn.ModuleDict()
         for predecessor, state in space.edges:
@@ -37,6 +48,10 @@ class SupernetCell(CellFrame):
                     if name != "none"
                 }
             )
+
+    def forward(self, before: Tensor, previous: Tensor, mixture: Mixture) -> Tensor:
+        """Return the concatenation of all nodes, computed under the mixture of the cell's kind."""
+        return self.engine(self, before, previous, mixture[self.slot.kind])
 
     def candidates(self, edge: int) -> nn.ModuleDict:
         """Return the modules of an edge, by the name of the operation."""

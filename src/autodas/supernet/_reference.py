@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from autodas.supernet._cell import SupernetCell
-from autodas.supernet._mixture import Mixture
+from autodas.supernet._mixture import CellMixture
 
 
-class ReferenceCell(SupernetCell):
-    r"""A relaxed cell, computed candidate by candidate.
+class ReferenceEngine:
+    r"""Computes a relaxed cell candidate by candidate.
 
     A node is the sum over its predecessors (SDAS, equation 1) of the mixed edge (equation 2)
 
@@ -19,18 +19,20 @@ class ReferenceCell(SupernetCell):
     in which one candidate with weight 1 is the discretised edge of equation 4.
     """
 
-    def forward(self, before: Tensor, previous: Tensor, mixture: Mixture) -> Tensor:
-        """Compute the cell's output, the concatenation of all its nodes."""
-        mine = mixture[self.slot.kind]
-        states = [self.preprocess0(before), self.preprocess1(previous)]
-        for state in self.space.states:
+    def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
+        """Return the concatenation of all nodes."""
+        states = [cell.preprocess0(before), cell.preprocess1(previous)]
+        for state in cell.space.states:
             terms = []
-            for edge in self.space.incoming(state):
-                x = states[self.space.edges[edge][0]]
-                mixed = [mine.weights[edge, o] * module(x) for o, module in self.active(edge, mine.active)]
+            for edge in cell.space.incoming(state):
+                x = states[cell.space.edges[edge][0]]
+                mixed = [
+                    mixture.weights[edge, column] * module(x)
+                    for column, module in cell.active(edge, mixture.active)
+                ]
                 if not mixed:
                     continue
-                term = self.combine(states, mixed)
-                terms.append(term if mine.edges is None else mine.edges[edge] * term)
-            states.append(self.combine(states, terms))
-        return torch.cat(states[self.space.inputs :], dim=1)
+                term = cell.combine(states, mixed)
+                terms.append(term if mixture.edges is None else mixture.edges[edge] * term)
+            states.append(cell.combine(states, terms))
+        return torch.cat(states[cell.space.inputs :], dim=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from torch import Tensor
 
@@ -10,12 +11,12 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import CellInputs, CellStack, Network, build
 from autodas.spaces import CellSlot, Space
-from autodas.supernet._cell import SupernetCell, edge_name
+from autodas.supernet._cell import Engine, SupernetCell, edge_name
 from autodas.supernet._mixture import Alive, Mixture
-from autodas.supernet._reference import ReferenceCell
+from autodas.supernet._reference import ReferenceEngine
 
-ENGINES: dict[str, type[SupernetCell]] = {"reference": ReferenceCell}
-"""How relaxed cells are computed. All engines have the same parameters under the same names."""
+ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine}
+"""How relaxed cells are computed; each cell gets an engine of its own."""
 
 
 class Supernet(CellStack):
@@ -40,7 +41,7 @@ class Supernet(CellStack):
             )
 
         def make_cell(slot: CellSlot, inputs: CellInputs) -> SupernetCell:
-            return ENGINES[engine](space.cell, slot, inputs)
+            return SupernetCell(space.cell, slot, inputs, ENGINES[engine]())
 
         super().__init__(space.skeleton, make_cell, classes, channels)
         self.space = space
@@ -62,9 +63,30 @@ class Supernet(CellStack):
         Parameters and statistics leave memory and later checkpoints; the optimisers have to let go of
         them as well.
         """
-        for cell in self.cells:
-            assert isinstance(cell, SupernetCell)
+        for cell in self.relaxed_cells():
             cell.prune(alive[cell.slot.kind])
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over all parameters and statistics of a supernet that was pruned alike."""
+        state = self.state_dict()
+        state.update(tensors)
+        self.load_state_dict(state)
+
+    @contextmanager
+    def computed_by(self, engine: str) -> Iterator[None]:
+        """Compute with another engine for a while; parameters and statistics stay the same."""
+        own = [cell.engine for cell in self.relaxed_cells()]
+        for cell in self.relaxed_cells():
+            cell.engine = ENGINES[engine]()
+        try:
+            yield
+        finally:
+            for cell, kept in zip(self.relaxed_cells(), own, strict=True):
+                cell.engine = kept
+
+    def relaxed_cells(self) -> list[SupernetCell]:
+        """Return the cells."""
+        return list(self.cells)  # type: ignore[arg-type]
 
     def extract(self, genotype: Genotype) -> Network:
         """Return the discrete network of a genotype in search form, with this supernet's weights.
@@ -91,8 +113,7 @@ def _source(source: Mapping[str, Tensor], name: str, genotype: Genotype, superne
     parts = name.split(".")
     if parts[0] == "cells" and parts[2] == "nodes":
         index, node, position = int(parts[1]), int(parts[3]), int(parts[4])
-        cell = supernet.cells[index]
-        assert isinstance(cell, SupernetCell)
+        cell = supernet.relaxed_cells()[index]
         edges = sorted(
             (e for e in genotype.cells[cell.slot.kind].nodes[node] if e.operation != "none"),
             key=lambda e: e.predecessor,

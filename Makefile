@@ -1,0 +1,38 @@
+# make demo   search, train and report on embedded data, about two minutes
+# make test   everything that must hold before a change is merged
+# make lint   the fast part of `make test`: style and types
+# make clean  removes what can be made again, the environment included; runs are kept
+#
+# The environment in .venv is made on first use, and again when its inputs change.
+
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test lint clean .venv
+
+demo: $(STAMP)
+	$(BIN)/autodas demo
+
+# One thread a worker: two workers that each start as many threads as there are cores slow each other down.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "autodas needs Python 3.11 or newer; choose one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,120 @@
+"""One value of a configuration: from text or YAML to the type of its field."""
+
+from __future__ import annotations
+
+import types
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+if TYPE_CHECKING:
+    import jsonargparse
+
+_ONE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+_MANY = {bool: "booleans", int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
+
+
+def convert(hint: Any, value: Any, from_text: bool) -> Any:
+    """Return a value as the type of its field.
+
+    Args:
+        hint: the type of the field.
+        value: what the user wrote: text on the command line, plain data in YAML.
+        from_text: whether it comes from the command line, where a list may be ``1,2`` and nothing is
+            ``null``.
+
+    Raises:
+        ValueError: if it is not of that type.
+    """
+    members = _members(hint)
+    if from_text and value == "null" and type(None) in members:
+        return None
+    if value is None:
+        if type(None) in members or Any in members:
+            return None
+        raise ValueError("nothing where a value is needed")
+    if isinstance(value, str) and str in members and (not from_text or len(members) == 1):
+        return value
+    if from_text and takes_list(hint) and not value.lstrip().startswith("["):
+        value = [part.strip() for part in value.split(",")] if value.strip() else []
+    import jsonargparse  # costs a tenth of a second: not for --help
+
+    try:
+        return _parser(hint).parse_object({"value": value}).value
+    except (jsonargparse.ArgumentError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def expected(hint: Any) -> str:
+    """Return in words what a field takes, such as ``"a list of 2 numbers"``."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(_word, get_args(hint)))}"
+    if get_origin(hint) in (tuple, list):
+        items = [item for item in get_args(hint) if item is not Ellipsis]
+        count = "" if takes_any_number(hint) else f"{len(items)} "
+        return f"a list of {count}{_MANY.get(items[0], 'values')}" if items else "a list"
+    if get_origin(hint) is dict or hint is dict:
+        return "a mapping"
+    members = _members(hint)
+    if len(members) > 1:
+        return " or ".join("null" if member is type(None) else expected(member) for member in members)
+    return _ONE.get(hint, "a value")
+
+
+def placeholder(hint: Any) -> str:
+    """Return what stands for a value of this type in ``--help``."""
+    names = {bool: "BOOL", int: "INT", float: "NUMBER", Path: "PATH", type(None): "null"}
+    if get_origin(hint) is Literal:
+        return f"{{{','.join(map(_word, get_args(hint)))}}}"
+    if get_origin(hint) in (tuple, list):
+        items = get_args(hint)
+        item = placeholder(items[0]) if items else "VALUE"
+        return f"{item},..." if takes_any_number(hint) else ",".join([item] * len(items))
+    members = _members(hint)
+    if len(members) > 1:
+        return "|".join(placeholder(member) for member in members)
+    return names.get(hint, "TEXT" if hint is str else "VALUE")
+
+
+def show(value: Any) -> str:
+    """Return a value as an error message quotes it: as YAML writes it."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"[{', '.join(map(show, value))}]"
+    return f"'{value}'" if isinstance(value, str) else _word(value)
+
+
+def is_switch(hint: Any) -> bool:
+    """Return whether an option of this type may stand without a value."""
+    return bool in _members(hint)
+
+
+def takes_list(hint: Any) -> bool:
+    """Return whether a field takes several values."""
+    return any(get_origin(member) in (tuple, list) for member in _members(hint))
+
+
+def takes_any_number(hint: Any) -> bool:
+    """Return whether a list may have any length."""
+    return get_origin(hint) is list or Ellipsis in get_args(hint)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """Return the types of a union, or the one type."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+@cache
+def _parser(hint: Any) -> jsonargparse.ArgumentParser:
+    import jsonargparse
+
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=hint)
+    return parser

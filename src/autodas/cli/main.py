@@ -1,0 +1,110 @@
+"""``autodas``: finds the command, runs it, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from autodas import __version__
+from autodas.errors import AutodasError, nearest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("autodas.cli.demo", "search, train and report on embedded data, in about two minutes"),
+    "search": ("autodas.cli.search", "search a network for a dataset"),
+    "train": ("autodas.cli.train", "train the network that a genotype describes"),
+    "evaluate": ("autodas.cli.evaluate", "accuracy of a trained network"),
+    "predict": ("autodas.cli.predict", "top classes of new images or videos"),
+    "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),
+    "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
+    "zoo": ("autodas.cli.zoo", "published genotypes: list, show"),
+    "space": ("autodas.cli.space", "search spaces: operations, edges, number of architectures"),
+    "data": ("autodas.cli.data", "datasets: list, check"),
+    "bench": ("autodas.cli.bench", "speed and memory of a search"),
+}
+"""Command to the module that has its ``run(argv) -> int``, imported when it runs, and a line of help."""
+
+_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    0 is success, 2 an error that the user can mend, 1 a defect, 130 an interruption.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    debug = "--debug" in words[:end]
+    words = [word for word in words[:end] if word != "--debug"] + words[end:]
+    try:
+        code = _run(words)
+        sys.stdout.flush()  # here, where a reader that has left is still caught
+    except KeyboardInterrupt:
+        print("autodas: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has left; Python must not try to flush to them at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return _report(error, debug)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_help(), end="")
+        return 0
+    if words[0] == "--version":
+        print(f"autodas {__version__}")
+        return 0
+    name = words[0]
+    if name not in COMMANDS:
+        if name.startswith("-"):
+            raise AutodasError(f"unknown option '{name}'; known before a command: --help, --version, --debug")
+        raise AutodasError(f"unknown command '{name}'{nearest(name, list(COMMANDS))}")
+    try:
+        code: int = import_module(COMMANDS[name][0]).run(words[1:])
+    except SystemExit as leaving:  # --help and --print_config
+        if isinstance(leaving.code, str):
+            raise AutodasError(leaving.code) from None
+        code = leaving.code or 0
+    return code
+
+
+def _report(error: Exception, debug: bool) -> int:
+    """Print an error and return its exit code."""
+    message = None
+    if isinstance(error, AutodasError | argparse.ArgumentError):
+        message = " ".join(str(error).splitlines())
+    elif isinstance(error, OSError) and error.errno in _MENDABLE:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    if debug or message is None:
+        traceback.print_exception(error)
+    if message is not None:
+        print(f"autodas: error: {message}", file=sys.stderr)
+        return 2
+    print("autodas: this is a defect of autodas: please report it with the lines above", file=sys.stderr)
+    return 1
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [
+        "usage: autodas COMMAND ...",
+        "",
+        "Differentiable architecture search: search a network for your images or videos, train it.",
+        "",
+        *(f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()),
+        "",
+        "autodas COMMAND --help tells more. autodas --version; --debug shows the traceback of an error.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Facts of a data set, for people who want to know what autodas makes of their files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodas.data._images import ImageDataset, Images
+from autodas.data._open import open_dataset
+
+_UNBALANCED = 10
+_TINY = 10
+
+
+def check_dataset(
+    name: str,
+    *,
+    image_size: int | None = None,
+    subset: int | None = None,
+    seed: int = 0,
+    max_bad: float = 0.01,
+    storage: str = "auto",
+) -> dict[str, Any]:
+    """Open a data set and describe it; arguments and errors are those of ``open_dataset``.
+
+    Returns:
+        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``train`` and ``test`` (each with
+        ``images``, ``images_per_class``, ``storage``, ``bytes_in_memory``), ``mean``, ``std``,
+        ``augmentation``, ``bad`` and ``warnings``.
+    """
+    data = open_dataset(
+        name, image_size=image_size, subset=subset, seed=seed, max_bad=max_bad, storage=storage
+    )
+    return {
+        "name": data.name,
+        "classes": list(data.classes),
+        "channels": data.channels,
+        "image_size": data.image_size,
+        "train": _facts(data.train, data.classes),
+        "test": _facts(data.test, data.classes),
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "augmentation": str(data.default_augmentation),
+        "bad": list(data.bad),
+        "warnings": _warnings(data),
+    }
+
+
+def _facts(images: Images, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(images.labels, minlength=len(classes))
+    return {
+        "images": len(images),
+        "images_per_class": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "storage": "stream" if images.pixels is None else "memory",
+        "bytes_in_memory": images.bytes_in_memory,
+    }
+
+
+def _warnings(data: ImageDataset) -> list[str]:
+    warnings = list(data.notes)
+    counts = np.bincount(data.train.labels, minlength=len(data.classes))
+    most, least = int(counts.argmax()), int(counts.argmin())
+    if counts[most] > _UNBALANCED * counts[least]:
+        warnings.append(
+            f"unbalanced: class '{data.classes[most]}' has {counts[most]} training images, "
+            f"'{data.classes[least]}' has {counts[least]}"
+        )
+    tiny = [data.classes[i] for i in np.flatnonzero(counts < _TINY)]
+    if tiny:
+        named = ", ".join(tiny[:5]) + (", ..." if len(tiny) > 5 else "")
+        warnings.append(
+            f"fewer than {_TINY} training images in {len(tiny)} of {len(counts)} classes: {named}"
+        )
+    absent = [data.classes[i] for i in range(len(counts)) if not (data.test.labels == i).any()]
+    if absent:
+        named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        warnings.append(f"no test images in {len(absent)} of {len(counts)} classes: {named}")
+    if data.bad:
+        warnings.append(f"{len(data.bad)} images cannot be read and are left out")
+    return warnings

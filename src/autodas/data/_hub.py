@@ -1,0 +1,56 @@
+"""Data sets of the Hugging Face hub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autodas.data._assemble import RawDataset, RawSplit
+from autodas.data._labels import number_labels
+from autodas.data._parquet import IMAGE_COLUMNS, LABEL_COLUMNS
+from autodas.data._sources import ItemSource
+from autodas.errors import AutodasError
+
+
+def read_hub(rest: str) -> RawDataset:
+    """Load ``NAME`` or ``NAME:CONFIG`` through the package ``datasets``."""
+    if not rest:
+        raise AutodasError("data set 'hf' needs a name: write hf:NAME, such as hf:ylecun/mnist")
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise AutodasError(
+            f"hf:{rest}: the package 'datasets' is not installed: install autodas[hf]"
+        ) from error
+    name, _, config = rest.partition(":")
+    try:
+        splits = load_dataset(name, config or None)
+    except Exception as error:  # Network, names and formats fail in many ways.
+        reason = str(error).split("\n")[0]
+        raise AutodasError(f"hf:{rest}: cannot be loaded ({type(error).__name__}: {reason})") from error
+    train = splits.get("train")
+    if train is None:
+        raise AutodasError(f"hf:{rest}: no split 'train' among {', '.join(splits)}")
+    test = next((splits[s] for s in ("test", "validation", "valid", "val") if s in splits), None)
+    notes = () if test is not None else (f"hf:{rest} has no test split: train is split 80/20",)
+    image = _column(rest, train, "Image", IMAGE_COLUMNS)
+    label = _column(rest, train, "ClassLabel", LABEL_COLUMNS)
+    labels = [None if part is None else np.asarray(list(part[label])) for part in (train, test)]
+    assert labels[0] is not None
+    names = getattr(train.features[label], "names", None)
+    (first, second), classes = number_labels(f"hf:{rest}", labels[0], labels[1], names)
+    return RawDataset(
+        train=RawSplit(ItemSource(train, image, f"hf:{rest} train"), first),
+        test=None if second is None else RawSplit(ItemSource(test, image, f"hf:{rest} test"), second),
+        classes=classes,
+        notes=notes,
+    )
+
+
+def _column(rest: str, part: Any, kind: str, usual: tuple[str, ...]) -> str:
+    described = [name for name, feature in part.features.items() if type(feature).__name__ == kind]
+    for choice in ([n for n in usual if n in described], described, [n for n in usual if n in part.features]):
+        if choice:
+            return choice[0]
+    raise AutodasError(f"hf:{rest}: no column of type {kind} among {', '.join(part.features)}")

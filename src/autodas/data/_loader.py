@@ -1,0 +1,205 @@
+"""Batches of augmented, normalised images."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autodas.data._augmentation import Augmentation, finish
+from autodas.data._images import Images
+from autodas.data._random import AUGMENTATION, ORDER, permutation, sample_keys
+from autodas.data._stream import Answer, Reader, Request, Workers
+from autodas.errors import AutodasError
+
+
+class Batch(NamedTuple):
+    """Images with labels.
+
+    ``images``: float32 (B, C, S, S), normalised, on the device. ``labels``: int64 (B,). ``indices``: int64
+    (B,), which images of the split they are.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class Loader:
+    """Makes batches; the same ones for the same arguments, on every machine and from any place on.
+
+    The order of an epoch follows from (seed, epoch), the augmentation of a sample from (seed, epoch,
+    index). There is no other state, so a run that is resumed needs only the number of batches that it has
+    consumed. Images in memory are kept on the device and augmented there; others are read by ``workers``.
+
+    While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). An image
+    that turns out to be unreadable is replaced by the next of the loader's samples while shuffling, and
+    left out otherwise.
+
+    Args:
+        images: the split.
+        indices: which images, ``None`` for all.
+        batch_size: at least 1; capped at the number of samples.
+        mean, std: one value a channel, on the scale 0..1.
+        image_size: as the split was opened.
+        seed: of order and augmentation.
+        shuffle: a new order each epoch, as for training.
+        augmentation: ``None`` for evaluation.
+        device: where batches are.
+        workers: processes that read files; 0 reads in this one. Without effect for images in memory.
+        channels_last: memory format of the batches.
+
+    Raises:
+        AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        indices: np.ndarray | None,
+        *,
+        batch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        image_size: int,
+        seed: int,
+        shuffle: bool,
+        augmentation: Augmentation | None,
+        device: torch.device | str = "cpu",
+        workers: int = 0,
+        channels_last: bool = True,
+    ) -> None:
+        chosen = np.arange(len(images)) if indices is None else np.array(indices, dtype=np.int64)
+        if len(chosen) == 0:
+            raise AutodasError("there are no images to load")
+        if chosen.min() < 0 or chosen.max() >= len(images):
+            raise AutodasError(f"image numbers out of range: the split has {len(images)} images")
+        if batch_size < 1 or workers < 0:
+            raise AutodasError(
+                f"batch_size must be at least 1 and workers at least 0, found {batch_size} and {workers}"
+            )
+        if image_size != images.image_size:
+            raise AutodasError(
+                f"the data set was opened for images of {images.image_size} pixels, {image_size} are asked "
+                f"for: open it with image_size={image_size}"
+            )
+        self.batch_size = min(batch_size, len(chosen))
+        self.device = torch.device(device)
+        self._images, self._samples = images, torch.from_numpy(chosen)
+        self._mean, self._std, self._size = tuple(mean), tuple(std), image_size
+        self._seed, self._shuffle, self._augmentation = seed, shuffle, augmentation
+        self._channels_last = channels_last
+        self._in_memory = images.pixels is not None
+        self._worker_count = 0 if self._in_memory else workers
+        self._workers: Workers | None = None
+        self._bad: dict[int, str] = {}
+        self._reader = Reader(
+            images,
+            np.sort(chosen),
+            image_size=image_size,
+            seed=seed,
+            resized_crop=augmentation is not None and augmentation.random_resized_crop,
+            replace_bad=shuffle,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches an epoch."""
+        full, rest = divmod(len(self._samples), self.batch_size)
+        return full + (rest > 0 and not (self._shuffle and rest == 1))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield one epoch.
+
+        Args:
+            epoch: number of the epoch, from 0.
+            start: number of the batch to begin with.
+        """
+        if self._in_memory:
+            return self._from_memory(epoch, start)
+        return self._from_files(self._requests(epoch, start))
+
+    def stream(self, step: int = 0) -> Iterator[Batch]:
+        """Yield batches without end, epoch after epoch.
+
+        Args:
+            step: global number of the first batch, ``epoch * len(loader) + position``.
+        """
+        epoch, start = divmod(step, len(self))
+        starts = ((e, start if e == epoch else 0) for e in itertools.count(epoch))
+        if self._in_memory:
+            return itertools.chain.from_iterable(self._from_memory(e, s) for e, s in starts)
+        # One series of requests: the workers read on across the end of an epoch.
+        return self._from_files(itertools.chain.from_iterable(self._requests(e, s) for e, s in starts))
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """The images that this loader could not read so far, each with the reason."""
+        return tuple(self._bad.values())
+
+    def _order(self, epoch: int) -> Tensor:
+        if not self._shuffle:
+            return self._samples
+        return self._samples[permutation(len(self._samples), ORDER, self._seed, epoch)]
+
+    def _from_memory(self, epoch: int, start: int) -> Iterator[Batch]:
+        pixels, labels = self._images.on_device(self.device)
+        order = self._order(epoch).to(self.device)
+        for number in range(start, len(self)):
+            indices = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield self._finish(pixels[indices], labels[indices], indices, indices, epoch, cropped=False)
+
+    def _requests(self, epoch: int, start: int) -> Iterator[Request]:
+        order = self._order(epoch)
+        for number in range(start, len(self)):
+            yield Request(epoch, order[number * self.batch_size : (number + 1) * self.batch_size].clone())
+
+    def _from_files(self, requests: Iterator[Request]) -> Iterator[Batch]:
+        labels = torch.from_numpy(self._images.labels)
+        for answer in self._answers(requests):
+            self._check(answer)
+            if len(answer.found) == 0:
+                continue
+            pixels, asked, found, target = (
+                t.to(self.device, non_blocking=True)
+                for t in (answer.pixels, answer.asked, answer.found, labels[answer.found])
+            )
+            yield self._finish(pixels, target, asked, found, answer.epoch, cropped=True)
+
+    def _answers(self, requests: Iterator[Request]) -> Iterator[Answer]:
+        if self._worker_count == 0:
+            return map(self._reader.__getitems__, requests)
+        if self._workers is None or self._workers.busy:
+            # A second iterator over a pool would take the answers of the first.
+            self._workers = Workers(self._reader, self._worker_count, pin=self.device.type == "cuda")
+        return self._workers.answers(requests)
+
+    def _check(self, answer: Answer) -> None:
+        if answer.error is not None:
+            raise AutodasError(answer.error)
+        self._bad.update(answer.bad)
+        if len(self._bad) > self._images.bad_allowed:
+            first = "; ".join(list(self._bad.values())[:3])
+            raise AutodasError(
+                f"{len(self._bad)} more images cannot be read, {self._images.bad_allowed} are allowed "
+                f"({first}): repair or remove them, or allow more with max_bad"
+            )
+
+    def _finish(
+        self, pixels: Tensor, labels: Tensor, asked: Tensor, found: Tensor, epoch: int, *, cropped: bool
+    ) -> Batch:
+        images = finish(
+            pixels,
+            sample_keys(AUGMENTATION, self._seed, epoch, asked),
+            self._augmentation,
+            size=self._size,
+            mean=self._mean,
+            std=self._std,
+            cropped=cropped,
+        )
+        if not self._channels_last:
+            images = images.contiguous()
+        return Batch(images, labels, found)

@@ -1,0 +1,80 @@
+"""Read pickled arrays of unknown origin without executing what they ask for."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodas.errors import AutodasError
+
+
+class _ArrayType:
+    """Stands for the type of arrays: a pickle may name it, calling it makes nothing."""
+
+
+def _make_array(kind: Any, shape: Any, code: Any) -> np.ndarray:
+    """Return the empty array that the pickle fills in its next step."""
+    if kind is not _ArrayType:
+        raise pickle.UnpicklingError("an array of an unknown type")
+    return np.ndarray((0,), dtype=np.uint8)
+
+
+def _make_dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
+    name = code.decode("ascii") if isinstance(code, bytes) else str(code)
+    dtype = np.dtype(name)
+    if dtype.kind not in "iu":
+        raise pickle.UnpicklingError(f"an array of type '{name}', only whole numbers are read")
+    # A copy: the pickle sets the byte order, which must not change numpy's own object.
+    return np.dtype(name, copy=True)
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes in the protocol of Python 2."""
+    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError("text in an unexpected encoding")
+    return text.encode("latin1")
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _make_array for core in ("core", "_core")},
+    ("numpy", "ndarray"): _ArrayType,
+    ("numpy", "dtype"): _make_dtype,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _RefusedError(Exception):
+    pass
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise _RefusedError(f"{module}.{name}")
+        return _ALLOWED[module, name]
+
+
+def read_pickle(path: Path) -> Any:
+    """Read containers, bytes, text, numbers and integer arrays; refuse everything else by name.
+
+    Args:
+        path: a pickle of Python 2 or 3. Text of Python 2 comes as bytes.
+
+    Raises:
+        AutodasError: if the file is malformed or asks for anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Unpickler(file, encoding="bytes").load()
+    except _RefusedError as error:
+        raise AutodasError(
+            f"{path}: refused: it asks for '{error}', but only lists, dictionaries, bytes, numbers and "
+            "arrays are read: get the file from its official source"
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # A malformed pickle can fail in any way.
+        raise AutodasError(f"{path}: cannot be read as a batch of images ({error})") from error

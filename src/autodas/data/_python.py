@@ -1,0 +1,101 @@
+"""Images from a function of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from autodas.data._assemble import RawDataset, RawSplit
+from autodas.data._labels import number_labels
+from autodas.data._sources import ArraySource, ItemSource, Source
+from autodas.errors import AutodasError, nearest
+
+
+def read_python(rest: str) -> RawDataset:
+    """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``."""
+    function = _find(rest)
+    splits = {split: _read(function, rest, split) for split in ("train", "test")}
+    (train, train_labels, names), (test, test_labels, _) = splits["train"], splits["test"]
+    (first, second), classes = number_labels(f"python:{rest}", train_labels, test_labels, names)
+    assert second is not None
+    return RawDataset(train=RawSplit(train, first), test=RawSplit(test, second), classes=classes)
+
+
+def _find(rest: str) -> Any:
+    module_name, _, function_name = rest.partition(":")
+    if not module_name or not function_name:
+        raise AutodasError(f"data set 'python:{rest}': write python:package.module:function")
+    # A module beside the user is found as "python -m" would find it. It stays on the path because worker
+    # processes have to find it too; at the end, so that it hides nothing.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise AutodasError(
+            f"python:{rest}: module '{module_name}' cannot be imported ({type(error).__name__}: {error})"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        known = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+        raise AutodasError(
+            f"python:{rest}: module '{module_name}' has no function '{function_name}'"
+            f"{nearest(function_name, known)}"
+        )
+    return function
+
+
+def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tuple[str, ...] | None]:
+    where = f"python:{rest}('{split}')"
+    try:
+        found = function(split)
+        if isinstance(found, tuple | list) and len(found) in (2, 3):
+            names = tuple(str(name) for name in found[2]) if len(found) == 3 else None
+            return _arrays(where, found[0], found[1]), np.asarray(found[1]), names
+        if not hasattr(found, "__getitem__") or not hasattr(found, "__len__"):
+            raise AutodasError(
+                f"{where}: (images, labels), (images, labels, class names) or a torch Dataset is expected, "
+                f"found {type(found).__name__}"
+            )
+        classes = getattr(found, "classes", None)
+        names = tuple(str(name) for name in classes) if classes is not None else None
+        return ItemSource(found, 0, where), _item_labels(where, found), names
+    except AutodasError:
+        raise
+    except Exception as error:
+        raise AutodasError(f"{where}: failed with {type(error).__name__}: {error}") from error
+
+
+def _arrays(where: str, images: Any, labels: Any) -> ArraySource:
+    array = np.asarray(images)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.dtype != np.uint8:
+        raise AutodasError(f"{where}: uint8 images (0..255) are expected, found {array.dtype}")
+    if array.ndim != 4 or array.shape[3] not in (1, 3, 4):
+        hint = ": put the channels last" if array.ndim == 4 and array.shape[1] in (1, 3, 4) else ""
+        raise AutodasError(
+            f"{where}: images of shape (N, H, W) or (N, H, W, 1, 3 or 4) are expected, "
+            f"found {array.shape}{hint}"
+        )
+    if len(array) != len(labels):
+        raise AutodasError(f"{where}: {len(array)} images but {len(labels)} labels")
+    return ArraySource(array)
+
+
+def _item_labels(where: str, dataset: Any) -> np.ndarray:
+    # torchvision's data sets hold their labels in "targets"; reading them there decodes nothing.
+    targets = getattr(dataset, "targets", None)
+    if targets is not None and len(targets) == len(dataset):
+        return np.asarray(targets)
+    labels = []
+    for index in range(len(dataset)):
+        item = dataset[index]
+        if not isinstance(item, tuple | list) or len(item) < 2:
+            raise AutodasError(f"{where}, item {index}: (image, label) is expected")
+        labels.append(item[1])
+    return np.asarray(labels)

@@ -1,0 +1,92 @@
+"""The accuracies that a search reports at its end, with the weights of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodas.data import Loader
+from autodas.genotype import Genotype
+from autodas.supernet import CellMixture, Supernet, genotype_mixture, reestimate_statistics
+from autodas.training import Evaluation, evaluate, standard_error
+
+
+@dataclass(frozen=True)
+class SearchAccuracies:
+    """Top-1 accuracy in percent on the validation half, in evaluation mode (SDAS, table 2).
+
+    Attributes:
+        relaxed: before derivation (SDAS: before its last step).
+        discrete: of the final network, with the running statistics that the search left.
+        reestimated: the same with statistics estimated anew on the training half.
+        rebuilt: of the network built from ``genotype.json`` with copied weights.
+        rebuilt_equal: whether its logits equal the reference supernet's to the bit.
+        count: number of validation pictures.
+    """
+
+    relaxed: float
+    discrete: float
+    reestimated: float
+    rebuilt: float
+    rebuilt_equal: bool
+    count: int
+
+    @property
+    def error(self) -> float:
+        """Standard error of the discrete accuracy, in points."""
+        return standard_error(self.discrete, self.count)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**asdict(self), "standard_error": self.error}
+
+
+def evaluate_mixture(
+    supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader
+) -> Evaluation:
+    """Evaluate a supernet under a mixture, in single precision; it is left in evaluation mode."""
+    supernet.eval()
+    return evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+
+
+@torch.no_grad()
+def final_accuracies(
+    supernet: Supernet, genotype: Genotype, relaxed: float, validation: Loader, training: Loader
+) -> SearchAccuracies:
+    """Evaluate a supernet that has been pruned to a genotype.
+
+    Its running statistics are those estimated anew afterwards.
+
+    Args:
+        supernet: with the weights of the search.
+        genotype: as it was read back from its file.
+        relaxed: accuracy before derivation, in percent.
+        validation: the validation half, without augmentation.
+        training: the training half, without augmentation.
+    """
+    device = next(supernet.parameters()).device
+    mixture = genotype_mixture(genotype, supernet.space.cell, device)
+    discrete = evaluate_mixture(supernet, mixture, validation)
+    network = supernet.extract(genotype).eval()
+    rebuilt = evaluate(network, validation.batches(0))
+    with supernet.computed_by("reference"):
+        reference = evaluate_mixture(supernet, mixture, validation)
+
+    def pictures() -> Iterable[Tensor]:
+        for batch in training.batches(0):
+            yield batch.images
+
+    reestimate_statistics(supernet, lambda images: supernet(images, mixture), pictures())
+    reestimated = evaluate_mixture(supernet, mixture, validation)
+    return SearchAccuracies(
+        relaxed,
+        discrete.top1,
+        reestimated.top1,
+        rebuilt.top1,
+        torch.equal(rebuilt.logits, reference.logits),
+        discrete.count,
+    )

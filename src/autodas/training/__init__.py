@@ -1,0 +1,47 @@
+"""The train loop, and what searching and training share."""
+
+from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._files import write_whole
+from autodas.training._interrupt import Interrupted, StopRequest
+from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
+from autodas.training._optimisers import keep_only, set_learning_rate, weight_optimiser
+from autodas.training._seeding import (
+    random_state,
+    restore_random_state,
+    seed_everything,
+    use_deterministic,
+)
+from autodas.training.checkpoint import load_checkpoint, save_checkpoint
+from autodas.training.progress import Progress, duration
+from autodas.training.run_folder import RunFolder
+from autodas.training.run_log import RunLog
+from autodas.training.settings import OptimSettings, Precision, learning_rate
+
+__all__ = [
+    "Evaluation",
+    "Interrupted",
+    "LossWatch",
+    "Meter",
+    "OptimSettings",
+    "Precision",
+    "Progress",
+    "RunFolder",
+    "RunLog",
+    "StopRequest",
+    "correct_in_top",
+    "duration",
+    "evaluate",
+    "keep_only",
+    "learning_rate",
+    "load_checkpoint",
+    "random_state",
+    "restore_random_state",
+    "save_checkpoint",
+    "seed_everything",
+    "set_learning_rate",
+    "shown",
+    "standard_error",
+    "use_deterministic",
+    "weight_optimiser",
+    "write_whole",
+]

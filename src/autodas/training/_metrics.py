@@ -1,0 +1,90 @@
+"""Loss and accuracy, summed over batches on the device; one look from the host an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodas.errors import AutodasError
+
+
+def correct_in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:
+    """Return for each sample whether its label is among the k largest logits; shape (batch,), bool."""
+    k = min(k, logits.shape[1])
+    return (logits.topk(k, dim=1).indices == labels[:, None]).any(1)
+
+
+class Meter:
+    """Running sums of loss, top-1 and top-5 hits and samples."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.sums = torch.zeros(4, dtype=torch.float64, device=device)
+
+    @torch.no_grad()
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch, whose loss is a mean."""
+        count = torch.tensor(float(len(labels)), dtype=torch.float64, device=self.sums.device)
+        top1 = correct_in_top(logits, labels, 1).sum()
+        top5 = correct_in_top(logits, labels, 5).sum()
+        self.sums += torch.stack([loss.double() * count, top1.double(), top5.double(), count])
+
+    def result(self, prefix: str = "") -> dict[str, float]:
+        """Return mean loss, and top-1 and top-5 accuracy in percent."""
+        loss, top1, top5, count = self.sums.tolist()
+        if count == 0:
+            return {}
+        return {
+            f"{prefix}loss": loss / count,
+            f"{prefix}top1": 100 * top1 / count,
+            f"{prefix}top5": 100 * top5 / count,
+        }
+
+
+class LossWatch:
+    """Stops a run whose loss is no longer a number.
+
+    On an accelerator losses are looked at only now and then, so that the host never waits inside an
+    iteration; the iteration that went wrong is still named.
+
+    Args:
+        device: where losses are computed.
+        every: how many losses are collected between two looks on an accelerator.
+    """
+
+    def __init__(self, device: torch.device | str, every: int = 50) -> None:
+        self.every = 1 if torch.device(device).type == "cpu" else every
+        self.pending: list[tuple[int, str, Tensor]] = []
+
+    def add(self, iteration: int, step: str, loss: Tensor) -> None:
+        """Take note of a loss; raises :class:`AutodasError` when one is infinite or not a number."""
+        self.pending.append((iteration, step, loss.detach()))
+        if len(self.pending) >= self.every:
+            self.check()
+
+    def check(self) -> None:
+        """Look at all losses that are pending."""
+        pending, self.pending = self.pending, []
+        for iteration, step, loss in pending:
+            if not math.isfinite(float(loss)):
+                raise AutodasError(
+                    f"the loss of the {step} step is {float(loss)} at iteration {iteration}; the last good "
+                    "checkpoint is kept. A smaller optim.lr, a smaller optim.clip or precision fp32 may help"
+                )
+
+
+def standard_error(accuracy: float, count: int) -> float:
+    r"""Return the standard error of an accuracy in percent: :math:`\sqrt{a (100 - a) / n}`."""
+    return math.sqrt(max(0.0, accuracy * (100 - accuracy)) / max(1, count))
+
+
+def shown(metrics: Mapping[str, Any]) -> str:
+    """Return loss and top-1 accuracies as text for people."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} " + (f"{value:.3f}" if "loss" in name else f"{value:.1f} %")
+        for name, value in metrics.items()
+        if not name.endswith("top5")
+    )

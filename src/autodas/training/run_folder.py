@@ -1,0 +1,125 @@
+"""Run folders: the only channel between commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from autodas import __version__
+from autodas.errors import AutodasError
+from autodas.training._files import write_whole
+
+
+class RunFolder:
+    """One run's files.
+
+    ``config.yaml`` (effective), ``environment.json``, ``events.jsonl``, ``metrics.csv``, ``checkpoints/``,
+    ``genotype.json``, ``summary.json``, ``tensorboard/``; a search adds ``split.json`` and ``candidates/``,
+    training ``model.safetensors``, ``predictions.parquet`` and ``examples/``.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with the state of the run."""
+        return self.path / "checkpoints" / "last.pt"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.path / "config.yaml").exists()
+
+    def create(self, *, overwrite: bool = False) -> RunFolder:
+        """Make the folder for a new run.
+
+        Args:
+            overwrite: whether a run that is there already is deleted.
+
+        Raises:
+            AutodasError: if the folder holds a run, or anything else; nothing is lost.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise AutodasError(f"{self.path}: is a file, not a folder")
+        if self.path.is_dir() and any(self.path.iterdir()):
+            if not self.exists:
+                raise AutodasError(f"{self.path}: is not empty and holds no run; choose another --run folder")
+            if not overwrite:
+                raise AutodasError(
+                    f"{self.path}: holds a run already; continue it with --resume {self.path}, "
+                    "choose another --run folder, or replace it with --overwrite"
+                )
+            shutil.rmtree(self.path)
+        try:
+            (self.path / "checkpoints").mkdir(parents=True)
+        except OSError as error:
+            raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
+        return self
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Write a file whole, making its folder where needed."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+        return path
+
+    def write_json(self, name: str, content: Any) -> Path:
+        """Write plain data as an indented JSON file."""
+        return self.write(name, json.dumps(content, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file.
+
+        Raises:
+            AutodasError: if it is missing or broken.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise AutodasError(f"{path}: missing; is {self.path} the folder of a finished run?") from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise AutodasError(f"{path}: broken: {error}") from error
+
+    def write_environment(self) -> None:
+        """Write down the machine and the versions."""
+        self.write_json("environment.json", environment())
+
+
+def environment() -> dict[str, Any]:
+    """Return the facts about machine and software that results depend on."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "autodas": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+    if torch.cuda.is_available():
+        facts["cuda"] = torch.version.cuda
+        facts["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return facts
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()

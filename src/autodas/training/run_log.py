@@ -1,0 +1,99 @@
+"""What a run tells while it goes on: events, metrics, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from autodas.training.run_folder import RunFolder
+
+
+class RunLog:
+    """Appends to ``events.jsonl`` and ``metrics.csv`` and writes TensorBoard scalars where it is installed.
+
+    Both files are flushed with every line. Their lengths go into checkpoints; a resumed run cuts them
+    back, so that the log of a run that was interrupted equals that of one that was not, but for what
+    stands under ``volatile``: times, speeds, memory.
+
+    Args:
+        folder: the run.
+        lengths: what :attr:`lengths` was at the checkpoint that the run goes on from.
+        tensorboard: whether to write TensorBoard files.
+        step: iteration that the run goes on from.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        *,
+        lengths: Mapping[str, Any] | None = None,
+        tensorboard: bool = True,
+        step: int = 0,
+    ) -> None:
+        self.folder = folder
+        lengths = lengths or {"events": 0, "metrics": 0, "columns": []}
+        self.columns: list[str] = list(lengths["columns"])
+        self._events = _open_cut(folder.path / "events.jsonl", lengths["events"])
+        self._metrics = _open_cut(folder.path / "metrics.csv", lengths["metrics"])
+        self._board = _tensorboard(folder.path / "tensorboard", step) if tensorboard else None
+
+    @property
+    def lengths(self) -> dict[str, Any]:
+        """How long the files are, for the checkpoint; up to there they are on the disk."""
+        for file in (self._events, self._metrics):
+            file.flush()
+            os.fsync(file.fileno())
+        return {"events": self._events.tell(), "metrics": self._metrics.tell(), "columns": self.columns}
+
+    def event(self, event: str, **fields: Any) -> None:
+        """Append one event. What varies from run to run belongs under the key ``volatile``."""
+        self._events.write(json.dumps({"event": event, **fields}) + "\n")
+        self._events.flush()
+
+    def metrics(self, step: int, values: Mapping[str, float | int]) -> None:
+        """Append one row of metrics; the columns are those of the first row.
+
+        Args:
+            step: iteration, counted over the whole run.
+            values: name to number.
+        """
+        row = {"step": step, **values}
+        if not self.columns:
+            self.columns = list(row)
+            self._metrics.write(",".join(self.columns) + "\n")
+        self._metrics.write(",".join(_cell(row.get(column)) for column in self.columns) + "\n")
+        self._metrics.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float) and math.isfinite(value):
+                    self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._events.close()
+        self._metrics.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def _open_cut(path: Path, length: int) -> TextIO:
+    path.touch()
+    with open(path, "r+b") as file:
+        file.truncate(min(length, path.stat().st_size))
+    return open(path, "a", encoding="utf-8")
+
+
+def _tensorboard(path: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(path), purge_step=step or None)

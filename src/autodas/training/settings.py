@@ -1,0 +1,78 @@
+"""Settings that searching and training share. No torch, so that the command line can show them at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from autodas.errors import AutodasError
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class OptimSettings:
+    """Stochastic gradient descent with momentum on the network's weights.
+
+    Args:
+        lr: learning rate at the start.
+        final_lr: learning rate that the cosine or the line ends at.
+        schedule: how the learning rate falls: "cosine", "linear" (both in every iteration) or
+            "exponential" (times `decay` after every epoch).
+        decay: factor an epoch of the exponential schedule.
+        warmup_epochs: epochs in which the learning rate rises linearly to `lr`.
+        momentum: momentum of the gradient.
+        weight_decay: weight of the squared norm of all weights.
+        clip: largest norm of the gradient of all weights together; 0 for no limit.
+        label_smoothing: share of the target that is spread over all classes.
+    """
+
+    lr: float = 0.025
+    final_lr: float = 0.0
+    schedule: Literal["cosine", "linear", "exponential"] = "cosine"
+    decay: float = 0.97
+    warmup_epochs: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < float("inf"):
+            raise AutodasError(f"optim.lr={self.lr} must be a number above 0")
+        if not 0 <= self.final_lr <= self.lr:
+            raise AutodasError(f"optim.final_lr={self.final_lr} must lie between 0 and optim.lr={self.lr}")
+        if not 0 < self.decay <= 1:
+            raise AutodasError(f"optim.decay={self.decay} must lie above 0 and at most at 1")
+        if not 0 <= self.momentum < 1:
+            raise AutodasError(f"optim.momentum={self.momentum} must lie in [0, 1)")
+        if self.weight_decay < 0 or self.clip < 0 or self.warmup_epochs < 0:
+            raise AutodasError("optim.weight_decay, optim.clip and optim.warmup_epochs must be at least 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise AutodasError(f"optim.label_smoothing={self.label_smoothing} must lie in [0, 1)")
+
+
+def learning_rate(
+    settings: OptimSettings, iteration: int, iterations: int, iterations_an_epoch: int
+) -> float:
+    r"""Return the learning rate of an iteration.
+
+    Cosine: :math:`\eta_T + (\eta_0 - \eta_T)(1 + \cos(\pi t / T)) / 2` with t counted from the end of
+    the warm-up.
+
+    Args:
+        settings: the schedule.
+        iteration: t, from 0.
+        iterations: T.
+        iterations_an_epoch: batches in one epoch.
+    """
+    import math
+
+    warmup = settings.warmup_epochs * iterations_an_epoch
+    if iteration < warmup:
+        return settings.lr * (iteration + 1) / math.ceil(warmup)
+    if settings.schedule == "exponential":
+        return settings.lr * settings.decay ** (iteration // iterations_an_epoch)
+    share = (iteration - warmup) / max(1.0, iterations - warmup)
+    fall = (1 + math.cos(math.pi * share)) / 2 if settings.schedule == "cosine" else 1 - share
+    return settings.final_lr + (settings.lr - settings.final_lr) * fall

@@ -1,0 +1,52 @@
+"""What a user may write where an architecture is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.spaces import validate
+from autodas.zoo._entries import canonical, load_zoo
+
+RUN_FILE = "genotype.json"
+
+
+def load_genotype(reference: str | Path) -> Genotype:
+    """Return the validated genotype that a file, a run folder or a name of the zoo stands for.
+
+    Args:
+        reference: the path of a JSON file, the path of a run folder, or a name of :func:`zoo_names`.
+            A path that exists goes before a name.
+
+    Raises:
+        AutodasError: if it is none of the three, if the run has not found its genotype yet, or if the
+            genotype is not valid; the message names the offending place.
+    """
+    path = Path(reference)
+    if path.is_dir():
+        return _load_run(path)
+    if path.is_file():
+        return validate(Genotype.load(path), str(path))
+    if _looks_like_path(str(reference)):
+        raise AutodasError(f"{reference}: no such file or run folder")
+    try:
+        name = canonical(str(reference))
+    except AutodasError as error:
+        raise AutodasError(f"'{reference}' is neither a file nor a run folder; {error}") from None
+    return load_zoo(name)
+
+
+def _load_run(folder: Path) -> Genotype:
+    path = folder / RUN_FILE
+    if path.is_file():
+        return validate(Genotype.load(path), str(path))
+    if (folder / "events.jsonl").is_file():
+        raise AutodasError(
+            f"{folder}: the search has not finished, there is no {RUN_FILE} yet; resume it first"
+        )
+    raise AutodasError(f"{folder}: not a run folder, it has no {RUN_FILE}")
+
+
+def _looks_like_path(reference: str) -> bool:
+    return reference.endswith(".json") or "/" in reference or "\\" in reference
