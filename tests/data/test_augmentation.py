@@ -130,7 +130,9 @@ def test_random_boxes() -> None:
     assert ratio.min() > 0.74
     assert ratio.max() < 1.35
     assert abs(np.log(ratio)).mean() == pytest.approx(np.log(4 / 3) / 2, rel=0.1)
-    assert share.mean() == pytest.approx(0.5, abs=0.04)
+    # Up to 56 % of the area every shape fits, so shares are uniform there.
+    small = share[share < 0.56]
+    assert small.mean() == pytest.approx(0.32, abs=5 * 0.48 / np.sqrt(12 * len(small)))
     # A box fits nowhere in a banner: the largest centred one is taken.
     assert random_boxes(keys[:1], np.array([10]), np.array([1000])).tolist() == [[0, 493, 10, 13]]
 

@@ -49,9 +49,7 @@ def test_integers_are_uniform(high: int, along: str) -> None:
         draws = torch.cat(
             [
                 integers(
-                    sample_keys(
-                        AUGMENTATION, k if along == "seed" else 3, k if along == "epoch" else 1, one
-                    ),
+                    sample_keys(AUGMENTATION, k if along == "seed" else 3, k if along == "epoch" else 1, one),
                     k if along == "stream" else 0,
                     high,
                 )

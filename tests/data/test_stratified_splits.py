@@ -17,7 +17,7 @@ def labels_of(counts: list[int]) -> np.ndarray:
 
 
 @given(COUNTS, st.floats(0.05, 0.95), st.integers(-5, 5))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_halves(counts: list[int], fraction: float, seed: int) -> None:
     labels = labels_of(counts)
     first, second = stratified_halves(labels, fraction, seed)
@@ -38,7 +38,7 @@ def test_halves(counts: list[int], fraction: float, seed: int) -> None:
 
 
 @given(COUNTS, st.integers(0, 200), st.integers(0, 3))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_subset(counts: list[int], size: int, seed: int) -> None:
     labels = labels_of(counts)
     if size < 2 * len(counts) and size < len(labels):
@@ -60,11 +60,8 @@ def test_halves_of_a_balanced_set_are_exact() -> None:
 def test_the_split_is_the_same_on_every_machine() -> None:
     # Written down once: a change would silently give other halves to a run that is resumed.
     first, _ = stratified_halves(np.arange(20) % 2, 0.5, 0)
-    assert first.tolist() == EXPECTED
+    assert first.tolist() == [0, 1, 2, 5, 6, 10, 11, 14, 15, 19]
     assert not np.array_equal(first, stratified_halves(np.arange(20) % 2, 0.5, 1)[0])
-
-
-EXPECTED = [0]
 
 
 def test_errors() -> None:

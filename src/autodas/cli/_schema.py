@@ -149,10 +149,18 @@ def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T
 
 
 def tree(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested plain data, a strategy and its settings as one level."""
+    """Return a configuration as nested plain data, a strategy and its settings as one level.
+
+    Fields with the metadata ``{"saved": False}`` say how a command is run, not what it does; they are
+    left out.
+    """
     if isinstance(config, StrategyChoice):
         return {"name": config.name, **tree(config.settings)}
-    return {f.name: tree(v) if is_dataclass(v := getattr(config, f.name)) else v for f in fields(config)}
+    return {
+        f.name: tree(v) if is_dataclass(v := getattr(config, f.name)) else v
+        for f in fields(config)
+        if f.metadata.get("saved", True)
+    }
 
 
 def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) -> None:

@@ -81,6 +81,7 @@ def assemble(
     raw: RawDataset,
     *,
     image_size: int | None,
+    max_image_size: int | None,
     subset: int | None,
     seed: int,
     max_bad: float,
@@ -89,8 +90,9 @@ def assemble(
     """Read what has to be read and return the data set; arguments as of ``open_dataset``."""
     if storage not in ("auto", "memory", "stream"):
         raise AutodasError(f"unknown storage '{storage}'{nearest(storage, ['auto', 'memory', 'stream'])}")
-    if image_size is not None and not 4 <= image_size <= 2048:
-        raise AutodasError(f"image_size must be between 4 and 2048 pixels, found {image_size}")
+    for option, pixels in (("image_size", image_size), ("max_image_size", max_image_size)):
+        if pixels is not None and not 4 <= pixels <= 2048:
+            raise AutodasError(f"{option} must be between 4 and 2048 pixels, found {pixels}")
     if not 0 <= max_bad <= 1:
         raise AutodasError(f"max_bad is a fraction between 0 and 1, found {max_bad}")
     train, test = _split(name, raw)
@@ -100,6 +102,7 @@ def assemble(
     total = len(train.labels) + len(test.labels)
     allowed = max(1, math.ceil(max_bad * total)) if max_bad > 0 else 0
     bad: list[str] = []
+    used = np.unique(train.labels)
 
     native, channels = raw.fixed or (None, 0)
     if raw.fixed is None:
@@ -109,8 +112,8 @@ def assemble(
             raise AutodasError(f"{name}: no readable images are left ({bad[0]})")
         native = default_image_size(headers)
         channels = 1 if all(h.grey for h in headers) else 3
-    size = image_size or native
-    assert size is not None
+    assert native is not None
+    size = image_size or min(native, max_image_size or native)
     augmentation = raw.augmentation or default_augmentation(size)
 
     images = []
@@ -132,7 +135,7 @@ def assemble(
                 bad_allowed=allowed - len(bad),
             )
         )
-    _check_classes(name, images[0], raw.classes, np.unique(train.labels))
+    _check_classes(name, images[0], raw.classes, used)
     mean, std = _statistics(images[0])
     return ImageDataset(
         name=name,

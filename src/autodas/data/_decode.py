@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Pillow knows more, and some of those start other programs (PostScript) or are rarely well tested.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "MPO")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
 
@@ -42,16 +43,25 @@ def open_image(encoded: str | bytes) -> Image:
     """
     import PIL.Image
 
-    try:
-        if isinstance(encoded, str):
-            return PIL.Image.open(encoded, formats=_FORMATS)
+    formats = _known_formats()
+    if isinstance(encoded, bytes) and encoded[:4] == b"RIFF":
         # Trying one format after the other would take longer than decoding a small image.
-        formats = ("WEBP",) if encoded[:4] == b"RIFF" else _FORMATS
-        return PIL.Image.open(io.BytesIO(encoded), formats=formats)
+        formats = [name for name in formats if name == "WEBP"]
+    try:
+        return PIL.Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=formats)
     except MemoryError:
         raise
     except Exception as error:  # Decoders raise errors of many types on damaged files.
         raise UnreadableImageError(_reason(error)) from error
+
+
+@cache
+def _known_formats() -> list[str]:
+    """Return the formats that this build of Pillow can read."""
+    import PIL.Image
+
+    PIL.Image.init()
+    return [name for name in _FORMATS if name in PIL.Image.OPEN]
 
 
 def header(image: Image) -> Header:
@@ -76,6 +86,7 @@ def convert(image: Image, channels: int) -> Image:
     except MemoryError:
         raise
     except Exception as error:
+        image.close()
         raise UnreadableImageError(_reason(error)) from error
     mode = "L" if channels == 1 else "RGB"
     if image.mode == mode and "transparency" not in image.info:

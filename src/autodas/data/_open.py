@@ -71,6 +71,7 @@ def open_dataset(
     name: str,
     *,
     image_size: int | None = None,
+    max_image_size: int | None = None,
     subset: int | None = None,
     seed: int = 0,
     max_bad: float = 0.01,
@@ -85,6 +86,7 @@ def open_dataset(
             images are squares of one size up to 64, otherwise the largest short side among them, at
             most 224, rounded down to a multiple of 8. Images are resized so that the short side is
             ``image_size`` (from 128 on: 256/224 of it), and the centre is cut out.
+        max_image_size: the largest side that ``image_size=None`` may come to.
         subset: use only that many training images, in proportion to the classes and at least 2 a class.
         seed: chooses the subset.
         max_bad: fraction of all images, in [0, 1], that may be unreadable (at least one image unless
@@ -106,6 +108,7 @@ def open_dataset(
         name,
         REGISTRY[kind].read(rest),
         image_size=image_size,
+        max_image_size=max_image_size,
         subset=subset,
         seed=seed,
         max_bad=max_bad,

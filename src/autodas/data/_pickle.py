@@ -38,11 +38,17 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
+def _empty_bytes() -> bytes:
+    """How Python 3 writes no bytes at all in the protocol of Python 2."""
+    return b""
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _make_array for core in ("core", "_core")},
     ("numpy", "ndarray"): _ArrayType,
     ("numpy", "dtype"): _make_dtype,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _empty_bytes,
 }
 
 

@@ -45,9 +45,7 @@ class SearchAccuracies:
         return {**asdict(self), "standard_error": self.error}
 
 
-def evaluate_mixture(
-    supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader
-) -> Evaluation:
+def evaluate_mixture(supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader) -> Evaluation:
     """Evaluate a supernet under a mixture, in single precision; it is left in evaluation mode."""
     supernet.eval()
     return evaluate(lambda images: supernet(images, mixture), loader.batches(0))

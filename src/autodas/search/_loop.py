@@ -382,9 +382,7 @@ class Search:
         name = f"candidates/{run.number + 1:02d}-{genotype.name}.json"
         path = self.folder.write(name, genotype.to_json())
         read_back = validate(Genotype.load(path), str(path))
-        accuracies = final_accuracies(
-            run.supernet, read_back, relaxed, self.valid_plain, self.train_plain
-        )
+        accuracies = final_accuracies(run.supernet, read_back, relaxed, self.valid_plain, self.train_plain)
         self.candidates.append({"phase": run.phase.name, "file": name, **accuracies.to_dict()})
         self.log.event("candidate", **self.candidates[-1])
 
@@ -428,4 +426,3 @@ def _epoch(iteration: int, length: int) -> int:
 
 def _short(count: int) -> str:
     return str(count) if count < 10_000 else f"{count:.2e}"
-

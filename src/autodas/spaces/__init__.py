@@ -86,8 +86,14 @@ class Space:
 
 
 def space_names() -> list[str]:
-    """Return the names of all spaces: ``skeleton-cellspace``."""
-    return [f"{skeleton}-{cell}" for skeleton in SKELETONS for cell in CELL_SPACES]
+    """Return the names of all spaces that can be searched: ``skeleton-cellspace``."""
+    return [
+        f"{skeleton}-{name}"
+        for skeleton in SKELETONS
+        for name, cell in CELL_SPACES.items()
+        # An edge of a supernet mixes its candidates once; hand-made cells read a state twice.
+        if not cell.repeats
+    ]
 
 
 def get_cell_space(name: str) -> CellSpace:

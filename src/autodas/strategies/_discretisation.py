@@ -116,8 +116,7 @@ class Discretisation:
             removed = state in self.kept[kind] and edge not in self.kept[kind][state]
             rows.append(
                 tuple(
-                    not removed and (column is None or o == column)
-                    for o in range(len(self.cell.operations))
+                    not removed and (column is None or o == column) for o in range(len(self.cell.operations))
                 )
             )
         return tuple(rows)

@@ -36,9 +36,7 @@ class Supernet(CellStack):
         self, space: Space, *, classes: int = 10, channels: int = 3, engine: str = "reference"
     ) -> None:
         if engine not in ENGINES:
-            raise AutodasError(
-                f"unknown engine '{engine}'; the engines are {', '.join(ENGINES)}"
-            )
+            raise AutodasError(f"unknown engine '{engine}'; the engines are {', '.join(ENGINES)}")
 
         def make_cell(slot: CellSlot, inputs: CellInputs) -> SupernetCell:
             return SupernetCell(space.cell, slot, inputs, ENGINES[engine]())
@@ -96,9 +94,7 @@ class Supernet(CellStack):
         Raises:
             AutodasError: if an operation of the genotype has been pruned.
         """
-        network = build(
-            genotype, self.skeleton, classes=self.classes, channels=self.channels, form="search"
-        )
+        network = build(genotype, self.skeleton, classes=self.classes, channels=self.channels, form="search")
         source = self.state_dict()
         target = network.state_dict()
         for name in target:

@@ -1,5 +1,6 @@
 """The train loop, and what searching and training share."""
 
+from autodas.settings import OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._files import write_whole
 from autodas.training._interrupt import Interrupted, StopRequest
@@ -15,7 +16,6 @@ from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
-from autodas.training.settings import OptimSettings, Precision, learning_rate
 
 __all__ = [
     "Evaluation",

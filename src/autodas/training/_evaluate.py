@@ -69,6 +69,4 @@ def evaluate(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> E
     assert meter is not None, "nothing to evaluate on"
     result = meter.result()
     logits, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Evaluation(
-        result["loss"], result["top1"], result["top5"], len(labels), logits, labels, indices
-    )
+    return Evaluation(result["loss"], result["top1"], result["top5"], len(labels), logits, labels, indices)

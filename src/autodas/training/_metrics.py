@@ -86,5 +86,5 @@ def shown(metrics: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} " + (f"{value:.3f}" if "loss" in name else f"{value:.1f} %")
         for name, value in metrics.items()
-        if not name.endswith("top5")
+        if value is not None and not name.endswith("top5")
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from autodas.training.settings import OptimSettings
+from autodas.settings import OptimSettings
 
 
 def weight_optimiser(parameters: Iterable[nn.Parameter], settings: OptimSettings) -> torch.optim.SGD:

@@ -54,12 +54,12 @@ class RunLog:
         self._events.write(json.dumps({"event": event, **fields}) + "\n")
         self._events.flush()
 
-    def metrics(self, step: int, values: Mapping[str, float | int]) -> None:
+    def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
         """Append one row of metrics; the columns are those of the first row.
 
         Args:
             step: iteration, counted over the whole run.
-            values: name to number.
+            values: name to number, or to ``None`` where there is none this time.
         """
         row = {"step": step, **values}
         if not self.columns:

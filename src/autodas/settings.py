@@ -1,4 +1,4 @@
-"""Settings that searching and training share. No torch, so that the command line can show them at once."""
+"""Settings that several rooms share. No torch, so that the command line can show them at once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""Parts of configurations that several commands have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autodas.errors import AutodasError
+
+
+def transient(default: Any, **metadata: Any) -> Any:
+    """Return a field that says how a command is run, not what it does; it is not saved with the run."""
+    return field(default=default, metadata={"saved": False, **metadata})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The pictures.
+
+    Args:
+        name: data set: digits, cifar10[:PATH], cifar100[:PATH], imagefolder:PATH, parquet:PATH,
+            python:package.module:function, hf:NAME.
+        image_size: height and width that the network sees; by default the pictures' own up to 64
+            pixels, else the largest short side, at most 224.
+        max_image_size: pictures that are larger are made this small, where image_size is not given.
+        subset: use only that many training pictures, in proportion to the classes.
+        workers: processes that read pictures which do not fit in memory.
+        storage: memory, stream, or auto: in memory below 2 GiB a split.
+        max_bad: share of the pictures that may be unreadable.
+        crop_padding: pixels of padding before a random crop; by default the data set's own.
+        flip: random horizontal flips; by default the data set's own.
+        cutout: side of a square that is blanked in every training picture; 0 for none.
+        random_resized_crop: random crops of random size; by default for pictures above 64 pixels.
+        color_jitter: strength of random changes of brightness, contrast and saturation.
+    """
+
+    name: str = "digits"
+    image_size: int | None = None
+    max_image_size: int | None = None
+    subset: int | None = None
+    workers: int = 0
+    storage: Literal["auto", "memory", "stream"] = "auto"
+    max_bad: float = 0.01
+    crop_padding: int | None = None
+    flip: bool | None = None
+    cutout: int = 0
+    random_resized_crop: bool | None = None
+    color_jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise AutodasError(f"workers={self.workers} must be at least 0")
+
+
+@dataclass(frozen=True)
+class SkeletonConfig:
+    """How the cells are stacked.
+
+    Args:
+        name: skeleton: cifar or imagenet.
+        K: normal cells in each stage.
+        C1: channels of the stem's first convolution.
+        C2: channels of the first cell's output, four times the width of its nodes.
+    """
+
+    name: str = "cifar"
+    K: int | None = None
+    C1: int | None = None
+    C2: int | None = None
+
+
+@dataclass(frozen=True)
+class ComputeConfig:
+    """Where and how it is computed.
+
+    Args:
+        device: auto (a GPU where there is one), cpu, cuda, cuda:1.
+        precision: fp32, or bf16 for forward and backward passes.
+        threads: CPU threads; by default torch's own choice.
+        deterministic: ask for kernels that give the same bits every time, on GPUs too.
+    """
+
+    device: str = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    threads: int | None = None
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise AutodasError(f"threads={self.threads} must be at least 1")

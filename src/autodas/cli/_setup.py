@@ -1,0 +1,111 @@
+"""From configurations to the objects that the library takes. Needs torch; commands load it when they run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autodas.cli._configuration import dump
+from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
+from autodas.data import Augmentation, ImageDataset, open_dataset
+from autodas.errors import AutodasError
+from autodas.spaces import Skeleton, get_skeleton
+from autodas.training import RunFolder, use_deterministic
+from autodas.training.model_file import best_device
+
+
+def use_compute(config: ComputeConfig) -> torch.device:
+    """Set threads and determinism, and return the device."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    use_deterministic(config.deterministic)
+    return best_device(config.device)
+
+
+def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:
+    """Open a data set; return it with the augmentation of its training pictures."""
+    dataset = open_dataset(
+        config.name,
+        image_size=config.image_size,
+        max_image_size=config.max_image_size,
+        subset=config.subset,
+        seed=seed,
+        max_bad=config.max_bad,
+        storage=config.storage,
+    )
+    own = dataset.default_augmentation
+    augmentation = replace(
+        own,
+        crop_padding=own.crop_padding if config.crop_padding is None else config.crop_padding,
+        flip=own.flip if config.flip is None else config.flip,
+        cutout=config.cutout,
+        random_resized_crop=(
+            own.random_resized_crop if config.random_resized_crop is None else config.random_resized_crop
+        ),
+        color_jitter=config.color_jitter,
+    )
+    return dataset, augmentation
+
+
+def skeleton_of(config: SkeletonConfig) -> Skeleton:
+    """Return the skeleton with its size."""
+    return get_skeleton(config.name).with_size(config.K, config.C1, config.C2)
+
+
+def resumed_words(argv: list[str]) -> list[str]:
+    """Return the words of a command line with ``--resume FOLDER`` written out.
+
+    The run's own configuration comes first, and the folder is the run's.
+
+    Raises:
+        AutodasError: if the folder holds no run.
+    """
+    for position, word in enumerate(argv):
+        if word == "--resume" and position + 1 < len(argv):
+            value = argv[position + 1]
+        elif word.startswith("--resume="):
+            value = word.partition("=")[2]
+        else:
+            continue
+        if value in ("auto", "never"):
+            return argv
+        if not (Path(value) / "config.yaml").exists():
+            raise AutodasError(f"{value}: holds no run that could be continued")
+        return ["--config", str(Path(value) / "config.yaml"), "--run", value, *argv]
+    return argv
+
+
+def prepare_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
+    """Return the run folder, and whether the run in it goes on.
+
+    Args:
+        config: of the command; it has ``run``, ``resume`` and ``overwrite``.
+        default_name: name of the folder under ``runs``, where the user gives none; the time is added.
+
+    Raises:
+        AutodasError: if the folder holds another run; nothing is lost.
+    """
+    folder = RunFolder(config.run or f"runs/{default_name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    text = dump(config)
+    if config.resume != "never" and folder.exists:
+        saved = (folder.path / "config.yaml").read_text(encoding="utf-8")
+        if saved != text:
+            raise AutodasError(
+                f"{folder.path}: its run was started with other settings ({_difference(saved, text)}); "
+                "a run can only be continued as it was"
+            )
+        if (folder.path / "summary.json").exists():
+            raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
+        return folder, folder.checkpoint.exists()
+    folder.create(overwrite=config.overwrite)
+    folder.write("config.yaml", text)
+    return folder, False
+
+
+def _difference(saved: str, wanted: str) -> str:
+    pairs = zip(saved.splitlines(), wanted.splitlines(), strict=False)
+    return next((f"{a.strip()} there, {b.strip()} here" for a, b in pairs if a != b), "another layout")

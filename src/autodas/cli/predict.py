@@ -1,0 +1,104 @@
+"""``autodas predict``: the most likely classes of new pictures."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autodas.cli._configuration import parse
+from autodas.cli._output import print_facts
+from autodas.cli._settings import ComputeConfig
+from autodas.errors import AutodasError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Print the most likely classes of new pictures.
+
+    Args:
+        model: a run folder of 'autodas train', or a model.safetensors file.
+        files: pictures, or folders of pictures.
+        top: how many classes each.
+        json: print JSON.
+        csv: print CSV.
+    """
+
+    model: str = field(metadata={"positional": True, "metavar": "RUN"})
+    files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
+    top: int = 5
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    json: bool = False
+    csv: bool = False
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise AutodasError(f"top={self.top} must be at least 1")
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    config = parse("predict", PredictConfig, argv)
+    import torch
+
+    from autodas.cli._setup import use_compute
+    from autodas.data import normalise, read_image
+    from autodas.training.model_file import load_model
+
+    device = use_compute(config.compute)
+    network, facts = load_model(config.model)
+    network.to(device)
+    top = min(config.top, len(facts.classes))
+    rows = []
+    unreadable = 0
+    for path in _pictures(config.files):
+        try:
+            pixels = read_image(path, channels=facts.channels, image_size=facts.image_size)
+        except AutodasError as error:
+            # One broken file must not cost the answers for the others.
+            print(f"autodas: skipped: {error}", file=sys.stderr)
+            unreadable += 1
+            continue
+        with torch.no_grad():
+            picture = normalise(pixels[None].to(device), facts.mean, facts.std)
+            probabilities, classes = network(picture).softmax(1)[0].topk(top)
+        best = zip(classes.tolist(), probabilities.tolist(), strict=True)
+        rows.append((path, [{"class": facts.classes[c], "probability": p} for c, p in best]))
+    if not rows:
+        raise AutodasError("none of the files could be read")
+    _print(rows, config)
+    return 2 if unreadable else 0
+
+
+def _pictures(names: tuple[str, ...]) -> list[Path]:
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+            if not inside:
+                raise AutodasError(f"{path}: holds no pictures ({', '.join(ENDINGS)})")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise AutodasError(f"{path}: does not exist")
+    return found
+
+
+def _print(rows: list[tuple[Path, list[dict[str, float]]]], config: PredictConfig) -> None:
+    if config.json:
+        print_facts([{"file": str(path), "top": top} for path, top in rows], as_json=True)
+    elif config.csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(["file", "rank", "class", "probability"])
+        for path, top in rows:
+            for rank, entry in enumerate(top, 1):
+                writer.writerow([path, rank, entry["class"], f"{entry['probability']:.6f}"])
+    else:
+        for path, top in rows:
+            best = ", ".join(f"{entry['class']} {100 * entry['probability']:.1f} %" for entry in top)
+            print(f"{path}: {best}")

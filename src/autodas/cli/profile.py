@@ -1,0 +1,63 @@
+"""``autodas profile``: what a network costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autodas.cli._configuration import parse, read_preset_configuration
+from autodas.cli._output import print_facts
+from autodas.cli._settings import SkeletonConfig
+
+
+@dataclass(frozen=True)
+class ProfileConfig:
+    """Print parameters and multiply-adds of the network of a genotype.
+
+    Args:
+        genotype: a genotype file, a run folder, or a name from the zoo.
+        preset: take the skeleton from this preset of 'autodas train'.
+        classes: number of classes.
+        channels: channels of the pictures.
+        image_size: height and width of the pictures; by default what the skeleton was made for.
+        json: print JSON.
+    """
+
+    genotype: str = field(metadata={"positional": True})
+    preset: str | None = None
+    skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
+    classes: int | None = None
+    channels: int = 3
+    image_size: int | None = None
+    json: bool = False
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    config = parse("profile", ProfileConfig, argv)
+    from autodas.cli.train import TrainConfig
+    from autodas.zoo import load_genotype
+
+    genotype = load_genotype(config.genotype)
+    base = SkeletonConfig()
+    if config.preset is not None:
+        base = read_preset_configuration(TrainConfig, "train", config.preset, [config.genotype]).skeleton
+    from autodas import networks
+    from autodas.cli._setup import skeleton_of
+
+    own = config.skeleton
+    # The default name does not override the preset's; sizes that are given do.
+    skeleton = skeleton_of(base if config.preset is not None else own).with_size(own.K, own.C1, own.C2)
+    classes = config.classes or (1000 if skeleton.name == "imagenet" else 10)
+    found = networks.profile(
+        genotype, skeleton, classes=classes, channels=config.channels, image_size=config.image_size
+    )
+    size = config.image_size or skeleton.image_size
+    facts = {
+        "genotype": genotype.name,
+        "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
+        "input": [config.channels, size, size],
+        "classes": classes,
+        **found.to_dict(),
+    }
+    print_facts(facts, config.json)
+    return 0

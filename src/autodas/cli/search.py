@@ -1,0 +1,190 @@
+"""``autodas search``: find a genotype for a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autodas.cli._configuration import parse
+from autodas.cli._output import print_facts
+from autodas.cli._settings import ComputeConfig, DataConfig, transient
+from autodas.settings import OptimSettings
+from autodas.strategies.settings import StrategyChoice
+
+if TYPE_CHECKING:
+    from autodas.search import MemoryEstimate, SearchResult
+    from autodas.training import RunFolder
+
+
+@dataclass(frozen=True)
+class SpaceConfig:
+    """Where to search.
+
+    Args:
+        name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...
+        K: normal cells in each stage.
+        C1: channels of the stem's first convolution.
+        C2: channels of the first cell's output, four times the width of its nodes.
+    """
+
+    name: str = "cifar-o2d"
+    K: int | None = None
+    C1: int | None = None
+    C2: int | None = None
+
+
+@dataclass(frozen=True)
+class SupernetConfig:
+    """The relaxed network.
+
+    Args:
+        engine: how it is computed.
+    """
+
+    engine: str = "reference"
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Search a network for a data set.
+
+    Args:
+        epochs: length, in epochs of one half of the training pictures.
+        batch_size: pictures in each gradient step.
+        seed: of everything random.
+        checkpoint_every: iterations between checkpoints; 0 for one after every epoch.
+        tensorboard: write TensorBoard files, where tensorboard is installed.
+        run: folder of the run; by default a new one under runs/.
+        resume: continue the run in this folder; auto continues what --run holds, if anything.
+        overwrite: replace the run that --run holds.
+        dry_run: estimate memory and stop.
+        quiet: print no progress.
+        json: print the result as JSON.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    strategy: StrategyChoice = field(default_factory=StrategyChoice)
+    epochs: int = 50
+    batch_size: int = 64
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    supernet: SupernetConfig = field(default_factory=SupernetConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    seed: int = 0
+    checkpoint_every: int = 0
+    tensorboard: bool = True
+    run: str | None = transient(None)
+    resume: str = transient("never")
+    overwrite: bool = transient(False)
+    dry_run: bool = transient(False)
+    quiet: bool = transient(False)
+    json: bool = transient(False)
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    from autodas.cli._setup import resumed_words
+
+    config = parse("search", SearchConfig, resumed_words(argv), presets="search")
+    if config.dry_run:
+        _dry_run(config)
+        return 0
+    folder, result = run_search(config)
+    facts = {
+        "run": str(folder.path),
+        "genotype": str(folder.path / "genotype.json"),
+        "accuracies": result.accuracies.to_dict(),
+        "margin": result.margin,
+    }
+    if config.json:
+        print_facts(facts, as_json=True)
+    else:
+        print("\n".join(report(folder, result)))
+    return 0
+
+
+def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
+    """Search as configured; return the run folder and the result."""
+    from autodas.cli._setup import open_data, prepare_folder, use_compute
+    from autodas.search import Search
+    from autodas.spaces import get_space
+
+    device = use_compute(config.compute)
+    space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
+    dataset, augmentation = open_data(config.data, config.seed)
+    data = config.data.name.partition(":")[0]
+    folder, resumed = prepare_folder(config, f"search-{data}-{config.strategy.name}")
+    search = Search(
+        dataset,
+        space,
+        config.strategy.name,
+        config.strategy.settings,
+        folder,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        optim=config.optim,
+        augmentation=augmentation,
+        seed=config.seed,
+        device=device,
+        precision=config.compute.precision,
+        engine=config.supernet.engine,
+        workers=config.data.workers,
+        checkpoint_every=config.checkpoint_every,
+        resume=resumed,
+        tensorboard=config.tensorboard,
+        quiet=config.quiet,
+    )
+    return folder, search.run()
+
+
+def report(folder: RunFolder, result: SearchResult) -> list[str]:
+    """Return what a person is told at the end of a search."""
+    found = result.accuracies
+    lines = [
+        f"accuracy on {found.count} validation pictures, with the weights of the search "
+        f"(standard error {found.error:.1f} points):",
+        f"  relaxed, before derivation        {found.relaxed:5.1f} %",
+        f"  final network                     {found.discrete:5.1f} %",
+        f"  with statistics re-estimated      {found.reestimated:5.1f} %",
+        f"  rebuilt from genotype.json        {found.rebuilt:5.1f} %  "
+        f"(logits {'equal to the bit' if found.rebuilt_equal else 'DIFFER'})",
+    ]
+    if result.margin is not None:
+        lines.append(f"mean margin of the decisions on edges: {result.margin:.3f}")
+    if len(result.candidates) > 1:
+        lines.append(f"best of {len(result.candidates)} candidates on the validation half")
+    lines += [
+        f"genotype: {folder.path / 'genotype.json'}",
+        f"next: autodas train {folder.path} --data ... ; autodas draw {folder.path} -o cell.svg",
+    ]
+    return lines
+
+
+def _dry_run(config: SearchConfig) -> None:
+    from autodas.cli._setup import open_data
+    from autodas.search import estimate_memory
+    from autodas.spaces import get_space
+    from autodas.supernet import all_alive
+
+    space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
+    dataset, _ = open_data(config.data, config.seed)
+    half = max(1, len(dataset.train) // 2)
+    estimate: MemoryEstimate = estimate_memory(
+        space,
+        {kind: all_alive(space.cell) for kind in space.kinds},
+        classes=len(dataset.classes),
+        channels=dataset.channels,
+        image_size=dataset.image_size,
+        batch_size=min(config.batch_size, half),
+        engine=config.supernet.engine,
+    )
+    facts = {
+        "pictures": {"train": len(dataset.train), "test": len(dataset.test)},
+        "classes": len(dataset.classes),
+        "image_size": dataset.image_size,
+        "iterations": config.epochs * -(-half // min(config.batch_size, half)),
+        "architectures": space.architectures,
+        "memory_bytes": estimate.total,
+        "memory": f"{estimate.total / 2**20:.0f} MiB beyond Python and torch, in the first iterations",
+    }
+    print_facts(facts, config.json)

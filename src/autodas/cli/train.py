@@ -1,0 +1,128 @@
+"""``autodas train``: train the network that a genotype describes, from scratch, and test it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from autodas.cli._configuration import parse
+from autodas.cli._output import print_facts
+from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
+from autodas.errors import AutodasError
+from autodas.settings import OptimSettings
+
+if TYPE_CHECKING:
+    from autodas.training import RunFolder
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
+
+    Args:
+        genotype: a genotype file, a run folder, or a name from the zoo.
+        epochs: length.
+        batch_size: pictures in each gradient step.
+        drop_path: rate of drop path at the end; it rises linearly from 0.
+        auxiliary: add the auxiliary head, where the maps are large enough for one.
+        auxiliary_weight: weight of that head's loss.
+        validation: share of the training pictures that is held out; the best epoch on them is tested.
+        test_every: also evaluate on the test pictures every so many epochs, for curves; the run is
+            marked so.
+        seed: of everything random.
+        checkpoint_every: epochs between checkpoints.
+        tensorboard: write TensorBoard files, where tensorboard is installed.
+        run: folder of the run; by default a new one under runs/.
+        resume: continue the run in this folder; auto continues what --run holds, if anything.
+        overwrite: replace the run that --run holds.
+        quiet: print no progress.
+        json: print the result as JSON.
+    """
+
+    genotype: str = field(metadata={"positional": True})
+    data: DataConfig = field(default_factory=DataConfig)
+    skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
+    epochs: int = 600
+    batch_size: int = 96
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    drop_path: float = 0.0
+    auxiliary: bool = True
+    auxiliary_weight: float = 0.4
+    validation: float = 0.0
+    test_every: int = 0
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    seed: int = 0
+    checkpoint_every: int = 1
+    tensorboard: bool = True
+    run: str | None = transient(None)
+    resume: str = transient("never")
+    overwrite: bool = transient(False)
+    quiet: bool = transient(False)
+    json: bool = transient(False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation < 1:
+            raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    from autodas.cli._setup import resumed_words
+
+    config = parse("train", TrainConfig, resumed_words(argv), presets="train")
+    folder, summary = run_train(config)
+    if config.json:
+        print_facts({"run": str(folder.path), **summary}, as_json=True)
+        return 0
+    if config.test_every:
+        print("note: test accuracy was watched during training (--test-every)")
+    print(test_line(summary))
+    print(f"weights: {folder.path / 'model.safetensors'}")
+    print(f"next: autodas predict {folder.path} FILE ... ; autodas evaluate {folder.path} --data ...")
+    return 0
+
+
+def test_line(summary: dict[str, Any]) -> str:
+    """Return the line with the test accuracy."""
+    test = summary["test"]
+    return (
+        f"test accuracy: {test['top1']:.1f} % top-1, {test['top5']:.1f} % top-5 "
+        f"({test['count']} pictures, standard error {test['standard_error']:.1f} points)"
+    )
+
+
+def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
+    """Train as configured; return the run folder and its summary."""
+    from autodas.cli._setup import open_data, prepare_folder, skeleton_of, use_compute
+    from autodas.training.recipe import train_genotype
+    from autodas.zoo import load_genotype
+
+    genotype = load_genotype(config.genotype)
+    device = use_compute(config.compute)
+    dataset, augmentation = open_data(config.data, config.seed)
+    data = config.data.name.partition(":")[0]
+    folder, resumed = prepare_folder(config, f"train-{data}-{genotype.name or 'network'}")
+    summary = train_genotype(
+        genotype,
+        skeleton_of(config.skeleton),
+        dataset,
+        folder,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        optim=config.optim,
+        augmentation=augmentation,
+        drop_path=config.drop_path,
+        auxiliary=config.auxiliary,
+        auxiliary_weight=config.auxiliary_weight,
+        validation=config.validation,
+        test_every=config.test_every,
+        seed=config.seed,
+        device=device,
+        precision=config.compute.precision,
+        workers=config.data.workers,
+        checkpoint_every=config.checkpoint_every,
+        resume=resumed,
+        tensorboard=config.tensorboard,
+        quiet=config.quiet,
+    )
+    return folder, summary

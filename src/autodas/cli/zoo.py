@@ -1,0 +1,57 @@
+"""``autodas zoo``: published genotypes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from autodas.cli._output import print_facts
+from autodas.cli._verbs import run_verbs
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """List the published genotypes.
+
+    Args:
+        json: print JSON.
+    """
+
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class ShowConfig:
+    """Show a published genotype.
+
+    Args:
+        name: its name.
+        json: print the genotype file itself.
+    """
+
+    name: str = field(metadata={"positional": True})
+    json: bool = False
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    return run_verbs("zoo", argv, {"list": (ListConfig, _list), "show": (ShowConfig, _show)})
+
+
+def _list(config: ListConfig) -> None:
+    """List the published genotypes."""
+    from autodas.zoo import zoo_entry, zoo_names
+
+    entries = [asdict(zoo_entry(name)) for name in zoo_names()]
+    if not config.json:
+        entries = [{key: entry[key] for key in ("name", "space", "source")} for entry in entries]
+    print_facts(entries, config.json)
+
+
+def _show(config: ShowConfig) -> None:
+    """Show a published genotype: the file that every command takes."""
+    from autodas.zoo import load_zoo, zoo_entry
+
+    genotype = load_zoo(config.name)
+    if not config.json:
+        print_facts(asdict(zoo_entry(config.name)), as_json=False)
+    print(genotype.to_json(), end="")

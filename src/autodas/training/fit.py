@@ -1,0 +1,234 @@
+"""Training of a discrete network from scratch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from autodas.data import Batch, Loader
+from autodas.errors import AutodasError
+from autodas.networks import Network
+from autodas.settings import OptimSettings, Precision, learning_rate
+from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._interrupt import Interrupted, StopRequest
+from autodas.training._metrics import LossWatch, Meter, shown
+from autodas.training._optimisers import set_learning_rate, weight_optimiser
+from autodas.training._seeding import random_state, restore_random_state
+from autodas.training.checkpoint import load_checkpoint, save_checkpoint
+from autodas.training.progress import Progress, duration
+from autodas.training.run_folder import RunFolder
+from autodas.training.run_log import RunLog
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """What keeps a network from learning its training pictures by heart, beside augmentation.
+
+    Args:
+        drop_path: rate at the end of training; it rises linearly from 0, epoch by epoch (DARTS).
+        auxiliary_weight: weight of the auxiliary head's loss, where the network has such a head.
+    """
+
+    drop_path: float = 0.0
+    auxiliary_weight: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drop_path < 1:
+            raise AutodasError(f"drop_path={self.drop_path} must lie in [0, 1)")
+        if self.auxiliary_weight < 0:
+            raise AutodasError(f"auxiliary_weight={self.auxiliary_weight} must be at least 0")
+
+
+class Fit:
+    """Trains a network. ``Fit(...).run()`` does all of it, and leaves the last epoch's weights.
+
+    With validation pictures the weights of the best epoch on them are kept instead.
+
+    Args:
+        network: on its device.
+        train: batches of training pictures.
+        folder: the run folder; it must have been created.
+        epochs: length.
+        optim: of the weights.
+        regularisation: drop path and auxiliary head.
+        validation: pictures held out of training, evaluated after every epoch; ``None`` for none.
+        watched: pictures whose accuracy is logged every ``watch_every`` epochs, and nothing else: the
+            test set, where the user asks for test curves; ``None`` for none.
+        watch_every: see ``watched``.
+        precision: of forward and backward passes; evaluations are in single precision.
+        checkpoint_every: epochs between checkpoints.
+        resume: whether to go on from the folder's checkpoint.
+        log_start: fields of the log's first event.
+        tensorboard: whether to write TensorBoard files.
+        quiet: whether to print nothing.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        train: Loader,
+        folder: RunFolder,
+        *,
+        epochs: int,
+        optim: OptimSettings,
+        regularisation: Regularisation | None = None,
+        validation: Loader | None = None,
+        watched: Loader | None = None,
+        watch_every: int = 0,
+        precision: Precision = "fp32",
+        checkpoint_every: int = 1,
+        resume: bool = False,
+        log_start: dict[str, Any] | None = None,
+        tensorboard: bool = True,
+        quiet: bool = False,
+    ) -> None:
+        if epochs < 1:
+            raise AutodasError(f"epochs={epochs} must be at least 1")
+        self.network, self.train, self.folder, self.epochs = network, train, folder, epochs
+        self.optim, self.regularisation = optim, regularisation or Regularisation()
+        self.validation, self.watched, self.watch_every = validation, watched, watch_every
+        self.precision, self.checkpoint_every, self.quiet = precision, max(1, checkpoint_every), quiet
+        self.device = next(network.parameters()).device
+        self.iterations = epochs * len(train)
+        self.optimiser = weight_optimiser(network.parameters(), optim)
+        self.watch = LossWatch(self.device)
+        self.epoch = 0
+        self.best: dict[str, Any] = {}
+        state = load_checkpoint(folder.checkpoint, "train") if resume else None
+        if state is not None:
+            self._load(state)
+        self.log = RunLog(
+            folder,
+            lengths=None if state is None else state["log"],
+            tensorboard=tensorboard,
+            step=self.epoch * len(train),
+        )
+        if state is None:
+            self.log.event("start", command="train", **(log_start or {}))
+
+    def run(self) -> None:
+        """Train.
+
+        Raises:
+            AutodasError: if the loss is no longer a number, or the disk is full; the last good
+                checkpoint is kept.
+            Interrupted: after Ctrl-C or a termination signal; the end of the last epoch has been saved.
+        """
+        stream = self.train.stream(self.epoch * len(self.train))
+        with (
+            Progress(self.iterations, self.epoch * len(self.train), self.quiet) as self.progress,
+            StopRequest() as self.stop,
+        ):
+            try:
+                while self.epoch < self.epochs:
+                    self._run_epoch(stream)
+            finally:
+                self.log.close()
+        if self.best:
+            self.network.load_state_dict(self.best["weights"])
+
+    def _run_epoch(self, stream: Any) -> None:
+        start = time.monotonic()
+        meter = Meter(self.device)
+        self.network.train()
+        self.network.set_drop_path(self.regularisation.drop_path * self.epoch / self.epochs)
+        for position in range(len(self.train)):
+            iteration = self.epoch * len(self.train) + position
+            self._step(next(stream), iteration, meter)
+            if self.progress.due:
+                pace = (time.monotonic() - start) / (position + 1)
+                left = duration(pace * (self.iterations - iteration - 1))
+                self.progress.update(iteration + 1, f"{shown(meter.result())}, {left} to go")
+            if self.stop.requested:
+                raise Interrupted(
+                    f"stopped in epoch {self.epoch + 1}; continue with --resume {self.folder.path}"
+                )
+        self.watch.check()
+        self.epoch += 1
+        self._end_epoch(meter, time.monotonic() - start)
+
+    def _step(self, batch: Batch, iteration: int, meter: Meter) -> None:
+        rate = learning_rate(self.optim, iteration, self.iterations, len(self.train))
+        set_learning_rate(self.optimiser, rate)
+        reduced = self.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
+            logits, auxiliary = self.network.forward_with_auxiliary(batch.images)
+        logits = logits.float()
+        loss = self._loss(logits, batch.labels)
+        total = loss
+        if auxiliary is not None:
+            total = total + self.regularisation.auxiliary_weight * self._loss(auxiliary.float(), batch.labels)
+        self.watch.add(iteration + 1, "training", total)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        if self.optim.clip > 0:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.clip)
+        self.optimiser.step()
+        meter.add(loss.detach(), logits.detach(), batch.labels)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=self.optim.label_smoothing)
+
+    def _end_epoch(self, meter: Meter, seconds: float) -> None:
+        metrics: dict[str, float | None] = {**meter.result("train_")}
+        if self.validation is not None:
+            metrics |= self._evaluated(self.validation, "validation_")
+            if not self.best or metrics["validation_top1"] > self.best["top1"]:
+                weights = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
+                self.best = {"epoch": self.epoch, "top1": metrics["validation_top1"], "weights": weights}
+        if self.watched is not None:
+            due = self.epoch % self.watch_every == 0
+            found = self._evaluated(self.watched, "test_") if due else {}
+            metrics |= {f"test_{name}": found.get(f"test_{name}") for name in ("loss", "top1", "top5")}
+        pictures = float(meter.sums[3])
+        self.log.event(
+            "epoch",
+            epoch=self.epoch,
+            iteration=self.epoch * len(self.train),
+            **metrics,
+            volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
+        )
+        self.log.metrics(self.epoch * len(self.train), metrics)
+        self.progress.line(f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}")
+        if self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs:
+            save_checkpoint(self.folder.checkpoint, "train", self._state())
+
+    def note(self, text: str) -> None:
+        """Tell the user something, on the console and in the log."""
+        self.log.event("note", text=text)
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:
+        found = evaluate_network(self.network, loader)
+        return {f"{prefix}{name}": getattr(found, name) for name in ("loss", "top1", "top5")}
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "epoch": self.epoch,
+            "network": dict(self.network.state_dict()),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+            "random": random_state(),
+            "log": self.log.lengths,
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best = state["best"]
+        restore_random_state(state["random"])
+
+
+def evaluate_network(network: nn.Module, loader: Loader) -> Evaluation:
+    """Evaluate a network in evaluation mode and single precision; it is left in that mode."""
+    network.eval()
+    return evaluate(network, loader.batches(0))

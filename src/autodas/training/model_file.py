@@ -1,0 +1,156 @@
+"""Weights that are handed out: one safetensors file that holds all that is needed to use them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autodas import __version__
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.networks import Network, build
+from autodas.spaces import Skeleton, get_skeleton
+from autodas.training._files import write_whole
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What has to be known to use trained weights.
+
+    Args:
+        genotype: the architecture.
+        skeleton: how its cells are stacked.
+        classes: names of the classes, in the order of the logits.
+        channels: channels of the pictures.
+        image_size: height and width that the network was trained on.
+        mean, std: normalisation of each channel, on values from 0 to 1.
+        auxiliary: whether the weights include an auxiliary head.
+        version: of autodas.
+    """
+
+    genotype: Genotype
+    skeleton: Skeleton
+    classes: tuple[str, ...]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    auxiliary: bool = False
+    version: str = __version__
+
+    def build(self) -> Network:
+        """Return the network, with fresh weights."""
+        return build(
+            self.genotype,
+            self.skeleton,
+            classes=len(self.classes),
+            channels=self.channels,
+            auxiliary=self.auxiliary,
+            image_size=self.image_size,
+        )
+
+    def to_json(self) -> str:
+        """Return the facts as the file's metadata holds them."""
+        skeleton = self.skeleton
+        return json.dumps(
+            {
+                "genotype": self.genotype.to_dict(),
+                "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
+                "classes": self.classes,
+                "channels": self.channels,
+                "image_size": self.image_size,
+                "mean": self.mean,
+                "std": self.std,
+                "auxiliary": self.auxiliary,
+                "version": self.version,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelFacts:
+        """Read the metadata.
+
+        Raises:
+            AutodasError: if something is missing or invalid.
+        """
+        try:
+            facts: dict[str, Any] = json.loads(text)
+            skeleton = facts["skeleton"]
+            return cls(
+                Genotype.from_dict(facts["genotype"], where),
+                get_skeleton(skeleton["name"]).with_size(skeleton["K"], skeleton["C1"], skeleton["C2"]),
+                tuple(facts["classes"]),
+                facts["channels"],
+                facts["image_size"],
+                tuple(facts["mean"]),
+                tuple(facts["std"]),
+                facts["auxiliary"],
+                facts["version"],
+            )
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise AutodasError(f"{where}: its description is broken: {error!r}") from error
+
+
+def save_model(path: Path, network: Network, facts: ModelFacts) -> None:
+    """Write weights and facts as one safetensors file.
+
+    Raises:
+        AutodasError: if it cannot be written; what stood there before is kept.
+    """
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_whole(path, save(tensors, {"autodas": facts.to_json()}))
+
+
+def load_model(path: str | Path) -> tuple[Network, ModelFacts]:
+    """Return a trained network, in evaluation mode, and the facts to use it.
+
+    Args:
+        path: a safetensors file that autodas wrote, or a run folder that holds ``model.safetensors``.
+
+    Raises:
+        AutodasError: if it is missing, truncated or foreign.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+        if not path.exists():
+            raise AutodasError(f"{path.parent}: holds no trained network; run 'autodas train' first")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
+    if "autodas" not in metadata:
+        raise AutodasError(f"{path}: was not written by autodas")
+    facts = ModelFacts.from_json(metadata["autodas"], str(path))
+    network = facts.build()
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise AutodasError(f"{path}: the weights do not fit the genotype they come with") from error
+    return network.to_memory_format().eval(), facts  # type: ignore[return-value]
+
+
+def best_device(name: str) -> torch.device:
+    """Return the device for a name: ``auto`` takes a GPU where there is one.
+
+    Raises:
+        AutodasError: if the name is unknown or there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise AutodasError(f"device '{name}' is not available; use cpu, cuda or auto") from error
+    return device

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from autodas.data import open_dataset
+from autodas.errors import AutodasError
+
+from conftest import picture  # isort: skip
+
+
+def encode(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write(
+    path: Path,
+    labels: list[Any],
+    *,
+    names: list[str] | None = None,
+    columns: tuple[str, str] = ("image", "label"),
+    **replaced: Any,
+) -> None:
+    images = [{"bytes": encode(picture(i)), "path": f"{i}.png"} for i in range(len(labels))]
+    for row, value in replaced.items():
+        images[int(row[3:])]["bytes"] = value
+    table = pa.table({columns[0]: images, columns[1]: labels})
+    if names is not None:
+        features = {columns[0]: {"_type": "Image"}, columns[1]: {"_type": "ClassLabel", "names": names}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(table, path, row_group_size=3)
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_parquet_splits_with_names(tmp_path: Path, storage: str) -> None:
+    write(tmp_path / "train-0.parquet", [0, 1, 0, 1], names=["cat", "dog"])
+    write(tmp_path / "train-1.parquet", [1, 0, 1], names=["cat", "dog"])
+    write(tmp_path / "test-0.parquet", [1, 0], names=["cat", "dog"])
+    data = open_dataset(f"parquet:{tmp_path}", storage=storage)
+    assert data.classes == ("cat", "dog")
+    assert data.train.labels.tolist() == [0, 1, 0, 1, 1, 0, 1]
+    assert data.test.labels.tolist() == [1, 0]
+    for i, seed in enumerate([0, 1, 2, 3, 0, 1, 2]):
+        np.testing.assert_array_equal(data.train.read(i), np.asarray(picture(seed)))
+    assert data.train.describe(5) == f"{tmp_path / 'train-1.parquet'} row 1 (1.png)"
+    assert data.notes == ()
+
+
+def test_parquet_without_metadata(tmp_path: Path) -> None:
+    write(tmp_path / "all.parquet", ["dog", "cat"] * 10, columns=("img", "fine_label"))
+    for name in (tmp_path, tmp_path / "all.parquet"):
+        data = open_dataset(f"parquet:{name}")
+        assert data.classes == ("cat", "dog")
+        assert (len(data.train), len(data.test)) == (16, 4)
+        assert "split 80/20" in data.notes[0]
+
+
+def test_numbers_without_names_are_the_classes(tmp_path: Path) -> None:
+    write(tmp_path / "all.parquet", [3, 10] * 5)
+    assert open_dataset(f"parquet:{tmp_path}").classes == ("3", "10")
+
+
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_parquet_bad_rows(tmp_path: Path, storage: str) -> None:
+    write(tmp_path / "train-0.parquet", [0, 1] * 4, names=["a", "b"], row4=b"nonsense", row5=None)
+    write(tmp_path / "test-0.parquet", [0, 1], names=["a", "b"])
+    with pytest.raises(AutodasError, match=r"2 of 10 images cannot be read, 1 are allowed .*row 4 \(4.png\)"):
+        open_dataset(f"parquet:{tmp_path}", storage=storage)
+    data = open_dataset(f"parquet:{tmp_path}", storage=storage, max_bad=0.2)
+    assert data.train.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert data.bad[1].endswith("the row holds no image bytes")
+
+
+def test_parquet_errors(tmp_path: Path) -> None:
+    def fails(name: str, message: str) -> None:
+        with pytest.raises(AutodasError, match=message) as caught:
+            open_dataset(f"parquet:{tmp_path / name}")
+        assert "\n" not in str(caught.value)
+
+    (tmp_path / "none").mkdir()
+    fails("none", r"no \*.parquet files in this folder")
+    (tmp_path / "text.parquet").write_text("text")
+    fails("text.parquet", "cannot be read as Parquet")
+    write(tmp_path / "a" / "train.parquet", [0, 1], columns=("photo", "label"))
+    fails("a", "no image column among photo, label: rename the column to 'image'")
+    write(tmp_path / "b" / "train.parquet", [0, 1], columns=("image", "kind"))
+    fails("b", "no label column among image, kind: rename the column to 'label'")
+    write(tmp_path / "c" / "test.parquet", [0, 1])
+    fails("c", "only test files are here")
+    write(tmp_path / "d" / "train.parquet", [0, 1, 0], names=["x", "y"])
+    write(tmp_path / "d" / "test.parquet", [-1, -1], names=["x", "y"])
+    fails("d", r"labels out of range: -1 in the test images.*without labels")
+    write(tmp_path / "e" / "train.parquet", [0, 2, 0], names=["x", "y"])
+    write(tmp_path / "e" / "test.parquet", [0, 1], names=["x", "y"])
+    fails("e", r"labels out of range: 2 in the training images, but there are 2 classes, numbered 0\.\.1")
+    write(tmp_path / "f" / "train.parquet", [0, 1])
+    write(tmp_path / "f" / "test.parquet", [0, 5])
+    fails("f", "label '5' is not one of the 2 classes")
+    write(tmp_path / "g" / "train.parquet", [0, 1, None])
+    fails("g", "1 rows have no label in column 'label'")
+    write(tmp_path / "h" / "train.parquet", [0.5, 1.0])
+    fails("h", "one whole number or text a label is expected, found float64")
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Any]], str]:
+    def make(function: Callable[[str], Any]) -> str:
+        made = ModuleType("my_data")
+        made.load = function  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "my_data", made)
+        return "python:my_data:load"
+
+    return make
+
+
+class Items:
+    """Pairs as torch data sets give them."""
+
+    def __init__(self, images: list[Any], labels: list[Any], **attributes: Any) -> None:
+        self.images, self.labels = images, labels
+        self.__dict__.update(attributes)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if isinstance(self.images[index], Exception):
+            raise self.images[index]
+        return self.images[index], self.labels[index]
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 9, 3), dtype=np.uint8)
+LABELS = [0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        list(PIXELS),
+        [Image.fromarray(p) for p in PIXELS],
+        [torch.from_numpy(p).permute(2, 0, 1) for p in PIXELS],
+    ],
+    ids=["arrays", "pillow", "tensors"],
+)
+@pytest.mark.parametrize("attributes", [{}, {"targets": LABELS, "classes": ["x", "y"]}])
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_python_items(module: Any, images: list[Any], attributes: dict[str, Any], storage: str) -> None:
+    data = open_dataset(module(lambda split: Items(images, LABELS, **attributes)), storage=storage)
+    assert data.classes == (("x", "y") if attributes else ("0", "1"))
+    assert (data.image_size, data.channels) == (9, 3)
+    assert data.train.labels.tolist() == LABELS
+    for i in range(6):
+        np.testing.assert_array_equal(data.train.read(i), PIXELS[i])
+    if data.train.pixels is not None:
+        np.testing.assert_array_equal(data.train.pixels.permute(0, 2, 3, 1).numpy(), PIXELS)
+
+
+def test_python_arrays(module: Any) -> None:
+    seen = []
+
+    def load(split: str) -> Any:
+        seen.append(split)
+        return PIXELS[..., 0], LABELS, ["x", "y"]
+
+    data = open_dataset(module(load))
+    assert seen == ["train", "test"]
+    assert (data.channels, data.classes) == (1, ("x", "y"))
+    assert data.train.pixels is not None
+    np.testing.assert_array_equal(data.train.pixels[:, 0].numpy(), PIXELS[..., 0])
+    resized = open_dataset(module(lambda split: (torch.from_numpy(PIXELS), LABELS)), image_size=16)
+    assert resized.image_size == 16
+
+
+def test_python_damaged_items_are_counted(module: Any) -> None:
+    images = [*PIXELS[:5], OSError("truncated")]
+    data = open_dataset(module(lambda split: Items(images, LABELS, targets=LABELS)), max_bad=0.2)
+    assert data.bad == (
+        "python:my_data:load('train'), item 5: truncated",
+        "python:my_data:load('test'), item 5: truncated",
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ((PIXELS / 255, LABELS), r"uint8 images \(0..255\) are expected, found float64"),
+        ((PIXELS.transpose(0, 3, 1, 2), LABELS), "put the channels last"),
+        ((PIXELS, LABELS[:5]), "6 images but 5 labels"),
+        ((PIXELS, [0.5] * 6), "one whole number or text a label is expected"),
+        ((PIXELS, LABELS, ["x"]), "labels out of range: 1 in the training images"),
+        (7, r"\(images, labels\), .* or a torch Dataset is expected, found int"),
+        (ZeroDivisionError("oops"), "failed with ZeroDivisionError: oops"),
+        (Items(list(PIXELS / 255), LABELS), r"uint8 \(H, W, C\) array .* found float64 \(9, 9, 3\)"),
+        (Items([KeyError("k")] * 6, LABELS, targets=LABELS), "item 0: failed with KeyError"),
+    ],
+)
+def test_python_errors(module: Any, result: Any, message: str) -> None:
+    def load(split: str) -> Any:
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    with pytest.raises(AutodasError, match=message) as caught:
+        open_dataset(module(load))
+    assert "\n" not in str(caught.value)
+
+
+def test_python_names(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(lambda split: None)
+    with pytest.raises(AutodasError, match="no function 'laod'; did you mean 'load'"):
+        open_dataset("python:my_data:laod")
+    with pytest.raises(AutodasError, match="module 'no_such_module' cannot be imported"):
+        open_dataset("python:no_such_module:load")
+    # A module beside the user is found.
+    (tmp_path / "beside_user.py").write_text(
+        "import numpy as np\ndef load(split):\n    return np.zeros((4, 8, 8), np.uint8), [0, 1, 0, 1]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert len(open_dataset("python:beside_user:load").train) == 4
+
+
+def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The package is optional: what it returns is imitated, with the parts that are used.
+    kinds = {"picture": type("Image", (), {})(), "kind": type("ClassLabel", (), {"names": ["x", "y"]})()}
+
+    class Split:
+        features = kinds
+
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, key: Any) -> Any:
+            return LABELS if key == "kind" else {"picture": Image.fromarray(PIXELS[key]), "kind": LABELS[key]}
+
+    asked = []
+
+    def load_dataset(*arguments: Any) -> Any:
+        asked.append(arguments)
+        if arguments[0] == "absent":
+            raise ConnectionError("no network\nat all")
+        return {"train": Split(), "validation": Split()}
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
+    data = open_dataset("hf:someone/pictures:small")
+    assert asked == [("someone/pictures", "small")]
+    assert data.classes == ("x", "y")
+    assert (len(data.train), len(data.test), data.image_size) == (6, 6, 9)
+    np.testing.assert_array_equal(data.train.read(2), PIXELS[2])
+    with pytest.raises(AutodasError, match=r"hf:absent: cannot be loaded \(ConnectionError: no network\)$"):
+        open_dataset("hf:absent")
