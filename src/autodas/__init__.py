@@ -1,3 +1,90 @@
-"""Differentiable architecture search for image and video recognition."""
+"""Differentiable architecture search for image and video recognition.
+
+This page has every public name. Names are imported when they are first used, so that importing autodas, and
+``autodas --help``, do not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from autodas.data import Augmentation as Augmentation
+    from autodas.data import ImageDataset as ImageDataset
+    from autodas.data import Loader as Loader
+    from autodas.data import open_dataset as open_dataset
+    from autodas.errors import AutodasError as AutodasError
+    from autodas.errors import GenotypeError as GenotypeError
+    from autodas.genotype import CellGenotype as CellGenotype
+    from autodas.genotype import Edge as Edge
+    from autodas.genotype import Genotype as Genotype
+    from autodas.networks import Network as Network
+    from autodas.networks import build as build_network
+    from autodas.networks import profile as profile
+    from autodas.operations import register as register_operation
+    from autodas.report import draw_cells as draw_cells
+    from autodas.search import Search as Search
+    from autodas.search import SearchResult as SearchResult
+    from autodas.settings import OptimSettings as OptimSettings
+    from autodas.spaces import Space as Space
+    from autodas.spaces import get_skeleton as get_skeleton
+    from autodas.spaces import get_space as get_space
+    from autodas.strategies import choose_strategy as choose_strategy
+    from autodas.supernet import CellMixture as CellMixture
+    from autodas.supernet import Supernet as Supernet
+    from autodas.training import RunFolder as RunFolder
+    from autodas.training.model_file import load_model as load_model
+    from autodas.training.model_file import save_model as save_model
+    from autodas.training.recipe import train_genotype as train_genotype
+    from autodas.zoo import load_genotype as load_genotype
+    from autodas.zoo import zoo_names as zoo_names
+
+_PLACES = {
+    "Augmentation": "autodas.data",
+    "AutodasError": "autodas.errors",
+    "CellGenotype": "autodas.genotype",
+    "CellMixture": "autodas.supernet",
+    "Edge": "autodas.genotype",
+    "Genotype": "autodas.genotype",
+    "GenotypeError": "autodas.errors",
+    "ImageDataset": "autodas.data",
+    "Loader": "autodas.data",
+    "Network": "autodas.networks",
+    "OptimSettings": "autodas.settings",
+    "RunFolder": "autodas.training",
+    "Search": "autodas.search",
+    "SearchResult": "autodas.search",
+    "Space": "autodas.spaces",
+    "Supernet": "autodas.supernet",
+    "build_network": "autodas.networks:build",
+    "choose_strategy": "autodas.strategies",
+    "draw_cells": "autodas.report",
+    "get_skeleton": "autodas.spaces",
+    "get_space": "autodas.spaces",
+    "load_genotype": "autodas.zoo",
+    "load_model": "autodas.training.model_file",
+    "open_dataset": "autodas.data",
+    "profile": "autodas.networks",
+    "register_operation": "autodas.operations:register",
+    "save_model": "autodas.training.model_file",
+    "train_genotype": "autodas.training.recipe",
+    "zoo_names": "autodas.zoo",
+}
+
+__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'autodas' has no attribute '{name}'")
+    module, _, attribute = _PLACES[name].partition(":")
+    value = getattr(import_module(module), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

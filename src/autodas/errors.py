@@ -9,6 +9,10 @@ class AutodasError(Exception):
     """
 
 
+class Interrupted(Exception):  # noqa: N818
+    """The run was asked to stop and has saved its state; the message says how to go on."""
+
+
 class GenotypeError(AutodasError):
     """A genotype that is malformed or does not belong to its space; the message names the place."""
 

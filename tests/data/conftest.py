@@ -26,12 +26,17 @@ def shared() -> Path:
     return SHARED
 
 
-def picture(seed: int, width: int = 20, height: int = 20, mode: str = "RGB") -> Image.Image:
+def draw(seed: int, width: int = 20, height: int = 20, mode: str = "RGB") -> Image.Image:
     """A smooth random picture, so that resizing it changes little."""
     bands = len(Image.new(mode, (1, 1)).getbands())
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, bands), dtype=np.uint8)
     layers = [Image.fromarray(coarse[:, :, b]).resize((width, height)) for b in range(bands)]
     return layers[0] if bands == 1 else Image.merge(mode, layers)
+
+
+@pytest.fixture
+def picture() -> Callable[..., Image.Image]:
+    return draw
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         for c, label in enumerate(classes):
             (tmp_path / name / label).mkdir(parents=True)
             for i in range(count):
-                image = picture(100 * c + i, **options)  # type: ignore[arg-type]
+                image = draw(100 * c + i, **options)  # type: ignore[arg-type]
                 image.save(tmp_path / name / label / f"{i:03d}.png")
         return tmp_path / name
 

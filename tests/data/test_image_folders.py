@@ -12,9 +12,8 @@ from autodas.data import Augmentation, check_dataset, open_dataset, read_image
 from autodas.data._decode import evaluation_view, stored_size
 from autodas.errors import AutodasError
 
-from conftest import picture  # isort: skip
-
 Maker = Callable[..., Path]
+Picture = Callable[..., Image.Image]
 
 
 def test_one_folder_is_split(make_folder: Maker) -> None:
@@ -66,7 +65,7 @@ def test_image_size(make_folder: Maker) -> None:
     assert open_dataset(f"imagefolder:{mixed}", image_size=32).image_size == 32
 
 
-def test_evaluation_view() -> None:
+def test_evaluation_view(picture: Picture) -> None:
     # Short side to 256, centre 224.
     image = picture(0, 512, 300)
     view = evaluation_view(image, 224).astype(int)
@@ -80,7 +79,7 @@ def test_evaluation_view() -> None:
     assert evaluation_view(banner, 32).shape == (32, 32, 3)
 
 
-def test_kinds_of_images(tmp_path: Path, make_folder: Maker) -> None:
+def test_kinds_of_images(tmp_path: Path, make_folder: Maker, picture: Picture) -> None:
     root = make_folder(count=4)
     picture(1, mode="L").save(root / "cat" / "grey.png")
     transparent = picture(2).convert("RGBA")
@@ -164,7 +163,7 @@ def test_read_image_errors(tmp_path: Path) -> None:
         read_image(tmp_path / "text.png", channels=3, image_size=8)
 
 
-def test_folder_errors(make_folder: Maker, tmp_path: Path) -> None:
+def test_folder_errors(make_folder: Maker, tmp_path: Path, picture: Picture) -> None:
     def fails(path: Path, message: str) -> None:
         with pytest.raises(AutodasError, match=message) as caught:
             open_dataset(f"imagefolder:{path}")

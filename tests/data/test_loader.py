@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import itertools
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -149,6 +151,30 @@ def test_workers_make_no_difference(streamed: ImageDataset, augmentation: Augmen
         assert_equal(alone.batches(0), several.batches(0))
         assert_equal(alone.batches(1), [first, *outer])
         assert_equal(itertools.islice(alone.stream(1), 9), itertools.islice(several.stream(1), 9))
+
+
+def test_workers_stop_at_once(streamed: ImageDataset) -> None:
+    make = loader(streamed.train, workers=2, batch_size=2)
+    stream = make.stream()
+    next(stream)
+    started = time.monotonic()
+    del stream, make
+    gc.collect()
+    # The pool of torch waits five seconds for each worker that still has answers to deliver.
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("augmentation", [None, Augmentation(crop_padding=2, flip=True, cutout=4)])
+def test_cuda_gives_the_same_batches(streamed: ImageDataset, augmentation: Augmentation | None) -> None:
+    for images in (arrays(), streamed.train):
+        expected = loader(images, augmentation=augmentation).batches(3)
+        found = list(loader(images, augmentation=augmentation, device="cuda", workers=1).batches(3))
+        assert all(b.images.is_cuda and b.labels.is_cuda and b.indices.is_cuda for b in found)
+        for a, b in zip(expected, found, strict=True):
+            torch.testing.assert_close(a.images, b.images.cpu(), atol=1e-6, rtol=1e-6)
+            assert torch.equal(a.labels, b.labels.cpu())
+            assert torch.equal(a.indices, b.indices.cpu())
 
 
 def test_one_pool_for_a_whole_stream(streamed: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,6 @@ from PIL import Image
 from autodas.data import open_dataset
 from autodas.errors import AutodasError
 
-from conftest import picture  # isort: skip
-
 
 def encode(image: Image.Image) -> bytes:
     stream = io.BytesIO()
@@ -27,27 +25,40 @@ def encode(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def write(
-    path: Path,
-    labels: list[Any],
-    *,
-    names: list[str] | None = None,
-    columns: tuple[str, str] = ("image", "label"),
-    **replaced: Any,
-) -> None:
-    images = [{"bytes": encode(picture(i)), "path": f"{i}.png"} for i in range(len(labels))]
-    for row, value in replaced.items():
-        images[int(row[3:])]["bytes"] = value
-    table = pa.table({columns[0]: images, columns[1]: labels})
-    if names is not None:
-        features = {columns[0]: {"_type": "Image"}, columns[1]: {"_type": "ClassLabel", "names": names}}
-        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    path.parent.mkdir(exist_ok=True)
-    pq.write_table(table, path, row_group_size=3)
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def write(picture: Callable[..., Image.Image]) -> Write:
+    """Writes a Parquet file; ``row4=b"..."`` replaces the bytes of an image."""
+
+    def make(
+        path: Path,
+        labels: list[Any],
+        *,
+        names: list[str] | None = None,
+        columns: tuple[str, str] = ("image", "label"),
+        **replaced: Any,
+    ) -> None:
+        images = [{"bytes": encode(picture(i)), "path": f"{i}.png"} for i in range(len(labels))]
+        for row, value in replaced.items():
+            images[int(row[3:])]["bytes"] = value
+        table = pa.table({columns[0]: images, columns[1]: labels})
+        if names is not None:
+            features = {columns[0]: {"_type": "Image"}, columns[1]: {"_type": "ClassLabel", "names": names}}
+            table = table.replace_schema_metadata(
+                {"huggingface": json.dumps({"info": {"features": features}})}
+            )
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(table, path, row_group_size=3)
+
+    return make
 
 
 @pytest.mark.parametrize("storage", ["memory", "stream"])
-def test_parquet_splits_with_names(tmp_path: Path, storage: str) -> None:
+def test_parquet_splits_with_names(
+    write: Write, picture: Callable[..., Image.Image], tmp_path: Path, storage: str
+) -> None:
     write(tmp_path / "train-0.parquet", [0, 1, 0, 1], names=["cat", "dog"])
     write(tmp_path / "train-1.parquet", [1, 0, 1], names=["cat", "dog"])
     write(tmp_path / "test-0.parquet", [1, 0], names=["cat", "dog"])
@@ -61,7 +72,7 @@ def test_parquet_splits_with_names(tmp_path: Path, storage: str) -> None:
     assert data.notes == ()
 
 
-def test_parquet_without_metadata(tmp_path: Path) -> None:
+def test_parquet_without_metadata(write: Write, tmp_path: Path) -> None:
     write(tmp_path / "all.parquet", ["dog", "cat"] * 10, columns=("img", "fine_label"))
     for name in (tmp_path, tmp_path / "all.parquet"):
         data = open_dataset(f"parquet:{name}")
@@ -70,13 +81,13 @@ def test_parquet_without_metadata(tmp_path: Path) -> None:
         assert "split 80/20" in data.notes[0]
 
 
-def test_numbers_without_names_are_the_classes(tmp_path: Path) -> None:
+def test_numbers_without_names_are_the_classes(write: Write, tmp_path: Path) -> None:
     write(tmp_path / "all.parquet", [3, 10] * 5)
     assert open_dataset(f"parquet:{tmp_path}").classes == ("3", "10")
 
 
 @pytest.mark.parametrize("storage", ["memory", "stream"])
-def test_parquet_bad_rows(tmp_path: Path, storage: str) -> None:
+def test_parquet_bad_rows(write: Write, tmp_path: Path, storage: str) -> None:
     write(tmp_path / "train-0.parquet", [0, 1] * 4, names=["a", "b"], row4=b"nonsense", row5=None)
     write(tmp_path / "test-0.parquet", [0, 1], names=["a", "b"])
     with pytest.raises(AutodasError, match=r"2 of 10 images cannot be read, 1 are allowed .*row 4 \(4.png\)"):
@@ -86,7 +97,7 @@ def test_parquet_bad_rows(tmp_path: Path, storage: str) -> None:
     assert data.bad[1].endswith("the row holds no image bytes")
 
 
-def test_parquet_errors(tmp_path: Path) -> None:
+def test_parquet_errors(write: Write, tmp_path: Path) -> None:
     def fails(name: str, message: str) -> None:
         with pytest.raises(AutodasError, match=message) as caught:
             open_dataset(f"parquet:{tmp_path / name}")

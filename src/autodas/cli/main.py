@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from autodas import __version__
-from autodas.errors import AutodasError, nearest
+from autodas.errors import AutodasError, Interrupted, nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("autodas.cli.demo", "search, train and report on embedded data, in about two minutes"),
@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()  # here, where a reader that has left is still caught
+    except Interrupted as stop:
+        print(f"autodas: {stop}", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
         print("autodas: interrupted", file=sys.stderr)
         return 130

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -159,19 +160,21 @@ class Loader:
 
     def _from_files(self, requests: Iterator[Request]) -> Iterator[Batch]:
         labels = torch.from_numpy(self._images.labels)
-        for answer in self._answers(requests):
-            self._check(answer)
-            if len(answer.found) == 0:
-                continue
-            pixels, asked, found, target = (
-                t.to(self.device, non_blocking=True)
-                for t in (answer.pixels, answer.asked, answer.found, labels[answer.found])
-            )
-            yield self._finish(pixels, target, asked, found, answer.epoch, cropped=True)
+        # Closed at once also after an error, when a traceback would keep the workers waiting.
+        with contextlib.closing(self._answers(requests)) as answers:
+            for answer in answers:
+                self._check(answer)
+                if len(answer.found) == 0:
+                    continue
+                pixels, asked, found, target = (
+                    t.to(self.device, non_blocking=True)
+                    for t in (answer.pixels, answer.asked, answer.found, labels[answer.found])
+                )
+                yield self._finish(pixels, target, asked, found, answer.epoch, cropped=True)
 
-    def _answers(self, requests: Iterator[Request]) -> Iterator[Answer]:
+    def _answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
         if self._worker_count == 0:
-            return map(self._reader.__getitems__, requests)
+            return (self._reader.__getitems__(request) for request in requests)
         if self._workers is None or self._workers.busy:
             # A second iterator over a pool would take the answers of the first.
             self._workers = Workers(self._reader, self._worker_count, pin=self.device.type == "cuda")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import weakref
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,22 +141,40 @@ class Workers:
             generator=torch.Generator(),
         )
 
-    def answers(self, requests: Iterator[Request]) -> Iterator[Answer]:
+        # The registry of finalizers keeps the pool whole until this object is gone. In a cycle of garbage,
+        # such as a traceback makes, its queues could be closed before the workers are told to stop.
+        weakref.finalize(self, _drain, self._series, self._loader)
+
+    def answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
         """Yield the answers in the order of the requests; may be left early."""
         self.busy = True
         try:
-            self._series.requests = requests
+            self._series.requests, self._series.started = requests, True
             yield from self._loader
         finally:
             self.busy = False
 
 
 class _Series:
+    """The requests of the moment; what the pool takes its work from."""
+
     def __init__(self) -> None:
         self.requests: Iterator[Request] = iter(())
+        self.started = False
 
     def __iter__(self) -> Iterator[Request]:
         return self.requests
+
+
+def _drain(series: _Series, loader: DataLoader[Any]) -> None:
+    """Fetch what the workers are still reading: with answers left over, each takes seconds to stop."""
+    if not series.started:
+        return
+    series.requests = iter(())
+    # A worker that has died needs no farewell.
+    with contextlib.suppress(RuntimeError):
+        for _ in loader:
+            pass
 
 
 def _unchanged(answer: Any) -> Any:

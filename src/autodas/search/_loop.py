@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from autodas.data import Augmentation, ImageDataset, Loader, stratified_halves
-from autodas.errors import AutodasError
+from autodas.errors import AutodasError, Interrupted
 from autodas.genotype import Genotype
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
@@ -22,7 +22,6 @@ from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
 from autodas.training import (
-    Interrupted,
     OptimSettings,
     Precision,
     Progress,

@@ -3,7 +3,7 @@
 from autodas.settings import OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._files import write_whole
-from autodas.training._interrupt import Interrupted, StopRequest
+from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
 from autodas.training._optimisers import keep_only, set_learning_rate, weight_optimiser
 from autodas.training._seeding import (
@@ -19,7 +19,6 @@ from autodas.training.run_log import RunLog
 
 __all__ = [
     "Evaluation",
-    "Interrupted",
     "LossWatch",
     "Meter",
     "OptimSettings",

@@ -7,10 +7,6 @@ from types import FrameType
 from typing import Any
 
 
-class Interrupted(Exception):  # noqa: N818
-    """The run was asked to stop, and has saved its state."""
-
-
 class StopRequest:
     """While it is entered, Ctrl-C and a termination signal are noted instead of acted upon.
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autodas.data import Batch, Loader
-from autodas.errors import AutodasError
+from autodas.errors import AutodasError, Interrupted
 from autodas.networks import Network
 from autodas.settings import OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
-from autodas.training._interrupt import Interrupted, StopRequest
+from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, shown
 from autodas.training._optimisers import set_learning_rate, weight_optimiser
 from autodas.training._seeding import random_state, restore_random_state

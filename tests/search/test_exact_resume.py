@@ -1,0 +1,159 @@
+"""A run that is killed and resumed equals one that was not, to the bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from autodas.cli.main import main
+
+KILLED = """
+import os, signal, sys
+import torch
+from autodas.search import _phase
+from autodas.cli.main import main
+
+torch.set_num_threads(1)
+step, count = _phase.PhaseRun.step, 0
+
+def step_or_die(self, *arguments):
+    global count
+    count += 1
+    if count > int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    step(self, *arguments)
+
+_phase.PhaseRun.step = step_or_die
+sys.exit(main(sys.argv[2:]))
+"""
+
+SMALL = [
+    "--space.K=0",
+    "--space.C1=4",
+    "--space.C2=8",
+    "--epochs=3",
+    "--batch_size=16",
+    "--compute.threads=1",
+    "--checkpoint_every=2",
+    "--tensorboard=false",
+    "--quiet",
+]
+
+STRATEGIES = {
+    "das": ["--strategy=das", "--strategy.learning_rate=0.05"],
+    "sdas-a": ["--strategy=sdas-a", "--strategy.learning_rate=0.05"],
+    "sdas-c": ["--strategy=sdas-c", "--strategy.learning_rate=0.05"],
+    "random": ["--strategy=random", "--strategy.candidates=2"],
+}
+
+
+def search(folder: Path, words: list[str], resume: str = "never") -> None:
+    assert main(["search", *words, f"--run={folder}", f"--resume={resume}"]) == 0
+
+
+def search_killed_after(iterations: int, folder: Path, words: list[str]) -> None:
+    command = [sys.executable, "-c", KILLED, str(iterations), "search", *words, f"--run={folder}"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
+def steady_events(folder: Path) -> list[dict]:
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    for event in events:
+        event.pop("volatile", None)
+    return events
+
+
+def tensors(value: object) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [t for item in value.values() for t in tensors(item)]
+    if isinstance(value, list | tuple):
+        return [t for item in value for t in tensors(item)]
+    return []
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    assert (first / "genotype.json").read_text() == (second / "genotype.json").read_text()
+    assert steady_events(first) == steady_events(second)
+    assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
+    assert (first / "split.json").read_bytes() == (second / "split.json").read_bytes()
+    weights = [tensors(torch.load(f / "checkpoints/last.pt", weights_only=True)) for f in (first, second)]
+    assert len(weights[0]) == len(weights[1]) > 10
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_killed_search_in_memory(name: str, tmp_path: Path) -> None:
+    words = ["--data=digits", "--data.subset=100", *SMALL, *STRATEGIES[name]]
+    search(tmp_path / "whole", words)
+    iterations = random.Random(name).randrange(3, 12)
+    search_killed_after(iterations, tmp_path / "killed", words)
+    assert not (tmp_path / "killed/genotype.json").exists()
+    search(tmp_path / "killed", words, resume="auto")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.fixture(scope="module")
+def folder_of_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Colourful noise of three brightnesses, in class folders."""
+    root = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 32), ("test", 4)):
+        for label in range(3):
+            (root / split / f"class{label}").mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.integers(0, 80, (12, 12, 3)) + 80 * label
+                image = Image.fromarray(pixels.astype(np.uint8))
+                image.save(root / split / f"class{label}" / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_search_with_files_read_by_workers(
+    workers: int, folder_of_images: Path, tmp_path: Path
+) -> None:
+    data = [f"--data=imagefolder:{folder_of_images}", "--data.storage=stream"]
+    words = [*data, *SMALL, *STRATEGIES["sdas-a"]]
+    search(tmp_path / "whole", [*words, "--data.workers=0"])
+    words = [*words, f"--data.workers={workers}"]
+    search_killed_after(5, tmp_path / "killed", words)
+    search(tmp_path / "killed", words, resume="auto")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_resume_by_folder_takes_the_run_s_own_settings(tmp_path: Path) -> None:
+    words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["sdas-a"]]
+    search(tmp_path / "whole", words)
+    search_killed_after(4, tmp_path / "killed", words)
+    assert main(["search", f"--resume={tmp_path / 'killed'}", "--quiet"]) == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_killed_run_is_never_continued_with_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["das"]]
+    search_killed_after(4, tmp_path / "killed", words)
+    before = (tmp_path / "killed/events.jsonl").read_bytes()
+    changed = [*words, "--epochs=4", f"--run={tmp_path / 'killed'}", "--resume=auto"]
+    assert main(["search", *changed]) == 2
+    assert "epochs: 3 there, epochs: 4 here" in capsys.readouterr().err
+    assert (tmp_path / "killed/events.jsonl").read_bytes() == before
+
+
+def test_same_seed_same_genotype_other_seed_other_split(tmp_path: Path) -> None:
+    words = ["--data=digits", "--data.subset=100", *SMALL, *STRATEGIES["sdas-a"]]
+    for name, seed in (("first", 3), ("second", 3), ("other", 4)):
+        search(tmp_path / name, [*words, f"--seed={seed}"])
+    assert_same_run(tmp_path / "first", tmp_path / "second")
+    assert (tmp_path / "first/split.json").read_text() != (tmp_path / "other/split.json").read_text()
