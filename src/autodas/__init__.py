@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from autodas.genotype import Edge as Edge
     from autodas.genotype import Genotype as Genotype
     from autodas.networks import Network as Network
-    from autodas.networks import build as build_network
+    from autodas.networks import build as build_network  # noqa: F401
     from autodas.networks import profile as profile
-    from autodas.operations import register as register_operation
+    from autodas.operations import register as register_operation  # noqa: F401
     from autodas.report import draw_cells as draw_cells
     from autodas.search import Search as Search
     from autodas.search import SearchResult as SearchResult
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from autodas.training import RunFolder as RunFolder
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
-    from autodas.training.recipe import train_genotype as train_genotype
+    from autodas.training.recipe import Training as Training
     from autodas.zoo import load_genotype as load_genotype
     from autodas.zoo import zoo_names as zoo_names
 
@@ -59,6 +59,7 @@ _PLACES = {
     "SearchResult": "autodas.search",
     "Space": "autodas.spaces",
     "Supernet": "autodas.supernet",
+    "Training": "autodas.training.recipe",
     "build_network": "autodas.networks:build",
     "choose_strategy": "autodas.strategies",
     "draw_cells": "autodas.report",
@@ -70,11 +71,10 @@ _PLACES = {
     "profile": "autodas.networks",
     "register_operation": "autodas.operations:register",
     "save_model": "autodas.training.model_file",
-    "train_genotype": "autodas.training.recipe",
     "zoo_names": "autodas.zoo",
 }
 
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+__all__ = ["__version__", *_PLACES]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,14 +37,18 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         storage=config.storage,
     )
     own = dataset.default_augmentation
+    padding, resized = config.crop_padding, config.random_resized_crop
+    # The two kinds of crops exclude each other: asking for one turns off the data set's other.
+    if padding is None:
+        padding = 0 if resized else own.crop_padding
+    if resized is None:
+        resized = own.random_resized_crop and not padding
     augmentation = replace(
         own,
-        crop_padding=own.crop_padding if config.crop_padding is None else config.crop_padding,
+        crop_padding=padding,
         flip=own.flip if config.flip is None else config.flip,
         cutout=config.cutout,
-        random_resized_crop=(
-            own.random_resized_crop if config.random_resized_crop is None else config.random_resized_crop
-        ),
+        random_resized_crop=resized,
         color_jitter=config.color_jitter,
     )
     return dataset, augmentation
@@ -56,31 +59,8 @@ def skeleton_of(config: SkeletonConfig) -> Skeleton:
     return get_skeleton(config.name).with_size(config.K, config.C1, config.C2)
 
 
-def resumed_words(argv: list[str]) -> list[str]:
-    """Return the words of a command line with ``--resume FOLDER`` written out.
-
-    The run's own configuration comes first, and the folder is the run's.
-
-    Raises:
-        AutodasError: if the folder holds no run.
-    """
-    for position, word in enumerate(argv):
-        if word == "--resume" and position + 1 < len(argv):
-            value = argv[position + 1]
-        elif word.startswith("--resume="):
-            value = word.partition("=")[2]
-        else:
-            continue
-        if value in ("auto", "never"):
-            return argv
-        if not (Path(value) / "config.yaml").exists():
-            raise AutodasError(f"{value}: holds no run that could be continued")
-        return ["--config", str(Path(value) / "config.yaml"), "--run", value, *argv]
-    return argv
-
-
-def prepare_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
-    """Return the run folder, and whether the run in it goes on.
+def choose_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
+    """Return the run folder, and whether it has a checkpoint to go on from. Nothing is written yet.
 
     Args:
         config: of the command; it has ``run``, ``resume`` and ``overwrite``.
@@ -101,9 +81,15 @@ def prepare_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
         if (folder.path / "summary.json").exists():
             raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
         return folder, folder.checkpoint.exists()
-    folder.create(overwrite=config.overwrite)
-    folder.write("config.yaml", text)
+    folder.check(overwrite=config.overwrite)
     return folder, False
+
+
+def open_folder(folder: RunFolder, config: Any) -> None:
+    """Make the folder of a new run, with its configuration in it; one that goes on is left as it is."""
+    if config.resume == "never" or not folder.exists:
+        folder.create(overwrite=config.overwrite)
+        folder.write("config.yaml", dump(config))
 
 
 def _difference(saved: str, wanted: str) -> str:

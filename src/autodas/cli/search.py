@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
+from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
@@ -83,8 +84,6 @@ class SearchConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    from autodas.cli._setup import resumed_words
-
     config = parse("search", SearchConfig, resumed_words(argv), presets="search")
     if config.dry_run:
         _dry_run(config)
@@ -105,7 +104,7 @@ def run(argv: list[str]) -> int:
 
 def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Search as configured; return the run folder and the result."""
-    from autodas.cli._setup import open_data, prepare_folder, use_compute
+    from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
     from autodas.search import Search
     from autodas.spaces import get_space
 
@@ -113,7 +112,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
-    folder, resumed = prepare_folder(config, f"search-{data}-{config.strategy.name}")
+    folder, resumed = choose_folder(config, f"search-{data}-{config.strategy.name}")
     search = Search(
         dataset,
         space,
@@ -134,6 +133,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         tensorboard=config.tensorboard,
         quiet=config.quiet,
     )
+    open_folder(folder, config)
     return folder, search.run()
 
 

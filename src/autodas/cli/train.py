@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
+from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
@@ -67,8 +68,6 @@ class TrainConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    from autodas.cli._setup import resumed_words
-
     config = parse("train", TrainConfig, resumed_words(argv), presets="train")
     folder, summary = run_train(config)
     if config.json:
@@ -93,16 +92,16 @@ def test_line(summary: dict[str, Any]) -> str:
 
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
-    from autodas.cli._setup import open_data, prepare_folder, skeleton_of, use_compute
-    from autodas.training.recipe import train_genotype
+    from autodas.cli._setup import choose_folder, open_data, open_folder, skeleton_of, use_compute
+    from autodas.training.recipe import Training
     from autodas.zoo import load_genotype
 
     genotype = load_genotype(config.genotype)
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
-    folder, resumed = prepare_folder(config, f"train-{data}-{genotype.name or 'network'}")
-    summary = train_genotype(
+    folder, resumed = choose_folder(config, f"train-{data}-{genotype.name or 'network'}")
+    training = Training(
         genotype,
         skeleton_of(config.skeleton),
         dataset,
@@ -125,4 +124,5 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tensorboard=config.tensorboard,
         quiet=config.quiet,
     )
-    return folder, summary
+    open_folder(folder, config)
+    return folder, training.run()

@@ -205,7 +205,7 @@ def read_image(path: str | Path, *, channels: int, image_size: int) -> Tensor:
         view = evaluation_view(convert(open_image(str(path)), channels), image_size)
     except UnreadableImageError as error:
         raise AutodasError(f"{path}: cannot be read as an image ({error})") from error
-    return torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
+    return torch.from_numpy(np.array(view.transpose(2, 0, 1)))
 
 
 def _reason(error: Exception) -> str:

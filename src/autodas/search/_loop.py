@@ -20,7 +20,7 @@ from autodas.spaces import Space, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import SearchPlan, Strategy
-from autodas.supernet import Supernet
+from autodas.supernet import ENGINES, Supernet
 from autodas.training import (
     OptimSettings,
     Precision,
@@ -80,8 +80,7 @@ class Search:
         space: where to search.
         strategy: name of the method.
         settings: the method's settings.
-        folder: the run folder; it must have been created. If it holds a checkpoint and ``resume`` is
-            set, the search goes on from there.
+        folder: the run folder; :meth:`run` needs it to have been created.
         epochs: length of the search, in epochs of the first half.
         batch_size: pictures a step; capped at the size of a half.
         optim: of the weights.
@@ -126,7 +125,11 @@ class Search:
         self.dataset, self.space, self.folder, self.engine = dataset, space, folder, engine
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
         self.checkpoint_every, self.tensorboard, self.quiet = checkpoint_every, tensorboard, quiet
-        weights_half, architecture_half = stratified_halves(dataset.train.labels, 0.5, seed)
+        if engine not in ENGINES:
+            raise AutodasError(f"unknown engine '{engine}'; the engines are {', '.join(ENGINES)}")
+        weights_half, architecture_half = stratified_halves(
+            dataset.train.labels, 0.5, seed, classes=dataset.classes
+        )
         self.halves = {"train": weights_half, "validation": architecture_half}
         augmentation = augmentation or dataset.default_augmentation
         self.train = self._loader(weights_half, batch_size, seed, augmentation, workers)

@@ -70,6 +70,8 @@ def _exponent(text: str, name: str) -> int | float:
 def _imported(module: str, function: str) -> Schedule:
     try:
         found: Schedule = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the user's module does while it is imported
         raise AutodasError(f"schedule '{module}:{function}' cannot be imported: {error}") from error
+    if not callable(found):
+        raise AutodasError(f"schedule '{module}:{function}' is not a function")
     return found

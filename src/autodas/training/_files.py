@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from autodas.errors import AutodasError
@@ -24,6 +25,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         kept = "; the file that stood there before is kept" if path.exists() else ""
         raise AutodasError(f"{path}: cannot be written: {error.strerror or error}{kept}") from error

@@ -71,8 +71,9 @@ class LossWatch:
         for iteration, step, loss in pending:
             if not math.isfinite(float(loss)):
                 raise AutodasError(
-                    f"the loss of the {step} step is {float(loss)} at iteration {iteration}; the last good "
-                    "checkpoint is kept. A smaller optim.lr, a smaller optim.clip or precision fp32 may help"
+                    f"the loss of the {step} step is {float(loss)} at iteration {iteration}; the last "
+                    "checkpoint is from before that. A smaller optim.lr, a smaller optim.clip or precision "
+                    "fp32 may help"
                 )
 
 

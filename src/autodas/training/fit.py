@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,6 @@ class Fit:
         precision: of forward and backward passes; evaluations are in single precision.
         checkpoint_every: epochs between checkpoints.
         resume: whether to go on from the folder's checkpoint.
-        log_start: fields of the log's first event.
         tensorboard: whether to write TensorBoard files.
         quiet: whether to print nothing.
     """
@@ -85,7 +84,6 @@ class Fit:
         precision: Precision = "fp32",
         checkpoint_every: int = 1,
         resume: bool = False,
-        log_start: dict[str, Any] | None = None,
         tensorboard: bool = True,
         quiet: bool = False,
     ) -> None:
@@ -101,32 +99,35 @@ class Fit:
         self.watch = LossWatch(self.device)
         self.epoch = 0
         self.best: dict[str, Any] = {}
-        state = load_checkpoint(folder.checkpoint, "train") if resume else None
-        if state is not None:
-            self._load(state)
-        self.log = RunLog(
-            folder,
-            lengths=None if state is None else state["log"],
-            tensorboard=tensorboard,
-            step=self.epoch * len(train),
-        )
-        if state is None:
-            self.log.event("start", command="train", **(log_start or {}))
+        self.tensorboard = tensorboard
+        self.lengths: dict[str, Any] | None = None
+        if resume:
+            self._load(load_checkpoint(folder.checkpoint, "train"))
 
-    def run(self) -> None:
+    def run(self, start: dict[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
         """Train.
+
+        Args:
+            start: fields of the log's first event.
+            notes: what the user is told at the start.
 
         Raises:
             AutodasError: if the loss is no longer a number, or the disk is full; the last good
                 checkpoint is kept.
             Interrupted: after Ctrl-C or a termination signal; the end of the last epoch has been saved.
         """
-        stream = self.train.stream(self.epoch * len(self.train))
+        done = self.epoch * len(self.train)
+        self.log = RunLog(self.folder, lengths=self.lengths, tensorboard=self.tensorboard, step=done)
+        stream = self.train.stream(done)
         with (
-            Progress(self.iterations, self.epoch * len(self.train), self.quiet) as self.progress,
+            Progress(self.iterations, done, self.quiet) as self.progress,
             StopRequest() as self.stop,
         ):
             try:
+                if self.lengths is None:
+                    self.log.event("start", command="train", **(start or {}), notes=list(notes))
+                    for note in notes:
+                        self.progress.line(note)
                 while self.epoch < self.epochs:
                     self._run_epoch(stream)
             finally:
@@ -200,12 +201,6 @@ class Fit:
         if self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs:
             save_checkpoint(self.folder.checkpoint, "train", self._state())
 
-    def note(self, text: str) -> None:
-        """Tell the user something, on the console and in the log."""
-        self.log.event("note", text=text)
-        if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
-
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:
         found = evaluate_network(self.network, loader)
         return {f"{prefix}{name}": getattr(found, name) for name in ("loss", "top1", "top5")}
@@ -225,6 +220,7 @@ class Fit:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.best = state["best"]
+        self.lengths = state["log"]
         restore_random_state(state["random"])
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from autodas.data import Augmentation, ImageDataset, Loader, stratified_halves
+from autodas.data import Augmentation, ImageDataset, Images, Loader, stratified_halves
 from autodas.genotype import Genotype
-from autodas.networks import Network, auxiliary_map
+from autodas.networks import auxiliary_map, count_parameters
 from autodas.settings import OptimSettings, Precision
 from autodas.spaces import Skeleton
 from autodas.training._evaluate import Evaluation
@@ -23,40 +23,17 @@ EXAMPLES = 16
 """How many wrongly recognised test pictures a run folder shows."""
 
 
-def train_genotype(
-    genotype: Genotype,
-    skeleton: Skeleton,
-    dataset: ImageDataset,
-    folder: RunFolder,
-    *,
-    epochs: int,
-    batch_size: int,
-    optim: OptimSettings,
-    augmentation: Augmentation | None = None,
-    drop_path: float = 0.0,
-    auxiliary: bool = False,
-    auxiliary_weight: float = 0.4,
-    validation: float = 0.0,
-    test_every: int = 0,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    precision: Precision = "fp32",
-    workers: int = 0,
-    checkpoint_every: int = 1,
-    resume: bool = False,
-    tensorboard: bool = True,
-    quiet: bool = False,
-) -> dict[str, Any]:
-    """Train a network from scratch and evaluate it once on the test pictures.
+class Training:
+    """Training of a genotype's network from scratch, and one evaluation on the test pictures.
 
     All training pictures are used, and the last epoch's weights are tested, unless ``validation`` holds
-    some out: then the epoch that is best on those is tested.
+    some out: then the epoch that is best on those is tested. ``Training(...).run()`` does all of it.
 
     Args:
         genotype: the architecture.
         skeleton: how its cells are stacked.
         dataset: what to train and test on.
-        folder: the run folder; it must have been created.
+        folder: the run folder; :meth:`run` needs it to have been created.
         epochs: length.
         batch_size: pictures a step.
         optim: of the weights.
@@ -75,98 +52,126 @@ def train_genotype(
         tensorboard: whether to write TensorBoard files.
         quiet: whether to print nothing.
 
-    Returns:
-        The run's summary, as it is written to ``summary.json``.
+    Raises:
+        AutodasError: if something does not fit; nothing has been written then.
     """
-    seed_everything(seed)
-    facts = ModelFacts(
-        genotype,
-        skeleton,
-        dataset.classes,
-        dataset.channels,
-        dataset.image_size,
-        dataset.mean,
-        dataset.std,
-        auxiliary=auxiliary and auxiliary_map(skeleton, dataset.image_size) is not None,
-    )
-    network = facts.build().to(device)
-    held_out, used = None, None
-    if validation > 0:
-        held_out, used = stratified_halves(dataset.train.labels, validation, seed)
 
-    def loader(images: Any, indices: np.ndarray | None, own: Augmentation | None) -> Loader:
-        return Loader(
-            images,
-            indices,
-            batch_size=batch_size if own is not None else 2 * batch_size,
-            mean=dataset.mean,
-            std=dataset.std,
-            image_size=dataset.image_size,
-            seed=seed,
-            shuffle=own is not None,
-            augmentation=own,
-            device=device,
-            workers=workers,
+    def __init__(
+        self,
+        genotype: Genotype,
+        skeleton: Skeleton,
+        dataset: ImageDataset,
+        folder: RunFolder,
+        *,
+        epochs: int,
+        batch_size: int,
+        optim: OptimSettings,
+        augmentation: Augmentation | None = None,
+        drop_path: float = 0.0,
+        auxiliary: bool = False,
+        auxiliary_weight: float = 0.4,
+        validation: float = 0.0,
+        test_every: int = 0,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        precision: Precision = "fp32",
+        workers: int = 0,
+        checkpoint_every: int = 1,
+        resume: bool = False,
+        tensorboard: bool = True,
+        quiet: bool = False,
+    ) -> None:
+        self.dataset, self.folder, self.resume = dataset, folder, resume
+        seed_everything(seed)
+        self.facts = ModelFacts(
+            genotype,
+            skeleton,
+            dataset.classes,
+            dataset.channels,
+            dataset.image_size,
+            dataset.mean,
+            dataset.std,
+            auxiliary=auxiliary and auxiliary_map(skeleton, dataset.image_size) is not None,
+        )
+        self.head_left_out = auxiliary and not self.facts.auxiliary
+        self.network = self.facts.build().to(device)
+        held_out, used = None, None
+        if validation > 0:
+            held_out, used = stratified_halves(
+                dataset.train.labels, validation, seed, classes=dataset.classes
+            )
+
+        def loader(images: Images, indices: np.ndarray | None, own: Augmentation | None) -> Loader:
+            return Loader(
+                images,
+                indices,
+                batch_size=batch_size if own is not None else 2 * batch_size,
+                mean=dataset.mean,
+                std=dataset.std,
+                image_size=dataset.image_size,
+                seed=seed,
+                shuffle=own is not None,
+                augmentation=own,
+                device=device,
+                workers=workers,
+            )
+
+        self.test = loader(dataset.test, None, None)
+        self.pictures = {
+            "train": len(dataset.train) if used is None else len(used),
+            "test": len(dataset.test),
+        }
+        self.fit = Fit(
+            self.network,
+            loader(dataset.train, used, augmentation or dataset.default_augmentation),
+            folder,
+            epochs=epochs,
+            optim=optim,
+            regularisation=Regularisation(drop_path, auxiliary_weight),
+            validation=None if held_out is None else loader(dataset.train, held_out, None),
+            watched=self.test if test_every else None,
+            watch_every=test_every,
+            precision=precision,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
+            tensorboard=tensorboard,
+            quiet=quiet,
         )
 
-    test = loader(dataset.test, None, None)
-    start = {
-        "data": dataset.name,
-        "genotype": genotype.name,
-        "pictures": {"train": len(dataset.train) if used is None else len(used), "test": len(dataset.test)},
-        "auxiliary": facts.auxiliary,
-        "test_watched": test_every > 0,
-    }
-    fit = Fit(
-        network,
-        loader(dataset.train, used, augmentation or dataset.default_augmentation),
-        folder,
-        epochs=epochs,
-        optim=optim,
-        regularisation=Regularisation(drop_path, auxiliary_weight),
-        validation=None if held_out is None else loader(dataset.train, held_out, None),
-        watched=test if test_every else None,
-        watch_every=test_every,
-        precision=precision,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
-        log_start=start,
-        tensorboard=tensorboard,
-        quiet=quiet,
-    )
-    if not resume:
-        folder.write_environment()
-        folder.write("genotype.json", genotype.to_json())
-        if auxiliary and not facts.auxiliary:
-            fit.note(f"no auxiliary head: its map would be under 5x5 at {dataset.image_size} pixels")
-    fit.run()
-    return _finish(network, facts, dataset, test, folder, fit)
-
-
-def _finish(
-    network: Network,
-    facts: ModelFacts,
-    dataset: ImageDataset,
-    test: Loader,
-    folder: RunFolder,
-    fit: Fit,
-) -> dict[str, Any]:
-    found = evaluate_network(network, test)
-    save_model(folder.path / "model.safetensors", network, facts)
-    _write_predictions(folder, found, facts.classes)
-    _write_examples(folder, found, dataset)
-    summary = {
-        "command": "train",
-        "genotype": facts.genotype.name,
-        "data": dataset.name,
-        "epochs": fit.epochs,
-        "best_epoch": fit.best.get("epoch"),
-        "parameters": sum(p.numel() for n, p in network.named_parameters() if not n.startswith("auxiliary.")),
-        "test_watched": fit.watch_every > 0,
-        "test": found.summary(),
-    }
-    folder.write_json("summary.json", summary)
-    return summary
+    def run(self) -> dict[str, Any]:
+        """Train, test and write the run folder; return the summary that ``summary.json`` holds."""
+        facts = self.facts
+        start = {
+            "data": self.dataset.name,
+            "genotype": facts.genotype.name,
+            "pictures": self.pictures,
+            "auxiliary": facts.auxiliary,
+            "test_watched": self.fit.watched is not None,
+        }
+        notes = []
+        if self.head_left_out:
+            notes.append(f"no auxiliary head: its map would be under 5x5 at {facts.image_size} pixels")
+        if not self.resume:
+            self.folder.write_environment()
+            self.folder.write("genotype.json", facts.genotype.to_json())
+        self.fit.run(start, notes)
+        found = evaluate_network(self.network, self.test)
+        save_model(self.folder.path / "model.safetensors", self.network, facts)
+        _write_predictions(self.folder, found, facts.classes)
+        _write_examples(self.folder, found, self.dataset)
+        head = count_parameters(self.network.auxiliary) if self.network.auxiliary is not None else 0
+        summary = {
+            "command": "train",
+            "genotype": facts.genotype.name,
+            "data": self.dataset.name,
+            "epochs": self.fit.epochs,
+            "best_epoch": self.fit.best.get("epoch"),
+            "parameters": count_parameters(self.network) - head,
+            "test_watched": self.fit.watched is not None,
+            "test": found.summary(),
+        }
+        self.folder.write_json("summary.json", summary)
+        return summary
 
 
 def _write_predictions(folder: RunFolder, found: Evaluation, classes: tuple[str, ...]) -> None:

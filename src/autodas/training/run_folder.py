@@ -39,14 +39,14 @@ class RunFolder:
         """Whether the folder holds a run."""
         return (self.path / "config.yaml").exists()
 
-    def create(self, *, overwrite: bool = False) -> RunFolder:
-        """Make the folder for a new run.
+    def check(self, *, overwrite: bool = False) -> None:
+        """Check that a new run can be made here.
 
         Args:
-            overwrite: whether a run that is there already is deleted.
+            overwrite: whether a run that is there already may be deleted.
 
         Raises:
-            AutodasError: if the folder holds a run, or anything else; nothing is lost.
+            AutodasError: if the folder holds a run, or anything else.
         """
         if self.path.exists() and not self.path.is_dir():
             raise AutodasError(f"{self.path}: is a file, not a folder")
@@ -58,6 +58,14 @@ class RunFolder:
                     f"{self.path}: holds a run already; continue it with --resume {self.path}, "
                     "choose another --run folder, or replace it with --overwrite"
                 )
+
+    def create(self, *, overwrite: bool = False) -> RunFolder:
+        """Make the folder for a new run; arguments and errors as for :meth:`check`. Nothing is lost.
+
+        With ``overwrite`` the run that is there is deleted.
+        """
+        self.check(overwrite=overwrite)
+        if self.path.exists():
             shutil.rmtree(self.path)
         try:
             (self.path / "checkpoints").mkdir(parents=True)

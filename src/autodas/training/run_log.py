@@ -96,4 +96,5 @@ def _tensorboard(path: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(path), purge_step=step or None)
+    # Everything from the purged step on is hidden; what was logged at the checkpoint's own step stays.
+    return SummaryWriter(str(path), purge_step=step + 1 if step else None)

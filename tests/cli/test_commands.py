@@ -1,0 +1,166 @@
+"""Commands from start to end on small settings, and what they print."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autodas.cli._configuration import read_preset_configuration
+from autodas.cli.main import COMMANDS, main
+from autodas.cli.search import SearchConfig
+from autodas.cli.train import TrainConfig
+from autodas.presets import preset_commands, preset_names
+
+SMALL_SEARCH = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
+SMALL_TRAIN = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--quiet"]
+VERBS = {"zoo": ["list", "show"], "space": ["list", "show"], "data": ["list", "check"], "bench": ["search"]}
+
+
+def printed_json(capsys: pytest.CaptureFixture[str], *words: str) -> object:
+    assert main(list(words)) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], *([c] for c in COMMANDS), *([c, verb] for c, verbs in VERBS.items() for verb in verbs)],
+    ids=" ".join,
+)
+def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main([*words, "--help"])
+    except SystemExit as leave:
+        code = leave.code
+    assert not code
+    assert "usage: autodas" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    script = (
+        "import sys\nfrom autodas.cli.main import COMMANDS, main\n"
+        "for command in COMMANDS:\n"
+        "    try: main([command, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [(c, n) for c in preset_commands() for n in preset_names(c)], ids="/".join
+)
+def test_every_preset_runs(command: str, name: str, tmp_path: Path) -> None:
+    words = [f"--preset={name}", "--epochs=1", f"--run={tmp_path / 'run'}", "--tensorboard=false"]
+    words += ["--data=digits", "--data.subset=40", "--data.workers=0", "--batch_size=10"]
+    if command == "search":
+        words += SMALL_SEARCH
+    else:
+        size = ["--data.image_size=16"] if name == "imagenet-eval" else []
+        words = ["darts_v2", *words, *SMALL_TRAIN, *size]
+    assert main([command, *words]) == 0
+    assert json.loads((tmp_path / "run/summary.json").read_text())["command"] == command
+
+
+def test_presets_hold_the_published_numbers() -> None:
+    # SDAS (Qiu et al., 2019), sections 5.3, 6.1 and 6.2.
+    search = read_preset_configuration(SearchConfig, "search", "cifar10-search")
+    assert (search.space.K, search.space.C1, search.space.C2) == (2, 48, 64)
+    assert (search.epochs, search.batch_size, search.optim.lr, search.optim.final_lr) == (50, 64, 0.025, 0.0)
+    assert search.strategy.settings.learning_rate == 3e-4
+    cifar = read_preset_configuration(TrainConfig, "train", "cifar10-eval", ["x"])
+    assert (cifar.skeleton.K, cifar.skeleton.C1, cifar.skeleton.C2) == (6, 108, 144)
+    assert (cifar.epochs, cifar.batch_size, cifar.data.cutout, cifar.drop_path) == (600, 96, 16, 0.2)
+    imagenet = read_preset_configuration(TrainConfig, "train", "imagenet-eval", ["x"])
+    assert (imagenet.skeleton.K, imagenet.skeleton.C1, imagenet.skeleton.C2) == (4, 24, 192)
+    assert (imagenet.epochs, imagenet.batch_size, imagenet.optim.lr) == (250, 128, 0.1)
+    assert (imagenet.optim.weight_decay, imagenet.optim.decay) == (3e-5, 0.97)
+
+
+def test_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    space = printed_json(capsys, "space", "show", "cifar-o2d", "--json")
+    assert space["architectures"] == 1_076_746_950_455_072_400  # the paper prints 1.07e18
+    assert (space["steps"], space["edges"], space["deciding_nodes"]) == (34, 28, 6)
+    assert len(space["operations"]) == 7
+    names = [entry["name"] for entry in printed_json(capsys, "zoo", "list", "--json")]
+    assert {"darts_v2", "amoebanet", "snas_aggressive"} <= set(names)
+    profile = printed_json(capsys, "profile", "darts_v2", "--preset", "cifar10-eval", "--json")
+    assert profile["parameters"] == 3_349_342
+    assert profile["parameters_with_auxiliary"] == 3_349_342 + 476_426
+    assert round(profile["multiply_adds"] / 1e6, 2) == 528.36
+    imagenet = printed_json(capsys, "profile", "pdarts", "--preset", "imagenet-eval", "--json")
+    assert imagenet["parameters"] == 4_944_352
+    shown = printed_json(capsys, "zoo", "show", "pdarts", "--json")
+    assert shown["schema"] == 1
+    assert {row["name"] for row in printed_json(capsys, "data", "list", "--json")} >= {
+        "digits",
+        "imagefolder",
+    }
+    assert printed_json(capsys, "data", "check", "digits", "--json")["classes"]
+
+
+def test_search_train_evaluate_predict_draw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = ["--data=digits", "--data.subset=100"]
+    assert main(["search", *data, "--epochs=2", "--batch_size=16", *SMALL_SEARCH, "--run=found"]) == 0
+    text = capsys.readouterr().out
+    assert "logits equal to the bit" in text
+    assert "relaxed, before derivation" in text
+    assert main(["train", "found", *data, "--epochs=2", *SMALL_TRAIN, "--auxiliary=true", "--run=net"]) == 0
+    text = capsys.readouterr().out
+    assert "test accuracy:" in text
+    assert "standard error" in text
+    summary = json.loads(Path("net/summary.json").read_text())
+    evaluated = printed_json(capsys, "evaluate", "net", "--data=digits", "--json")
+    assert evaluated["top1"] == summary["test"]["top1"]
+    examples = sorted(Path("net/examples").glob("*.png"))
+    assert examples, "two epochs of a tiny network get something wrong"
+    predicted = printed_json(capsys, "predict", "net", str(examples[0]), "--top", "3", "--json")
+    assert len(predicted[0]["top"]) == 3
+    index = json.loads(Path("net/examples/index.json").read_text())
+    assert predicted[0]["top"][0]["class"] in {row["predicted"] for row in index}
+    assert main(["draw", "found", "-o", "cell.png"]) == 0
+    assert Path("cell.png").read_bytes().startswith(b"\x89PNG")
+    # The effective configuration starts the same run again.
+    assert main(["search", "--config=found/config.yaml", "--run=again", "--quiet"]) == 0
+    assert Path("again/genotype.json").read_text() == Path("found/genotype.json").read_text()
+
+
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--epochs=1", "--train_epochs=1"]) == 0
+    text = capsys.readouterr().out
+    (run,) = (tmp_path / "runs").iterdir()
+    for name in ("search/genotype.json", "train/model.safetensors", "cell-normal.svg", "cell-reduction.png"):
+        assert (run / name).exists()
+    assert "mean margin of the decisions" in text
+    assert "one random architecture" in text
+    last = text.split("one random architecture")[-1]
+    assert "test accuracy: " in last
+    assert "imagefolder:PATH" in last
+
+
+def test_bench_search(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--iterations=20", "--seeds=1", "--batch_size=4"]
+    found = printed_json(capsys, "bench", "search", *words, "--json")
+    rows = found["results"]
+    assert [row["strategy"] for row in rows] == ["das", "sdas-a", "sdas-b", "sdas-c"]
+    assert rows[0]["ratio"] == 1.0
+    assert found["environment"]["torch"]
+
+
+def test_dry_run_estimates_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = printed_json(capsys, "search", "--dry_run", "--json", *SMALL_SEARCH, "--batch_size=16")
+    large = printed_json(capsys, "search", "--dry_run", "--json", *SMALL_SEARCH, "--batch_size=32")
+    # Activations grow with the batch, parameters do not.
+    assert 1.5 < large["memory_bytes"] / small["memory_bytes"] < 2.0
+    assert list(tmp_path.iterdir()) == []
