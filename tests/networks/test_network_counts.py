@@ -139,19 +139,24 @@ def by_hand(genotype: Genotype, skeleton: Skeleton, classes: int, side: int) -> 
     return parameters + (previous + 1) * classes, multiply_adds + previous * classes
 
 
-@pytest.mark.parametrize("name", zoo_names())
+SMALL = {
+    "cifar": (get_skeleton("cifar").with_size(1, 24, 32), 7, 13),
+    "imagenet": (get_skeleton("imagenet").with_size(1, 8, 16), 5, 75),
+}
+
+
 @pytest.mark.parametrize(
-    ("skeleton", "classes", "side"),
+    ("name", "skeleton"),
     [
-        (get_skeleton("cifar").with_size(1, 24, 32), 7, 13),
-        (get_skeleton("imagenet").with_size(1, 8, 16), 5, 75),
+        *[(name, "cifar") for name in zoo_names()],
+        *[(name, "imagenet") for name in ("nasnet", "amoebanet", "snas_aggressive", "gdas_v1")],
     ],
-    ids=["cifar", "imagenet"],
 )
-def test_counts_by_hand(name: str, skeleton: Skeleton, classes: int, side: int) -> None:
+def test_counts_by_hand(name: str, skeleton: str) -> None:
     genotype = load_zoo(name)
-    counted = profile(genotype, skeleton, classes=classes, image_size=side, auxiliary=False)
-    expected = by_hand(genotype, skeleton, classes, side)
+    frame, classes, side = SMALL[skeleton]
+    counted = profile(genotype, frame, classes=classes, image_size=side, auxiliary=False)
+    expected = by_hand(genotype, frame, classes, side)
     assert (counted.parameters, counted.multiply_adds) == expected
     assert counted.parameters_with_auxiliary == counted.parameters
 
@@ -211,7 +216,7 @@ def test_multiply_adds_of_stages_against_hooks_on_every_convolution() -> None:
 def test_a_normalisation_after_pools(pool_norm: str, each: int) -> None:
     # SNAS' public code: BatchNorm after every pool, affine where the network is trained: 2C a pool.
     genotype, skeleton = load_zoo("darts_v1"), get_skeleton("cifar").with_size(1, 8, 16)
-    plain = profile(genotype, skeleton)
+    plain = full_size("darts_v1", skeleton, 10)
     normed = profile(genotype, skeleton, pool_norm=pool_norm)  # type: ignore[arg-type]
     # DARTS_V1: no pool in the normal cell, 5 in the reduction cell, whose widths are 8 and 16.
     pools = sum(e.operation.endswith("pool_3x3") for _, e in genotype.cells["reduction"].edges())

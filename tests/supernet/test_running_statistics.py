@@ -86,7 +86,7 @@ class TestReestimate:
         everywhere = all_alive(tiny.cell)
         # The last operation of every edge takes no part: its statistics stay.
         active = tuple((*row[:-1], False) for row in everywhere)
-        mixture = mixture_of({kind: active for kind in tiny.kinds})
+        mixture = mixture_of(dict.fromkeys(tiny.kinds, active))
         batches = [torch.randn(4, 3, 8, 8, generator=generator) * s + s for s in (1, 2, 5)]
         supernet(batches[0], mixture)
         before = buffers(supernet)

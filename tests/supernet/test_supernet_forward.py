@@ -158,7 +158,7 @@ class TestActive:
             assert 0 < len(expected) < len(candidates(supernet))
         calls.clear()
         supernet(x, mixture_of(everything))  # all come back
-        assert calls == Counter(candidates(supernet))
+        assert calls == Counter(list(candidates(supernet)))
 
     @torch.no_grad()
     def test_what_was_inactive_comes_back_unchanged(self, tiny: Space) -> None:
@@ -246,7 +246,7 @@ class TestActive:
 
 class TestEngines:
     def test_an_unknown_engine_names_the_engines(self, tiny: Space) -> None:
-        with pytest.raises(AutodasError, match="unknown engine 'warp'.*reference"):
+        with pytest.raises(AutodasError, match=r"unknown engine 'warp'.*reference"):
             Supernet(tiny, engine="warp")
 
     @torch.no_grad()

@@ -79,7 +79,7 @@ def test_foreign_files(tmp_path: Path) -> None:
     for content in (b"", b"{}", b"hello, world\n", b"PK\x03\x04", b"\x80\x02.", b".", b"0", b"(lp0\n."):
         path.write_bytes(content)
         refused(path)
-    path.write_bytes(pickle.dumps({"format": FORMAT, "version": VERSION}))
+    path.write_bytes(pickle.dumps({"format": FORMAT, "version": VERSION}, 2))
     refused(path)
     np.savez(tmp_path / "foreign.npz", a=np.ones(3))
     refused(tmp_path / "foreign.npz")
@@ -114,7 +114,7 @@ def test_nothing_is_executed(tmp_path: Path, attack: type) -> None:
     harmful = attack(mark)
     whole = {"format": FORMAT, "version": VERSION, "command": "search", "state": {"x": harmful}}
     for content in (harmful, whole, [harmful]):
-        path.write_bytes(pickle.dumps(content))
+        path.write_bytes(pickle.dumps(content, 2))
         refused(path)
         torch.save(content, path)
         refused(path)

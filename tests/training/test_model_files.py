@@ -119,12 +119,14 @@ def test_broken_descriptions(trained: tuple[Path, Any, ModelFacts]) -> None:
     bad: list[Any] = ["not json", "[]", "3", "{}", "null"]
     for key in good:
         bad.append(json.dumps({k: v for k, v in good.items() if k != key}))
-    bad.append(json.dumps({**good, "skeleton": {"name": "nowhere", "K": 0, "C1": 4, "C2": 16}}))
-    bad.append(json.dumps({**good, "skeleton": {"name": "cifar", "K": -1, "C1": 4, "C2": 16}}))
     bad.append(json.dumps({**good, "genotype": {**good["genotype"], "schema": 9}}))
     for text in bad:
         save_file(tensors, path, {"autodas": text})
         refused(path)
+    for skeleton in ({"name": "nowhere", "K": 0, "C1": 4, "C2": 16}, {**good["skeleton"], "K": -1}):
+        save_file(tensors, path, {"autodas": json.dumps({**good, "skeleton": skeleton})})
+        with pytest.raises(AutodasError, match="skeleton"):
+            load_model(path)
 
 
 def test_weights_of_another_network(trained: tuple[Path, Any, ModelFacts]) -> None:

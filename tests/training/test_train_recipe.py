@@ -19,7 +19,7 @@ from autodas.settings import OptimSettings
 from autodas.training import RunFolder, evaluate, standard_error
 from autodas.training.fit import Fit
 from autodas.training.model_file import load_model
-from autodas.training.recipe import EXAMPLES, train_genotype
+from autodas.training.recipe import EXAMPLES, Training
 
 
 def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:
         "quiet": True,
     }
     dataset = options.pop("dataset", None) or tools.digits()
-    return train_genotype(tools.genotype(), tools.skeleton, dataset, folder, **{**settings, **options})
+    return Training(tools.genotype(), tools.skeleton, dataset, folder, **{**settings, **options}).run()
 
 
 def events(folder: RunFolder) -> list[dict[str, Any]]:
@@ -204,7 +204,6 @@ def test_an_auxiliary_head_that_does_not_fit_is_left_out_with_a_note(tools: Any)
     # DECISIONS.md 5: 8 pixels come to a 2x2 map after two reductions; 5x5 is the smallest.
     folder = tools.folder()
     train(tools, folder, epochs=1, auxiliary=True)
-    notes = [event["text"] for event in events(folder) if event["event"] == "note"]
-    assert len(notes) == 1
-    assert "no auxiliary head" in notes[0]
+    (note,) = events(folder)[0]["notes"]
+    assert "no auxiliary head" in note
     assert load_model(folder.path)[1].auxiliary is False

@@ -1,0 +1,178 @@
+"""What a search writes down, and what it must not touch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import autodas
+from autodas.data import Images, Loader
+from autodas.search import Search, estimate_memory
+from autodas.search._accuracies import evaluate_mixture
+from autodas.supernet import all_alive, genotype_mixture, mixture_of
+
+SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
+
+
+def run_search(folder: Path, name: str, epochs: int = 3, space: autodas.Space = SPACE, **options):
+    dataset = autodas.open_dataset("digits", subset=100)
+    settings = {"candidates": 3} if name == "random" else {"learning_rate": 0.05}
+    choice = autodas.choose_strategy(name, **settings)
+    search = Search(
+        dataset,
+        space,
+        choice.name,
+        choice.settings,
+        autodas.RunFolder(folder).create(),
+        epochs=epochs,
+        batch_size=16,
+        optim=autodas.OptimSettings(),
+        quiet=True,
+        tensorboard=False,
+        **options,
+    )
+    return search, search.run()
+
+
+def events_of(folder: Path, name: str) -> list[dict]:
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return [event for event in events if event["event"] == name]
+
+
+@pytest.mark.parametrize("name", ["das", "sdas-a", "sdas-b", "sdas-c", "random"])
+def test_four_accuracies(name: str, tmp_path: Path) -> None:
+    search, result = run_search(tmp_path / "run", name)
+    found = result.accuracies
+    assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
+    assert found.rebuilt == found.discrete
+    assert found.count == len(search.halves["validation"]) == 50
+    if name == "random":
+        # A discrete network all along: nothing is lost by derivation.
+        assert found.relaxed == found.discrete
+        assert len(result.candidates) == 3
+        assert found.discrete == max(c.accuracies.discrete for c in result.candidates)
+        assert len(list((tmp_path / "run/candidates").glob("*random*.json"))) == 3
+        assert result.margin is None
+    else:
+        assert 0 < result.margin < 1
+    assert autodas.load_genotype(tmp_path / "run") == result.genotype
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["accuracies"] == found.to_dict()
+
+
+def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path: Path) -> None:
+    search, result = run_search(tmp_path / "run", "das")
+    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
+    supernet = autodas.Supernet(SPACE, channels=1)
+    supernet.load_tensors(state["run"]["supernet"])
+    mixture = genotype_mixture(result.genotype, SPACE.cell)
+    assert evaluate_mixture(supernet, mixture, search.valid_plain).top1 == result.accuracies.discrete
+
+
+@pytest.mark.parametrize(
+    ("name", "space"), [("sdas-a", "cifar-darts"), ("das", "cifar-darts"), ("sdas-a", "cifar-snas")]
+)
+def test_other_spaces(name: str, space: str, tmp_path: Path) -> None:
+    size = autodas.get_space(space).with_size(K=0, C1=4, C2=8)
+    _, result = run_search(tmp_path / "run", name, epochs=1, space=size)
+    size.validate(result.genotype)
+    assert result.accuracies.rebuilt_equal
+
+
+def test_trace_of_decisions(tmp_path: Path) -> None:
+    _, result = run_search(tmp_path / "run", "sdas-a", epochs=5)
+    decisions = events_of(tmp_path / "run", "decision")
+    assert [d["step"] for d in decisions] == list(range(1, SPACE.steps + 1))
+    remaining = [d["remaining"] for d in decisions]
+    assert remaining == sorted(remaining, reverse=True)
+    assert (remaining[0], remaining[-1]) != (1, 0)
+    assert remaining[-1] == 1
+    assert all(0 <= d["priority"] <= 1 for d in decisions)
+    edges = {tuple(d["edge"]): d["operation"] for d in decisions if d["what"] == "edge"}
+    kept = {d["state"]: d["kept"] for d in decisions if d["what"] == "node"}
+    cell = result.genotype.cells["reduction"]
+    for i, node in enumerate(cell.nodes):
+        state = 2 + i
+        assert {e.predecessor: e.operation for e in node} == {
+            p: edges[p, state] for p in kept.get(state, range(state))
+        }
+    late = events_of(tmp_path / "run", "late_decisions")
+    assert sorted(step for event in late for step in event["steps"]) == list(range(1, SPACE.steps + 1))
+    margins = [d["priority"] for d in decisions if d["what"] == "edge"]
+    assert result.margin == pytest.approx(sum(margins) / len(margins))
+
+
+def test_das_decides_everything_at_the_end(tmp_path: Path) -> None:
+    search, _ = run_search(tmp_path / "run", "das")
+    decisions = events_of(tmp_path / "run", "decision")
+    assert len(decisions) == SPACE.steps
+    assert {d["iteration"] for d in decisions} == {search.iterations}
+    epochs = events_of(tmp_path / "run", "epoch")
+    assert [e["remaining"] for e in epochs] == [SPACE.architectures] * 3
+
+
+def test_test_pictures_are_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = autodas.open_dataset("digits", subset=60)
+    read: list[Images] = []
+    make = Loader.__init__
+
+    def watched(self: Loader, images: Images, *arguments: object, **options: object) -> None:
+        read.append(images)
+        make(self, images, *arguments, **options)
+
+    monkeypatch.setattr(Loader, "__init__", watched)
+    choice = autodas.choose_strategy("das")
+    folder = autodas.RunFolder(tmp_path / "run").create()
+    options = {"epochs": 1, "batch_size": 16, "optim": autodas.OptimSettings(), "quiet": True}
+    Search(dataset, SPACE, choice.name, choice.settings, folder, **options).run()
+    assert read
+    assert all(images is dataset.train for images in read)
+
+
+def test_halves_are_disjoint_stratified_and_saved(tmp_path: Path) -> None:
+    search, _ = run_search(tmp_path / "run", "das", epochs=1)
+    split = json.loads((tmp_path / "run/split.json").read_text())
+    train, validation = np.array(split["train"]), np.array(split["validation"])
+    assert not set(train) & set(validation)
+    labels = search.dataset.train.labels
+    assert len(train) + len(validation) == len(labels) == 100
+    counts = [np.bincount(labels[half], minlength=10) for half in (train, validation)]
+    assert (abs(counts[0] - counts[1]) <= 1).all()
+
+
+def test_bf16_stays_close_and_finite(tmp_path: Path) -> None:
+    _, result = run_search(tmp_path / "run", "sdas-a", epochs=1, precision="bf16")
+    assert result.accuracies.rebuilt_equal
+    epoch = events_of(tmp_path / "run", "epoch")[0]
+    exact, _ = run_search(tmp_path / "exact", "sdas-a", epochs=1)
+    assert exact is not None
+    other = events_of(tmp_path / "exact", "epoch")[0]
+    assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=0.05)
+
+
+def test_memory_estimate_counts_what_autograd_keeps() -> None:
+    options = {"classes": 10, "channels": 1, "image_size": 8}
+    alive = {kind: all_alive(SPACE.cell) for kind in SPACE.kinds}
+    estimate = estimate_memory(SPACE, alive, batch_size=16, **options)
+    supernet = autodas.Supernet(SPACE, channels=1)
+    kept: dict[int, int] = {}
+    held = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        held.append(tensor)
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    own = {p.data_ptr() for p in supernet.parameters()}
+    mixture = mixture_of(alive)
+    for cell in mixture.values():
+        cell.weights.requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        supernet(torch.randn(16, 1, 8, 8), mixture).sum()
+    measured = sum(size for place, size in kept.items() if place not in own)
+    assert estimate.activations == pytest.approx(measured, rel=0.02)
+    assert estimate.parameters == 12 * sum(p.numel() for p in supernet.parameters())
