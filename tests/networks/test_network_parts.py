@@ -120,6 +120,49 @@ def test_features_are_averaged_over_the_last_map() -> None:
     torch.testing.assert_close(network(x), network.classifier(pooled))
 
 
+def strided(x: Tensor, convolution: nn.Conv2d, stride: int) -> Tensor:
+    """A 3x3 convolution without bias, then normalisation by the statistics of the batch."""
+    return F.batch_norm(F.conv2d(x, convolution.weight, stride=stride, padding=1), None, None, training=True)
+
+
+class TestStems:
+    @torch.no_grad()
+    def test_cifar(self) -> None:
+        # DARTS: one 3x3 convolution to 3C channels and normalisation, no ReLU, for both inputs.
+        stem = build(load_zoo("darts_v2"), get_skeleton("cifar").with_size(1, 12, 16)).double().stem
+        x = torch.randn(2, 3, 7, 8, dtype=torch.float64)
+        before, previous = stem(x)
+        (convolution,) = [m for m in stem.modules() if isinstance(m, nn.Conv2d)]
+        assert convolution.weight.shape == (12, 3, 3, 3)
+        torch.testing.assert_close(before, strided(x, convolution, 1), rtol=1e-9, atol=1e-10)
+        assert torch.equal(before, previous)
+
+    @torch.no_grad()
+    def test_imagenet(self) -> None:
+        # DARTS: two strided convolutions to C/2 and C with a ReLU between them, then a ReLU and a third one.
+        stem = build(load_zoo("darts_v2"), get_skeleton("imagenet").with_size(1, 6, 16)).double().stem
+        x = torch.randn(2, 3, 19, 32, dtype=torch.float64)
+        before, previous = stem(x)
+        a, b, c = (m for m in stem.modules() if isinstance(m, nn.Conv2d))
+        assert [m.weight.shape[:2] for m in (a, b, c)] == [(6, 3), (12, 6), (12, 12)]
+        first = strided(strided(x, a, 2).relu(), b, 2)
+        torch.testing.assert_close(before, first, rtol=1e-9, atol=1e-10)
+        torch.testing.assert_close(previous, strided(first.relu(), c, 2), rtol=1e-9, atol=1e-10)
+        assert before.shape[2:] == (5, 8)
+        assert previous.shape[2:] == (3, 4)
+
+    @pytest.mark.parametrize("form", ["train", "search"])
+    @pytest.mark.parametrize("name", ["cifar", "imagenet"])
+    def test_their_normalisation_always_learns(self, name: str, form: str) -> None:
+        # DARTS: affine in the stem, also while searching.
+        network = build(load_zoo("darts_v2"), get_skeleton(name).with_size(1, 8, 16), form=form)  # type: ignore[arg-type]
+        norms = [m for m in network.stem.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert len(norms) == (1 if name == "cifar" else 3)
+        assert all(m.affine for m in norms)
+        in_cells = [m for m in network.cells.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert {m.affine for m in in_cells} == {form == "train"}
+
+
 class TestDropPath:
     @pytest.mark.parametrize("rate", [0.2, 0.5])
     def test_samples_are_left_out_or_scaled(self, rate: float) -> None:

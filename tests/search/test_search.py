@@ -49,7 +49,7 @@ def test_four_accuracies(name: str, tmp_path: Path) -> None:
     found = result.accuracies
     assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
     assert found.rebuilt == found.discrete
-    assert found.count == len(search.halves["validation"]) == 50
+    assert found.count == len(search.halves.indices["validation"]) == 50
     if name == "random":
         # A discrete network all along: nothing is lost by derivation.
         assert found.relaxed == found.discrete
@@ -70,7 +70,9 @@ def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path
     supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
     mixture = genotype_mixture(result.genotype, SPACE.cell)
-    assert evaluate_mixture(supernet, mixture, search.valid_plain).top1 == result.accuracies.discrete
+    assert (
+        evaluate_mixture(supernet, mixture, search.halves.validation_plain).top1 == result.accuracies.discrete
+    )
 
 
 @pytest.mark.parametrize(

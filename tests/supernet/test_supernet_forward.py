@@ -74,13 +74,13 @@ def naive(supernet: Supernet, x: Tensor, mixture: dict[str, CellMixture], dtype:
     return features @ supernet.classifier.weight.T + supernet.classifier.bias
 
 
-@pytest.fixture(scope="module", params=["o2d", "darts", "snas"])
+@pytest.fixture(scope="module", params=["o2d", "darts"])
 def doubles(request: pytest.FixtureRequest, small_space: MakeSpace) -> Supernet:
     torch.manual_seed(1)
     return Supernet(small_space(request.param), classes=5).double()
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=7, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**31),
     share=st.sampled_from([0.1, 0.5, 1.0]),
@@ -118,10 +118,7 @@ def test_parameters_of_the_darts_supernet() -> None:
     assert (space.skeleton.K, space.skeleton.C1, space.skeleton.C2) == (2, 48, 64)
     with torch.device("meta"):
         supernet = Supernet(space)
-        # "none" learns nothing: SDAS' space without it has as many.
-        other = Supernet(get_space("cifar-o2d"))
     assert sum(p.numel() for p in supernet.parameters()) == 1_930_618
-    assert sum(p.numel() for p in other.parameters()) == 1_930_618
     assert 2 * len(space.cell.edges) * len(space.cell.operations) == 224
 
 

@@ -63,9 +63,8 @@ def test_gradient_of_weights_and_factors_in_training_mode(tiny: Space) -> None:
     assert all((factors != 0).all() for factors in gradient[1::2])
 
 
-@pytest.mark.parametrize("name", ["o2d", "darts"])
-def test_directional_derivatives_in_the_full_space(small_space: Callable[[str], Space], name: str) -> None:
-    space = small_space(name)
+def test_directional_derivatives_in_the_full_space(small_space: Callable[[str], Space]) -> None:
+    space = small_space("darts")
     supernet = Supernet(space, classes=3).double().train()
     drawn = parameters_of(space)
     for which in ("architecture", "weights"):

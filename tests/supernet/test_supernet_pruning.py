@@ -98,7 +98,7 @@ class TestPrune:
 
 
 class TestExtract:
-    @pytest.mark.parametrize("name", ["o2d", "darts", "snas"])
+    @pytest.mark.parametrize("name", ["darts", "snas"])
     @pytest.mark.parametrize("seed", range(2))
     @torch.no_grad()
     def test_logits_are_equal_to_the_bit(

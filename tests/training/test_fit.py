@@ -180,14 +180,14 @@ def test_drop_path_rises_from_zero(tools: Any, monkeypatch: pytest.MonkeyPatch) 
     original = Fit._step
 
     def step(self: Fit, *arguments: Any) -> None:
-        rates.append([cell.drop_path for cell in self.network.cells])
+        rates.extend(cell.drop_path for cell in self.network.cells)
         original(self, *arguments)
 
     monkeypatch.setattr(Fit, "_step", step)
     fit = tools.fit(tools.folder(), epochs=4, regularisation=Regularisation(drop_path=0.2))
     fit.run()
     # Two cells, five batches an epoch.
-    assert sum(rates, []) == pytest.approx([rate for rate in (0.0, 0.05, 0.1, 0.15) for _ in range(10)])
+    assert rates == pytest.approx([rate for rate in (0.0, 0.05, 0.1, 0.15) for _ in range(10)])
 
 
 def smoothed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
@@ -318,6 +318,7 @@ def test_bf16_trains_and_evaluates_in_single_precision(tools: Any) -> None:
     fit = tools.fit(tools.folder(), epochs=1, precision="bf16", validation=held_out)
     fit.run()
     (event,) = events(fit.folder)[1:]
-    logits = torch.cat([fit.network.eval()(batch.images) for batch in held_out.batches(0)])
+    with torch.no_grad():
+        logits = torch.cat([fit.network.eval()(batch.images) for batch in held_out.batches(0)])
     labels = torch.cat([batch.labels for batch in held_out.batches(0)])
     assert event["validation_loss"] == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-5)

@@ -35,6 +35,17 @@ def test_an_empty_folder_is_fine(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "run").create().checkpoint.parent.is_dir()
 
 
+def test_an_empty_folder_stays_the_one_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A link to a larger disk, a mount point, the working folder: none of them can be made anew.
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "scratch")
+    RunFolder(tmp_path / "run").create()
+    assert (tmp_path / "scratch/checkpoints").is_dir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert RunFolder(".").create().checkpoint.parent.is_dir()
+
+
 def test_a_run_is_not_lost(tmp_path: Path) -> None:
     a_run(tmp_path / "run")
     before = content(tmp_path)

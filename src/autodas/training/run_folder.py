@@ -65,7 +65,7 @@ class RunFolder:
         With ``overwrite`` the run that is there is deleted.
         """
         self.check(overwrite=overwrite)
-        if self.path.exists():
+        if self.exists:
             shutil.rmtree(self.path)
         try:
             (self.path / "checkpoints").mkdir(parents=True)

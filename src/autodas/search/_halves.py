@@ -1,0 +1,66 @@
+"""The two halves of the training pictures, and the batches that are made of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from autodas.data import Augmentation, ImageDataset, Loader, stratified_halves
+
+FEW = 256
+"""How many validation pictures measure what a late decision costs."""
+
+
+class Halves:
+    """Weights are trained on one half, the architecture on the other; stratified and seeded.
+
+    Attributes:
+        indices: the numbers of the pictures of ``"train"`` and ``"validation"``.
+        train, validation: shuffled and augmented, for the gradient steps.
+        train_plain, validation_plain: in order and not augmented, for evaluations.
+        validation_few: some pictures of the validation half, for quick evaluations.
+
+    Args:
+        dataset: whose training pictures are split. Its test pictures are not touched.
+        batch_size: of the gradient steps; capped at the size of a half.
+        augmentation: of the pictures in the gradient steps.
+        seed: of the split, the order and the augmentation.
+        device: where batches are.
+        workers: processes that read pictures which are not held in memory.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        device: torch.device,
+        workers: int,
+    ) -> None:
+        train, validation = stratified_halves(dataset.train.labels, 0.5, seed, classes=dataset.classes)
+        self.indices = {"train": train, "validation": validation}
+        loader = partial(
+            Loader,
+            dataset.train,
+            mean=dataset.mean,
+            std=dataset.std,
+            image_size=dataset.image_size,
+            device=device,
+            workers=workers,
+        )
+        steps = partial(loader, batch_size=batch_size, shuffle=True, augmentation=augmentation)
+        plain = partial(loader, batch_size=2 * batch_size, shuffle=False, augmentation=None, seed=seed)
+        self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
+        self.train_plain, self.validation_plain = plain(train), plain(validation)
+        self.validation_few = plain(_spread(validation, FEW), batch_size=FEW)
+        self.few = min(FEW, len(validation))
+
+
+def _spread(half: np.ndarray, count: int) -> np.ndarray:
+    """Return some of a half's pictures, evenly spread: folders are ordered by class."""
+    places = np.linspace(0, len(half) - 1, min(count, len(half))).astype(int)
+    chosen: np.ndarray = half[places]
+    return chosen

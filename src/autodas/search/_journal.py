@@ -1,0 +1,138 @@
+"""What a search tells: its log, and what a person sees meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from autodas.search._phase import PhaseRun
+from autodas.spaces import Space
+from autodas.strategies._discretisation import Decision
+from autodas.strategies.base import Phase, Strategy
+from autodas.training import Progress, RunLog, duration, shown
+
+
+class Journal:
+    """Writes events and metrics, and shows the progress.
+
+    Args:
+        log: of the run.
+        progress: what a person sees.
+        phases: of the search.
+        iterations_an_epoch: batches in one epoch.
+        margins: priorities of the decisions on edges so far; it is added to.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        progress: Progress,
+        phases: Sequence[Phase],
+        iterations_an_epoch: int,
+        margins: list[float],
+    ) -> None:
+        self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
+        self.length = iterations_an_epoch
+        self.epoch_start = time.monotonic()
+
+    def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
+        """Write down what is searched."""
+        cell, skeleton = space.cell, space.skeleton
+        self.log.event(
+            "start",
+            command="search",
+            strategy=strategy.name,
+            **facts,
+            space={
+                "name": space.name,
+                "cell": cell.name,
+                "kinds": list(space.kinds),
+                "operations": list(cell.operations),
+                "K": skeleton.K,
+                "C1": skeleton.C1,
+                "C2": skeleton.C2,
+            },
+            phases=[{"name": phase.name, "iterations": phase.iterations} for phase in self.phases],
+            remaining=strategy.remaining(),
+        )
+
+    def decisions(self, decisions: Sequence[Decision], run: PhaseRun) -> None:
+        """Write down decisions, in the order in which they were taken."""
+        for decision in decisions:
+            if decision.what == "edge":
+                self.margins.append(decision.priority)
+            self.log.event(
+                "decision",
+                step=decision.step,
+                iteration=self._iteration(run),
+                epoch=self._epoch(run),
+                kind=decision.kind,
+                what=decision.what,
+                **decision.detail,
+                priority=decision.priority,
+                remaining=decision.remaining,
+            )
+
+    def late_decisions(self, decisions: Sequence[Decision], run: PhaseRun, **accuracies: float) -> None:
+        """Write down what decisions cost that few iterations follow."""
+        steps = [decision.step for decision in decisions]
+        self.log.event("late_decisions", iteration=self._iteration(run), steps=steps, **accuracies)
+
+    def architecture(self, run: PhaseRun) -> None:
+        """Write down the weights of the architecture."""
+        self.log.event("architecture", iteration=self._iteration(run), weights=run.strategy.snapshot())
+
+    def epoch(self, run: PhaseRun) -> None:
+        """Write down an epoch, and begin the next one's sums."""
+        metrics = {**run.train_meter.result("train_"), **run.valid_meter.result("valid_")}
+        pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
+        run.new_meters()
+        seconds = time.monotonic() - self.epoch_start
+        self.epoch_start = time.monotonic()
+        remaining = run.strategy.remaining()
+        self.log.event(
+            "epoch",
+            phase=run.phase.name,
+            epoch=self._epoch(run),
+            iteration=self._iteration(run),
+            **metrics,
+            remaining=remaining,
+            volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
+        )
+        self.architecture(run)
+        self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
+        self.progress.line(
+            f"{run.phase.name} epoch {self._epoch(run)}: {shown(metrics)}, "
+            f"architectures left {_short(remaining)}, {duration(seconds)}"
+        )
+
+    def show(self, run: PhaseRun) -> None:
+        """Move the progress bar, where there is one and it is time."""
+        if not self.progress.due:
+            return
+        within = (run.iteration - 1) % self.length + 1
+        pace = (time.monotonic() - self.epoch_start) / within
+        text = f"{shown(run.train_meter.result())}, architectures left {_short(run.strategy.remaining())}"
+        self.progress.update(self._iteration(run), f"{text}, {duration(pace * self._left(run))} to go")
+
+    def _left(self, run: PhaseRun) -> float:
+        """Return what is left to do, in iterations that cost as much as one now: the cost will fall."""
+        total, points = run.phase.iterations, 20
+        ahead = [run.iteration + (total - run.iteration) * (i + 0.5) / points for i in range(points)]
+        now = run.strategy.expected_cost(run.iteration / total)
+        mean = sum(run.strategy.expected_cost(point / total) for point in ahead) / points
+        later: int = sum(phase.iterations for phase in self.phases[run.number + 1 :])
+        return (total - run.iteration) * mean / now + later
+
+    def _iteration(self, run: PhaseRun) -> int:
+        """Return the iteration, counted over all phases."""
+        before: int = sum(phase.iterations for phase in self.phases[: run.number])
+        return before + run.iteration
+
+    def _epoch(self, run: PhaseRun) -> int:
+        return -(-run.iteration // self.length)
+
+
+def _short(count: int) -> str:
+    return str(count) if count < 10_000 else f"{count:.2e}"
