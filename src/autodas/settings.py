@@ -17,8 +17,8 @@ class OptimSettings:
     Args:
         lr: learning rate at the start.
         final_lr: learning rate that the cosine or the line ends at.
-        schedule: how the learning rate falls: "cosine", "linear" (both in every iteration) or
-            "exponential" (times `decay` after every epoch).
+        schedule: how the learning rate falls: "cosine", "linear" (both in every iteration, from the end
+            of the warm-up) or "exponential" (times `decay` after every epoch, counted from the start).
         decay: factor an epoch of the exponential schedule.
         warmup_epochs: epochs in which the learning rate rises linearly to `lr`.
         momentum: momentum of the gradient.
@@ -46,8 +46,9 @@ class OptimSettings:
             raise AutodasError(f"optim.decay={self.decay} must lie above 0 and at most at 1")
         if not 0 <= self.momentum < 1:
             raise AutodasError(f"optim.momentum={self.momentum} must lie in [0, 1)")
-        if self.weight_decay < 0 or self.clip < 0 or self.warmup_epochs < 0:
-            raise AutodasError("optim.weight_decay, optim.clip and optim.warmup_epochs must be at least 0")
+        for name in ("weight_decay", "clip", "warmup_epochs"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise AutodasError(f"optim.{name}={getattr(self, name)} must be a number of at least 0")
         if not 0 <= self.label_smoothing < 1:
             raise AutodasError(f"optim.label_smoothing={self.label_smoothing} must lie in [0, 1)")
 

@@ -106,7 +106,7 @@ def test_amoebanet_concatenates_three_nodes_of_nominal_width() -> None:
     assert genotype.cells["normal"].concat == (4, 5, 6)
     assert genotype.cells["reduction"].concat == (3, 4, 6)
     network = build(genotype, skeleton)
-    outputs = network.run_cells(torch.randn(2, 3, 8, 8))
+    outputs = list(network.run_cells(torch.randn(2, 3, 8, 8)))
     sizes = [(12, 8), (24, 4), (24, 4), (48, 2), (48, 2)]
     assert [tuple(y.shape) for y in outputs] == [(2, c, side, side) for c, side in sizes]
     assert network.classifier.in_features == 48
@@ -116,7 +116,7 @@ def test_amoebanet_concatenates_three_nodes_of_nominal_width() -> None:
 def test_features_are_averaged_over_the_last_map() -> None:
     network = build(load_zoo("darts_v2"), get_skeleton("cifar").with_size(0, 8, 16)).eval()
     x = torch.randn(2, 3, 12, 12)
-    pooled = F.adaptive_avg_pool2d(network.run_cells(x)[-1], 1).flatten(1)
+    pooled = F.adaptive_avg_pool2d(network.features(x), 1).flatten(1)
     torch.testing.assert_close(network(x), network.classifier(pooled))
 
 
@@ -285,7 +285,7 @@ class TestAuxiliaryHead:
             network = build(load_zoo("darts_v2"), skeleton, auxiliary=True, image_size=side)
             x = torch.empty(1, 3, side, side)
             logits, auxiliary = network.eval().forward_with_auxiliary(x)
-            features = network.run_cells(x)[skeleton.auxiliary_slot()]
+            features = list(network.run_cells(x))[skeleton.auxiliary_slot()]
         assert (network.auxiliary is None) == (size is None)
         if network.auxiliary is None:
             assert auxiliary is None

@@ -105,7 +105,7 @@ def test_nodes_without_edges_where_any_number_may_stay() -> None:
 
 def test_a_node_of_all_edges() -> None:
     cell = CellSpace("dense", ("a", "b"), nodes=2, inputs=1, kept="all")
-    full = CellGenotype(((Edge("a", 0),), (Edge("a", 0), Edge("b", 1))), (2,), inputs=1)
+    full = CellGenotype(((Edge("a", 0),), (Edge("a", 0), Edge("b", 1))), (1, 2), inputs=1)
     cell.validate(Genotype({"normal": full}))
     with pytest.raises(GenotypeError, match=r"nodes\[1\]: 1 edges, but a node with 2 predecessors keeps 2"):
         cell.validate(Genotype({"normal": CellGenotype(((Edge("a", 0),), (Edge("b", 1),)), (2,), inputs=1)}))

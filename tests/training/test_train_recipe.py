@@ -168,9 +168,9 @@ def test_another_seed_gives_another(run: Any, tools: Any) -> None:
 def test_interrupted_and_resumed(run: Any, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, original = tools.folder(), Fit._step
 
-    def step(self: Fit, batch: Any, iteration: int, meter: Any) -> None:
-        original(self, batch, iteration, meter)
-        self.stop.requested = iteration == 5
+    def step(self: Fit, batch: Any) -> None:
+        original(self, batch)
+        self.stop.requested = self.iteration == 6
 
     with monkeypatch.context() as patch:
         patch.setattr(Fit, "_step", step)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,41 +9,18 @@ import numpy as np
 from autodas.data._assemble import RawDataset, RawSplit
 from autodas.data._labels import number_labels
 from autodas.data._sources import ArraySource, ItemSource, Source
-from autodas.errors import AutodasError, nearest
+from autodas.errors import AutodasError
+from autodas.user_code import import_function
 
 
 def read_python(rest: str) -> RawDataset:
     """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``."""
-    function = _find(rest)
+    function = import_function(rest, f"data set 'python:{rest}'")
     splits = {split: _read(function, rest, split) for split in ("train", "test")}
     (train, train_labels, names), (test, test_labels, _) = splits["train"], splits["test"]
     (first, second), classes = number_labels(f"python:{rest}", train_labels, test_labels, names)
     assert second is not None
     return RawDataset(train=RawSplit(train, first), test=RawSplit(test, second), classes=classes)
-
-
-def _find(rest: str) -> Any:
-    module_name, _, function_name = rest.partition(":")
-    if not module_name or not function_name:
-        raise AutodasError(f"data set 'python:{rest}': write python:package.module:function")
-    # A module beside the user is found as "python -m" would find it. It stays on the path because worker
-    # processes have to find it too; at the end, so that it hides nothing.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise AutodasError(
-            f"python:{rest}: module '{module_name}' cannot be imported ({type(error).__name__}: {error})"
-        ) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        known = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
-        raise AutodasError(
-            f"python:{rest}: module '{module_name}' has no function '{function_name}'"
-            f"{nearest(function_name, known)}"
-        )
-    return function
 
 
 def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tuple[str, ...] | None]:

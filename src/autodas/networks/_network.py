@@ -50,22 +50,27 @@ class Network(CellStack):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (batch, classes) for pictures of shape (batch, channels, height, width)."""
-        return self.classify(self.run_cells(x)[-1])
+        return self.classify(self.features(x))
 
     def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the logits, and those of the auxiliary head (``None`` where there is no such head)."""
-        outputs = self.run_cells(x)
         auxiliary = None
-        if self.auxiliary is not None:
-            auxiliary = self.auxiliary(outputs[self.skeleton.auxiliary_slot()])
-        return self.classify(outputs[-1]), auxiliary
+        for index, features in enumerate(self.run_cells(x)):
+            if self.auxiliary is not None and index == self.skeleton.auxiliary_slot():
+                auxiliary = self.auxiliary(features)
+        return self.classify(features), auxiliary
 
     def set_drop_path(self, rate: float) -> None:
         """Set the rate of drop path in all cells; it acts in training mode, never on identities.
 
         Args:
             rate: probability, in [0, 1), that an edge is left out for a sample.
+
+        Raises:
+            AutodasError: if the rate is out of range.
         """
+        if not 0 <= rate < 1:
+            raise AutodasError(f"the rate of drop path must lie in [0, 1), found {rate}")
         for cell in self.cells:
             cell.drop_path = rate  # type: ignore[assignment]
 
@@ -104,14 +109,18 @@ def build(
         pool_norm: what follows pools, if it is not what ``form`` says.
 
     Raises:
-        AutodasError: if the genotype lacks a kind of cell.
+        AutodasError: if the genotype lacks a kind of cell, or has one that does not fit the skeleton.
     """
+    if form not in ("train", "search"):
+        raise AutodasError(f"form '{form}' must be 'train' or 'search'")
     missing = [kind for kind in skeleton.kinds if kind not in genotype.cells]
     if missing:
         raise AutodasError(
             f"genotype '{genotype.name}' has no cell of kind {', '.join(missing)}, "
             f"which skeleton '{skeleton.name}' needs"
         )
+    for slot in skeleton.slots():
+        _check_cell(genotype, slot)
     norms = TRAIN_NORMS if form == "train" else SEARCH_NORMS
     if pool_norm is not None:
         norms = Norms(norms.affine, pool_norm)
@@ -119,3 +128,17 @@ def build(
     network = Network(genotype, skeleton, norms, classes, channels, size)
     network.to_memory_format()
     return network
+
+
+def _check_cell(genotype: Genotype, slot: CellSlot) -> None:
+    cell = genotype.cells[slot.kind]
+    if cell.inputs != 2:
+        raise AutodasError(
+            f"genotype '{genotype.name}': cells.{slot.kind} has {cell.inputs} inputs; "
+            "networks are stacked of cells with 2"
+        )
+    if slot.reduces and min(cell.concat) < cell.inputs:
+        raise AutodasError(
+            f"genotype '{genotype.name}': cells.{slot.kind} concatenates an input, which is larger than its "
+            "nodes in a reduction cell"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -42,14 +42,18 @@ class CellStack(nn.Module):
             stride = slot.stride
         self.classifier = nn.Linear(outputs[1], classes)
 
-    def run_cells(self, x: Tensor, *arguments: Any) -> list[Tensor]:
-        """Return the output of every cell; each gets its two inputs and the arguments for its kind."""
+    def run_cells(self, x: Tensor, *arguments: Any) -> Iterator[Tensor]:
+        """Yield the output of one cell after the other; each gets its two inputs and the arguments."""
         before, previous = self.stem(x)
-        outputs = []
         for cell in self.cells:
             before, previous = previous, cell(before, previous, *arguments)
-            outputs.append(previous)
-        return outputs
+            yield previous
+
+    def features(self, x: Tensor, *arguments: Any) -> Tensor:
+        """Return the output of the last cell."""
+        for output in self.run_cells(x, *arguments):
+            last = output
+        return last
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits of shape (batch, classes) from the output of the last cell."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -34,11 +34,29 @@ TRAIN_NORMS = Norms(affine=True, pool="none")
 def batch_norm(channels: int, dimensions: int, affine: bool) -> nn.Module:
     """Return batch normalisation over maps of 2 or 3 dimensions.
 
-    Without ``affine`` the count of batches is left out: it matters only to a cumulative average, and a
+    Without ``affine`` it does not count batches: the count matters only to a cumulative average, and a
     supernet would update a thousand of these counters in every iteration.
     """
-    kind = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dimensions]
-    norm = kind(channels, affine=affine)
-    if not affine:
-        norm.num_batches_tracked = None
+    if affine:
+        return {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dimensions](channels)
+    norm = {2: _Uncounted2d, 3: _Uncounted3d}[dimensions](channels, affine=False)
+    norm.num_batches_tracked = None
     return norm
+
+
+class _Uncounted(nn.Module):
+    """Batch normalisation without a count of batches."""
+
+    def _load_from_state_dict(
+        self, state: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        # Into a state without version, such as one from safetensors, torch would put the count back.
+        super()._load_from_state_dict(state, prefix, {**metadata, "version": 2}, *rest)
+
+
+class _Uncounted2d(_Uncounted, nn.BatchNorm2d):
+    pass
+
+
+class _Uncounted3d(_Uncounted, nn.BatchNorm3d):
+    pass

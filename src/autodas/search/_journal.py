@@ -85,7 +85,11 @@ class Journal:
 
     def epoch(self, run: PhaseRun) -> None:
         """Write down an epoch, and begin the next one's sums."""
-        metrics = {**run.train_meter.result("train_"), **run.valid_meter.result("valid_")}
+        # All columns from the first epoch on, also where it had no architecture step.
+        metrics: dict[str, float | None] = dict.fromkeys(
+            f"{step}_{value}" for step in ("train", "valid") for value in ("loss", "top1", "top5")
+        )
+        metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
         pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
         run.new_meters()
         seconds = time.monotonic() - self.epoch_start

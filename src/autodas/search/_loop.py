@@ -20,7 +20,7 @@ from autodas.settings import OptimSettings, Precision
 from autodas.spaces import Space, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
-from autodas.supernet import ENGINES, Supernet
+from autodas.supernet import Supernet, get_engine
 from autodas.training import (
     Progress,
     RunFolder,
@@ -118,8 +118,7 @@ class Search:
             raise AutodasError(f"epochs={epochs} must be at least 1")
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
-        if engine not in ENGINES:
-            raise AutodasError(f"unknown engine '{engine}'; the engines are {', '.join(ENGINES)}")
+        get_engine(engine)
         self.dataset, self.space, self.folder, self.engine = dataset, space, folder, engine
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
         self.tensorboard, self.quiet = tensorboard, quiet

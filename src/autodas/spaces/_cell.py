@@ -84,6 +84,11 @@ class CellSpace:
                     f"{place}: {cell.inputs} inputs and {len(cell.nodes)} nodes, "
                     f"but space '{self.name}' has {self.inputs} and {self.nodes}"
                 )
+            if not self.repeats and cell.concat != tuple(self.states):
+                raise GenotypeError(
+                    f"{place}.concat: space '{self.name}' concatenates all nodes, {list(self.states)}, "
+                    f"found {list(cell.concat)}"
+                )
             for i, node in enumerate(cell.nodes):
                 self._validate_node(node, self.inputs + i, f"{place}.nodes[{i}]")
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from importlib import import_module
 from typing import SupportsFloat
 
 from autodas.errors import AutodasError, nearest
+from autodas.user_code import import_function
 
 Schedule = Callable[[Fraction], SupportsFloat]
 """From t / T in [0, 1] to the share of decisions that are taken, in [0, 1]."""
+
+LARGEST_EXPONENT = 100
+"""Powers are exact fractions, which grow with the exponent; beyond this one nothing happens until the end."""
 
 _LETTERS = {"a": "power:1", "b": "power:4", "c": "inverse-power:4"}
 
@@ -33,7 +36,7 @@ def schedule(name: str) -> Schedule:
             return lambda share: share**power
         return lambda share: 1 - (1 - share) ** power
     if argument:
-        return _imported(kind, argument)
+        return import_function(name, f"schedule '{name}'")
     known = [*_LETTERS, "power:2", "inverse-power:2", "package.module:function"]
     raise AutodasError(f"unknown schedule '{name}'{nearest(name, known)}")
 
@@ -62,16 +65,8 @@ def _exponent(text: str, name: str) -> int | float:
         power = float(text)
     except ValueError:
         power = math.nan
-    if not 0 < power < math.inf:
-        raise AutodasError(f"schedule '{name}': the exponent must be a number above 0")
+    if not 0 < power <= LARGEST_EXPONENT:
+        raise AutodasError(
+            f"schedule '{name}': the exponent must be a number above 0 and at most {LARGEST_EXPONENT}"
+        )
     return int(power) if power == int(power) else power
-
-
-def _imported(module: str, function: str) -> Schedule:
-    try:
-        found: Schedule = getattr(import_module(module), function)
-    except Exception as error:  # whatever the user's module does while it is imported
-        raise AutodasError(f"schedule '{module}:{function}' cannot be imported: {error}") from error
-    if not callable(found):
-        raise AutodasError(f"schedule '{module}:{function}' is not a function")
-    return found

@@ -12,7 +12,7 @@ from autodas.supernet._mixture import (
 )
 from autodas.supernet._reference import ReferenceEngine
 from autodas.supernet._statistics import frozen_statistics, reestimate_statistics
-from autodas.supernet._supernet import ENGINES, Supernet
+from autodas.supernet._supernet import ENGINES, Supernet, get_engine
 
 __all__ = [
     "ENGINES",
@@ -27,6 +27,7 @@ __all__ = [
     "all_alive",
     "frozen_statistics",
     "genotype_mixture",
+    "get_engine",
     "mixture_of",
     "reestimate_statistics",
 ]

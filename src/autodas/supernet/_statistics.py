@@ -22,7 +22,7 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
     The architecture step and every virtual forward pass run inside: running statistics belong to the
     weights and follow training batches only.
     """
-    norms = _norms(module)
+    norms = [norm for norm in _norms(module) if norm.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
     try:
@@ -47,13 +47,21 @@ def reestimate_statistics(
     momenta = [norm.momentum for norm in norms]
     module.train()
     count = 0
-    for images in batches:
-        if len(images) < 2:
-            continue
-        count += 1
-        for norm in norms:
-            norm.momentum = 1.0 / count
-        forward(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    module.eval()
+    try:
+        for images in batches:
+            if len(images) < 2:
+                continue
+            count += 1
+            for norm in norms:
+                if count == 1:
+                    # Averaging would carry over what is not a number.
+                    assert norm.running_mean is not None
+                    assert norm.running_var is not None
+                    norm.running_mean.zero_()
+                    norm.running_var.fill_(1.0)
+                norm.momentum = 1.0 / count
+            forward(images)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        module.eval()

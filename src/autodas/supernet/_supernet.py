@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
@@ -17,6 +18,17 @@ from autodas.supernet._reference import ReferenceEngine
 
 ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine}
 """How relaxed cells are computed; each cell gets an engine of its own."""
+
+
+def get_engine(name: str) -> Callable[[], Engine]:
+    """Return what makes an engine.
+
+    Raises:
+        AutodasError: if none has that name; those that there are are named.
+    """
+    if name not in ENGINES:
+        raise AutodasError(f"unknown engine '{name}'; the engines are {', '.join(ENGINES)}")
+    return ENGINES[name]
 
 
 class Supernet(CellStack):
@@ -35,11 +47,10 @@ class Supernet(CellStack):
     def __init__(
         self, space: Space, *, classes: int = 10, channels: int = 3, engine: str = "reference"
     ) -> None:
-        if engine not in ENGINES:
-            raise AutodasError(f"unknown engine '{engine}'; the engines are {', '.join(ENGINES)}")
+        make_engine = get_engine(engine)
 
         def make_cell(slot: CellSlot, inputs: CellInputs) -> SupernetCell:
-            return SupernetCell(space.cell, slot, inputs, ENGINES[engine]())
+            return SupernetCell(space.cell, slot, inputs, make_engine())
 
         super().__init__(space.skeleton, make_cell, classes, channels)
         self.space = space
@@ -53,7 +64,7 @@ class Supernet(CellStack):
             x: pictures, shape (batch, channels, height, width).
             mixture: how each kind of cell mixes its candidates.
         """
-        return self.classify(self.run_cells(x, mixture)[-1])
+        return self.classify(self.features(x, mixture))
 
     def prune(self, alive: Mapping[str, Alive]) -> None:
         """Give up for good, in all cells, what is not alive.
@@ -65,17 +76,23 @@ class Supernet(CellStack):
             cell.prune(alive[cell.slot.kind])
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over all parameters and statistics of a supernet that was pruned alike."""
-        state = self.state_dict()
-        state.update(tensors)
-        self.load_state_dict(state)
+        """Take over all parameters and statistics of a supernet that was pruned alike.
+
+        Raises:
+            AutodasError: if it was not.
+        """
+        try:
+            self.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise AutodasError("the weights belong to another supernet, or to another state of it") from error
 
     @contextmanager
     def computed_by(self, engine: str) -> Iterator[None]:
         """Compute with another engine for a while; parameters and statistics stay the same."""
+        make_engine = get_engine(engine)
         own = [cell.engine for cell in self.relaxed_cells()]
         for cell in self.relaxed_cells():
-            cell.engine = ENGINES[engine]()
+            cell.engine = make_engine()
         try:
             yield
         finally:
@@ -94,13 +111,18 @@ class Supernet(CellStack):
         Raises:
             AutodasError: if an operation of the genotype has been pruned.
         """
-        network = build(genotype, self.skeleton, classes=self.classes, channels=self.channels, form="search")
+        # The fresh weights are thrown away: they must not change what random numbers come next.
+        with torch.random.fork_rng(devices=[]):
+            network = build(
+                genotype, self.skeleton, classes=self.classes, channels=self.channels, form="search"
+            )
+        network.to(next(self.parameters()))
         source = self.state_dict()
         target = network.state_dict()
         for name in target:
             target[name] = _source(source, name, genotype, self)
+        network.to(next(self.parameters()))  # device and precision, before anything is copied
         network.load_state_dict(target)
-        network.to(next(self.parameters()).device)
         return network.train(self.training)
 
 

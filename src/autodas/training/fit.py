@@ -97,7 +97,9 @@ class Fit:
         self.iterations = epochs * len(train)
         self.optimiser = weight_optimiser(network.parameters(), optim)
         self.watch = LossWatch(self.device)
-        self.epoch = 0
+        self.meter = Meter(self.device)
+        self.iteration = 0
+        self.random: dict[str, Any] | None = None
         self.best: dict[str, Any] = {}
         self.tensorboard = tensorboard
         self.lengths: dict[str, Any] | None = None
@@ -114,49 +116,55 @@ class Fit:
         Raises:
             AutodasError: if the loss is no longer a number, or the disk is full; the last good
                 checkpoint is kept.
-            Interrupted: after Ctrl-C or a termination signal; the end of the last epoch has been saved.
+            Interrupted: after Ctrl-C or a termination signal; the state has been saved.
         """
-        done = self.epoch * len(self.train)
+        done = self.iteration
         self.log = RunLog(self.folder, lengths=self.lengths, tensorboard=self.tensorboard, step=done)
         stream = self.train.stream(done)
-        with (
-            Progress(self.iterations, done, self.quiet) as self.progress,
-            StopRequest() as self.stop,
-        ):
+        if self.random is not None:
+            restore_random_state(self.random)
+        with Progress(self.iterations, done, self.quiet) as self.progress, StopRequest() as self.stop:
             try:
                 if self.lengths is None:
                     self.log.event("start", command="train", **(start or {}), notes=list(notes))
                     for note in notes:
                         self.progress.line(note)
-                while self.epoch < self.epochs:
-                    self._run_epoch(stream)
+                self.epoch_start = time.monotonic()
+                while self.iteration < self.iterations:
+                    self._step(next(stream))
+                    self._after_step()
             finally:
                 self.log.close()
         if self.best:
             self.network.load_state_dict(self.best["weights"])
 
-    def _run_epoch(self, stream: Any) -> None:
-        start = time.monotonic()
-        meter = Meter(self.device)
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return self.iteration // len(self.train)
+
+    def _after_step(self) -> None:
+        ended = self.iteration % len(self.train) == 0
+        if ended:
+            self.watch.check()
+            self._end_epoch()
+        elif self.progress.due:
+            pace = (time.monotonic() - self.epoch_start) / (self.iteration % len(self.train))
+            left = duration(pace * (self.iterations - self.iteration))
+            self.progress.update(self.iteration, f"{shown(self.meter.result())}, {left} to go")
+        due = ended and (self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs)
+        if due or self.stop.requested:
+            self.watch.check()
+            save_checkpoint(self.folder.checkpoint, "train", self._state())
+        if self.stop.requested and self.iteration < self.iterations:
+            raise Interrupted(
+                f"stopped after iteration {self.iteration}; continue with --resume {self.folder.path}"
+            )
+
+    def _step(self, batch: Batch) -> None:
         self.network.train()
         self.network.set_drop_path(self.regularisation.drop_path * self.epoch / self.epochs)
-        for position in range(len(self.train)):
-            iteration = self.epoch * len(self.train) + position
-            self._step(next(stream), iteration, meter)
-            if self.progress.due:
-                pace = (time.monotonic() - start) / (position + 1)
-                left = duration(pace * (self.iterations - iteration - 1))
-                self.progress.update(iteration + 1, f"{shown(meter.result())}, {left} to go")
-            if self.stop.requested:
-                raise Interrupted(
-                    f"stopped in epoch {self.epoch + 1}; continue with --resume {self.folder.path}"
-                )
-        self.watch.check()
-        self.epoch += 1
-        self._end_epoch(meter, time.monotonic() - start)
-
-    def _step(self, batch: Batch, iteration: int, meter: Meter) -> None:
-        rate = learning_rate(self.optim, iteration, self.iterations, len(self.train))
+        rate = learning_rate(self.optim, self.iteration, self.iterations, len(self.train))
         set_learning_rate(self.optimiser, rate)
         reduced = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
@@ -166,19 +174,22 @@ class Fit:
         total = loss
         if auxiliary is not None:
             total = total + self.regularisation.auxiliary_weight * self._loss(auxiliary.float(), batch.labels)
-        self.watch.add(iteration + 1, "training", total)
+        self.watch.add(self.iteration + 1, "training", total)
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         if self.optim.clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.clip)
         self.optimiser.step()
-        meter.add(loss.detach(), logits.detach(), batch.labels)
+        self.meter.add(loss.detach(), logits.detach(), batch.labels)
+        self.iteration += 1
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self.optim.label_smoothing)
 
-    def _end_epoch(self, meter: Meter, seconds: float) -> None:
+    def _end_epoch(self) -> None:
+        meter, self.meter = self.meter, Meter(self.device)
         metrics: dict[str, float | None] = {**meter.result("train_")}
+        seconds = time.monotonic() - self.epoch_start
         if self.validation is not None:
             metrics |= self._evaluated(self.validation, "validation_")
             if not self.best or metrics["validation_top1"] > self.best["top1"]:
@@ -192,14 +203,13 @@ class Fit:
         self.log.event(
             "epoch",
             epoch=self.epoch,
-            iteration=self.epoch * len(self.train),
+            iteration=self.iteration,
             **metrics,
             volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
         )
-        self.log.metrics(self.epoch * len(self.train), metrics)
+        self.log.metrics(self.iteration, metrics)
         self.progress.line(f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}")
-        if self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs:
-            save_checkpoint(self.folder.checkpoint, "train", self._state())
+        self.epoch_start = time.monotonic()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:
         found = evaluate_network(self.network, loader)
@@ -207,7 +217,8 @@ class Fit:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "epoch": self.epoch,
+            "iteration": self.iteration,
+            "meter": self.meter.sums,
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
@@ -216,12 +227,13 @@ class Fit:
         }
 
     def _load(self, state: dict[str, Any]) -> None:
-        self.epoch = state["epoch"]
+        self.iteration = state["iteration"]
+        self.meter.sums = state["meter"].to(self.device)
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.best = state["best"]
         self.lengths = state["log"]
-        restore_random_state(state["random"])
+        self.random = state["random"]
 
 
 def evaluate_network(network: nn.Module, loader: Loader) -> Evaluation:

@@ -91,8 +91,8 @@ class ModelFacts:
                 facts["auxiliary"],
                 facts["version"],
             )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise AutodasError(f"{where}: its description is broken: {error!r}") from error
+        except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
+            raise AutodasError(f"{where}: its description is broken: {error}") from error
 
 
 def save_model(path: Path, network: Network, facts: ModelFacts) -> None:
@@ -148,9 +148,12 @@ def best_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    refusal = AutodasError(f"device '{name}' is not available; use cpu, cuda or auto")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise AutodasError(f"device '{name}' is not available; use cpu, cuda or auto") from error
+        raise refusal from error
+    if device.type == "meta":
+        raise refusal
     return device

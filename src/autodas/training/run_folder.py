@@ -50,7 +50,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise AutodasError(f"{self.path}: is a file, not a folder")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and not self._empty():
             if not self.exists:
                 raise AutodasError(f"{self.path}: is not empty and holds no run; choose another --run folder")
             if not overwrite:
@@ -58,6 +58,13 @@ class RunFolder:
                     f"{self.path}: holds a run already; continue it with --resume {self.path}, "
                     "choose another --run folder, or replace it with --overwrite"
                 )
+
+    def _empty(self) -> bool:
+        """Return whether nothing is there, or only what a run made that died at once."""
+        inside = list(self.path.iterdir())
+        return all(
+            path.name == "checkpoints" and path.is_dir() and not any(path.iterdir()) for path in inside
+        )
 
     def create(self, *, overwrite: bool = False) -> RunFolder:
         """Make the folder for a new run; arguments and errors as for :meth:`check`. Nothing is lost.
@@ -68,7 +75,7 @@ class RunFolder:
         if self.exists:
             shutil.rmtree(self.path)
         try:
-            (self.path / "checkpoints").mkdir(parents=True)
+            (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
         return self
