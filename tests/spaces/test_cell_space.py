@@ -108,7 +108,9 @@ def test_a_node_of_all_edges() -> None:
     full = CellGenotype(((Edge("a", 0),), (Edge("a", 0), Edge("b", 1))), (1, 2), inputs=1)
     cell.validate(Genotype({"normal": full}))
     with pytest.raises(GenotypeError, match=r"nodes\[1\]: 1 edges, but a node with 2 predecessors keeps 2"):
-        cell.validate(Genotype({"normal": CellGenotype(((Edge("a", 0),), (Edge("b", 1),)), (1, 2), inputs=1)}))
+        cell.validate(
+            Genotype({"normal": CellGenotype(((Edge("a", 0),), (Edge("b", 1),)), (1, 2), inputs=1)})
+        )
 
 
 def test_a_space_needs_a_cell_of_every_kind() -> None:

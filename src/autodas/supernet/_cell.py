@@ -20,6 +20,10 @@ class Engine(Protocol):
         """Return the output of a cell, from the outputs of the two cells before it."""
         ...
 
+    def forget(self) -> None:
+        """Drop what was kept about the cell's modules: some of them are about to be given up."""
+        ...
+
 
 class SupernetCell(CellFrame):
     """All candidates of a cell, as modules ``edges["0-2"]["sep_conv_3x3"]`` (edge 0 -> 2).
@@ -66,6 +70,7 @@ class SupernetCell(CellFrame):
 
     def prune(self, alive: Alive) -> None:
         """Give up for good what is not alive: its parameters and statistics leave memory."""
+        self.engine.forget()
         for edge in range(len(self.space.edges)):
             modules = self.candidates(edge)
             for column, name in enumerate(self.space.operations):

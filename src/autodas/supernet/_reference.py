@@ -36,3 +36,6 @@ class ReferenceEngine:
                 terms.append(term if mixture.edges is None else mixture.edges[edge] * term)
             states.append(cell.combine(states, terms))
         return torch.cat(states[cell.space.inputs :], dim=1)
+
+    def forget(self) -> None:
+        """Do nothing: nothing is kept."""

@@ -13,10 +13,11 @@ from autodas.genotype import Genotype
 from autodas.networks import CellInputs, CellStack, Network, build
 from autodas.spaces import CellSlot, Space
 from autodas.supernet._cell import Engine, SupernetCell, edge_name
+from autodas.supernet._fused import FusedEngine
 from autodas.supernet._mixture import Alive, Mixture
 from autodas.supernet._reference import ReferenceEngine
 
-ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine}
+ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine, "fused": FusedEngine}
 """How relaxed cells are computed; each cell gets an engine of its own."""
 
 

@@ -1,0 +1,90 @@
+"""3x3 pools over channels-last maps: maximum and average in one pass."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from autodas.kernels._build import compiled_library
+
+
+def pools_forward(
+    x: Tensor, kinds: Sequence[str], window: Sequence[int], stride: Sequence[int]
+) -> list[Tensor]:
+    """Return pools, each of which divides by or looks at the pixels inside the map only.
+
+    Args:
+        x: shape (batch, *map, channels).
+        kinds: some of ``"max"`` and ``"avg"``.
+        window, stride: along each dimension of the map.
+    """
+    library = _library(x, window, stride)
+    if library is None:
+        return [_plain(x, kind, window, stride) for kind in kinds]
+    size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
+    found = {kind: x.new_empty(x.shape[0], *size, x.shape[-1]) for kind in kinds}
+    library.autodas_pools_forward(*_arguments(x, stride), _at(found.get("max")), _at(found.get("avg")))
+    return [found[kind] for kind in kinds]
+
+
+def pools_backward(
+    x: Tensor,
+    kinds: Sequence[str],
+    window: Sequence[int],
+    stride: Sequence[int],
+    upstream: Sequence[Tensor],
+    gradient: Tensor,
+) -> None:
+    """Add the gradients of :func:`pools_forward` with respect to ``x`` to ``gradient``, in place."""
+    library = _library(x, window, stride)
+    if library is None:
+        with torch.enable_grad():
+            source = x.detach().requires_grad_()
+            pooled = [_plain(source, kind, window, stride) for kind in kinds]
+            gradient += torch.autograd.grad(pooled, source, list(upstream))[0]
+        return
+    given = dict(zip(kinds, upstream, strict=True))
+    library.autodas_pools_backward(
+        *_arguments(x, stride), _at(given.get("max")), _at(given.get("avg")), _at(gradient)
+    )
+
+
+def _plain(x: Tensor, kind: str, window: Sequence[int], stride: Sequence[int]) -> Tensor:
+    maps = x.movedim(-1, 1)
+    padding = [k // 2 for k in window]
+    pools: dict[tuple[str, int], Callable[..., Tensor]] = {
+        ("max", 2): F.max_pool2d,
+        ("max", 3): F.max_pool3d,
+        ("avg", 2): partial(F.avg_pool2d, count_include_pad=False),
+        ("avg", 3): partial(F.avg_pool3d, count_include_pad=False),
+    }
+    pooled = pools[kind, len(stride)](maps, window, stride, padding)
+    return pooled.movedim(1, -1).contiguous()
+
+
+def _library(x: Tensor, window: Sequence[int], stride: Sequence[int]) -> ctypes.CDLL | None:
+    fits = (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and x.shape[-1] % 2 == 0
+        and tuple(window) == (3, 3)
+        and stride[0] == stride[1]
+    )
+    return compiled_library() if fits else None
+
+
+def _arguments(x: Tensor, stride: Sequence[int]) -> list[object]:
+    batch, rows, columns, channels = x.shape
+    return [_at(x), batch, rows, columns, channels, stride[0]]
+
+
+def _at(tensor: Tensor | None) -> ctypes.c_void_p:
+    if tensor is None:
+        return ctypes.c_void_p(None)
+    assert tensor.is_contiguous()
+    return ctypes.c_void_p(tensor.data_ptr())
