@@ -4,6 +4,7 @@ from autodas.kernels._build import compiled_library
 from autodas.kernels._norms import moments, normalise_add, normalise_backward
 from autodas.kernels._pools import pools_backward, pools_forward
 from autodas.kernels._stencils import Stencil, stencils_backward, stencils_forward
+from autodas.kernels._units import pointwise, unit_end_backward, unit_end_forward
 
 __all__ = [
     "Stencil",
@@ -11,8 +12,11 @@ __all__ = [
     "moments",
     "normalise_add",
     "normalise_backward",
+    "pointwise",
     "pools_backward",
     "pools_forward",
     "stencils_backward",
     "stencils_forward",
+    "unit_end_backward",
+    "unit_end_forward",
 ]

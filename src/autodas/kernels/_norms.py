@@ -19,12 +19,12 @@ def moments(u: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         u: shape (pixels, channels).
     """
-    library = _library(u)
+    library = library_for(u)
     if library is None:
         variance, mean = torch.var_mean(u, dim=0, correction=0)
         return mean, variance
     mean, variance = u.new_empty(u.shape[1]), u.new_empty(u.shape[1])
-    library.autodas_moments(_at(u), *_size(u), _at(mean), _at(variance))
+    library.autodas_moments(address(u), *size_of(u), address(mean), address(variance))
     return mean, variance
 
 
@@ -36,13 +36,20 @@ def normalise_add(out: Tensor, u: Tensor, factor: Tensor, mean: Tensor, variance
         factor: one number, f.
         mean, variance: for each channel.
     """
-    library = _library(u)
+    library = library_for(u)
     if library is None:
         scale = factor * (variance + EPSILON).rsqrt()
         out.add_(u * scale - mean * scale)
         return
     library.autodas_normalise_add(
-        _at(u), *_size(u), _number(factor), _EPSILON, 1, _at(mean), _at(variance), _at(out)
+        address(u),
+        *size_of(u),
+        number(factor),
+        number(EPSILON),
+        1,
+        address(mean),
+        address(variance),
+        address(out),
     )
 
 
@@ -57,7 +64,7 @@ def normalise_backward(
         factor, mean, variance: as they were.
         constant: whether the moments were given; else they are those of u, and pass gradient on.
     """
-    library = _library(u)
+    library = library_for(u)
     if library is None:
         scale = (variance + EPSILON).rsqrt()
         normalised = (u - mean) * scale
@@ -68,36 +75,39 @@ def normalise_backward(
         return gradient * (factor * scale), product.sum()
     total = ctypes.c_float()
     library.autodas_normalise_backward(
-        _at(u),
-        _at(upstream),
-        *_size(u),
-        _number(factor),
-        _EPSILON,
+        address(u),
+        address(upstream),
+        *size_of(u),
+        number(factor),
+        number(EPSILON),
         int(constant),
-        _at(mean),
-        _at(variance),
+        address(mean),
+        address(variance),
         ctypes.byref(total),
     )
     return u, u.new_tensor(total.value)
 
 
-_EPSILON = ctypes.c_float(EPSILON)
-
-
-def _library(u: Tensor) -> ctypes.CDLL | None:
-    if u.device.type == "cpu" and u.dtype == torch.float32 and u.shape[1] % 2 == 0:
+def library_for(u: Tensor) -> ctypes.CDLL | None:
+    """Return the compiled kernels, if they can compute with this tensor."""
+    if u.device.type == "cpu" and u.dtype == torch.float32 and u.shape[-1] % 2 == 0:
         return compiled_library()
     return None
 
 
-def _number(factor: Tensor) -> ctypes.c_float:
+def number(factor: Tensor | float) -> ctypes.c_float:
+    """Return a number as the kernels take it."""
     return ctypes.c_float(float(factor))
 
 
-def _size(u: Tensor) -> tuple[ctypes.c_long, ctypes.c_long]:
+def size_of(u: Tensor) -> tuple[ctypes.c_long, ctypes.c_long]:
+    """Return pixels and channels as the kernels take them."""
     return ctypes.c_long(u.shape[0]), ctypes.c_long(u.shape[1])
 
 
-def _at(tensor: Tensor) -> ctypes.c_void_p:
+def address(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Return where a tensor lies, null for none."""
+    if tensor is None:
+        return ctypes.c_void_p(None)
     assert tensor.is_contiguous()
     return ctypes.c_void_p(tensor.data_ptr())

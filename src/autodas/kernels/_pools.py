@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._build import compiled_library
+from autodas.kernels._norms import address, library_for
 
 
 def pools_forward(
@@ -28,7 +28,9 @@ def pools_forward(
         return [_plain(x, kind, window, stride) for kind in kinds]
     size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
     found = {kind: x.new_empty(x.shape[0], *size, x.shape[-1]) for kind in kinds}
-    library.autodas_pools_forward(*_arguments(x, stride), _at(found.get("max")), _at(found.get("avg")))
+    library.autodas_pools_forward(
+        *_arguments(x, stride), address(found.get("max")), address(found.get("avg"))
+    )
     return [found[kind] for kind in kinds]
 
 
@@ -50,7 +52,7 @@ def pools_backward(
         return
     given = dict(zip(kinds, upstream, strict=True))
     library.autodas_pools_backward(
-        *_arguments(x, stride), _at(given.get("max")), _at(given.get("avg")), _at(gradient)
+        *_arguments(x, stride), address(given.get("max")), address(given.get("avg")), address(gradient)
     )
 
 
@@ -68,23 +70,10 @@ def _plain(x: Tensor, kind: str, window: Sequence[int], stride: Sequence[int]) -
 
 
 def _library(x: Tensor, window: Sequence[int], stride: Sequence[int]) -> ctypes.CDLL | None:
-    fits = (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and x.shape[-1] % 2 == 0
-        and tuple(window) == (3, 3)
-        and stride[0] == stride[1]
-    )
-    return compiled_library() if fits else None
+    fits = tuple(window) == (3, 3) and stride[0] == stride[1]
+    return library_for(x) if fits else None
 
 
 def _arguments(x: Tensor, stride: Sequence[int]) -> list[object]:
     batch, rows, columns, channels = x.shape
-    return [_at(x), batch, rows, columns, channels, stride[0]]
-
-
-def _at(tensor: Tensor | None) -> ctypes.c_void_p:
-    if tensor is None:
-        return ctypes.c_void_p(None)
-    assert tensor.is_contiguous()
-    return ctypes.c_void_p(tensor.data_ptr())
+    return [address(x), batch, rows, columns, channels, stride[0]]

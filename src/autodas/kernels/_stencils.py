@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.kernels._build import compiled_library
+from autodas.kernels._norms import address, library_for
 
 COMPILED = {((3, 3), 1), ((5, 5), 1), ((7, 7), 1), ((3, 3), 2), ((5, 5), 2)}
 """Windows and dilations that have a compiled form."""
@@ -110,7 +111,7 @@ def stencils_backward(
         library.autodas_stencils_backward(
             *_arguments(x, stencils, stride, shared, scale, shift),
             _pointers(upstream.contiguous().unbind()),
-            ctypes.c_void_p(gradient.data_ptr() if gradient is not None else None),
+            address(gradient),
             _pointers([w for w in weights if w is not None]) if weight_gradient else None,
         )
         return gradient, weights
@@ -185,13 +186,10 @@ def _last(x: Tensor) -> Tensor:
 
 def _compiled(x: Tensor, stencils: Sequence[Stencil], stride: Sequence[int]) -> bool:
     return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and len(stride) == 2
+        len(stride) == 2
         and stride[0] == stride[1]
-        and x.shape[-1] % 2 == 0
         and all((s.window, s.dilation) in COMPILED and s.weight.dtype == torch.float32 for s in stencils)
-        and compiled_library() is not None
+        and library_for(x) is not None
     )
 
 
@@ -207,7 +205,7 @@ def _arguments(
     batch, rows, columns, channels = x.shape[-4:]
     numbers = ctypes.c_int * count
     return [
-        ctypes.c_void_p(x.contiguous().data_ptr()),
+        address(x),
         batch,
         rows,
         columns,
@@ -218,8 +216,8 @@ def _arguments(
         numbers(*(s.dilation for s in stencils)),
         stride[0],
         _pointers([s.weight for s in stencils]),
-        ctypes.c_void_p(scale.data_ptr() if scale is not None else None),
-        ctypes.c_void_p(shift.data_ptr() if shift is not None else None),
+        address(scale),
+        address(shift),
         1,
     ]
 

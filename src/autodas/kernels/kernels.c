@@ -309,6 +309,180 @@ void autodas_moments(const float *u, long pixels, long channels, float *mean, fl
 }
 
 /*
+ * A unit ends with a pointwise convolution and batch normalisation. Both are computed in blocks of pixels that
+ * stay in the cache; u, the output of the convolution, is computed again wherever that is cheaper than to write
+ * it to memory and to read it back.
+ */
+#define BLOCK 64
+
+static void turn(const float *weight, long channels, float *turned)
+{
+    for (long o = 0; o < channels; o++)
+        for (long c = 0; c < channels; c++)
+            turned[c * channels + o] = weight[o * channels + c];
+}
+
+static void multiply(const float *a, long rows, long channels, const float *b, float *out)
+{
+    FOR_CHANNEL_BLOCKS(product, a, rows, channels, b + c, channels, out + c)
+}
+
+/* out = features x weight^T; told are mean and biased variance of each channel of it. out may be null. */
+void autodas_pointwise(const float *features, long pixels, long channels, const float *weight, float *mean,
+                       float *variance, float *out)
+{
+    int most = omp_get_max_threads(), used = 1;
+    float *turned = malloc(sizeof(float) * channels * channels);
+    float *centre = malloc(sizeof(float) * channels * (BLOCK + 1)), *start = centre + channels;
+    double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
+    turn(weight, channels, turned);
+    /* Deviations are taken from the mean of the first pixels: from zero, a large mean would drown them. */
+    long few = pixels < BLOCK ? pixels : BLOCK;
+    multiply(features, few, channels, turned, start);
+    for (long c = 0; c < channels; c++) {
+        double sum = 0;
+        for (long p = 0; p < few; p++)
+            sum += start[p * channels + c];
+        centre[c] = sum / few;
+    }
+#pragma omp parallel
+    {
+        long first, count = share(pixels, &first), place = omp_get_thread_num() * channels;
+        float *block = malloc(sizeof(float) * BLOCK * channels);
+#pragma omp single
+        used = omp_get_num_threads();
+        for (long p = first; p < first + count; p += BLOCK) {
+            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
+            float *u = out ? out + p * channels : block;
+            multiply(features + p * channels, rows, channels, turned, u);
+            FOR_CHANNEL_BLOCKS(deviations, u + c, rows, channels, centre + c, firsts + place + c,
+                               seconds + place + c)
+        }
+        free(block);
+    }
+    for (long c = 0; c < channels; c++) {
+        double one = 0, two = 0;
+        for (int t = 0; t < used; t++) {
+            one += firsts[t * channels + c];
+            two += seconds[t * channels + c];
+        }
+        one /= pixels;
+        mean[c] = centre[c] + one;
+        double v = two / pixels - one * one;
+        variance[c] = v > 0 ? v : 0;
+    }
+    free(turned);
+    free(centre);
+    free(firsts);
+}
+
+/* sum += factor * (u - mean) / sqrt(variance + epsilon) with u = features x weight^T. */
+void autodas_unit_end_forward(const float *features, long pixels, long channels, const float *weight,
+                              float factor, float epsilon, const float *mean, const float *variance, float *sum)
+{
+    float *turned = malloc(sizeof(float) * channels * (channels + 1)), *shift = turned + channels * channels;
+    for (long o = 0; o < channels; o++) {
+        float scale = factor / sqrtf(variance[o] + epsilon);
+        shift[o] = -mean[o] * scale;
+        for (long c = 0; c < channels; c++)
+            turned[c * channels + o] = weight[o * channels + c] * scale;
+    }
+#pragma omp parallel
+    {
+        long first, count = share(pixels, &first);
+        float *block = malloc(sizeof(float) * BLOCK * channels);
+        for (long p = first; p < first + count; p += BLOCK) {
+            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
+            multiply(features + p * channels, rows, channels, turned, block);
+            for (long r = 0; r < rows; r++)
+                for (long c = 0; c < channels; c++)
+                    sum[(p + r) * channels + c] += block[r * channels + c] + shift[c];
+        }
+        free(block);
+    }
+    free(turned);
+}
+
+/*
+ * Gradients of autodas_unit_end_forward: of the features, of the weight (unless null), and of factor. With
+ * constant moments, as in evaluation, they pass no gradient on.
+ */
+void autodas_unit_end_backward(const float *features, const float *upstream, long pixels, long channels,
+                               const float *weight, float factor, float epsilon, int constant,
+                               const float *mean, const float *variance, float *feature_gradient,
+                               float *weight_gradient, float *total)
+{
+    int most = omp_get_max_threads(), used = 1;
+    long square = channels * channels;
+    float *memory = malloc(sizeof(float) * (square + channels * (5 + 2 * BLOCK * most) + square * most));
+    float *turned = memory, *scale = turned + square, *shift = scale + channels, *a = shift + channels;
+    float *b = a + channels, *d = b + channels, *blocks = d + channels;
+    float *gradients = blocks + 2 * BLOCK * most * channels;
+    double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
+    turn(weight, channels, turned);
+    for (long c = 0; c < channels; c++) {
+        scale[c] = 1 / sqrtf(variance[c] + epsilon);
+        shift[c] = -mean[c] * scale[c];
+    }
+#pragma omp parallel
+    {
+        long first, count = share(pixels, &first), thread = omp_get_thread_num(), place = thread * channels;
+        float *u = blocks + 2 * BLOCK * place, *one = u + BLOCK * channels, *two = one + channels;
+#pragma omp single
+        used = omp_get_num_threads();
+        for (long p = first; p < first + count; p += BLOCK) {
+            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
+            multiply(features + p * channels, rows, channels, turned, u);
+            FOR_CHANNEL_BLOCKS(sums, u + c, upstream + p * channels + c, rows, channels, scale + c, shift + c,
+                               one + c, two + c)
+            for (long c = 0; c < channels; c++) {
+                firsts[place + c] += one[c];
+                seconds[place + c] += two[c];
+            }
+        }
+    }
+    double all = 0;
+    for (long c = 0; c < channels; c++) {
+        double plain = 0, product = 0;
+        for (int t = 0; t < used; t++) {
+            plain += firsts[t * channels + c];
+            product += seconds[t * channels + c];
+        }
+        all += product;
+        /* factor * scale * (upstream - mean(upstream) - normalised * mean(upstream * normalised)) */
+        a[c] = factor * scale[c];
+        b[c] = constant ? 0 : -a[c] * scale[c] * product / pixels;
+        d[c] = constant ? 0 : -a[c] * (plain + shift[c] * product) / pixels;
+    }
+    *total = all;
+#pragma omp parallel
+    {
+        long first, count = share(pixels, &first), thread = omp_get_thread_num();
+        float *u = blocks + 2 * BLOCK * thread * channels, *du = u + BLOCK * channels;
+        float *mine = gradients + thread * square;
+        memset(mine, 0, sizeof(float) * square);
+        for (long p = first; p < first + count; p += BLOCK) {
+            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
+            multiply(features + p * channels, rows, channels, turned, u);
+            FOR_CHANNEL_BLOCKS(combine, u + c, upstream + p * channels + c, rows, channels, a + c, b + c, d + c,
+                               du + c)
+            multiply(du, rows, channels, weight, feature_gradient + p * channels);
+            if (weight_gradient)
+                FOR_CHANNEL_BLOCKS(outer_product, du, rows, channels, features + p * channels + c, channels,
+                                   mine + c)
+        }
+    }
+    if (weight_gradient) {
+        memset(weight_gradient, 0, sizeof(float) * square);
+        for (int t = 0; t < used; t++)
+            for (long i = 0; i < square; i++)
+                weight_gradient[i] += gradients[t * square + i];
+    }
+    free(memory);
+    free(firsts);
+}
+
+/*
  * out += factor * (u - mean) / sqrt(variance + epsilon), channel by channel. The moments are those of u, and
  * are told, unless they are given.
  */

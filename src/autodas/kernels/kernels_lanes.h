@@ -237,3 +237,67 @@ static void NAME(pools_gradient)(const float *x, int rows, int columns, long cha
                 }
         }
 }
+
+/* out[r] = sum over k of a[r][k] * b[k], for LANES columns of b and out. */
+static void NAME(product)(const float *restrict a, long rows, long inner, const float *restrict b, long columns,
+                          float *restrict out)
+{
+    long r = 0;
+    for (; r + 8 <= rows; r += 8) {
+        VEC sum[8] = {{0}};
+        for (long k = 0; k < inner; k++) {
+            VEC v = *(const VEC *)(b + k * columns);
+            for (int i = 0; i < 8; i++)
+                sum[i] += a[(r + i) * inner + k] * v;
+        }
+        for (int i = 0; i < 8; i++)
+            *(VEC *)(out + (r + i) * columns) = sum[i];
+    }
+    for (; r < rows; r++) {
+        VEC sum = {0};
+        for (long k = 0; k < inner; k++)
+            sum += a[r * inner + k] * *(const VEC *)(b + k * columns);
+        *(VEC *)(out + r * columns) = sum;
+    }
+}
+
+/* out[k] += sum over r of a[r][k] * b[r], for LANES columns of b and out. */
+static void NAME(outer_product)(const float *restrict a, long rows, long inner, const float *restrict b,
+                                long columns, float *restrict out)
+{
+    long k = 0;
+    for (; k + 8 <= inner; k += 8) {
+        VEC sum[8];
+        for (int i = 0; i < 8; i++)
+            sum[i] = *(const VEC *)(out + (k + i) * columns);
+        for (long r = 0; r < rows; r++) {
+            VEC v = *(const VEC *)(b + r * columns);
+            for (int i = 0; i < 8; i++)
+                sum[i] += a[r * inner + k + i] * v;
+        }
+        for (int i = 0; i < 8; i++)
+            *(VEC *)(out + (k + i) * columns) = sum[i];
+    }
+    for (; k < inner; k++) {
+        VEC sum = *(const VEC *)(out + k * columns);
+        for (long r = 0; r < rows; r++)
+            sum += a[r * inner + k] * *(const VEC *)(b + r * columns);
+        *(VEC *)(out + k * columns) = sum;
+    }
+}
+
+/* Add to the sums over pixels of u - centre and of its square. */
+static void NAME(deviations)(const float *u, long pixels, long channels, const float *centre, double *first,
+                             double *second)
+{
+    VEC c = *(const VEC *)centre, one = {0}, two = {0};
+    for (long p = 0; p < pixels; p++) {
+        VEC d = *(const VEC *)(u + p * channels) - c;
+        one += d;
+        two += d * d;
+    }
+    for (int i = 0; i < LANES; i++) {
+        first[i] += one[i];
+        second[i] += two[i];
+    }
+}

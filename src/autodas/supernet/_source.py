@@ -15,10 +15,13 @@ from autodas.kernels import (
     moments,
     normalise_add,
     normalise_backward,
+    pointwise,
     pools_backward,
     pools_forward,
     stencils_backward,
     stencils_forward,
+    unit_end_backward,
+    unit_end_forward,
 )
 from autodas.kernels._norms import EPSILON
 from autodas.operations import Pool, SeparableConv, SeparableUnit
@@ -131,20 +134,22 @@ class SourceFunction(torch.autograd.Function):
             depthwise = stencils_forward(x, parts.first, plan.stride)
         count = len(plan.separable)
         if count:
-            inner = torch.bmm(parts.flat(depthwise[:count]), parts.inner.transpose(1, 2))
-            scale, shift = statistics.affine([inner[g] for g in range(count)])
+            features = parts.flat(depthwise[:count])
+            inner = torch.empty_like(features)
+            pairs = [statistics.next(pointwise(features[g], parts.inner[g], inner[g])) for g in range(count)]
+            scale, shift = affine(pairs)
             second = stencils_forward(parts.maps(inner), parts.second, parts.ones, scale, shift)
         for g, (place, column) in enumerate(parts.places):
             features = parts.flat(second)[g] if g < count else parts.flat(depthwise)[g]
-            u = features @ parts.outer[g].t()
-            normalise_add(out[place], u, mixing[place, column], *statistics.next(u))
+            mean, variance = statistics.next(pointwise(features, parts.outer[g]))
+            unit_end_forward(out[place], features, parts.outer[g], mixing[place, column], mean, variance)
         pooled = pools_forward(x, list(plan.pools), plan.window, plan.stride) if plan.pools else []
         for q, candidates in zip(pooled, plan.pools.values(), strict=True):
             flat = q.view(-1, x.shape[-1])
-            shared = None if constant else moments(flat)
+            shared = moments(flat)
             for place, column, _ in candidates:
-                found = statistics.next(flat, shared)
-                normalise_add(out[place], flat, mixing[place, column], *found)
+                mean, variance = statistics.next(shared)
+                normalise_add(out[place], flat, mixing[place, column], mean, variance)
         for place, column in plan.identities:
             out[place].addcmul_(x.view(-1, x.shape[-1]), mixing[place, column])
         statistics.update(parts.pixels)
@@ -187,15 +192,20 @@ class SourceFunction(torch.autograd.Function):
         second_upstream = torch.empty_like(second) if count else None
         for g, (place, column) in enumerate(parts.places):
             features = parts.flat(second)[g] if g < count else parts.flat(depthwise)[g]
-            u = features @ parts.outer[g].t()
             mean, variance = next(found)
-            u, total = normalise_backward(
-                u, arrived[place], mixing[place, column], mean, variance, ctx.constant
+            gradient, total = unit_end_backward(
+                features,
+                arrived[place],
+                parts.outer[g],
+                mixing[place, column],
+                mean,
+                variance,
+                constant=ctx.constant,
+                feature_gradient=parts.flat(second_upstream if g < count else first_upstream)[g],
+                weight_gradient=wanted,
             )
             mixing_gradient[place, column] = total
-            target = parts.flat(second_upstream)[g] if g < count else parts.flat(first_upstream)[g]
-            torch.mm(u, parts.outer[g], out=target)
-            outer_gradients.append(u.t() @ features if wanted else None)
+            outer_gradients.append(gradient)
         # Separable convolutions: back through their first units.
         inner_gradients: list[Tensor | None] = [None] * count
         second_gradients: list[Tensor | None] = [None] * count
@@ -203,25 +213,29 @@ class SourceFunction(torch.autograd.Function):
             features = parts.flat(depthwise[:count])
             inner = torch.bmm(features, parts.inner.transpose(1, 2))
             assert second_upstream is not None
-            mean, variance = (torch.stack(m) for m in zip(*inner_moments, strict=True))
-            scale = (variance + EPSILON).rsqrt()
+            scale, shift = affine(inner_moments)
             upstream_inner, second_gradients = stencils_backward(
                 parts.maps(inner),
                 parts.second,
                 parts.ones,
                 second_upstream,
                 scale,
-                -mean * scale,
+                shift,
                 weight_gradient=wanted,
             )
             one = mixing.new_ones(())
-            for g in range(count):
-                flat = parts.flat(upstream_inner)[g]
-                changed, _ = normalise_backward(inner[g], flat, one, mean[g], variance[g], ctx.constant)
-                inner[g] = changed
-            torch.bmm(inner, parts.inner, out=parts.flat(first_upstream[:count]))
-            if wanted:
-                inner_gradients = list(torch.bmm(inner.transpose(1, 2), features).unbind())
+            for g, (mean, variance) in enumerate(inner_moments):
+                inner_gradients[g], _ = unit_end_backward(
+                    features[g],
+                    parts.flat(upstream_inner)[g],
+                    parts.inner[g],
+                    one,
+                    mean,
+                    variance,
+                    constant=ctx.constant,
+                    feature_gradient=parts.flat(first_upstream)[g],
+                    weight_gradient=wanted,
+                )
         # Back to the state.
         gradient: Tensor | None = torch.zeros_like(x)
         first_gradients: list[Tensor | None] = []
@@ -323,6 +337,13 @@ class _Parts:
         return found
 
 
+def affine(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return scale and shift, stacked, that normalise with these means and variances."""
+    mean, variance = (torch.stack(m) for m in zip(*pairs, strict=True))
+    scale = (variance + EPSILON).rsqrt()
+    return scale, -mean * scale
+
+
 class _Statistics:
     """Moments for each normalisation layer, in order; and the running ones, where they are to follow."""
 
@@ -330,22 +351,13 @@ class _Statistics:
         self.norms, self.constant = norms, constant
         self.found: list[tuple[Tensor, Tensor]] = []
 
-    def next(self, u: Tensor, known: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of the next layer."""
+    def next(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return mean and variance that the next layer uses, given those of its batch."""
         if self.constant:
             norm = self.norms[len(self.found)]
             pair = (norm.get_buffer("running_mean"), norm.get_buffer("running_var"))
-        else:
-            pair = known or moments(u)
         self.found.append(pair)
         return pair
-
-    def affine(self, values: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return scale and shift of the next layers, one for each value, stacked."""
-        pairs = [self.next(u) for u in values]
-        mean, variance = (torch.stack(m) for m in zip(*pairs, strict=True))
-        scale = (variance + EPSILON).rsqrt()
-        return scale, -mean * scale
 
     def update(self, pixels: int) -> None:
         """Let the running statistics follow, unless they are frozen."""
