@@ -34,7 +34,7 @@ class BenchSearchConfig:
     seeds: int = 5
     batch_size: int = 32
     image_size: int = 8
-    engine: str = "reference"
+    engine: str = "fused"
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
 

@@ -42,7 +42,7 @@ class SupernetConfig:
         engine: how it is computed.
     """
 
-    engine: str = "reference"
+    engine: str = "fused"
 
 
 @dataclass(frozen=True)

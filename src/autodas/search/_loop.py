@@ -107,7 +107,7 @@ class Search:
         seed: int = 0,
         device: torch.device | str = "cpu",
         precision: Precision = "fp32",
-        engine: str = "reference",
+        engine: str = "fused",
         workers: int = 0,
         checkpoint_every: int = 0,
         resume: bool = False,

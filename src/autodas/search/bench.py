@@ -29,7 +29,7 @@ def bench_search(
     image_size: int,
     channels: int = 3,
     classes: int = 10,
-    engine: str = "reference",
+    engine: str = "fused",
     device: torch.device | str = "cpu",
     say: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
@@ -38,8 +38,8 @@ def bench_search(
     What a schedule saves depends on which operations win: a dilated 5x5 convolution is dearer than all
     others together. So the architecture parameters are drawn at random and held, which makes every
     outcome equally likely, and the median over seeds is told. Pictures are noise: their content costs
-    nothing. Within a seed the methods run one after another, so that a slow spell of the machine meets
-    all of them.
+    nothing. Within a seed the methods take turns, iteration by iteration, so that a slow spell of the
+    machine meets all of them.
 
     Args:
         space: where to search, with its size.
@@ -64,15 +64,21 @@ def bench_search(
     batch = Batch(images, labels, torch.arange(batch_size))
     seconds: dict[str, list[float]] = {name: [] for name in strategies}
     for seed in range(seeds):
-        for name in strategies:
-            run = _start(space, name, seed, iterations, batch, classes, engine, torch.device(device))
-            _iterate(run, batch)  # the first iteration pays for allocations
-            start = time.perf_counter()
-            while run.iteration < iterations:
+        runs = {
+            name: _start(space, name, seed, iterations, batch, classes, engine, torch.device(device))
+            for name in strategies
+        }
+        total = dict.fromkeys(strategies, 0.0)
+        for iteration in range(iterations):
+            for name, run in runs.items():
+                start = time.perf_counter()
                 _iterate(run, batch)
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize()
-            seconds[name].append((time.perf_counter() - start) / (iterations - 1))
+                if torch.device(device).type == "cuda":
+                    torch.cuda.synchronize()
+                if iteration > 0:  # the first iteration pays for allocations
+                    total[name] += time.perf_counter() - start
+        for name in strategies:
+            seconds[name].append(total[name] / (iterations - 1))
             say(f"seed {seed}: {name} {seconds[name][-1]:.3f} s an iteration")
     first = seconds[strategies[0]]
     rows = []

@@ -47,8 +47,12 @@ class FusedEngine:
         """Return what a state contributes to the nodes that read it."""
         terms: list[tuple[int, Tensor]] = []
         if source.edges:
-            rows = x.movedim(1, -1).contiguous()
-            found = SourceFunction.apply(source, rows, weights, *source.parameters())  # type: ignore[no-untyped-call]
+            # Under autocast these sums stay in single precision: statistics need it.
+            parameters = source.parameters()
+            dtype = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
+            with torch.autocast(x.device.type, enabled=False):
+                rows = x.movedim(1, -1).to(dtype).contiguous()
+                found = SourceFunction.apply(source, rows, weights.to(dtype), *parameters)  # type: ignore[no-untyped-call]
             terms += [
                 (target, term.movedim(-1, 1)) for target, term in zip(source.targets, found, strict=True)
             ]

@@ -193,7 +193,7 @@ class SourceFunction(torch.autograd.Function):
         for g, (place, column) in enumerate(parts.places):
             features = parts.flat(second)[g] if g < count else parts.flat(depthwise)[g]
             mean, variance = next(found)
-            gradient, total = unit_end_backward(
+            weight_gradient, total = unit_end_backward(
                 features,
                 arrived[place],
                 parts.outer[g],
@@ -205,7 +205,7 @@ class SourceFunction(torch.autograd.Function):
                 weight_gradient=wanted,
             )
             mixing_gradient[place, column] = total
-            outer_gradients.append(gradient)
+            outer_gradients.append(weight_gradient)
         # Separable convolutions: back through their first units.
         inner_gradients: list[Tensor | None] = [None] * count
         second_gradients: list[Tensor | None] = [None] * count
