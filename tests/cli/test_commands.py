@@ -17,7 +17,12 @@ from autodas.presets import preset_commands, preset_names
 
 SMALL_SEARCH = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
 SMALL_TRAIN = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--quiet"]
-VERBS = {"zoo": ["list", "show"], "space": ["list", "show"], "data": ["list", "check"], "bench": ["search"]}
+VERBS = {
+    "zoo": ["list", "show"],
+    "space": ["list", "show"],
+    "data": ["list", "check"],
+    "bench": ["search", "step"],
+}
 
 
 def printed_json(capsys: pytest.CaptureFixture[str], *words: str) -> object:
@@ -153,6 +158,14 @@ def test_bench_search(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["strategy"] for row in rows] == ["das", "sdas-a", "sdas-b", "sdas-c"]
     assert rows[0]["ratio"] == 1.0
     assert found["environment"]["torch"]
+
+
+def test_bench_step(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--repeats=2", "--batch_size=4", "--image_size=8"]
+    rows = printed_json(capsys, "bench", "step", *words, "--json")["results"]
+    assert [row["engine"] for row in rows] == ["reference", "fused"]
+    assert rows[0]["ratio"] == 1.0
+    assert rows[1]["seconds_an_iteration"] > 0
 
 
 def test_dry_run_estimates_and_writes_nothing(

@@ -39,7 +39,7 @@ class SupernetConfig:
     """The relaxed network.
 
     Args:
-        engine: how it is computed.
+        engine: how it is computed: fused (fast) or reference (as the papers print it).
     """
 
     engine: str = "fused"

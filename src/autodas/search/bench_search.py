@@ -12,6 +12,7 @@ import torch
 from autodas.data import Batch
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._phase import PhaseRun
+from autodas.search.bench_step import noise
 from autodas.settings import OptimSettings
 from autodas.spaces import Space
 from autodas.strategies import choose_strategy, load_strategy
@@ -57,11 +58,7 @@ def bench_search(
     Returns:
         For each method: seconds an iteration and the ratio to the first method, median and range.
     """
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(batch_size, channels, image_size, image_size, generator=generator)
-    images = images.to(device, memory_format=torch.channels_last)
-    labels = torch.randint(classes, (batch_size,), generator=generator).to(device)
-    batch = Batch(images, labels, torch.arange(batch_size))
+    batch = noise(batch_size, channels, image_size, classes, torch.device(device))
     seconds: dict[str, list[float]] = {name: [] for name in strategies}
     for seed in range(seeds):
         runs = {
