@@ -1,4 +1,4 @@
-# make demo   search, train and report on embedded data, about two minutes
+# make demo   search, train and draw a network on embedded data, a few minutes
 # make test   everything that must hold before a change is merged
 # make lint   the fast part of `make test`: style and types
 # make clean  removes what can be made again, the environment included; runs are kept

@@ -14,17 +14,17 @@ from autodas import __version__
 from autodas.errors import AutodasError, Interrupted, nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("autodas.cli.demo", "search, train and report on embedded data, in about two minutes"),
+    "demo": ("autodas.cli.demo", "search, train and draw a network on embedded data, in a few minutes"),
     "search": ("autodas.cli.search", "search a network for a dataset"),
     "train": ("autodas.cli.train", "train the network that a genotype describes"),
     "evaluate": ("autodas.cli.evaluate", "accuracy of a trained network"),
-    "predict": ("autodas.cli.predict", "top classes of new images or videos"),
+    "predict": ("autodas.cli.predict", "top classes of new images"),
     "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
     "zoo": ("autodas.cli.zoo", "published genotypes: list, show"),
     "space": ("autodas.cli.space", "search spaces: operations, edges, number of architectures"),
     "data": ("autodas.cli.data", "datasets: list, check"),
-    "bench": ("autodas.cli.bench", "speed and memory of a search"),
+    "bench": ("autodas.cli.bench", "speed of searches: methods and engines against each other"),
 }
 """Command to the module that has its ``run(argv) -> int``, imported when it runs, and a line of help."""
 
@@ -100,7 +100,7 @@ def _help() -> str:
     lines = [
         "usage: autodas COMMAND ...",
         "",
-        "Differentiable architecture search: search a network for your images or videos, train it.",
+        "Differentiable architecture search: search a network for your images, train it.",
         "",
         *(f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()),
         "",

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from autodas.training import RunFolder
 
 
+CLEAR = 0.01
+"""Decisions with a smaller mean margin are told to be close to random."""
+
+
 @dataclass(frozen=True)
 class SpaceConfig:
     """Where to search.
@@ -150,7 +154,9 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         f"(logits {'equal to the bit' if found.rebuilt_equal else 'DIFFER'})",
     ]
     if result.margin is not None:
-        lines.append(f"mean margin of the decisions on edges: {result.margin:.3f}")
+        random = " (close to random: a short search needs a larger --strategy.learning_rate)"
+        margin = f"mean margin of the decisions on edges: {result.margin:.3f}"
+        lines.append(margin + (random if result.margin < CLEAR else ""))
     if len(result.candidates) > 1:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     lines += [
