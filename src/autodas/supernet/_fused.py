@@ -11,6 +11,9 @@ from autodas.supernet._cell import SupernetCell
 from autodas.supernet._mixture import Alive, CellMixture
 from autodas.supernet._source import Source, SourceFunction
 
+MOST_PLANS = 64
+"""How many masks a cell remembers plans for: methods that sample may never see one again."""
+
 
 class FusedEngine:
     """Computes a relaxed cell state by state instead of candidate by candidate.
@@ -28,6 +31,8 @@ class FusedEngine:
         """Return the concatenation of all nodes."""
         plan = self._plans.get(mixture.active)
         if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
             plan = self._plans[mixture.active] = [
                 Source(cell, mixture.active, state) for state in range(cell.space.states[-1])
             ]
