@@ -156,11 +156,12 @@ def test_bf16_stays_close_and_finite(tmp_path: Path) -> None:
     assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=0.05)
 
 
-def test_memory_estimate_counts_what_autograd_keeps() -> None:
-    options = {"classes": 10, "channels": 1, "image_size": 8}
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+def test_memory_estimate_counts_what_autograd_keeps(engine: str) -> None:
+    options = {"classes": 10, "channels": 1, "image_size": 8, "engine": engine}
     alive = {kind: all_alive(SPACE.cell) for kind in SPACE.kinds}
     estimate = estimate_memory(SPACE, alive, batch_size=16, **options)
-    supernet = autodas.Supernet(SPACE, channels=1)
+    supernet = autodas.Supernet(SPACE, channels=1, engine=engine)
     kept: dict[int, int] = {}
     held = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -55,7 +56,8 @@ class FusedEngine:
             # Under autocast these sums stay in single precision: statistics need it.
             parameters = source.parameters()
             dtype = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
-            with torch.autocast(x.device.type, enabled=False):
+            # (Tensors without data, as memory estimates use them, know no autocast.)
+            with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
                 rows = x.movedim(1, -1).to(dtype).contiguous()
                 found = SourceFunction.apply(source, rows, weights.to(dtype), *parameters)  # type: ignore[no-untyped-call]
             terms += [
