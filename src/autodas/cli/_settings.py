@@ -14,6 +14,17 @@ def transient(default: Any, **metadata: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class ListConfig:
+    """List what there is.
+
+    Args:
+        json: print JSON.
+    """
+
+    json: bool = False
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """The pictures.
 

@@ -6,19 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodas.cli._output import print_facts
+from autodas.cli._settings import ListConfig
 from autodas.cli._verbs import run_verbs
 from autodas.spaces import Space, count_space, get_space, space_names
-
-
-@dataclass(frozen=True)
-class ListConfig:
-    """List the search spaces.
-
-    Args:
-        json: print JSON.
-    """
-
-    json: bool = False
 
 
 @dataclass(frozen=True)

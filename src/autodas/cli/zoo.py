@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 
 from autodas.cli._output import print_facts
+from autodas.cli._settings import ListConfig
 from autodas.cli._verbs import run_verbs
-
-
-@dataclass(frozen=True)
-class ListConfig:
-    """List the published genotypes.
-
-    Args:
-        json: print JSON.
-    """
-
-    json: bool = False
 
 
 @dataclass(frozen=True)
