@@ -308,6 +308,41 @@ void autodas_moments(const float *u, long pixels, long channels, float *mean, fl
     free(counts);
 }
 
+/* scale * u + shift is the normalised u. */
+static void normalisation(const float *mean, const float *variance, float epsilon, long channels, float *scale,
+                          float *shift)
+{
+    for (long c = 0; c < channels; c++) {
+        scale[c] = 1 / sqrtf(variance[c] + epsilon);
+        shift[c] = -mean[c] * scale[c];
+    }
+}
+
+/*
+ * From the threads' sums of upstream and of upstream * normalised: a, b and d such that the gradient of u is
+ * a * upstream + b * u + d, which is
+ * factor * scale * (upstream - mean(upstream) - normalised * mean(upstream * normalised)). Constant moments pass
+ * no gradient on. Returned is the gradient of factor.
+ */
+static double gradient_factors(int used, long pixels, long channels, float factor, int constant,
+                               const float *scale, const float *shift, const double *firsts,
+                               const double *seconds, float *a, float *b, float *d)
+{
+    double all = 0;
+    for (long c = 0; c < channels; c++) {
+        double plain = 0, product = 0;
+        for (int t = 0; t < used; t++) {
+            plain += firsts[t * channels + c];
+            product += seconds[t * channels + c];
+        }
+        all += product;
+        a[c] = factor * scale[c];
+        b[c] = constant ? 0 : -a[c] * scale[c] * product / pixels;
+        d[c] = constant ? 0 : -a[c] * (plain + shift[c] * product) / pixels;
+    }
+    return all;
+}
+
 /*
  * A unit ends with a pointwise convolution and batch normalisation. Both are computed in blocks of pixels that
  * stay in the cache; u, the output of the convolution, is computed again wherever that is cheaper than to write
@@ -420,10 +455,7 @@ void autodas_unit_end_backward(const float *features, const float *upstream, lon
     float *gradients = blocks + 2 * BLOCK * most * channels;
     double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
     turn(weight, channels, turned);
-    for (long c = 0; c < channels; c++) {
-        scale[c] = 1 / sqrtf(variance[c] + epsilon);
-        shift[c] = -mean[c] * scale[c];
-    }
+    normalisation(mean, variance, epsilon, channels, scale, shift);
 #pragma omp parallel
     {
         long first, count = share(pixels, &first), thread = omp_get_thread_num(), place = thread * channels;
@@ -441,20 +473,7 @@ void autodas_unit_end_backward(const float *features, const float *upstream, lon
             }
         }
     }
-    double all = 0;
-    for (long c = 0; c < channels; c++) {
-        double plain = 0, product = 0;
-        for (int t = 0; t < used; t++) {
-            plain += firsts[t * channels + c];
-            product += seconds[t * channels + c];
-        }
-        all += product;
-        /* factor * scale * (upstream - mean(upstream) - normalised * mean(upstream * normalised)) */
-        a[c] = factor * scale[c];
-        b[c] = constant ? 0 : -a[c] * scale[c] * product / pixels;
-        d[c] = constant ? 0 : -a[c] * (plain + shift[c] * product) / pixels;
-    }
-    *total = all;
+    *total = gradient_factors(used, pixels, channels, factor, constant, scale, shift, firsts, seconds, a, b, d);
 #pragma omp parallel
     {
         long first, count = share(pixels, &first), thread = omp_get_thread_num();
@@ -517,33 +536,23 @@ void autodas_normalise_backward(float *u, const float *upstream, long pixels, lo
     int most = omp_get_max_threads(), used = 1;
     float *memory = malloc(sizeof(float) * channels * (5 + 2 * most));
     float *scale = memory, *shift = scale + channels, *a = shift + channels, *b = a + channels;
-    float *d = b + channels, *firsts = d + channels, *seconds = firsts + most * channels;
-    for (long c = 0; c < channels; c++) {
-        scale[c] = 1 / sqrtf(variance[c] + epsilon);
-        shift[c] = -mean[c] * scale[c];
-    }
+    float *d = b + channels, *parts = d + channels;
+    double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
+    normalisation(mean, variance, epsilon, channels, scale, shift);
 #pragma omp parallel
     {
         long first, count = share(pixels, &first), place = omp_get_thread_num() * channels;
+        float *one = parts + 2 * place, *two = one + channels;
 #pragma omp single
         used = omp_get_num_threads();
         FOR_CHANNEL_BLOCKS(sums, u + first * channels + c, upstream + first * channels + c, count, channels,
-                           scale + c, shift + c, firsts + place + c, seconds + place + c)
-    }
-    double all = 0;
-    for (long c = 0; c < channels; c++) {
-        double plain = 0, product = 0;
-        for (int t = 0; t < used; t++) {
-            plain += firsts[t * channels + c];
-            product += seconds[t * channels + c];
+                           scale + c, shift + c, one + c, two + c)
+        for (long c = 0; c < channels; c++) {
+            firsts[place + c] = one[c];
+            seconds[place + c] = two[c];
         }
-        all += product;
-        /* factor * scale * (upstream - mean(upstream) - normalised * mean(upstream * normalised)) */
-        a[c] = factor * scale[c];
-        b[c] = constant ? 0 : -a[c] * scale[c] * product / pixels;
-        d[c] = constant ? 0 : -a[c] * (plain + shift[c] * product) / pixels;
     }
-    *total = all;
+    *total = gradient_factors(used, pixels, channels, factor, constant, scale, shift, firsts, seconds, a, b, d);
 #pragma omp parallel
     {
         long first, count = share(pixels, &first);
@@ -551,4 +560,5 @@ void autodas_normalise_backward(float *u, const float *upstream, long pixels, lo
                            a + c, b + c, d + c, u + first * channels + c)
     }
     free(memory);
+    free(firsts);
 }
