@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -136,17 +137,22 @@ class SourceFunction(torch.autograd.Function):
         if count:
             features = parts.flat(depthwise[:count])
             inner = torch.empty_like(features)
-            pairs = [statistics.next(pointwise(features[g], parts.inner[g], inner[g])) for g in range(count)]
+            if constant:
+                torch.bmm(features, parts.inner.transpose(1, 2), out=inner)
+            pairs = [
+                statistics.next(partial(pointwise, features[g], parts.inner[g], inner[g]))
+                for g in range(count)
+            ]
             scale, shift = affine(pairs)
             second = stencils_forward(parts.maps(inner), parts.second, parts.ones, scale, shift)
         for g, (place, column) in enumerate(parts.places):
             features = parts.flat(second)[g] if g < count else parts.flat(depthwise)[g]
-            mean, variance = statistics.next(pointwise(features, parts.outer[g]))
+            mean, variance = statistics.next(partial(pointwise, features, parts.outer[g]))
             unit_end_forward(out[place], features, parts.outer[g], mixing[place, column], mean, variance)
         pooled = pools_forward(x, list(plan.pools), plan.window, plan.stride) if plan.pools else []
         for q, candidates in zip(pooled, plan.pools.values(), strict=True):
             flat = q.view(-1, x.shape[-1])
-            shared = moments(flat)
+            shared = cache(partial(moments, flat))
             for place, column, _ in candidates:
                 mean, variance = statistics.next(shared)
                 normalise_add(out[place], flat, mixing[place, column], mean, variance)
@@ -351,11 +357,13 @@ class _Statistics:
         self.norms, self.constant = norms, constant
         self.found: list[tuple[Tensor, Tensor]] = []
 
-    def next(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return mean and variance that the next layer uses, given those of its batch."""
+    def next(self, of_batch: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return mean and variance that the next layer uses; those of its batch are computed if it does."""
         if self.constant:
             norm = self.norms[len(self.found)]
             pair = (norm.get_buffer("running_mean"), norm.get_buffer("running_var"))
+        else:
+            pair = of_batch()
         self.found.append(pair)
         return pair
 
