@@ -3,6 +3,7 @@
 from autodas.networks._cell import Cell, CellFrame, CellInputs
 from autodas.networks._heads import AuxiliaryHead
 from autodas.networks._network import Network, auxiliary_map, build
+from autodas.networks._partial import partial_channels_for
 from autodas.networks._profile import (
     Profile,
     StageCost,
@@ -25,5 +26,6 @@ __all__ = [
     "build",
     "count_parameters",
     "multiply_adds_by_module",
+    "partial_channels_for",
     "profile",
 ]

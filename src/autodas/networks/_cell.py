@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from autodas.genotype import CellGenotype
 from autodas.networks._drop_path import drop_path
-from autodas.operations import FactorizedReduce, Norms, ReLUConvNorm, Zero, build
+from autodas.operations import (
+    ALL_CHANNELS,
+    FactorizedReduce,
+    Norms,
+    PartialChannels,
+    ReLUConvNorm,
+    Zero,
+    build,
+)
 from autodas.spaces import CellSlot
 
 
@@ -33,11 +41,14 @@ class CellFrame(nn.Module):
         slot: where the cell stands.
         inputs: what it is given.
         norms: how its layers are normalised.
+        partial: which channels go through the operations of edges.
     """
 
-    def __init__(self, slot: CellSlot, inputs: CellInputs, norms: Norms) -> None:
+    def __init__(self, slot: CellSlot, inputs: CellInputs, norms: Norms, partial: PartialChannels) -> None:
         super().__init__()
         self.slot = slot
+        self.partial = partial
+        self.edge_width = slot.width // partial.K
         dimensions = len(slot.stride)
         before, previous = inputs.channels
         self.preprocess0: nn.Module
@@ -69,10 +80,18 @@ class Cell(CellFrame):
         slot: where it stands.
         inputs: what it is given.
         norms: how its layers are normalised.
+        partial: which channels go through the operations.
     """
 
-    def __init__(self, genotype: CellGenotype, slot: CellSlot, inputs: CellInputs, norms: Norms) -> None:
-        super().__init__(slot, inputs, norms)
+    def __init__(
+        self,
+        genotype: CellGenotype,
+        slot: CellSlot,
+        inputs: CellInputs,
+        norms: Norms,
+        partial: PartialChannels = ALL_CHANNELS,
+    ) -> None:
+        super().__init__(slot, inputs, norms, partial)
         self.concat = genotype.concat
         self.outputs = slot.width * len(genotype.concat)
         self.drop_path = 0.0
@@ -82,7 +101,7 @@ class Cell(CellFrame):
             edges = sorted((e for e in node if e.operation != "none"), key=lambda e: e.predecessor)
             self.nodes.append(
                 nn.ModuleList(
-                    build(e.operation, slot.width, self.edge_stride(e.predecessor), norms) for e in edges
+                    build(e.operation, self.edge_width, self.edge_stride(e.predecessor), norms) for e in edges
                 )
             )
             self.predecessors.append([e.predecessor for e in edges])
@@ -93,9 +112,10 @@ class Cell(CellFrame):
         for operations, predecessors in zip(self.nodes, self.predecessors, strict=True):
             terms = []
             for operation, predecessor in zip(operations, predecessors, strict=True):  # type: ignore[call-overload]
-                term = operation(states[predecessor])
+                through, past = self.partial.split(states[predecessor], self.edge_stride(predecessor))
+                term = operation(through)
                 if self.training and self.drop_path > 0 and not isinstance(operation, nn.Identity):
                     term = drop_path(term, self.drop_path)
-                terms.append(term)
+                terms.append(self.partial.merge(term, past))
             states.append(self.combine(states, terms))
         return torch.cat([states[state] for state in self.concat], dim=1)

@@ -10,9 +10,10 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks._cell import Cell, CellInputs
 from autodas.networks._heads import SMALLEST_MAP, AuxiliaryHead
+from autodas.networks._partial import partial_channels_for
 from autodas.networks._stack import CellStack
 from autodas.networks._stem import STEM_STRIDE
-from autodas.operations import SEARCH_NORMS, TRAIN_NORMS, Norms, PoolNorm
+from autodas.operations import SEARCH_NORMS, TRAIN_NORMS, Norms, PartialChannels, PoolNorm
 from autodas.spaces import CellSlot, Skeleton
 
 Form = Literal["train", "search"]
@@ -36,9 +37,10 @@ class Network(CellStack):
         classes: int,
         channels: int,
         auxiliary_size: int | None,
+        partial: PartialChannels,
     ) -> None:
         def make_cell(slot: CellSlot, inputs: CellInputs) -> Cell:
-            return Cell(genotype.cells[slot.kind], slot, inputs, norms)
+            return Cell(genotype.cells[slot.kind], slot, inputs, norms, partial)
 
         super().__init__(skeleton, make_cell, classes, channels)
         self.genotype = genotype
@@ -93,6 +95,7 @@ def build(
     auxiliary: bool = False,
     image_size: int | None = None,
     pool_norm: PoolNorm | None = None,
+    partial_channels: int = 1,
 ) -> Network:
     """Build the network of a genotype, exactly as DARTS does.
 
@@ -107,12 +110,17 @@ def build(
         image_size: height and width of the pictures, by default that of the skeleton; only the
             auxiliary head depends on it.
         pool_norm: what follows pools, if it is not what ``form`` says.
+        partial_channels: K of the supernet, one channel in K going through the operations; for the form
+            ``"search"`` only: networks are trained with all channels.
 
     Raises:
-        AutodasError: if the genotype lacks a kind of cell, or has one that does not fit the skeleton.
+        AutodasError: if the genotype lacks a kind of cell, or has one that does not fit the skeleton; or
+            if partial channels do not fit.
     """
     if form not in ("train", "search"):
         raise AutodasError(f"form '{form}' must be 'train' or 'search'")
+    if form == "train" and partial_channels != 1:
+        raise AutodasError("partial_channels belongs to the search: networks are trained with all channels")
     missing = [kind for kind in skeleton.kinds if kind not in genotype.cells]
     if missing:
         raise AutodasError(
@@ -125,7 +133,8 @@ def build(
     if pool_norm is not None:
         norms = Norms(norms.affine, pool_norm)
     size = auxiliary_map(skeleton, image_size or skeleton.image_size) if auxiliary else None
-    network = Network(genotype, skeleton, norms, classes, channels, size)
+    partial = partial_channels_for(skeleton, partial_channels)
+    network = Network(genotype, skeleton, norms, classes, channels, size, partial)
     network.to_memory_format()
     return network
 

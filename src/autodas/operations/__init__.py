@@ -9,15 +9,18 @@ from autodas.operations._convolutions import (
     convolution,
 )
 from autodas.operations._norm import SEARCH_NORMS, TRAIN_NORMS, Norms, PoolNorm, batch_norm
+from autodas.operations._partial import ALL_CHANNELS, PartialChannels
 from autodas.operations._registry import build, register, registered, window
 from autodas.operations._simple import Pool, Zero
 
 __all__ = [
+    "ALL_CHANNELS",
     "SEARCH_NORMS",
     "TRAIN_NORMS",
     "FactorizedConv",
     "FactorizedReduce",
     "Norms",
+    "PartialChannels",
     "Pool",
     "PoolNorm",
     "ReLUConvNorm",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from autodas.networks import CellFrame, CellInputs
-from autodas.operations import SEARCH_NORMS, build
+from autodas.operations import ALL_CHANNELS, SEARCH_NORMS, PartialChannels, build
 from autodas.spaces import CellSlot, CellSpace
 from autodas.supernet._mixture import Alive, CellMixture, Mixture
+from autodas.supernet._statistics import repeatable
 
 
 class Engine(Protocol):
@@ -35,19 +39,30 @@ class SupernetCell(CellFrame):
         slot: where the cell stands.
         inputs: what it is given.
         engine: computes it.
+        partial: which channels go through the candidates.
+        checkpoint: whether only the inputs are kept for the backward pass, which computes the cell again.
     """
 
-    def __init__(self, space: CellSpace, slot: CellSlot, inputs: CellInputs, engine: Engine) -> None:
-        super().__init__(slot, inputs, SEARCH_NORMS)
+    def __init__(
+        self,
+        space: CellSpace,
+        slot: CellSlot,
+        inputs: CellInputs,
+        engine: Engine,
+        partial: PartialChannels = ALL_CHANNELS,
+        checkpoint: bool = False,
+    ) -> None:
+        super().__init__(slot, inputs, SEARCH_NORMS, partial)
         self.space = space
         self.engine = engine
+        self.checkpoint = checkpoint
         self.outputs = slot.width * space.nodes
         self.edges = nn.ModuleDict()
         for predecessor, state in space.edges:
             stride = self.edge_stride(predecessor)
             self.edges[edge_name(predecessor, state)] = nn.ModuleDict(
                 {
-                    name: build(name, slot.width, stride, SEARCH_NORMS)
+                    name: build(name, self.edge_width, stride, SEARCH_NORMS)
                     for name in space.operations
                     if name != "none"
                 }
@@ -55,7 +70,12 @@ class SupernetCell(CellFrame):
 
     def forward(self, before: Tensor, previous: Tensor, mixture: Mixture) -> Tensor:
         """Return the concatenation of all nodes, computed under the mixture of the cell's kind."""
-        return self.engine(self, before, previous, mixture[self.slot.kind])
+        inputs = self, before, previous, mixture[self.slot.kind]
+        if not (self.checkpoint and torch.is_grad_enabled()):
+            return self.engine(*inputs)
+        contexts = partial(repeatable, self)
+        output: Tensor = checkpoint(self.engine, *inputs, use_reentrant=False, context_fn=contexts)
+        return output
 
     def candidates(self, edge: int) -> nn.ModuleDict:
         """Return the modules of an edge, by the name of the operation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -42,11 +42,15 @@ class FusedEngine:
             weights = weights * mixture.edges[:, None]
         states = [cell.preprocess0(before), cell.preprocess1(previous)]
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
+        passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         for number, source in enumerate(plan):
-            for target, term in self._leave(source, states[number], weights):
+            through, past = cell.partial.split(states[number], source.stride)
+            for target, term in self._leave(source, through, weights):
                 terms[target].append(term)
+            for edge, target in _open_edges(cell, mixture.active, number) if past is not None else ():
+                passing[target].append(past if mixture.edges is None else mixture.edges[edge] * past)
             if number + 1 >= cell.space.inputs:
-                states.append(cell.combine(states, terms[number + 1]))
+                states.append(_node(cell, states, terms.pop(number + 1), passing.pop(number + 1)))
         return torch.cat(states[cell.space.inputs :], dim=1)
 
     def _leave(self, source: Source, x: Tensor, weights: Tensor) -> Sequence[tuple[int, Tensor]]:
@@ -70,3 +74,18 @@ class FusedEngine:
     def forget(self) -> None:
         """Drop all plans: modules have been pruned."""
         self._plans.clear()
+
+
+def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[int, int]]:
+    """Yield the edges that leave a state and carry something, each with the state that it enters."""
+    for edge, (predecessor, target) in enumerate(cell.space.edges):
+        if predecessor == state and any(cell.active(edge, mask)):
+            yield edge, target
+
+
+def _node(
+    cell: SupernetCell, states: Sequence[Tensor], terms: Sequence[Tensor], passing: Sequence[Tensor]
+) -> Tensor:
+    """Return a node: the sum of what goes through its edges, and of what goes past their candidates."""
+    total = cell.combine(states, terms)
+    return cell.partial.merge(total, cell.combine(states, passing)) if passing else total

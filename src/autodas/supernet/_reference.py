@@ -16,7 +16,8 @@ class ReferenceEngine:
 
     .. math:: \bar o^{(j,i)}(x) = \bar\beta^{(j,i)} \sum_o \bar\alpha^{(j,i)}_o\, o(x),
 
-    in which one candidate with weight 1 is the discretised edge of equation 4.
+    in which one candidate with weight 1 is the discretised edge of equation 4. With partial channels the
+    sum over o sees some channels of x, and :math:`\bar\beta` multiplies all of them.
     """
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
@@ -25,14 +26,13 @@ class ReferenceEngine:
         for state in cell.space.states:
             terms = []
             for edge in cell.space.incoming(state):
-                x = states[cell.space.edges[edge][0]]
-                mixed = [
-                    mixture.weights[edge, column] * module(x)
-                    for column, module in cell.active(edge, mixture.active)
-                ]
-                if not mixed:
+                candidates = list(cell.active(edge, mixture.active))
+                if not candidates:
                     continue
-                term = cell.combine(states, mixed)
+                predecessor, _ = cell.space.edges[edge]
+                x, past = cell.partial.split(states[predecessor], cell.edge_stride(predecessor))
+                mixed = [mixture.weights[edge, column] * module(x) for column, module in candidates]
+                term = cell.partial.merge(cell.combine(states, mixed), past)
                 terms.append(term if mixture.edges is None else mixture.edges[edge] * term)
             states.append(cell.combine(states, terms))
         return torch.cat(states[cell.space.inputs :], dim=1)

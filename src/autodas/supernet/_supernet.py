@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
-from autodas.networks import CellInputs, CellStack, Network, build
+from autodas.networks import CellInputs, CellStack, Network, build, partial_channels_for
 from autodas.spaces import CellSlot, Space
 from autodas.supernet._cell import Engine, SupernetCell, edge_name
 from autodas.supernet._fused import FusedEngine
@@ -40,22 +40,37 @@ class Supernet(CellStack):
         classes: number of classes.
         channels: channels of the pictures.
         engine: a name from :data:`ENGINES`.
+        partial_channels: one channel in so many goes through the candidates of an edge, the others past
+            them (:class:`autodas.operations.PartialChannels`); 1 for all of them. The edge factor of a
+            mixture multiplies what goes past too, the weights of candidates do not; an edge on which
+            nothing but ``none`` is active carries nothing at all.
+        checkpoint: whether to keep only the inputs of cells for the backward pass, which then computes
+            each cell again: same results to the bit, less memory, more time.
 
     Raises:
-        AutodasError: if no engine has that name.
+        AutodasError: if no engine has that name, or partial channels do not fit the skeleton's C2.
     """
 
     def __init__(
-        self, space: Space, *, classes: int = 10, channels: int = 3, engine: str = "reference"
+        self,
+        space: Space,
+        *,
+        classes: int = 10,
+        channels: int = 3,
+        engine: str = "reference",
+        partial_channels: int = 1,
+        checkpoint: bool = False,
     ) -> None:
         make_engine = get_engine(engine)
+        partial = partial_channels_for(space.skeleton, partial_channels)
 
         def make_cell(slot: CellSlot, inputs: CellInputs) -> SupernetCell:
-            return SupernetCell(space.cell, slot, inputs, make_engine())
+            return SupernetCell(space.cell, slot, inputs, make_engine(), partial, checkpoint)
 
         super().__init__(space.skeleton, make_cell, classes, channels)
         self.space = space
         self.engine = engine
+        self.partial_channels = partial_channels
         self.to_memory_format()
 
     def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
@@ -115,7 +130,12 @@ class Supernet(CellStack):
         # The fresh weights are thrown away: they must not change what random numbers come next.
         with torch.random.fork_rng(devices=[]):
             network = build(
-                genotype, self.skeleton, classes=self.classes, channels=self.channels, form="search"
+                genotype,
+                self.skeleton,
+                classes=self.classes,
+                channels=self.channels,
+                form="search",
+                partial_channels=self.partial_channels,
             )
         network.to(next(self.parameters()))
         source = self.state_dict()

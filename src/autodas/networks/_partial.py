@@ -1,0 +1,31 @@
+"""Whether partial channels fit a skeleton."""
+
+from __future__ import annotations
+
+from autodas.errors import AutodasError
+from autodas.operations import PartialChannels
+from autodas.spaces import Skeleton
+
+
+def partial_channels_for(skeleton: Skeleton, K: int) -> PartialChannels:
+    """Return partial channels for all cells of a skeleton.
+
+    Args:
+        skeleton: how the cells are stacked.
+        K: one channel in K goes through the operations; 1 for all of them.
+
+    Raises:
+        AutodasError: if the operations would not get an even number of channels everywhere (two halves of
+            them are convolved apart where maps shrink); the smallest C2 that works is named.
+    """
+    partial = PartialChannels(K)
+    # The width of all cells is that of the narrowest times a power of two.
+    narrowest = min(slot.width for slot in skeleton.slots())
+    if narrowest % (2 * K):
+        times = narrowest // skeleton.width
+        smallest = next(C2 for C2 in range(8, 8 * K + 1, 8) if C2 // 4 * times % (2 * K) == 0)
+        raise AutodasError(
+            f"partial_channels={K} does not divide the {narrowest} channels of nodes at C2={skeleton.C2} into "
+            f"an even number; C2 must be a multiple of {smallest}"
+        )
+    return partial
