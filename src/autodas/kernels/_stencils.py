@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._build import compiled_library
 from autodas.kernels._norms import address, library_for
 
 COMPILED = {((3, 3), 1), ((5, 5), 1), ((7, 7), 1), ((3, 3), 2), ((5, 5), 2)}
@@ -67,7 +66,7 @@ def stencils_forward(
     batch, channels = x.shape[-len(stride) - 2], x.shape[-1]
     if _compiled(x, stencils, stride):
         out = x.new_empty(len(stencils), batch, *out_size, channels)
-        library = compiled_library()
+        library = library_for(x)
         assert library is not None
         library.autodas_stencils_forward(
             *_arguments(x, stencils, stride, shared, scale, shift), _pointers(out.unbind())
@@ -102,7 +101,7 @@ def stencils_backward(
     """
     shared = x.dim() == len(stride) + 2
     if _compiled(x, stencils, stride):
-        library = compiled_library()
+        library = library_for(x)
         assert library is not None
         gradient = torch.empty_like(x) if input_gradient else None
         weights: list[Tensor | None] = [None] * len(stencils)

@@ -1,0 +1,96 @@
+"""How many bytes of tensors are alive at once, found by running code on tensors without data."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the storages that are alive while code runs, inside of it, on the device ``meta``.
+
+    A storage counts from the operator that makes it until nothing refers to it: what autograd keeps,
+    gradients, and what is needed for a moment only. What an operator allocates and gives back itself does
+    not count.
+
+    Attributes:
+        now: bytes alive.
+        peak: the most that ``now`` has been.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.peak = 0
+        self._sizes: dict[int, int] = {}
+        self._known: dict[Any, tuple[list[Any], Any]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run an operator, and count what it returns."""
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return 1.0  # there are no data, and no number decides what is allocated
+        schema = func._schema
+        views = schema.is_mutable or any(r.alias_info is not None for r in schema.returns)
+        if views or func.namespace != "aten":
+            found = func(*args, **(kwargs or {}))
+        else:
+            found = self._run(func, args, kwargs)
+        for tensor in tree_flatten(found)[0]:
+            if isinstance(tensor, Tensor):
+                self._count(tensor)
+        return found
+
+    def _run(self, func: Any, args: Any, kwargs: Mapping[str, Any] | None) -> Any:
+        """Run an operator once for each layout of its arguments: many work out their shapes in Python."""
+        values, structure = tree_flatten((args, kwargs))
+        key = (func, structure, *map(_look, values))
+        if key not in self._known:
+            found, structure = tree_flatten(func(*args, **(kwargs or {})))
+            own = {id(v.untyped_storage()) for v in values if isinstance(v, Tensor)}
+            if own & {id(v.untyped_storage()) for v in found if isinstance(v, Tensor)}:
+                return tree_unflatten(found, structure)
+            self._known[key] = [_Look.of(v) if isinstance(v, Tensor) else v for v in found], structure
+            return tree_unflatten(found, structure)
+        found, structure = self._known[key]
+        return tree_unflatten([v.again() if isinstance(v, _Look) else v for v in found], structure)
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        place = storage._cdata
+        if place not in self._sizes:
+            self._sizes[place] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._forget, place)
+
+    def _forget(self, place: int) -> None:
+        self.now -= self._sizes.pop(place)
+
+
+class _Look(NamedTuple):
+    """All that there is to a tensor without data."""
+
+    shape: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    @staticmethod
+    def of(tensor: Tensor) -> _Look:
+        return _Look(tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+
+    def again(self) -> Tensor:
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device=self.device)
+
+
+def _look(value: Any) -> Any:
+    # With the type: 1, 1.0 and True are equal, but do not make the same tensors.
+    return _Look.of(value) if isinstance(value, Tensor) else (type(value), value)
