@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._norms import address, library_for
+from autodas.kernels._calls import address, library_for
 
 
 def pools_forward(
