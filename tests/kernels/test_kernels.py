@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import chain
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_units(channels: int, stride: int, shared: bool, threads: int) -> None:
         exact, double(units), out.double(), doubled(slope), weights=True
     )
     close(gradient, expected)
-    for found, wanted in zip(sum(weights, []), sum(expected_weights, []), strict=True):
+    for found, wanted in zip(chain(*weights), chain(*expected_weights), strict=True):
         close(found, wanted)
 
 
@@ -179,7 +180,7 @@ def test_pointwise(inputs: int, width: int, parts: int, stride: tuple[int, ...],
         x.double(), exact, stride, out.double(), doubled(slope), weights=True
     )
     close(gradient, wanted)
-    for found, expected in zip(sum(weights, ()), sum(wanted_weights, ()), strict=True):
+    for found, expected in zip(chain(*weights), chain(*wanted_weights), strict=True):
         close(found, expected)
 
 

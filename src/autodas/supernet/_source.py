@@ -77,7 +77,7 @@ class Source:
     def __init__(self, cell: SupernetCell, mask: Alive, state: int) -> None:
         self.stride = cell.edge_stride(state)
         self.ones = (1,) * len(self.stride)
-        self.window = (3,) * len(self.stride)
+        self.window: tuple[int, ...] = ()
         self.edges: list[int] = []
         self.targets: list[int] = []
         self.separable: list[tuple[int, int, SeparableConv]] = []
@@ -102,7 +102,7 @@ class Source:
                 self.dilated.append((place, column, module))
             elif type(module) is FactorizedReduce:
                 self.reductions.append((place, column, module))
-            elif type(module) is Pool and hasattr(module, "norm") and not module.norm.affine:
+            elif type(module) is Pool and self._pools_alike(module):
                 kind = "max" if isinstance(module.pool, nn.MaxPool2d | nn.MaxPool3d) else "avg"
                 self.pools.setdefault(kind, []).append((place, column, module))
             elif type(module) is nn.Identity:
@@ -112,6 +112,12 @@ class Source:
         if self._count() > before:
             self.edges.append(edge)
             self.targets.append(target)
+
+    def _pools_alike(self, module: Pool) -> bool:
+        """Return whether a pool has the window of those before it, and a normalisation without factors."""
+        window = tuple(module.pool.kernel_size)  # type: ignore[arg-type]
+        self.window = self.window or window
+        return self.window == window and hasattr(module, "norm") and not module.norm.affine
 
     def _count(self) -> int:
         pools = sum(len(candidates) for candidates in self.pools.values())
