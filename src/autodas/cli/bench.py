@@ -45,13 +45,13 @@ class BenchConfig:
     batch_size: int = 16
     image_size: int = 32
     compute: ComputeConfig = field(default_factory=ComputeConfig)
-    output: Path | None = transient(None)  # noqa: RUF009
-    json: bool = transient(False)  # noqa: RUF009
+    output: str | None = transient(None)
+    json: bool = transient(False)
 
     def __post_init__(self) -> None:
         _at_least(LEAST_BATCH, batch_size=self.batch_size)
         _at_least(LEAST_IMAGE, image_size=self.image_size)
-        if self.output is not None and not self.output.resolve().parent.is_dir():
+        if self.output is not None and not Path(self.output).absolute().parent.is_dir():
             raise AutodasError(f"output={self.output}: its folder does not exist")
 
 
@@ -211,7 +211,7 @@ def _report(verb: str, config: BenchConfig, rows: list[dict[str, Any]]) -> None:
         "environment": environment(),
     }
     if config.output is not None:
-        write_whole(config.output, json.dumps(document, indent=2) + "\n")
+        write_whole(Path(config.output), json.dumps(document, indent=2) + "\n")
     print_facts(document if config.json else rows, as_json=config.json)
 
 
