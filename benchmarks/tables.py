@@ -61,6 +61,9 @@ def _columns(document: dict[str, Any]) -> dict[str, Any]:
         "ratio": lambda row: _number(row["ratio"]),
         "from - to": lambda row: f"{_number(row['ratio_least'])} - {_number(row['ratio_most'])}",
     }
+    das = [row for row in document["results"] if row.get("strategy") == "das"]
+    if das and das[0] != document["results"][0]:
+        columns["of das"] = lambda row: _number(row["seconds_an_iteration"] / das[0]["seconds_an_iteration"])
     if document["benchmark"] == "growth":
         columns["growth"] = lambda row: _number(row["growth"])
     if "peak_mib" in document["results"][0]:

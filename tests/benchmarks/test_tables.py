@@ -59,6 +59,24 @@ def test_figures_come_from_the_files(tables: ModuleType, tmp_path: Path) -> None
     assert page.count("**Not measured.**") == len(tables.BENCHMARKS) - 1
 
 
+def test_whole_searches_are_compared_with_das_too(tables: ModuleType, tmp_path: Path) -> None:
+    numbers = {"cpu_seconds": 1.0, "ratio": 0.5, "ratio_least": 0.5, "ratio_most": 0.5}
+    seconds = {tables.PLAIN: 10.0, "das": 2.0, "sdas-c": 0.5}
+    environment = {"processor": "P", "cores": 8, "threads": 2, "torch": "2.13.0", "python": "3.12"}
+    document = {
+        "benchmark": "search",
+        "date": "2026-01-02",
+        "setting": {"compute": {"device": "cpu"}},
+        "results": [{"strategy": n, "seconds_an_iteration": s, **numbers} for n, s in seconds.items()],
+        "environment": environment,
+    }
+    (tmp_path / "search_fused_paper_cpu.json").write_text(json.dumps(document), encoding="utf-8")
+    lines = tables.page(f"{tables.BEGIN}{tables.END}", tmp_path).splitlines()
+    assert "| strategy | s an iteration | CPU s | ratio | from - to | of das |" in lines
+    assert "| sdas-c | 0.5 | 1 | 0.5 | 0.5 - 0.5 | 0.25 |" in lines
+    assert "| plain | 10 | 1 | 0.5 | 0.5 - 0.5 | 5 |" in lines
+
+
 def test_every_command_of_the_plan_is_accepted(tables: ModuleType) -> None:
     assert len({benchmark.name for benchmark in tables.BENCHMARKS}) == len(tables.BENCHMARKS)
     for benchmark in tables.BENCHMARKS:
