@@ -27,14 +27,8 @@ def address(tensor: Tensor | None) -> ctypes.c_void_p:
 
 
 def addresses(tensors: Sequence[Tensor]) -> object:
-    """Return an array of where tensors lie."""
-    assert all(t.is_contiguous() for t in tensors)
-    return starts(tensors)
-
-
-def starts(tensors: Sequence[Tensor]) -> object:
-    """Return an array of where tensors begin, some of which may be parts of a map's channels."""
-    return (ctypes.c_void_p * len(tensors))(*(t.data_ptr() for t in tensors))
+    """Return an array of where tensors begin; the caller sees to it that they lie as they should."""
+    return (ctypes.c_void_p * len(tensors))(*[t.data_ptr() for t in tensors])
 
 
 def integers(numbers: Sequence[int]) -> object:

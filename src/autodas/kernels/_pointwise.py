@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long, starts
+from autodas.kernels._calls import address, addresses, integers, library_for, long
 from autodas.kernels._units import Slope
 
 
@@ -85,7 +85,7 @@ def pointwise_backward(
     a, b, d = (s.view(-1, parts, width).transpose(0, 1).contiguous() for s in slope[1:])
     library.autodas_pointwise_backward(
         *_arguments(x, convolutions, stride, out),
-        starts([u[:, part * width :] for part in range(parts) for u in slope.upstream]),
+        addresses([u[:, part * width :] for part in range(parts) for u in slope.upstream]),
         address(a),
         address(b),
         address(d),
@@ -156,6 +156,6 @@ def _arguments(
         integers([part for part in range(parts) for _ in convolutions]),
         addresses([c.weights[part] for part in range(parts) for c in convolutions]),
         width,
-        starts([u[:, part * width :] for part in range(parts) for u in flat]),
+        addresses([u[:, part * width :] for part in range(parts) for u in flat]),
         long(parts * width),
     ]

@@ -31,7 +31,8 @@ from autodas.supernet._normalisation import (
 def enters_fused(module: nn.Module) -> bool:
     """Return whether a module has this form."""
     # Exact types: a subclass may compute something else.
-    return type(module) in (ReLUConvNorm, FactorizedReduce) and not getattr(module.norm, "affine", True)
+    known = type(module) in (ReLUConvNorm, FactorizedReduce) and not getattr(module.norm, "affine", True)
+    return known and all(weight.is_contiguous() for weight in entry_weights(module))
 
 
 def entry_weights(module: nn.Module) -> list[Tensor]:

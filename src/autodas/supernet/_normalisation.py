@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,8 @@ Moments = tuple[Tensor, Tensor]
 
 def running_moments(norms: Sequence[Norm]) -> Moments:
     """Return the running statistics of layers."""
-    means = torch.stack([norm.get_buffer("running_mean") for norm in norms])
-    return means, torch.stack([norm.get_buffer("running_var") for norm in norms])
+    means, variances = _running(norms)
+    return torch.stack(means), torch.stack(variances)
 
 
 def follow(norms: Sequence[Norm], batch: Moments, pixels: int) -> None:
@@ -38,11 +39,15 @@ def follow(norms: Sequence[Norm], batch: Moments, pixels: int) -> None:
         return
     momentum = norms[0].momentum
     assert momentum is not None
-    means = [norm.get_buffer("running_mean") for norm in norms]
-    variances = [norm.get_buffer("running_var") for norm in norms]
+    means, variances = _running(norms)
     torch._foreach_lerp_(means, list(batch[0].unbind()), momentum)
     unbiased = batch[1] * (pixels / max(1, pixels - 1))
     torch._foreach_lerp_(variances, list(unbiased.unbind()), momentum)
+
+
+def _running(norms: Sequence[Norm]) -> tuple[list[Tensor], list[Tensor]]:
+    buffers: list[Any] = [(norm.running_mean, norm.running_var) for norm in norms]
+    return [mean for mean, _ in buffers], [variance for _, variance in buffers]
 
 
 def inverse_deviation(variance: Tensor) -> Tensor:

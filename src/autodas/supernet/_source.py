@@ -96,7 +96,9 @@ class Source:
         place, before = len(self.edges), self._count()
         for column, module in candidates:
             # Exact types: a subclass may compute something else.
-            if type(module) is SeparableConv:
+            if not all(weight.is_contiguous() for weight in module.parameters()):
+                self.others.append((edge, target, column, module))
+            elif type(module) is SeparableConv:
                 self.separable.append((place, column, module))
             elif type(module) is SeparableUnit:
                 self.dilated.append((place, column, module))
