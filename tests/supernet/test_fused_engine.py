@@ -73,13 +73,35 @@ def assert_equal_engines(
             tensor.copy_(torch.rand_like(tensor) + 0.5)
     mixture, leaves = random_mixture(space, share, dtype, edges)
     x, labels = torch.randn(3, 2, size, size, dtype=dtype), torch.randint(5, (3,))
+    # Where a ReLU is within rounding of zero, either gradient is right: a point beside it tells.
+    differs = ""
+    for _ in range(3 if dtype == torch.float32 else 1):
+        differs = difference(supernet, x, labels, mixture, leaves, tolerance)
+        if not differs:
+            return
+        x = x + 1e-3 * torch.randn_like(x)
+    raise AssertionError(differs)
+
+
+def difference(
+    supernet: Supernet,
+    x: torch.Tensor,
+    labels: torch.Tensor,
+    mixture: dict[str, CellMixture],
+    leaves: list[torch.Tensor],
+    tolerance: float,
+) -> str:
+    """Return what differs between the engines, relative to the largest entry of each tensor."""
     reference = everything(supernet, "reference", x, labels, mixture, leaves)
     fused = everything(supernet, "fused", x, labels, mixture, leaves)
     # A gradient that is zero but for rounding has no size of its own to compare with.
     scale = max(t.abs().max().item() for name, t in reference.items() if name.startswith("gradient"))
     for name, expected in reference.items():
         largest = max(expected.abs().max().item(), 1e-4 * scale if name.startswith("gradient") else 0.0)
-        assert (fused[name] - expected).abs().max().item() <= tolerance * max(largest, 1e-12), name
+        error = (fused[name] - expected).abs().max().item()
+        if error > tolerance * max(largest, 1e-12):
+            return f"{name}: {error / largest:.1e} of the largest entry"
+    return ""
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -101,14 +101,24 @@ def test_cells_over_time(
     shape = (len(space.edges), len(space.operations))
     active = tuple(tuple(row) for row in (torch.rand(shape) < share).tolist())
     weights = torch.rand(shape, dtype=dtype, requires_grad=True)
-    reference = everything(cell, inputs, CellMixture(weights, active))
-    cell.engine = FusedEngine()
-    fused = everything(cell, inputs, CellMixture(weights, active))
+    mixture = CellMixture(weights, active)
     # A gradient that is zero but for rounding has no size of its own to compare with.
     tolerance, floor = (1e-10, 1e-6) if dtype == torch.float64 else (2e-3, 1e-1)
-    for name, expected in reference.items():
-        largest = max(expected.abs().max().item(), floor)
-        assert (fused[name] - expected).abs().max().item() <= tolerance * largest, name
+    # Where a ReLU is within rounding of zero, either gradient is right: a point beside it tells.
+    for _ in range(3 if dtype == torch.float32 else 1):
+        cell.engine = ReferenceEngine()
+        reference = everything(cell, inputs, mixture)
+        cell.engine = FusedEngine()
+        fused = everything(cell, inputs, mixture)
+        different = [
+            name
+            for name, expected in reference.items()
+            if (fused[name] - expected).abs().max() > tolerance * expected.abs().max().clamp_min(floor)
+        ]
+        if not different:
+            return
+        inputs = [(x + 1e-3 * torch.randn_like(x)).detach().requires_grad_() for x in inputs]
+    raise AssertionError(different)
 
 
 def test_no_module_is_left_to_itself() -> None:
