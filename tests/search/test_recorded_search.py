@@ -37,16 +37,8 @@ def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Optimisers as on a GPU: fused, with the learning rate in a tensor."""
+    """The learning rate in a tensor, as on a GPU."""
     monkeypatch.setattr(optimisers_module, "on_accelerator", lambda parameters: True)
-
-    def adam(self: Strategy) -> torch.optim.Optimizer | None:
-        settings, parameters = self.settings, list(self.parameters().values())
-        if not parameters:
-            return None
-        return torch.optim.Adam(parameters, settings.learning_rate, settings.betas, fused=True)
-
-    monkeypatch.setattr(Strategy, "optimiser", adam)
 
 
 def search(folder: Path, name: str, engine: str, micro_batches: int) -> autodas.SearchResult:

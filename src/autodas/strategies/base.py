@@ -140,15 +140,14 @@ class Strategy(ABC):
         parameters = list(self.parameters().values())
         if not parameters:
             return None
-        # One kernel that counts its steps on the device, so that an iteration can be recorded.
-        recordable = parameters[0].is_cuda
         return torch.optim.Adam(
             parameters,
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
-            fused=recordable or None,
-            capturable=recordable,
+            fused=True,
+            # Steps are counted on the device, so that an iteration can be recorded.
+            capturable=parameters[0].is_cuda,
         )
 
 

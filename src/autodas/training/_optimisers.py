@@ -14,22 +14,20 @@ from autodas.settings import OptimSettings
 def weight_optimiser(parameters: Iterable[nn.Parameter], settings: OptimSettings) -> torch.optim.SGD:
     """Return SGD with momentum over the weights.
 
-    On an accelerator it is one kernel, and the learning rate a tensor: what a recorded iteration reads
-    must not be a number of the host.
+    On an accelerator the learning rate is a tensor: a recorded iteration cannot read a number of the host.
     """
     weights = list(parameters)
     rate: float | Tensor = settings.lr
-    fused = on_accelerator(weights)
-    if fused:
+    if on_accelerator(weights):
         rate = torch.tensor(settings.lr, device=weights[0].device)
     optimiser = torch.optim.SGD(
         weights,
         lr=rate,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
-        fused=fused or None,
+        fused=True,
     )
-    if fused and settings.momentum > 0:
+    if settings.momentum > 0:
         # The fused kernel cannot begin with some of the parameters, as masks that change would have it.
         for weight in weights:
             optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
@@ -37,7 +35,7 @@ def weight_optimiser(parameters: Iterable[nn.Parameter], settings: OptimSettings
 
 
 def on_accelerator(parameters: Sequence[nn.Parameter]) -> bool:
-    """Return whether parameters are where fused kernels step and iterations are recorded."""
+    """Return whether parameters are where iterations are recorded."""
     return parameters[0].is_cuda
 
 

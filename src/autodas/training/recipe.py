@@ -99,6 +99,7 @@ class Training:
         )
         self.head_left_out = auxiliary and not self.facts.auxiliary
         self.network = self.facts.build().to(device)
+        self.network.use_compiled_kernels()
         held_out, used = None, None
         if validation > 0:
             held_out, used = stratified_halves(
