@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -28,3 +32,86 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+class HostWorkError(AssertionError):
+    """The host waited for a result, or made a tensor of its own numbers."""
+
+
+class Tape(TorchDispatchMode):
+    """Notes every operation of a call with the very tensors and numbers it was given, as a CUDA graph does.
+
+    Args:
+        strict: whether to refuse what would make the host wait for a GPU: reading a tensor, copying numbers
+            of the host to the device, choosing with a mask.
+    """
+
+    def __init__(self, strict: bool = False) -> None:
+        super().__init__()
+        self.strict = strict
+        self.operations: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = str(function)
+        masked = name.startswith("aten.index") and any(
+            isinstance(t, Tensor) and t.dtype == torch.bool for t in tree_leaves(args[1:])
+        )
+        if self.strict and (masked or "_local_scalar_dense" in name or "lift_fresh" in name):
+            raise HostWorkError(name)
+        found = function(*args, **kwargs)
+        self.operations.append((function, args, kwargs, found))
+        return found
+
+    @torch.no_grad()
+    def play(self) -> None:
+        """Do all of it again: results go where they were."""
+        for function, args, kwargs, kept in self.operations:
+            found = function(*args, **kwargs)
+            for old, new in zip(tree_leaves(kept), tree_leaves(found), strict=True):
+                # Views and operations in place are there already.
+                if isinstance(old, Tensor) and old.untyped_storage()._cdata != new.untyped_storage()._cdata:
+                    old.copy_(new)
+
+
+class TapeRecorder:
+    """Stands in for a recorder of CUDA graphs, on the CPU.
+
+    Attributes:
+        recorded, played: how often.
+    """
+
+    def __init__(self) -> None:
+        self.recorded = self.played = 0
+
+    def warm_up(self, call: Callable[[], Any]) -> Any:
+        return call()
+
+    def record(self, call: Callable[[], Any]) -> Callable[[], Any]:
+        self.recorded += 1
+        with Tape() as tape:
+            found = call()
+        done = True
+
+        def play() -> Any:
+            nonlocal done
+            self.played += 1
+            # A tape can only be made by doing what is on it: that was the first time.
+            if not done:
+                tape.play()
+            done = False
+            return found
+
+        return play
+
+
+@pytest.fixture
+def tape() -> type[Tape]:
+    """Notes operations, and refuses work of the host."""
+    return Tape
+
+
+@pytest.fixture
+def tape_recorder() -> TapeRecorder:
+    """Records iterations on the CPU, with everything that the host adds frozen as in a CUDA graph."""
+    return TapeRecorder()

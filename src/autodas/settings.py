@@ -8,6 +8,7 @@ from typing import Literal
 from autodas.errors import AutodasError
 
 Precision = Literal["fp32", "bf16"]
+Graphs = Literal["auto", "off"]
 
 
 @dataclass(frozen=True)

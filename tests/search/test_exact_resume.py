@@ -51,6 +51,7 @@ SMALL = [
 STRATEGIES = {
     "das": ["--strategy=das", "--strategy.learning_rate=0.05"],
     "sdas-a": ["--strategy=sdas-a", "--strategy.learning_rate=0.05"],
+    "sdas-b in parts": ["--strategy=sdas-b", "--strategy.learning_rate=0.05", "--micro_batches=3"],
     "sdas-c": ["--strategy=sdas-c", "--strategy.learning_rate=0.05"],
     "random": ["--strategy=random", "--strategy.candidates=2"],
 }

@@ -238,6 +238,31 @@ def test_one_step_against_the_gradient_by_hand(
         assert any(name.startswith("auxiliary.") for name in moved)
 
 
+def test_one_step_in_parts_against_the_gradient_by_hand(tools: Any) -> None:
+    """Seven pictures in three parts of 3, 2 and 2, each normalised by itself; clipped once, at the end."""
+    network = tools.network()
+    twin = copy.deepcopy(network).train()
+    train = tools.loader(tools.images(7, 8), 7)
+    (batch,) = train.batches(0)
+    losses = [
+        smoothed_cross_entropy(twin(batch.images[a:b]), batch.labels[a:b], 0.1) * (b - a) / 7
+        for a, b in ((0, 3), (3, 5), (5, 7))
+    ]
+    sum(losses).backward()
+    norm = torch.stack([p.grad.norm() for p in twin.parameters() if p.grad is not None]).norm()
+    optim = OptimSettings(lr=0.5, momentum=0.0, weight_decay=0.0, clip=0.1, label_smoothing=0.1)
+    assert norm > optim.clip
+    fit = tools.fit(tools.folder(), network, train=train, epochs=1, optim=optim, micro_batches=3)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    fit.run()
+    for (name, parameter), other in zip(network.named_parameters(), twin.parameters(), strict=True):
+        gradient = torch.zeros_like(parameter) if other.grad is None else other.grad * (optim.clip / norm)
+        assert torch.allclose(parameter, before[name] - 0.5 * gradient, rtol=1e-4, atol=1e-6), name
+    for name, statistics in twin.named_buffers():
+        assert torch.allclose(network.get_buffer(name), statistics, rtol=1e-5), name
+    assert events(fit.folder)[1]["train_loss"] == pytest.approx(float(sum(losses).detach()), rel=1e-5)
+
+
 class Doubled:
     """A loader whose pictures are in double precision."""
 

@@ -87,12 +87,14 @@ class ComputeConfig:
     Args:
         device: auto (a GPU where there is one), cpu, cuda, cuda:1.
         precision: fp32, or bf16 for forward and backward passes.
+        graphs: auto records whole iterations as CUDA graphs on GPUs, off never does.
         threads: CPU threads; by default torch's own choice.
         deterministic: ask for kernels that give the same bits every time, on GPUs too.
     """
 
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
+    graphs: Literal["auto", "off"] = "auto"
     threads: int | None = None
     deterministic: bool = False
 

@@ -56,6 +56,7 @@ class SearchConfig:
     Args:
         epochs: length, in epochs of one half of the training pictures.
         batch_size: pictures in each gradient step.
+        micro_batches: parts that each batch is computed in, one after the other, to save memory.
         seed: of everything random.
         checkpoint_every: iterations between checkpoints; 0 for one after every epoch.
         tensorboard: write TensorBoard files, where tensorboard is installed.
@@ -72,6 +73,7 @@ class SearchConfig:
     strategy: StrategyChoice = field(default_factory=StrategyChoice)
     epochs: int = 50
     batch_size: int = 64
+    micro_batches: int = 1
     optim: OptimSettings = field(default_factory=OptimSettings)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -129,7 +131,9 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         augmentation=augmentation,
         seed=config.seed,
         device=device,
+        micro_batches=config.micro_batches,
         precision=config.compute.precision,
+        graphs=config.compute.graphs,
         engine=config.supernet.engine,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
@@ -171,24 +175,27 @@ def _dry_run(config: SearchConfig) -> None:
     from autodas.search import estimate_memory
     from autodas.spaces import get_space
     from autodas.supernet import all_alive
+    from autodas.training import check_micro_batches
 
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     dataset, _ = open_data(config.data, config.seed)
     half = max(1, len(dataset.train) // 2)
+    batch_size = min(config.batch_size, half)
+    check_micro_batches(config.micro_batches, batch_size)
     estimate: MemoryEstimate = estimate_memory(
         space,
         {kind: all_alive(space.cell) for kind in space.kinds},
         classes=len(dataset.classes),
         channels=dataset.channels,
         image_size=dataset.image_size,
-        batch_size=min(config.batch_size, half),
+        batch_size=-(-batch_size // config.micro_batches),
         engine=config.supernet.engine,
     )
     facts = {
         "pictures": {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
         "image_size": dataset.image_size,
-        "iterations": config.epochs * -(-half // min(config.batch_size, half)),
+        "iterations": config.epochs * -(-half // batch_size),
         "architectures": space.architectures,
         "memory_bytes": estimate.total,
         "memory": f"{estimate.total / 2**20:.0f} MiB beyond Python and torch, in the first iterations",

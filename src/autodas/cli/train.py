@@ -24,6 +24,7 @@ class TrainConfig:
         genotype: a genotype file, a run folder, or a name from the zoo.
         epochs: length.
         batch_size: pictures in each gradient step.
+        micro_batches: parts that each batch is computed in, one after the other, to save memory.
         drop_path: rate of drop path at the end; it rises linearly from 0.
         auxiliary: add the auxiliary head, where the maps are large enough for one.
         auxiliary_weight: weight of that head's loss.
@@ -45,6 +46,7 @@ class TrainConfig:
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     epochs: int = 600
     batch_size: int = 96
+    micro_batches: int = 1
     optim: OptimSettings = field(default_factory=OptimSettings)
     drop_path: float = 0.0
     auxiliary: bool = True
@@ -117,7 +119,9 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         test_every=config.test_every,
         seed=config.seed,
         device=device,
+        micro_batches=config.micro_batches,
         precision=config.compute.precision,
+        graphs=config.compute.graphs,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
         resume=resumed,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -157,7 +158,12 @@ def _normalise_rows(pixels: Tensor, mean: Sequence[float], std: Sequence[float])
     # Channels are the innermost axis here. Repeating the values along a row makes the innermost loop
     # long enough to be vectorised.
     batch, height, width, channels = pixels.shape
-    scale = [torch.tensor([255 * v for v in values]).repeat(width) for values in (mean, std)]
-    shift, spread = (s.to(pixels.device, torch.float32, non_blocking=True) for s in scale)
+    shift, spread = (_row(tuple(values), width, pixels.device) for values in (mean, std))
     rows = pixels.reshape(batch, height, width * channels).to(torch.float32)
     return rows.sub_(shift).div_(spread).view(batch, height, width, channels)
+
+
+@lru_cache(maxsize=64)
+def _row(values: tuple[float, ...], width: int, device: torch.device) -> Tensor:
+    # Kept: to copy numbers of the host makes it wait for the device.
+    return torch.tensor([255 * v for v in values]).repeat(width).to(device, torch.float32)

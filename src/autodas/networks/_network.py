@@ -13,7 +13,7 @@ from autodas.networks._heads import SMALLEST_MAP, AuxiliaryHead
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._stack import CellStack
 from autodas.networks._stem import STEM_STRIDE
-from autodas.operations import SEARCH_NORMS, TRAIN_NORMS, Norms, PartialChannels, PoolNorm
+from autodas.operations import SEARCH_NORMS, TRAIN_NORMS, Norms, PartialChannels, PoolNorm, SeparableUnit
 from autodas.spaces import CellSlot, Skeleton
 
 Form = Literal["train", "search"]
@@ -75,6 +75,16 @@ class Network(CellStack):
             raise AutodasError(f"the rate of drop path must lie in [0, 1), found {rate}")
         for cell in self.cells:
             cell.drop_path = rate  # type: ignore[assignment]
+
+    def use_compiled_kernels(self, enabled: bool = True) -> None:
+        """Train with compiled depthwise convolutions, where there are some: on CPUs, in single precision.
+
+        Parameters and state stay the same, and results but for rounding. Evaluation is left as it is, so
+        that it gives the same logits everywhere.
+        """
+        for module in self.modules():
+            if isinstance(module, SeparableUnit):
+                module.compiled = enabled
 
 
 def auxiliary_map(skeleton: Skeleton, image_size: int) -> int | None:

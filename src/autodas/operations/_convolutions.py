@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from autodas.operations._depthwise import ReLUDepthwise, has_compiled_form
 from autodas.operations._norm import batch_norm
 
 
@@ -59,6 +61,9 @@ class SeparableUnit(nn.Sequential):
     Parameters: ``channels * prod(kernel) + channels ** 2``, and ``2 * channels`` where ``affine``.
     """
 
+    compiled = False
+    """Whether ReLU and depthwise convolution are one compiled pass, while training on CPUs."""
+
     def __init__(
         self, channels: int, kernel: Sequence[int], stride: Sequence[int], dilation: int, affine: bool
     ) -> None:
@@ -67,6 +72,14 @@ class SeparableUnit(nn.Sequential):
         self.depthwise = convolution(channels, channels, kernel, stride, dilation, groups=channels)
         self.pointwise = convolution(channels, channels, (1,) * len(kernel))
         self.norm = batch_norm(channels, len(kernel), affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map of as many channels, smaller by the stride."""
+        if not (self.compiled and self.training and has_compiled_form(x)):
+            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
+        depthwise: Any = self.depthwise
+        x = ReLUDepthwise.apply(x, depthwise.weight, depthwise.stride, max(depthwise.dilation))  # type: ignore[no-untyped-call]
+        return self.norm(self.pointwise(x))  # type: ignore[no-any-return]
 
 
 class SeparableConv(nn.Sequential):

@@ -16,7 +16,7 @@ from autodas.search._budget import supernet_multiply_adds
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal
 from autodas.search._phase import PhaseRun
-from autodas.settings import OptimSettings, Precision
+from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
@@ -26,6 +26,7 @@ from autodas.training import (
     RunFolder,
     RunLog,
     StopRequest,
+    check_micro_batches,
     load_checkpoint,
     random_state,
     restore_random_state,
@@ -80,7 +81,10 @@ class Search:
         augmentation: of the pictures of both halves during the steps; ``None`` for the data set's own.
         seed: of everything random.
         device: where to compute.
+        micro_batches: parts that the batches of both gradient steps are computed in, one after the other:
+            less memory, the same gradient but for batch normalisation, whose statistics are those of a part.
         precision: of forward and backward passes; evaluations are in single precision.
+        graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices, where the method admits it.
         engine: how the supernet is computed.
         workers: processes that read pictures, for sets that are not held in memory.
         checkpoint_every: iterations between checkpoints; 0 for one at the end of each epoch.
@@ -106,7 +110,9 @@ class Search:
         augmentation: Augmentation | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        micro_batches: int = 1,
         precision: Precision = "fp32",
+        graphs: Graphs = "auto",
         engine: str = "fused",
         workers: int = 0,
         checkpoint_every: int = 0,
@@ -121,9 +127,11 @@ class Search:
         get_engine(engine)
         self.dataset, self.space, self.folder, self.engine = dataset, space, folder, engine
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
+        self.micro_batches, self.graphs = micro_batches, graphs
         self.tensorboard, self.quiet = tensorboard, quiet
         augmentation = augmentation or dataset.default_augmentation
         self.halves = Halves(dataset, batch_size, augmentation, seed, self.device, workers)
+        check_micro_batches(micro_batches, self.halves.train.batch_size)
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
         self.checkpoint_every = checkpoint_every or self.length
@@ -190,7 +198,17 @@ class Search:
         supernet = Supernet(phase.space, classes=classes, channels=channels, engine=self.engine)
         supernet.to(self.device)
         run = PhaseRun(
-            phase, number, self.strategy, supernet, self.optim, self.length, self.device, self.precision
+            phase,
+            number,
+            self.strategy,
+            supernet,
+            self.optim,
+            self.length,
+            self.device,
+            self.precision,
+            micro_batches=self.micro_batches,
+            graphs=self.graphs,
+            say=self.journal.progress.line,
         )
         if state is not None:
             run.load_state_dict(state["run"])

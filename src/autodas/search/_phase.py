@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,12 +14,17 @@ from autodas.data import Batch
 from autodas.strategies.base import Phase, Strategy
 from autodas.supernet import CellMixture, Supernet, frozen_statistics
 from autodas.training import (
+    Graphs,
     LossWatch,
     Meter,
     OptimSettings,
     Precision,
+    RecordedIteration,
     keep_only,
     learning_rate,
+    load_optimiser,
+    micro_batches,
+    recorder_for,
     set_learning_rate,
     weight_optimiser,
 )
@@ -36,6 +42,9 @@ class PhaseRun:
         iterations_an_epoch: batches in one epoch.
         device: where everything is computed.
         precision: of the forward passes.
+        micro_batches: parts that the batches of both gradient steps are split into.
+        graphs: whether iterations are recorded where that is possible.
+        say: is told, in one line, when recording fails.
     """
 
     def __init__(
@@ -48,15 +57,20 @@ class PhaseRun:
         iterations_an_epoch: int,
         device: torch.device,
         precision: Precision,
+        micro_batches: int = 1,
+        graphs: Graphs = "auto",
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.phase, self.number, self.strategy, self.supernet = phase, number, strategy, supernet
         self.optim, self.iterations_an_epoch = optim, iterations_an_epoch
-        self.device, self.precision = device, precision
+        self.device, self.precision, self.micro_batches = device, precision, micro_batches
         self.iteration = 0
         self.supernet.prune(strategy.alive())
         self._make_optimisers()
-        self.new_meters()
+        self.train_meter, self.valid_meter = Meter(device), Meter(device)
         self.watch = LossWatch(device)
+        recorder = recorder_for(device, graphs) if strategy.steady else None
+        self.gradient_steps = RecordedIteration(self._gradient_steps, recorder, say)
 
     def _make_optimisers(self) -> None:
         self.weight_optimiser = weight_optimiser(self.supernet.parameters(), self.optim)
@@ -64,7 +78,8 @@ class PhaseRun:
 
     def new_meters(self) -> None:
         """Begin an epoch's sums."""
-        self.train_meter, self.valid_meter = Meter(self.device), Meter(self.device)
+        self.train_meter.reset()
+        self.valid_meter.reset()
 
     @property
     def searches(self) -> bool:
@@ -85,48 +100,73 @@ class PhaseRun:
             valid: for the architecture; ``None`` where there is no architecture step.
         """
         self.supernet.train()
-        if valid is not None and self.strategy.architecture_first:
-            self._architecture_step(valid)
-        self._weight_step(train)
-        if valid is not None and not self.strategy.architecture_first:
-            self._architecture_step(valid)
-        self.iteration += 1
-
-    def _weight_step(self, batch: Batch) -> None:
         rate = learning_rate(self.optim, self.iteration, self.phase.iterations, self.iterations_an_epoch)
         set_learning_rate(self.weight_optimiser, rate)
+        batches = [train] if valid is None else [train, valid]
+        losses = self.gradient_steps(*(t for batch in batches for t in (batch.images, batch.labels)))
+        for name, loss in zip(("weight", "architecture"), losses, strict=False):
+            self.watch.add(self.iteration + 1, name, loss)
+        self.iteration += 1
+
+    def _gradient_steps(self, *batches: Tensor) -> tuple[Tensor, ...]:
+        """Do both steps and return their losses; nothing of the host changes, so that it can be recorded.
+
+        Args:
+            batches: images and labels for the weights, then, where there is an architecture step, for it.
+        """
+        train, valid = batches[:2], batches[2:]
+        if not valid:
+            return (self._weight_step(*train),)
+        if self.strategy.architecture_first:
+            architecture = self._architecture_step(*valid)
+            return self._weight_step(*train), architecture
+        return self._weight_step(*train), self._architecture_step(*valid)
+
+    def _weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
             mixture = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()}
-        logits = self.forward(batch.images, mixture)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.optim.label_smoothing)
-        self.watch.add(self.iteration + 1, "weight", loss)
         self.weight_optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        total = torch.zeros((), device=self.device)
+        for part in micro_batches(images, labels, self.micro_batches):
+            logits = self.forward(part.images, mixture)
+            loss = F.cross_entropy(logits, part.labels, label_smoothing=self.optim.label_smoothing)
+            (part.share * loss).backward()  # type: ignore[no-untyped-call]
+            total += part.share * loss.detach()
+            self.train_meter.add(loss.detach(), logits.detach(), part.labels)
         if self.optim.clip > 0:
             nn.utils.clip_grad_norm_(self.supernet.parameters(), self.optim.clip)
         self.weight_optimiser.step()
-        self.train_meter.add(loss.detach(), logits.detach(), batch.labels)
+        return total
 
-    def _architecture_step(self, batch: Batch) -> None:
+    def _architecture_step(self, images: Tensor, labels: Tensor) -> Tensor:
         assert self.architecture_optimiser is not None
         parameters = list(self.strategy.parameters().values())
         weights = list(self.supernet.parameters())
         for weight in weights:
             weight.requires_grad_(False)
-        with frozen_statistics(self.supernet):
-            logits = self.forward(batch.images, self.strategy.mixture())
-        loss = F.cross_entropy(logits, batch.labels)
-        self.watch.add(self.iteration + 1, "architecture", loss)
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        self.architecture_optimiser.zero_grad(set_to_none=True)
+        # One mixture for all parts: a method that samples has drawn it once for the step.
+        mixture = self.strategy.mixture()
+        total = torch.zeros((), device=self.device)
+        parts = micro_batches(images, labels, self.micro_batches)
+        for number, part in enumerate(parts, 1):
+            with frozen_statistics(self.supernet):
+                logits = self.forward(part.images, mixture)
+            loss = F.cross_entropy(logits, part.labels)
+            more = number < len(parts)
+            torch.autograd.backward(part.share * loss, inputs=parameters, retain_graph=more)
+            total += part.share * loss.detach()
+            self.valid_meter.add(loss.detach(), logits.detach(), part.labels)
+            # What the mixture's graph was kept for would hold this part's maps beside the next one's.
+            del logits, loss
         for weight in weights:
             weight.requires_grad_(True)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
         self.architecture_optimiser.step()
-        self.valid_meter.add(loss.detach(), logits.detach(), batch.labels)
+        return total
 
     def let_go(self) -> None:
         """Prune what the strategy has given up, here and in both optimisers."""
+        self.gradient_steps.forget()
         self.supernet.prune(self.strategy.alive())
         keep_only(self.weight_optimiser, self.supernet.parameters())
         if self.architecture_optimiser is not None:
@@ -152,9 +192,10 @@ class PhaseRun:
         self.strategy.load_state_dict(state["strategy"])
         self.supernet.prune(self.strategy.alive())
         self.supernet.load_tensors(state["supernet"])
+        self.gradient_steps.forget()
         self._make_optimisers()
-        self.weight_optimiser.load_state_dict(state["weight_optimiser"])
+        load_optimiser(self.weight_optimiser, state["weight_optimiser"])
         if self.architecture_optimiser is not None:
-            self.architecture_optimiser.load_state_dict(state["architecture_optimiser"])
+            load_optimiser(self.architecture_optimiser, state["architecture_optimiser"])
         for meter, sums in zip((self.train_meter, self.valid_meter), state["meters"], strict=True):
-            meter.sums = sums.to(self.device)
+            meter.reset(sums)

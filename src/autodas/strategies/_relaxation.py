@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -49,8 +50,14 @@ def rows(table: Mapping[int, nn.Parameter], fixed: Tensor) -> tuple[Tensor, Tens
         table: one kind's parameters.
         fixed: a tensor on the device that the numbers shall be on.
     """
-    edges = sorted(table)
-    return torch.tensor(edges, device=fixed.device), torch.stack([table[e] for e in edges])
+    edges = tuple(sorted(table))
+    return _numbers(edges, fixed.device), torch.stack([table[e] for e in edges])
+
+
+@lru_cache(maxsize=256)
+def _numbers(edges: tuple[int, ...], device: torch.device) -> Tensor:
+    # Kept: to copy numbers of the host makes it wait for the device.
+    return torch.tensor(edges, device=device)
 
 
 def table_state(table: Table) -> dict[str, dict[int, Tensor]]:

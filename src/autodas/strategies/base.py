@@ -70,6 +70,11 @@ class Strategy(ABC):
     architecture_first = True
     """Whether the architecture step comes before the weight step in an iteration, as in DARTS."""
 
+    steady = True
+    """Whether an iteration does the same with the same numbers of the host as the one before it, unless
+    :meth:`after_iteration` returned decisions: the same candidates, no temperature that falls. Then it can
+    be recorded. Methods that sample candidates say no."""
+
     def __init__(self, settings: Any, plan: SearchPlan) -> None:
         self.settings = settings
         self.plan = plan
@@ -140,6 +145,9 @@ class Strategy(ABC):
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
+            fused=True,
+            # Steps are counted on the device, so that an iteration can be recorded.
+            capturable=parameters[0].is_cuda,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -61,10 +62,14 @@ def mixture_of(alive: Mapping[str, Alive], device: torch.device | str = "cpu") -
 
     Where one candidate an edge is alive, this is the discrete network.
     """
-    return {
-        kind: CellMixture(torch.tensor(mask, dtype=torch.get_default_dtype(), device=device), mask)
-        for kind, mask in alive.items()
-    }
+    dtype = torch.get_default_dtype()
+    return {kind: CellMixture(_ones(mask, dtype, str(device)).clone(), mask) for kind, mask in alive.items()}
+
+
+@lru_cache(maxsize=256)
+def _ones(mask: Alive, dtype: torch.dtype, device: str) -> Tensor:
+    # Kept: to copy numbers of the host makes it wait for the device.
+    return torch.tensor(mask, dtype=dtype, device=device)
 
 
 def genotype_mixture(

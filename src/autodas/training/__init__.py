@@ -1,11 +1,13 @@
 """The train loop, and what searching and training share."""
 
-from autodas.settings import OptimSettings, Precision, learning_rate
+from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._files import write_whole
+from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
-from autodas.training._optimisers import keep_only, set_learning_rate, weight_optimiser
+from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
+from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._seeding import (
     random_state,
     restore_random_state,
@@ -19,21 +21,28 @@ from autodas.training.run_log import RunLog
 
 __all__ = [
     "Evaluation",
+    "Graphs",
     "LossWatch",
     "Meter",
+    "MicroBatch",
     "OptimSettings",
     "Precision",
     "Progress",
+    "RecordedIteration",
     "RunFolder",
     "RunLog",
     "StopRequest",
+    "check_micro_batches",
     "correct_in_top",
     "duration",
     "evaluate",
     "keep_only",
     "learning_rate",
     "load_checkpoint",
+    "load_optimiser",
+    "micro_batches",
     "random_state",
+    "recorder_for",
     "restore_random_state",
     "save_checkpoint",
     "seed_everything",

@@ -19,7 +19,10 @@ def correct_in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:
 
 
 class Meter:
-    """Running sums of loss, top-1 and top-5 hits and samples."""
+    """Running sums of loss, top-1 and top-5 hits and samples.
+
+    The sums stay where they are in memory: a recorded iteration adds to them.
+    """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.sums = torch.zeros(4, dtype=torch.float64, device=device)
@@ -27,10 +30,17 @@ class Meter:
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch, whose loss is a mean."""
-        count = torch.tensor(float(len(labels)), dtype=torch.float64, device=self.sums.device)
+        count = torch.full((), float(len(labels)), dtype=torch.float64, device=self.sums.device)
         top1 = correct_in_top(logits, labels, 1).sum()
         top5 = correct_in_top(logits, labels, 5).sum()
         self.sums += torch.stack([loss.double() * count, top1.double(), top5.double(), count])
+
+    def reset(self, sums: Tensor | None = None) -> None:
+        """Begin again, or at other sums."""
+        if sums is None:
+            self.sums.zero_()
+        else:
+            self.sums.copy_(sums)
 
     def result(self, prefix: str = "") -> dict[str, float]:
         """Return mean loss, and top-1 and top-5 accuracy in percent."""
@@ -68,10 +78,11 @@ class LossWatch:
     def check(self) -> None:
         """Look at all losses that are pending."""
         pending, self.pending = self.pending, []
-        for iteration, step, loss in pending:
-            if not math.isfinite(float(loss)):
+        values = torch.stack([loss for _, _, loss in pending]).tolist() if pending else []
+        for (iteration, step, _), loss in zip(pending, values, strict=True):
+            if not math.isfinite(loss):
                 raise AutodasError(
-                    f"the loss of the {step} step is {float(loss)} at iteration {iteration}; the last "
+                    f"the loss of the {step} step is {loss} at iteration {iteration}; the last "
                     "checkpoint is from before that. A smaller optim.lr, a smaller optim.clip or precision "
                     "fp32 may help"
                 )

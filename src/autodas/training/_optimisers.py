@@ -2,25 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from autodas.settings import OptimSettings
 
 
 def weight_optimiser(parameters: Iterable[nn.Parameter], settings: OptimSettings) -> torch.optim.SGD:
-    """Return SGD with momentum over the weights."""
-    return torch.optim.SGD(
-        parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
+    """Return SGD with momentum over the weights.
+
+    On an accelerator the learning rate is a tensor: a recorded iteration cannot read a number of the host.
+    """
+    weights = list(parameters)
+    rate: float | Tensor = settings.lr
+    if on_accelerator(weights):
+        rate = torch.tensor(settings.lr, device=weights[0].device)
+    optimiser = torch.optim.SGD(
+        weights,
+        lr=rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
+    if settings.momentum > 0:
+        # The fused kernel cannot begin with some of the parameters, as masks that change would have it.
+        for weight in weights:
+            optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+    return optimiser
+
+
+def on_accelerator(parameters: Sequence[nn.Parameter]) -> bool:
+    """Return whether parameters are where iterations are recorded."""
+    return parameters[0].is_cuda
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    """Set the learning rate of all parameters."""
+    """Set the learning rate of all parameters, in place where it is a tensor."""
     for group in optimiser.param_groups:
-        group["lr"] = value
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Take over momenta and counts of another optimiser; rates and ways of computing stay its own.
+
+    Args:
+        optimiser: over as many parameters.
+        state: of the other one, which may have been on another device.
+    """
+    groups = [
+        {**saved, **{name: value for name, value in own.items() if name != "params"}}
+        for saved, own in zip(state["param_groups"], optimiser.param_groups, strict=True)
+    ]
+    optimiser.load_state_dict({**state, "param_groups": groups})
 
 
 def keep_only(optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> None:

@@ -15,11 +15,13 @@ from torch.nn import functional as F
 from autodas.data import Batch, Loader
 from autodas.errors import AutodasError, Interrupted
 from autodas.networks import Network
-from autodas.settings import OptimSettings, Precision, learning_rate
+from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, shown
-from autodas.training._optimisers import set_learning_rate, weight_optimiser
+from autodas.training._micro_batches import check_micro_batches, micro_batches
+from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._seeding import random_state, restore_random_state
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
@@ -62,7 +64,10 @@ class Fit:
         watched: pictures whose accuracy is logged every ``watch_every`` epochs, and nothing else: the
             test set, where the user asks for test curves; ``None`` for none.
         watch_every: see ``watched``.
+        micro_batches: parts that each batch is computed in, one after the other: less memory, the same
+            gradient but for batch normalisation, whose statistics are those of a part.
         precision: of forward and backward passes; evaluations are in single precision.
+        graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices.
         checkpoint_every: epochs between checkpoints.
         resume: whether to go on from the folder's checkpoint.
         tensorboard: whether to write TensorBoard files.
@@ -81,7 +86,9 @@ class Fit:
         validation: Loader | None = None,
         watched: Loader | None = None,
         watch_every: int = 0,
+        micro_batches: int = 1,
         precision: Precision = "fp32",
+        graphs: Graphs = "auto",
         checkpoint_every: int = 1,
         resume: bool = False,
         tensorboard: bool = True,
@@ -89,7 +96,10 @@ class Fit:
     ) -> None:
         if epochs < 1:
             raise AutodasError(f"epochs={epochs} must be at least 1")
+        if micro_batches != 1:
+            check_micro_batches(micro_batches, train.batch_size)
         self.network, self.train, self.folder, self.epochs = network, train, folder, epochs
+        self.micro_batches = micro_batches
         self.optim, self.regularisation = optim, regularisation or Regularisation()
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
         self.precision, self.checkpoint_every, self.quiet = precision, max(1, checkpoint_every), quiet
@@ -98,6 +108,10 @@ class Fit:
         self.optimiser = weight_optimiser(network.parameters(), optim)
         self.watch = LossWatch(self.device)
         self.meter = Meter(self.device)
+        self.gradient_step = RecordedIteration(
+            self._gradient_step, recorder_for(self.device, graphs), self._say
+        )
+        self.drop_path: float | None = None
         self.iteration = 0
         self.random: dict[str, Any] | None = None
         self.best: dict[str, Any] = {}
@@ -163,32 +177,50 @@ class Fit:
 
     def _step(self, batch: Batch) -> None:
         self.network.train()
-        self.network.set_drop_path(self.regularisation.drop_path * self.epoch / self.epochs)
+        drop_path = self.regularisation.drop_path * self.epoch / self.epochs
+        if drop_path != self.drop_path:
+            self.gradient_step.forget()
+            self.network.set_drop_path(drop_path)
+            self.drop_path = drop_path
         rate = learning_rate(self.optim, self.iteration, self.iterations, len(self.train))
         set_learning_rate(self.optimiser, rate)
-        reduced = self.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
-            logits, auxiliary = self.network.forward_with_auxiliary(batch.images)
-        logits = logits.float()
-        loss = self._loss(logits, batch.labels)
-        total = loss
-        if auxiliary is not None:
-            total = total + self.regularisation.auxiliary_weight * self._loss(auxiliary.float(), batch.labels)
+        (total,) = self.gradient_step(batch.images, batch.labels)
         self.watch.add(self.iteration + 1, "training", total)
+        self.iteration += 1
+
+    def _gradient_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor]:
+        """Do one step and return its loss; nothing of the host changes, so that it can be recorded."""
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total = torch.zeros((), device=self.device)
+        for part in micro_batches(images, labels, self.micro_batches):
+            logits, auxiliary = self._forward(part.images)
+            loss = whole = self._loss(logits, part.labels)
+            if auxiliary is not None:
+                whole = whole + self.regularisation.auxiliary_weight * self._loss(auxiliary, part.labels)
+            (part.share * whole).backward()  # type: ignore[no-untyped-call]
+            total += part.share * whole.detach()
+            self.meter.add(loss.detach(), logits.detach(), part.labels)
         if self.optim.clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.clip)
         self.optimiser.step()
-        self.meter.add(loss.detach(), logits.detach(), batch.labels)
-        self.iteration += 1
+        return (total,)
+
+    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        reduced = self.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
+            logits, auxiliary = self.network.forward_with_auxiliary(images)
+        return logits.float(), None if auxiliary is None else auxiliary.float()
+
+    def _say(self, text: str) -> None:
+        self.progress.line(text)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self.optim.label_smoothing)
 
     def _end_epoch(self) -> None:
-        meter, self.meter = self.meter, Meter(self.device)
-        metrics: dict[str, float | None] = {**meter.result("train_")}
+        metrics: dict[str, float | None] = {**self.meter.result("train_")}
+        pictures = float(self.meter.sums[3])
+        self.meter.reset()
         seconds = time.monotonic() - self.epoch_start
         if self.validation is not None:
             metrics |= self._evaluated(self.validation, "validation_")
@@ -199,7 +231,6 @@ class Fit:
             due = self.epoch % self.watch_every == 0
             found = self._evaluated(self.watched, "test_") if due else {}
             metrics |= {f"test_{name}": found.get(f"test_{name}") for name in ("loss", "top1", "top5")}
-        pictures = float(meter.sums[3])
         self.log.event(
             "epoch",
             epoch=self.epoch,
@@ -228,9 +259,9 @@ class Fit:
 
     def _load(self, state: dict[str, Any]) -> None:
         self.iteration = state["iteration"]
-        self.meter.sums = state["meter"].to(self.device)
+        self.meter.reset(state["meter"])
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])
         self.best = state["best"]
         self.lengths = state["log"]
         self.random = state["random"]

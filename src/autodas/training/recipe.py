@@ -11,7 +11,7 @@ import torch
 from autodas.data import Augmentation, ImageDataset, Images, Loader, stratified_halves
 from autodas.genotype import Genotype
 from autodas.networks import auxiliary_map, count_parameters
-from autodas.settings import OptimSettings, Precision
+from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Skeleton
 from autodas.training._evaluate import Evaluation
 from autodas.training._seeding import seed_everything
@@ -45,7 +45,9 @@ class Training:
         test_every: epochs between evaluations on the test pictures, for curves; 0 for none.
         seed: of everything random.
         device: where to compute.
+        micro_batches: parts that each batch is computed in, one after the other, to save memory.
         precision: of forward and backward passes.
+        graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices.
         workers: processes that read pictures, for sets that are not held in memory.
         checkpoint_every: epochs between checkpoints.
         resume: whether to go on from the folder's checkpoint.
@@ -74,7 +76,9 @@ class Training:
         test_every: int = 0,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        micro_batches: int = 1,
         precision: Precision = "fp32",
+        graphs: Graphs = "auto",
         workers: int = 0,
         checkpoint_every: int = 1,
         resume: bool = False,
@@ -95,6 +99,7 @@ class Training:
         )
         self.head_left_out = auxiliary and not self.facts.auxiliary
         self.network = self.facts.build().to(device)
+        self.network.use_compiled_kernels()
         held_out, used = None, None
         if validation > 0:
             held_out, used = stratified_halves(
@@ -131,7 +136,9 @@ class Training:
             validation=None if held_out is None else loader(dataset.train, held_out, None),
             watched=self.test if test_every else None,
             watch_every=test_every,
+            micro_batches=micro_batches,
             precision=precision,
+            graphs=graphs,
             checkpoint_every=checkpoint_every,
             resume=resume,
             tensorboard=tensorboard,

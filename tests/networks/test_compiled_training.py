@@ -1,0 +1,113 @@
+"""Training with compiled depthwise convolutions: the same network, the same numbers but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.kernels import compiled_library
+from autodas.networks import Network, build
+from autodas.operations import SeparableUnit
+from autodas.spaces import get_skeleton
+
+CELL = CellGenotype(
+    (
+        (Edge("sep_conv_3x3", 0), Edge("dil_conv_5x5", 1)),
+        (Edge("sep_conv_5x5", 1), Edge("dil_conv_3x3", 2)),
+    ),
+    (2, 3),
+)
+GENOTYPE = Genotype({"normal": CELL, "reduction": CELL})
+
+
+@pytest.fixture
+def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AUTODAS_KERNELS", "plain")
+    compiled_library.cache_clear()
+    yield
+    monkeypatch.undo()
+    compiled_library.cache_clear()
+
+
+def network(compiled: bool) -> Network:
+    torch.manual_seed(0)
+    made = build(GENOTYPE, get_skeleton("cifar").with_size(1, 6, 24), channels=3)
+    made.use_compiled_kernels(compiled)
+    return made
+
+
+def step(net: nn.Module, size: int) -> dict[str, Tensor]:
+    """Logits, gradients and statistics of one pass."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(4, 3, size, size, generator=generator).to(memory_format=torch.channels_last)
+    images.requires_grad_()
+    logits = net.train()(images)
+    F.cross_entropy(logits, torch.arange(4)).backward()
+    found = {"logits": logits.detach(), "images": images.grad}
+    found |= {f"gradient of {n}": p.grad for n, p in net.named_parameters() if p.grad is not None}
+    return found | {n: b.clone() for n, b in net.named_buffers()}
+
+
+@pytest.mark.parametrize("size", [16, 13])
+def test_one_step(size: int) -> None:
+    expected, found = step(network(False), size), step(network(True), size)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        largest = float(tensor.abs().max())
+        assert torch.allclose(found[name], tensor, rtol=1e-3, atol=1e-3 * largest), name
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("channels", [8, 7])  # odd numbers have no compiled form
+@pytest.mark.parametrize(("window", "dilation"), [(3, 1), (5, 1), (3, 2), (5, 2)])
+def test_a_unit_closely(window: int, dilation: int, channels: int, stride: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    unit = SeparableUnit(channels, (window, window), stride, dilation, affine=True)
+    x = torch.randn(3, channels, 11, 9).to(memory_format=torch.channels_last).requires_grad_()
+    results = []
+    for compiled in (False, True):
+        unit.compiled = compiled
+        y = unit(x)
+        results.append([y, *torch.autograd.grad(y.square().sum() + y[..., 1].sum(), [x, *unit.parameters()])])
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).abs().max() <= 2e-5 * expected.abs().max()
+
+
+@pytest.mark.skipif(compiled_library() is None, reason="no compiler here")
+def test_it_is_used_and_only_while_training() -> None:
+    x = torch.randn(2, 3, 16, 16)
+    assert "ReLUDepthwiseBackward" in _functions(network(True).train()(x))
+    # Evaluation gives the same bits as without; and so do maps that are no case for the kernels.
+    assert torch.equal(network(True).eval()(x), network(False).eval()(x))
+    double, other = network(True).double().train(), network(False).double().train()
+    assert torch.equal(double(x.double()), other(x.double()))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network(True).train()(x), network(False).train()(x))
+    assert "ReLUDepthwiseBackward" not in _functions(network(False).train()(x))
+
+
+@pytest.mark.usefixtures("plain_kernels")
+def test_without_a_compiler_nothing_changes() -> None:
+    expected, found = step(network(False), 16), step(network(True), 16)
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_state_is_the_same() -> None:
+    assert list(network(True).state_dict()) == list(network(False).state_dict())
+
+
+def _functions(y: Tensor) -> set[str]:
+    seen, names, todo = set(), set(), [y.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        names.add(node.name())
+        todo += [parent for parent, _ in node.next_functions]
+    return names

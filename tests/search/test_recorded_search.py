@@ -1,0 +1,189 @@
+"""Searches whose iterations are recorded, and what an iteration must not ask of the host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import autodas
+from autodas.data import Augmentation, Batch, Loader
+from autodas.kernels import compiled_library
+from autodas.search import _phase as phase_module
+from autodas.search._phase import PhaseRun
+from autodas.settings import OptimSettings
+from autodas.strategies import choose_strategy, load_strategy
+from autodas.strategies.base import SearchPlan, Strategy
+from autodas.supernet import Supernet
+from autodas.training import _graph as graph_module
+from autodas.training import _optimisers as optimisers_module
+
+SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
+
+
+@pytest.fixture(autouse=True)
+def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A GPU has no compiled kernels for CPUs."""
+    monkeypatch.setenv("AUTODAS_KERNELS", "plain")
+    compiled_library.cache_clear()
+    yield
+    monkeypatch.undo()
+    compiled_library.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The learning rate in a tensor, as on a GPU."""
+    monkeypatch.setattr(optimisers_module, "on_accelerator", lambda parameters: True)
+
+
+def search(folder: Path, name: str, engine: str, micro_batches: int) -> autodas.SearchResult:
+    choice = autodas.choose_strategy(name, learning_rate=0.05)
+    return autodas.Search(
+        autodas.open_dataset("digits", subset=100),
+        SPACE,
+        choice.name,
+        choice.settings,
+        autodas.RunFolder(folder).create(),
+        epochs=5,
+        batch_size=8,
+        micro_batches=micro_batches,
+        optim=OptimSettings(),
+        engine=engine,
+        quiet=True,
+        tensorboard=False,
+    ).run()
+
+
+def traces(folder: Path) -> tuple[list[Any], bytes, list[torch.Tensor]]:
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    for event in events:
+        event.pop("volatile", None)
+    state = torch.load(folder / "checkpoints/last.pt", weights_only=True)
+    return events, (folder / "metrics.csv").read_bytes(), list(_tensors(state))
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "micro_batches"),
+    [("sdas-c", "reference", 2), ("sdas-c", "fused", 1)],
+)
+def test_a_recorded_search_equals_one_that_is_not(
+    name: str,
+    engine: str,
+    micro_batches: int,
+    tmp_path: Path,
+    tape_recorder: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(graph_module, "WARM_UP", 1)
+    plain = search(tmp_path / "plain", name, engine, micro_batches)
+    monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
+    recorded = search(tmp_path / "recorded", name, engine, micro_batches)
+    assert recorded.genotype == plain.genotype
+    # 35 iterations of two shapes, with 17 decisions; after each of them all is recorded anew.
+    assert tape_recorder.played > 10
+    assert tape_recorder.recorded > 3
+    left, right = traces(tmp_path / "plain"), traces(tmp_path / "recorded")
+    assert left[:2] == right[:2]
+    assert len(left[2]) == len(right[2]) > 100
+    assert all(torch.equal(a, b) for a, b in zip(left[2], right[2], strict=True))
+
+
+def test_methods_that_sample_are_not_recorded(tape_recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
+    run = start("das", "reference")
+    assert run.gradient_steps.recorder is tape_recorder
+    monkeypatch.setattr(Strategy, "steady", False)
+    assert start("das", "reference").gradient_steps.recorder is None
+
+
+def start(name: str, engine: str) -> PhaseRun:
+    choice = choose_strategy(name)
+    strategy = load_strategy(choice.name)(choice.settings, SearchPlan(SPACE, 40, 0, lambda alive: 1))
+    strategy.start(0, "cpu")
+    supernet = Supernet(SPACE, classes=10, channels=1, engine=engine)
+    phase = strategy.phases()[0]
+    return PhaseRun(phase, 0, strategy, supernet, OptimSettings(), 40, torch.device("cpu"), "fp32")
+
+
+def batch() -> Batch:
+    return Batch(torch.randn(4, 1, 8, 8), torch.randint(10, (4,)), torch.arange(4))
+
+
+@pytest.fixture
+def refuse_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From a call on, tensors cannot be read as Python lists or arrays."""
+
+    def refuse(self: torch.Tensor, *arguments: Any) -> None:
+        raise AssertionError("the host reads a tensor")
+
+    def begin() -> None:
+        for name in ("tolist", "numpy", "__array__", "cpu"):
+            monkeypatch.setattr(torch.Tensor, name, refuse)
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "reference",
+        pytest.param("fused", marks=pytest.mark.xfail(strict=True, reason="indexes with lists of the host")),
+    ],
+)
+@pytest.mark.parametrize("name", ["das", "sdas-a", "random"])
+def test_an_iteration_asks_nothing_of_the_host(
+    name: str, engine: str, tape: Any, refuse_reading: Callable[[], None]
+) -> None:
+    run = start(name, engine)
+    run.watch.every = 50  # as on an accelerator
+    valid = batch() if run.searches else None
+    for _ in range(graph_module.WARM_UP):
+        run.step(batch(), valid)
+        run.strategy.after_iteration(1)
+    train = batch()
+    refuse_reading()
+    with tape(strict=True) as operations:
+        run.step(train, valid)
+        # What the loop does in every iteration beside it.
+        assert {kind: cell.detach() for kind, cell in run.strategy.mixture().items()}
+        assert not run.strategy.after_iteration(1)
+    assert len(operations.operations) > 400
+
+
+@pytest.mark.parametrize(
+    "augmentation", [None, Augmentation(crop_padding=4, flip=True, cutout=4, color_jitter=0.4)]
+)
+def test_a_batch_asks_nothing_of_the_host(
+    augmentation: Augmentation | None, tape: Any, refuse_reading: Callable[[], None]
+) -> None:
+    dataset = autodas.open_dataset("digits", subset=100)
+    stream = Loader(
+        dataset.train,
+        None,
+        batch_size=16,
+        mean=dataset.mean,
+        std=dataset.std,
+        image_size=dataset.image_size,
+        seed=0,
+        shuffle=augmentation is not None,
+        augmentation=augmentation,
+    ).stream()
+    next(stream)  # the order of an epoch is drawn on the host
+    refuse_reading()
+    with tape(strict=True) as operations:
+        found = next(stream)
+    assert len(operations.operations) > 3
+    assert found.images.shape == (16, 1, 8, 8)
