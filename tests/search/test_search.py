@@ -11,9 +11,9 @@ import torch
 
 import autodas
 from autodas.data import Images, Loader
-from autodas.search import Search, estimate_memory
+from autodas.search import Search, supernet_multiply_adds
 from autodas.search._accuracies import evaluate_mixture
-from autodas.supernet import all_alive, genotype_mixture, mixture_of
+from autodas.supernet import genotype_mixture
 
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 
@@ -85,6 +85,44 @@ def test_other_spaces(name: str, space: str, tmp_path: Path) -> None:
     assert result.accuracies.rebuilt_equal
 
 
+@pytest.mark.parametrize("name", ["das", "sdas-c", "random"])
+@pytest.mark.parametrize("options", [{"partial_channels": 2}, {"partial_channels": 2, "engine": "reference"}])
+def test_partial_channels(name: str, options: dict, tmp_path: Path) -> None:
+    space = SPACE.with_size(C2=16)
+    search, result = run_search(tmp_path / "run", name, space=space, **options)
+    found = result.accuracies
+    assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
+    assert found.rebuilt == found.discrete
+    space.validate(result.genotype)
+    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]["run"]["supernet"]
+    width = space.skeleton.width * 2  # of the first cell, a reduction
+    assert {t.shape[0] for n, t in state.items() if n.startswith("cells.0.edges.")} <= {width // 2, width // 4}
+    assert search.strategy.plan.multiply_adds(search.phases[0].alive) < 0.75 * supernet_multiply_adds(
+        space, search.phases[0].alive, classes=10, channels=1, image_size=8
+    )
+
+
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+def test_checkpointed_cells_change_nothing(engine: str, tmp_path: Path) -> None:
+    for name, checkpoint in (("kept", False), ("again", True)):
+        run_search(tmp_path / name, "sdas-a", epochs=2, engine=engine, checkpoint_cells=checkpoint)
+    states = [
+        torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)["state"]["run"]
+        for name in ("kept", "again")
+    ]
+    assert states[0]["supernet"].keys() == states[1]["supernet"].keys()
+    for name, tensor in states[0]["supernet"].items():
+        assert torch.equal(tensor, states[1]["supernet"][name]), name
+    logs = [(tmp_path / name / "metrics.csv").read_text() for name in ("kept", "again")]
+    assert logs[0] == logs[1]
+
+
+def test_evaluations_take_no_more_pictures_at_once_than_steps(tmp_path: Path) -> None:
+    search, _ = run_search(tmp_path / "run", "sdas-a", epochs=1, micro_batches=4)
+    loaders = (search.halves.train_plain, search.halves.validation_plain, search.halves.validation_few)
+    assert [loader.batch_size for loader in loaders] == [4, 4, 4]
+
+
 def test_trace_of_decisions(tmp_path: Path) -> None:
     _, result = run_search(tmp_path / "run", "sdas-a", epochs=5)
     decisions = events_of(tmp_path / "run", "decision")
@@ -154,28 +192,3 @@ def test_bf16_stays_close_and_finite(tmp_path: Path) -> None:
     assert exact is not None
     other = events_of(tmp_path / "exact", "epoch")[0]
     assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=0.05)
-
-
-@pytest.mark.parametrize("engine", ["reference", "fused"])
-def test_memory_estimate_counts_what_autograd_keeps(engine: str) -> None:
-    options = {"classes": 10, "channels": 1, "image_size": 8, "engine": engine}
-    alive = {kind: all_alive(SPACE.cell) for kind in SPACE.kinds}
-    estimate = estimate_memory(SPACE, alive, batch_size=16, **options)
-    supernet = autodas.Supernet(SPACE, channels=1, engine=engine)
-    kept: dict[int, int] = {}
-    held = []
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        held.append(tensor)
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    own = {p.data_ptr() for p in supernet.parameters()}
-    mixture = mixture_of(alive)
-    for cell in mixture.values():
-        cell.weights.requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        supernet(torch.randn(16, 1, 8, 8), mixture).sum()
-    measured = sum(size for place, size in kept.items() if place not in own)
-    assert estimate.activations == pytest.approx(measured, rel=0.02)
-    assert estimate.parameters == 12 * sum(p.numel() for p in supernet.parameters())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from autodas import __version__
+from autodas.cli._allocator import restart_tuned
 from autodas.errors import AutodasError, Interrupted, nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -28,6 +29,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command to the module that has its ``run(argv) -> int``, imported when it runs, and a line of help."""
 
+COMPUTING = ("demo", "search", "train", "bench")
+"""Commands that need much memory."""
+
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
@@ -37,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success, 2 an error that the user can mend, 1 a defect, 130 an interruption.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and words[:1] and words[0] in COMPUTING:
+        restart_tuned()
     end = words.index("--") if "--" in words else len(words)
     debug = "--debug" in words[:end]
     words = [word for word in words[:end] if word != "--debug"] + words[end:]

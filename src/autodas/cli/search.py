@@ -13,7 +13,7 @@ from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
 
 if TYPE_CHECKING:
-    from autodas.search import MemoryEstimate, SearchResult
+    from autodas.search import SearchResult
     from autodas.training import RunFolder
 
 
@@ -44,9 +44,15 @@ class SupernetConfig:
 
     Args:
         engine: how it is computed: fused (fast) or reference (as the papers print it).
+        partial_channels: one channel in so many goes through the candidates of an edge, the others past
+            them, as in PC-DARTS (4): much less memory and time, another method.
+        checkpoint: keep only the inputs of cells for the backward pass, which computes each cell again:
+            less memory, more time, the same results.
     """
 
     engine: str = "fused"
+    partial_channels: int = 1
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class SearchConfig:
         resume: continue the run in this folder; auto continues what --run holds, if anything.
         overwrite: replace the run that --run holds.
         dry_run: estimate memory and stop.
+        check_memory: refuse to start where less memory is there than the estimate.
         quiet: print no progress.
         json: print the result as JSON.
     """
@@ -84,6 +91,7 @@ class SearchConfig:
     resume: str = transient("never")
     overwrite: bool = transient(False)
     dry_run: bool = transient(False)
+    check_memory: bool = transient(True)
     quiet: bool = transient(False)
     json: bool = transient(False)
 
@@ -135,6 +143,9 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         precision=config.compute.precision,
         graphs=config.compute.graphs,
         engine=config.supernet.engine,
+        partial_channels=config.supernet.partial_channels,
+        checkpoint_cells=config.supernet.checkpoint,
+        check_memory=config.check_memory,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
         resume=resumed,
@@ -171,26 +182,34 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
 
 
 def _dry_run(config: SearchConfig) -> None:
-    from autodas.cli._setup import open_data
-    from autodas.search import estimate_memory
+    from autodas.cli._setup import open_data, use_compute
+    from autodas.search import SearchSize
+    from autodas.search._memory import in_words
     from autodas.spaces import get_space
-    from autodas.supernet import all_alive
-    from autodas.training import check_micro_batches
+    from autodas.training import available_memory, check_micro_batches
 
+    device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     dataset, _ = open_data(config.data, config.seed)
     half = max(1, len(dataset.train) // 2)
     batch_size = min(config.batch_size, half)
     check_micro_batches(config.micro_batches, batch_size)
-    estimate: MemoryEstimate = estimate_memory(
+    size = SearchSize(
         space,
-        {kind: all_alive(space.cell) for kind in space.kinds},
+        config.strategy.name,
+        config.strategy.settings,
         classes=len(dataset.classes),
         channels=dataset.channels,
         image_size=dataset.image_size,
-        batch_size=-(-batch_size // config.micro_batches),
+        batch_size=batch_size,
+        micro_batches=config.micro_batches,
+        precision=config.compute.precision,
         engine=config.supernet.engine,
+        partial_channels=config.supernet.partial_channels,
+        checkpoint=config.supernet.checkpoint,
+        device=device.type,
     )
+    estimate, free = size.estimate(), available_memory(device)
     facts = {
         "pictures": {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
@@ -198,6 +217,8 @@ def _dry_run(config: SearchConfig) -> None:
         "iterations": config.epochs * -(-half // batch_size),
         "architectures": space.architectures,
         "memory_bytes": estimate.total,
-        "memory": f"{estimate.total / 2**20:.0f} MiB beyond Python and torch, in the first iterations",
+        "memory": f"{estimate} beyond Python, torch and the pictures, in the first iterations",
+        "free_memory_bytes": free,
+        "free_memory": "unknown" if free is None else in_words(free),
     }
     print_facts(facts, config.json)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import cast
 
 _rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 
-class RehearsedLibrary:
+class _RehearsedLibrary:
     """Has a function of every name, which does nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
@@ -35,6 +36,6 @@ def rehearse_kernels(compiled: bool) -> Iterator[None]:
         _rehearsing.reset(before)
 
 
-def rehearsed_library() -> Any:
+def rehearsed_library() -> ctypes.CDLL | None:
     """Return what stands for the compiled library on ``meta``; ``None`` where plain forms are rehearsed."""
-    return RehearsedLibrary() if _rehearsing.get() else None
+    return cast("ctypes.CDLL", _RehearsedLibrary()) if _rehearsing.get() else None

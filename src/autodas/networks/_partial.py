@@ -25,7 +25,7 @@ def partial_channels_for(skeleton: Skeleton, K: int) -> PartialChannels:
         times = narrowest // skeleton.width
         smallest = next(C2 for C2 in range(8, 8 * K + 1, 8) if C2 // 4 * times % (2 * K) == 0)
         raise AutodasError(
-            f"partial_channels={K} does not divide the {narrowest} channels of nodes at C2={skeleton.C2} into "
-            f"an even number; C2 must be a multiple of {smallest}"
+            f"partial_channels={K} leaves an uneven part of the {narrowest} channels that nodes have at "
+            f"C2={skeleton.C2}; C2 must be a multiple of {smallest}"
         )
     return partial

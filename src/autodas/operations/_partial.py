@@ -44,7 +44,7 @@ class PartialChannels:
         if self.K == 1:
             return x, None
         width = x.shape[1] // self.K
-        through, past = x.split([width, x.shape[1] - width], dim=1)
+        through, past = torch.split(x, [width, x.shape[1] - width], dim=1)
         if max(stride) > 1:
             pool = {2: F.max_pool2d, 3: F.max_pool3d}[len(stride)]
             past = pool(past, tuple(stride), tuple(stride), ceil_mode=True)

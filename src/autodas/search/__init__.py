@@ -1,8 +1,9 @@
 """The search loop."""
 
 from autodas.search._accuracies import SearchAccuracies
-from autodas.search._budget import MemoryEstimate, estimate_memory, supernet_multiply_adds
+from autodas.search._budget import supernet_multiply_adds
 from autodas.search._loop import Candidate, Search, SearchResult
+from autodas.search._memory import MemoryEstimate, SearchSize
 
 __all__ = [
     "Candidate",
@@ -10,6 +11,6 @@ __all__ = [
     "Search",
     "SearchAccuracies",
     "SearchResult",
-    "estimate_memory",
+    "SearchSize",
     "supernet_multiply_adds",
 ]

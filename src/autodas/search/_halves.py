@@ -29,6 +29,8 @@ class Halves:
         seed: of the split, the order and the augmentation.
         device: where batches are.
         workers: processes that read pictures which are not held in memory.
+        micro_batches: parts that a gradient step is computed in. Evaluations take as many pictures at once
+            as one part has, so that they need no more memory than steps.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Halves:
         seed: int,
         device: torch.device,
         workers: int,
+        micro_batches: int = 1,
     ) -> None:
         train, validation = stratified_halves(dataset.train.labels, 0.5, seed, classes=dataset.classes)
         self.indices = {"train": train, "validation": validation}
@@ -52,10 +55,11 @@ class Halves:
             workers=workers,
         )
         steps = partial(loader, batch_size=batch_size, shuffle=True, augmentation=augmentation)
-        plain = partial(loader, batch_size=2 * batch_size, shuffle=False, augmentation=None, seed=seed)
+        at_once = max(1, batch_size // max(1, micro_batches))
+        plain = partial(loader, batch_size=at_once, shuffle=False, augmentation=None, seed=seed)
         self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
         self.train_plain, self.validation_plain = plain(train), plain(validation)
-        self.validation_few = plain(_spread(validation, FEW), batch_size=FEW)
+        self.validation_few = plain(_spread(validation, FEW))
         self.few = min(FEW, len(validation))
 
 

@@ -11,10 +11,12 @@ import torch
 from autodas.data import Augmentation, ImageDataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.genotype import Genotype
+from autodas.networks import partial_channels_for
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal
+from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, validate
@@ -26,7 +28,9 @@ from autodas.training import (
     RunFolder,
     RunLog,
     StopRequest,
+    available_memory,
     check_micro_batches,
+    explain_out_of_memory,
     load_checkpoint,
     random_state,
     restore_random_state,
@@ -86,6 +90,11 @@ class Search:
         precision: of forward and backward passes; evaluations are in single precision.
         graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices, where the method admits it.
         engine: how the supernet is computed.
+        partial_channels: one channel in so many goes through the candidates of an edge, the others past
+            them; 1 for all of them.
+        checkpoint_cells: whether to keep only the inputs of cells for the backward pass, which then
+            computes each cell again.
+        check_memory: whether to compare an estimate of the memory with what there is.
         workers: processes that read pictures, for sets that are not held in memory.
         checkpoint_every: iterations between checkpoints; 0 for one at the end of each epoch.
         resume: whether to go on from the folder's checkpoint.
@@ -114,6 +123,9 @@ class Search:
         precision: Precision = "fp32",
         graphs: Graphs = "auto",
         engine: str = "fused",
+        partial_channels: int = 1,
+        checkpoint_cells: bool = False,
+        check_memory: bool = True,
         workers: int = 0,
         checkpoint_every: int = 0,
         resume: bool = False,
@@ -125,12 +137,14 @@ class Search:
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
         get_engine(engine)
+        partial_channels_for(space.skeleton, partial_channels)
         self.dataset, self.space, self.folder, self.engine = dataset, space, folder, engine
+        self.partial_channels, self.checkpoint_cells = partial_channels, checkpoint_cells
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
         self.micro_batches, self.graphs = micro_batches, graphs
         self.tensorboard, self.quiet = tensorboard, quiet
         augmentation = augmentation or dataset.default_augmentation
-        self.halves = Halves(dataset, batch_size, augmentation, seed, self.device, workers)
+        self.halves = Halves(dataset, batch_size, augmentation, seed, self.device, workers, micro_batches)
         check_micro_batches(micro_batches, self.halves.train.batch_size)
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
@@ -138,6 +152,23 @@ class Search:
         plan = SearchPlan(space, self.iterations, seed, self._multiply_adds)
         self.strategy: Strategy = load_strategy(strategy)(settings, plan)
         self.phases = list(self.strategy.phases())
+        self.size = SearchSize(
+            space,
+            strategy,
+            settings,
+            len(dataset.classes),
+            dataset.channels,
+            dataset.image_size,
+            self.halves.train.batch_size,
+            micro_batches,
+            precision,
+            engine,
+            partial_channels,
+            checkpoint_cells,
+            self.device.type,
+        )
+        if check_memory:
+            self.size.check(available_memory(self.device))
         self.candidates: list[dict[str, Any]] = []
         self.margins: list[float] = []
         self.state = load_checkpoint(folder.checkpoint, "search") if resume else None
@@ -149,6 +180,7 @@ class Search:
             classes=len(self.dataset.classes),
             channels=self.dataset.channels,
             image_size=self.dataset.image_size,
+            partial_channels=self.partial_channels,
         )
 
     def run(self) -> SearchResult:
@@ -156,7 +188,7 @@ class Search:
 
         Raises:
             AutodasError: if the loss is no longer a number, or the disk is full; the last good
-                checkpoint is kept.
+                checkpoint is kept. If memory has run out.
             Interrupted: after Ctrl-C or a termination signal; the state has been saved.
         """
         state, first, done = self.state, 0, 0
@@ -166,7 +198,11 @@ class Search:
         lengths = None if state is None else state["log"]
         total = sum(phase.iterations for phase in self.phases)
         self.log = RunLog(self.folder, lengths=lengths, tensorboard=self.tensorboard, step=done)
-        with Progress(total, done, self.quiet) as progress, StopRequest() as self.stop:
+        with (
+            Progress(total, done, self.quiet) as progress,
+            StopRequest() as self.stop,
+            explain_out_of_memory(self.size.advice),
+        ):
             self.journal = Journal(self.log, progress, self.phases, self.length, self.margins)
             try:
                 if state is None:
@@ -195,7 +231,14 @@ class Search:
         seed_everything(self.seed + number)
         self.strategy.start(number, self.device)
         classes, channels = len(self.dataset.classes), self.dataset.channels
-        supernet = Supernet(phase.space, classes=classes, channels=channels, engine=self.engine)
+        supernet = Supernet(
+            phase.space,
+            classes=classes,
+            channels=channels,
+            engine=self.engine,
+            partial_channels=self.partial_channels,
+            checkpoint=self.checkpoint_cells,
+        )
         supernet.to(self.device)
         run = PhaseRun(
             phase,

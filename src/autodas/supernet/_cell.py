@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from autodas.networks import CellFrame, CellInputs
 from autodas.operations import ALL_CHANNELS, SEARCH_NORMS, PartialChannels, build
 from autodas.spaces import CellSlot, CellSpace
+from autodas.supernet._checkpoint import computed_twice
 from autodas.supernet._mixture import Alive, CellMixture, Mixture
-from autodas.supernet._statistics import repeatable
 
 
 class Engine(Protocol):
@@ -71,11 +69,9 @@ class SupernetCell(CellFrame):
     def forward(self, before: Tensor, previous: Tensor, mixture: Mixture) -> Tensor:
         """Return the concatenation of all nodes, computed under the mixture of the cell's kind."""
         inputs = self, before, previous, mixture[self.slot.kind]
-        if not (self.checkpoint and torch.is_grad_enabled()):
-            return self.engine(*inputs)
-        contexts = partial(repeatable, self)
-        output: Tensor = checkpoint(self.engine, *inputs, use_reentrant=False, context_fn=contexts)
-        return output
+        if self.checkpoint and torch.is_grad_enabled():
+            return computed_twice(self, self.engine, *inputs)
+        return self.engine(*inputs)
 
     def candidates(self, edge: int) -> nn.ModuleDict:
         """Return the modules of an edge, by the name of the operation."""

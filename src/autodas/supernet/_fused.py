@@ -49,8 +49,9 @@ class FusedEngine:
             through, past = cell.partial.split(states[number], source.stride)
             for target, term in self._leave(source, through, weights):
                 terms[target].append(term)
-            for edge, target in _open_edges(cell, mixture.active, number) if past is not None else ():
-                passing[target].append(past if mixture.edges is None else mixture.edges[edge] * past)
+            if past is not None:
+                for edge, target in _open_edges(cell, mixture.active, number):
+                    passing[target].append(past if mixture.edges is None else mixture.edges[edge] * past)
             if number + 1 >= cell.space.inputs:
                 states.append(_node(cell, states, terms.pop(number + 1), passing.pop(number + 1)))
         return torch.cat(states[cell.space.inputs :], dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -36,38 +36,6 @@ def frozen_statistics(where: nn.Module | Iterable[_BatchNorm]) -> Iterator[None]
     finally:
         for state in states:
             state["track_running_stats"] = True
-
-
-def repeatable(module: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-    """Return contexts for a forward pass from here, and for repetitions of it that leave no trace.
-
-    A repetition normalises as the pass did, with running statistics frozen or not; what it writes to
-    buffers is dropped.
-    """
-    return nullcontext(), _Repetition(module)
-
-
-class _Repetition(AbstractContextManager[None]):
-    """May be entered many times: a backward pass may itself be repeated."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.tracking = [(norm, norm.track_running_stats) for norm in norms_of(module)]
-
-    def __enter__(self) -> None:
-        # Flags are kept as they were then, not frozen: a repetition has to save the same tensors.
-        self.flags = [norm.track_running_stats for norm, _ in self.tracking]
-        for norm, tracking in self.tracking:
-            norm.track_running_stats = tracking
-        self.buffers = [(m, dict(m._buffers)) for m in self.module.modules() if m._buffers]
-        for owner, buffers in self.buffers:
-            owner._buffers.update({n: b if b is None else b.clone() for n, b in buffers.items()})
-
-    def __exit__(self, *error: object) -> None:
-        for owner, buffers in self.buffers:
-            owner._buffers.update(buffers)
-        for (norm, _), flag in zip(self.tracking, self.flags, strict=True):
-            norm.track_running_stats = flag
 
 
 @torch.no_grad()

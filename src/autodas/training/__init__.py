@@ -1,6 +1,7 @@
 """The train loop, and what searching and training share."""
 
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
+from autodas.training._available_memory import available_memory
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
@@ -8,6 +9,7 @@ from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
+from autodas.training._out_of_memory import explain_out_of_memory, is_out_of_memory
 from autodas.training._seeding import (
     random_state,
     restore_random_state,
@@ -32,10 +34,13 @@ __all__ = [
     "RunFolder",
     "RunLog",
     "StopRequest",
+    "available_memory",
     "check_micro_batches",
     "correct_in_top",
     "duration",
     "evaluate",
+    "explain_out_of_memory",
+    "is_out_of_memory",
     "keep_only",
     "learning_rate",
     "load_checkpoint",

@@ -1,0 +1,213 @@
+"""How much memory a search needs, found without taking it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from autodas.data import Batch
+from autodas.errors import AutodasError
+from autodas.kernels import compiled_library, rehearse_kernels
+from autodas.search._live_bytes import LiveBytes
+from autodas.search._phase import PhaseRun
+from autodas.settings import OptimSettings, Precision
+from autodas.spaces import Space
+from autodas.strategies import StrategySettings, load_strategy
+from autodas.strategies.base import SearchPlan
+from autodas.supernet import Supernet
+
+SLACK = 1.12
+"""What the allocator takes for each byte of tensors: holes between them. Measured: 1 to 1.2."""
+
+CODE = 25 * 2**20
+"""Code of torch that the first iteration brings into memory on a CPU, measured."""
+
+MODULE = 3200
+"""Python's own objects for each module of a supernet, in bytes, measured."""
+
+
+@dataclass(frozen=True)
+class SearchSize:
+    """All that the memory of a search depends on.
+
+    Args:
+        space: where to search.
+        strategy: name of the method.
+        settings: the method's settings.
+        classes: number of classes.
+        channels: channels of the pictures.
+        image_size: height and width of the pictures.
+        batch_size: pictures a step.
+        micro_batches: parts that a step is computed in.
+        precision: of forward and backward passes.
+        engine: how the supernet is computed.
+        partial_channels: one channel in so many goes through the candidates.
+        checkpoint: whether cells are computed again in the backward pass.
+        device: kind of the device, ``"cpu"`` or ``"cuda"``.
+    """
+
+    space: Space
+    strategy: str
+    settings: StrategySettings
+    classes: int
+    channels: int
+    image_size: int
+    batch_size: int
+    micro_batches: int = 1
+    precision: Precision = "fp32"
+    engine: str = "fused"
+    partial_channels: int = 1
+    checkpoint: bool = False
+    device: str = "cpu"
+
+    def smaller(self) -> dict[str, SearchSize]:
+        """Return what would need less memory, by the options that make it so."""
+        found = {}
+        parts = min(4 * self.micro_batches, self.batch_size // 2)
+        if parts > self.micro_batches:
+            found[f"--micro_batches {parts}"] = replace(self, micro_batches=parts)
+        if self.partial_channels == 1:
+            found["--supernet.partial_channels 4"] = replace(self, partial_channels=4)
+        if not self.checkpoint:
+            found["--supernet.checkpoint true"] = replace(self, checkpoint=True)
+        return found
+
+    def estimate(self) -> MemoryEstimate:
+        """Estimate the memory of the first iterations, the dearest.
+
+        Raises:
+            AutodasError: if the supernet cannot be built.
+        """
+        return estimate_memory(self)
+
+    def check(self, available: int | None) -> None:
+        """Check that the search fits.
+
+        Args:
+            available: bytes that there are; ``None`` where nobody tells, then nothing is checked.
+
+        Raises:
+            AutodasError: if it does not; the message says what would lower the need, and how far.
+        """
+        if available is not None and self.estimate().total > available:
+            raise AutodasError(
+                f"not enough memory: {in_words(available)} are free; {self.advice()}; "
+                "--check_memory false starts all the same"
+            )
+
+    def advice(self) -> str:
+        """Return how much memory is needed, and by how much which options lower that."""
+        options = []
+        for option, smaller in self.smaller().items():
+            try:
+                options.append(f"{option} ({smaller.estimate()})")
+            except AutodasError:  # channels that cannot be divided
+                continue
+            except (MemoryError, RuntimeError):  # memory has run out even for the estimate
+                options.append(option)
+        options.append(f"a --batch_size below {self.batch_size}")
+        return f"this search needs about {self.estimate()}, and less with {', '.join(options)}"
+
+    def first_run(self, device: torch.device) -> tuple[PhaseRun, Callable[[], Batch]]:
+        """Return the first phase of the search, on a device, and what makes batches of noise for it."""
+        plan = SearchPlan(self.space, 10**6, 0, lambda alive: 1)
+        strategy = load_strategy(self.strategy)(self.settings, plan)
+        phase = strategy.phases()[0]
+        strategy.start(0, device)
+        supernet = Supernet(
+            phase.space,
+            classes=self.classes,
+            channels=self.channels,
+            engine=self.engine,
+            partial_channels=self.partial_channels,
+            checkpoint=self.checkpoint,
+        ).to(device)
+        run = PhaseRun(
+            phase,
+            0,
+            strategy,
+            supernet,
+            OptimSettings(),
+            10**6,
+            device,
+            # Tensors without data know no autocast; see _BFloat16.
+            "fp32" if device.type == "meta" else self.precision,
+            self.micro_batches,
+        )
+
+        def noise() -> Batch:
+            shape = (self.batch_size, self.channels, *(self.image_size,) * self.space.skeleton.dimensions)
+            images = torch.randn(shape, device=device).movedim(1, -1).contiguous().movedim(-1, 1)
+            labels = torch.randint(self.classes, (self.batch_size,), device=device)
+            return Batch(images, labels, torch.arange(self.batch_size, device=device))
+
+        return run, noise
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that the first iterations of a search, its dearest, need beyond what Python and torch take.
+
+    Attributes:
+        tensors: the most that tensors take at one time: weights, gradients, momenta, batches, what is kept
+            for the backward pass, and what is needed for a moment.
+        program: modules, and code that runs for the first time.
+    """
+
+    tensors: int
+    program: int
+
+    @property
+    def total(self) -> int:
+        """Bytes altogether, with what the allocator adds."""
+        return int(SLACK * self.tensors) + self.program
+
+    def __str__(self) -> str:
+        return in_words(self.total)
+
+
+@cache
+def estimate_memory(size: SearchSize) -> MemoryEstimate:
+    """Estimate the memory of a search by going through one iteration on tensors without data.
+
+    It is the search's own code that runs, so that whatever it keeps or needs for a moment is counted
+    (:class:`LiveBytes`). Scratch memory inside of operators and kernels is not.
+    """
+    compiled = size.device == "cpu" and compiled_library() is not None
+    reduced: AbstractContextManager[Any] = _BFloat16() if size.precision == "bf16" else nullcontext()
+    with rehearse_kernels(compiled), LiveBytes() as live, reduced, torch.device("meta"):
+        run, noise = size.first_run(torch.device("meta"))
+        for optimiser in (run.weight_optimiser, run.architecture_optimiser):
+            for group in optimiser.param_groups if optimiser is not None else ():
+                group["fused"] = False  # there is no such kernel without data
+        run.step(noise(), noise() if run.searches else None)
+    program = 0
+    if size.device == "cpu":
+        program = CODE + MODULE * sum(1 for _ in run.supernet.modules())
+    return MemoryEstimate(live.peak, program)
+
+
+class _BFloat16(TorchFunctionMode):
+    """What autocast does to supernets, for tensors without data."""
+
+    reduced = (F.conv2d, F.conv3d, F.linear)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in self.reduced:
+            args = [a.bfloat16() if isinstance(a, Tensor) else a for a in args]
+        return func(*args, **(kwargs or {}))
+
+
+def in_words(count: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,0 +1,185 @@
+"""How much memory a search needs: the estimate, the check before the start, and memory that runs out."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import autodas
+from autodas.cli._allocator import tuned
+from autodas.errors import AutodasError
+from autodas.search import SearchSize
+from autodas.search._memory import CODE, MODULE, SLACK, in_words
+from autodas.strategies import choose_strategy
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "memory_estimate.py"
+SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
+
+
+def size(strategy: str = "das", **changes: object) -> SearchSize:
+    choice = choose_strategy(strategy)
+    whole = SearchSize(SPACE, choice.name, choice.settings, 10, 3, image_size=16, batch_size=16)
+    return replace(whole, **changes)
+
+
+class TestEstimate:
+    @pytest.mark.parametrize("engine", ["reference", "fused"])
+    def test_grows_with_the_pictures(self, engine: str) -> None:
+        found = [size(engine=engine, batch_size=b).estimate().tensors for b in (8, 16, 24)]
+        # Everything but weights and what belongs to them is proportional to the batch.
+        assert found[2] - found[1] == pytest.approx(found[1] - found[0], rel=0.02)
+        weights = sum(p.numel() for p in autodas.Supernet(SPACE).parameters())
+        assert 2 * found[0] - found[1] == pytest.approx(8 * weights, rel=0.5, abs=2**17)
+
+    @pytest.mark.parametrize("engine", ["reference", "fused"])
+    def test_counts_at_least_what_autograd_keeps(self, engine: str) -> None:
+        run, noise = size(engine=engine).first_run(torch.device("cpu"))
+        images, most = noise().images, 0
+        for step in ("weights", "architecture"):
+            mixture = run.strategy.mixture()
+            if step == "weights":
+                mixture = {kind: cell.detach() for kind, cell in mixture.items()}
+            for weight in run.supernet.parameters():
+                weight.requires_grad_(step == "weights")
+            kept: dict[int, torch.Tensor] = {}
+            with torch.autograd.graph.saved_tensors_hooks(
+                lambda t, kept=kept: kept.setdefault(t.untyped_storage().data_ptr(), t), lambda t: t
+            ):
+                run.forward(images, mixture)
+            most = max(most, sum(t.untyped_storage().nbytes() for t in kept.values()))
+        # The rest: gradients, momenta, batches, and what the backward pass needs for a moment.
+        assert most <= size(engine=engine).estimate().tensors <= 1.35 * most + 2**20
+
+    def test_options_that_lower_it(self) -> None:
+        whole = size(batch_size=64)
+        need = whole.estimate().tensors
+        smaller = whole.smaller()
+        assert list(smaller) == [
+            "--micro_batches 4",
+            "--supernet.partial_channels 4",
+            "--supernet.checkpoint true",
+        ]
+        for option, other in smaller.items():
+            assert other.estimate().tensors < 0.8 * need, option
+        # Four parts of 16 need what batches of 16 need, but for the pictures.
+        parts, small = smaller["--micro_batches 4"].estimate(), size(batch_size=16).estimate()
+        assert parts.tensors == pytest.approx(small.tensors, rel=0.2)
+
+    def test_half_precision_halves_maps_of_the_reference_engine(self) -> None:
+        whole, half = (
+            size(engine="reference", precision=p, batch_size=64).estimate().tensors for p in ("fp32", "bf16")
+        )
+        assert 0.5 < half / whole < 0.65
+
+    def test_a_discrete_network_needs_little(self) -> None:
+        assert size("random").estimate().tensors < 0.3 * size("das").estimate().tensors
+
+    def test_leaves_random_numbers_alone(self) -> None:
+        torch.manual_seed(0)
+        expected = torch.rand(3)
+        torch.manual_seed(0)
+        size(batch_size=10).estimate()
+        assert torch.equal(torch.rand(3), expected)
+
+    def test_total(self) -> None:
+        estimate = size().estimate()
+        modules = sum(1 for _ in autodas.Supernet(SPACE, channels=3).modules())
+        assert estimate.total == int(SLACK * estimate.tensors) + CODE + MODULE * modules
+        assert str(estimate) == in_words(estimate.total)
+        assert [in_words(n) for n in (3 * 2**20, 5 * 2**29)] == ["3 MiB", "2.5 GiB"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"batch_size": 16},
+        {"batch_size": 8, "engine": "reference"},
+        {"batch_size": 32, "partial_channels": 4},
+        {"batch_size": 32, "checkpoint": True},
+    ],
+    ids=str,
+)
+def test_within_15_percent_of_what_is_measured(job: dict) -> None:
+    job = {"K": 1, "C1": 48, "C2": 64, "image_size": 32, **job}
+    environment = tuned(dict(os.environ), os.confstr("CS_GNU_LIBC_VERSION") or "")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--measure", json.dumps(job)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    space = autodas.get_space("cifar-o2d").with_size(*(job.pop(name) for name in ("K", "C1", "C2")))
+    choice = choose_strategy("das")
+    estimate = SearchSize(space, choice.name, choice.settings, 10, 3, **job).estimate()
+    assert estimate.total / 2**20 == pytest.approx(float(done.stdout), rel=0.15)
+
+
+class TestCheck:
+    def test_too_little_memory(self) -> None:
+        need = size().estimate().total
+        size().check(need)
+        size().check(None)
+        with pytest.raises(AutodasError) as caught:
+            size().check(need - 1)
+        message = str(caught.value)
+        for text in (
+            str(size().estimate()),
+            in_words(need - 1),
+            f"--supernet.partial_channels 4 ({replace(size(), partial_channels=4).estimate()})",
+            f"--supernet.checkpoint true ({replace(size(), checkpoint=True).estimate()})",
+            f"--micro_batches 4 ({replace(size(), micro_batches=4).estimate()})",
+            "--batch_size below 16",
+            "--check_memory false",
+        ):
+            assert text in message
+
+    def test_options_that_do_not_fit_are_not_offered(self) -> None:
+        narrow = size(space=SPACE.with_size(C2=8), batch_size=2, checkpoint=True)
+        with pytest.raises(AutodasError) as caught:
+            narrow.check(0)
+        assert "less with a --batch_size below 2" in str(caught.value)
+
+
+def search_with_limit(folder: Path, limit: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Search a network that is too large, in a process whose address space is limited."""
+    command = ["search", "--data=digits", "--batch_size=512", "--space.K=2", "--space.C2=128", *words]
+    return subprocess.run(
+        [sys.executable, "-m", "autodas", *command, "--run=run", "--quiet", "--compute.threads=1"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
+class TestMemoryRunsOut:
+    LIMIT = 3 * 2**30  # more than half of it is address space that torch only reserves
+
+    def test_before_anything_is_written(self, tmp_path: Path) -> None:
+        done = search_with_limit(tmp_path, self.LIMIT)
+        assert done.returncode == 2
+        assert "not enough memory" in done.stderr
+        assert "--supernet.checkpoint true" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.slow
+    def test_while_it_runs(self, tmp_path: Path) -> None:
+        done = search_with_limit(tmp_path, self.LIMIT, "--check_memory=false")
+        assert done.returncode == 2, done.stderr
+        assert "memory has run out; this search needs about" in done.stderr
+        assert "--micro_batches 4" in done.stderr
+        assert (tmp_path / "run/config.yaml").exists()
