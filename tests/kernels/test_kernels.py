@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import chain
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from autodas.kernels import (
-    Stencil,
+    Given,
+    Pointwise,
+    Slope,
+    Unit,
+    combine,
     compiled_library,
+    gradient_sums,
     moments,
-    normalise_add,
-    normalise_backward,
+    pointwise_backward,
+    pointwise_forward,
     pools_backward,
     pools_forward,
-    stencils_backward,
-    stencils_forward,
+    units_backward,
+    units_forward,
 )
 
 WINDOWS = [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)]
@@ -30,80 +39,220 @@ def _compiled() -> None:
         pytest.skip("no C compiler")
 
 
-def close(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 1e-5) -> None:
+def close(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
     assert found.dtype == torch.float32
     largest = expected.abs().max().item()
     assert (found.double() - expected).abs().max().item() <= tolerance * max(largest, 1.0)
 
 
-@pytest.mark.parametrize("channels", [2, 4, 6, 8, 16, 24, 32, 38])
+def some_units(channels: int, dimensions: int = 2) -> list[Unit]:
+    along_time = (1,) * (dimensions - 2)
+    return [
+        Unit(
+            torch.randn(channels, 1, *along_time, k, k),
+            torch.randn(channels, channels, *(1,) * dimensions),
+            d,
+        )
+        for k, d in WINDOWS
+    ]
+
+
+def double(units: Sequence[Unit]) -> list[Unit]:
+    return [Unit(u.depthwise.double(), u.pointwise.double(), u.dilation) for u in units]
+
+
+def some_slope(out: Tensor) -> Slope:
+    flat = list(torch.randn_like(out).view(len(out), -1, out.shape[-1]).unbind())
+    return Slope(flat, *(torch.randn(len(out), out.shape[-1]) for _ in range(3)))
+
+
+def doubled(slope: Slope) -> Slope:
+    return Slope([u.double() for u in slope.upstream], *(s.double() for s in slope[1:]))
+
+
+@pytest.mark.parametrize(("channels", "threads"), [(2, 1), (6, 2), (8, 1), (16, 2), (24, 1), (38, 1)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_stencils(channels: int, stride: int, shared: bool, threads: int) -> None:
+def test_units(channels: int, stride: int, shared: bool, threads: int) -> None:
     torch.manual_seed(channels)
     torch.set_num_threads(threads)
-    stencils = [Stencil(torch.randn(channels, 1, k, k), d) for k, d in WINDOWS]
-    groups = () if shared else (len(stencils),)
-    x = torch.randn(*groups, 3, 7, 6, channels)
+    units = some_units(channels)
+    groups = () if shared else (len(units),)
+    x = torch.randn(*groups, 3, 11, 9, channels)
     affine = (None, None) if shared else (torch.rand(*groups, channels), torch.randn(*groups, channels))
-    steps = (stride, stride)
-    out = stencils_forward(x, stencils, steps, *affine)
-    upstream = torch.randn_like(out)
-    gradient, weights = stencils_backward(x, stencils, steps, upstream, *affine)
-    only, none = stencils_backward(x, stencils, steps, upstream, *affine, weight_gradient=False)
-    assert gradient is not None
+    given = Given(x, (stride, stride), *affine)
+    exact = Given(x.double(), (stride, stride), *(None if a is None else a.double() for a in affine))
+    out, mean, variance = units_forward(given, units)
+    for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
+        close(found, expected)
+    slope = some_slope(out)
+    gradient, *weights = units_backward(given, units, out, slope, weights=True)
+    only, *none = units_backward(given, units, out, slope, weights=False)
     assert torch.equal(gradient, only)
-    assert none == [None] * len(stencils)
-    exact = [Stencil(s.weight.double(), s.dilation) for s in stencils]
-    precise = [None if a is None else a.double() for a in affine]
-    close(out, stencils_forward(x.double(), exact, steps, *precise))
-    expected, expected_weights = stencils_backward(x.double(), exact, steps, upstream.double(), *precise)
+    assert none == [[None] * len(units)] * 2
+    expected, *expected_weights = units_backward(
+        exact, double(units), out.double(), doubled(slope), weights=True
+    )
     close(gradient, expected)
-    for found, wanted in zip(weights, expected_weights, strict=True):
+    for found, wanted in zip(chain(*weights), chain(*expected_weights), strict=True):
         close(found, wanted)
 
 
-def test_plain_stencils_against_autograd() -> None:
+@pytest.mark.parametrize("rows", [1, 2, 8, 64])
+def test_units_on_maps_of_any_size(rows: int) -> None:
+    # The loops take several pixels and several rows at a time; what is left over takes other paths.
+    torch.manual_seed(rows)
+    units = some_units(16)
+    for columns in (1, 3, 8, 13, 40):
+        given = Given(torch.randn(2, rows, columns, 16), (1, 1))
+        exact = Given(given.x.double(), (1, 1))
+        out, mean, variance = units_forward(given, units)
+        for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
+            close(found, expected)
+        slope = some_slope(out)
+        found = units_backward(given, units, out, slope, weights=True)
+        wanted = units_backward(exact, double(units), out.double(), doubled(slope), weights=True)
+        close(found[0], wanted[0])
+        for a, b in zip(found[1] + found[2], wanted[1] + wanted[2], strict=True):
+            close(a, b)
+
+
+@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
+def test_units_over_frames(stride: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    units = some_units(8, dimensions=3)
+    given = Given(torch.randn(2, 4, 6, 7, 8), stride)
+    exact = Given(given.x.double(), stride)
+    out, mean, variance = units_forward(given, units)
+    for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
+        close(found, expected)
+    slope = some_slope(out)
+    found = units_backward(given, units, out, slope, weights=True)
+    wanted = units_backward(exact, double(units), out.double(), doubled(slope), weights=True)
+    close(found[0], wanted[0])
+    for a, b in zip(found[1] + found[2], wanted[1] + wanted[2], strict=True):
+        close(a, b)
+
+
+def test_plain_units_against_autograd() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 5, 5, 4, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(4, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+    depthwise = torch.randn(4, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+    mixer = torch.randn(4, 4, 1, 1, dtype=torch.float64, requires_grad=True)
     maps = x.movedim(-1, 1).relu()
-    expected = torch.nn.functional.conv2d(maps, weight, None, 2, 2, 2, 4).movedim(1, -1)
-    upstream = torch.randn_like(expected)
-    wanted = torch.autograd.grad(expected, [x, weight], upstream)
-    stencil = Stencil(weight.detach(), 2)
-    assert torch.allclose(stencils_forward(x.detach(), [stencil], (2, 2))[0], expected)
-    gradient, weights = stencils_backward(x.detach(), [stencil], (2, 2), upstream[None])
-    assert torch.allclose(gradient, wanted[0])
-    assert torch.allclose(weights[0], wanted[1])
+    out = F.conv2d(F.conv2d(maps, depthwise, None, 2, 2, 2, 4), mixer).movedim(1, -1)
+    given = Given(x.detach(), (2, 2))
+    units = [Unit(depthwise.detach(), mixer.detach(), 2)]
+    found, mean, variance = units_forward(given, units)
+    assert torch.allclose(found[0], out)
+    assert torch.allclose(mean[0], out.mean((0, 1, 2)))
+    assert torch.allclose(variance[0], out.var((0, 1, 2), correction=0))
+    # The gradient of sum(g u + b u^2 / 2 + d u) is a g + b u + d with a = 1.
+    g, b, d = torch.randn_like(out), *torch.randn(2, 4, dtype=torch.float64)
+    wanted = torch.autograd.grad((g * out + b * out**2 / 2 + d * out).sum(), [x, depthwise, mixer])
+    slope = Slope([g.reshape(-1, 4)], torch.ones(1, 4).double(), b[None], d[None])
+    gradient, depthwise_gradients, mixer_gradients = units_backward(given, units, found, slope, weights=True)
+    for a, e in zip((gradient, depthwise_gradients[0], mixer_gradients[0]), wanted, strict=True):
+        assert torch.allclose(a, e)
 
 
-@pytest.mark.parametrize("channels", [2, 8, 16, 22])
-@pytest.mark.parametrize("offset", [0.0, 30.0])
-@pytest.mark.parametrize("constant", [True, False])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_normalisation(channels: int, offset: float, constant: bool, threads: int) -> None:
+@pytest.mark.parametrize(("inputs", "threads"), [(2, 1), (6, 2), (16, 1), (44, 1)])
+@pytest.mark.parametrize("width", [2, 8, 22])
+@pytest.mark.parametrize(("parts", "stride"), [(1, (1, 1)), (2, (2, 2)), (1, (1, 1, 1)), (2, (1, 2, 2))])
+def test_pointwise(inputs: int, width: int, parts: int, stride: tuple[int, ...], threads: int) -> None:
+    torch.manual_seed(inputs)
+    torch.set_num_threads(threads)
+    time = (3,) * (len(stride) - 2)
+    x = torch.randn(3, *time, 7, 6, inputs)
+    ones = (1,) * len(stride)
+    convolutions = [
+        Pointwise(tuple(torch.randn(width, inputs, *ones) for _ in range(parts))) for _ in range(3)
+    ]
+    exact = [Pointwise(tuple(w.double() for w in c.weights)) for c in convolutions]
+    out = pointwise_forward(x, convolutions, stride)
+    close(out, pointwise_forward(x.double(), exact, stride))
+    slope = some_slope(out)
+    gradient, weights = pointwise_backward(x, convolutions, stride, out, slope, weights=True)
+    only, none = pointwise_backward(x, convolutions, stride, out, slope, weights=False)
+    assert torch.equal(gradient, only)
+    assert none == [(None,) * parts] * 3
+    wanted, wanted_weights = pointwise_backward(
+        x.double(), exact, stride, out.double(), doubled(slope), weights=True
+    )
+    close(gradient, wanted)
+    for found, expected in zip(chain(*weights), chain(*wanted_weights), strict=True):
+        close(found, expected)
+
+
+@pytest.mark.parametrize("size", [(6, 6), (7, 6), (7, 7), (1, 5)])
+def test_plain_pointwise_against_convolutions(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, *size, 4, dtype=torch.float64, requires_grad=True)
+    parts = [torch.randn(3, 4, 1, 1, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    maps = x.movedim(-1, 1).relu()
+    shifted = F.pad(maps, (0, 1, 0, 1))[..., 1:, 1:]
+    out = torch.cat([F.conv2d(maps, parts[0], stride=2), F.conv2d(shifted, parts[1], stride=2)], 1)
+    out = out.movedim(1, -1)
+    convolution = Pointwise(tuple(p.detach() for p in parts))
+    found = pointwise_forward(x.detach(), [convolution], (2, 2))
+    assert torch.allclose(found[0], out)
+    g, b, d = torch.randn_like(out), *torch.randn(2, 6, dtype=torch.float64)
+    wanted = torch.autograd.grad((g * out + b * out**2 / 2 + d * out).sum(), [x, *parts])
+    slope = Slope([g.reshape(-1, 6)], torch.ones(1, 6).double(), b[None], d[None])
+    gradient, weights = pointwise_backward(x.detach(), [convolution], (2, 2), found, slope, weights=True)
+    for a, e in zip((gradient, *weights[0]), wanted, strict=True):
+        assert torch.allclose(a, e)
+
+
+@pytest.mark.parametrize(("channels", "threads"), [(2, 1), (8, 2), (16, 1), (22, 1)])
+@pytest.mark.parametrize("add", [True, False])
+def test_weighted_sums(channels: int, add: bool, threads: int) -> None:
     torch.manual_seed(channels)
     torch.set_num_threads(threads)
-    u, upstream, out = (torch.randn(1003, channels) for _ in range(3))
-    u += offset
-    factor = torch.tensor(0.7)
-    mean, variance = (torch.randn(channels), torch.rand(channels) + 0.5) if constant else moments(u)
-    if not constant:
-        exact_variance, exact_mean = torch.var_mean(u.double(), dim=0, correction=0)
-        close(mean, exact_mean)
-        close(variance, exact_variance)
-    norm = torch.nn.BatchNorm1d(channels, affine=False).double().train(not constant)
-    norm.running_mean, norm.running_var = mean.double(), variance.double()
-    leaf, weight = u.double().requires_grad_(), factor.double().requires_grad_()
-    expected = out.double() + weight * norm(leaf)
-    normalise_add(out, u, factor, mean, variance)
-    close(out, expected.detach(), 1e-4)
-    wanted, wanted_weight = torch.autograd.grad(expected, [leaf, weight], upstream.double())
-    gradient, weight_gradient = normalise_backward(u.clone(), upstream, factor, mean, variance, constant)
-    close(gradient, wanted, 1e-4)
-    assert weight_gradient.item() == pytest.approx(wanted_weight.item(), rel=1e-3, abs=1e-2)
+    counts = [2, 0, 3]
+    maps = [torch.randn(1003, channels) for _ in range(5)]
+    scale, shift, out = torch.randn(5, channels), torch.randn(3, channels), torch.randn(3, 1003, channels)
+    expected = out.double() * add + shift.double()[:, None]
+    for o, t in ((0, 0), (0, 1), (2, 2), (2, 3), (2, 4)):
+        expected[o] += scale[t].double() * maps[t].double()
+    combine(out, counts, maps, scale, shift, add=add)
+    close(out, expected)
+    plain = torch.zeros(3, 1003, channels, dtype=torch.float64)
+    combine(plain, counts, [m.double() for m in maps], scale.double())
+    assert torch.equal(plain[1], torch.zeros_like(plain[1]))
+    assert torch.allclose(plain[0], (scale.double()[:2, None] * torch.stack(maps[:2]).double()).sum(0))
+
+
+@pytest.mark.parametrize(("channels", "threads"), [(2, 1), (8, 2), (16, 1), (22, 1)])
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_moments_and_gradient_sums(channels: int, offset: float, threads: int) -> None:
+    torch.manual_seed(channels)
+    torch.set_num_threads(threads)
+    u, upstream = torch.randn(17, 59, channels) + offset, torch.randn(1003, channels)
+    mean, variance = moments(u)
+    flat = u.double().view(-1, channels)
+    close(mean, flat.mean(0))
+    close(variance, flat.var(0, correction=0))
+    scale = variance.rsqrt()
+    found = gradient_sums(
+        [u.view(-1, channels)] * 2,
+        [upstream, -upstream],
+        *(torch.stack([s, s]) for s in (scale, -mean * scale)),
+    )
+    normalised = (flat - flat.mean(0)) / flat.std(0, correction=0)
+    for sums, expected in zip(found, (upstream.double(), upstream.double() * normalised), strict=True):
+        close(sums[0], expected.sum(0), 1e-4)
+        assert torch.equal(sums[1], -sums[0])
+
+
+def test_the_number_of_threads_does_not_change_moments() -> None:
+    torch.manual_seed(0)
+    u = torch.randn(7, 100, 16)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(torch.stack(moments(u)))
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize("channels", [2, 8, 16, 22])
@@ -130,8 +279,9 @@ def test_without_a_compiler_the_plain_forms_compute() -> None:
     script = (
         "import torch\nfrom autodas.kernels import *\n"
         "assert compiled_library() is None\n"
-        "s = Stencil(torch.ones(2, 1, 3, 3), 1)\n"
-        "assert stencils_forward(torch.ones(1, 3, 3, 2), [s], (1, 1))[0, 0, 1, 1, 0] == 9\n"
+        "u = Unit(torch.ones(2, 1, 3, 3), torch.ones(2, 2, 1, 1), 1)\n"
+        "out, mean, variance = units_forward(Given(torch.ones(1, 3, 3, 2), (1, 1)), [u])\n"
+        "assert out[0, 0, 1, 1, 0] == 18\n"
     )
     for broken in ({"AUTODAS_KERNELS": "plain"}, {"CC": "no-such-compiler"}, {"CC": "false"}):
         environment = {**os.environ, **broken}

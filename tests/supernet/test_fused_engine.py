@@ -73,13 +73,35 @@ def assert_equal_engines(
             tensor.copy_(torch.rand_like(tensor) + 0.5)
     mixture, leaves = random_mixture(space, share, dtype, edges)
     x, labels = torch.randn(3, 2, size, size, dtype=dtype), torch.randint(5, (3,))
+    # Where a ReLU is within rounding of zero, either gradient is right: a point beside it tells.
+    differs = ""
+    for _ in range(3 if dtype == torch.float32 else 1):
+        differs = difference(supernet, x, labels, mixture, leaves, tolerance)
+        if not differs:
+            return
+        x = x + 1e-3 * torch.randn_like(x)
+    raise AssertionError(differs)
+
+
+def difference(
+    supernet: Supernet,
+    x: torch.Tensor,
+    labels: torch.Tensor,
+    mixture: dict[str, CellMixture],
+    leaves: list[torch.Tensor],
+    tolerance: float,
+) -> str:
+    """Return what differs between the engines, relative to the largest entry of each tensor."""
     reference = everything(supernet, "reference", x, labels, mixture, leaves)
     fused = everything(supernet, "fused", x, labels, mixture, leaves)
     # A gradient that is zero but for rounding has no size of its own to compare with.
     scale = max(t.abs().max().item() for name, t in reference.items() if name.startswith("gradient"))
     for name, expected in reference.items():
         largest = max(expected.abs().max().item(), 1e-4 * scale if name.startswith("gradient") else 0.0)
-        assert (fused[name] - expected).abs().max().item() <= tolerance * max(largest, 1e-12), name
+        error = (fused[name] - expected).abs().max().item()
+        if error > tolerance * max(largest, 1e-12):
+            return f"{name}: {error / largest:.1e} of the largest entry"
+    return ""
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -176,26 +198,37 @@ def test_the_same_parameters_under_the_same_names() -> None:
     fused.load_state_dict(reference.state_dict())
 
 
-def test_many_iterations_stay_together() -> None:
-    """Two hundred steps of SGD in single precision on the same batches, engine beside engine."""
+@pytest.mark.slow
+def test_every_one_of_many_iterations() -> None:
+    """Two hundred steps of SGD in single precision; in each, both engines start from the same weights.
+
+    (Two searches side by side part ways: training amplifies the last bits of either.)
+    """
     torch.manual_seed(0)
     space = get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
-    supernets = {name: Supernet(space, channels=1, classes=3, engine=name) for name in ("reference", "fused")}
-    supernets["fused"].load_state_dict(supernets["reference"].state_dict())
+    supernet = Supernet(space, channels=1, classes=3)
+    weights, leaves = list(supernet.parameters()), []
     mixture = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
     mixture = {k: CellMixture(m.weights / 7, m.active) for k, m in mixture.items()}
     pictures, labels = torch.randn(8, 16, 1, 6, 6), torch.randint(3, (8, 16))
-    losses: dict[str, list[float]] = {name: [] for name in supernets}
-    for name, supernet in supernets.items():
-        optimiser = torch.optim.SGD(supernet.parameters(), lr=0.01, momentum=0.9)
-        for step in range(200):
-            loss = F.cross_entropy(supernet(pictures[step % 8], mixture), labels[step % 8])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses[name].append(loss.item())
-    # Rounding differs, and training amplifies differences: close at first, equally far at the end.
-    assert losses["fused"][:20] == pytest.approx(losses["reference"][:20], rel=1e-3)
-    means = [sum(values[-40:]) / 40 for values in losses.values()]
-    assert means[0] < 0.5 * losses["reference"][0]
-    assert means[1] == pytest.approx(means[0], rel=0.2, abs=0.02)
+    optimiser = torch.optim.SGD(weights, lr=0.01, momentum=0.9)
+    apart = set()
+    for step in range(200):
+        batch = (pictures[step % 8], labels[step % 8], mixture, leaves)
+        found = {name: everything(supernet, name, *batch) for name in ("fused", "reference")}
+        expected = found["reference"]
+        scale = max(t.abs().max().item() for n, t in expected.items() if n.startswith("gradient"))
+        for name, tensor in expected.items():
+            # What is zero but for rounding has no size of its own to compare with.
+            floor = 1e-2 * (scale if name.startswith("gradient") else 1.0)
+            largest = max(tensor.abs().max().item(), floor)
+            if (found["fused"][name] - tensor).abs().max().item() > 1e-4 * largest:
+                apart.add(step)
+        for name, weight in supernet.named_parameters():
+            weight.grad = expected[f"gradient of {name}"]
+        optimiser.step()
+        if step == 0:
+            first = expected["logits"]
+    # Where a ReLU is within rounding of zero, either gradient is right.
+    assert len(apart) <= 3
+    assert F.cross_entropy(expected["logits"], labels[7]) < 0.5 * F.cross_entropy(first, labels[0])

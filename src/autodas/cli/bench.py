@@ -2,32 +2,120 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from autodas.cli._output import print_facts
-from autodas.cli._settings import ComputeConfig
+from autodas.cli._schema import tree
+from autodas.cli._settings import ComputeConfig, transient
 from autodas.cli._verbs import run_verbs
 from autodas.cli.search import SpaceConfig
 from autodas.errors import AutodasError
-from autodas.spaces import Space, get_space
+from autodas.spaces import get_space
+
+if TYPE_CHECKING:
+    from autodas.search.bench_setting import BenchSetting
+
+PAPER = SpaceConfig(K=2, C1=48, C2=64)
+"""The search network of the papers: 8 cells, 16 channels."""
+
+LEAST_BATCH = 2
+"""Batch normalisation needs two pictures where a map has one pixel."""
+
+LEAST_IMAGE = 4
+"""Maps are halved twice."""
 
 
 @dataclass(frozen=True)
-class BenchSearchConfig:
+class BenchConfig:
+    """What all benchmarks are told.
+
+    Args:
+        batch_size: pictures in each gradient step.
+        image_size: height and width of the pictures.
+        output: write setting, results and machine as JSON into this file.
+        json: print the same JSON instead of a table.
+    """
+
+    space: SpaceConfig = field(default_factory=lambda: PAPER)
+    batch_size: int = 16
+    image_size: int = 32
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    output: str | None = transient(None)
+    json: bool = transient(False)
+
+    def __post_init__(self) -> None:
+        _at_least(LEAST_BATCH, batch_size=self.batch_size)
+        _at_least(LEAST_IMAGE, image_size=self.image_size)
+        if self.output is not None and not Path(self.output).absolute().parent.is_dir():
+            raise AutodasError(f"output={self.output}: its folder does not exist")
+
+
+@dataclass(frozen=True)
+class BenchStepConfig(BenchConfig):
+    """Compare time and peak memory of one search iteration (architecture step and weight step).
+
+    Engines take turns in one process; memory is that of a fresh process for each, beyond its imports. The
+    defaults are the paper's search network with a smaller batch.
+
+    Args:
+        engines: fused, reference, or a function of your own as python:package.module:function, which is
+            called with space, K, C1, C2, batch_size, image_size, channels, classes, device and precision
+            and returns a function without arguments that does one iteration. The first is the measure of
+            the others.
+        repeats: timed iterations of each engine.
+        memory: measure memory, too.
+    """
+
+    engines: tuple[str, ...] = ("reference", "fused")
+    repeats: int = 5
+    memory: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least(1, repeats=self.repeats)
+        if not self.engines:
+            raise AutodasError("engines must name at least one")
+
+
+@dataclass(frozen=True)
+class BenchGrowthConfig(BenchStepConfig):
+    """Measure how time and peak memory of one search iteration grow with one size.
+
+    Args:
+        vary: what grows; with C2 the whole network becomes wider, C1 keeps its ratio to it; K normal cells
+            a stage make 3K + 2 cells.
+        values: its values; growth is the time divided by that at the first.
+    """
+
+    vary: Literal["batch_size", "image_size", "K", "C2"] = "batch_size"
+    values: tuple[int, ...] = (8, 16, 32)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.values:
+            raise AutodasError("values must name at least one")
+        least = {"batch_size": LEAST_BATCH, "image_size": LEAST_IMAGE, "K": 0, "C2": 8}[self.vary]
+        _at_least(least, **{self.vary: min(self.values)})
+
+
+@dataclass(frozen=True)
+class BenchSearchConfig(BenchConfig):
     """Compare the time of whole searches with the same number of iterations.
 
     Decisions are forced to uniformly random outcomes; the median over seeds is told, with the range.
 
     Args:
-        strategies: methods; the first is the measure of the others.
+        strategies: methods; the first is the measure of the others. A function of your own, as for
+            bench step, is a search that stays relaxed to its end; it takes its turn only in every fourth
+            iteration.
         iterations: of each search.
         seeds: repetitions.
-        batch_size: pictures in each gradient step.
-        image_size: height and width of the pictures.
         engine: how supernets are computed: fused or reference.
-        json: print JSON.
     """
 
     strategies: tuple[str, ...] = ("das", "sdas-a", "sdas-b", "sdas-c")
@@ -37,102 +125,101 @@ class BenchSearchConfig:
     batch_size: int = 32
     image_size: int = 8
     engine: str = "fused"
-    compute: ComputeConfig = field(default_factory=ComputeConfig)
-    json: bool = False
 
     def __post_init__(self) -> None:
-        if self.iterations < 2 or self.seeds < 1 or self.batch_size < 2 or self.image_size < 4:
-            raise AutodasError(
-                "iterations and batch_size must be at least 2, seeds at least 1, image_size at least 4"
-            )
+        super().__post_init__()
+        _at_least(2, iterations=self.iterations)
+        _at_least(1, seeds=self.seeds)
         if not self.strategies or "random" in self.strategies:
             raise AutodasError("strategies must name at least one differentiable method, and not random")
 
 
-@dataclass(frozen=True)
-class BenchStepConfig:
-    """Compare the time of one search iteration (weight step and architecture step) between engines.
-
-    The defaults are the paper's search network, with a smaller batch.
-
-    Args:
-        engines: the first is the measure of the others.
-        repeats: timed iterations of each engine; they take turns.
-        batch_size: pictures in each gradient step.
-        image_size: height and width of the pictures.
-        json: print JSON.
-    """
-
-    engines: tuple[str, ...] = ("reference", "fused")
-    space: SpaceConfig = field(default_factory=lambda: SpaceConfig(K=2, C1=48, C2=64))
-    repeats: int = 5
-    batch_size: int = 16
-    image_size: int = 32
-    compute: ComputeConfig = field(default_factory=ComputeConfig)
-    json: bool = False
-
-    def __post_init__(self) -> None:
-        if self.repeats < 1 or self.batch_size < 2 or self.image_size < 4 or not self.engines:
-            raise AutodasError(
-                "repeats must be at least 1, batch_size at least 2, image_size at least 4, engines not empty"
-            )
-
-
 def run(argv: list[str]) -> int:
     """Run the command."""
-    verbs = {"search": (BenchSearchConfig, _search), "step": (BenchStepConfig, _step)}
+    verbs = {
+        "step": (BenchStepConfig, _step),
+        "growth": (BenchGrowthConfig, _growth),
+        "search": (BenchSearchConfig, _search),
+    }
     return run_verbs("bench", argv, verbs)
 
 
 def _step(config: BenchStepConfig) -> None:
-    """Time of one iteration, engine against engine."""
-    from autodas.cli._setup import use_compute
+    """Time and memory of one search iteration, engine against engine."""
     from autodas.search.bench_step import bench_step
 
-    rows = bench_step(
-        _space(config.space),
+    setting = _setting(config)
+    rows = bench_step(config.engines, setting, repeats=config.repeats, memory=config.memory, say=_say)
+    _report("step", config, rows)
+
+
+def _growth(config: BenchGrowthConfig) -> None:
+    """The same as one size grows: batch, pictures, cells or channels."""
+    from autodas.search.bench_step import bench_growth
+
+    rows = bench_growth(
         config.engines,
+        _setting(config),
+        config.vary,
+        config.values,
         repeats=config.repeats,
-        batch_size=config.batch_size,
-        image_size=config.image_size,
-        precision=config.compute.precision,
-        device=use_compute(config.compute),
+        memory=config.memory,
         say=_say,
     )
-    _print(rows, config.json)
+    _report("growth", config, rows)
 
 
 def _search(config: BenchSearchConfig) -> None:
-    """Time of whole searches against each other."""
-    from autodas.cli._setup import use_compute
+    """Time of whole searches, method against method."""
     from autodas.search.bench_search import bench_search
 
     rows = bench_search(
-        _space(config.space),
         config.strategies,
+        _setting(config),
         iterations=config.iterations,
         seeds=config.seeds,
-        batch_size=config.batch_size,
-        image_size=config.image_size,
         engine=config.engine,
-        device=use_compute(config.compute),
         say=_say,
     )
-    _print(rows, config.json)
+    _report("search", config, rows)
 
 
-def _space(config: SpaceConfig) -> Space:
-    return get_space(config.name).with_size(config.K, config.C1, config.C2)
+def _setting(config: BenchConfig) -> BenchSetting:
+    """Set up the machine; return what is measured."""
+    from autodas.cli._setup import use_compute
+    from autodas.search.bench_setting import BenchSetting
+
+    return BenchSetting(
+        get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2),
+        config.batch_size,
+        config.image_size,
+        precision=config.compute.precision,
+        device=str(use_compute(config.compute)),
+    )
+
+
+def _report(verb: str, config: BenchConfig, rows: list[dict[str, Any]]) -> None:
+    """Write the file, and print."""
+    from autodas.training import write_whole
+    from autodas.training.run_folder import environment
+
+    document = {
+        "benchmark": verb,
+        "date": date.today().isoformat(),
+        "setting": tree(config),
+        "results": rows,
+        "environment": environment(),
+    }
+    if config.output is not None:
+        write_whole(Path(config.output), json.dumps(document, indent=2) + "\n")
+    print_facts(document if config.json else rows, as_json=config.json)
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
-    from autodas.training.run_folder import environment
-
-    if as_json:
-        print_facts({"results": rows, "environment": environment()}, as_json=True)
-    else:
-        print_facts(rows, as_json=False)
+def _at_least(least: int, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < least:
+            raise AutodasError(f"{name}={number} must be at least {least}")

@@ -1,22 +1,29 @@
 """Compiled loops for what libraries do slowly on CPUs, each with a plain form that gives the same result."""
 
 from autodas.kernels._build import compiled_library
-from autodas.kernels._norms import moments, normalise_add, normalise_backward
+from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import pools_backward, pools_forward
 from autodas.kernels._stencils import Stencil, stencils_backward, stencils_forward
-from autodas.kernels._units import pointwise, unit_end_backward, unit_end_forward
+from autodas.kernels._sums import EPSILON, combine, gradient_sums, moments
+from autodas.kernels._units import Given, Slope, Unit, units_backward, units_forward
 
 __all__ = [
+    "EPSILON",
+    "Given",
+    "Pointwise",
+    "Slope",
     "Stencil",
+    "Unit",
+    "combine",
     "compiled_library",
+    "gradient_sums",
     "moments",
-    "normalise_add",
-    "normalise_backward",
-    "pointwise",
+    "pointwise_backward",
+    "pointwise_forward",
     "pools_backward",
     "pools_forward",
     "stencils_backward",
     "stencils_forward",
-    "unit_end_backward",
-    "unit_end_forward",
+    "units_backward",
+    "units_forward",
 ]

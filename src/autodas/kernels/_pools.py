@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._norms import address, library_for
+from autodas.kernels._calls import address, library_for
 
 
 def pools_forward(
@@ -70,10 +71,11 @@ def _plain(x: Tensor, kind: str, window: Sequence[int], stride: Sequence[int]) -
 
 
 def _library(x: Tensor, window: Sequence[int], stride: Sequence[int]) -> ctypes.CDLL | None:
-    fits = tuple(window) == (3, 3) and stride[0] == stride[1]
+    # Windows that do not look along time are planes, one frame after the other.
+    planes = set(window[:-2]) <= {1} and set(stride[:-2]) <= {1}
+    fits = planes and tuple(window[-2:]) == (3, 3) and stride[-1] == stride[-2]
     return library_for(x) if fits else None
 
 
 def _arguments(x: Tensor, stride: Sequence[int]) -> list[object]:
-    batch, rows, columns, channels = x.shape
-    return [address(x), batch, rows, columns, channels, stride[0]]
+    return [address(x), math.prod(x.shape[:-3]), *x.shape[-3:], stride[-1]]

@@ -1,12 +1,15 @@
 /*
- * Depthwise convolutions, pools and batch normalisation of many candidates over channels-last maps.
+ * What leaves a state of a relaxed cell, over channels-last maps: units of depthwise convolution, pointwise
+ * convolution and batch moments, and the weighted sums that mix them.
  *
  * Library calls for depthwise convolutions on small maps cost ten times their arithmetic, most of all
- * backward. Here a map is copied once into a padded buffer, with normalisation and ReLU applied on the way,
- * and all candidates that read it run over that buffer while it is in the cache. Channels lie side by side,
- * so that a vector register holds 16 of them and windows need no shuffling.
+ * backward; and between library calls every map goes through memory. Here an image is taken through a unit
+ * while it is in the cache. Channels lie side by side, so that a vector register holds 16 of them and windows
+ * need no shuffling. Only the outputs of pointwise convolutions are kept for the backward pass.
  *
- * Maps: (images, rows, columns, channels). Weights: (channels, kernel * kernel), as torch keeps them.
+ * Maps: (images, rows, columns, channels). Weights as torch keeps them: depthwise (channels, window * window),
+ * pointwise (outputs, inputs). Channels are even. Windows, dilations and strides are those that
+ * kernels_lanes.h lists.
  */
 
 #include <math.h>
@@ -19,6 +22,8 @@
 #define NAME(f) JOIN(JOIN(f, _), LANES)
 #define VEC JOIN(vec, LANES)
 #define IVEC JOIN(ivec, LANES)
+#define UNROLL _Pragma("GCC unroll 32")
+#define MOST 16 /* pixels that outputs side by side see, of the largest form */
 
 #define LANES 16
 #include "kernels_lanes.h"
@@ -33,186 +38,387 @@
 #include "kernels_lanes.h"
 #undef LANES
 
-/* Run f for blocks of channels, widest first; channels must be even. */
-#define FOR_CHANNEL_BLOCKS(f, ...)                  \
-    for (long c = 0; c < channels;) {               \
-        if (channels - c >= 16) {                   \
-            f##_16(__VA_ARGS__);                    \
-            c += 16;                                \
-        } else if (channels - c >= 8) {             \
-            f##_8(__VA_ARGS__);                     \
-            c += 8;                                 \
-        } else if (channels - c >= 4) {             \
-            f##_4(__VA_ARGS__);                     \
-            c += 4;                                 \
-        } else {                                    \
-            f##_2(__VA_ARGS__);                     \
-            c += 2;                                 \
-        }                                           \
+/* Run f for blocks of channels, widest first. */
+#define FOR_CHANNEL_BLOCKS(f, ...)       \
+    for (long c = 0; c < channels;) {    \
+        if (channels - c >= 16) {        \
+            f##_16(__VA_ARGS__);         \
+            c += 16;                     \
+        } else if (channels - c >= 8) {  \
+            f##_8(__VA_ARGS__);          \
+            c += 8;                      \
+        } else if (channels - c >= 4) {  \
+            f##_4(__VA_ARGS__);          \
+            c += 4;                      \
+        } else {                         \
+            f##_2(__VA_ARGS__);          \
+            c += 2;                      \
+        }                                \
     }
 
-static int padding_of(const int *kernel, const int *dilation, int groups)
+/* Zeroed memory that vector loads do not straddle cache lines of. */
+static float *lines(long floats)
 {
-    int most = 0;
+    size_t bytes = (sizeof(float) * floats + 63) / 64 * 64;
+    float *memory = aligned_alloc(64, bytes ? bytes : 64);
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+/* What the units that read one map have in common. */
+typedef struct {
+    long channels, rows, columns, out_rows, out_columns; /* of one map, before and after the stride */
+    long map, out_map, out_pixels;                       /* numbers of one image */
+    long padding, row, padded;                           /* of the copy between zero borders */
+    long strip;                                          /* rows of outputs that stay in the first cache */
+    long taps;                                           /* of all windows */
+} Shape;
+
+static Shape shape_of(int rows, int columns, int channels, int groups, const int *kernel, const int *dilation,
+                      int stride)
+{
+    Shape s = {.channels = channels, .rows = rows, .columns = columns};
+    s.out_rows = (rows + stride - 1) / stride;
+    s.out_columns = (columns + stride - 1) / stride;
+    s.out_pixels = s.out_rows * s.out_columns;
+    s.map = s.rows * s.columns * s.channels;
+    s.out_map = s.out_pixels * s.channels;
     for (int g = 0; g < groups; g++) {
-        int padding = dilation[g] * (kernel[g] / 2);
-        most = padding > most ? padding : most;
+        long padding = dilation[g] * (kernel[g] / 2);
+        s.padding = padding > s.padding ? padding : s.padding;
+        s.taps += kernel[g] * kernel[g];
     }
-    return most;
+    s.row = (s.columns + 2 * s.padding) * s.channels;
+    if (s.row % 1024 == 0)
+        s.row += 16; /* rows a page apart would take each other's place in the cache */
+    s.padded = (s.rows + 2 * s.padding) * s.row;
+    s.strip = 4096 / (s.out_columns * s.channels);
+    s.strip = s.strip < 1 ? 1 : s.strip;
+    return s;
+}
+
+/* Where the first tap of a window stands in the padded copy. */
+static long origin(const Shape *s, int kernel, int dilation)
+{
+    long border = s->padding - dilation * (kernel / 2);
+    return border * s->row + border * s->channels;
 }
 
 /* (channels, taps) to (taps, channels) for every group; mirrored for the gradient of the input. */
-static void turn_weights(const float *const *weight, const int *kernel, int groups, long channels,
-                         int mirrored, float **turned, float *memory)
+static void turn_depthwise(const float *const *weight, const int *kernel, int groups, long channels, int mirrored,
+                           float *turned)
 {
     for (int g = 0; g < groups; g++) {
         int taps = kernel[g] * kernel[g];
-        turned[g] = memory;
         for (int t = 0; t < taps; t++)
             for (long c = 0; c < channels; c++)
-                memory[t * channels + c] = weight[g][c * taps + (mirrored ? taps - 1 - t : t)];
-        memory += taps * channels;
+                turned[t * channels + c] = weight[g][c * taps + (mirrored ? taps - 1 - t : t)];
+        turned += taps * channels;
     }
 }
 
-/* Copy a map between zero borders: relu(scale * x + shift). */
-static void pad_input(const float *x, int rows, int columns, long channels, int padding, const float *scale,
-                      const float *shift, int relu, float *padded)
+/* (outputs, inputs) to (inputs, outputs). */
+static void turn_pointwise(const float *const *weight, int groups, long channels, float *turned)
 {
-    long width = (columns + 2L * padding) * channels;
-    for (int y = 0; y < rows; y++) {
-        const float *from = x + (long)y * columns * channels;
-        float *to = padded + (y + padding) * width + padding * channels;
+    for (int g = 0; g < groups; g++, turned += channels * channels)
+        for (long i = 0; i < channels; i++)
+            for (long o = 0; o < channels; o++)
+                turned[i * channels + o] = weight[g][o * channels + i];
+}
+
+/* Copy a map between the zero borders: relu(scale * x + shift). */
+static void pad_input(const Shape *s, const float *x, const float *scale, const float *shift, float *padded)
+{
+    for (long y = 0; y < s->rows; y++) {
+        const float *from = x + y * s->columns * s->channels;
+        float *to = padded + (y + s->padding) * s->row + s->padding * s->channels;
         if (scale)
-            for (int p = 0; p < columns; p++)
-                for (long c = 0; c < channels; c++) {
-                    float v = from[p * channels + c] * scale[c] + shift[c];
-                    to[p * channels + c] = relu && v < 0 ? 0 : v;
+            for (long p = 0; p < s->columns; p++)
+                for (long c = 0; c < s->channels; c++) {
+                    float v = from[p * s->channels + c] * scale[c] + shift[c];
+                    to[p * s->channels + c] = v < 0 ? 0 : v;
                 }
         else
-            for (long i = 0; i < columns * channels; i++)
-                to[i] = relu && from[i] < 0 ? 0 : from[i];
+            for (long i = 0; i < s->columns * s->channels; i++)
+                to[i] = from[i] < 0 ? 0 : from[i];
     }
 }
 
 /* Zero gradients where the ReLU was off. */
-static void mask_gradient(const float *x, long pixels, long channels, const float *scale, const float *shift,
-                          float *gradient)
+static void mask_gradient(const Shape *s, const float *x, const float *scale, const float *shift, float *gradient)
 {
     if (scale)
-        for (long p = 0; p < pixels; p++)
-            for (long c = 0; c < channels; c++) {
-                long i = p * channels + c;
+        for (long p = 0; p < s->rows * s->columns; p++)
+            for (long c = 0; c < s->channels; c++) {
+                long i = p * s->channels + c;
                 gradient[i] = x[i] * scale[c] + shift[c] > 0 ? gradient[i] : 0;
             }
     else
-        for (long i = 0; i < pixels * channels; i++)
+        for (long i = 0; i < s->map; i++)
             gradient[i] = x[i] > 0 ? gradient[i] : 0;
 }
 
-/*
- * out[g] = depthwise convolution of relu(scale * x + shift) with weight[g].
- *
- * shared: all groups read the one map x, else group g reads x + g * (images * rows * columns * channels) and
- * scale, shift + g * channels. scale may be null. Outputs have (size + stride - 1) / stride rows.
- */
-void autodas_stencils_forward(const float *x, int images, int rows, int columns, int channels_, int groups,
-                              int shared, const int *kernel, const int *dilation, int stride,
-                              const float *const *weight, const float *scale, const float *shift, int relu,
-                              float *const *out)
+/* Mean and biased variance over all images, from those of each; in the order of images, for the same bits. */
+static void join_moments(const float *means, const float *deviations, long images, long pitch, long pixels,
+                         long channels, float *mean, float *variance)
 {
-    long channels = channels_;
-    int padding = padding_of(kernel, dilation, groups);
-    int out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
-    long map = (long)rows * columns * channels, out_map = (long)out_rows * out_columns * channels;
-    long row = (columns + 2L * padding) * channels;
-    long padded_size = (rows + 2L * padding) * row;
-    long taps = 0;
-    for (int g = 0; g < groups; g++)
-        taps += kernel[g] * kernel[g];
-    float *turned[groups], *memory = malloc(sizeof(float) * taps * channels);
-    turn_weights(weight, kernel, groups, channels, 0, turned, memory);
-#pragma omp parallel
-    {
-        float *padded = calloc(padded_size, sizeof(float));
-#pragma omp for schedule(static)
-        for (int image = 0; image < images; image++)
-            for (int g = 0; g < groups; g++) {
-                if (!shared || g == 0) {
-                    long own = shared ? 0 : g;
-                    pad_input(x + (own * images + image) * map, rows, columns, channels, padding,
-                              scale ? scale + own * channels : NULL, scale ? shift + own * channels : NULL,
-                              relu, padded);
-                }
-                long border = padding - dilation[g] * (kernel[g] / 2);
-                long origin = border * row + border * channels;
-                FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], padded + c, row, channels, origin,
-                                   turned[g] + c, channels, out[g] + image * out_map + c, out_rows,
-                                   out_columns, stride, 0)
-            }
-        free(padded);
+    for (long c = 0; c < channels; c++) {
+        double m = 0, d = 0;
+        for (long i = 0; i < images; i++) {
+            double gap = means[i * pitch + c] - m;
+            d += deviations[i * pitch + c] + gap * gap * pixels * i / (i + 1);
+            m += gap / (i + 1);
+        }
+        mean[c] = m;
+        variance[c] = d / ((double)images * pixels);
     }
-    free(memory);
 }
 
 /*
- * Gradients of autodas_stencils_forward. The gradient of the input is that before scale and shift are
- * applied backwards: the one of relu's argument. Either of the two gradients may be null.
+ * out[g] = pointwise[g] (depthwise[g] (relu(scale * x + shift))), and its moments.
+ *
+ * shared: all groups read the one map x; else group g reads the g-th of several maps that lie one after the
+ * other, and the g-th row of scale and shift. scale may be null. Outputs lie one after the other and have
+ * (size + stride - 1) / stride rows. mean, variance: (groups, channels), or null where they are not wanted.
  */
-void autodas_stencils_backward(const float *x, int images, int rows, int columns, int channels_, int groups,
-                               int shared, const int *kernel, const int *dilation, int stride,
-                               const float *const *weight, const float *scale, const float *shift, int relu,
-                               const float *const *upstream, float *input_gradient,
-                               float *const *weight_gradient)
+void autodas_units_forward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
+                           const int *kernel, const int *dilation, int stride, const float *const *depthwise,
+                           const float *const *pointwise, const float *scale, const float *shift, float *out,
+                           float *mean, float *variance)
 {
-    long channels = channels_;
-    int padding = padding_of(kernel, dilation, groups);
-    int out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
-    long map = (long)rows * columns * channels, out_map = (long)out_rows * out_columns * channels;
-    long row = (columns + 2L * padding) * channels;
-    long padded_size = (rows + 2L * padding) * row;
-    long taps = 0;
-    for (int g = 0; g < groups; g++)
-        taps += kernel[g] * kernel[g];
-    float *turned[groups], *memory = malloc(sizeof(float) * taps * channels);
-    turn_weights(weight, kernel, groups, channels, 1, turned, memory);
-    float *total = calloc(taps * channels, sizeof(float));
+    Shape s = shape_of(rows, columns, channels_, groups, kernel, dilation, stride);
+    long channels = s.channels, square = channels * channels, pitch = groups * channels;
+    long line = s.out_columns * channels;
+    float *taps = lines(s.taps * channels), *mixers = lines(groups * square);
+    float *means = lines(2 * images * pitch), *deviations = means + images * pitch;
+    turn_depthwise(depthwise, kernel, groups, channels, 0, taps);
+    turn_pointwise(pointwise, groups, channels, mixers);
 #pragma omp parallel
     {
-        float *padded = calloc(padded_size, sizeof(float));
-        float *spread = calloc(padded_size, sizeof(float));
-        float *mine = calloc(taps * channels, sizeof(float));
+        float *padded = lines(s.padded), *features = lines(s.strip * line);
 #pragma omp for schedule(static)
         for (int image = 0; image < images; image++) {
-            float *gradient = mine;
+            const float *tap = taps;
             for (int g = 0; g < groups; g++) {
-                long own = shared ? 0 : g, place = (own * images + image) * map;
-                const float *up = upstream[g] + image * out_map;
-                long border = padding - dilation[g] * (kernel[g] / 2);
-                long origin = border * row + border * channels;
+                long own = shared ? 0 : g, place = image * pitch + g * channels;
+                float *u = out + ((long)g * images + image) * s.out_map;
+                if (!shared || g == 0)
+                    pad_input(&s, x + (own * images + image) * s.map, scale ? scale + own * channels : NULL,
+                              scale ? shift + own * channels : NULL, padded);
+                const float *in = padded + origin(&s, kernel[g], dilation[g]);
+                for (long y = 0; y < s.out_rows; y += s.strip) {
+                    long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip;
+                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, in + y * stride * s.row + c,
+                                       s.row, channels, tap + c, channels, features + c, line, channels, count,
+                                       s.out_columns, 0)
+                    FOR_CHANNEL_BLOCKS(product, features, count * s.out_columns, channels, mixers + g * square + c,
+                                       channels, u + y * line + c, channels)
+                }
+                if (mean)
+                    FOR_CHANNEL_BLOCKS(moments, u + c, s.out_pixels, channels, means + place + c,
+                                       deviations + place + c)
+                tap += kernel[g] * kernel[g] * channels;
+            }
+        }
+        free(padded);
+        free(features);
+    }
+    if (mean)
+        for (int g = 0; g < groups; g++)
+            join_moments(means + g * channels, deviations + g * channels, images, pitch, s.out_pixels, channels,
+                         mean + g * channels, variance + g * channels);
+    free(taps);
+    free(mixers);
+    free(means);
+}
+
+/*
+ * Gradients of autodas_units_forward, for a gradient a * upstream + b * out + d of its outputs.
+ *
+ * upstream: a map for each group. a, b, d: (groups, channels). input_gradient: that of the argument of the
+ * ReLU; added up over groups where they share x. Weight gradients are (channels, window * window) and
+ * (outputs, inputs), one after the other; both may be null.
+ */
+void autodas_units_backward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
+                            const int *kernel, const int *dilation, int stride, const float *const *depthwise,
+                            const float *const *pointwise, const float *scale, const float *shift, const float *out,
+                            const float *const *upstream, const float *a, const float *b, const float *d,
+                            float *input_gradient, float *depthwise_gradient, float *pointwise_gradient)
+{
+    Shape s = shape_of(rows, columns, channels_, groups, kernel, dilation, stride);
+    long channels = s.channels, square = channels * channels, weights = s.taps * channels + groups * square;
+    long line = s.out_columns * channels;
+    int wanted = depthwise_gradient != NULL;
+    float *taps = lines(s.taps * channels), *mirrored = lines(s.taps * channels), *total = lines(weights);
+    if (wanted)
+        turn_depthwise(depthwise, kernel, groups, channels, 0, taps);
+    turn_depthwise(depthwise, kernel, groups, channels, 1, mirrored);
+#pragma omp parallel
+    {
+        float *padded = lines(s.padded), *spread = lines(s.padded), *features = lines(s.strip * line);
+        float *gradient = lines(s.strip * line), *mine = lines(wanted ? weights : 0);
+        /* With a stride the gradients of outputs stand between zeros, which stay. */
+        float *inside = spread + s.padding * s.row + s.padding * channels;
+        long up_row = stride * s.row, up_pixel = stride * channels;
+#pragma omp for schedule(static)
+        for (int image = 0; image < images; image++) {
+            long done = 0;
+            for (int g = 0; g < groups; g++) {
+                long own = shared ? 0 : g, place = (own * images + image) * s.map;
+                const float *s_own = scale ? scale + own * channels : NULL;
+                const float *t_own = scale ? shift + own * channels : NULL;
+                const float *u = out + ((long)g * images + image) * s.out_map, *mixer = pointwise[g];
+                const float *up = upstream[g] + image * s.out_map;
+                long from = origin(&s, kernel[g], dilation[g]), of_group = g * channels;
+                if (wanted && (!shared || g == 0))
+                    pad_input(&s, x + place, s_own, t_own, padded);
+                for (long y = 0; y < s.out_rows; y += s.strip) {
+                    long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip, at = y * line;
+                    FOR_CHANNEL_BLOCKS(affine, up + at + c, u + at + c, count * s.out_columns, channels,
+                                       a + of_group + c, b + of_group + c, d + of_group + c, gradient + c)
+                    for (long i = 0; i < count; i++)
+                        FOR_CHANNEL_BLOCKS(product, gradient + i * line, s.out_columns, channels, mixer + c, channels,
+                                           inside + (y + i) * up_row + c, up_pixel)
+                    if (!wanted)
+                        continue;
+                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride,
+                                       padded + from + y * stride * s.row + c, s.row, channels, taps + done + c,
+                                       channels, features + c, line, channels, count, s.out_columns, 0)
+                    FOR_CHANNEL_BLOCKS(outer_product, gradient, count * s.out_columns, channels, features + c,
+                                       channels, mine + s.taps * channels + g * square + c)
+                }
+                if (wanted)
+                    FOR_CHANNEL_BLOCKS(weight_gradient_any, kernel[g], dilation[g], stride, padded + from + c, s.row,
+                                       channels, inside + c, up_row, up_pixel, channels, mine + done + c,
+                                       s.out_rows, s.out_columns)
+                FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], 1, spread + from + c, s.row, channels,
+                                   mirrored + done + c, channels, input_gradient + place + c, s.columns * channels,
+                                   channels, s.rows, s.columns, shared && g > 0)
+                if (!shared || g == groups - 1)
+                    mask_gradient(&s, x + place, s_own, t_own, input_gradient + place);
+                done += kernel[g] * kernel[g] * channels;
+            }
+        }
+        /* In the order of threads, so that the same number of threads gives the same bits. */
+#pragma omp for ordered schedule(static, 1)
+        for (int thread = 0; thread < omp_get_num_threads(); thread++)
+#pragma omp ordered
+            if (wanted)
+                for (long i = 0; i < weights; i++)
+                    total[i] += mine[i];
+        free(padded);
+        free(spread);
+        free(features);
+        free(gradient);
+        free(mine);
+    }
+    if (wanted) {
+        const float *from = total;
+        for (int g = 0; g < groups; g++) {
+            int count = kernel[g] * kernel[g];
+            for (int t = 0; t < count; t++)
+                for (long c = 0; c < channels; c++)
+                    depthwise_gradient[c * count + t] = from[t * channels + c];
+            from += count * channels;
+            depthwise_gradient += count * channels;
+        }
+        memcpy(pointwise_gradient, from, sizeof(float) * groups * square);
+    }
+    free(taps);
+    free(mirrored);
+    free(total);
+}
+
+/* Copy relu(x) at every stride-th pixel, from offset on; what lies beyond the edge is zero. */
+static void pick(const float *x, long rows, long columns, long inputs, int stride, int offset, long out_rows,
+                 long out_columns, float *features)
+{
+    for (long y = 0; y < out_rows; y++)
+        for (long p = 0; p < out_columns; p++, features += inputs) {
+            long r = y * stride + offset, q = p * stride + offset;
+            const float *from = x + (r * columns + q) * inputs;
+            int inside = r < rows && q < columns;
+            for (long i = 0; i < inputs; i++)
+                features[i] = inside && from[i] > 0 ? from[i] : 0;
+        }
+}
+
+/*
+ * out[g] = weight[g] (relu(x)) at every stride-th pixel from offset[g] on: pointwise convolutions.
+ *
+ * Weights are (width, inputs). Each output pixel has width numbers, pitch numbers after those of the pixel
+ * before. Groups of one offset follow each other.
+ */
+void autodas_pointwise_forward(const float *x, int images, int rows, int columns, int inputs, int groups, int stride,
+                               const int *offset, const float *const *weight, int width, float *const *out, long pitch)
+{
+    long channels = width, size = channels * inputs;
+    long out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
+    float *turned = lines(groups * size);
+    for (int g = 0; g < groups; g++)
+        for (long i = 0; i < inputs; i++)
+            for (long o = 0; o < channels; o++)
+                turned[g * size + i * channels + o] = weight[g][o * inputs + i];
+#pragma omp parallel
+    {
+        float *features = lines(out_rows * out_columns * inputs);
+#pragma omp for schedule(static)
+        for (int image = 0; image < images; image++)
+            for (int g = 0; g < groups; g++) {
+                if (g == 0 || offset[g] != offset[g - 1])
+                    pick(x + (long)image * rows * columns * inputs, rows, columns, inputs, stride, offset[g], out_rows,
+                         out_columns, features);
+                FOR_CHANNEL_BLOCKS(product, features, out_rows * out_columns, inputs, turned + g * size + c, channels,
+                                   out[g] + image * out_rows * out_columns * pitch + c, pitch)
+            }
+        free(features);
+    }
+    free(turned);
+}
+
+/*
+ * Gradients of autodas_pointwise_forward, for a gradient a * upstream + b * out + d of its outputs; upstream lies
+ * as out does. a, b, d: (groups, width). weight_gradient: (groups, width, inputs), or null.
+ */
+void autodas_pointwise_backward(const float *x, int images, int rows, int columns, int inputs_, int groups, int stride,
+                                const int *offset, const float *const *weight, int width, const float *const *out,
+                                long pitch, const float *const *upstream, const float *a, const float *b,
+                                const float *d, float *input_gradient, float *weight_gradient)
+{
+    long inputs = inputs_, size = width * inputs, weights = groups * size;
+    long out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
+    long pixels = out_rows * out_columns, map = (long)rows * columns * inputs;
+    float *total = lines(weights);
+#pragma omp parallel
+    {
+        float *features = lines(pixels * inputs), *gradient = lines(pixels * width), *back = lines(pixels * inputs);
+        float *mine = lines(weight_gradient ? weights : 0);
+#pragma omp for schedule(static)
+        for (int image = 0; image < images; image++) {
+            float *target = input_gradient + image * map;
+            memset(target, 0, sizeof(float) * map);
+            for (int g = 0; g < groups; g++) {
+                const float *u = out[g] + image * pixels * pitch, *up = upstream[g] + image * pixels * pitch;
+                for (long p = 0; p < pixels; p++)
+                    for (long o = 0; o < width; o++)
+                        gradient[p * width + o] = a[g * width + o] * up[p * pitch + o]
+                            + b[g * width + o] * u[p * pitch + o] + d[g * width + o];
+                if (g == 0 || offset[g] != offset[g - 1])
+                    pick(x + image * map, rows, columns, inputs, stride, offset[g], out_rows, out_columns, features);
                 if (weight_gradient) {
-                    if (!shared || g == 0)
-                        pad_input(x + place, rows, columns, channels, padding,
-                                  scale ? scale + own * channels : NULL,
-                                  scale ? shift + own * channels : NULL, relu, padded);
-                    FOR_CHANNEL_BLOCKS(weight_gradient_any, kernel[g], dilation[g], padded + c, row, channels,
-                                       origin, up + c, channels, gradient + c, out_rows, out_columns, stride)
-                    gradient += kernel[g] * kernel[g] * channels;
+                    long channels = inputs;
+                    FOR_CHANNEL_BLOCKS(outer_product, gradient, pixels, width, features + c, channels,
+                                       mine + g * size + c)
                 }
-                if (input_gradient) {
-                    /* With a stride the upstream gradient stands between zeros, which stay. */
-                    for (int y = 0; y < out_rows; y++)
-                        for (int p = 0; p < out_columns; p++)
-                            memcpy(spread + (y * stride + padding) * row + (p * stride + padding) * channels,
-                                   up + ((long)y * out_columns + p) * channels, sizeof(float) * channels);
-                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], spread + c, row, channels,
-                                       origin, turned[g] + c, channels, input_gradient + place + c, rows,
-                                       columns, 1, shared && g > 0)
-                    if (relu && (!shared || g == groups - 1))
-                        mask_gradient(x + place, (long)rows * columns, channels,
-                                      scale ? scale + own * channels : NULL,
-                                      scale ? shift + own * channels : NULL, input_gradient + place);
-                }
+                long channels = inputs;
+                FOR_CHANNEL_BLOCKS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels)
+                for (long y = 0; y < out_rows; y++)
+                    for (long p = 0; p < out_columns; p++) {
+                        long r = y * stride + offset[g], q = p * stride + offset[g], from = (y * out_columns + p) * inputs;
+                        if (r < rows && q < columns)
+                            for (long i = 0; i < inputs; i++)
+                                target[(r * columns + q) * inputs + i] += features[from + i] > 0 ? back[from + i] : 0;
+                    }
             }
         }
         /* In the order of threads, so that the same number of threads gives the same bits. */
@@ -220,24 +426,83 @@ void autodas_stencils_backward(const float *x, int images, int rows, int columns
         for (int thread = 0; thread < omp_get_num_threads(); thread++)
 #pragma omp ordered
             if (weight_gradient)
-                for (long i = 0; i < taps * channels; i++)
+                for (long i = 0; i < weights; i++)
                     total[i] += mine[i];
-        free(padded);
-        free(spread);
+        free(features);
+        free(gradient);
+        free(back);
         free(mine);
     }
-    if (weight_gradient) {
-        const float *from = total;
-        for (int g = 0; g < groups; g++) {
-            int count = kernel[g] * kernel[g];
-            for (int t = 0; t < count; t++)
-                for (long c = 0; c < channels; c++)
-                    weight_gradient[g][c * count + t] = from[t * channels + c];
-            from += count * channels;
+    if (weight_gradient)
+        memcpy(weight_gradient, total, sizeof(float) * weights);
+    free(total);
+}
+
+/* Pixels are taken in chunks that stay in the cache, whatever the number of threads: the same bits for any. */
+#define CHUNK 256
+
+/*
+ * out[o] (+)= shift[o] + sum over its terms of scale[t] * map[t].
+ *
+ * counts: terms of each output; they follow each other in map and scale (terms, channels). shift may be null.
+ */
+void autodas_combine(float *const *out, int outputs, const int *counts, const float *const *map, const float *scale,
+                     const float *shift, long pixels, long channels, int add)
+{
+    long chunks = (pixels + CHUNK - 1) / CHUNK;
+#pragma omp parallel for schedule(static)
+    for (long chunk = 0; chunk < chunks; chunk++) {
+        long start = chunk * CHUNK, size = pixels - start < CHUNK ? pixels - start : CHUNK, term = 0;
+        for (int o = 0; o < outputs; o++) {
+            const float *t = shift ? shift + o * channels : NULL;
+            FOR_CHANNEL_BLOCKS(combine, counts[o], map + term, start * channels + c, size, channels,
+                               scale + term * channels + c, t ? t + c : NULL, out[o], add)
+            term += counts[o];
         }
     }
-    free(total);
-    free(memory);
+}
+
+/*
+ * For each term the sums over pixels of its upstream gradient, and of that times scale * map + shift: plain
+ * and product, (terms, channels).
+ */
+void autodas_sums(int terms, const float *const *map, const float *const *upstream, const float *scale,
+                  const float *shift, long pixels, long channels, float *plain, float *product)
+{
+    long chunks = (pixels + CHUNK - 1) / CHUNK, size = terms * channels;
+    /* Adding small numbers to a large sum would lose their last digits: doubles, chunk by chunk. */
+    double *parts = calloc(2 * chunks * size, sizeof(double));
+#pragma omp parallel for schedule(static)
+    for (long chunk = 0; chunk < chunks; chunk++) {
+        long start = chunk * CHUNK, count = pixels - start < CHUNK ? pixels - start : CHUNK;
+        double *one = parts + 2 * chunk * size, *two = one + size;
+        for (int t = 0; t < terms; t++)
+            FOR_CHANNEL_BLOCKS(sums, map[t] + start * channels + c, upstream[t] + start * channels + c, count,
+                               channels, scale + t * channels + c, shift + t * channels + c, one + t * channels + c,
+                               two + t * channels + c)
+    }
+    for (long i = 0; i < size; i++) {
+        double one = 0, two = 0;
+        for (long chunk = 0; chunk < chunks; chunk++) {
+            one += parts[2 * chunk * size + i];
+            two += parts[(2 * chunk + 1) * size + i];
+        }
+        plain[i] = one;
+        product[i] = two;
+    }
+    free(parts);
+}
+
+/* Mean and biased variance over the pixels of each image and then over all: of (images, pixels, channels). */
+void autodas_moments(const float *u, long images, long pixels, long channels, float *mean, float *variance)
+{
+    float *means = lines(2 * images * channels), *deviations = means + images * channels;
+#pragma omp parallel for schedule(static)
+    for (long image = 0; image < images; image++)
+        FOR_CHANNEL_BLOCKS(moments, u + image * pixels * channels + c, pixels, channels,
+                           means + image * channels + c, deviations + image * channels + c)
+    join_moments(means, deviations, images, channels, pixels, channels, mean, variance);
+    free(means);
 }
 
 /* 3x3 maximum and mean of every map; see kernels_lanes.h. */
@@ -265,300 +530,4 @@ void autodas_pools_backward(const float *x, int images, int rows, int columns, i
         FOR_CHANNEL_BLOCKS(pools_gradient, x + image * map + c, rows, columns, channels, stride, out_rows,
                            out_columns, most ? most + image * out_map + c : NULL,
                            mean ? mean + image * out_map + c : NULL, input_gradient + image * map + c)
-}
-
-/* Pixels of one thread, as [*first, *first + count). */
-static long share(long pixels, long *first)
-{
-    long threads = omp_get_num_threads(), thread = omp_get_thread_num();
-    *first = pixels * thread / threads;
-    return pixels * (thread + 1) / threads - *first;
-}
-
-/* Mean and biased variance over the pixels of (pixels, channels), in two passes. */
-void autodas_moments(const float *u, long pixels, long channels, float *mean, float *variance)
-{
-    int most = omp_get_max_threads(), used = 1;
-    float *means = malloc(sizeof(float) * most * channels), *deviations = malloc(sizeof(float) * most * channels);
-    long *counts = calloc(most, sizeof(long));
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first), thread = omp_get_thread_num();
-        counts[thread] = count;
-#pragma omp single
-        used = omp_get_num_threads();
-        if (count)
-            FOR_CHANNEL_BLOCKS(moments, u + first * channels + c, count, channels, means + thread * channels + c,
-                               deviations + thread * channels + c)
-    }
-    for (long c = 0; c < channels; c++) {
-        double n = 0, m = 0, d = 0;
-        for (int t = 0; t < used; t++)
-            if (counts[t]) {
-                double gap = means[t * channels + c] - m, both = n + counts[t];
-                d += deviations[t * channels + c] + gap * gap * n * counts[t] / both;
-                m += gap * counts[t] / both;
-                n = both;
-            }
-        mean[c] = m;
-        variance[c] = d / n;
-    }
-    free(means);
-    free(deviations);
-    free(counts);
-}
-
-/* scale * u + shift is the normalised u. */
-static void normalisation(const float *mean, const float *variance, float epsilon, long channels, float *scale,
-                          float *shift)
-{
-    for (long c = 0; c < channels; c++) {
-        scale[c] = 1 / sqrtf(variance[c] + epsilon);
-        shift[c] = -mean[c] * scale[c];
-    }
-}
-
-/*
- * From the threads' sums of upstream and of upstream * normalised: a, b and d such that the gradient of u is
- * a * upstream + b * u + d, which is
- * factor * scale * (upstream - mean(upstream) - normalised * mean(upstream * normalised)). Constant moments pass
- * no gradient on. Returned is the gradient of factor.
- */
-static double gradient_factors(int used, long pixels, long channels, float factor, int constant,
-                               const float *scale, const float *shift, const double *firsts,
-                               const double *seconds, float *a, float *b, float *d)
-{
-    double all = 0;
-    for (long c = 0; c < channels; c++) {
-        double plain = 0, product = 0;
-        for (int t = 0; t < used; t++) {
-            plain += firsts[t * channels + c];
-            product += seconds[t * channels + c];
-        }
-        all += product;
-        a[c] = factor * scale[c];
-        b[c] = constant ? 0 : -a[c] * scale[c] * product / pixels;
-        d[c] = constant ? 0 : -a[c] * (plain + shift[c] * product) / pixels;
-    }
-    return all;
-}
-
-/*
- * A unit ends with a pointwise convolution and batch normalisation. Both are computed in blocks of pixels that
- * stay in the cache; u, the output of the convolution, is computed again wherever that is cheaper than to write
- * it to memory and to read it back.
- */
-#define BLOCK 64
-
-static void turn(const float *weight, long channels, float *turned)
-{
-    for (long o = 0; o < channels; o++)
-        for (long c = 0; c < channels; c++)
-            turned[c * channels + o] = weight[o * channels + c];
-}
-
-static void multiply(const float *a, long rows, long channels, const float *b, float *out)
-{
-    FOR_CHANNEL_BLOCKS(product, a, rows, channels, b + c, channels, out + c)
-}
-
-/* out = features x weight^T; told are mean and biased variance of each channel of it. out may be null. */
-void autodas_pointwise(const float *features, long pixels, long channels, const float *weight, float *mean,
-                       float *variance, float *out)
-{
-    int most = omp_get_max_threads(), used = 1;
-    float *turned = malloc(sizeof(float) * channels * channels);
-    float *centre = malloc(sizeof(float) * channels * (BLOCK + 1)), *start = centre + channels;
-    double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
-    turn(weight, channels, turned);
-    /* Deviations are taken from the mean of the first pixels: from zero, a large mean would drown them. */
-    long few = pixels < BLOCK ? pixels : BLOCK;
-    multiply(features, few, channels, turned, start);
-    for (long c = 0; c < channels; c++) {
-        double sum = 0;
-        for (long p = 0; p < few; p++)
-            sum += start[p * channels + c];
-        centre[c] = sum / few;
-    }
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first), place = omp_get_thread_num() * channels;
-        float *block = malloc(sizeof(float) * BLOCK * channels);
-#pragma omp single
-        used = omp_get_num_threads();
-        for (long p = first; p < first + count; p += BLOCK) {
-            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
-            float *u = out ? out + p * channels : block;
-            multiply(features + p * channels, rows, channels, turned, u);
-            FOR_CHANNEL_BLOCKS(deviations, u + c, rows, channels, centre + c, firsts + place + c,
-                               seconds + place + c)
-        }
-        free(block);
-    }
-    for (long c = 0; c < channels; c++) {
-        double one = 0, two = 0;
-        for (int t = 0; t < used; t++) {
-            one += firsts[t * channels + c];
-            two += seconds[t * channels + c];
-        }
-        one /= pixels;
-        mean[c] = centre[c] + one;
-        double v = two / pixels - one * one;
-        variance[c] = v > 0 ? v : 0;
-    }
-    free(turned);
-    free(centre);
-    free(firsts);
-}
-
-/* sum += factor * (u - mean) / sqrt(variance + epsilon) with u = features x weight^T. */
-void autodas_unit_end_forward(const float *features, long pixels, long channels, const float *weight,
-                              float factor, float epsilon, const float *mean, const float *variance, float *sum)
-{
-    float *turned = malloc(sizeof(float) * channels * (channels + 1)), *shift = turned + channels * channels;
-    for (long o = 0; o < channels; o++) {
-        float scale = factor / sqrtf(variance[o] + epsilon);
-        shift[o] = -mean[o] * scale;
-        for (long c = 0; c < channels; c++)
-            turned[c * channels + o] = weight[o * channels + c] * scale;
-    }
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first);
-        float *block = malloc(sizeof(float) * BLOCK * channels);
-        for (long p = first; p < first + count; p += BLOCK) {
-            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
-            multiply(features + p * channels, rows, channels, turned, block);
-            for (long r = 0; r < rows; r++)
-                for (long c = 0; c < channels; c++)
-                    sum[(p + r) * channels + c] += block[r * channels + c] + shift[c];
-        }
-        free(block);
-    }
-    free(turned);
-}
-
-/*
- * Gradients of autodas_unit_end_forward: of the features, of the weight (unless null), and of factor. With
- * constant moments, as in evaluation, they pass no gradient on.
- */
-void autodas_unit_end_backward(const float *features, const float *upstream, long pixels, long channels,
-                               const float *weight, float factor, float epsilon, int constant,
-                               const float *mean, const float *variance, float *feature_gradient,
-                               float *weight_gradient, float *total)
-{
-    int most = omp_get_max_threads(), used = 1;
-    long square = channels * channels;
-    float *memory = malloc(sizeof(float) * (square + channels * (5 + 2 * BLOCK * most) + square * most));
-    float *turned = memory, *scale = turned + square, *shift = scale + channels, *a = shift + channels;
-    float *b = a + channels, *d = b + channels, *blocks = d + channels;
-    float *gradients = blocks + 2 * BLOCK * most * channels;
-    double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
-    turn(weight, channels, turned);
-    normalisation(mean, variance, epsilon, channels, scale, shift);
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first), thread = omp_get_thread_num(), place = thread * channels;
-        float *u = blocks + 2 * BLOCK * place, *one = u + BLOCK * channels, *two = one + channels;
-#pragma omp single
-        used = omp_get_num_threads();
-        for (long p = first; p < first + count; p += BLOCK) {
-            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
-            multiply(features + p * channels, rows, channels, turned, u);
-            FOR_CHANNEL_BLOCKS(sums, u + c, upstream + p * channels + c, rows, channels, scale + c, shift + c,
-                               one + c, two + c)
-            for (long c = 0; c < channels; c++) {
-                firsts[place + c] += one[c];
-                seconds[place + c] += two[c];
-            }
-        }
-    }
-    *total = gradient_factors(used, pixels, channels, factor, constant, scale, shift, firsts, seconds, a, b, d);
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first), thread = omp_get_thread_num();
-        float *u = blocks + 2 * BLOCK * thread * channels, *du = u + BLOCK * channels;
-        float *mine = gradients + thread * square;
-        memset(mine, 0, sizeof(float) * square);
-        for (long p = first; p < first + count; p += BLOCK) {
-            long rows = first + count - p < BLOCK ? first + count - p : BLOCK;
-            multiply(features + p * channels, rows, channels, turned, u);
-            FOR_CHANNEL_BLOCKS(combine, u + c, upstream + p * channels + c, rows, channels, a + c, b + c, d + c,
-                               du + c)
-            multiply(du, rows, channels, weight, feature_gradient + p * channels);
-            if (weight_gradient)
-                FOR_CHANNEL_BLOCKS(outer_product, du, rows, channels, features + p * channels + c, channels,
-                                   mine + c)
-        }
-    }
-    if (weight_gradient) {
-        memset(weight_gradient, 0, sizeof(float) * square);
-        for (int t = 0; t < used; t++)
-            for (long i = 0; i < square; i++)
-                weight_gradient[i] += gradients[t * square + i];
-    }
-    free(memory);
-    free(firsts);
-}
-
-/*
- * out += factor * (u - mean) / sqrt(variance + epsilon), channel by channel. The moments are those of u, and
- * are told, unless they are given.
- */
-void autodas_normalise_add(const float *u, long pixels, long channels, float factor, float epsilon, int given,
-                           float *mean, float *variance, float *out)
-{
-    if (!given)
-        autodas_moments(u, pixels, channels, mean, variance);
-    float *scale = malloc(2 * sizeof(float) * channels), *shift = scale + channels;
-    for (long c = 0; c < channels; c++) {
-        scale[c] = factor / sqrtf(variance[c] + epsilon);
-        shift[c] = -mean[c] * scale[c];
-    }
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first);
-        FOR_CHANNEL_BLOCKS(affine, u + first * channels + c, count, channels, scale + c, shift + c,
-                           out + first * channels + c, 1)
-    }
-    free(scale);
-}
-
-/*
- * Gradient of factor * (u - mean) / sqrt(variance + epsilon) with respect to u, written over u; told is the sum
- * of upstream times the normalised value, which is the gradient of factor. With constant moments, as in
- * evaluation, they pass no gradient on.
- */
-void autodas_normalise_backward(float *u, const float *upstream, long pixels, long channels, float factor,
-                                float epsilon, int constant, const float *mean, const float *variance,
-                                float *total)
-{
-    int most = omp_get_max_threads(), used = 1;
-    float *memory = malloc(sizeof(float) * channels * (5 + 2 * most));
-    float *scale = memory, *shift = scale + channels, *a = shift + channels, *b = a + channels;
-    float *d = b + channels, *parts = d + channels;
-    double *firsts = calloc(2 * most * channels, sizeof(double)), *seconds = firsts + most * channels;
-    normalisation(mean, variance, epsilon, channels, scale, shift);
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first), place = omp_get_thread_num() * channels;
-        float *one = parts + 2 * place, *two = one + channels;
-#pragma omp single
-        used = omp_get_num_threads();
-        FOR_CHANNEL_BLOCKS(sums, u + first * channels + c, upstream + first * channels + c, count, channels,
-                           scale + c, shift + c, one + c, two + c)
-        for (long c = 0; c < channels; c++) {
-            firsts[place + c] = one[c];
-            seconds[place + c] = two[c];
-        }
-    }
-    *total = gradient_factors(used, pixels, channels, factor, constant, scale, shift, firsts, seconds, a, b, d);
-#pragma omp parallel
-    {
-        long first, count = share(pixels, &first);
-        FOR_CHANNEL_BLOCKS(combine, u + first * channels + c, upstream + first * channels + c, count, channels,
-                           a + c, b + c, d + c, u + first * channels + c)
-    }
-    free(memory);
-    free(firsts);
 }

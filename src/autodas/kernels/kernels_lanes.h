@@ -3,178 +3,232 @@
 typedef float VEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef int IVEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
-/* out = sum over taps of weight * in, for all positions of one map and LANES channels. */
+#define AT(p) (*(const VEC *)(p))
+
+/*
+ * P outputs of a depthwise convolution side by side: what they read of a row is loaded once for all of
+ * them. SPAN is the number of pixels they see.
+ */
+static inline __attribute__((always_inline)) void NAME(correlate_strip)(
+    const int P, const int K, const int D, const int S, const float *in, long row, long pixel,
+    const float *weight, long channels, float *out, long out_pixel, int add)
+{
+    const int span = (P - 1) * S + (K - 1) * D + 1;
+    VEC sum[8];
+    UNROLL for (int i = 0; i < P; i++)
+        sum[i] = add ? AT(out + i * out_pixel) : (VEC){0};
+    for (int ky = 0; ky < K; ky++) {
+        const float *line = in + ky * D * row;
+        VEC v[MOST];
+        UNROLL for (int j = 0; j < span; j++)
+            v[j] = AT(line + j * pixel);
+        UNROLL for (int kx = 0; kx < K; kx++) {
+            VEC w = AT(weight + (ky * K + kx) * channels);
+            UNROLL for (int i = 0; i < P; i++)
+                sum[i] += w * v[i * S + kx * D];
+        }
+    }
+    UNROLL for (int i = 0; i < P; i++)
+        *(VEC *)(out + i * out_pixel) = sum[i];
+}
+
+/* out (+)= sum over taps of weight * in, for all positions of one map. in begins where the first tap does. */
 static inline __attribute__((always_inline)) void NAME(correlate)(
-    const int K, const float *restrict in, long row, long pixel, long origin, const int dilation,
-    const float *restrict weight, long channels, float *restrict out, int rows, int columns, long step,
-    const int add)
+    const int K, const int D, const int S, const float *in, long row, long pixel, const float *weight,
+    long channels, float *out, long out_row, long out_pixel, int rows, int columns, int add)
 {
-    VEC taps[K * K];
-    for (int t = 0; t < K * K; t++)
-        taps[t] = *(const VEC *)(weight + t * channels);
+    const int P = S == 1 ? 8 : 4; /* as many as the registers hold */
     for (int y = 0; y < rows; y++) {
-        const float *line = in + origin + y * step * row;
-        float *target = out + (long)y * columns * channels;
+        const float *line = in + (long)y * S * row;
+        float *target = out + y * out_row;
         int x = 0;
-        /* Four positions at once: their sums do not wait for each other. */
-        for (; x + 4 <= columns; x += 4) {
-            VEC sum[4];
-            for (int i = 0; i < 4; i++)
-                sum[i] = add ? *(const VEC *)(target + (x + i) * channels) : (VEC){0};
-            for (int ky = 0; ky < K; ky++)
-                for (int kx = 0; kx < K; kx++) {
-                    const float *at = line + ky * dilation * row + (x * step + kx * dilation) * pixel;
-                    for (int i = 0; i < 4; i++)
-                        sum[i] += taps[ky * K + kx] * *(const VEC *)(at + i * step * pixel);
-                }
-            for (int i = 0; i < 4; i++)
-                *(VEC *)(target + (x + i) * channels) = sum[i];
-        }
-        for (; x < columns; x++) {
-            VEC sum = add ? *(const VEC *)(target + x * channels) : (VEC){0};
-            for (int ky = 0; ky < K; ky++)
-                for (int kx = 0; kx < K; kx++)
-                    sum += taps[ky * K + kx]
-                        * *(const VEC *)(line + ky * dilation * row + (x * step + kx * dilation) * pixel);
-            *(VEC *)(target + x * channels) = sum;
-        }
+        for (; x + P <= columns; x += P)
+            NAME(correlate_strip)(P, K, D, S, line + (long)x * S * pixel, row, pixel, weight, channels,
+                                  target + x * out_pixel, out_pixel, add);
+        for (; x < columns; x++)
+            NAME(correlate_strip)(1, K, D, S, line + (long)x * S * pixel, row, pixel, weight, channels,
+                                  target + x * out_pixel, out_pixel, add);
     }
 }
 
-/* gradient of the weights: for every tap the sum over positions of in * upstream. */
+/* Gradient of the weights, added: for every tap the sum over positions of in * upstream. */
 static inline __attribute__((always_inline)) void NAME(weight_gradient)(
-    const int K, const float *restrict in, long row, long pixel, long origin, const int dilation,
-    const float *restrict upstream, long channels, float *restrict gradient, int rows, int columns, long step)
+    const int K, const int D, const int S, const float *in, long row, long pixel, const float *upstream,
+    long up_row, long up_pixel, long channels, float *gradient, int rows, int columns)
 {
-    VEC sum[K * K];
-    for (int t = 0; t < K * K; t++)
-        sum[t] = *(const VEC *)(gradient + t * channels);
-    for (int y = 0; y < rows; y++) {
-        const float *line = in + origin + y * step * row;
-        const float *source = upstream + (long)y * columns * channels;
-        for (int x = 0; x < columns; x++) {
-            VEC up = *(const VEC *)(source + x * channels);
-            for (int ky = 0; ky < K; ky++)
-                for (int kx = 0; kx < K; kx++)
-                    sum[ky * K + kx] += up
-                        * *(const VEC *)(line + ky * dilation * row + (x * step + kx * dilation) * pixel);
+    const int P = S == 1 ? 8 : 4, span = (P - 1) * S + (K - 1) * D + 1;
+    for (int ky = 0; ky < K; ky++) {
+        /* Two sums a tap: an addition need not wait for the one before. */
+        VEC sum[2][7];
+        UNROLL for (int kx = 0; kx < K; kx++)
+            sum[0][kx] = sum[1][kx] = (VEC){0};
+        for (int y = 0; y < rows; y++) {
+            const float *line = in + ((long)y * S + ky * D) * row, *source = upstream + y * up_row;
+            int x = 0;
+            for (; x + P <= columns; x += P) {
+                VEC v[MOST];
+                UNROLL for (int j = 0; j < span; j++)
+                    v[j] = AT(line + ((long)x * S + j) * pixel);
+                UNROLL for (int i = 0; i < P; i++) {
+                    VEC up = AT(source + (x + i) * up_pixel);
+                    UNROLL for (int kx = 0; kx < K; kx++)
+                        sum[i & 1][kx] += up * v[i * S + kx * D];
+                }
+            }
+            for (; x < columns; x++) {
+                VEC up = AT(source + x * up_pixel);
+                UNROLL for (int kx = 0; kx < K; kx++)
+                    sum[0][kx] += up * AT(line + ((long)x * S + kx * D) * pixel);
+            }
         }
+        UNROLL for (int kx = 0; kx < K; kx++)
+            *(VEC *)(gradient + (ky * K + kx) * channels) += sum[0][kx] + sum[1][kx];
     }
-    for (int t = 0; t < K * K; t++)
-        *(VEC *)(gradient + t * channels) = sum[t];
 }
 
-/* One compiled form for each window and dilation that operations use. */
-static void NAME(correlate_any)(
-    int kernel, int dilation, const float *in, long row, long pixel, long origin, const float *weight,
-    long channels, float *out, int rows, int columns, long step, int add)
+/* One compiled form for each window, dilation and stride that operations use. */
+#define FORMS          \
+    FORM(3, 1, 1)      \
+    FORM(5, 1, 1)      \
+    FORM(3, 2, 1)      \
+    FORM(5, 2, 1)      \
+    FORM(7, 1, 1)      \
+    FORM(3, 1, 2)      \
+    FORM(5, 1, 2)      \
+    FORM(3, 2, 2)      \
+    FORM(5, 2, 2)      \
+    FORM(7, 1, 2)
+
+static void NAME(correlate_any)(int kernel, int dilation, int stride, const float *in, long row, long pixel,
+                                const float *weight, long channels, float *out, long out_row, long out_pixel,
+                                int rows, int columns, int add)
 {
-#define CASE(K, D)                                                                                        \
-    if (kernel == K && dilation == D) {                                                                   \
-        if (add)                                                                                          \
-            NAME(correlate)(K, in, row, pixel, origin, D, weight, channels, out, rows, columns, step, 1); \
-        else                                                                                              \
-            NAME(correlate)(K, in, row, pixel, origin, D, weight, channels, out, rows, columns, step, 0); \
+#define FORM(K, D, S)                                                                                     \
+    if (kernel == K && dilation == D && stride == S) {                                                    \
+        NAME(correlate)(K, D, S, in, row, pixel, weight, channels, out, out_row, out_pixel, rows, columns, \
+                        add);                                                                             \
         return;                                                                                           \
     }
-    CASE(3, 1)
-    CASE(5, 1)
-    CASE(3, 2)
-    CASE(5, 2)
-    CASE(7, 1)
-#undef CASE
+    FORMS
+#undef FORM
 }
 
-static void NAME(weight_gradient_any)(
-    int kernel, int dilation, const float *in, long row, long pixel, long origin, const float *upstream,
-    long channels, float *gradient, int rows, int columns, long step)
+static void NAME(weight_gradient_any)(int kernel, int dilation, int stride, const float *in, long row, long pixel,
+                                      const float *upstream, long up_row, long up_pixel, long channels,
+                                      float *gradient, int rows, int columns)
 {
-#define CASE(K, D)                                                                                       \
-    if (kernel == K && dilation == D) {                                                                  \
-        NAME(weight_gradient)(K, in, row, pixel, origin, D, upstream, channels, gradient, rows, columns, \
-                              step);                                                                     \
-        return;                                                                                          \
+#define FORM(K, D, S)                                                                                      \
+    if (kernel == K && dilation == D && stride == S) {                                                     \
+        NAME(weight_gradient)(K, D, S, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, rows, \
+                              columns);                                                                    \
+        return;                                                                                            \
     }
-    CASE(3, 1)
-    CASE(5, 1)
-    CASE(3, 2)
-    CASE(5, 2)
-    CASE(7, 1)
-#undef CASE
+    FORMS
+#undef FORM
 }
 
-/* Sums run over CHUNK pixels at a time: adding small numbers to a large sum would lose their last digits. */
-#define CHUNK 256
+#undef FORMS
 
-/* Mean and sum of squared deviations over pixels. */
+/* out[r] = sum over k of a[r][k] * b[k], for LANES columns of b and out. */
+static void NAME(product)(const float *restrict a, long rows, long inner, const float *restrict b, long columns,
+                          float *restrict out, long out_pitch)
+{
+    long r = 0;
+    for (; r + 8 <= rows; r += 8) {
+        VEC sum[8] = {{0}};
+        for (long k = 0; k < inner; k++) {
+            VEC v = AT(b + k * columns);
+            UNROLL for (int i = 0; i < 8; i++)
+                sum[i] += a[(r + i) * inner + k] * v;
+        }
+        UNROLL for (int i = 0; i < 8; i++)
+            *(VEC *)(out + (r + i) * out_pitch) = sum[i];
+    }
+    for (; r < rows; r++) {
+        VEC sum = {0};
+        for (long k = 0; k < inner; k++)
+            sum += a[r * inner + k] * AT(b + k * columns);
+        *(VEC *)(out + r * out_pitch) = sum;
+    }
+}
+
+/* out[k] += sum over r of a[r][k] * b[r], for LANES columns of b and out. */
+static void NAME(outer_product)(const float *restrict a, long rows, long inner, const float *restrict b,
+                                long columns, float *restrict out)
+{
+    long k = 0;
+    for (; k + 8 <= inner; k += 8) {
+        VEC sum[8] = {{0}};
+        for (long r = 0; r < rows; r++) {
+            VEC v = AT(b + r * columns);
+            UNROLL for (int i = 0; i < 8; i++)
+                sum[i] += a[r * inner + k + i] * v;
+        }
+        UNROLL for (int i = 0; i < 8; i++)
+            *(VEC *)(out + (k + i) * columns) += sum[i];
+    }
+    for (; k < inner; k++) {
+        VEC sum = {0};
+        for (long r = 0; r < rows; r++)
+            sum += a[r * inner + k] * AT(b + r * columns);
+        *(VEC *)(out + k * columns) += sum;
+    }
+}
+
+/* Mean and sum of squared deviations over pixels, in two passes over what lies in the cache. */
 static void NAME(moments)(const float *u, long pixels, long channels, float *mean, float *deviation)
 {
     VEC sum = {0}, squares = {0};
-    for (long start = 0; start < pixels; start += CHUNK) {
-        long end = start + CHUNK < pixels ? start + CHUNK : pixels;
-        VEC part = {0};
-        for (long p = start; p < end; p++)
-            part += *(const VEC *)(u + p * channels);
-        sum += part;
-    }
+    for (long p = 0; p < pixels; p++)
+        sum += AT(u + p * channels);
     VEC centre = sum / (float)pixels;
-    for (long start = 0; start < pixels; start += CHUNK) {
-        long end = start + CHUNK < pixels ? start + CHUNK : pixels;
-        VEC part = {0};
-        for (long p = start; p < end; p++) {
-            VEC d = *(const VEC *)(u + p * channels) - centre;
-            part += d * d;
-        }
-        squares += part;
+    for (long p = 0; p < pixels; p++) {
+        VEC d = AT(u + p * channels) - centre;
+        squares += d * d;
     }
     *(VEC *)mean = centre;
     *(VEC *)deviation = squares;
 }
 
-/* out (+)= scale * u + shift. */
-static void NAME(affine)(const float *u, long pixels, long channels, const float *scale, const float *shift,
-                         float *out, int add)
+/* out = a * upstream + b * u + d. */
+static void NAME(affine)(const float *upstream, const float *u, long pixels, long channels, const float *a,
+                         const float *b, const float *d, float *out)
 {
-    VEC s = *(const VEC *)scale, t = *(const VEC *)shift;
-    for (long p = 0; p < pixels; p++) {
-        VEC v = *(const VEC *)(u + p * channels) * s + t;
-        if (add)
-            v += *(const VEC *)(out + p * channels);
-        *(VEC *)(out + p * channels) = v;
-    }
-}
-
-/* Sums over pixels of the upstream gradient, and of it times the normalised value scale * u + shift. */
-static void NAME(sums)(const float *u, const float *upstream, long pixels, long channels, const float *scale,
-                       const float *shift, float *plain, float *product)
-{
-    VEC s = *(const VEC *)scale, t = *(const VEC *)shift, first = {0}, second = {0};
-    for (long start = 0; start < pixels; start += CHUNK) {
-        long end = start + CHUNK < pixels ? start + CHUNK : pixels;
-        VEC part = {0}, product_part = {0};
-        for (long p = start; p < end; p++) {
-            VEC d = *(const VEC *)(upstream + p * channels);
-            part += d;
-            product_part += d * (*(const VEC *)(u + p * channels) * s + t);
-        }
-        first += part;
-        second += product_part;
-    }
-    *(VEC *)plain = first;
-    *(VEC *)product = second;
-}
-
-/* out = a * upstream + b * u + c. */
-static void NAME(combine)(const float *u, const float *upstream, long pixels, long channels, const float *a,
-                          const float *b, const float *c, float *out)
-{
-    VEC x = *(const VEC *)a, y = *(const VEC *)b, z = *(const VEC *)c;
+    VEC x = AT(a), y = AT(b), z = AT(d);
     for (long p = 0; p < pixels; p++)
-        *(VEC *)(out + p * channels) =
-            x * *(const VEC *)(upstream + p * channels) + y * *(const VEC *)(u + p * channels) + z;
+        *(VEC *)(out + p * channels) = x * AT(upstream + p * channels) + y * AT(u + p * channels) + z;
 }
 
-#undef CHUNK
+/* out (+)= shift + sum over terms of scale * map. */
+static void NAME(combine)(int terms, const float *const *map, long first, long pixels, long channels,
+                          const float *scale, const float *shift, float *out, int add)
+{
+    for (long p = 0; p < pixels; p++) {
+        long at = first + p * channels;
+        VEC sum = shift ? AT(shift) : (VEC){0};
+        if (add)
+            sum += AT(out + at);
+        for (int t = 0; t < terms; t++)
+            sum += AT(scale + t * channels) * AT(map[t] + at);
+        *(VEC *)(out + at) = sum;
+    }
+}
+
+/* Sums over pixels of the upstream gradient, and of it times scale * map + shift. */
+static void NAME(sums)(const float *map, const float *upstream, long pixels, long channels, const float *scale,
+                       const float *shift, double *plain, double *product)
+{
+    VEC s = AT(scale), t = AT(shift), one = {0}, two = {0};
+    for (long p = 0; p < pixels; p++) {
+        VEC d = AT(upstream + p * channels);
+        one += d;
+        two += d * (AT(map + p * channels) * s + t);
+    }
+    for (int i = 0; i < LANES; i++) {
+        plain[i] += one[i];
+        product[i] += two[i];
+    }
+}
 
 /* 3x3 pools of one map, with one pixel of padding that counts in neither. Either output may be null. */
 static void NAME(pools)(const float *x, int rows, int columns, long channels, int stride, int out_rows,
@@ -186,7 +240,7 @@ static void NAME(pools)(const float *x, int rows, int columns, long channels, in
             VEC sum = {0}, best = {0};
             for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)
                 for (int q = left < 0 ? 0 : left; q <= left + 2 && q < columns; q++) {
-                    VEC v = *(const VEC *)(x + ((long)r * columns + q) * channels);
+                    VEC v = AT(x + ((long)r * columns + q) * channels);
                     if (count == 0)
                         best = v;
                     IVEC larger = v > best;
@@ -215,7 +269,7 @@ static void NAME(pools_gradient)(const float *x, int rows, int columns, long cha
             IVEC winner = {0};
             for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)
                 for (int q = left < 0 ? 0 : left; q <= left + 2 && q < columns; q++) {
-                    VEC v = *(const VEC *)(x + ((long)r * columns + q) * channels);
+                    VEC v = AT(x + ((long)r * columns + q) * channels);
                     if (count == 0)
                         best = v;
                     IVEC larger = v > best;
@@ -225,9 +279,9 @@ static void NAME(pools_gradient)(const float *x, int rows, int columns, long cha
                 }
             VEC share = {0}, whole = {0};
             if (mean)
-                share = *(const VEC *)(mean + place) / (float)count;
+                share = AT(mean + place) / (float)count;
             if (most)
-                whole = *(const VEC *)(most + place);
+                whole = AT(most + place);
             count = 0;
             for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)
                 for (int q = left < 0 ? 0 : left; q <= left + 2 && q < columns; q++) {
@@ -238,66 +292,4 @@ static void NAME(pools_gradient)(const float *x, int rows, int columns, long cha
         }
 }
 
-/* out[r] = sum over k of a[r][k] * b[k], for LANES columns of b and out. */
-static void NAME(product)(const float *restrict a, long rows, long inner, const float *restrict b, long columns,
-                          float *restrict out)
-{
-    long r = 0;
-    for (; r + 8 <= rows; r += 8) {
-        VEC sum[8] = {{0}};
-        for (long k = 0; k < inner; k++) {
-            VEC v = *(const VEC *)(b + k * columns);
-            for (int i = 0; i < 8; i++)
-                sum[i] += a[(r + i) * inner + k] * v;
-        }
-        for (int i = 0; i < 8; i++)
-            *(VEC *)(out + (r + i) * columns) = sum[i];
-    }
-    for (; r < rows; r++) {
-        VEC sum = {0};
-        for (long k = 0; k < inner; k++)
-            sum += a[r * inner + k] * *(const VEC *)(b + k * columns);
-        *(VEC *)(out + r * columns) = sum;
-    }
-}
-
-/* out[k] += sum over r of a[r][k] * b[r], for LANES columns of b and out. */
-static void NAME(outer_product)(const float *restrict a, long rows, long inner, const float *restrict b,
-                                long columns, float *restrict out)
-{
-    long k = 0;
-    for (; k + 8 <= inner; k += 8) {
-        VEC sum[8];
-        for (int i = 0; i < 8; i++)
-            sum[i] = *(const VEC *)(out + (k + i) * columns);
-        for (long r = 0; r < rows; r++) {
-            VEC v = *(const VEC *)(b + r * columns);
-            for (int i = 0; i < 8; i++)
-                sum[i] += a[r * inner + k + i] * v;
-        }
-        for (int i = 0; i < 8; i++)
-            *(VEC *)(out + (k + i) * columns) = sum[i];
-    }
-    for (; k < inner; k++) {
-        VEC sum = *(const VEC *)(out + k * columns);
-        for (long r = 0; r < rows; r++)
-            sum += a[r * inner + k] * *(const VEC *)(b + r * columns);
-        *(VEC *)(out + k * columns) = sum;
-    }
-}
-
-/* Add to the sums over pixels of u - centre and of its square. */
-static void NAME(deviations)(const float *u, long pixels, long channels, const float *centre, double *first,
-                             double *second)
-{
-    VEC c = *(const VEC *)centre, one = {0}, two = {0};
-    for (long p = 0; p < pixels; p++) {
-        VEC d = *(const VEC *)(u + p * channels) - c;
-        one += d;
-        two += d * d;
-    }
-    for (int i = 0; i < LANES; i++) {
-        first[i] += one[i];
-        second[i] += two[i];
-    }
-}
+#undef AT

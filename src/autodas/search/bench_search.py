@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
+from autodas.errors import AutodasError
+from autodas.search.bench_iteration import Iteration, check_engines, is_function, make_iteration, searching
+from autodas.search.bench_setting import BenchSetting
+from autodas.search.bench_timing import Times, compare, timed
+from autodas.strategies import choose_strategy
 
-from autodas.data import Batch
-from autodas.search._budget import supernet_multiply_adds
-from autodas.search._phase import PhaseRun
-from autodas.search.bench_step import noise
-from autodas.settings import OptimSettings
-from autodas.spaces import Space
-from autodas.strategies import choose_strategy, load_strategy
-from autodas.strategies.base import SearchPlan
-from autodas.supernet import Supernet
+FUNCTION_EVERY = 4
+"""A function's iterations cost the same all through a search: it takes its turn only that often."""
 
 
 def bench_search(
-    space: Space,
     strategies: Sequence[str],
+    setting: BenchSetting,
     *,
     iterations: int,
     seeds: int,
-    batch_size: int,
-    image_size: int,
-    channels: int = 3,
-    classes: int = 10,
     engine: str = "fused",
-    device: torch.device | str = "cpu",
     say: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
     """Time whole searches with forced decisions.
@@ -43,83 +33,58 @@ def bench_search(
     machine meets all of them.
 
     Args:
-        space: where to search, with its size.
-        strategies: names of methods, the first of which is the measure of the others.
+        strategies: names of methods, the first of which is the measure of the others. A function of the
+            user's own (:func:`~autodas.search.bench_iteration.make_iteration`) is a search in which
+            everything stays relaxed; it takes its turn in every :data:`FUNCTION_EVERY`-th iteration.
+        setting: the size.
         iterations: T, the same for all; at least the number of decisions.
         seeds: number of repetitions.
-        batch_size: pictures a step.
-        image_size: height and width of the pictures.
-        channels: channels of the pictures.
-        classes: number of classes.
-        engine: how supernets are computed.
-        device: where.
+        engine: how the supernets of the methods are computed.
         say: is told how far it is.
 
     Returns:
-        For each method: seconds an iteration and the ratio to the first method, median and range.
+        For each method: seconds an iteration, mean over the search and median over the seeds, and the
+        ratios to the first method, median and range.
+
+    Raises:
+        AutodasError: if there is no such method, function or engine.
     """
-    batch = noise(batch_size, channels, image_size, classes, torch.device(device))
-    seconds: dict[str, list[float]] = {name: [] for name in strategies}
+    functions = [name for name in strategies if is_function(name)]
+    check_engines([engine, *functions])
+    for name in strategies:
+        if name not in functions:
+            choose_strategy(name)
+        if strategies.count(name) > 1:
+            raise AutodasError(f"'{name}' stands twice")
+    # Nothing is random in what a function costs: it is started, and paid for starting, once.
+    started = {name: make_iteration(name, setting) for name in functions}
+    for name, iteration in started.items():
+        say(f"{name}: first iteration {timed(iteration, setting.device).wall:.3f} s")
+    means: dict[str, list[Times]] = {name: [] for name in strategies}
     for seed in range(seeds):
         runs = {
-            name: _start(space, name, seed, iterations, batch, classes, engine, torch.device(device))
+            name: started[name]
+            if name in started
+            else searching(name, engine, setting, iterations=iterations, seed=seed)
             for name in strategies
         }
-        total = dict.fromkeys(strategies, 0.0)
-        for iteration in range(iterations):
-            for name, run in runs.items():
-                start = time.perf_counter()
-                _iterate(run, batch)
-                if torch.device(device).type == "cuda":
-                    torch.cuda.synchronize()
-                if iteration > 0:  # the first iteration pays for allocations
-                    total[name] += time.perf_counter() - start
-        for name in strategies:
-            seconds[name].append(total[name] / (iterations - 1))
-            say(f"seed {seed}: {name} {seconds[name][-1]:.3f} s an iteration")
-    first = seconds[strategies[0]]
-    rows = []
-    for name in strategies:
-        ratios = [s / f for s, f in zip(seconds[name], first, strict=True)]
-        rows.append(
-            {
-                "strategy": name,
-                "seconds_an_iteration": statistics.median(seconds[name]),
-                "ratio": statistics.median(ratios),
-                "ratio_least": min(ratios),
-                "ratio_most": max(ratios),
-            }
-        )
-    return rows
+        for name, taken in _search(runs, iterations, setting.device).items():
+            means[name].append(_mean(taken))
+            say(f"seed {seed}: {name} {means[name][-1].wall:.3f} s an iteration")
+    return compare("strategy", means)
 
 
-def _start(
-    space: Space,
-    name: str,
-    seed: int,
-    iterations: int,
-    batch: Batch,
-    classes: int,
-    engine: str,
-    device: torch.device,
-) -> PhaseRun:
-    channels, image_size = batch.images.shape[1], batch.images.shape[-1]
-    torch.manual_seed(seed)
-
-    def multiply_adds(alive: Any) -> int:
-        return supernet_multiply_adds(space, alive, classes=classes, channels=channels, image_size=image_size)
-
-    # Parameters that stay where they were drawn: every operation is as likely to win as any other.
-    choice = choose_strategy(name, initial_std=1.0, learning_rate=1e-12, weight_decay=0.0)
-    plan = SearchPlan(space, iterations, seed, multiply_adds)
-    strategy = load_strategy(choice.name)(choice.settings, plan)
-    phase = strategy.phases()[0]
-    strategy.start(0, device)
-    supernet = Supernet(phase.space, classes=classes, channels=channels, engine=engine).to(device)
-    return PhaseRun(phase, 0, strategy, supernet, OptimSettings(), iterations, device, "fp32")
+def _search(runs: dict[str, Iteration], iterations: int, device: str) -> dict[str, list[Times]]:
+    times: dict[str, list[Times]] = {name: [] for name in runs}
+    for number in range(iterations):
+        for name, iteration in runs.items():
+            if is_function(name) and number % FUNCTION_EVERY != 1:
+                continue
+            taken = timed(iteration, device)
+            if number > 0:  # the first iteration pays for allocations
+                times[name].append(taken)
+    return times
 
 
-def _iterate(run: PhaseRun, batch: Batch) -> None:
-    run.step(batch, batch if run.searches else None)
-    if run.strategy.after_iteration(run.iteration):
-        run.let_go()
+def _mean(times: Sequence[Times]) -> Times:
+    return Times(sum(t.wall for t in times) / len(times), sum(t.cpu for t in times) / len(times))

@@ -1,100 +1,106 @@
-"""How long one iteration of a search takes, engine against engine."""
+"""What one iteration of a search costs, engine against engine."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
+from autodas.search.bench_iteration import check_engines, make_iteration
+from autodas.search.bench_memory import peak_memory
+from autodas.search.bench_setting import BenchSetting, Varied
+from autodas.search.bench_timing import Times, compare, timed
 
-from autodas.data import Batch
-from autodas.search._phase import PhaseRun
-from autodas.settings import OptimSettings, Precision
-from autodas.spaces import Space
-from autodas.strategies import choose_strategy, load_strategy
-from autodas.strategies.base import SearchPlan
-from autodas.supernet import Supernet
-
-
-def noise(batch_size: int, channels: int, image_size: int, classes: int, device: torch.device) -> Batch:
-    """Return a batch of noise: what pictures show costs nothing."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(batch_size, channels, image_size, image_size, generator=generator)
-    labels = torch.randint(classes, (batch_size,), generator=generator)
-    return Batch(
-        images.to(device, memory_format=torch.channels_last),
-        labels.to(device),
-        torch.arange(batch_size, device=device),
-    )
+Say = Callable[[str], None]
 
 
 def bench_step(
-    space: Space,
     engines: Sequence[str],
+    setting: BenchSetting,
     *,
     repeats: int,
-    batch_size: int,
-    image_size: int,
-    channels: int = 3,
-    classes: int = 10,
-    precision: Precision = "fp32",
-    device: torch.device | str = "cpu",
-    say: Callable[[str], None] = lambda text: None,
+    memory: bool = True,
+    say: Say = lambda text: None,
 ) -> list[dict[str, Any]]:
-    """Time one iteration of DAS, a weight step and an architecture step, on several engines.
+    """Measure one iteration of DAS, an architecture step and a weight step, on several engines.
 
-    The engines take turns, so that a slow spell of the machine meets all of them.
+    The engines take turns in one process, so that a slow spell of the machine meets all of them. Memory
+    is measured first, each engine in a fresh process.
 
     Args:
-        space: where to search, with its size.
-        engines: names of engines, the first of which is the measure of the others.
+        engines: names of engines, or functions of the user's own
+            (:func:`~autodas.search.bench_iteration.make_iteration`); the first is the measure of the others.
+        setting: the size.
         repeats: timed iterations of each; one more comes first and is not timed.
-        batch_size: pictures a step.
-        image_size: height and width of the pictures.
-        channels: channels of the pictures.
-        classes: number of classes.
-        precision: of forward and backward passes.
-        device: where.
+        memory: whether to measure memory.
         say: is told how far it is.
 
     Returns:
-        For each engine: median seconds an iteration, and the ratio to the first one, median and range of
-        the pairs.
+        For each engine: median seconds an iteration (wall time, and computing time of all threads), the
+        ratios to the first engine, and, where asked for, peak memory in MiB (``None`` where the system does
+        not tell it) with its ratio to the first engine's.
+
+    Raises:
+        AutodasError: if there is no such engine, or one fails.
     """
-    where = torch.device(device)
-    batch = noise(batch_size, channels, image_size, classes, where)
-    runs = {}
-    for engine in engines:
-        torch.manual_seed(0)
-        choice = choose_strategy("das")
-        plan = SearchPlan(space, 10**6, 0, lambda alive: 1)
-        strategy = load_strategy(choice.name)(choice.settings, plan)
-        phase = strategy.phases()[0]
-        strategy.start(0, where)
-        supernet = Supernet(space, classes=classes, channels=channels, engine=engine).to(where)
-        runs[engine] = PhaseRun(phase, 0, strategy, supernet, OptimSettings(), 10**6, where, precision)
-    seconds: dict[str, list[float]] = {engine: [] for engine in engines}
+    check_engines(engines)
+    peaks = _peaks(engines, setting, say) if memory else {}
+    iterations = {engine: make_iteration(engine, setting) for engine in engines}
+    times: dict[str, list[Times]] = {engine: [] for engine in engines}
     for repeat in range(repeats + 1):
-        for engine, run in runs.items():
-            start = time.perf_counter()
-            run.step(batch, batch)
-            if where.type == "cuda":
-                torch.cuda.synchronize()
-            if repeat > 0:
-                seconds[engine].append(time.perf_counter() - start)
-                say(f"{engine}: {seconds[engine][-1]:.3f} s")
-    rows = []
-    for engine in engines:
-        ratios = [s / f for s, f in zip(seconds[engine], seconds[engines[0]], strict=True)]
-        rows.append(
-            {
-                "engine": engine,
-                "seconds_an_iteration": statistics.median(seconds[engine]),
-                "ratio": statistics.median(ratios),
-                "ratio_least": min(ratios),
-                "ratio_most": max(ratios),
-            }
-        )
+        for engine, iteration in iterations.items():
+            taken = timed(iteration, setting.device)
+            if repeat > 0:  # the first iteration pays for allocations
+                times[engine].append(taken)
+                say(f"{engine}: {taken.wall:.3f} s")
+    return [row | peaks.get(row["engine"], {}) for row in compare("engine", times)]
+
+
+def bench_growth(
+    engines: Sequence[str],
+    setting: BenchSetting,
+    vary: Varied,
+    values: Sequence[int],
+    *,
+    repeats: int,
+    memory: bool = True,
+    say: Say = lambda text: None,
+) -> list[dict[str, Any]]:
+    """Measure how the cost of an iteration grows with one size.
+
+    Args:
+        engines: as for :func:`bench_step`.
+        setting: all other sizes.
+        vary: the size that grows.
+        values: its values; the first is the measure of the others.
+        repeats: timed iterations of each engine at each value. Engines take turns, values do not.
+        memory: whether to measure memory.
+        say: is told how far it is.
+
+    Returns:
+        The rows of :func:`bench_step` for each value, with the value and ``growth``: median seconds divided
+        by the same engine's at the first value.
+
+    Raises:
+        AutodasError: if a value is out of range, there is no such engine, or one fails.
+    """
+    settings = [setting.vary(vary, value) for value in values]  # all are checked before anything runs
+    rows: list[dict[str, Any]] = []
+    first: dict[str, float] = {}
+    for value, varied in zip(values, settings, strict=True):
+        say(f"{vary} {value}")
+        for row in bench_step(engines, varied, repeats=repeats, memory=memory, say=say):
+            seconds = row["seconds_an_iteration"]
+            growth = seconds / first.setdefault(row["engine"], seconds)
+            rows.append({vary: value, **row, "growth": growth})
     return rows
+
+
+def _peaks(engines: Sequence[str], setting: BenchSetting, say: Say) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    first = None
+    for engine in engines:
+        peak = peak_memory(engine, setting)
+        first = first or peak
+        say(f"{engine}: " + ("memory is not measured: no /proc here" if peak is None else f"{peak:,.0f} MiB"))
+        found[engine] = {"peak_mib": peak, "memory_ratio": peak and first and peak / first}
+    return found

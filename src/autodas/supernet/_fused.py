@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autodas.supernet._cell import SupernetCell
+from autodas.supernet._entry import EntryFunction, enters_fused, entry_weights
 from autodas.supernet._mixture import Alive, CellMixture
-from autodas.supernet._source import Source, SourceFunction
+from autodas.supernet._source import Source
+from autodas.supernet._source_function import SourceFunction
 
 MOST_PLANS = 64
 """How many masks a cell remembers plans for: methods that sample may never see one again."""
@@ -40,7 +42,7 @@ class FusedEngine:
         weights = mixture.weights
         if mixture.edges is not None:
             weights = weights * mixture.edges[:, None]
-        states = [cell.preprocess0(before), cell.preprocess1(previous)]
+        states = [self._enter(cell.preprocess0, before), self._enter(cell.preprocess1, previous)]
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         for number, source in enumerate(plan):
             for target, term in self._leave(source, states[number], weights):
@@ -49,16 +51,25 @@ class FusedEngine:
                 states.append(cell.combine(states, terms[number + 1]))
         return torch.cat(states[cell.space.inputs :], dim=1)
 
+    def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Return a state: an input of the cell, brought to its width and size."""
+        if not enters_fused(module):
+            return module(x)  # type: ignore[no-any-return]
+        weights = entry_weights(module)
+        stride = getattr(module, "stride", (1,) * (x.dim() - 2))
+        with _single_precision(x):
+            rows = _rows(x, weights[0].dtype)
+            state: Tensor = EntryFunction.apply(module.norm, stride, rows, *weights)  # type: ignore[no-untyped-call]
+        return state.movedim(-1, 1)
+
     def _leave(self, source: Source, x: Tensor, weights: Tensor) -> Sequence[tuple[int, Tensor]]:
         """Return what a state contributes to the nodes that read it."""
         terms: list[tuple[int, Tensor]] = []
         if source.edges:
-            # Under autocast these sums stay in single precision: statistics need it.
             parameters = source.parameters()
             dtype = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
-            # (Tensors without data, as memory estimates use them, know no autocast.)
-            with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
-                rows = x.movedim(1, -1).to(dtype).contiguous()
+            with _single_precision(x):
+                rows = _rows(x, dtype)
                 found = SourceFunction.apply(source, rows, weights.to(dtype), *parameters)  # type: ignore[no-untyped-call]
             terms += [
                 (target, term.movedim(-1, 1)) for target, term in zip(source.targets, found, strict=True)
@@ -70,3 +81,14 @@ class FusedEngine:
     def forget(self) -> None:
         """Drop all plans: modules have been pruned."""
         self._plans.clear()
+
+
+def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a map with its channels last."""
+    return x.movedim(1, -1).to(dtype).contiguous()
+
+
+def _single_precision(x: Tensor) -> AbstractContextManager[None]:
+    """Return what keeps autocast away: statistics need single precision."""
+    # Tensors without data, as memory estimates use them, know no autocast.
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)

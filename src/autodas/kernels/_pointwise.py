@@ -1,0 +1,161 @@
+"""Pointwise convolutions of a map after the ReLU, at every pixel or at every other one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from autodas.kernels._calls import address, addresses, integers, library_for, long
+from autodas.kernels._units import Slope
+
+
+class Pointwise(NamedTuple):
+    """A convolution whose outputs come from several parts of its weights.
+
+    Args:
+        weights: one tensor of shape (width, inputs, 1, ...) for each part; the parts' outputs lie side by
+            side. The first part reads the pixels that the stride meets, the next one those that are one
+            further along both dimensions of space; beyond the edge there are zeros.
+    """
+
+    weights: tuple[Tensor, ...]
+
+    @property
+    def width(self) -> int:
+        """Outputs of one part."""
+        return len(self.weights[0])
+
+
+def pointwise_forward(x: Tensor, convolutions: Sequence[Pointwise], stride: Sequence[int]) -> Tensor:
+    """Return convolutions of ``relu(x)``.
+
+    Args:
+        x: shape (batch, *map, inputs).
+        convolutions: what is computed; all have the same number of parts and outputs.
+        stride: along each dimension of the map; the last two are space.
+
+    Returns:
+        Shape (convolutions, batch, *map, outputs).
+    """
+    parts, width = len(convolutions[0].weights), convolutions[0].width
+    size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
+    out = x.new_empty(len(convolutions), x.shape[0], *size, parts * width)
+    library = library_for(x) if _compiled(convolutions, stride) else None
+    if library is None:
+        for part in range(parts):
+            features = _picked(x, part, stride)
+            for g, convolution in enumerate(convolutions):
+                weight = convolution.weights[part].flatten(1).to(x.dtype)
+                out[g, ..., part * width : (part + 1) * width] = features @ weight.t()
+        return out
+    library.autodas_pointwise_forward(*_arguments(x, convolutions, stride, out))
+    return out
+
+
+def pointwise_backward(
+    x: Tensor,
+    convolutions: Sequence[Pointwise],
+    stride: Sequence[int],
+    out: Tensor,
+    slope: Slope,
+    *,
+    weights: bool,
+) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
+    """Return the gradients of ``x`` and of the weights of each convolution's parts.
+
+    Args:
+        x, convolutions, stride: as they were.
+        out: what :func:`pointwise_forward` returned.
+        slope: the gradient of ``out``.
+        weights: whether the gradients of the weights are wanted; else they are ``None``.
+    """
+    parts, width = len(convolutions[0].weights), convolutions[0].width
+    library = library_for(x) if _compiled(convolutions, stride) else None
+    if library is None:
+        return _plain_backward(x, convolutions, stride, out, slope, weights)
+    gradient = torch.empty_like(x)
+    shape = convolutions[0].weights[0].shape
+    found = x.new_empty(parts, len(convolutions), *shape) if weights else None
+    # As the kernel takes them: the first parts of all convolutions, then the second parts.
+    a, b, d = (s.view(-1, parts, width).transpose(0, 1).contiguous() for s in slope[1:])
+    library.autodas_pointwise_backward(
+        *_arguments(x, convolutions, stride, out),
+        addresses([u[:, part * width :] for part in range(parts) for u in slope.upstream]),
+        address(a),
+        address(b),
+        address(d),
+        address(gradient),
+        address(found),
+    )
+    if found is None:
+        return gradient, [(None,) * parts] * len(convolutions)
+    return gradient, list(zip(*(part.unbind() for part in found), strict=True))
+
+
+def _plain_backward(
+    x: Tensor,
+    convolutions: Sequence[Pointwise],
+    stride: Sequence[int],
+    out: Tensor,
+    slope: Slope,
+    weights: bool,
+) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
+    parts, width = len(convolutions[0].weights), convolutions[0].width
+    found: list[list[Tensor | None]] = [[None] * parts for _ in convolutions]
+    with torch.enable_grad():
+        source = x.detach().requires_grad_()
+        picked = [_picked(source, part, stride) for part in range(parts)]
+    back = [torch.zeros_like(features) for features in picked]
+    for g, convolution in enumerate(convolutions):
+        flat = out[g].view(-1, parts * width)
+        gradient = (slope.a[g] * slope.upstream[g] + slope.b[g] * flat + slope.d[g]).to(x.dtype)
+        for part, weight in enumerate(convolution.weights):
+            own = gradient[:, part * width : (part + 1) * width]
+            back[part] += (own @ weight.flatten(1).to(x.dtype)).view_as(back[part])
+            if weights:
+                found[g][part] = (own.t() @ picked[part].detach().flatten(0, -2)).view_as(weight)
+    (gradient,) = torch.autograd.grad(picked, source, back)
+    return gradient, [tuple(of_parts) for of_parts in found]
+
+
+def _picked(x: Tensor, part: int, stride: Sequence[int]) -> Tensor:
+    """Return relu(x) at every stride-th pixel; of a later part one further in space."""
+    height, width = stride[-2:]
+    x = x.relu()
+    if part:
+        x = F.pad(x, (0, 0, 0, int(width > 1), 0, int(height > 1)))
+        x = x[..., int(height > 1) :, int(width > 1) :, :]
+    return x[(slice(None), *(slice(None, None, step) for step in stride))]
+
+
+def _compiled(convolutions: Sequence[Pointwise], stride: Sequence[int]) -> bool:
+    return (
+        convolutions[0].width % 2 == 0
+        and set(stride[:-2]) <= {1}
+        and stride[-1] == stride[-2]
+        and all(w.dtype == torch.float32 for c in convolutions for w in c.weights)
+    )
+
+
+def _arguments(
+    x: Tensor, convolutions: Sequence[Pointwise], stride: Sequence[int], out: Tensor
+) -> list[object]:
+    parts, width = len(convolutions[0].weights), convolutions[0].width
+    flat = out.view(len(convolutions), -1, parts * width)
+    return [
+        address(x),
+        math.prod(x.shape[:-3]),
+        *x.shape[-3:],
+        parts * len(convolutions),
+        stride[-1],
+        integers([part for part in range(parts) for _ in convolutions]),
+        addresses([c.weights[part] for part in range(parts) for c in convolutions]),
+        width,
+        addresses([u[:, part * width :] for part in range(parts) for u in flat]),
+        long(parts * width),
+    ]
