@@ -2,9 +2,9 @@
 
     python benchmarks/train_throughput.py -o benchmarks/results/train_throughput_cpu.json
 
-The variants of a case take turns, step by step, so that a slow spell of the machine meets all of them; quote the
-ratios. `contiguous` and `channels_last` are plain modules with a step of SGD for each parameter, `compiled` is what
-`autodas train` does: channels last, compiled depthwise convolutions, one fused step.
+The variants of a case take turns, step by step, so that a slow spell of the machine meets all of them; quote
+the ratios. `contiguous` and `channels_last` are plain modules with a step of SGD for each parameter;
+`compiled` is what `autodas train` does: channels last, compiled separable units, one fused step.
 """
 
 from __future__ import annotations

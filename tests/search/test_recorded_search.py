@@ -158,7 +158,11 @@ def test_an_iteration_asks_nothing_of_the_host(
 
 
 @pytest.mark.parametrize(
-    "augmentation", [None, Augmentation(crop_padding=4, flip=True, cutout=4, color_jitter=0.4)]
+    "augmentation",
+    [
+        None,
+        Augmentation(crop_padding=4, flip=True, cutout=4, color_jitter=0.4),
+    ],
 )
 def test_a_batch_asks_nothing_of_the_host(
     augmentation: Augmentation | None, tape: Any, refuse_reading: Callable[[], None]
