@@ -101,9 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="write JSON there")
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
     rows = []
-    for name, genotype, threads in product(CASES, GENOTYPES, (1, 2)):
+    for name, genotype, threads in product(CASES, GENOTYPES, arguments.threads):
         rows.append(measure(name, genotype, threads, arguments.repeats))
         shown = {v: round(rows[-1][v]["pictures_a_second"]) for v in VARIANTS}  # type: ignore[index]
         ratio = rows[-1]["compiled"]["speed_against_channels_last"]  # type: ignore[index]
