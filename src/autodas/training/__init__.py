@@ -13,6 +13,7 @@ from autodas.training._seeding import (
     restore_random_state,
     seed_everything,
     use_deterministic,
+    use_single_precision,
 )
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
@@ -50,6 +51,7 @@ __all__ = [
     "shown",
     "standard_error",
     "use_deterministic",
+    "use_single_precision",
     "weight_optimiser",
     "write_whole",
 ]
