@@ -1,4 +1,4 @@
-"""Training with compiled depthwise convolutions: the same network, the same numbers but for rounding."""
+"""Training with compiled separable units: the same network, the same numbers but for rounding."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def test_a_unit_closely(window: int, dilation: int, channels: int, stride: tuple
 @pytest.mark.skipif(compiled_library() is None, reason="no compiler here")
 def test_it_is_used_and_only_while_training() -> None:
     x = torch.randn(2, 3, 16, 16)
-    assert "ReLUDepthwiseBackward" in _functions(network(True).train()(x))
+    assert "UnitFunctionBackward" in _functions(network(True).train()(x))
     # Evaluation gives the same bits as without; and so do maps that are no case for the kernels.
     assert torch.equal(network(True).eval()(x), network(False).eval()(x))
     double, other = network(True).double().train(), network(False).double().train()
     assert torch.equal(double(x.double()), other(x.double()))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(network(True).train()(x), network(False).train()(x))
-    assert "ReLUDepthwiseBackward" not in _functions(network(False).train()(x))
+    assert "UnitFunctionBackward" not in _functions(network(False).train()(x))
 
 
 @pytest.mark.usefixtures("plain_kernels")

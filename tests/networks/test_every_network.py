@@ -265,4 +265,4 @@ def test_networks_need_nothing_of_the_search() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     rooms = {module.split(".")[1] for module in done.stdout.split()}
-    assert rooms == {"errors", "genotype", "networks", "operations", "spaces", "zoo"}
+    assert rooms == {"errors", "genotype", "kernels", "networks", "operations", "spaces", "zoo"}

@@ -136,13 +136,7 @@ def refuse_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return begin
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        "reference",
-        pytest.param("fused", marks=pytest.mark.xfail(strict=True, reason="indexes with lists of the host")),
-    ],
-)
+@pytest.mark.parametrize("engine", ["reference", "fused"])
 @pytest.mark.parametrize("name", ["das", "sdas-a", "random"])
 def test_an_iteration_asks_nothing_of_the_host(
     name: str, engine: str, tape: Any, refuse_reading: Callable[[], None]
@@ -164,7 +158,11 @@ def test_an_iteration_asks_nothing_of_the_host(
 
 
 @pytest.mark.parametrize(
-    "augmentation", [None, Augmentation(crop_padding=4, flip=True, cutout=4, color_jitter=0.4)]
+    "augmentation",
+    [
+        None,
+        Augmentation(crop_padding=4, flip=True, cutout=4, color_jitter=0.4),
+    ],
 )
 def test_a_batch_asks_nothing_of_the_host(
     augmentation: Augmentation | None, tape: Any, refuse_reading: Callable[[], None]

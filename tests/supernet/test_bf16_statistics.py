@@ -46,3 +46,38 @@ def test_statistics(engine: str, K: int, momentum: float, part: str) -> None:
             scale = torch.maximum(scale, exact[name.replace("mean", "var")].max().sqrt())
         assert (found[name] - exact[name]).abs().max() <= 1e-2 * scale, name
     assert any(not torch.equal(found[name], exact[name]) for name in checked), "something is in bf16"
+
+
+def test_fused_cells_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the fused engine does under autocast on a GPU, done on the CPU: maps and products in bf16."""
+    space = get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
+    torch.manual_seed(0)
+    supernet = Supernet(space, classes=4, channels=3, engine="fused").train()
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    weights = {kind: torch.full((14, 7), 1 / 7, requires_grad=True) for kind in space.kinds}
+    mixture = {kind: CellMixture(weights[kind], all_alive(space.cell)) for kind in space.kinds}
+    images, labels = torch.randn(64, 3, 16, 16), torch.arange(64) % 4
+    named = {**weights, **dict(supernet.named_parameters())}
+    passes = []
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr("autodas.supernet._fused.working_dtype", lambda x, single, dtype=dtype: dtype)
+        supernet.load_state_dict(before)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            logits = supernet(images, mixture).float()
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        gradients = torch.autograd.grad(loss, list(named.values()))
+        running = {n: b.clone() for n, b in supernet.named_buffers() if "running" in n}
+        passes.append((loss, dict(zip(named, gradients, strict=True)), running))
+    (exact_loss, exact, exact_running), (loss, found, found_running) = passes
+    assert loss != exact_loss
+    assert loss.item() == pytest.approx(exact_loss.item(), rel=2e-2)
+    for name, tensor in exact_running.items():
+        assert found_running[name].dtype == torch.float32
+        scale = tensor.abs().max()
+        if name.endswith("mean"):
+            scale = torch.maximum(scale, exact_running[name.replace("mean", "var")].max().sqrt())
+        assert (found_running[name] - tensor).abs().max() <= 1e-2 * scale, name
+    assert {gradient.dtype for gradient in found.values()} == {torch.float32}
+    # Single entries of gradients are noise in bf16; their direction is not.
+    flat = [torch.cat([g[name].flatten() for name in exact]) for g in (exact, found)]
+    assert torch.cosine_similarity(*flat, dim=0) > 0.99

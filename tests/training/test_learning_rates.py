@@ -9,7 +9,8 @@ import torch
 
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings, learning_rate
-from autodas.training import set_learning_rate, weight_optimiser
+from autodas.training import _optimisers as optimisers_module
+from autodas.training import load_optimiser, set_learning_rate, weight_optimiser
 
 
 def rates(iterations: int, an_epoch: int, **settings: Any) -> list[float]:
@@ -101,3 +102,26 @@ def test_the_optimiser_is_sgd_as_in_darts() -> None:
         velocity = 0.9 * velocity + (1 + 0.5 * expected)
         expected = expected - rate * velocity
         assert torch.allclose(parameter.detach(), expected)
+
+
+def test_a_rate_in_a_tensor_is_set_in_place_and_survives_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, whose recorded iterations read it where it lies; the state is from a CPU."""
+
+    def optimiser() -> torch.optim.SGD:
+        weight = torch.nn.Parameter(torch.ones(3))
+        weight.grad = torch.ones(3)
+        return weight_optimiser([weight], OptimSettings(lr=0.5, weight_decay=0.0))
+
+    plain = optimiser()
+    assert plain.param_groups[0]["lr"] == 0.5
+    plain.step()
+    monkeypatch.setattr(optimisers_module, "on_accelerator", lambda parameters: True)
+    other = optimiser()
+    load_optimiser(other, plain.state_dict())
+    rate = other.param_groups[0]["lr"]
+    assert isinstance(rate, torch.Tensor)
+    set_learning_rate(other, 0.25)
+    assert other.param_groups[0]["lr"] is rate
+    other.step()
+    # Momentum of the first step went along: 0.9 x 1 + 1, times the rate.
+    assert other.param_groups[0]["params"][0].tolist() == pytest.approx([1 - 0.25 * 1.9] * 3)

@@ -13,7 +13,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError
 from autodas.spaces import Skeleton, get_skeleton
-from autodas.training import RunFolder, use_deterministic
+from autodas.training import RunFolder, use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
 
 
@@ -22,6 +22,7 @@ def use_compute(config: ComputeConfig) -> torch.device:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     use_deterministic(config.deterministic)
+    use_single_precision()
     return best_device(config.device)
 
 

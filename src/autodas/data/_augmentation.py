@@ -92,7 +92,8 @@ def finish(
 
     Args:
         pixels: uint8 (B, R, R, C) with R at least ``size``.
-        keys: int64 (B,), from :func:`autodas.data._random.sample_keys`.
+        keys: int64 (B,), from :func:`autodas.data._random.sample_keys`, on the host: the boxes of resized
+            crops are made there.
         augmentation: ``None`` for evaluation.
         size: side of the result.
         mean, std: one value a channel, on the scale 0..1.
@@ -103,6 +104,7 @@ def finish(
     """
     if augmentation is not None and augmentation.random_resized_crop and not cropped:
         pixels = resized_crop(pixels, keys, size)
+    keys = keys.to(pixels.device, non_blocking=True)
     pixels = centre_crop(pixels, size)
     if augmentation is not None:
         if augmentation.crop_padding:

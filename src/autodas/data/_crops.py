@@ -36,7 +36,6 @@ def random_boxes(keys: Tensor, heights: np.ndarray, widths: np.ndarray) -> np.nd
     Returns:
         int64 (B, 4): top, left, height, width.
     """
-    keys = keys.cpu()
     boxes = np.zeros((len(keys), 4), dtype=np.int64)
     pending = np.ones(len(keys), dtype=bool)
     for attempt in range(_ATTEMPTS):

@@ -148,10 +148,11 @@ class Loader:
 
     def _from_memory(self, epoch: int, start: int) -> Iterator[Batch]:
         pixels, labels = self._images.on_device(self.device)
-        order = self._order(epoch).to(self.device)
+        order = self._order(epoch)
         for number in range(start, len(self)):
-            indices = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield self._finish(pixels[indices], labels[indices], indices, indices, epoch, cropped=False)
+            asked = order[number * self.batch_size : (number + 1) * self.batch_size]
+            indices = asked.to(self.device, non_blocking=True)
+            yield self._finish(pixels[indices], labels[indices], asked, indices, epoch, cropped=False)
 
     def _requests(self, epoch: int, start: int) -> Iterator[Request]:
         order = self._order(epoch)
@@ -166,11 +167,11 @@ class Loader:
                 self._check(answer)
                 if len(answer.found) == 0:
                     continue
-                pixels, asked, found, target = (
+                pixels, found, target = (
                     t.to(self.device, non_blocking=True)
-                    for t in (answer.pixels, answer.asked, answer.found, labels[answer.found])
+                    for t in (answer.pixels, answer.found, labels[answer.found])
                 )
-                yield self._finish(pixels, target, asked, found, answer.epoch, cropped=True)
+                yield self._finish(pixels, target, answer.asked, found, answer.epoch, cropped=True)
 
     def _answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
         if self._worker_count == 0:

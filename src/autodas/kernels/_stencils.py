@@ -1,4 +1,4 @@
-"""Depthwise convolutions, many over the same map or each over its own, with torch's operations."""
+"""Depthwise convolutions, many over the same map or each over its own: torch's operations, Triton on GPUs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from autodas.kernels._accelerated import triton_form
 
 
 class Stencil(NamedTuple):
@@ -49,6 +51,9 @@ def stencils_forward(
     Returns:
         Shape (stencils, batch, *map, channels).
     """
+    accelerated = triton_form(x, stencils, stride)
+    if accelerated is not None:
+        return accelerated.stencils_forward(x, stencils, stride, scale, shift)  # type: ignore[no-any-return]
     convolution = {2: F.conv2d, 3: F.conv3d}[len(stride)]
     outputs = []
     for g, stencil in enumerate(stencils):
@@ -79,6 +84,10 @@ def stencils_backward(
         upstream: gradient of the output.
         weight_gradient: whether those of the weights are wanted; else they are ``None``.
     """
+    accelerated = triton_form(x, stencils, stride)
+    if accelerated is not None:
+        arguments = (x, stencils, stride, upstream, scale, shift)
+        return accelerated.stencils_backward(*arguments, weight_gradient=weight_gradient)  # type: ignore[no-any-return]
     inputs, weights = [], []
     for g, stencil in enumerate(stencils):
         source = _activated(x, g, stride, scale, shift)

@@ -75,8 +75,15 @@ class Slope(NamedTuple):
     d: Tensor
 
 
-def units_forward(given: Given, units: Sequence[Unit]) -> tuple[Tensor, Tensor, Tensor]:
+def units_forward(
+    given: Given, units: Sequence[Unit], *, moments: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the outputs of units, and mean and biased variance of each channel of each.
+
+    Args:
+        given: what they read.
+        units: their weights.
+        moments: whether mean and variance are wanted; else they are empty.
 
     Returns:
         Shapes (units, batch, *map, channels), (units, channels), (units, channels).
@@ -86,12 +93,15 @@ def units_forward(given: Given, units: Sequence[Unit]) -> tuple[Tensor, Tensor, 
     if library is None:
         features = stencils_forward(given.x, _stencils(units), given.stride, given.scale, given.shift)
         out = torch.bmm(features.view(len(units), -1, shape[-1]), _mixers(units, features).transpose(1, 2))
-        wide = out.to(torch.promote_types(out.dtype, torch.float32))
-        variance, mean = torch.var_mean(wide, dim=1, correction=0)
+        mean = variance = out.new_empty(0)
+        if moments:
+            wide = out.to(torch.promote_types(out.dtype, torch.float32))
+            variance, mean = torch.var_mean(wide, dim=1, correction=0)
         return out.view(len(units), *shape), mean, variance
     out = given.x.new_empty(len(units), *shape)
-    mean, variance = (given.x.new_empty(len(units), shape[-1]) for _ in range(2))
-    library.autodas_units_forward(*_arguments(given, units), address(out), address(mean), address(variance))
+    mean, variance = (given.x.new_empty(len(units) if moments else 0, shape[-1]) for _ in range(2))
+    wanted = [address(m if moments else None) for m in (mean, variance)]
+    library.autodas_units_forward(*_arguments(given, units), address(out), *wanted)
     return out, mean, variance
 
 

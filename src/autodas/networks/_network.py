@@ -77,7 +77,7 @@ class Network(CellStack):
             cell.drop_path = rate  # type: ignore[assignment]
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:
-        """Train with compiled depthwise convolutions, where there are some: on CPUs, in single precision.
+        """Train with compiled separable units, where there are some: on CPUs, in single precision.
 
         Parameters and state stay the same, and results but for rounding. Evaluation is left as it is, so
         that it gives the same logits everywhere.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autodas.operations._depthwise import ReLUDepthwise, has_compiled_form
 from autodas.operations._norm import batch_norm
+from autodas.operations._unit_function import UnitFunction, has_compiled_form
 
 
 def convolution(
@@ -62,7 +62,7 @@ class SeparableUnit(nn.Sequential):
     """
 
     compiled = False
-    """Whether ReLU and depthwise convolution are one compiled pass, while training on CPUs."""
+    """Whether ReLU and both convolutions are one compiled pass, while training on CPUs."""
 
     def __init__(
         self, channels: int, kernel: Sequence[int], stride: Sequence[int], dilation: int, affine: bool
@@ -78,8 +78,9 @@ class SeparableUnit(nn.Sequential):
         if not (self.compiled and self.training and has_compiled_form(x)):
             return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
         depthwise: Any = self.depthwise
-        x = ReLUDepthwise.apply(x, depthwise.weight, depthwise.stride, max(depthwise.dilation))  # type: ignore[no-untyped-call]
-        return self.norm(self.pointwise(x))  # type: ignore[no-any-return]
+        weights = (depthwise.weight, self.pointwise.weight)
+        x = UnitFunction.apply(x, *weights, depthwise.stride, max(depthwise.dilation))  # type: ignore[no-untyped-call]
+        return self.norm(x)  # type: ignore[no-any-return]
 
 
 class SeparableConv(nn.Sequential):

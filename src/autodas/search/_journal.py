@@ -95,6 +95,7 @@ class Journal:
         seconds = time.monotonic() - self.epoch_start
         self.epoch_start = time.monotonic()
         remaining = run.strategy.remaining()
+        failure = run.gradient_steps.failure
         self.log.event(
             "epoch",
             phase=run.phase.name,
@@ -102,7 +103,11 @@ class Journal:
             iteration=self._iteration(run),
             **metrics,
             remaining=remaining,
-            volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
+            volatile={
+                "seconds": seconds,
+                "pictures_per_second": pictures / max(seconds, 1e-9),
+                **({} if failure is None else {"not_recorded": failure}),
+            },
         )
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from autodas.data import Batch
 from autodas.strategies.base import Phase, Strategy
-from autodas.supernet import CellMixture, Supernet, frozen_statistics
+from autodas.supernet import CellMixture, Supernet, frozen_statistics, norms_of
 from autodas.training import (
     Graphs,
     LossWatch,
@@ -66,14 +66,20 @@ class PhaseRun:
         self.device, self.precision, self.micro_batches = device, precision, micro_batches
         self.iteration = 0
         self.supernet.prune(strategy.alive())
+        self._collect()
         self._make_optimisers()
         self.train_meter, self.valid_meter = Meter(device), Meter(device)
         self.watch = LossWatch(device)
         recorder = recorder_for(device, graphs) if strategy.steady else None
         self.gradient_steps = RecordedIteration(self._gradient_steps, recorder, say)
 
+    def _collect(self) -> None:
+        # A supernet has thousands of modules: its lists are made when it changes, not in every step.
+        self.weights = list(self.supernet.parameters())
+        self.norms = norms_of(self.supernet)
+
     def _make_optimisers(self) -> None:
-        self.weight_optimiser = weight_optimiser(self.supernet.parameters(), self.optim)
+        self.weight_optimiser = weight_optimiser(self.weights, self.optim)
         self.architecture_optimiser = self.strategy.optimiser()
 
     def new_meters(self) -> None:
@@ -99,7 +105,8 @@ class PhaseRun:
             train: for the weights.
             valid: for the architecture; ``None`` where there is no architecture step.
         """
-        self.supernet.train()
+        if not self.supernet.training:
+            self.supernet.train()
         rate = learning_rate(self.optim, self.iteration, self.phase.iterations, self.iterations_an_epoch)
         set_learning_rate(self.weight_optimiser, rate)
         batches = [train] if valid is None else [train, valid]
@@ -134,15 +141,14 @@ class PhaseRun:
             total += part.share * loss.detach()
             self.train_meter.add(loss.detach(), logits.detach(), part.labels)
         if self.optim.clip > 0:
-            nn.utils.clip_grad_norm_(self.supernet.parameters(), self.optim.clip)
+            nn.utils.clip_grad_norm_(self.weights, self.optim.clip)
         self.weight_optimiser.step()
         return total
 
     def _architecture_step(self, images: Tensor, labels: Tensor) -> Tensor:
         assert self.architecture_optimiser is not None
         parameters = list(self.strategy.parameters().values())
-        weights = list(self.supernet.parameters())
-        for weight in weights:
+        for weight in self.weights:
             weight.requires_grad_(False)
         self.architecture_optimiser.zero_grad(set_to_none=True)
         # One mixture for all parts: a method that samples has drawn it once for the step.
@@ -150,7 +156,7 @@ class PhaseRun:
         total = torch.zeros((), device=self.device)
         parts = micro_batches(images, labels, self.micro_batches)
         for number, part in enumerate(parts, 1):
-            with frozen_statistics(self.supernet):
+            with frozen_statistics(self.norms):
                 logits = self.forward(part.images, mixture)
             loss = F.cross_entropy(logits, part.labels)
             more = number < len(parts)
@@ -159,7 +165,7 @@ class PhaseRun:
             self.valid_meter.add(loss.detach(), logits.detach(), part.labels)
             # What the mixture's graph was kept for would hold this part's maps beside the next one's.
             del logits, loss
-        for weight in weights:
+        for weight in self.weights:
             weight.requires_grad_(True)
         self.architecture_optimiser.step()
         return total
@@ -168,7 +174,8 @@ class PhaseRun:
         """Prune what the strategy has given up, here and in both optimisers."""
         self.gradient_steps.forget()
         self.supernet.prune(self.strategy.alive())
-        keep_only(self.weight_optimiser, self.supernet.parameters())
+        self._collect()
+        keep_only(self.weight_optimiser, self.weights)
         if self.architecture_optimiser is not None:
             keep_only(self.architecture_optimiser, self.strategy.parameters().values())
             if not self.strategy.parameters():
@@ -191,6 +198,7 @@ class PhaseRun:
         self.iteration = state["iteration"]
         self.strategy.load_state_dict(state["strategy"])
         self.supernet.prune(self.strategy.alive())
+        self._collect()
         self.supernet.load_tensors(state["supernet"])
         self.gradient_steps.forget()
         self._make_optimisers()

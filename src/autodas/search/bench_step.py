@@ -30,7 +30,7 @@ def bench_step(
         engines: names of engines, or functions of the user's own
             (:func:`~autodas.search.bench_iteration.make_iteration`); the first is the measure of the others.
         setting: the size.
-        repeats: timed iterations of each; one more comes first and is not timed.
+        repeats: timed iterations of each; one more (on a GPU three) comes first and is not timed.
         memory: whether to measure memory.
         say: is told how far it is.
 
@@ -46,10 +46,12 @@ def bench_step(
     peaks = _peaks(engines, setting, say) if memory else {}
     iterations = {engine: make_iteration(engine, setting) for engine in engines}
     times: dict[str, list[Times]] = {engine: [] for engine in engines}
-    for repeat in range(repeats + 1):
+    # The first iteration pays for allocations; on a GPU the third one for being recorded as a graph.
+    not_timed = 3 if setting.device.startswith("cuda") else 1
+    for repeat in range(repeats + not_timed):
         for engine, iteration in iterations.items():
             taken = timed(iteration, setting.device)
-            if repeat > 0:  # the first iteration pays for allocations
+            if repeat >= not_timed:
                 times[engine].append(taken)
                 say(f"{engine}: {taken.wall:.3f} s")
     return [row | peaks.get(row["engine"], {}) for row in compare("engine", times)]

@@ -11,7 +11,7 @@ from autodas.supernet._mixture import (
     mixture_of,
 )
 from autodas.supernet._reference import ReferenceEngine
-from autodas.supernet._statistics import frozen_statistics, reestimate_statistics
+from autodas.supernet._statistics import frozen_statistics, norms_of, reestimate_statistics
 from autodas.supernet._supernet import ENGINES, Supernet, get_engine
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "genotype_mixture",
     "get_engine",
     "mixture_of",
+    "norms_of",
     "reestimate_statistics",
 ]

@@ -156,14 +156,14 @@ def _maps(
     """Return all maps, and the moments that normalise them: those given, or those of the batch."""
     first, second, reduced, pooled = x.new_empty(0), x.new_empty(0), x.new_empty(0), []
     found: list[Moments] = []
-    inner = len(plan.separable)
+    inner, batch = len(plan.separable), running is None
     if inner or plan.dilated:
-        first, *pair = units_forward(Given(x, plan.stride), plan.first(parameters))
+        first, *pair = units_forward(Given(x, plan.stride), plan.first(parameters), moments=batch)
         found.append((pair[0], pair[1]))
     if inner:
         mean, variance = found[0] if running is None else running
         again = _again(plan, first, mean, inverse_deviation(variance))
-        second, *pair = units_forward(again, plan.second(parameters))
+        second, *pair = units_forward(again, plan.second(parameters), moments=batch)
         found.append((pair[0], pair[1]))
     if plan.reductions:
         reduced = pointwise_forward(x, plan.reduced(parameters), plan.stride)

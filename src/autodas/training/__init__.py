@@ -15,6 +15,7 @@ from autodas.training._seeding import (
     restore_random_state,
     seed_everything,
     use_deterministic,
+    use_single_precision,
 )
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
@@ -55,6 +56,7 @@ __all__ = [
     "shown",
     "standard_error",
     "use_deterministic",
+    "use_single_precision",
     "weight_optimiser",
     "write_whole",
 ]

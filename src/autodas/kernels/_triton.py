@@ -1,0 +1,327 @@
+"""Depthwise convolutions of many candidates as Triton kernels, for GPUs.
+
+The same sums as the plain forms of ``_stencils``, all candidates in one launch: a map is read from memory
+once and from the caches after that, and ReLU and normalisation are applied where it is read. Sums are in
+single precision whatever the maps are, and in a fixed order: gradients of weights are added up in two stages,
+without atomic operations, so that the same inputs give the same bits.
+
+Triton's interpreter (``TRITON_INTERPRET=1``) runs them on CPUs, for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from autodas.kernels._stencils import Stencil
+
+TILE = 2048
+"""Entries that a program computes at once, pixels times channels."""
+
+BLOCKS = 16
+"""Blocks of pixels that a program adds up for the gradient of a weight."""
+
+
+@triton.jit
+def _activated(x, at, inside, factor, summand, AFFINE: tl.constexpr):
+    value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    if AFFINE:
+        value = value * factor + summand
+    # Padding follows the ReLU. What is not a number stays so.
+    return tl.where(inside & ~(value < 0), value, 0.0)
+
+
+@triton.jit
+def _affine(scale, shift, g, channel, channels, AFFINE: tl.constexpr):
+    factor = channel * 0.0
+    summand = channel * 0.0
+    if AFFINE:
+        at = g * channels + channel
+        factor = tl.load(scale + at, mask=channel < channels, other=0.0).to(tl.float32)
+        summand = tl.load(shift + at, mask=channel < channels, other=0.0).to(tl.float32)
+    return factor[None, :], summand[None, :]
+
+
+@triton.jit
+def _forward(
+    x,
+    weights,
+    plan,
+    scale,
+    shift,
+    out,
+    pixels,
+    height,
+    width,
+    out_height,
+    out_width,
+    channels,
+    map_size,
+    STRIDE: tl.constexpr,
+    SHARED: tl.constexpr,
+    AFFINE: tl.constexpr,
+    PIXELS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+):
+    g = tl.program_id(2)
+    window, dilation, offset = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1), tl.load(plan + 3 * g + 2)
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
+    image = pixel // (out_height * out_width)
+    half = dilation * (window // 2)
+    top = pixel // out_width % out_height * STRIDE - half
+    left = pixel % out_width * STRIDE - half
+    factor, summand = _affine(scale, shift, g, channel, channels, AFFINE)
+    source = x if SHARED else x + g.to(tl.int64) * map_size
+    total = tl.zeros((PIXELS, CHANNELS), tl.float32)
+    for a in range(window):
+        row = top + a * dilation
+        for b in range(window):
+            column = left + b * dilation
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            at = ((image * height + row) * width + column)[:, None] * channels + channel[None, :]
+            value = _activated(source, at, inside[:, None] & within, factor, summand, AFFINE)
+            tap = offset * channels + (channel * window + a) * window + b
+            weight = tl.load(weights + tap, mask=channel < channels, other=0.0).to(tl.float32)
+            total += value * weight[None, :]
+    at = pixel[:, None] * channels + channel[None, :]
+    target = out + g.to(tl.int64) * pixels * channels
+    tl.store(target + at, total.to(out.dtype.element_ty), mask=within)
+
+
+@triton.jit
+def _backward_input(
+    x,
+    weights,
+    plan,
+    scale,
+    shift,
+    upstream,
+    gradient,
+    count,
+    pixels,
+    height,
+    width,
+    out_height,
+    out_width,
+    channels,
+    out_size,
+    STRIDE: tl.constexpr,
+    SHARED: tl.constexpr,
+    AFFINE: tl.constexpr,
+    PIXELS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+):
+    own = tl.program_id(2)
+    first = own
+    last = own + 1
+    if SHARED:
+        last = count
+    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
+    image = pixel // (height * width)
+    row = pixel // width % height
+    column = pixel % width
+    total = tl.zeros((PIXELS, CHANNELS), tl.float32)
+    for g in range(first, last):
+        window, dilation, offset = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1), tl.load(plan + 3 * g + 2)
+        half = dilation * (window // 2)
+        source = upstream + tl.cast(g, tl.int64) * out_size
+        for a in range(window):
+            # The output rows that read this row: stride * output row = row + half - a * dilation.
+            down = row + half - a * dilation
+            for b in range(window):
+                right = column + half - b * dilation
+                reads = (down >= 0) & (down % STRIDE == 0) & (down // STRIDE < out_height)
+                reads = reads & (right >= 0) & (right % STRIDE == 0) & (right // STRIDE < out_width)
+                place = (image * out_height + down // STRIDE) * out_width + right // STRIDE
+                at = place[:, None] * channels + channel[None, :]
+                value = tl.load(source + at, mask=reads[:, None] & within, other=0.0).to(tl.float32)
+                tap = offset * channels + (channel * window + a) * window + b
+                weight = tl.load(weights + tap, mask=channel < channels, other=0.0).to(tl.float32)
+                total += value * weight[None, :]
+    factor, summand = _affine(scale, shift, own, channel, channels, AFFINE)
+    at = pixel[:, None] * channels + channel[None, :]
+    moved = own.to(tl.int64) * pixels * channels
+    value = _activated(x + moved, at, within, factor, summand, AFFINE)
+    passed = tl.where(value > 0, total, 0.0)
+    tl.store(gradient + moved + at, passed.to(gradient.dtype.element_ty), mask=within)
+
+
+@triton.jit
+def _backward_weights(
+    x,
+    plan,
+    scale,
+    shift,
+    upstream,
+    partial,
+    pixels,
+    height,
+    width,
+    out_height,
+    out_width,
+    channels,
+    map_size,
+    taps,
+    STRIDE: tl.constexpr,
+    SHARED: tl.constexpr,
+    AFFINE: tl.constexpr,
+    PIXELS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    BLOCKS: tl.constexpr,
+):
+    part = tl.program_id(0)
+    g = tl.program_id(2)
+    window, dilation, offset = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1), tl.load(plan + 3 * g + 2)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    half = dilation * (window // 2)
+    factor, summand = _affine(scale, shift, g, channel, channels, AFFINE)
+    source = x if SHARED else x + g.to(tl.int64) * map_size
+    arrived = upstream + g.to(tl.int64) * pixels * channels
+    target = partial + part.to(tl.int64) * taps * channels
+    for a in range(window):
+        for b in range(window):
+            total = tl.zeros((PIXELS, CHANNELS), tl.float32)
+            for block in range(BLOCKS):
+                pixel = (part * BLOCKS + block) * PIXELS + tl.arange(0, PIXELS)
+                within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
+                image = pixel // (out_height * out_width)
+                row = pixel // out_width % out_height * STRIDE - half + a * dilation
+                column = pixel % out_width * STRIDE - half + b * dilation
+                inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+                at = ((image * height + row) * width + column)[:, None] * channels + channel[None, :]
+                value = _activated(source, at, inside[:, None] & within, factor, summand, AFFINE)
+                at = pixel[:, None] * channels + channel[None, :]
+                total += value * tl.load(arrived + at, mask=within, other=0.0).to(tl.float32)
+            tap = offset * channels + (channel * window + a) * window + b
+            tl.store(target + tap, tl.sum(total, axis=0), mask=channel < channels)
+
+
+def stencils_forward(
+    x: Tensor,
+    stencils: Sequence[Stencil],
+    stride: Sequence[int],
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
+) -> Tensor:
+    """As :func:`autodas.kernels.stencils_forward`, for maps of two dimensions in fp32 or bf16."""
+    call = _Call(x, stencils, stride, scale, shift)
+    out = x.new_empty(len(stencils), *call.out_shape)
+    _forward[call.grid(call.out_pixels, len(stencils))](
+        *call.inputs(),
+        out,
+        call.out_pixels,
+        *call.sizes,
+        call.map_size,
+        **call.constants,
+    )
+    return out
+
+
+def stencils_backward(
+    x: Tensor,
+    stencils: Sequence[Stencil],
+    stride: Sequence[int],
+    upstream: Tensor,
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
+    *,
+    weight_gradient: bool = True,
+) -> tuple[Tensor, list[Tensor | None]]:
+    """As :func:`autodas.kernels.stencils_backward`, for maps of two dimensions in fp32 or bf16."""
+    call = _Call(x, stencils, stride, scale, shift)
+    upstream = upstream.contiguous()
+    gradient = torch.empty_like(call.x)
+    _backward_input[call.grid(call.in_pixels, 1 if call.shared else len(stencils))](
+        *call.inputs(),
+        upstream,
+        gradient,
+        len(stencils),
+        call.in_pixels,
+        *call.sizes,
+        call.out_pixels * x.shape[-1],
+        **call.constants,
+    )
+    if not weight_gradient:
+        return gradient, [None] * len(stencils)
+    own, _, *rest = call.inputs()
+    blocks, planes, groups = call.grid(call.out_pixels, len(stencils))
+    parts = triton.cdiv(blocks, BLOCKS)
+    partial = own.new_empty(parts, call.weights.numel(), dtype=torch.float32)
+    _backward_weights[parts, planes, groups](
+        own,
+        *rest,
+        upstream,
+        partial,
+        call.out_pixels,
+        *call.sizes,
+        call.map_size,
+        call.weights.numel() // x.shape[-1],
+        **call.constants,
+        BLOCKS=BLOCKS,
+    )
+    found = partial.sum(0).split([s.weight.numel() for s in stencils])
+    return gradient, [f.view_as(s.weight).to(s.weight.dtype) for f, s in zip(found, stencils, strict=True)]
+
+
+class _Call:
+    """Shapes and arguments that the three kernels have in common."""
+
+    def __init__(
+        self,
+        x: Tensor,
+        stencils: Sequence[Stencil],
+        stride: Sequence[int],
+        scale: Tensor | None,
+        shift: Tensor | None,
+    ) -> None:
+        *_, batch, height, width, channels = x.shape
+        out_height, out_width = -(-height // stride[0]), -(-width // stride[1])
+        self.shared = x.dim() == 4
+        self.x, self.scale, self.shift = x.contiguous(), scale, shift
+        self.weights = torch.cat([s.weight.flatten() for s in stencils])
+        self.plan = _plan(tuple((s.weight.shape[-1], s.dilation) for s in stencils), x.device)
+        self.out_shape = (batch, out_height, out_width, channels)
+        self.in_pixels, self.out_pixels = batch * height * width, batch * out_height * out_width
+        self.sizes = (height, width, out_height, out_width, channels)
+        self.map_size = self.in_pixels * channels
+        self.block = min(64, triton.next_power_of_2(channels))
+        self.constants = {
+            "STRIDE": stride[0],
+            "SHARED": self.shared,
+            "AFFINE": scale is not None,
+            "PIXELS": TILE // self.block,
+            "CHANNELS": self.block,
+            "enable_fp_fusion": True,
+        }
+
+    def inputs(self) -> list[Any]:
+        """Return map, weights, plan, scale and shift; the map stands in for what is not there."""
+        affine = [self.x if s is None else s.contiguous() for s in (self.scale, self.shift)]
+        return [self.x, self.weights, self.plan, *affine]
+
+    def grid(self, pixels: int, groups: int) -> tuple[int, int, int]:
+        """Return the number of programs: blocks of pixels, blocks of channels, stencils."""
+        return triton.cdiv(pixels, TILE // self.block), triton.cdiv(self.sizes[-1], self.block), groups
+
+
+@lru_cache(maxsize=1024)
+def _plan(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
+    """Return window, dilation and first tap of each stencil.
+
+    Kept: to copy numbers of the host makes it wait for the device.
+    """
+    rows, first = [], 0
+    for window, dilation in shapes:
+        rows.append((window, dilation, first))
+        first += window * window
+    return torch.tensor(rows, dtype=torch.int32, device=device)
