@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodas.search import SearchSize
 
 PAPER = {"K": 2, "C1": 48, "C2": 64, "image_size": 32, "batch_size": 16}
 DIGITS = {"K": 1, "C1": 24, "C2": 32, "image_size": 8, "batch_size": 64}
@@ -39,7 +43,7 @@ CONFIGURATIONS: list[dict[str, Any]] = [
 ]
 
 
-def size_of(job: dict[str, Any]) -> Any:
+def size_of(job: dict[str, Any]) -> SearchSize:
     from autodas.search import SearchSize
     from autodas.spaces import get_space
     from autodas.strategies import choose_strategy
@@ -53,8 +57,12 @@ def size_of(job: dict[str, Any]) -> Any:
 
 def measured(job: dict[str, Any]) -> float:
     """Return MiB, from a fresh process."""
+    from autodas.cli._allocator import tuned
+
     command = [sys.executable, __file__, "--measure", json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # As commands set it.
+    environment = tuned(dict(os.environ), os.confstr("CS_GNU_LIBC_VERSION") or "")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return float(done.stdout.split()[-1])

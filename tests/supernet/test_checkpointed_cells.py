@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
+from typing import ClassVar
 
 import pytest
 import torch
@@ -47,9 +48,10 @@ def passed(
     for weight in supernet.parameters():
         weight.requires_grad_(not architecture)
     x, labels = torch.randn(4, 3, 9, 9), torch.randint(4, (4,))
-    with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
-        with frozen_statistics(supernet) if architecture else nullcontext():
-            logits = supernet(x, mixture).float()
+    reduced = torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext()
+    frozen = frozen_statistics(supernet) if architecture else nullcontext()
+    with reduced, frozen:
+        logits = supernet(x, mixture).float()
     loss = F.cross_entropy(logits, labels)
     gradients = torch.autograd.grad(loss, wanted, allow_unused=True, create_graph=second)
     if second:
@@ -77,15 +79,13 @@ def test_equal_to_the_bit(engine: str, architecture: bool, options: dict) -> Non
 
 
 def test_gradients_of_gradients() -> None:
-    assert_same(
-        passed(SPACE, "reference", False, second=True), passed(SPACE, "reference", True, second=True)
-    )
+    assert_same(passed(SPACE, "reference", False, second=True), passed(SPACE, "reference", True, second=True))
 
 
 class _Counted(nn.Module):
-    """Drops values, counts its passes in a buffer and, unseen, in a list."""
+    """Drops values, and counts its passes in a buffer and where nothing undoes it."""
 
-    passes: Counter[str] = Counter()
+    passes: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Supernets of which a part of the channels is mixed: what is computed, both engines, the discrete network."""
+"""Supernets that mix a part of the channels: what is computed, both engines, the discrete network."""
 
 from __future__ import annotations
 
@@ -219,7 +219,9 @@ class TestDiscreteNetwork:
 
 
 class TestWidths:
-    @pytest.mark.parametrize(("K", "cells", "C2", "smallest"), [(4, 1, 16, 32), (3, 2, 32, 24), (8, 0, 8, 32)])
+    @pytest.mark.parametrize(
+        ("K", "cells", "C2", "smallest"), [(4, 1, 16, 32), (3, 2, 32, 24), (8, 0, 8, 32)]
+    )
     def test_the_smallest_that_works_is_named(self, K: int, cells: int, C2: int, smallest: int) -> None:
         space = get_space("cifar-o2d").with_size(cells, 4, C2)
         with pytest.raises(AutodasError, match=rf"C2={C2};.* multiple of {smallest}$"):

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from autodas.errors import AutodasError
-from autodas.training import available_memory, explain_out_of_memory, is_out_of_memory
 from autodas.training import _available_memory as module
+from autodas.training import available_memory, explain_out_of_memory, is_out_of_memory
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -78,17 +78,16 @@ def test_of_this_machine() -> None:
 
 
 def test_errors_of_torch() -> None:
-    with pytest.raises(AutodasError, match="memory has run out; buy more") as caught:
-        with explain_out_of_memory(lambda: "buy more"):
-            torch.empty(2**60, dtype=torch.uint8)
+    explained = pytest.raises(AutodasError, match="memory has run out; buy more")
+    with explained as caught, explain_out_of_memory(lambda: "buy more"):
+        torch.empty(2**60, dtype=torch.uint8)
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(MemoryError())
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(RuntimeError, match="size of tensor"):
-        with explain_out_of_memory(lambda: "never asked"):
-            torch.ones(2) + torch.ones(3)
+    with pytest.raises(RuntimeError, match="size of tensor"), explain_out_of_memory(lambda: "never asked"):
+        torch.ones(2) + torch.ones(3)
     with explain_out_of_memory(lambda: "never asked"):
         pass

@@ -36,7 +36,8 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an operator, and count what it returns."""
         if func is torch.ops.aten._local_scalar_dense.default:
-            return 1.0  # there are no data, and no number decides what is allocated
+            # There are no data, and no number decides what is allocated: one will do, and no condition holds.
+            return False if args[0].dtype == torch.bool else 1.0
         schema = func._schema
         views = schema.is_mutable or any(r.alias_info is not None for r in schema.returns)
         if views or func.namespace != "aten":
