@@ -14,6 +14,7 @@ from autodas.networks import auxiliary_map, count_parameters
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Skeleton
 from autodas.training._evaluate import Evaluation
+from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
@@ -145,8 +146,16 @@ class Training:
             quiet=quiet,
         )
 
+    def _advice(self) -> str:
+        parts, size = 2 * self.fit.micro_batches, self.fit.train.batch_size
+        return f"less is needed with --micro_batches {parts} or a --batch_size below {size}"
+
     def run(self) -> dict[str, Any]:
-        """Train, test and write the run folder; return the summary that ``summary.json`` holds."""
+        """Train, test and write the run folder; return the summary that ``summary.json`` holds.
+
+        Raises:
+            AutodasError: if the loss is no longer a number, the disk is full, or memory has run out.
+        """
         facts = self.facts
         start = {
             "data": self.dataset.name,
@@ -161,8 +170,9 @@ class Training:
         if not self.resume:
             self.folder.write_environment()
             self.folder.write("genotype.json", facts.genotype.to_json())
-        self.fit.run(start, notes)
-        found = evaluate_network(self.network, self.test)
+        with explain_out_of_memory(self._advice):
+            self.fit.run(start, notes)
+            found = evaluate_network(self.network, self.test)
         save_model(self.folder.path / "model.safetensors", self.network, facts)
         _write_predictions(self.folder, found, facts.classes)
         _write_examples(self.folder, found, self.dataset)
