@@ -46,10 +46,10 @@ def _growth(what: str, shown: str, *words: str) -> Benchmark:
         f"Growth with {shown}, CPU",
         (
             "growth",
-            ENGINES,
+            "--engines=reference,fused",
             f"--vary={what}",
             *words,
-            "--repeats=3",
+            "--repeats=2",
             "--compute.threads=1",
             "--compute.device=cpu",
         ),
@@ -82,8 +82,8 @@ BENCHMARKS = (
     _step(16, 1, repeats=5),
     _step(16, 2, repeats=5),
     # An iteration of the plain supernet takes most of a minute and 10 GiB here.
-    _step(64, 1, repeats=3),
-    _step(64, 2, repeats=3),
+    _step(64, 1, repeats=2),
+    _step(64, 2, repeats=2),
     _search(
         "fused_paper",
         "Whole searches by iteration, fused engine and plain DAS, the paper's network, CPU",
