@@ -72,26 +72,18 @@ def measure(job: dict[str, Any]) -> float:
     import torch
 
     from autodas.kernels import compiled_library
+    from autodas.search.bench_memory import peak_resident
 
     torch.set_num_threads(1)
     size = size_of(job)
     compiled_library()
-    # With its first step an optimiser imports 70 MiB of modules.
-    weight = torch.nn.Parameter(torch.zeros(1))
-    weight.grad = torch.zeros(1)
-    torch.optim.SGD([weight]).step()
-    before = resident("VmRSS")
-    run, noise = size.first_run(torch.device("cpu"))
-    for _ in range(3):
-        run.step(noise(), noise() if run.searches else None)
-    return resident("VmHWM") - before
 
+    def search() -> None:
+        run, noise = size.first_run(torch.device("cpu"))
+        for _ in range(3):
+            run.step(noise(), noise() if run.searches else None)
 
-def resident(line: str) -> float:
-    for text in Path("/proc/self/status").read_text().splitlines():
-        if text.startswith(f"{line}:"):
-            return int(text.split()[1]) / 1024
-    raise RuntimeError(f"the system does not tell {line}")
+    return peak_resident(search)
 
 
 def main() -> None:

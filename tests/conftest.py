@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from autodas.kernels import compiled_library
+
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -19,6 +21,16 @@ SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 def _one_thread() -> None:
     # Sums are split among threads, so bits depend on their number.
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where there is no compiler, or on a GPU: without the kernels for CPUs."""
+    monkeypatch.setenv("AUTODAS_KERNELS", "plain")
+    compiled_library.cache_clear()
+    yield
+    monkeypatch.undo()
+    compiled_library.cache_clear()
 
 
 @pytest.fixture

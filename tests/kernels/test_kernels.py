@@ -98,31 +98,8 @@ def test_units(channels: int, stride: int, shared: bool, threads: int) -> None:
         close(found, wanted)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 8, 64])
-def test_units_on_maps_of_any_size(rows: int) -> None:
-    # The loops take several pixels and several rows at a time; what is left over takes other paths.
-    torch.manual_seed(rows)
-    units = some_units(16)
-    for columns in (1, 3, 8, 13, 40):
-        given = Given(torch.randn(2, rows, columns, 16), (1, 1))
-        exact = Given(given.x.double(), (1, 1))
-        out, mean, variance = units_forward(given, units)
-        for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
-            close(found, expected)
-        slope = some_slope(out)
-        found = units_backward(given, units, out, slope, weights=True)
-        wanted = units_backward(exact, double(units), out.double(), doubled(slope), weights=True)
-        close(found[0], wanted[0])
-        for a, b in zip(found[1] + found[2], wanted[1] + wanted[2], strict=True):
-            close(a, b)
-
-
-@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
-def test_units_over_frames(stride: tuple[int, int, int]) -> None:
-    torch.manual_seed(0)
-    units = some_units(8, dimensions=3)
-    given = Given(torch.randn(2, 4, 6, 7, 8), stride)
-    exact = Given(given.x.double(), stride)
+def close_units(given: Given, units: Sequence[Unit]) -> None:
+    exact = Given(given.x.double(), given.stride)
     out, mean, variance = units_forward(given, units)
     for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
         close(found, expected)
@@ -132,6 +109,24 @@ def test_units_over_frames(stride: tuple[int, int, int]) -> None:
     close(found[0], wanted[0])
     for a, b in zip(found[1] + found[2], wanted[1] + wanted[2], strict=True):
         close(a, b)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8, 64])
+def test_units_on_maps_of_any_size(rows: int) -> None:
+    # The loops take several pixels and several rows at a time; what is left over takes other paths.
+    torch.manual_seed(rows)
+    units = some_units(16)
+    for columns in (1, 3, 8, 13, 40):
+        given = Given(torch.randn(2, rows, columns, 16), (1, 1))
+        close_units(given, units)
+
+
+@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
+def test_units_over_frames(stride: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    units = some_units(8, dimensions=3)
+    given = Given(torch.randn(2, 4, 6, 7, 8), stride)
+    close_units(given, units)
 
 
 def test_plain_units_against_autograd() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,15 +21,6 @@ CELL = CellGenotype(
     (2, 3),
 )
 GENOTYPE = Genotype({"normal": CELL, "reduction": CELL})
-
-
-@pytest.fixture
-def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AUTODAS_KERNELS", "plain")
-    compiled_library.cache_clear()
-    yield
-    monkeypatch.undo()
-    compiled_library.cache_clear()
 
 
 def network(compiled: bool) -> Network:

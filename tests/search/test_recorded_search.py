@@ -12,7 +12,6 @@ import torch
 
 import autodas
 from autodas.data import Augmentation, Batch, Loader
-from autodas.kernels import compiled_library
 from autodas.search import _phase as phase_module
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
@@ -25,14 +24,8 @@ from autodas.training import _optimisers as optimisers_module
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 
 
-@pytest.fixture(autouse=True)
-def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A GPU has no compiled kernels for CPUs."""
-    monkeypatch.setenv("AUTODAS_KERNELS", "plain")
-    compiled_library.cache_clear()
-    yield
-    monkeypatch.undo()
-    compiled_library.cache_clear()
+# A GPU has no compiled kernels for CPUs.
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 @pytest.fixture(autouse=True)

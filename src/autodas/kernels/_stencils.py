@@ -56,8 +56,8 @@ def stencils_forward(
         return accelerated.stencils_forward(x, stencils, stride, scale, shift)  # type: ignore[no-any-return]
     convolution = {2: F.conv2d, 3: F.conv3d}[len(stride)]
     outputs = []
-    for g, stencil in enumerate(stencils):
-        maps = _first(_activated(x, g, stride, scale, shift))
+    for source, stencil in zip(_activated(x, len(stencils), stride, scale, shift), stencils, strict=True):
+        maps = _first(source)
         weight = stencil.weight.to(maps.dtype)
         out = convolution(maps, weight, None, stride, stencil.padding(), stencil.spread(), groups=x.shape[-1])
         outputs.append(_last(out))
@@ -89,8 +89,8 @@ def stencils_backward(
         arguments = (x, stencils, stride, upstream, scale, shift)
         return accelerated.stencils_backward(*arguments, weight_gradient=weight_gradient)  # type: ignore[no-any-return]
     inputs, weights = [], []
-    for g, stencil in enumerate(stencils):
-        source = _activated(x, g, stride, scale, shift)
+    sources = _activated(x, len(stencils), stride, scale, shift)
+    for g, (source, stencil) in enumerate(zip(sources, stencils, strict=True)):
         dx, dw, _ = torch.ops.aten.convolution_backward(
             _first(upstream[g]),
             _first(source),
@@ -105,13 +105,13 @@ def stencils_backward(
             [True, weight_gradient, False],
         )
         weights.append(dw)
-        inputs.append(_last(dx) * (source > 0))
+        inputs.append(_last(dx))
     if not _shared(x, stride):
-        return torch.stack(inputs), weights
+        return torch.stack([dx * (source > 0) for dx, source in zip(inputs, sources, strict=True)]), weights
     total = inputs[0]
     for other in inputs[1:]:
         total = total + other
-    return total, weights
+    return total * (sources[0] > 0), weights
 
 
 def _shared(x: Tensor, stride: Sequence[int]) -> bool:
@@ -119,12 +119,14 @@ def _shared(x: Tensor, stride: Sequence[int]) -> bool:
 
 
 def _activated(
-    x: Tensor, g: int, stride: Sequence[int], scale: Tensor | None, shift: Tensor | None
-) -> Tensor:
-    source = x if _shared(x, stride) else x[g]
-    if scale is not None and shift is not None:
-        source = (source * scale[g] + shift[g]).to(x.dtype)
-    return source.relu()
+    x: Tensor, count: int, stride: Sequence[int], scale: Tensor | None, shift: Tensor | None
+) -> list[Tensor]:
+    """Return what each of some stencils reads; one that they share is computed once."""
+    if _shared(x, stride):
+        return [x.relu()] * count
+    if scale is None or shift is None:
+        return [own.relu() for own in x]
+    return [(own * s + h).to(x.dtype).relu() for own, s, h in zip(x, scale, shift, strict=True)]
 
 
 def _first(x: Tensor) -> Tensor:

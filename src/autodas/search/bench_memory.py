@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -52,15 +53,29 @@ def peak_memory(engine: str, setting: BenchSetting) -> float | None:
 
 def _measure(engine: str, setting: BenchSetting) -> float:
     check_engines([engine])  # imports the user's module before the count begins
+
+    def search() -> None:
+        iteration = make_iteration(engine, setting)
+        for _ in range(_ITERATIONS):
+            iteration()
+
+    if torch.device(setting.device).type == "cpu":
+        return peak_resident(search)
+    search()
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
+def peak_resident(work: Callable[[], object]) -> float:
+    """Return the most memory in MiB that the process holds while it works, less what it held before.
+
+    Args:
+        work: is called once.
+    """
     _import_late()
-    on_cpu = torch.device(setting.device).type == "cpu"
-    before = _resident("VmRSS") if on_cpu else 0.0
-    if on_cpu:
-        _forget_peak()
-    iteration = make_iteration(engine, setting)
-    for _ in range(_ITERATIONS):
-        iteration()
-    return _resident("VmHWM") - before if on_cpu else torch.cuda.max_memory_allocated() / 2**20
+    before = _resident("VmRSS")
+    _forget_peak()
+    work()
+    return _resident("VmHWM") - before
 
 
 def _import_late() -> None:

@@ -6,9 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from autodas.errors import AutodasError
 from autodas.kernels import (
     Pointwise,
     combine,
@@ -18,8 +16,8 @@ from autodas.kernels import (
     pointwise_forward,
 )
 from autodas.operations import FactorizedReduce, ReLUConvNorm
+from autodas.supernet._first_order import first_order
 from autodas.supernet._normalisation import (
-    SECOND_ORDER,
     Norm,
     follow,
     inverse_deviation,
@@ -74,19 +72,9 @@ class EntryFunction(torch.autograd.Function):
         return normalised[0]
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        """Return the gradients of the input and the weights.
-
-        Raises:
-            AutodasError: if a gradient of the gradient will be asked for. It would lack a term.
-        """
-        if torch.is_grad_enabled():
-            raise AutodasError(SECOND_ORDER)
-        return EntryFunction._backward(ctx, upstream)
-
-    @staticmethod
-    @once_differentiable
-    def _backward(ctx: Any, upstream: Tensor) -> Any:
+        """Return the gradients of the input and the weights."""
         x, out, mean, scale, *weights = ctx.saved_tensors
         arrived = [upstream.contiguous().view(-1, out.shape[-1])]
         sums = gradient_sums([out.view_as(arrived[0])], arrived, scale, -mean * scale)

@@ -12,11 +12,6 @@ from autodas.kernels import EPSILON, Slope
 
 Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
-SECOND_ORDER = (
-    "the fused engine has no gradient of its gradient: use the reference engine for the exact second order, "
-    "or finite differences"
-)
-
 Moments = tuple[Tensor, Tensor]
 """Mean and biased variance, each of shape (layers, channels)."""
 

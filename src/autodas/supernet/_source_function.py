@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from autodas.errors import AutodasError
 from autodas.kernels import (
     Given,
     Slope,
@@ -23,8 +21,8 @@ from autodas.kernels import (
     units_backward,
     units_forward,
 )
+from autodas.supernet._first_order import first_order
 from autodas.supernet._normalisation import (
-    SECOND_ORDER,
     Moments,
     follow,
     inverse_deviation,
@@ -81,19 +79,9 @@ class SourceFunction(torch.autograd.Function):
         return tuple(out.unbind())
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, *upstream: Tensor) -> Any:
-        """Return the gradients of the state, the mixing weights and the parameters.
-
-        Raises:
-            AutodasError: if a gradient of the gradient will be asked for. It would lack a term.
-        """
-        if torch.is_grad_enabled():
-            raise AutodasError(SECOND_ORDER)
-        return SourceFunction._backward(ctx, *upstream)
-
-    @staticmethod
-    @once_differentiable
-    def _backward(ctx: Any, *upstream: Tensor) -> Any:
+        """Return the gradients of the state, the mixing weights and the parameters."""
         plan: Source = ctx.plan
         weights, mean, scale, x, first, second, reduced, *rest = ctx.saved_tensors
         maps, parameters = _Maps(x, first, second, reduced, rest[: len(plan.pools)]), rest[len(plan.pools) :]
