@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from autodas.genotype import Genotype
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.supernet import Alive, CellMixture
+
+
+ArchitectureGradient = Literal["first", "exact", "finite"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class SearchPlan:
         seed: of everything random that the strategy does.
         multiply_adds: cost of one forward pass over one picture of a supernet of which exactly these
             candidates are alive.
+        iterations_an_epoch: batches in one epoch of the training half.
     """
 
     space: Space
     iterations: int
     seed: int
     multiply_adds: Callable[[Mapping[str, Alive]], int]
+    iterations_an_epoch: int = 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Phase:
         iterations: how many.
         weights_only: how many of them, at the start, leave the architecture alone.
         alive: the candidates that its supernet starts with.
+        cells: where whole cells are the nodes of what is searched (H-DAS, stage level): those cells.
     """
 
     name: str
@@ -51,6 +57,38 @@ class Phase:
     iterations: int
     weights_only: int
     alive: Mapping[str, Alive]
+    cells: Genotype | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """An architecture that could have been derived instead, under another rule.
+
+    Args:
+        genotype: the architecture.
+        facts: what sets it apart, as plain data, such as ``{"skips": 3}``.
+    """
+
+    genotype: Genotype
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a phase ends in.
+
+    Args:
+        genotype: the architecture; ``None`` where a phase only prepares the next one.
+        decisions: those that were taken at the end.
+        facts: of the architecture, as plain data, for its entry among the candidates.
+        others: architectures that other rules would have derived from the same weights; they are written
+            down and evaluated, and take no part in the choice of the result.
+    """
+
+    genotype: Genotype | None
+    decisions: Sequence[Decision] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    others: Sequence[Derived] = ()
 
 
 class Strategy(ABC):
@@ -70,10 +108,26 @@ class Strategy(ABC):
     architecture_first = True
     """Whether the architecture step comes before the weight step in an iteration, as in DARTS."""
 
-    steady = True
-    """Whether an iteration does the same with the same numbers of the host as the one before it, unless
-    :meth:`after_iteration` returned decisions: the same candidates, no temperature that falls. Then it can
-    be recorded. Methods that sample candidates say no."""
+    single_level = False
+    """Whether weights and architecture are trained by one backward pass on one training batch (SNAS), instead
+    of each by its own, the architecture on a validation batch."""
+
+    architecture_gradient: ArchitectureGradient = "first"
+    """``"first"`` takes the weights as they are; ``"exact"`` and ``"finite"`` differentiate through one
+    step of the weights (DARTS, equations 6 to 8), by autograd or by finite differences."""
+
+    architecture_clip = 0.0
+    """Largest norm of the architecture gradient; 0 for no limit."""
+
+    separate_penalty = False
+    """Whether :meth:`penalty` gets an optimiser step of its own after the architecture step (H-DAS),
+    instead of being added to that step's loss."""
+
+    chooses: Literal["best", "last"] = "last"
+    """Which of the phases' architectures is the result: the best on the validation half, or the last one."""
+
+    partial_channels = 1
+    """One channel in so many goes through the candidates of an edge, unless the user says otherwise."""
 
     def __init__(self, settings: Any, plan: SearchPlan) -> None:
         self.settings = settings
@@ -93,7 +147,29 @@ class Strategy(ABC):
 
     @abstractmethod
     def mixture(self) -> dict[str, CellMixture]:
-        """Return the mixture for one forward pass, differentiable in :meth:`parameters`."""
+        """Return the mixture of the architecture step, differentiable in :meth:`parameters`.
+
+        It is the same however often it is asked for, until :meth:`after_iteration`: what is sampled is
+        sampled there, with generators of the strategy's own.
+        """
+
+    def weight_mixture(self) -> dict[str, CellMixture]:
+        """Return the mixture of the weight step, as constants."""
+        with torch.no_grad():
+            return {kind: cell.detach() for kind, cell in self.mixture().items()}
+
+    def penalty(self) -> Tensor | None:
+        """Return a term of the architecture's loss that needs no pictures, differentiable in :meth:`parameters`."""
+        return None
+
+    def constants(self) -> Hashable:
+        """Return the numbers of the host that an iteration computes with, such as rates that change by epoch.
+
+        While they and what is alive stay the same, an iteration does the same as the one before it, and can be
+        recorded. Methods whose candidates change from iteration to iteration return ``None``: they are
+        never recorded.
+        """
+        return ()
 
     @abstractmethod
     def alive(self) -> dict[str, Alive]:
@@ -107,9 +183,17 @@ class Strategy(ABC):
         """
         return []
 
+    def after_epoch(self, top1: Callable[[], float]) -> None:
+        """Take note of the end of an epoch of this phase.
+
+        Args:
+            top1: evaluates the supernet under :meth:`mixture` on the validation half, in percent. It takes
+                time: methods that do not need it leave it alone.
+        """
+
     @abstractmethod
-    def finish(self) -> tuple[Genotype, list[Decision]]:
-        """End a phase: decide what is still open, and return the architecture."""
+    def finish(self) -> Outcome:
+        """End a phase: decide what is still open."""
 
     @abstractmethod
     def remaining(self) -> int:

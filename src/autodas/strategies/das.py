@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from autodas.genotype import Genotype
 from autodas.strategies._derivation import derive
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
-from autodas.strategies.base import Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.strategies.settings import DASSettings
 from autodas.supernet import Alive, CellMixture
 
@@ -73,10 +72,10 @@ class DAS(Strategy):
         """Return the mixing weights as numbers, edges x operations."""
         return {kind: m.weights.detach().double().tolist() for kind, m in self.mixture().items()}
 
-    def finish(self) -> tuple[Genotype, list[Decision]]:
+    def finish(self) -> Outcome:
         """Decide all edges and nodes at once."""
         decisions = derive(self.decisions, self.weights())
-        return self.decisions.genotype(self.name), decisions
+        return Outcome(self.decisions.genotype(self.name), decisions)
 
     def remaining(self) -> int:
         """Return the number of architectures: all of them, then one."""

@@ -12,8 +12,7 @@ from torch import nn
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.spaces import CellSpace
-from autodas.strategies._discretisation import Decision
-from autodas.strategies.base import Phase, SearchPlan, Strategy
+from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
 from autodas.strategies.settings import RandomSettings
 from autodas.supernet import Alive, CellMixture, alive_of, all_alive, mixture_of
 
@@ -28,6 +27,7 @@ class Random(Strategy):
     """
 
     name = "random"
+    chooses = "best"
     settings: RandomSettings
 
     def __init__(self, settings: RandomSettings, plan: SearchPlan) -> None:
@@ -79,10 +79,10 @@ class Random(Strategy):
         """Return the edges of the current architecture."""
         return self._alive(self.current)
 
-    def finish(self) -> tuple[Genotype, list[Decision]]:
+    def finish(self) -> Outcome:
         """Return the current architecture."""
         drawn = self.genotypes[self.current]
-        return Genotype(drawn.cells, f"{self.name}-{self.current + 1}", drawn.space), []
+        return Outcome(Genotype(drawn.cells, f"{self.name}-{self.current + 1}", drawn.space))
 
     def remaining(self) -> int:
         """Return 1: nothing is relaxed."""

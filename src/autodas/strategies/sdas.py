@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from autodas.genotype import Genotype
 from autodas.strategies._derivation import best_choice, best_edges
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import (
@@ -21,7 +20,7 @@ from autodas.strategies._relaxation import (
     table_state,
 )
 from autodas.strategies._schedules import schedule, steps_due
-from autodas.strategies.base import Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.strategies.settings import SDASSettings
 from autodas.supernet import Alive, CellMixture, mixture_of
 
@@ -139,9 +138,9 @@ class SDAS(Strategy):
             if not (self.settings.keep_beta and edge in kept):
                 del self.beta[kind][edge]
 
-    def finish(self) -> tuple[Genotype, list[Decision]]:
+    def finish(self) -> Outcome:
         """Return the architecture: nothing is left to decide."""
-        return self.decisions.genotype(f"{self.name}-{self.settings.schedule}"), []
+        return Outcome(self.decisions.genotype(f"{self.name}-{self.settings.schedule}"))
 
     def remaining(self) -> int:
         """Return how many architectures the decisions leave."""
