@@ -70,6 +70,8 @@ class SearchConfig:
         resume: continue the run in this folder; auto continues what --run holds, if anything.
         overwrite: replace the run that --run holds.
         dry_run: estimate memory and stop.
+        stop_at_skips: end the search when cells that do not reduce would have so many skip connections; 0 for
+            never.
         check_memory: refuse to start where less memory is there than the estimate.
         quiet: print no progress.
         json: print the result as JSON.
@@ -84,6 +86,7 @@ class SearchConfig:
     optim: OptimSettings = field(default_factory=OptimSettings)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    stop_at_skips: int = 0
     seed: int = 0
     checkpoint_every: int = 0
     tensorboard: bool = True
@@ -145,6 +148,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         engine=config.supernet.engine,
         partial_channels=config.supernet.partial_channels,
         checkpoint_cells=config.supernet.checkpoint,
+        stop_at_skips=config.stop_at_skips,
         check_memory=config.check_memory,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
