@@ -29,9 +29,7 @@ def relaxed_cell(
     return cell.double().train()
 
 
-def passed(
-    cell: SupernetCell, weights: Tensor, edges: Tensor | None = None, noise: Noise = NONE
-) -> Tensor:
+def passed(cell: SupernetCell, weights: Tensor, edges: Tensor | None = None, noise: Noise = NONE) -> Tensor:
     torch.manual_seed(5)
     x, y = torch.randn(2, SAMPLES, 3, 4, 4, dtype=torch.float64)
     return cell(x, y, {"any": CellMixture(weights, all_alive(cell.space), edges, noise)}).detach()
