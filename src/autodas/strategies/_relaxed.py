@@ -26,6 +26,9 @@ class Relaxed(Strategy):
     weights_only = 0.0
     """Share of the iterations, at the start, that leave the architecture alone."""
 
+    initial_mean = 0.0
+    """Mean of alpha at the start."""
+
     def __init__(self, settings: Any, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
@@ -40,10 +43,20 @@ class Relaxed(Strategy):
 
     def start(self, phase: int, device: torch.device | str) -> None:
         """Draw alpha."""
-        cell = self.plan.space.cell
         self.device = device
-        shape, std = (len(cell.operations),), self.settings.initial_std
-        self.alpha = new_table(self.plan.space.kinds, len(cell.edges), shape, std, self.plan.seed, device)
+        self.draw_alpha(len(self.plan.space.cell.operations), self.plan.seed)
+
+    def draw_alpha(self, operations: int, seed: int) -> None:
+        """Draw alpha of all edges.
+
+        Args:
+            operations: how many each edge has.
+            seed: of the draw.
+        """
+        edges, std = len(self.plan.space.cell.edges), self.settings.initial_std
+        self.alpha = new_table(
+            self.plan.space.kinds, edges, (operations,), std, seed, self.device, self.initial_mean
+        )
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return alpha, one vector for each edge."""

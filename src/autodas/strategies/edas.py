@@ -35,19 +35,19 @@ class EDAS(Relaxed):
     r"""Efficient DAS (Hong, Ahn, Kim, 2019), as far as it is known.
 
     The paper's abstract says: the choice of an architecture is a binary optimisation, of one path for each
-    edge of the DAG of a repeated cell; only **one sampled edge is relaxed at a time** and the variables of all
-    others are clamped to 0 or 1, so that pruning costs no accuracy; the small relaxation allows the search of a
-    deeper network; several regularisation methods help exploration.
+    edge of the DAG of a repeated cell; only **one sampled edge is relaxed at a time** and the variables of
+    all others are clamped to 0 or 1, so that pruning costs no accuracy; the small relaxation allows the
+    search of a deeper network; several regularisation methods help exploration.
 
     Everything else is ours, as the paper's text and code were not at hand:
 
-    * The clamped network is what would be derived from alpha now: on each edge the strongest operation, at each
-      node the k edges whose winner is strongest. It is determined once an iteration.
+    * The clamped network is what would be derived from alpha now: on each edge the strongest operation, at
+      each node the k edges whose winner is strongest. It is determined once an iteration.
     * The relaxed edge is drawn uniformly from the edges of all kinds. It mixes its candidates by
-      :math:`\mathrm{softmax}(\alpha_e)`, in place of its clamped operation, or in addition to the others where
-      the clamped cell does not have it: so it can win its place.
-    * The architecture step, on a validation batch, moves alpha of that edge alone: others get no gradient, and
-      Adam, decay included, leaves them where they are. The weight step takes a sample of its own.
+      :math:`\mathrm{softmax}(\alpha_e)`, in place of its clamped operation, or in addition to the others
+      where the clamped cell does not have it: so it can win its place.
+    * The architecture step, on a validation batch, moves alpha of that edge alone: others get no gradient,
+      and Adam, decay included, leaves them where they are. The weight step takes a sample of its own.
     * Derivation is that of DAS, and gives the clamped network: nothing is lost in it.
     * Exploration, off by default: ``random_share`` of the iterations train the weights of architectures drawn
       uniformly; ``epsilon`` is the probability of a clamped edge to have an operation drawn uniformly;
@@ -149,12 +149,8 @@ class EDAS(Relaxed):
         reward = self.settings.entropy * (1 - self.iteration / self.plan.iterations)
         if reward <= 0:
             return None
-        rows = [
-            self.alpha[kind][edge]
-            for kind, sample in self.for_architecture.items()
-            for edge in sample.relaxed
-        ]
-        logarithms = torch.stack(rows).log_softmax(-1)
+        relaxed = [(kind, e) for kind, sample in self.for_architecture.items() for e in sample.relaxed]
+        logarithms = torch.stack([self.alpha[kind][edge].log_softmax(-1) for kind, edge in relaxed])
         entropy: Tensor = -(logarithms.exp() * logarithms).sum(-1).mean()
         return -reward * entropy
 

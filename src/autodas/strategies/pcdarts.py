@@ -29,9 +29,9 @@ class PCDARTS(Relaxed):
 
     Deviations are those of DAS: running statistics and the learning rate of the weights.
 
-    Sources: the paper, sections 3.2 to 3.4; numbers as its public code has them. The priority of a decision on
-    an edge is the lead in :math:`\mathrm{softmax}(\alpha_e)`, without beta, so that it can be compared with
-    other methods' (ours).
+    Sources: the paper, sections 3.2 to 3.4; numbers as its public code has them. The priority of a decision
+    on an edge is the lead in :math:`\mathrm{softmax}(\alpha_e)`, without beta, so that it can be compared
+    with other methods' (ours).
     """
 
     name = "pcdarts"
@@ -57,7 +57,7 @@ class PCDARTS(Relaxed):
         """Return the factors of edges: the softmax of beta over the edges that enter the same node."""
         incoming = [len(self.plan.space.cell.incoming(state)) for state in self.plan.space.cell.states]
         # Edges stand in the order of the nodes that they enter.
-        return torch.cat([part.softmax(0) for part in beta.split(incoming)])
+        return torch.cat([part.softmax(0) for part in torch.split(beta, incoming)])
 
     def mixture(self) -> dict[str, CellMixture]:
         """Return the softmax of alpha on every edge, and that of beta on every node."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,7 +15,6 @@ from autodas.genotype import Genotype
 from autodas.spaces import CellSpace
 from autodas.strategies._derivation import choose, derive, limit_skips
 from autodas.strategies._discretisation import Decision, Discretisation
-from autodas.strategies._relaxation import new_table
 from autodas.strategies._relaxed import Relaxed, part_of, stacked
 from autodas.strategies._resources import operation_cost
 from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan
@@ -32,9 +32,9 @@ FEWEST = 3
 class PDARTS(Relaxed):
     r"""Progressive DARTS (Chen et al., 2019): the depth gap is closed in three stages.
 
-    Each stage trains a new supernet with new alphas; nothing but the candidates is handed on. With K normal
-    cells a stage of the skeleton in the first (the paper: 5 cells in all), it is 2 K + 1 in the second (11) and
-    3 K + 2 in the third (17). After the first and the second an edge keeps its strongest 5, then 3 operations,
+    Each stage trains a new supernet with new alphas; nothing but the candidates is handed on. Where the
+    first has K normal cells between reductions (the paper: 5 cells in all), the second has 2 K + 1 (11) and
+    the third 3 K + 2 (17). After the first and the second an edge keeps its strongest 5, then 3 operations,
     each edge and kind its own; ``none`` competes like any other. An edge is the softmax of alpha over those
     that survive.
 
@@ -45,8 +45,8 @@ class PDARTS(Relaxed):
     scales with E is ours.)
 
     At the end, by the rule of DARTS, kinds of cells that do not reduce keep at most M = 2 skips: while there
-    are more, the weakest one gets the weight 0 and the cell is derived again. The architectures for M = 8 to 0
-    are written down, too, each once, with their stage, limits, number of skips and score, the sum of the
+    are more, the weakest one gets the weight 0 and the cell is derived again. The architectures for M = 8 to
+    0 are written down, too, each once, with their stage, limits, number of skips and score, the sum of the
     weights of the edges that are kept (the score is ours, as is that a stage that only prepares the next
     writes down what would be derived from it).
 
@@ -65,8 +65,8 @@ class PDARTS(Relaxed):
         cell, kinds = plan.space.cell, plan.space.kinds
         if len(cell.operations) < FEWEST:
             raise AutodasError(
-                f"strategy pdarts narrows edges down to {FEWEST} operations, but space '{plan.space.name}' has "
-                f"{len(cell.operations)}: use das there"
+                f"strategy pdarts narrows edges down to {FEWEST} operations, but space '{plan.space.name}' "
+                f"has {len(cell.operations)}: use das there"
             )
         if plan.iterations < STAGES:
             raise AutodasError(
@@ -105,7 +105,7 @@ class PDARTS(Relaxed):
         if total < STAGES * unit:
             unit = 1
         ends = [total * stage // (STAGES * unit) * unit for stage in range(STAGES)] + [total]
-        return [last - first for first, last in zip(ends, ends[1:], strict=False)]
+        return [last - first for first, last in pairwise(ends)]
 
     def start(self, phase: int, device: torch.device | str) -> None:
         """Begin a stage: draw alpha for what is left on each edge."""
@@ -115,15 +115,14 @@ class PDARTS(Relaxed):
     def _narrow(self, candidates: Mapping[str, Alive]) -> None:
         cell, kinds = self.plan.space.cell, self.plan.space.kinds
         self.decisions = Discretisation(cell, kinds, candidates)
-        count, seed = sum(candidates[kinds[0]][0]), self.plan.seed + self.stage
-        self.alpha = new_table(kinds, len(cell.edges), (count,), self.settings.initial_std, seed, self.device)
+        self.draw_alpha(sum(candidates[kinds[0]][0]), self.plan.seed + self.stage)
         self.columns = {
             kind: torch.tensor([[o for o, a in enumerate(row) if a] for row in mask], device=self.device)
             for kind, mask in candidates.items()
         }
 
     def weights(self, kind: str, alpha: Tensor) -> Tensor:
-        """Return the softmax of alpha over the operations that are left on each edge, and 0 for the others."""
+        """Return the softmax of alpha over what is left on each edge, and 0 for what is not."""
         everything = alpha.new_zeros(len(alpha), len(self.plan.space.cell.operations))
         return everything.scatter(1, self.columns[kind], alpha.softmax(-1))
 

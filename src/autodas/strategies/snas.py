@@ -11,7 +11,6 @@ from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.strategies._discretisation import Decision
-from autodas.strategies._relaxation import new_table
 from autodas.strategies._relaxed import Relaxed, stacked
 from autodas.strategies._resources import Cost, mean_by_kind, slot_costs
 from autodas.strategies.base import SearchPlan
@@ -33,16 +32,16 @@ class SNAS(Relaxed):
 
     .. math:: Z_e = \mathrm{softmax}((\alpha_e + G_e) / \lambda), \quad G = -\log(-\log U),
 
-    with the logarithms alpha as parameters and U uniform. The temperature falls from 1 to 0.03 epoch by epoch,
-    linearly, :math:`\lambda = \lambda_1 + (\lambda_0 - \lambda_1)(1 - e / E)`, or exponentially,
+    with the logarithms alpha as parameters and U uniform. The temperature falls from 1 to 0.03 epoch by
+    epoch, linearly, :math:`\lambda = \lambda_1 + (\lambda_0 - \lambda_1)(1 - e / E)`, or exponentially,
     :math:`\lambda_0 (\lambda_1 / \lambda_0)^{e / E}`. A single backward pass on a training batch moves both
-    sets of parameters (``bilevel`` gives the architecture validation batches of its own). Single samples leave
-    out whole edges with probability 0.3.
+    sets of parameters (``bilevel`` gives the architecture validation batches of its own). Pictures leave
+    out whole edges with probability 0.3, each by itself.
 
     The loss has a resource term, :math:`\eta \sum_e \sum_o Z_{e,o}\, c_{e,o}`, over the edges of all kinds.
-    With logarithms c is the mean of those of parameters, multiply-adds and memory access, each at least 1; the
-    linear form is 0.43 (2 parameters + multiply-adds / 4000 + memory access / 100). Both are means over the
-    cells of a kind, of pictures as large as the skeleton was made for.
+    With logarithms c is the mean of those of parameters, multiply-adds and memory access, each at least 1;
+    the linear form is 0.43 (2 parameters + multiply-adds / 4000 + memory access / 100). Both are means over
+    the cells of a kind, for pictures as large as the skeleton was made for.
 
     At the end every edge keeps its most probable operation, ``none`` included, in spaces that allow that
     (``snas``); in others ``none`` does not win and nodes keep their k most probable edges, as in DAS.
@@ -64,9 +63,10 @@ class SNAS(Relaxed):
         super().__init__(settings, plan)
         if settings.resource == "aggressive" and "none" not in plan.space.cell.operations:
             raise AutodasError(
-                f"strategy.resource=aggressive drives edges to 'none', which space '{plan.space.name}' does not "
-                "have: use one that has it, such as cifar-snas, or strategy.resource=moderate"
+                f"strategy.resource=aggressive drives edges to 'none', which space '{plan.space.name}' does "
+                "not have: use one that has it, such as cifar-snas, or strategy.resource=moderate"
             )
+        self.initial_mean = settings.initial_mean
         self.single_level = not settings.bilevel
         self.strength = resource_weight(settings)
         self.iteration = 0
@@ -74,18 +74,14 @@ class SNAS(Relaxed):
     def start(self, phase: int, device: torch.device | str) -> None:
         """Draw alpha, and the first sample."""
         super().start(phase, device)
-        settings, seed = self.settings, self.plan.seed
-        cell, kinds = self.plan.space.cell, self.plan.space.kinds
+        settings, cell, kinds = self.settings, self.plan.space.cell, self.plan.space.kinds
         shape = (len(cell.edges), len(cell.operations))
-        self.alpha = new_table(
-            kinds, shape[0], shape[1:], settings.initial_std, seed, device, settings.initial_mean
-        )
         self.costs = {}
         if self.strength > 0:
             self.costs = {
                 kind: costs.to(device) for kind, costs in candidate_costs(self.plan, settings).items()
             }
-        self.generator = torch.Generator().manual_seed(seed + 1)
+        self.generator = torch.Generator().manual_seed(self.plan.seed + 1)
         # Tensors that stay: an iteration is the same sequence of operations whatever is drawn.
         self.gumbel = {kind: torch.zeros(shape, device=device) for kind in kinds}
         self.heat = torch.ones((), device=device)
@@ -107,7 +103,7 @@ class SNAS(Relaxed):
         share = min(self.iteration // unit, epochs - 1) / epochs
         first, last = self.settings.temperature, self.settings.final_temperature
         if self.settings.annealing == "exponential":
-            return first * (last / first) ** share
+            return first * math.exp(share * math.log(last / first))
         return last + (first - last) * (1 - share)
 
     def mixture(self) -> dict[str, CellMixture]:
