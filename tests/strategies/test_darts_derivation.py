@@ -88,7 +88,6 @@ def test_das_derives_from_the_softmax_of_all_operations(tools: Any, numbers: lis
         for edge in range(EDGES):
             strategy.parameters()[f"alpha.{kind}.{edge}"].data = torch.from_numpy(alpha[number, edge].copy())
     genotype = strategy.finish().genotype
-    assert genotype is not None
     shifted = np.exp(alpha.astype(np.float64))
     weights = shifted / shifted.sum(-1, keepdims=True)
     for number, kind in enumerate(space.kinds):
@@ -117,7 +116,6 @@ def test_none_takes_part_in_the_softmax_that_ranks_edges(tools: Any) -> None:
         strategy.parameters()[f"alpha.reduction.{edge}"].data = torch.tensor(row, dtype=torch.float32)
     outcome = strategy.finish()
     genotype, decisions = outcome.genotype, outcome.decisions
-    assert genotype is not None
     assert genotype.cells["reduction"].nodes[1] == (Edge("max_pool_3x3", 1), Edge("skip_connect", 2))
     node = next(d for d in decisions if d.what == "node")
     assert node.detail == {"state": 3, "kept": [1, 2], "removed": [0]}
