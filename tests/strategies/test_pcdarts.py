@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from autodas.search import SearchSize
+from autodas.spaces import get_space
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.pcdarts import PCDARTS
 
@@ -81,5 +83,12 @@ def test_the_first_15_of_50_epochs_train_the_weights_only(tools: Any) -> None:
     assert new(tools, iterations=2, weights_only=0.9).phases()[0].weights_only == 1
 
 
-def test_one_channel_in_four_is_searched() -> None:
-    assert load_strategy("pcdarts").partial_channels == 4
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+def test_memory_of_an_iteration(engine: str) -> None:
+    """The paper's network: the part of the channels that is searched is most of the memory."""
+    space, needed = get_space("cifar-darts"), {}
+    for name in ("das", "pcdarts"):
+        settings, K = choose_strategy(name).settings, load_strategy(name).partial_channels
+        size = SearchSize(space, name, settings, 10, 3, 32, 16, engine=engine, partial_channels=K)
+        needed[name] = size.estimate().tensors
+    assert needed["pcdarts"] < 0.45 * needed["das"]

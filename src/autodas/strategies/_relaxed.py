@@ -85,10 +85,12 @@ class Relaxed(Strategy):
 
     def probabilities(self) -> dict[str, list[list[float]]]:
         """Return the weights as numbers, edges x operations."""
-        return {
-            kind: self.weights(kind, stacked(edges).detach().double()).tolist()
-            for kind, edges in self.alpha.items()
-        }
+        found = {}
+        for kind, edges in self.alpha.items():
+            weights = self.weights(kind, stacked(edges).detach().double())
+            # Memory is estimated with tensors that have no data: there any numbers will do.
+            found[kind] = (torch.zeros_like(weights, device="cpu") if weights.is_meta else weights).tolist()
+        return found
 
     def finish(self) -> Outcome:
         """Decide all edges and nodes at once."""
