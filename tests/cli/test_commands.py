@@ -60,10 +60,12 @@ def test_help_does_not_wait_for_torch() -> None:
     ("command", "name"), [(c, n) for c in preset_commands() for n in preset_names(c)], ids="/".join
 )
 def test_every_preset_runs(command: str, name: str, tmp_path: Path) -> None:
-    words = [f"--preset={name}", "--epochs=1", f"--run={tmp_path / 'run'}", "--tensorboard=false"]
+    epochs = 2 if name.startswith("pdarts") else 1  # three stages in two iterations an epoch
+    words = [f"--preset={name}", f"--epochs={epochs}", f"--run={tmp_path / 'run'}", "--tensorboard=false"]
     words += ["--data=digits", "--data.subset=40", "--data.workers=0", "--batch_size=10"]
     if command == "search":
-        words += SMALL_SEARCH
+        # A quarter of the channels has to be an even number of them.
+        words += [w.replace("C2=8", "C2=32") if name.startswith("pcdarts") else w for w in SMALL_SEARCH]
     else:
         size = ["--data.image_size=16"] if name == "imagenet-eval" else []
         words = ["darts_v2", *words, *SMALL_TRAIN, *size]
@@ -84,6 +86,21 @@ def test_presets_hold_the_published_numbers() -> None:
     assert (imagenet.skeleton.K, imagenet.skeleton.C1, imagenet.skeleton.C2) == (4, 24, 192)
     assert (imagenet.epochs, imagenet.batch_size, imagenet.optim.lr) == (250, 128, 0.1)
     assert (imagenet.optim.weight_decay, imagenet.optim.decay) == (3e-5, 0.97)
+    # The methods' papers and public code.
+    cells = {"pdarts": 1, "pcdarts": 2, "snas": 2}
+    lengths = {"pdarts": (75, 96, 0.025, 0.0), "pcdarts": (50, 256, 0.1, 0.0), "snas": (150, 64, 0.025, 1e-3)}
+    for name, K in cells.items():
+        found = read_preset_configuration(SearchConfig, "search", f"{name}-cifar10-search")
+        optim = found.optim
+        assert found.strategy.name == name
+        assert (found.space.K, found.space.C1, found.space.C2) == (K, 48, 64)
+        assert (found.epochs, found.batch_size, optim.lr, optim.final_lr) == lengths[name]
+    for data, rates in (("cifar10", (0.0, 0.4, 0.7)), ("cifar100", (0.1, 0.2, 0.3))):
+        found = read_preset_configuration(SearchConfig, "search", f"pdarts-{data}-search")
+        assert found.data.name == data
+        assert found.strategy.settings.skip_dropout == rates
+        train = read_preset_configuration(TrainConfig, "train", f"pdarts-{data}-eval", ["x"])
+        assert (train.data.name, train.batch_size, train.drop_path) == (data, 128, 0.3)
 
 
 def test_facts(capsys: pytest.CaptureFixture[str]) -> None:

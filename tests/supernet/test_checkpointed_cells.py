@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from autodas.operations import register
 from autodas.operations._registry import _BUILDERS, OPERATIONS
 from autodas.spaces import CellSpace, Space, get_skeleton, get_space
-from autodas.supernet import CellMixture, Supernet, all_alive, frozen_statistics
+from autodas.supernet import CellMixture, Noise, Supernet, all_alive, frozen_statistics
 
 SPACE = get_space("cifar-darts").with_size(1, 4, 16)
+NOISY = {"noise": Noise(skip_dropout=0.4, drop_path=0.3)}
 
 
 def passed(
@@ -28,6 +29,7 @@ def passed(
     bf16: bool = False,
     partial_channels: int = 1,
     second: bool = False,
+    noise: Noise | None = None,
 ) -> dict[str, Tensor]:
     """Return loss, gradients and the whole state after a weight step's or an architecture step's pass."""
     torch.manual_seed(0)
@@ -40,6 +42,7 @@ def passed(
             torch.rand(shape, requires_grad=True),
             all_alive(space.cell),
             torch.rand(shape[0], requires_grad=True),
+            noise or Noise(),
         )
         for kind in space.kinds
     }
@@ -70,7 +73,7 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("engine", ["reference", "fused"])
 @pytest.mark.parametrize("architecture", [False, True], ids=["weights", "architecture"])
-@pytest.mark.parametrize("options", [{}, {"bf16": True}, {"partial_channels": 2}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"bf16": True}, {"partial_channels": 2}, NOISY], ids=str)
 def test_equal_to_the_bit(engine: str, architecture: bool, options: dict) -> None:
     plain = passed(SPACE, engine, False, architecture=architecture, **options)
     assert_same(plain, passed(SPACE, engine, True, architecture=architecture, **options))

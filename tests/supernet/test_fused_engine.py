@@ -13,13 +13,14 @@ from autodas.genotype import OPERATIONS
 from autodas.operations import register
 from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, get_skeleton, get_space
-from autodas.supernet import CellMixture, Supernet, all_alive, frozen_statistics, mixture_of
+from autodas.supernet import CellMixture, Noise, Supernet, all_alive, frozen_statistics, mixture_of
 
 SIZE = {"K": 1, "C1": 4, "C2": 16}
+NO_NOISE = Noise()
 
 
 def random_mixture(
-    space: Space, share: float, dtype: torch.dtype, edges: bool
+    space: Space, share: float, dtype: torch.dtype, edges: bool, noise: Noise = NO_NOISE
 ) -> tuple[dict[str, CellMixture], list[torch.Tensor]]:
     shape = (len(space.cell.edges), len(space.cell.operations))
     mixture, leaves = {}, []
@@ -27,7 +28,7 @@ def random_mixture(
         active = tuple(tuple(row) for row in (torch.rand(shape) < share).tolist())
         weights = torch.rand(shape, dtype=dtype, requires_grad=True)
         factors = torch.rand(shape[0], dtype=dtype, requires_grad=True) if edges else None
-        mixture[kind] = CellMixture(weights, active, factors)
+        mixture[kind] = CellMixture(weights, active, factors, noise)
         leaves += [weights] if factors is None else [weights, factors]
     return mixture, leaves
 
@@ -43,6 +44,7 @@ def everything(
     """Return logits, gradients and statistics after one pass of an engine."""
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
     with supernet.computed_by(engine):
+        torch.manual_seed(7)  # of the noise, where there is any
         logits = supernet(x, mixture)
         named = [(f"mixture {i}", leaf) for i, leaf in enumerate(leaves)] + list(supernet.named_parameters())
         loss = F.cross_entropy(logits, labels)
@@ -65,13 +67,17 @@ def assert_equal_engines(
     training: bool = True,
     edges: bool = True,
     tolerance: float = 1e-10,
+    noise: Noise = NO_NOISE,
+    partial_channels: int = 1,
 ) -> None:
     torch.manual_seed(seed)
-    supernet = Supernet(space, channels=2, classes=5).to(dtype).train(training)
+    supernet = (
+        Supernet(space, channels=2, classes=5, partial_channels=partial_channels).to(dtype).train(training)
+    )
     for name, tensor in supernet.state_dict().items():
         if "running" in name:
             tensor.copy_(torch.rand_like(tensor) + 0.5)
-    mixture, leaves = random_mixture(space, share, dtype, edges)
+    mixture, leaves = random_mixture(space, share, dtype, edges, noise)
     x, labels = torch.randn(3, 2, size, size, dtype=dtype), torch.randint(5, (3,))
     # Where a ReLU is within rounding of zero, either gradient is right: a point beside it tells.
     differs = ""
@@ -132,6 +138,31 @@ def test_in_single_precision(seed: int, share: float, size: int, training: bool)
     space = get_space("cifar-o2d").with_size(**SIZE)
     assert_equal_engines(
         space, seed=seed, share=share, size=size, training=training, dtype=torch.float32, tolerance=2e-3
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    share=st.sampled_from([0.15, 0.5, 1.0]),
+    size=st.integers(4, 9),
+    noise=st.builds(Noise, st.sampled_from([0.0, 0.4]), st.sampled_from([0.0, 0.3])),
+    partial_channels=st.sampled_from([1, 2]),
+    edges=st.booleans(),
+    training=st.booleans(),
+)
+def test_with_noise(
+    seed: int, share: float, size: int, noise: Noise, partial_channels: int, edges: bool, training: bool
+) -> None:
+    assert_equal_engines(
+        get_space("cifar-darts").with_size(**SIZE),
+        seed=seed,
+        share=share,
+        size=size,
+        edges=edges,
+        noise=noise,
+        partial_channels=partial_channels,
+        training=training,
     )
 
 

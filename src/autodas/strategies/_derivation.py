@@ -1,11 +1,15 @@
-"""The rule by which DARTS reads an architecture off relaxed weights. No torch."""
+"""The rule by which DARTS reads an architecture off relaxed weights, and limits to it. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from autodas.spaces import CellSpace
 from autodas.strategies._discretisation import Decision, Discretisation
+
+Rows = Sequence[Sequence[float]]
+"""Weights of one kind of cell, edges x operations."""
 
 
 def best_choice(cell: CellSpace, weights: Sequence[float]) -> tuple[int, float]:
@@ -38,25 +42,93 @@ def best_edges(edges: Sequence[int], scores: Mapping[int, float], kept: int) -> 
     return ranked[:kept], lead
 
 
-def derive(
-    discretisation: Discretisation, weights: Mapping[str, Sequence[Sequence[float]]]
-) -> list[Decision]:
-    """Decide everything that is open at once, as DARTS does at the end of a search.
+class Choice(NamedTuple):
+    """One cell, as the rule reads it off weights.
+
+    Attributes:
+        operations: for each edge the column of its operation, and that one's lead over the second.
+        nodes: for each node that has to choose the edges that it keeps, and the lead of the last of them.
+    """
+
+    operations: dict[int, tuple[int, float]]
+    nodes: dict[int, tuple[list[int], float]]
+
+    def kept(self, cell: CellSpace) -> dict[int, int]:
+        """Return the edges that remain, in order, each with the column of its operation."""
+        removed = {
+            e for state, (kept, _) in self.nodes.items() for e in cell.incoming(state) if e not in kept
+        }
+        return {edge: column for edge, (column, _) in self.operations.items() if edge not in removed}
+
+
+def choose(cell: CellSpace, weights: Rows, factors: Sequence[float] | None = None) -> Choice:
+    """Return the cell that DARTS reads off weights.
 
     On each edge the strongest operation wins; each node keeps the k edges whose winner is strongest.
 
     Args:
-        discretisation: what has been decided; it is brought to its end.
-        weights: for each kind, edges x operations, softmaxed.
+        cell: the space.
+        weights: softmaxed on each edge.
+        factors: of each edge as a whole, by which its winner's weight is multiplied when edges are compared
+            (PC-DARTS); 1 by default.
     """
-    cell = discretisation.cell
-    decisions = []
-    scores: dict[str, dict[int, float]] = {kind: {} for kind in discretisation.kinds}
-    for kind, edge in list(discretisation.open_edges()):
-        column, lead = best_choice(cell, weights[kind][edge])
-        scores[kind][edge] = weights[kind][edge][column]
-        decisions.append(discretisation.fix_edge(kind, edge, column, lead))
-    for kind, state in list(discretisation.open_nodes()):
-        kept, lead = best_edges(cell.incoming(state), scores[kind], cell.kept_edges(state))
-        decisions.append(discretisation.fix_node(kind, state, kept, lead))
-    return decisions
+    operations = {edge: best_choice(cell, row) for edge, row in enumerate(weights)}
+    scores = {
+        edge: weights[edge][column] * (1.0 if factors is None else factors[edge])
+        for edge, (column, _) in operations.items()
+    }
+    nodes = {
+        state: best_edges(cell.incoming(state), scores, cell.kept_edges(state))
+        for state in cell.states
+        if cell.must_choose_edges(state)
+    }
+    return Choice(operations, nodes)
+
+
+def derive(
+    discretisation: Discretisation,
+    weights: Mapping[str, Rows],
+    factors: Mapping[str, Sequence[float]] | None = None,
+) -> list[Decision]:
+    """Decide everything at once, as DARTS does at the end of a search (:func:`choose`): edges, then nodes.
+
+    Args:
+        discretisation: in which nothing has been decided; it is brought to its end.
+        weights: for each kind, softmaxed.
+        factors: for each kind, of its edges.
+    """
+    choices = {
+        kind: choose(discretisation.cell, weights[kind], None if factors is None else factors[kind])
+        for kind in discretisation.kinds
+    }
+    decisions = [
+        discretisation.fix_edge(kind, edge, column, lead)
+        for kind, choice in choices.items()
+        for edge, (column, lead) in choice.operations.items()
+    ]
+    return decisions + [
+        discretisation.fix_node(kind, state, kept, lead)
+        for kind, choice in choices.items()
+        for state, (kept, lead) in choice.nodes.items()
+    ]
+
+
+def limit_skips(cell: CellSpace, weights: Rows, most: int) -> list[list[float]]:
+    """Return weights from which a cell with no more than so many skips is derived.
+
+    While there are more, the weakest skip among the edges that are kept gets the weight 0, and the cell is
+    derived again: another operation takes the edge, or another edge its place (P-DARTS).
+
+    Args:
+        cell: the space.
+        weights: softmaxed on each edge.
+        most: the largest number of ``skip_connect``.
+    """
+    limited = [list(row) for row in weights]
+    while True:
+        kept = choose(cell, limited).kept(cell)
+        skips = {e: o for e, o in kept.items() if cell.operations[o] == "skip_connect" and limited[e][o] > 0}
+        if len(skips) <= most:
+            return limited
+        weakest = min(skips, key=lambda edge: limited[edge][skips[edge]])
+        limited[weakest][skips[weakest]] = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.spaces import CellSpace, count_alive
-from autodas.supernet import Alive
+from autodas.supernet import Alive, all_alive
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,15 @@ class Discretisation:
     Args:
         cell: the space of a cell.
         kinds: the kinds of cells, which share one queue.
+        candidates: for each kind, what decisions may be taken for; all candidates by default.
     """
 
-    def __init__(self, cell: CellSpace, kinds: Sequence[str]) -> None:
+    def __init__(
+        self, cell: CellSpace, kinds: Sequence[str], candidates: Mapping[str, Alive] | None = None
+    ) -> None:
         self.cell = cell
         self.kinds = tuple(kinds)
+        self.candidates = candidates or {kind: all_alive(cell) for kind in kinds}
         self.operation: dict[str, dict[int, int]] = {kind: {} for kind in kinds}
         """For every resolved edge the column of its operation."""
         self.kept: dict[str, dict[int, tuple[int, ...]]] = {kind: {} for kind in kinds}
@@ -116,7 +120,8 @@ class Discretisation:
             removed = state in self.kept[kind] and edge not in self.kept[kind][state]
             rows.append(
                 tuple(
-                    not removed and (column is None or o == column) for o in range(len(self.cell.operations))
+                    there and not removed and (column is None or o == column)
+                    for o, there in enumerate(self.candidates[kind][edge])
                 )
             )
         return tuple(rows)

@@ -20,8 +20,9 @@ def new_table(
     std: float,
     seed: int,
     device: torch.device | str,
+    mean: float = 0.0,
 ) -> Table:
-    """Return a table of normally distributed parameters with mean zero.
+    """Return a table of normally distributed parameters.
 
     The numbers are drawn on the CPU, so that they are the same on every device.
 
@@ -32,11 +33,12 @@ def new_table(
         std: standard deviation; 0 gives zeros.
         seed: of the draw.
         device: where the parameters live.
+        mean: their mean.
     """
     generator = torch.Generator().manual_seed(seed)
     return {
         kind: {
-            edge: nn.Parameter((std * torch.randn(shape, generator=generator)).to(device))
+            edge: nn.Parameter((mean + std * torch.randn(shape, generator=generator)).to(device))
             for edge in range(edges)
         }
         for kind in kinds

@@ -78,6 +78,150 @@ class SDASSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
+class PCDARTSSettings(StrategySettings):
+    """PC-DARTS: a part of the channels is searched, and edges are normalised node by node.
+
+    Args:
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        initial_std: standard deviation of the architecture parameters at the start.
+        weights_only: share of the search, at its start, that trains the weights only.
+    """
+
+    learning_rate: float = 6e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    initial_std: float = 1e-3
+    weights_only: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        _check("weights_only", self.weights_only, 0 <= self.weights_only < 1, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class PDARTSSettings(StrategySettings):
+    """P-DARTS: three stages, each with a deeper supernet and fewer candidates.
+
+    Args:
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        initial_std: standard deviation of the architecture parameters at the start.
+        operations: how many operations each edge has in the second and in the third stage.
+        weights_only: share of each stage, at its start, that trains the weights only.
+        skip_dropout: rate of dropout after skips that each stage starts from.
+        skip_limit: largest number of skips in cells that do not reduce.
+    """
+
+    learning_rate: float = 6e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    initial_std: float = 1e-3
+    operations: tuple[int, int] = (5, 3)
+    weights_only: float = 0.4
+    skip_dropout: tuple[float, float, float] = (0.0, 0.4, 0.7)
+    skip_limit: int = 2
+
+    def __post_init__(self) -> None:
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        counts = self.operations
+        falling = len(counts) == 2 and counts[0] >= counts[1] >= 3
+        _check("operations", counts, falling, "2 numbers of at least 3 that do not rise")
+        _check("weights_only", self.weights_only, 0 <= self.weights_only < 1, "in [0, 1)")
+        rates = len(self.skip_dropout) == 3 and all(0 <= rate < 1 for rate in self.skip_dropout)
+        _check("skip_dropout", self.skip_dropout, rates, "3 numbers in [0, 1)")
+        _check("skip_limit", self.skip_limit, self.skip_limit >= 0, "at least 0")
+
+
+@dataclass(frozen=True)
+class SNASSettings(StrategySettings):
+    """SNAS: a new sample of the architecture in every iteration, trained together with the weights.
+
+    Args:
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        initial_mean: mean of the architecture parameters at the start.
+        initial_std: standard deviation of the architecture parameters at the start.
+        temperature: temperature of the samples at the start.
+        final_temperature: temperature that it falls to.
+        annealing: how it falls from epoch to epoch: linear or exponential.
+        resource: strength of the resource term: none, mild, moderate, aggressive, or a number.
+        resource_form: what is counted: log, the logarithms of parameters, multiply-adds and memory access; or
+            linear, a weighted sum of them.
+        drop_path: probability with which a sample leaves out a whole edge.
+        bilevel: train the architecture on validation batches of its own.
+    """
+
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    initial_mean: float = 1.0
+    initial_std: float = 0.01
+    temperature: float = 1.0
+    final_temperature: float = 0.03
+    annealing: str = "linear"
+    resource: float | str = "moderate"
+    resource_form: str = "log"
+    drop_path: float = 0.3
+    bilevel: bool = False
+
+    def __post_init__(self) -> None:
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        _check("initial_mean", self.initial_mean, -inf < self.initial_mean < inf, "a number")
+        _check("temperature", self.temperature, 0 < self.temperature < inf, "above 0")
+        cooler = 0 < self.final_temperature <= self.temperature
+        _check("final_temperature", self.final_temperature, cooler, "above 0 and at most temperature")
+        _check_word("annealing", self.annealing, "linear", "exponential")
+        _check_word("resource_form", self.resource_form, "log", "linear")
+        words = ("none", "mild", "moderate", "aggressive")
+        valid = self.resource in words if isinstance(self.resource, str) else 0 <= self.resource < inf
+        _check("resource", f"'{self.resource}'", valid, f"{', '.join(words)} or a number of at least 0")
+        _check("drop_path", self.drop_path, 0 <= self.drop_path < 1, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class EDASSettings(StrategySettings):
+    """EDAS: one edge is relaxed at a time, all others are clamped to what would be derived.
+
+    Args:
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        initial_std: standard deviation of the architecture parameters at the start.
+        edges_per_kind: edges that are relaxed at a time in cells of each kind; 0 for one edge in one kind.
+        random_share: share of the search, at its start, that trains the weights of random architectures.
+        epsilon: probability of a clamped edge to have a random operation.
+        entropy: reward for the entropy of relaxed edges at the start; it falls to 0.
+        skip_limit: largest number of skips in cells that do not reduce.
+    """
+
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    initial_std: float = 1e-3
+    edges_per_kind: int = 0
+    random_share: float = 0.0
+    epsilon: float = 0.0
+    entropy: float = 0.0
+    skip_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        _check("edges_per_kind", self.edges_per_kind, self.edges_per_kind >= 0, "at least 0")
+        _check("random_share", self.random_share, 0 <= self.random_share < 1, "in [0, 1)")
+        _check("epsilon", self.epsilon, 0 <= self.epsilon <= 1, "in [0, 1]")
+        _check("entropy", self.entropy, 0 <= self.entropy < inf, "at least 0")
+        _check("skip_limit", self.skip_limit, self.skip_limit is None or self.skip_limit >= 0, "at least 0")
+
+
+@dataclass(frozen=True)
 class RandomSettings(StrategySettings):
     """Random search: the best of some architectures drawn uniformly.
 
@@ -117,6 +261,22 @@ STRATEGIES: dict[str, StrategyInfo] = {
     ),
     "sdas": StrategyInfo(
         SDASSettings, "autodas.strategies.sdas:SDAS", "stepwise discretisation, decided edge by edge"
+    ),
+    "pcdarts": StrategyInfo(
+        PCDARTSSettings,
+        "autodas.strategies.pcdarts:PCDARTS",
+        "differentiable search on a part of the channels (PC-DARTS)",
+    ),
+    "pdarts": StrategyInfo(
+        PDARTSSettings,
+        "autodas.strategies.pdarts:PDARTS",
+        "three stages, deeper and with fewer candidates (P-DARTS)",
+    ),
+    "snas": StrategyInfo(
+        SNASSettings, "autodas.strategies.snas:SNAS", "architectures sampled in every iteration (SNAS)"
+    ),
+    "edas": StrategyInfo(
+        EDASSettings, "autodas.strategies.edas:EDAS", "one edge relaxed at a time, the others clamped (EDAS)"
     ),
     "random": StrategyInfo(
         RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures"
@@ -218,6 +378,10 @@ def _check_adam(learning_rate: float, betas: tuple[float, float], weight_decay: 
     _check("learning_rate", learning_rate, 0 < learning_rate < inf, "above 0")
     _check("betas", betas, len(betas) == 2 and all(0 <= b < 1 for b in betas), "2 numbers in [0, 1)")
     _check("weight_decay", weight_decay, 0 <= weight_decay < inf, "at least 0")
+
+
+def _check_word(name: str, value: str, *words: str) -> None:
+    _check(name, f"'{value}'", value in words, " or ".join(f"'{word}'" for word in words))
 
 
 def _check_schedule(schedule: str) -> None:

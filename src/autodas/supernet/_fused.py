@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._entry import EntryFunction, enters_fused, entry_weights
 from autodas.supernet._mixture import Alive, CellMixture
+from autodas.supernet._noise import EdgeMasks, draw_masks
 from autodas.supernet._source import Source
 from autodas.supernet._source_function import SourceFunction
 
@@ -24,37 +25,43 @@ class FusedEngine:
     What leaves a state is computed together (:class:`SourceFunction`): one pass of all depthwise
     convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and
     for the backward pass only what cannot be had again cheaply. Operations without such a form are
-    computed by their modules. Plans are kept for each mask that occurs.
+    computed by their modules, and so are identities while they drop entries. Plans are kept for each mask
+    that occurs.
     """
 
     def __init__(self) -> None:
-        self._plans: dict[Alive, list[Source]] = {}
+        self._plans: dict[tuple[Alive, bool], list[Source]] = {}
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
         """Return the concatenation of all nodes."""
-        plan = self._plans.get(mixture.active)
-        if plan is None:
-            if len(self._plans) >= MOST_PLANS:
-                self._plans.clear()
-            plan = self._plans[mixture.active] = [
-                Source(cell, mixture.active, state) for state in range(cell.space.states[-1])
-            ]
         weights = mixture.weights
         if mixture.edges is not None:
             weights = weights * mixture.edges[:, None]
         states = [self._enter(cell.preprocess0, before), self._enter(cell.preprocess1, previous)]
+        masks = draw_masks(cell, states[1], mixture)
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
-        for number, source in enumerate(plan):
+        for number, source in enumerate(self._plan(cell, mixture.active, bool(masks.skips))):
             through, past = cell.partial.split(states[number], source.stride)
-            for target, term in self._leave(source, through, weights):
-                terms[target].append(term)
+            for edge, target, term in self._leave(source, through, weights, masks):
+                terms[target].append(masks.along(edge, term))
             if past is not None:
                 for edge, target in _open_edges(cell, mixture.active, number):
-                    passing[target].append(past if mixture.edges is None else mixture.edges[edge] * past)
+                    term = past if mixture.edges is None else mixture.edges[edge] * past
+                    passing[target].append(masks.along(edge, term))
             if number + 1 >= cell.space.inputs:
                 states.append(_node(cell, states, terms.pop(number + 1), passing.pop(number + 1)))
         return torch.cat(states[cell.space.inputs :], dim=1)
+
+    def _plan(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Source]:
+        """Return what leaves each state, from the plans that there are or made anew."""
+        plan = self._plans.get((mask, plain_skips))
+        if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            plan = [Source(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
+            self._plans[mask, plain_skips] = plan
+        return plan
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return a state: an input of the cell, brought to its width and size."""
@@ -67,9 +74,11 @@ class FusedEngine:
             state: Tensor = EntryFunction.apply(module.norm, stride, rows, *weights)  # type: ignore[no-untyped-call]
         return state.movedim(-1, 1)
 
-    def _leave(self, source: Source, x: Tensor, weights: Tensor) -> Sequence[tuple[int, Tensor]]:
-        """Return what a state contributes to the nodes that read it."""
-        terms: list[tuple[int, Tensor]] = []
+    def _leave(
+        self, source: Source, x: Tensor, weights: Tensor, masks: EdgeMasks
+    ) -> Sequence[tuple[int, int, Tensor]]:
+        """Return what a state contributes to the nodes that read it, each with its edge and its node."""
+        terms: list[tuple[int, int, Tensor]] = []
         if source.edges:
             parameters = source.parameters()
             single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
@@ -77,10 +86,11 @@ class FusedEngine:
                 rows, factors = _rows(x, working_dtype(x, single)), weights.to(single)
                 found = SourceFunction.apply(source, rows, factors, *parameters)  # type: ignore[no-untyped-call]
             terms += [
-                (target, term.movedim(-1, 1)) for target, term in zip(source.targets, found, strict=True)
+                (edge, target, term.movedim(-1, 1))
+                for edge, target, term in zip(source.edges, source.targets, found, strict=True)
             ]
         for edge, target, column, module in source.others:
-            terms.append((target, weights[edge, column] * module(x)))
+            terms.append((edge, target, weights[edge, column] * masks.after(edge, module, module(x))))
         return terms
 
     def forget(self) -> None:

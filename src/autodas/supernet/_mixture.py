@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Genotype
 from autodas.spaces import CellSpace
 
 Alive = tuple[tuple[bool, ...], ...]
 """Edges x operations, on the host: which candidates take part."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise on edges while training, as rates on the host. In evaluation there is none.
+
+    Args:
+        skip_dropout: share of the entries that are set to zero right after a ``skip_connect`` that does not
+            reduce (P-DARTS).
+        drop_path: probability with which a sample leaves out a whole edge, what goes past its candidates
+            included (SNAS).
+
+    Raises:
+        AutodasError: if a rate is not in [0, 1).
+    """
+
+    skip_dropout: float = 0.0
+    drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("skip_dropout", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise AutodasError(f"noise: {name}={getattr(self, name)} must lie in [0, 1)")
+
+    def __bool__(self) -> bool:
+        return self.skip_dropout > 0 or self.drop_path > 0
+
+
+NO_NOISE = Noise()
 
 
 @dataclass(frozen=True)
@@ -25,17 +55,18 @@ class CellMixture:
         active: which candidates are computed in this pass. What is not active costs nothing, and may
             come back in the next pass. ``none`` is never computed, active or not.
         edges: shape (edges,); a factor for the whole of an edge, ``None`` for 1.
+        noise: what is left out at random while training; what stays is scaled so that means stay.
     """
 
     weights: Tensor
     active: Alive
     edges: Tensor | None = None
+    noise: Noise = NO_NOISE
 
     def detach(self) -> CellMixture:
         """Return the same mixture as constants."""
-        return CellMixture(
-            self.weights.detach(), self.active, None if self.edges is None else self.edges.detach()
-        )
+        edges = None if self.edges is None else self.edges.detach()
+        return replace(self, weights=self.weights.detach(), edges=edges)
 
 
 Mixture = Mapping[str, CellMixture]

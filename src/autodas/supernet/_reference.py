@@ -7,6 +7,7 @@ from torch import Tensor
 
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._mixture import CellMixture
+from autodas.supernet._noise import draw_masks
 
 
 class ReferenceEngine:
@@ -17,12 +18,14 @@ class ReferenceEngine:
     .. math:: \bar o^{(j,i)}(x) = \bar\beta^{(j,i)} \sum_o \bar\alpha^{(j,i)}_o\, o(x),
 
     in which one candidate with weight 1 is the discretised edge of equation 4. With partial channels the
-    sum over o sees some channels of x, and :math:`\bar\beta` multiplies all of them.
+    sum over o sees some channels of x, and :math:`\bar\beta` multiplies all of them. The
+    mixture's noise falls on identities, and on the edge as a whole.
     """
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
         """Return the concatenation of all nodes."""
         states = [cell.preprocess0(before), cell.preprocess1(previous)]
+        masks = draw_masks(cell, states[1], mixture)
         for state in cell.space.states:
             terms = []
             for edge in cell.space.incoming(state):
@@ -31,9 +34,13 @@ class ReferenceEngine:
                     continue
                 predecessor, _ = cell.space.edges[edge]
                 x, past = cell.partial.split(states[predecessor], cell.edge_stride(predecessor))
-                mixed = [mixture.weights[edge, column] * module(x) for column, module in candidates]
+                mixed = [
+                    mixture.weights[edge, column] * masks.after(edge, module, module(x))
+                    for column, module in candidates
+                ]
                 term = cell.partial.merge(cell.combine(states, mixed), past)
-                terms.append(term if mixture.edges is None else mixture.edges[edge] * term)
+                term = term if mixture.edges is None else mixture.edges[edge] * term
+                terms.append(masks.along(edge, term))
             states.append(cell.combine(states, terms))
         return torch.cat(states[cell.space.inputs :], dim=1)
 

@@ -12,6 +12,7 @@ from autodas.kernels import Pointwise, Unit
 from autodas.operations import FactorizedReduce, Pool, SeparableConv, SeparableUnit
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._mixture import Alive
+from autodas.supernet._noise import is_plain_skip
 from autodas.supernet._normalisation import Norm
 
 FIRST, SECOND, REDUCED, POOLED, STATE = range(5)
@@ -64,6 +65,7 @@ class Source:
         cell: where the state is.
         mask: which candidates take part.
         state: its number.
+        plain_skips: whether identities are left to their modules, as something happens behind them.
 
     Attributes:
         edges: the edges that carry a candidate with a fused form; ``targets`` are the states they enter.
@@ -74,7 +76,8 @@ class Source:
         terms: all candidates with a fused form, edge by edge.
     """
 
-    def __init__(self, cell: SupernetCell, mask: Alive, state: int) -> None:
+    def __init__(self, cell: SupernetCell, mask: Alive, state: int, plain_skips: bool = False) -> None:
+        self.plain_skips = plain_skips
         self.stride = cell.edge_stride(state)
         self.ones = (1,) * len(self.stride)
         self.window: tuple[int, ...] = ()
@@ -107,7 +110,7 @@ class Source:
             elif type(module) is Pool and self._pools_alike(module):
                 kind = "max" if isinstance(module.pool, nn.MaxPool2d | nn.MaxPool3d) else "avg"
                 self.pools.setdefault(kind, []).append((place, column, module))
-            elif type(module) is nn.Identity:
+            elif is_plain_skip(module) and not self.plain_skips:
                 self.identities.append((place, column))
             else:
                 self.others.append((edge, target, column, module))

@@ -1,0 +1,129 @@
+"""What methods share that mix candidates by a softmax of alpha and decide at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodas.genotype import Genotype
+from autodas.strategies._derivation import derive
+from autodas.strategies._discretisation import Discretisation
+from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
+from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
+from autodas.supernet import Alive, CellMixture
+
+
+class Relaxed(Strategy):
+    r"""A method with one vector alpha for each edge, :math:`\mathrm{softmax}(\alpha_e)` at first.
+
+    Whatever else a method does it says by overriding :meth:`mixture` or :meth:`weights`. At the end all edges
+    and nodes are decided by the rule of DARTS.
+    """
+
+    weights_only = 0.0
+    """Share of the iterations, at the start, that leave the architecture alone."""
+
+    initial_mean = 0.0
+    """Mean of alpha at the start."""
+
+    def __init__(self, settings: Any, plan: SearchPlan) -> None:
+        super().__init__(settings, plan)
+        self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
+        self.alpha: Table = {}
+        self.device: torch.device | str = "cpu"
+
+    def phases(self) -> list[Phase]:
+        """Return the one phase."""
+        iterations = self.plan.iterations
+        first = part_of(iterations, self.weights_only)
+        return [Phase("search", self.plan.space, iterations, first, self.decisions.alive())]
+
+    def start(self, phase: int, device: torch.device | str) -> None:
+        """Draw alpha."""
+        self.device = device
+        self.draw_alpha(len(self.plan.space.cell.operations), self.plan.seed)
+
+    def draw_alpha(self, operations: int, seed: int) -> None:
+        """Draw alpha of all edges.
+
+        Args:
+            operations: how many each edge has.
+            seed: of the draw.
+        """
+        edges, std = len(self.plan.space.cell.edges), self.settings.initial_std
+        self.alpha = new_table(
+            self.plan.space.kinds, edges, (operations,), std, seed, self.device, self.initial_mean
+        )
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return alpha, one vector for each edge."""
+        return named("alpha", self.alpha)
+
+    def weights(self, kind: str, alpha: Tensor) -> Tensor:
+        """Return the weights of one kind's candidates, edges x operations.
+
+        Args:
+            kind: of the cell.
+            alpha: the vectors of its edges, stacked; in any precision.
+        """
+        return alpha.softmax(-1)
+
+    def mixture(self) -> dict[str, CellMixture]:
+        """Return the weights of everything that is alive."""
+        alive = self.alive()
+        return {
+            kind: CellMixture(self.weights(kind, stacked(edges)), alive[kind])
+            for kind, edges in self.alpha.items()
+        }
+
+    def alive(self) -> dict[str, Alive]:
+        """Return everything, until the end."""
+        return self.decisions.alive()
+
+    def probabilities(self) -> dict[str, list[list[float]]]:
+        """Return the weights as numbers, edges x operations."""
+        found = {}
+        for kind, edges in self.alpha.items():
+            weights = self.weights(kind, stacked(edges).detach().double())
+            # Memory is estimated with tensors that have no data: there any numbers will do.
+            found[kind] = (torch.zeros_like(weights, device="cpu") if weights.is_meta else weights).tolist()
+        return found
+
+    def finish(self) -> Outcome:
+        """Decide all edges and nodes at once."""
+        decisions = derive(self.decisions, self.probabilities())
+        return Outcome(self.genotype(), decisions)
+
+    def genotype(self) -> Genotype:
+        """Return the architecture that was decided."""
+        return self.decisions.genotype(self.name)
+
+    def remaining(self) -> int:
+        """Return the number of architectures: all of them, then one."""
+        return self.decisions.remaining()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the weights."""
+        return {kind: {"alpha": rounded(w)} for kind, w in self.probabilities().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return alpha and the decisions."""
+        return {"alpha": table_state(self.alpha), "decisions": self.decisions.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over alpha and the decisions."""
+        load_table(self.alpha, state["alpha"])
+        self.decisions.load_state_dict(state["decisions"])
+
+
+def stacked(edges: Mapping[int, nn.Parameter]) -> Tensor:
+    """Return the parameters of a kind's edges as one tensor, edge by edge."""
+    return torch.stack(list(edges.values()))
+
+
+def part_of(iterations: int, share: float) -> int:
+    """Return the iterations that a share of them is; one at least is left over."""
+    return min(iterations - 1, round(share * iterations))

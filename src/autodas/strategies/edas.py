@@ -1,0 +1,191 @@
+"""EDAS: one edge is relaxed at a time, all others are what would be derived now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random as Generator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from autodas.errors import AutodasError
+from autodas.strategies._derivation import choose, derive, limit_skips
+from autodas.strategies._discretisation import Decision
+from autodas.strategies._relaxed import Relaxed
+from autodas.strategies.base import Outcome, SearchPlan
+from autodas.strategies.random import random_cell
+from autodas.strategies.settings import EDASSettings
+from autodas.supernet import CellMixture, alive_of
+
+
+class Sample(NamedTuple):
+    """What one gradient step computes of one kind of cell.
+
+    Attributes:
+        clamped: edge to the column of its one operation; other edges are not there.
+        relaxed: edges that are mixed instead, in order.
+    """
+
+    clamped: dict[int, int]
+    relaxed: list[int]
+
+
+class EDAS(Relaxed):
+    r"""Efficient DAS (Hong, Ahn, Kim, 2019), as far as it is known.
+
+    The paper's abstract says: the choice of an architecture is a binary optimisation, of one path for each
+    edge of the DAG of a repeated cell; only **one sampled edge is relaxed at a time** and the variables of
+    all others are clamped to 0 or 1, so that pruning costs no accuracy; the small relaxation allows the
+    search of a deeper network; several regularisation methods help exploration.
+
+    Everything else is ours, as the paper's text and code were not at hand:
+
+    * The clamped network is what would be derived from alpha now: on each edge the strongest operation, at
+      each node the k edges whose winner is strongest. It is determined once an iteration.
+    * The relaxed edge is drawn uniformly from the edges of all kinds. It mixes its candidates by
+      :math:`\mathrm{softmax}(\alpha_e)`, in place of its clamped operation, or in addition to the others
+      where the clamped cell does not have it: so it can win its place.
+    * The architecture step, on a validation batch, moves alpha of that edge alone: others get no gradient,
+      and Adam, decay included, leaves them where they are. The weight step takes a sample of its own.
+    * Derivation is that of DAS, and gives the clamped network: nothing is lost in it.
+    * Exploration, off by default: ``random_share`` of the iterations train the weights of architectures drawn
+      uniformly; ``epsilon`` is the probability of a clamped edge to have an operation drawn uniformly;
+      ``entropy`` rewards the entropy of the relaxed edges, less and less to the end of the search;
+      ``skip_limit`` is the limit of P-DARTS, wherever an architecture is read off alpha.
+    """
+
+    name = "edas"
+    settings: EDASSettings
+
+    def __init__(self, settings: EDASSettings, plan: SearchPlan) -> None:
+        super().__init__(settings, plan)
+        edges = len(plan.space.cell.edges)
+        if settings.edges_per_kind > edges:
+            raise AutodasError(
+                f"strategy.edges_per_kind={settings.edges_per_kind}, but cells of space '{plan.space.name}' "
+                f"have {edges} edges"
+            )
+        self.weights_only = settings.random_share
+        self.limited = {slot.kind for slot in plan.space.skeleton.slots() if not slot.reduces}
+        self.iteration = 0
+
+    def start(self, phase: int, device: torch.device | str) -> None:
+        """Draw alpha, and what the first iteration computes."""
+        super().start(phase, device)
+        self.iteration, self.generator = 0, Generator(self.plan.seed)
+        self._draw()
+
+    def _limited(self) -> dict[str, list[list[float]]]:
+        cell, most = self.plan.space.cell, self.settings.skip_limit
+        return {
+            kind: rows if most is None or kind not in self.limited else limit_skips(cell, rows, most)
+            for kind, rows in self.probabilities().items()
+        }
+
+    def _draw(self) -> None:
+        """Draw what the two steps of the next iteration compute."""
+        cell, weights = self.plan.space.cell, self._limited()
+        clamped = {kind: choose(cell, rows).kept(cell) for kind, rows in weights.items()}
+        self.for_architecture = self._sample(clamped)
+        self.for_weights = self._sample(clamped)
+        if self.iteration < self.phases()[0].weights_only:
+            self.for_weights = {kind: Sample(self._random_cell(), []) for kind in clamped}
+
+    def _random_cell(self) -> dict[int, int]:
+        cell = self.plan.space.cell
+        alive = alive_of(random_cell(cell, self.generator), cell)
+        return {edge: row.index(True) for edge, row in enumerate(alive) if any(row)}
+
+    def _sample(self, clamped: Mapping[str, Mapping[int, int]]) -> dict[str, Sample]:
+        cell, draw, epsilon = self.plan.space.cell, self.generator, self.settings.epsilon
+        choices = [o for o, name in enumerate(cell.operations) if name in cell.choices]
+        edges, each = range(len(cell.edges)), self.settings.edges_per_kind
+        if each:
+            relaxed = {kind: sorted(draw.sample(edges, each)) for kind in clamped}
+        else:
+            chosen = draw.choice(list(clamped)), draw.choice(edges)
+            relaxed = {kind: [chosen[1]] if kind == chosen[0] else [] for kind in clamped}
+        found = {}
+        for kind, kept in clamped.items():
+            others = {
+                edge: draw.choice(choices) if epsilon > 0 and draw.random() < epsilon else column
+                for edge, column in kept.items()
+                if edge not in relaxed[kind]
+            }
+            found[kind] = Sample(others, relaxed[kind])
+        return found
+
+    def mixture(self) -> dict[str, CellMixture]:
+        """Return the mixture of the architecture step."""
+        return self._mixture(self.for_architecture)
+
+    def weight_mixture(self) -> dict[str, CellMixture]:
+        """Return the mixture of the weight step."""
+        return {kind: cell.detach() for kind, cell in self._mixture(self.for_weights).items()}
+
+    def clamped_mixture(self) -> dict[str, CellMixture]:
+        """Return the mixture in which no edge is relaxed: what would be derived now."""
+        cell = self.plan.space.cell
+        return self._mixture(
+            {kind: Sample(choose(cell, rows).kept(cell), []) for kind, rows in self._limited().items()}
+        )
+
+    def _mixture(self, samples: Mapping[str, Sample]) -> dict[str, CellMixture]:
+        count, mixture = len(self.plan.space.cell.operations), {}
+        for kind, (clamped, relaxed) in samples.items():
+            edges = range(len(self.plan.space.cell.edges))
+            ones = [[clamped.get(edge) == o for o in range(count)] for edge in edges]
+            weights = torch.tensor(ones, dtype=torch.get_default_dtype(), device=self.device)
+            if relaxed:
+                mixed = torch.stack([self.alpha[kind][edge] for edge in relaxed]).softmax(-1)
+                weights = weights.index_copy(0, torch.tensor(relaxed, device=self.device), mixed)
+            active = tuple((True,) * count if e in relaxed else tuple(row) for e, row in enumerate(ones))
+            mixture[kind] = CellMixture(weights, active)
+        return mixture
+
+    def penalty(self) -> Tensor | None:
+        """Return the reward of the relaxed edges' entropy."""
+        reward = self.settings.entropy * (1 - self.iteration / self.plan.iterations)
+        if reward <= 0:
+            return None
+        relaxed = [(kind, e) for kind, sample in self.for_architecture.items() for e in sample.relaxed]
+        logarithms = torch.stack([self.alpha[kind][edge].log_softmax(-1) for kind, edge in relaxed])
+        entropy: Tensor = -(logarithms.exp() * logarithms).sum(-1).mean()
+        return -reward * entropy
+
+    def constants(self) -> None:
+        """Return nothing that could stay: what is computed changes in every iteration."""
+        return
+
+    def after_iteration(self, iteration: int) -> list[Decision]:
+        """Draw what the next iteration computes."""
+        self.iteration = iteration
+        self._draw()
+        return []
+
+    def finish(self) -> Outcome:
+        """Decide all edges and nodes at once."""
+        decisions = derive(self.decisions, self._limited())
+        return Outcome(self.genotype(), decisions)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return alpha, the decisions, the samples and where the generator stands."""
+        return {
+            **super().state_dict(),
+            "samples": [
+                {kind: (sample.clamped, sample.relaxed) for kind, sample in samples.items()}
+                for samples in (self.for_architecture, self.for_weights)
+            ],
+            "generator": self.generator.getstate(),
+            "iteration": self.iteration,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of a search."""
+        super().load_state_dict(state)
+        self.for_architecture, self.for_weights = (
+            {kind: Sample(*sample) for kind, sample in samples.items()} for samples in state["samples"]
+        )
+        self.generator.setstate(state["generator"])
+        self.iteration = state["iteration"]

@@ -1,0 +1,224 @@
+"""P-DARTS: three supernets, each deeper than the last and with fewer candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.spaces import CellSpace
+from autodas.strategies._derivation import choose, derive, limit_skips
+from autodas.strategies._discretisation import Decision, Discretisation
+from autodas.strategies._relaxed import Relaxed, part_of, stacked
+from autodas.strategies._resources import operation_cost
+from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan
+from autodas.strategies.settings import PDARTSSettings
+from autodas.supernet import Alive, CellMixture, Noise, all_alive
+
+STAGES = 3
+LIMITS = range(8, -1, -1)
+"""Limits to the skips for which architectures are written down."""
+
+FEWEST = 3
+"""With fewer operations an edge could be left with nothing but ``none`` and a skip."""
+
+
+class PDARTS(Relaxed):
+    r"""Progressive DARTS (Chen et al., 2019): the depth gap is closed in three stages.
+
+    Each stage trains a new supernet with new alphas; nothing but the candidates is handed on. Where the
+    first has K normal cells between reductions (the paper: 5 cells in all), the second has 2 K + 1 (11) and
+    the third 3 K + 2 (17). After the first and the second an edge keeps its strongest 5, then 3 operations,
+    each edge and kind its own; ``none`` competes like any other. An edge is the softmax of alpha over those
+    that survive.
+
+    In the first 10 of 25 epochs of a stage only the weights are trained, then alpha first and the weights
+    after it. A skip that does not reduce is followed by dropout, at rates that start from 0, 0.4 and 0.7: in
+    epoch e of E, with w of weights only, :math:`p (E - e - 1) / E` before w and
+    :math:`p\,e^{-5 (e - w) / E}` from there on. (The paper's decay is 0.2 an epoch of 25: the form that
+    scales with E is ours.)
+
+    At the end, by the rule of DARTS, kinds of cells that do not reduce keep at most M = 2 skips: while there
+    are more, the weakest one gets the weight 0 and the cell is derived again. The architectures for M = 8 to
+    0 are written down, too, each once, with their stage, limits, number of skips and score, the sum of the
+    weights of the edges that are kept (the score is ours, as is that a stage that only prepares the next
+    writes down what would be derived from it).
+
+    Deviations are those of DAS: running statistics and the learning rate of the weights. The epochs of the
+    search are shared by the three stages. In spaces of 7 operations stages have 7, 5 and 3 of them.
+
+    Sources: the paper, sections 3.2 and 3.3; numbers as its public code has them.
+    """
+
+    name = "pdarts"
+    architecture_clip = 5.0
+    settings: PDARTSSettings
+
+    def __init__(self, settings: PDARTSSettings, plan: SearchPlan) -> None:
+        super().__init__(settings, plan)
+        cell, kinds = plan.space.cell, plan.space.kinds
+        if len(cell.operations) < FEWEST:
+            raise AutodasError(
+                f"strategy pdarts narrows edges down to {FEWEST} operations, but space '{plan.space.name}' "
+                f"has {len(cell.operations)}: use das there"
+            )
+        if plan.iterations < STAGES:
+            raise AutodasError(
+                f"strategy pdarts has {STAGES} stages, but there is time for {plan.iterations} iterations: "
+                "raise --epochs"
+            )
+        # Of later stages the dearest that they can start with, until the one before has been finished.
+        self.candidates = [
+            {kind: dearest(cell, min(count, len(cell.operations))) for kind in kinds}
+            for count in (len(cell.operations), *settings.operations)
+        ]
+        self.limited = {slot.kind for slot in plan.space.skeleton.slots() if not slot.reduces}
+        self.stage, self.iteration = 0, 0
+
+    def phases(self) -> list[Phase]:
+        """Return the three stages."""
+        K, lengths = self.plan.space.skeleton.K, self._lengths()
+        # Without normal cells there is no depth to grow in.
+        depths = [n * K + n - 1 for n in range(1, STAGES + 1)] if K else [0] * STAGES
+        return [
+            Phase(
+                f"stage {number}",
+                self.plan.space.with_size(K=depth),
+                length,
+                part_of(length, self.settings.weights_only),
+                alive,
+            )
+            for number, (depth, length, alive) in enumerate(
+                zip(depths, lengths, self.candidates, strict=True), 1
+            )
+        ]
+
+    def _lengths(self) -> list[int]:
+        """Return the iterations of the stages: equal parts, in whole epochs where there are enough."""
+        total, unit = self.plan.iterations, self.plan.iterations_an_epoch
+        if total < STAGES * unit:
+            unit = 1
+        ends = [total * stage // (STAGES * unit) * unit for stage in range(STAGES)] + [total]
+        return [last - first for first, last in pairwise(ends)]
+
+    def start(self, phase: int, device: torch.device | str) -> None:
+        """Begin a stage: draw alpha for what is left on each edge."""
+        self.stage, self.iteration, self.device = phase, 0, device
+        self._narrow(self.candidates[phase])
+
+    def _narrow(self, candidates: Mapping[str, Alive]) -> None:
+        cell, kinds = self.plan.space.cell, self.plan.space.kinds
+        self.decisions = Discretisation(cell, kinds, candidates)
+        self.draw_alpha(sum(candidates[kinds[0]][0]), self.plan.seed + self.stage)
+        self.columns = {
+            kind: torch.tensor([[o for o, a in enumerate(row) if a] for row in mask], device=self.device)
+            for kind, mask in candidates.items()
+        }
+
+    def weights(self, kind: str, alpha: Tensor) -> Tensor:
+        """Return the softmax of alpha over what is left on each edge, and 0 for what is not."""
+        everything = alpha.new_zeros(len(alpha), len(self.plan.space.cell.operations))
+        return everything.scatter(1, self.columns[kind], alpha.softmax(-1))
+
+    def mixture(self) -> dict[str, CellMixture]:
+        """Return the weights of what is left, with dropout after skips."""
+        noise, alive = Noise(skip_dropout=self.skip_dropout()), self.alive()
+        return {
+            kind: CellMixture(self.weights(kind, stacked(edges)), alive[kind], noise=noise)
+            for kind, edges in self.alpha.items()
+        }
+
+    def skip_dropout(self) -> float:
+        """Return the rate of dropout after skips, of the epoch that the next iteration belongs to."""
+        unit, phase = self.plan.iterations_an_epoch, self.phases()[self.stage]
+        epochs, first = math.ceil(phase.iterations / unit), phase.weights_only // unit
+        epoch = min(self.iteration // unit, epochs - 1)
+        rate = self.settings.skip_dropout[self.stage]
+        if epoch < first:
+            return rate * (epochs - epoch - 1) / epochs
+        return rate * math.exp(-5 * (epoch - first) / epochs)
+
+    def constants(self) -> Hashable:
+        """Return the rate of dropout, which changes by epoch."""
+        return self.skip_dropout()
+
+    def after_iteration(self, iteration: int) -> list[Decision]:
+        """Count."""
+        self.iteration = iteration
+        return []
+
+    def finish(self) -> Outcome:
+        """End a stage: hand on the strongest operations of each edge, or decide all edges and nodes."""
+        weights = self.probabilities()
+        if self.stage + 1 < STAGES:
+            outcome = Outcome(None, others=[self._derived(weights, [self.settings.skip_limit])])
+            count = sum(self.candidates[self.stage + 1][self.plan.space.kinds[0]][0])
+            survivors = {
+                kind: tuple(strongest(row, there, count) for row, there in zip(w, alive, strict=True))
+                for (kind, w), alive in zip(weights.items(), self.alive().values(), strict=True)
+            }
+            self.candidates[self.stage + 1] = survivors
+            self.decisions = Discretisation(self.plan.space.cell, self.plan.space.kinds, survivors)
+            return outcome
+        decisions = derive(self.decisions, self._limit(weights, self.settings.skip_limit))
+        genotype = self.genotype()
+        limits: dict[Genotype, list[int]] = {genotype: []}
+        for limit in sorted({*LIMITS, self.settings.skip_limit}, reverse=True):
+            limits.setdefault(self._derived(weights, [limit]).genotype, []).append(limit)
+        facts, *others = (self._derived(weights, found) for found in limits.values())
+        return Outcome(genotype, decisions, facts.facts, others)
+
+    def _limit(self, weights: Mapping[str, Sequence[Sequence[float]]], most: int) -> dict[str, Any]:
+        cell = self.plan.space.cell
+        return {
+            kind: limit_skips(cell, rows, most) if kind in self.limited else rows
+            for kind, rows in weights.items()
+        }
+
+    def _derived(self, weights: Mapping[str, Sequence[Sequence[float]]], limits: Sequence[int]) -> Derived:
+        """Return what is derived under limits to the skips (all of which give the same)."""
+        cell, limited = self.plan.space.cell, self._limit(weights, limits[0])
+        decisions = Discretisation(cell, self.plan.space.kinds, self.candidates[self.stage])
+        derive(decisions, limited)
+        kept = {kind: choose(cell, rows).kept(cell) for kind, rows in limited.items()}
+        facts = {
+            "stage": self.stage + 1,
+            "limits": list(limits),
+            "skips": {
+                kind: sum(cell.operations[o] == "skip_connect" for o in kept[kind].values())
+                for kind in kept
+                if kind in self.limited
+            },
+            "score": sum(weights[kind][e][o] for kind, edges in kept.items() for e, o in edges.items()),
+        }
+        return Derived(decisions.genotype(self.name), facts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return alpha, the candidates, the decisions and the time."""
+        return {**super().state_dict(), "candidates": self.candidates, "iteration": self.iteration}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of a stage."""
+        self.candidates, self.iteration = list(state["candidates"]), state["iteration"]
+        self._narrow(self.candidates[self.stage])
+        super().load_state_dict(state)
+
+
+def strongest(weights: Sequence[float], there: Sequence[bool], count: int) -> tuple[bool, ...]:
+    """Return which operations of an edge are left when so many stay; ties go to the first in order."""
+    ranked = sorted((o for o, a in enumerate(there) if a), key=lambda o: -weights[o])[:count]
+    return tuple(o in ranked for o in range(len(weights)))
+
+
+def dearest(cell: CellSpace, count: int) -> Alive:
+    """Return the mask in which the operations with most multiply-adds are left on every edge."""
+    if count == len(cell.operations):
+        return all_alive(cell)
+    costs = [-operation_cost(name, 8, (1, 1), (8, 8)).multiply_adds for name in cell.operations]
+    return (strongest([-c for c in costs], [True] * len(costs), count),) * len(cell.edges)
