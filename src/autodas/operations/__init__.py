@@ -1,6 +1,7 @@
 """The candidate layers, written once for 2 and 3 dimensions."""
 
 from autodas.operations._convolutions import (
+    DenseConv,
     FactorizedConv,
     FactorizedReduce,
     ReLUConvNorm,
@@ -17,6 +18,7 @@ __all__ = [
     "ALL_CHANNELS",
     "SEARCH_NORMS",
     "TRAIN_NORMS",
+    "DenseConv",
     "FactorizedConv",
     "FactorizedReduce",
     "Norms",

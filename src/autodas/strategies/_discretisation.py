@@ -139,7 +139,7 @@ class Discretisation:
                         for edge in edges
                     )
                 )
-            cells[kind] = CellGenotype(tuple(nodes), tuple(self.cell.states), self.cell.inputs)
+            cells[kind] = CellGenotype(tuple(nodes), self.cell.concat, self.cell.inputs)
         return Genotype(cells, name, self.cell.name)
 
     def state_dict(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class FusedEngine:
         self._plans: dict[Alive, list[Source]] = {}
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
-        """Return the concatenation of all nodes."""
+        """Return the cell's output."""
         plan = self._plans.get(mixture.active)
         if plan is None:
             if len(self._plans) >= MOST_PLANS:
@@ -42,7 +42,7 @@ class FusedEngine:
         weights = mixture.weights
         if mixture.edges is not None:
             weights = weights * mixture.edges[:, None]
-        states = [self._enter(cell.preprocess0, before), self._enter(cell.preprocess1, previous)]
+        states = cell.enter(before, previous, self._enter)
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         for number, source in enumerate(plan):
@@ -52,9 +52,11 @@ class FusedEngine:
             if past is not None:
                 for edge, target in _open_edges(cell, mixture.active, number):
                     passing[target].append(past if mixture.edges is None else mixture.edges[edge] * past)
-            if number + 1 >= cell.space.inputs:
-                states.append(_node(cell, states, terms.pop(number + 1), passing.pop(number + 1)))
-        return torch.cat(states[cell.space.inputs :], dim=1)
+            node = number + 1 - cell.space.inputs
+            if node >= 0:
+                total = _node(cell, states, terms.pop(number + 1), passing.pop(number + 1))
+                states.append(cell.node(node, total))
+        return cell.output(states)
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return a state: an input of the cell, brought to its width and size."""
@@ -98,7 +100,7 @@ def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[i
 def _node(
     cell: SupernetCell, states: Sequence[Tensor], terms: Sequence[Tensor], passing: Sequence[Tensor]
 ) -> Tensor:
-    """Return a node: the sum of what goes through its edges, and of what goes past their candidates."""
+    """Return a node's sum: of what goes through its edges, and of what goes past their candidates."""
     total = cell.combine(states, terms)
     return cell.partial.merge(total, cell.combine(states, passing)) if passing else total
 

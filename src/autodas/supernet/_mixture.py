@@ -39,7 +39,7 @@ class CellMixture:
 
 
 Mixture = Mapping[str, CellMixture]
-"""A :class:`CellMixture` for every kind of cell."""
+"""A :class:`CellMixture` for every kind of cell, or for every stage graph."""
 
 
 def all_alive(cell: CellSpace) -> Alive:
@@ -75,5 +75,12 @@ def _ones(mask: Alive, dtype: torch.dtype, device: str) -> Tensor:
 def genotype_mixture(
     genotype: Genotype, cell: CellSpace, device: torch.device | str = "cpu"
 ) -> dict[str, CellMixture]:
-    """Return the mixture with which a supernet computes what a genotype describes."""
-    return mixture_of({kind: alive_of(c, cell) for kind, c in genotype.cells.items()}, device)
+    """Return the mixture with which a supernet computes what a genotype describes.
+
+    Args:
+        genotype: the architecture. Where it has stage graphs, the supernet is that of stage graphs.
+        cell: the space of its cells, or of its stage graphs.
+        device: where the supernet is.
+    """
+    searched = genotype.stages or genotype.cells
+    return mixture_of({kind: alive_of(c, cell) for kind, c in searched.items()}, device)

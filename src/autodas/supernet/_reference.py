@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from autodas.supernet._cell import SupernetCell
@@ -21,9 +20,9 @@ class ReferenceEngine:
     """
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
-        """Return the concatenation of all nodes."""
-        states = [cell.preprocess0(before), cell.preprocess1(previous)]
-        for state in cell.space.states:
+        """Return the cell's output."""
+        states = cell.enter(before, previous)
+        for number, state in enumerate(cell.space.states):
             terms = []
             for edge in cell.space.incoming(state):
                 candidates = list(cell.active(edge, mixture.active))
@@ -34,8 +33,8 @@ class ReferenceEngine:
                 mixed = [mixture.weights[edge, column] * module(x) for column, module in candidates]
                 term = cell.partial.merge(cell.combine(states, mixed), past)
                 terms.append(term if mixture.edges is None else mixture.edges[edge] * term)
-            states.append(cell.combine(states, terms))
-        return torch.cat(states[cell.space.inputs :], dim=1)
+            states.append(cell.node(number, cell.combine(states, terms)))
+        return cell.output(states)
 
     def forget(self) -> None:
         """Do nothing: nothing is kept."""
