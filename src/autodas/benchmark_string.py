@@ -25,21 +25,18 @@ def read_benchmark_string(text: str) -> Genotype:
     """Read a genotype of the space ``nasbench201``.
 
     Args:
-        text: such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|``; the order of
-            edges within a node does not matter.
+        text: such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|``; the order
+            of edges within a node does not matter.
 
     Raises:
         GenotypeError: naming the offending place.
     """
-    nodes = [
-        _read_node(group, f"'{text.strip()}': node {number}")
-        for number, group in enumerate(text.split("+"), 1)
-    ]
-    for number, node in enumerate(nodes, 1):
+    where, nodes = f"'{text.strip()}'", []
+    for number, group in enumerate(text.split("+"), 1):
+        node = _read_node(group, f"{where}: node {number}")
         if [edge.predecessor for edge in node] != list(range(number)):
-            raise GenotypeError(
-                f"'{text.strip()}': node {number} must read each of the states 0..{number - 1} once"
-            )
+            raise GenotypeError(f"{where}: node {number} must read each of the states 0..{number - 1} once")
+        nodes.append(node)
     return Genotype({KIND: CellGenotype(tuple(nodes), (len(nodes),), 1)}, space=SPACE)
 
 

@@ -98,7 +98,7 @@ class CellFrame(nn.Module):
 
     def node(self, number: int, total: Tensor) -> Tensor:
         """Return a node, of that number from 0, whose edges sum up to ``total``."""
-        return self.inner[number](total, total) if self.inner else total  # type: ignore[no-any-return]
+        return self.inner[number](total, total) if self.inner else total
 
     def combine(self, states: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
         """Return the sum of a node's terms, in order; a node without any is zeros."""

@@ -11,7 +11,7 @@ from autodas.spaces import CellSlot, Skeleton
 
 
 def graph_slot(slot: CellSlot, cell: CellGenotype) -> CellSlot:
-    """Return the slot of a stage graph as the frame of its nodes sees it: a node is as wide as a cell's output.
+    """Return the slot of a stage graph as its frame sees it: a node is as wide as the output of a cell.
 
     Args:
         slot: where the graph stands; its width is that of a node in a cell.

@@ -61,7 +61,7 @@ class ImagenetStem(nn.Module):
 
 
 class ImagenetGraphStem(nn.Sequential):
-    """Three strided 3x3 convolutions of C1, C and 4C channels; what follows reads the last map only (H-DAS)."""
+    """Three strided 3x3 convolutions of C1, C and 4C channels, of which only the last is read (H-DAS)."""
 
     reduces = False
 
@@ -81,7 +81,8 @@ class ImagenetGraphStem(nn.Sequential):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last map, twice."""
-        x = super().forward(x)
+        for layer in self:
+            x = layer(x)
         return x, x
 
 

@@ -9,10 +9,11 @@ from autodas.operations._convolutions import (
     SeparableUnit,
     convolution,
 )
-from autodas.operations._norm import SEARCH_NORMS, TRAIN_NORMS, Norms, PoolNorm, batch_norm
+from autodas.operations._norm import SEARCH_NORMS, TRAIN_NORMS, Norms, batch_norm
 from autodas.operations._partial import ALL_CHANNELS, PartialChannels
 from autodas.operations._registry import build, register, registered, window
 from autodas.operations._simple import Pool, Zero
+from autodas.spaces import PoolNorm
 
 __all__ = [
     "ALL_CHANNELS",

@@ -18,7 +18,7 @@ _IDENTITY = "#161616"
 _POOLING = ("#238272", "#154d43")
 _SEPARABLE = ("#0f3cbf", "#071e5e", "#2f6bdf")
 _DILATED = ("#a74705", "#552402")
-_DENSE = ("#c4019b", "#7a0060")
+_DENSE = ("#c4019b", "#a30081")
 _SEPARABLE_3D = ("#c4019b", "#7a0060")
 _CHANNELS = ("#857000", "#5c4e00")
 

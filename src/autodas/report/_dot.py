@@ -12,8 +12,8 @@ def dot(cell: DrawnCell, title: str | None = None) -> str:
     """Return the drawing of a cell as DOT text, to be rendered by any Graphviz.
 
     From left to right: input states grey, intermediate nodes blue with the number of their state (boxes
-    where they are whole cells), the output pink. An operation is a label that its line passes through, so that labels never lie
-    on each other or on a foreign line. Undecided edges are dashed and without label.
+    where they are whole cells), the output pink. An operation is a label that its line passes through, so
+    that labels never lie on each other or on a foreign line. Undecided edges are dashed and without label.
 
     Args:
         cell: what to draw.
@@ -38,10 +38,8 @@ def _states(cell: DrawnCell, names: list[str]) -> list[str]:
     # The invisible chain keeps the inputs in order, the older one above.
     chain = " -> ".join(names[: cell.inputs])
     lines.append(f"  {{ rank=source; {chain}{' [style=invis]' if cell.inputs > 1 else ''} }}")
-    lines += [
-        f"  {name} [{'shape=box' if cell.graph else 'shape=circle, width=0.44, fixedsize=true'}, {_paint('node')}]"
-        for name in names[cell.inputs :]
-    ]
+    shape = "shape=box" if cell.graph else "shape=circle, width=0.44, fixedsize=true"
+    lines += [f"  {name} [{shape}, {_paint('node')}]" for name in names[cell.inputs :]]
     lines.append(f"  output [shape=box, {_paint('output')}]")
     return lines
 

@@ -123,8 +123,8 @@ class CellSpace:
                 )
             if edge.predecessor not in self.predecessors(state):
                 raise GenotypeError(
-                    f"{place}: state {state} reads state {edge.predecessor}, but in space '{self.name}' it may "
-                    f"read the {self.window} states before it only"
+                    f"{place}: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
+                    f"reads the {self.window} states before it only"
                 )
         if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
             raise GenotypeError(f"{place}: a predecessor stands twice")

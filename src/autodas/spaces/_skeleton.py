@@ -113,14 +113,14 @@ class Skeleton:
                 f"skeleton {self.name}: K={self.K} must be at least 0 and C1={self.C1} at least 1"
             )
         multiple = 8 if self.reads == "two" else 4
-        if self.C2 < multiple or self.C2 % multiple:
+        if self.width < 1 or self.C2 % multiple:
             raise AutodasError(
                 f"skeleton {self.name}: C2={self.C2} must be a multiple of {multiple}, at least {multiple}"
             )
-        if self.reads == "once" and self.C1 != self.width:
+        if self.reads == "once" and self.width != self.C1:
             raise AutodasError(
-                f"skeleton {self.name}: C1={self.C1} must equal the width of the cells, C2 / 4 = {self.width}, "
-                "because they read the stem as it is"
+                f"skeleton {self.name}: C1={self.C1} must equal the width of the cells, C2/4 = {self.width}: "
+                "they read the stem as it is"
             )
 
     @property
@@ -232,7 +232,7 @@ SKELETONS: dict[str, Skeleton] = {
             reads="twice",
             pool_norm="affine",
         ),
-        # NAS-Bench-201: 5 cells a stage, C = 16, residual blocks between stages, no normalisation after pools.
+        # NAS-Bench-201: 5 cells a stage, C = 16, residual blocks between stages, no norms after pools.
         Skeleton(
             "nasbench201",
             (_NORMAL, _RESIDUAL, _NORMAL, _RESIDUAL, _NORMAL),

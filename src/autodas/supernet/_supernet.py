@@ -78,7 +78,7 @@ class Supernet(CellStack):
         cells: Genotype | None = None,
     ) -> None:
         make_engine = get_engine(engine)
-        skeleton = space.skeleton if cells is None else _filled(space, cells)
+        skeleton = _filled(space, cells)
         partial = partial_channels_for(skeleton, partial_channels)
 
         def make_cell(slot: CellSlot, inputs: CellInputs) -> nn.Module:
@@ -178,8 +178,12 @@ class Supernet(CellStack):
         return network.train(self.training)
 
 
-def _filled(space: Space, cells: Genotype) -> Skeleton:
-    """Return a skeleton of stage graphs in the form that some cells need."""
+def _filled(space: Space, cells: Genotype | None) -> Skeleton:
+    """Return a space's skeleton, in the form that given cells need, where there are some."""
+    if cells is None:
+        if space.skeleton.graphs:
+            raise AutodasError(f"space '{space.name}' wires cells that are given, and none are")
+        return space.skeleton
     if not space.skeleton.graphs:
         raise AutodasError(f"space '{space.name}' searches cells, it takes none that are given")
     skeleton = fit_skeleton(space.skeleton, replace(cells, stages={}))

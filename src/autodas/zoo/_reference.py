@@ -14,7 +14,7 @@ RUN_FILE = "genotype.json"
 
 
 def load_genotype(reference: str | Path) -> Genotype:
-    """Return the validated genotype that a file, a run folder, a name of the zoo or a one-line form stands for.
+    """Return the validated genotype that a file, a run folder, a name or a one-line form stands for.
 
     Args:
         reference: the path of a JSON file, the path of a run folder, a name of :func:`zoo_names`, or the
