@@ -79,7 +79,7 @@ def measure(job: dict[str, Any]) -> float:
     compiled_library()
 
     def search() -> None:
-        run, noise = size.first_run(torch.device("cpu"))
+        run, noise = size.run_of(0, torch.device("cpu"))
         for _ in range(3):
             run.step(noise(), noise() if run.searches else None)
 

@@ -41,7 +41,7 @@ class TestEstimate:
 
     @pytest.mark.parametrize("engine", ["reference", "fused"])
     def test_counts_at_least_what_autograd_keeps(self, engine: str) -> None:
-        run, noise = size(engine=engine).first_run(torch.device("cpu"))
+        run, noise = size(engine=engine).run_of(0, torch.device("cpu"))
         images, most = noise().images, 0
         for step in ("weights", "architecture"):
             mixture = run.strategy.mixture()

@@ -102,7 +102,7 @@ def test_both_steps_by_their_definition(engine: str, monkeypatch: pytest.MonkeyP
     before = {name: t.clone() for name, t in run.supernet.state_dict().items()}
     assert run.architecture_optimiser is not None
     monkeypatch.setattr(run.architecture_optimiser, "step", lambda: None)
-    run._architecture_step(valid.images, valid.labels)
+    run._architecture_step((valid.images, valid.labels), (train.images, train.labels))
     largest = max(float(g.abs().max()) for g in wanted.values())
     for name, gradient in wanted.items():
         assert torch.allclose(parameters[name].grad, gradient, rtol=1e-3, atol=1e-4 * largest), name

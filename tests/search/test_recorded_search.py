@@ -97,9 +97,24 @@ def test_a_recorded_search_equals_one_that_is_not(
 def test_methods_that_sample_are_not_recorded(tape_recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
     run = start("das", "reference")
-    assert run.gradient_steps.recorder is tape_recorder
-    monkeypatch.setattr(Strategy, "steady", False)
-    assert start("das", "reference").gradient_steps.recorder is None
+    monkeypatch.setattr(Strategy, "constants", lambda self: None)
+    for _ in range(5):
+        run.step(batch(), batch())
+    assert tape_recorder.recorded == 0
+
+
+def test_a_number_of_the_host_that_changes_is_recorded_anew(
+    tape_recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
+    run = start("das", "reference")
+    # As a rate that changes after the fourth iteration; each recording comes after two usual iterations.
+    monkeypatch.setattr(Strategy, "constants", lambda self: (run.iteration >= 4,))
+    seen = []
+    for _ in range(8):
+        run.step(batch(), batch())
+        seen.append(tape_recorder.recorded)
+    assert seen == [0, 0, 1, 1, 1, 1, 2, 2]
 
 
 def start(name: str, engine: str) -> PhaseRun:

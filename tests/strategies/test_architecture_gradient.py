@@ -89,7 +89,8 @@ def test_gradient_of_alpha_and_beta(
     weights = {key: tensor.clone() for key, tensor in run.supernet.state_dict().items()}
     assert run.architecture_optimiser is not None
     monkeypatch.setattr(run.architecture_optimiser, "step", lambda: None)
-    run._architecture_step(valid.images, valid.labels)
+    pictures = (valid.images, valid.labels)
+    run._architecture_step(pictures, pictures)
 
     largest = max(float(g.abs().max()) for g in numeric.values())
     assert largest > 1e-4

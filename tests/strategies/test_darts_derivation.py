@@ -87,7 +87,7 @@ def test_das_derives_from_the_softmax_of_all_operations(tools: Any, numbers: lis
     for number, kind in enumerate(space.kinds):
         for edge in range(EDGES):
             strategy.parameters()[f"alpha.{kind}.{edge}"].data = torch.from_numpy(alpha[number, edge].copy())
-    genotype, _ = strategy.finish()
+    genotype = strategy.finish().genotype
     shifted = np.exp(alpha.astype(np.float64))
     weights = shifted / shifted.sum(-1, keepdims=True)
     for number, kind in enumerate(space.kinds):
@@ -114,7 +114,8 @@ def test_none_takes_part_in_the_softmax_that_ranks_edges(tools: Any) -> None:
     strategy.start(0, "cpu")
     for edge, row in {2: [9, 0, 0, 3], 3: [0, 1, 0, 0], 4: [0, 0, 0.9, 0]}.items():
         strategy.parameters()[f"alpha.reduction.{edge}"].data = torch.tensor(row, dtype=torch.float32)
-    genotype, decisions = strategy.finish()
+    outcome = strategy.finish()
+    genotype, decisions = outcome.genotype, outcome.decisions
     assert genotype.cells["reduction"].nodes[1] == (Edge("max_pool_3x3", 1), Edge("skip_connect", 2))
     node = next(d for d in decisions if d.what == "node")
     assert node.detail == {"state": 3, "kept": [1, 2], "removed": [0]}

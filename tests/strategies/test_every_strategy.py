@@ -213,7 +213,8 @@ class TestEveryStrategy:
             strategy.start(number, "cpu")
             for _ in iterate(tools, strategy, number, phase):
                 pass
-            genotype, decisions = strategy.finish()
+            outcome = strategy.finish()
+            genotype, decisions = outcome.genotype, outcome.decisions
             phase.space.validate(genotype)
             assert set(genotype.cells) == set(phase.space.kinds)
             assert genotype.space == phase.space.cell.name
@@ -302,7 +303,7 @@ class TestEveryStrategy:
                     run.let_go()
                     check_ownership(run)
             if complete or phase.weights_only == phase.iterations:
-                genotype, _ = strategy.finish()
+                genotype = strategy.finish().genotype
                 run.let_go()
                 check_ownership(run)
                 edges = sum(e.operation != "none" for _, e in genotype.cells["reduction"].edges())

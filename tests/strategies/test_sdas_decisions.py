@@ -133,8 +133,9 @@ def test_every_decision_is_the_one_of_highest_priority(
         assert strategy.remaining() == by_hand.remaining()
     assert done == M
     nodes = {"edge": 28, "node": 6}
-    genotype, rest = strategy.finish()
-    assert rest == []
+    outcome = strategy.finish()
+    genotype, rest = outcome.genotype, outcome.decisions
+    assert list(rest) == []
     assert len(by_hand.resolved) == nodes["edge"]
     assert len(by_hand.kept) == nodes["node"]
     for number, kind in enumerate(strategy.plan.space.kinds):
@@ -150,7 +151,7 @@ def test_at_the_very_start_ties_fall_in_order(tools: Any) -> None:
     found = [as_by_hand(strategy, d)[:3] for d in strategy.after_iteration(1)]
     first = [(0, "edge", e) for e in range(14)] + [(0, "node", s) for s in (3, 4, 5)]
     assert found == first + [(1, *rest) for _, *rest in first]
-    genotype, _ = strategy.finish()
+    genotype = strategy.finish().genotype
     assert all(
         edge == ("skip_connect", p) for n in genotype.cells["normal"].nodes for p, edge in enumerate(n)
     )
@@ -185,7 +186,7 @@ def test_all_steps_are_taken_after_any_number_of_iterations(tools: Any, schedule
         assert remaining[-1] == 1
         assert all(later < earlier for earlier, later in pairwise(remaining))
         assert strategy.parameters() == {}
-        strategy.plan.space.validate(strategy.finish()[0])
+        strategy.plan.space.validate(strategy.finish().genotype)
 
 
 def compatible(cell: CellSpace, alive: Any) -> int:

@@ -45,13 +45,13 @@ class SupernetConfig:
     Args:
         engine: how it is computed: fused (fast) or reference (as the papers print it).
         partial_channels: one channel in so many goes through the candidates of an edge, the others past
-            them, as in PC-DARTS (4): much less memory and time, another method.
+            them: much less memory and time, another method. By default 4 for pcdarts, 1 (all) for the others.
         checkpoint: keep only the inputs of cells for the backward pass, which computes each cell again:
             less memory, more time, the same results.
     """
 
     engine: str = "fused"
-    partial_channels: int = 1
+    partial_channels: int | None = None
     checkpoint: bool = False
 
 
@@ -190,6 +190,7 @@ def _dry_run(config: SearchConfig) -> None:
     from autodas.search import SearchSize
     from autodas.search._memory import in_words
     from autodas.spaces import get_space
+    from autodas.strategies import load_strategy
     from autodas.training import available_memory, check_micro_batches
 
     device = use_compute(config.compute)
@@ -209,7 +210,8 @@ def _dry_run(config: SearchConfig) -> None:
         micro_batches=config.micro_batches,
         precision=config.compute.precision,
         engine=config.supernet.engine,
-        partial_channels=config.supernet.partial_channels,
+        partial_channels=config.supernet.partial_channels
+        or load_strategy(config.strategy.name).partial_channels,
         checkpoint=config.supernet.checkpoint,
         device=device.type,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,12 +18,12 @@ from autodas.search._budget import supernet_multiply_adds
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal
 from autodas.search._memory import SearchSize
-from autodas.search._phase import PhaseRun
+from autodas.search._phase import PhaseRun, check_second_order
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, validate
 from autodas.strategies import StrategySettings, load_strategy
-from autodas.strategies.base import SearchPlan, Strategy
-from autodas.supernet import Supernet, get_engine
+from autodas.strategies.base import Derived, SearchPlan, Strategy
+from autodas.supernet import Supernet, genotype_mixture, get_engine
 from autodas.training import (
     Progress,
     RunFolder,
@@ -91,7 +92,7 @@ class Search:
         graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices, where the method admits it.
         engine: how the supernet is computed.
         partial_channels: one channel in so many goes through the candidates of an edge, the others past
-            them; 1 for all of them.
+            them; 1 for all of them, ``None`` for what the method wants.
         checkpoint_cells: whether to keep only the inputs of cells for the backward pass, which then
             computes each cell again.
         check_memory: whether to compare an estimate of the memory with what there is.
@@ -123,7 +124,7 @@ class Search:
         precision: Precision = "fp32",
         graphs: Graphs = "auto",
         engine: str = "fused",
-        partial_channels: int = 1,
+        partial_channels: int | None = None,
         checkpoint_cells: bool = False,
         check_memory: bool = True,
         workers: int = 0,
@@ -137,6 +138,8 @@ class Search:
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
         get_engine(engine)
+        if partial_channels is None:
+            partial_channels = load_strategy(strategy).partial_channels
         partial_channels_for(space.skeleton, partial_channels)
         self.dataset, self.space, self.folder, self.engine = dataset, space, folder, engine
         self.partial_channels, self.checkpoint_cells = partial_channels, checkpoint_cells
@@ -149,9 +152,10 @@ class Search:
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
         self.checkpoint_every = checkpoint_every or self.length
-        plan = SearchPlan(space, self.iterations, seed, self._multiply_adds)
+        plan = SearchPlan(space, self.iterations, seed, self._multiply_adds, self.length)
         self.strategy: Strategy = load_strategy(strategy)(settings, plan)
         self.phases = list(self.strategy.phases())
+        check_second_order(self.strategy.architecture_gradient, engine, micro_batches, checkpoint_cells)
         self.size = SearchSize(
             space,
             strategy,
@@ -227,9 +231,12 @@ class Search:
         )
 
     def _start_phase(self, number: int, state: dict[str, Any] | None) -> PhaseRun:
-        phase = self.phases[number]
         seed_everything(self.seed + number)
         self.strategy.start(number, self.device)
+        if state is not None:
+            self.strategy.load_state_dict(state["run"]["strategy"])
+        # Asked again: what a phase is made of may be what the one before it has found.
+        phase = self.phases[number] = self.strategy.phases()[number]
         classes, channels = len(self.dataset.classes), self.dataset.channels
         supernet = Supernet(
             phase.space,
@@ -267,16 +274,20 @@ class Search:
             run.step(next(train), next(validation) if run.searches else None)
             last = run.iteration == run.phase.iterations
             if last:
-                mixture = self.strategy.mixture()
-                relaxed = evaluate_mixture(run.supernet, mixture, self.halves.validation_plain).top1
+                relaxed = self._validate(run)
             self._decide(run)
             self.journal.show(run)
             if last or run.iteration % self.length == 0:
                 run.watch.check()
+                self.strategy.after_epoch(partial(self._validate, run))
                 self.journal.epoch(run)
             self._save_if_due(run, relaxed, last)
         assert relaxed is not None
         self._finish_phase(run, relaxed)
+
+    def _validate(self, run: PhaseRun) -> float:
+        """Return the accuracy of the relaxed network on the validation half, in percent."""
+        return evaluate_mixture(run.supernet, self.strategy.mixture(), self.halves.validation_plain).top1
 
     def _decide(self, run: PhaseRun) -> None:
         before = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()}
@@ -315,21 +326,39 @@ class Search:
             )
 
     def _finish_phase(self, run: PhaseRun, relaxed: float) -> None:
-        genotype, decisions = self.strategy.finish()
-        self.journal.decisions(decisions, run)
+        outcome = self.strategy.finish()
+        self.journal.decisions(outcome.decisions, run)
+        others = [self._evaluate_other(run, number, other) for number, other in enumerate(outcome.others, 1)]
         run.let_go()
-        name = f"candidates/{run.number + 1:02d}-{genotype.name}.json"
-        path = self.folder.write(name, genotype.to_json())
-        read_back = validate(Genotype.load(path), str(path))
-        accuracies = final_accuracies(
-            run.supernet, read_back, relaxed, self.halves.validation_plain, self.halves.train_plain
-        )
-        self.candidates.append({"phase": run.phase.name, "file": name, **accuracies.to_dict()})
+        if outcome.genotype is not None:
+            file, genotype = self._write_candidate(run, outcome.genotype)
+            accuracies = final_accuracies(
+                run.supernet, genotype, relaxed, self.halves.validation_plain, self.halves.train_plain
+            )
+            self._add_candidate(run, file, {**accuracies.to_dict(), **outcome.facts, "others": others})
+
+    def _evaluate_other(self, run: PhaseRun, number: int, other: Derived) -> dict[str, Any]:
+        """Write down an architecture that is no result, with its accuracy as it stands in the supernet."""
+        file, genotype = self._write_candidate(run, other.genotype, f"-{number}")
+        mixture = genotype_mixture(genotype, run.phase.space.cell, self.device)
+        found = evaluate_mixture(run.supernet, mixture, self.halves.validation_plain)
+        return {"file": file, "discrete": found.top1, **other.facts}
+
+    def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
+        """Write a genotype; return the name of its file, and the genotype as it is read back from it."""
+        file = f"candidates/{run.number + 1:02d}-{genotype.name}{mark}.json"
+        path = self.folder.write(file, genotype.to_json())
+        return file, validate(Genotype.load(path), str(path))
+
+    def _add_candidate(self, run: PhaseRun, file: str, facts: dict[str, Any]) -> None:
+        self.candidates.append({"phase": run.phase.name, "file": file, **facts})
         self.log.event("candidate", **self.candidates[-1])
 
     def _end(self) -> SearchResult:
         found = [self._candidate(record) for record in self.candidates]
-        best = max(range(len(found)), key=lambda i: found[i].accuracies.discrete)
+        best = len(found) - 1
+        if self.strategy.chooses == "best":
+            best = max(range(len(found)), key=lambda i: found[i].accuracies.discrete)
         chosen = found[best]
         margin = sum(self.margins) / len(self.margins) if self.margins else None
         self.folder.write("genotype.json", chosen.genotype.to_json())

@@ -21,7 +21,7 @@ from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings, Precision
 from autodas.spaces import Space
 from autodas.strategies import StrategySettings, load_strategy
-from autodas.strategies.base import SearchPlan
+from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
 
 SLACK = 1.12
@@ -81,7 +81,7 @@ class SearchSize:
         return found
 
     def estimate(self) -> MemoryEstimate:
-        """Estimate the memory of the first iterations, the dearest.
+        """Estimate the memory of the dearest iterations: the first ones of a phase.
 
         Raises:
             AutodasError: if the supernet cannot be built.
@@ -116,12 +116,26 @@ class SearchSize:
         options.append(f"a --batch_size below {self.batch_size}")
         return f"this search needs about {self.estimate()}, and less with {', '.join(options)}"
 
-    def first_run(self, device: torch.device) -> tuple[PhaseRun, Callable[[], Batch]]:
-        """Return the first phase of the search, on a device, and what makes batches of noise for it."""
+    def new_strategy(self) -> Strategy:
+        """Return the method, as it is before the search."""
         plan = SearchPlan(self.space, 10**6, 0, lambda alive: 1)
-        strategy = load_strategy(self.strategy)(self.settings, plan)
-        phase = strategy.phases()[0]
-        strategy.start(0, device)
+        strategy: Strategy = load_strategy(self.strategy)(self.settings, plan)
+        return strategy
+
+    def dearest(self) -> list[int]:
+        """Return the numbers of the phases that may need most: of each space the one with most candidates."""
+        found: dict[Space, tuple[int, int]] = {}
+        for number, phase in enumerate(self.new_strategy().phases()):
+            candidates = sum(sum(row) for mask in phase.alive.values() for row in mask)
+            if candidates > found.get(phase.space, (0, -1))[1]:
+                found[phase.space] = number, candidates
+        return [number for number, _ in found.values()]
+
+    def run_of(self, number: int, device: torch.device) -> tuple[PhaseRun, Callable[[], Batch]]:
+        """Return a phase of the search, on a device, and what makes batches of noise for it."""
+        strategy = self.new_strategy()
+        strategy.start(number, device)
+        phase = strategy.phases()[number]
         supernet = Supernet(
             phase.space,
             classes=self.classes,
@@ -132,7 +146,7 @@ class SearchSize:
         ).to(device)
         run = PhaseRun(
             phase,
-            0,
+            number,
             strategy,
             supernet,
             OptimSettings(),
@@ -176,18 +190,25 @@ class MemoryEstimate:
 
 @cache
 def estimate_memory(size: SearchSize) -> MemoryEstimate:
-    """Estimate the memory of a search by going through one iteration on tensors without data.
+    """Estimate the memory of a search by going through iterations on tensors without data.
 
     It is the search's own code that runs, so that whatever it keeps or needs for a moment is counted
-    (:class:`LiveBytes`). Scratch memory inside of operators and kernels is not.
+    (:class:`LiveBytes`). Scratch memory inside of operators and kernels is not. Of a search in several phases
+    it is the dearest one's.
     """
+    return max((_estimate(size, number) for number in size.dearest()), key=lambda estimate: estimate.total)
+
+
+def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
     compiled = size.device == "cpu" and compiled_library() is not None
     reduced: AbstractContextManager[Any] = _BFloat16() if size.precision == "bf16" else nullcontext()
     with rehearse_kernels(compiled), LiveBytes() as live, reduced, torch.device("meta"):
-        run, noise = size.first_run(torch.device("meta"))
+        run, noise = size.run_of(number, torch.device("meta"))
         for optimiser in (run.weight_optimiser, run.architecture_optimiser):
             for group in optimiser.param_groups if optimiser is not None else ():
                 group["fused"] = False  # there is no such kernel without data
+        # What moves the architecture, too, costs most.
+        run.iteration = run.phase.weights_only if run.architecture_optimiser is not None else 0
         run.step(noise(), noise() if run.searches else None)
     program = 0
     if size.device == "cpu":

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from autodas.data import Batch
-from autodas.strategies.base import Phase, Strategy
-from autodas.supernet import CellMixture, Supernet, frozen_statistics, norms_of
+from autodas.errors import AutodasError
+from autodas.search._unrolled import VirtualStep, exact_gradient, finite_gradient
+from autodas.strategies.base import ArchitectureGradient, Phase, Strategy
+from autodas.supernet import Mixture, Supernet, frozen_statistics, norms_of
 from autodas.training import (
     Graphs,
     LossWatch,
@@ -28,6 +32,9 @@ from autodas.training import (
     set_learning_rate,
     weight_optimiser,
 )
+
+Pictures = tuple[Tensor, Tensor]
+"""Images and labels of one batch."""
 
 
 class PhaseRun:
@@ -70,8 +77,8 @@ class PhaseRun:
         self._make_optimisers()
         self.train_meter, self.valid_meter = Meter(device), Meter(device)
         self.watch = LossWatch(device)
-        recorder = recorder_for(device, graphs) if strategy.steady else None
-        self.gradient_steps = RecordedIteration(self._gradient_steps, recorder, say)
+        self.gradient_steps = RecordedIteration(self._gradient_steps, recorder_for(device, graphs), say)
+        self._constants: Hashable = None
 
     def _collect(self) -> None:
         # A supernet has thousands of modules: its lists are made when it changes, not in every step.
@@ -88,15 +95,32 @@ class PhaseRun:
         self.valid_meter.reset()
 
     @property
-    def searches(self) -> bool:
-        """Whether the next iteration has an architecture step."""
+    def trains_architecture(self) -> bool:
+        """Whether the next iteration moves the architecture."""
         return self.architecture_optimiser is not None and self.iteration >= self.phase.weights_only
 
-    def forward(self, images: Tensor, mixture: dict[str, CellMixture]) -> Tensor:
-        """Return logits in single precision, computed in the precision of the search."""
+    @property
+    def searches(self) -> bool:
+        """Whether it does so in a step of its own, on a validation batch."""
+        return self.trains_architecture and not self.strategy.single_level
+
+    def forward(
+        self, images: Tensor, mixture: Mixture, weights: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return logits in single precision, computed in the precision of the search.
+
+        Args:
+            images: a batch.
+            mixture: of the candidates.
+            weights: those of the supernet by name, where others are to be used than its own.
+        """
         reduced = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
-            return self.supernet(images, mixture).float()  # type: ignore[no-any-return]
+            if weights is None:
+                logits: Tensor = self.supernet(images, mixture)
+            else:
+                logits = functional_call(self.supernet, dict(weights), (images, mixture))
+        return logits if logits.dtype == torch.float64 else logits.float()
 
     def step(self, train: Batch, valid: Batch | None) -> None:
         """Do one iteration: both gradient steps, in the strategy's order.
@@ -110,7 +134,12 @@ class PhaseRun:
         rate = learning_rate(self.optim, self.iteration, self.phase.iterations, self.iterations_an_epoch)
         set_learning_rate(self.weight_optimiser, rate)
         batches = [train] if valid is None else [train, valid]
-        losses = self.gradient_steps(*(t for batch in batches for t in (batch.images, batch.labels)))
+        constants = self.strategy.constants()
+        if (constants, self.trains_architecture) != self._constants:
+            self._constants = constants, self.trains_architecture
+            self.gradient_steps.forget()
+        steps = self._gradient_steps if constants is None else self.gradient_steps
+        losses = steps(*(t for batch in batches for t in (batch.images, batch.labels)))
         for name, loss in zip(("weight", "architecture"), losses, strict=False):
             self.watch.add(self.iteration + 1, name, loss)
         self.iteration += 1
@@ -121,53 +150,160 @@ class PhaseRun:
         Args:
             batches: images and labels for the weights, then, where there is an architecture step, for it.
         """
-        train, valid = batches[:2], batches[2:]
-        if not valid:
+        train = (batches[0], batches[1])
+        if len(batches) == 2:
+            if self.strategy.single_level and self.trains_architecture:
+                return (self._joint_step(*train),)
             return (self._weight_step(*train),)
+        valid = (batches[2], batches[3])
         if self.strategy.architecture_first:
-            architecture = self._architecture_step(*valid)
+            architecture = self._architecture_step(valid, train)
             return self._weight_step(*train), architecture
-        return self._weight_step(*train), self._architecture_step(*valid)
+        return self._weight_step(*train), self._architecture_step(valid, train)
 
     def _weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            mixture = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()}
         self.weight_optimiser.zero_grad(set_to_none=True)
+        total = self._training_gradient(images, labels, self.strategy.weight_mixture())
+        self._step_weights()
+        return total
+
+    def _joint_step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Move weights and architecture by the gradient of one training batch."""
+        assert self.architecture_optimiser is not None
+        self.weight_optimiser.zero_grad(set_to_none=True)
+        self.architecture_optimiser.zero_grad(set_to_none=True)
+        total = self._training_gradient(images, labels, self.strategy.mixture())
+        self._step_weights()
+        self._step_architecture()
+        return total
+
+    def _training_gradient(self, images: Tensor, labels: Tensor, mixture: Mixture) -> Tensor:
+        """Add the gradient of a training batch to whatever requires one; return the loss."""
         total = torch.zeros((), device=self.device)
-        for part in micro_batches(images, labels, self.micro_batches):
+        parts = micro_batches(images, labels, self.micro_batches)
+        for number, part in enumerate(parts, 1):
             logits = self.forward(part.images, mixture)
             loss = F.cross_entropy(logits, part.labels, label_smoothing=self.optim.label_smoothing)
-            (part.share * loss).backward()  # type: ignore[no-untyped-call]
+            # The parts share the graph of the mixture, where it has one.
+            more = number < len(parts) and self.strategy.single_level
+            (part.share * loss).backward(retain_graph=more)  # type: ignore[no-untyped-call]
             total += part.share * loss.detach()
             self.train_meter.add(loss.detach(), logits.detach(), part.labels)
+            del logits, loss
+        return total
+
+    def _step_weights(self) -> None:
         if self.optim.clip > 0:
             nn.utils.clip_grad_norm_(self.weights, self.optim.clip)
         self.weight_optimiser.step()
-        return total
 
-    def _architecture_step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _step_architecture(self) -> None:
+        """Step by the gradient that is there, and by the strategy's penalty: with it, or on its own."""
         assert self.architecture_optimiser is not None
         parameters = list(self.strategy.parameters().values())
-        for weight in self.weights:
-            weight.requires_grad_(False)
+        if not self.strategy.separate_penalty:
+            self._add_penalty(parameters)
+        if self.strategy.architecture_clip > 0:
+            nn.utils.clip_grad_norm_(parameters, self.strategy.architecture_clip)
+        self.architecture_optimiser.step()
+        if self.strategy.separate_penalty:
+            self.architecture_optimiser.zero_grad(set_to_none=True)
+            if self._add_penalty(parameters):
+                self.architecture_optimiser.step()
+
+    def _add_penalty(self, parameters: list[nn.Parameter]) -> bool:
+        penalty = self.strategy.penalty()
+        if penalty is None:
+            return False
+        torch.autograd.backward(penalty, inputs=parameters)
+        return True
+
+    def _architecture_step(self, valid: Pictures, train: Pictures) -> Tensor:
+        assert self.architecture_optimiser is not None
         self.architecture_optimiser.zero_grad(set_to_none=True)
+        if self.strategy.architecture_gradient == "first":
+            for weight in self.weights:
+                weight.requires_grad_(False)
+            parameters = list(self.strategy.parameters().values())
+            total = self._gradient(valid, parameters, self.valid_meter)
+            for weight in self.weights:
+                weight.requires_grad_(True)
+        else:
+            total = self._unrolled_gradient(valid, train)
+        self._step_architecture()
+        return total
+
+    def _gradient(self, batch: Pictures, inputs: Sequence[Tensor], meter: Meter | None = None) -> Tensor:
+        """Add the gradient of a batch to some inputs, with running statistics frozen; return the loss."""
         # One mixture for all parts: a method that samples has drawn it once for the step.
         mixture = self.strategy.mixture()
         total = torch.zeros((), device=self.device)
-        parts = micro_batches(images, labels, self.micro_batches)
+        parts = micro_batches(*batch, self.micro_batches)
         for number, part in enumerate(parts, 1):
             with frozen_statistics(self.norms):
                 logits = self.forward(part.images, mixture)
             loss = F.cross_entropy(logits, part.labels)
             more = number < len(parts)
-            torch.autograd.backward(part.share * loss, inputs=parameters, retain_graph=more)
+            torch.autograd.backward(part.share * loss, inputs=list(inputs), retain_graph=more)
             total += part.share * loss.detach()
-            self.valid_meter.add(loss.detach(), logits.detach(), part.labels)
+            if meter is not None:
+                meter.add(loss.detach(), logits.detach(), part.labels)
             # What the mixture's graph was kept for would hold this part's maps beside the next one's.
             del logits, loss
-        for weight in self.weights:
-            weight.requires_grad_(True)
-        self.architecture_optimiser.step()
+        return total
+
+    def _unrolled_gradient(self, valid: Pictures, train: Pictures) -> Tensor:
+        """Set the gradient of the architecture through one step of the weights; return the loss."""
+        parameters = list(self.strategy.parameters().values())
+        group = self.weight_optimiser.param_groups[0]
+        states = [self.weight_optimiser.state.get(weight, {}) for weight in self.weights]
+        velocity = [state["momentum_buffer"] for state in states if "momentum_buffer" in state]
+        step = VirtualStep(group["lr"], group["momentum"], group["weight_decay"], velocity)
+        total = torch.zeros((), device=self.device)
+
+        if self.strategy.architecture_gradient == "exact":
+            mixture = self.strategy.mixture()
+
+            def loss_at(batch: Pictures, meter: Meter | None, weights: Mapping[str, Tensor]) -> Tensor:
+                with frozen_statistics(self.norms):
+                    logits = self.forward(batch[0], mixture, weights)
+                loss = F.cross_entropy(logits, batch[1])
+                if meter is not None:
+                    total.add_(loss.detach())
+                    meter.add(loss.detach(), logits.detach(), batch[1])
+                return loss
+
+            found = exact_gradient(
+                partial(loss_at, train, None),
+                partial(loss_at, valid, self.valid_meter),
+                dict(self.supernet.named_parameters()),
+                parameters,
+                step,
+            )
+        else:
+
+            def gradient(
+                batch: Pictures, meter: Meter | None, inputs: Sequence[Tensor]
+            ) -> list[Tensor | None]:
+                for tensor in inputs:
+                    tensor.grad = None
+                loss = self._gradient(batch, inputs, meter)
+                if meter is not None:
+                    total.add_(loss)
+                gradients = [tensor.grad for tensor in inputs]
+                for tensor in inputs:
+                    tensor.grad = None
+                return gradients
+
+            found = finite_gradient(
+                partial(gradient, train, None),
+                partial(gradient, valid, self.valid_meter),
+                self.weights,
+                parameters,
+                step,
+            )
+        for parameter, value in zip(parameters, found, strict=True):
+            parameter.grad = value
         return total
 
     def let_go(self) -> None:
@@ -207,3 +343,26 @@ class PhaseRun:
             load_optimiser(self.architecture_optimiser, state["architecture_optimiser"])
         for meter, sums in zip((self.train_meter, self.valid_meter), state["meters"], strict=True):
             meter.reset(sums)
+
+
+def check_second_order(
+    gradient: ArchitectureGradient, engine: str, micro_batches: int, checkpoint_cells: bool
+) -> None:
+    """Check that a search can differentiate through a step of the weights as its strategy wants it.
+
+    Raises:
+        AutodasError: if not.
+    """
+    if gradient != "exact":
+        return
+    if engine != "reference":
+        raise AutodasError(
+            f"the exact second order needs gradients of gradients, which engine '{engine}' does not have: "
+            "use --supernet.engine reference, or --strategy.unrolled finite"
+        )
+    if micro_batches > 1 or checkpoint_cells:
+        option = "micro_batches" if micro_batches > 1 else "supernet.checkpoint"
+        raise AutodasError(
+            f"the exact second order needs whole batches kept for the backward pass, so {option} cannot be "
+            "used: use --strategy.unrolled finite"
+        )

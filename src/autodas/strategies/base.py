@@ -15,7 +15,6 @@ from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.supernet import Alive, CellMixture
 
-
 ArchitectureGradient = Literal["first", "exact", "finite"]
 
 
@@ -135,7 +134,11 @@ class Strategy(ABC):
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """Return the parts of the search. Those that end in a genotype are candidates for the result."""
+        """Return the parts of the search. Those that end in a genotype are candidates for the result.
+
+        Number, names and lengths are known from the start. What a later phase starts with may depend on what
+        those before it found: until then it is the dearest that it can be, for estimates of memory and time.
+        """
 
     @abstractmethod
     def start(self, phase: int, device: torch.device | str) -> None:
@@ -159,14 +162,14 @@ class Strategy(ABC):
             return {kind: cell.detach() for kind, cell in self.mixture().items()}
 
     def penalty(self) -> Tensor | None:
-        """Return a term of the architecture's loss that needs no pictures, differentiable in :meth:`parameters`."""
+        """Return a term of the architecture's loss that needs no pictures; ``None`` where there is none."""
         return None
 
     def constants(self) -> Hashable:
         """Return the numbers of the host that an iteration computes with, such as rates that change by epoch.
 
-        While they and what is alive stay the same, an iteration does the same as the one before it, and can be
-        recorded. Methods whose candidates change from iteration to iteration return ``None``: they are
+        While they and what is alive stay the same, an iteration does the same as the one before it, and can
+        be recorded. Methods whose candidates change from iteration to iteration return ``None``: they are
         never recorded.
         """
         return ()
@@ -183,7 +186,7 @@ class Strategy(ABC):
         """
         return []
 
-    def after_epoch(self, top1: Callable[[], float]) -> None:
+    def after_epoch(self, top1: Callable[[], float]) -> None:  # noqa: B027 (most methods do nothing)
         """Take note of the end of an epoch of this phase.
 
         Args:

@@ -1,28 +1,34 @@
-"""Differentiable architecture search: the baseline of the SDAS paper, first-order DARTS."""
+"""Differentiable architecture search: the baseline of the SDAS paper, DARTS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from autodas.strategies._derivation import derive
-from autodas.strategies._discretisation import Decision, Discretisation
+from autodas.strategies._discretisation import Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
-from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies.base import ArchitectureGradient, Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.strategies.settings import DASSettings
 from autodas.supernet import Alive, CellMixture
 
 
 class DAS(Strategy):
-    r"""First-order DARTS (Liu et al., 2019) in any space: everything is relaxed until the end.
+    r"""DARTS (Liu et al., 2019) in any space: everything is relaxed until the end.
 
     An edge is :math:`\sum_o \mathrm{softmax}(\alpha_e)_o\, o(x)`; there is no weight for the edge as a
     whole. In every iteration the architecture step, on a validation batch, comes first, then the weight
     step on a training batch. At the end each edge keeps its strongest operation and each node the k edges
     whose operation is strongest; ``none`` is in the softmax, where the space has it, but never wins.
+
+    The first order takes the weights as they are in the architecture step, :math:`\nabla_\alpha L_{valid}(w,
+    \alpha)`; the second order (``das2``) differentiates through their next step,
+    :math:`\nabla_\alpha L_{valid}(w - \xi \nabla_w L_{train}(w, \alpha), \alpha)` (equation 6), with momentum
+    and weight decay in that step as the optimiser has them, by autograd or by finite differences (equations 7
+    and 8). That step is not clipped, and touches no running statistics.
 
     Deviations: running statistics of batch normalisation follow the weight step's batches only, where the
     public code updates them in both steps; the learning rate of the weights falls in every iteration, not
@@ -39,6 +45,8 @@ class DAS(Strategy):
         super().__init__(settings, plan)
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
         self.alpha: Table = {}
+        if settings.order == 2:
+            self.architecture_gradient = cast(ArchitectureGradient, settings.unrolled)
 
     def phases(self) -> list[Phase]:
         """Return the one phase."""

@@ -30,14 +30,22 @@ class DASSettings(StrategySettings):
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
         initial_std: standard deviation of the architecture parameters at the start.
+        order: 1 takes the weights as they are in the architecture step, 2 differentiates through their next
+            step (das2).
+        unrolled: how the second order does that: finite (differences, with either engine) or exact
+            (by autograd, with the reference engine).
     """
 
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
     initial_std: float = 1e-3
+    order: int = 1
+    unrolled: str = "finite"
 
     def __post_init__(self) -> None:
+        _check("order", self.order, self.order in (1, 2), "1 or 2")
+        _check("unrolled", f"'{self.unrolled}'", self.unrolled in ("finite", "exact"), "'finite' or 'exact'")
         _check_adam(self.learning_rate, self.betas, self.weight_decay)
         _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
 
@@ -112,7 +120,8 @@ STRATEGIES: dict[str, StrategyInfo] = {
 """Canonical name to method. Add an entry and every command knows the method."""
 
 ALIASES: dict[str, tuple[str, Mapping[str, Any]]] = {
-    f"sdas-{schedule}": ("sdas", {"schedule": schedule}) for schedule in "abc"
+    **{f"sdas-{schedule}": ("sdas", {"schedule": schedule}) for schedule in "abc"},
+    "das2": ("das", {"order": 2}),
 }
 """Short name to canonical name and the settings that it stands for."""
 

@@ -1,0 +1,124 @@
+"""Second-order DARTS: the gradient of the architecture through one step of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+RADIUS = 0.01
+"""How far finite differences move the weights, as a norm (DARTS, section 2.3)."""
+
+
+class VirtualStep(NamedTuple):
+    r"""One step of SGD with momentum that is only imagined.
+
+    .. math:: w' = w - \xi\,(\mu v + \nabla_w L_{train} + \lambda w)
+
+    Attributes:
+        rate: :math:`\xi`, the learning rate of the weights.
+        momentum: :math:`\mu`.
+        decay: :math:`\lambda`, the weight decay.
+        velocity: :math:`v`, for each weight; empty without momentum.
+    """
+
+    rate: float | Tensor
+    momentum: float
+    decay: float
+    velocity: Sequence[Tensor]
+
+    def moved(self, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
+        """Return the weights after the step; a weight that has no gradient stays.
+
+        Args:
+            weights: before the step.
+            gradients: of the training loss.
+        """
+        found = []
+        for number, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+            if gradient is None:
+                found.append(weight)
+                continue
+            direction = gradient + self.decay * weight
+            if self.velocity:
+                direction = direction + self.momentum * self.velocity[number]
+            found.append(weight - self.rate * direction)
+        return found
+
+
+def exact_gradient(
+    train_loss: Callable[[Mapping[str, Tensor]], Tensor],
+    valid_loss: Callable[[Mapping[str, Tensor]], Tensor],
+    weights: Mapping[str, Tensor],
+    architecture: Sequence[Tensor],
+    step: VirtualStep,
+) -> tuple[Tensor, ...]:
+    r"""Return :math:`\nabla_\alpha L_{valid}(w'(\alpha), \alpha)` by autograd (DARTS, equation 6).
+
+    Args:
+        train_loss: from weights to the loss on a training batch, twice differentiable.
+        valid_loss: likewise on a validation batch.
+        weights: by name; they require a gradient.
+        architecture: :math:`\alpha`, which both losses depend on.
+        step: from w to w'.
+    """
+    values = list(weights.values())
+    gradients = torch.autograd.grad(train_loss(weights), values, create_graph=True, allow_unused=True)
+    moved = dict(zip(weights, step.moved(values, gradients), strict=True))
+    return torch.autograd.grad(valid_loss(moved), list(architecture))
+
+
+def finite_gradient(
+    train_gradient: Callable[[Sequence[Tensor]], Sequence[Tensor | None]],
+    valid_gradient: Callable[[Sequence[Tensor]], Sequence[Tensor | None]],
+    weights: Sequence[Tensor],
+    architecture: Sequence[Tensor],
+    step: VirtualStep,
+) -> tuple[Tensor, ...]:
+    r"""Return the same gradient by central differences (DARTS, equations 7 and 8).
+
+    .. math:: \nabla_\alpha L_{valid}(w', \alpha) - \xi\,
+        \frac{\nabla_\alpha L_{train}(w^+, \alpha) - \nabla_\alpha L_{train}(w^-, \alpha)}{2 \epsilon}, \qquad
+        w^\pm = w \pm \epsilon\, \nabla_{w'} L_{valid}(w', \alpha)
+
+    with :math:`\epsilon` = 0.01 divided by the norm of that last gradient. The weights are moved in place and
+    put back to the bit.
+
+    Args:
+        train_gradient: gradient of the training loss, at the weights as they are, with respect to what it is
+            given.
+        valid_gradient: likewise of the validation loss.
+        weights: w.
+        architecture: :math:`\alpha`.
+        step: from w to w'.
+    """
+    kept = [weight.detach().clone() for weight in weights]
+    try:
+        set_to(weights, step.moved(kept, train_gradient(weights)))
+        found = valid_gradient([*architecture, *weights])
+        direct, towards = _filled(architecture, found), _filled(weights, found[len(architecture) :])
+        norm = torch.stack([torch.linalg.vector_norm(t) for t in towards]).norm()
+        epsilon = RADIUS / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+        set_to(weights, [w + epsilon * t for w, t in zip(kept, towards, strict=True)])
+        ahead = _filled(architecture, train_gradient(architecture))
+        set_to(weights, [w - epsilon * t for w, t in zip(kept, towards, strict=True)])
+        behind = _filled(architecture, train_gradient(architecture))
+    finally:
+        set_to(weights, kept)
+    return tuple(
+        d - step.rate * (a - b) / (2 * epsilon) for d, a, b in zip(direct, ahead, behind, strict=True)
+    )
+
+
+@torch.no_grad()
+def set_to(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Give weights other values, in place."""
+    for weight, value in zip(weights, values, strict=True):
+        weight.copy_(value)
+
+
+def _filled(inputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
+    """Return gradients with zeros where there are none."""
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, gradients, strict=False)]
