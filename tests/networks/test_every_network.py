@@ -155,7 +155,8 @@ class TestEveryNetwork:
         assert torch.equal(other(x), network(x))
 
     def test_every_parameter_learns(self, network: Network) -> None:
-        network.train().set_drop_path(0.2)
+        # Of so many edges as stage graphs have, drop path leaves some out for all four pictures.
+        network.train().set_drop_path(0.0 if network.skeleton.graphs else 0.2)
         side = WITH_HEAD[family(network)]
         logits, auxiliary = network.forward_with_auxiliary(pictures(network, side=side))
         assert auxiliary is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from autodas.strategies.settings import (
     STRATEGIES,
     DASSettings,
+    HDASSettings,
     RandomSettings,
     SDASSettings,
     StrategyChoice,
@@ -20,6 +21,7 @@ from autodas.strategies.settings import (
 __all__ = [
     "STRATEGIES",
     "DASSettings",
+    "HDASSettings",
     "RandomSettings",
     "SDASSettings",
     "StrategyChoice",

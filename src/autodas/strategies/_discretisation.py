@@ -127,6 +127,10 @@ class Discretisation:
 
     def genotype(self, name: str) -> Genotype:
         """Return the architecture, once everything is decided."""
+        return Genotype(self.cells(), name, self.cell.name)
+
+    def cells(self) -> dict[str, CellGenotype]:
+        """Return what has been found of every kind, once everything is decided."""
         assert self.done == self.total, "the search is not finished"
         cells = {}
         for kind in self.kinds:
@@ -140,7 +144,7 @@ class Discretisation:
                     )
                 )
             cells[kind] = CellGenotype(tuple(nodes), self.cell.concat, self.cell.inputs)
-        return Genotype(cells, name, self.cell.name)
+        return cells
 
     def state_dict(self) -> dict[str, Any]:
         """Return the decisions as plain data."""
