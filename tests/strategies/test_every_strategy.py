@@ -32,6 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "das": {"learning_rate": 0.05},
     "sdas": {"learning_rate": 0.05},
     "random": {"candidates": 3},
+    "hdas": {"learning_rate": 0.05, "level": "cells"},  # stages: test_hdas.py
 }
 """Settings for quick tests, by canonical name."""
 

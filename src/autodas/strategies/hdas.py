@@ -29,11 +29,11 @@ class HDAS(Strategy):
 
     Cell level: first-order DARTS in a space whose stages have cells of their own (``cifar_stages-darts``); in
     other spaces it searches the kinds that there are. Stage level: the cells are given, and the nodes of what
-    is searched are these cells (:func:`autodas.spaces.stage_graphs`). Every stage has a graph of its own; a cell
-    reads a sum over the three states before it, of max pool, average pool, identity and ``none``, and keeps two
-    of them. At both levels the mixture is the softmax over operations, the architecture step comes first, and
-    the architecture is derived, as in DARTS, from the parameters of the epoch whose relaxed network was the
-    best on the validation half.
+    is searched are these cells (:func:`autodas.spaces.stage_graphs`). Every stage has a graph of its own; a
+    cell reads a sum over the three states before it, of max pool, average pool, identity and ``none``, and
+    keeps two of them. At both levels the mixture is the softmax over operations, the architecture step comes
+    first, and the architecture is derived, as in DARTS, from the parameters of the epoch whose relaxed network
+    was the best on the validation half.
 
     At the stage level a second step of the optimiser follows every architecture step, by the depth loss
 

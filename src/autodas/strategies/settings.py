@@ -120,8 +120,8 @@ class HDASSettings(StrategySettings):
         _check("level", f"'{self.level}'", self.level in known, "cells, stages or both")
         if (self.level == "stages") != (self.genotype is not None):
             raise AutodasError(
-                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are given at level stages, "
-                "and there they must be"
+                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are given at level "
+                "stages, and there they must be"
             )
         _check("cells_a_stage", self.cells_a_stage, self.cells_a_stage >= 2, "at least 2")
         _check("depth_weight", self.depth_weight, 0 <= self.depth_weight < inf, "at least 0")
