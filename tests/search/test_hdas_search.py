@@ -77,6 +77,16 @@ def test_stages_over_given_cells_with_the_reference_engine(tmp_path: Path) -> No
     assert record["rebuilt_equal"]
 
 
+def test_lengths_are_searched(tmp_path: Path) -> None:
+    words = [word for word in WORDS if "epochs" not in word and "cells_a_stage" not in word]
+    words += ["--strategy.level=stages", "--strategy.genotype=darts_v1", "--strategy.lengths=[2,3]"]
+    assert main([*words, "--epochs=2", f"--run={tmp_path / 'run'}"]) == 0
+    (record,) = json.loads((tmp_path / "run/candidates/index.json").read_text())
+    assert record["rebuilt_equal"]
+    stages = Genotype.load(tmp_path / "run/genotype.json").stages
+    assert {len(stage.nodes) for stage in stages.values()} <= {2, 3}
+
+
 @pytest.mark.parametrize("strategy", ["das", "sdas-a", "random"])
 def test_nas_bench_201(strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [

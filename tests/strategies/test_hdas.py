@@ -20,7 +20,7 @@ from autodas.strategies import HDASSettings
 from autodas.strategies._depth import edge_probabilities, expected_depth
 from autodas.strategies.base import SearchPlan
 from autodas.strategies.hdas import HDAS
-from autodas.supernet import Supernet, frozen_statistics
+from autodas.supernet import Supernet, alive_of, frozen_statistics
 from autodas.zoo import load_zoo
 
 
@@ -43,6 +43,17 @@ class TestDepth:
         expected = (first + second + third) / 3
         assert expected_depth(graph, probabilities).item() == pytest.approx(expected, abs=1e-6)
         assert (first, round(second, 5), round(third, 5)) == (0.5, 0.41667, 0.46944)
+
+    def test_by_hand_where_lengths_are_searched(self) -> None:
+        graph = stage_graphs(3, lengths=(2, 3))
+        even = {state: torch.full((n,), 1 / n) for state, n in ((2, 2), (3, 3), (4, 3))}
+        first = 1 / 2  # (0.5 + 0.5) / 2
+        second = (1 + 1 + first + 1) / 3 / 3
+        third = (1 + first + 1 + second + 1) / 3 / 3
+        # The last cell of two is number 1, that of three is number 2.
+        expected = (first + (1 + 1 * 0.3) * second + (1 + 2 * 0.7) * third) / 3
+        found = expected_depth(graph, even, torch.tensor([0.3, 0.7]))
+        assert found.item() == pytest.approx(expected, abs=1e-6)
 
     def test_an_edge_is_as_likely_as_its_best_operation_but_none(self) -> None:
         graph = stage_graphs(2)
@@ -185,6 +196,49 @@ def test_stages_wire_the_cells_that_were_found(tools: Any, space: str) -> None:
     assert Genotype.from_json(found.to_json()) == found
 
 
+def test_lengths_are_searched(tools: Any) -> None:
+    options = {"level": "stages", "genotype": "darts_v1", "lengths": (2, 4), "depth_weight": 0.0}
+    strategy = make(tools, **options, length_weight=0.4)
+    (phase,) = strategy.phases()
+    strategy.start(0, "cpu")
+    assert phase.space.cell.nodes == 4
+    assert strategy.remaining() == phase.space.architectures
+    # Graphs of two cells: 9 edges' choices for the first, 3 pairs of them for the second; and so on.
+    assert phase.space.architectures == (9 * 27 + 9 * 27**3) ** 3
+    for kind, logits in {"stage1": [0.0, 1.0], "stage2": [0.5, 0.0], "stage3": [0.0, 0.0]}.items():
+        strategy.gamma[kind][0].data.copy_(torch.tensor(logits))
+    likely = torch.tensor([[0.0, 1.0], [0.5, 0.0], [0.0, 0.0]]).softmax(1)
+    penalty = strategy.penalty()
+    assert penalty is not None
+    assert penalty.item() == pytest.approx(0.4 * (likely * torch.tensor([2.0, 4.0])).sum().item(), rel=1e-5)
+    outputs = strategy.mixture()["stage1"].outputs
+    assert outputs is not None
+    torch.testing.assert_close(outputs.detach(), likely[0])
+
+    buffer = io.BytesIO()
+    strategy.after_epoch(lambda: 1.0)
+    torch.save(strategy.state_dict(), buffer)
+    buffer.seek(0)
+    resumed = make(tools, **options)
+    resumed.start(0, "cpu")
+    resumed.load_state_dict(torch.load(buffer, weights_only=True))
+    outcome = strategy.finish()
+    assert resumed.finish() == outcome
+    genotype = outcome.genotype
+    assert genotype is not None
+    phase.space.validate(genotype)
+    assert {kind: len(stage.nodes) for kind, stage in genotype.stages.items()} == {
+        "stage1": 4,
+        "stage2": 2,
+        "stage3": 2,  # the first of equals
+    }
+    assert genotype.stages["stage2"].concat == (2, 3)
+    decided = [(d.kind, d.detail) for d in outcome.decisions if d.what == "length"]
+    assert decided == [("stage1", {"nodes": 4}), ("stage2", {"nodes": 2}), ("stage3", {"nodes": 2})]
+    assert strategy.alive() == {kind: alive_of(s, phase.space.cell) for kind, s in genotype.stages.items()}
+    assert strategy.remaining() == 1
+
+
 def test_before_cells_are_found_the_dearest_stand_for_them(tools: Any) -> None:
     cells = make(tools).phases()[1].cells
     assert cells is not None
@@ -201,6 +255,7 @@ def test_before_cells_are_found_the_dearest_stand_for_them(tools: Any) -> None:
             {"level": "cells", "genotype": "darts_v1"},
             "the cells to wire are given at level",
         ),
+        ("cifar-o2d", {"lengths": (5, 4)}, "lengths must be ascending numbers of at least 2"),
         ("cifar-o2d", {"cells_a_stage": 1}, "cells_a_stage must be at least 2"),
         ("cifar-o2d", {"level": "stages", "genotype": "darts_v9"}, "unknown zoo architecture 'darts_v9'"),
         ("nasbench201", {}, "'nasbench201' has no form whose cells are wired by stage graphs"),

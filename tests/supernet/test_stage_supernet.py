@@ -103,6 +103,44 @@ def test_the_network_that_remains_is_equal_to_the_bit(space: Space, cells: str) 
         assert torch.equal(other.eval()(x, mixture), supernet.eval()(x, mixture))
 
 
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+@torch.no_grad()
+def test_outputs_after_so_many_cells_are_mixed(engine: str) -> None:
+    space = stage_space(get_skeleton("cifar_graph").with_size(K=4, C2=16), lengths=(2, 4))
+    supernet = make(space, engine=engine).double().eval()
+    mixture, _ = random_mixture(space, 1.0)
+    x = torch.randn(2, 16, 8, 8, dtype=torch.float64)
+    graph = supernet.relaxed_cells()[0]
+    ends = []
+    for weights in ([1.0, 0.0], [0.0, 1.0], [0.3, 0.7]):
+        outputs = torch.tensor(weights, dtype=torch.float64)
+        ends.append(graph(x, x, {"stage1": replace(mixture["stage1"], outputs=outputs)}))
+    torch.testing.assert_close(ends[2], 0.3 * ends[0] + 0.7 * ends[1], rtol=0, atol=1e-12)
+    # The output after four cells is that of a graph without a choice.
+    assert torch.equal(ends[1], graph(x, x, {"stage1": mixture["stage1"]}))
+    assert not torch.equal(ends[0], ends[1])
+
+
+@torch.no_grad()
+def test_a_shorter_graph_is_equal_to_the_bit() -> None:
+    space = stage_space(get_skeleton("cifar_graph").with_size(K=4, C2=16), lengths=(2, 3, 4))
+    supernet = make(space).train()
+    generator = random.Random(0)
+    drawn = {
+        kind: random_cell(stage_space(space.skeleton.with_size(K=nodes)).cell, generator)
+        for kind, nodes in zip(space.kinds, (3, 2, 4), strict=True)
+    }
+    genotype = replace(CELLS, stages=drawn)
+    space.validate(genotype)
+    mixture = genotype_mixture(genotype, space.cell)
+    supernet(torch.randn(4, 2, 8, 8), mixture)
+    x = torch.randn(3, 2, 8, 8)
+    network = supernet.eval().extract(genotype)
+    assert torch.equal(network(x), supernet(x, mixture))
+    supernet.prune({kind: alive_of(cell, space.cell) for kind, cell in drawn.items()})
+    assert torch.equal(network(x), supernet(x, mixture))
+
+
 def test_what_is_searched_and_what_is_given() -> None:
     supernet = make(GRAPHS)
     assert [cell.slot.part for cell in supernet.relaxed_cells()] == ["stage1", "stage2", "stage3"]

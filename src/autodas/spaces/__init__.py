@@ -62,12 +62,17 @@ CELL_SPACES: dict[str, CellSpace] = {
 }
 
 
-def stage_graphs(cells: int) -> CellSpace:
+def stage_graphs(cells: int, lengths: tuple[int, ...] = ()) -> CellSpace:
     """Return the space of a stage graph of so many cells (H-DAS, stage level): its nodes are whole cells.
 
     A cell reads two of the three states before it; the last two cells are the stage's output.
+
+    Args:
+        cells: how many, at most.
+        lengths: the numbers of cells to choose from, where that is searched, too.
     """
-    return CellSpace("stages", OPERATION_SETS["stages"], nodes=cells, window=3, output_nodes=2)
+    operations = OPERATION_SETS["stages"]
+    return CellSpace("stages", operations, nodes=cells, window=3, output_nodes=2, lengths=lengths)
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,12 @@ def space_names() -> list[str]:
     return list(_spaces())
 
 
-def stage_space(skeleton: Skeleton) -> Space:
+def stage_space(skeleton: Skeleton, lengths: tuple[int, ...] = ()) -> Space:
     """Return the space of stage graphs in a skeleton, with its K cells a stage.
+
+    Args:
+        skeleton: where they stand.
+        lengths: the numbers of cells to choose from, where that is searched, too; K is the largest of them.
 
     Raises:
         AutodasError: if the skeleton has no form for them, or K is below 2.
@@ -147,7 +156,7 @@ def stage_space(skeleton: Skeleton) -> Space:
     form = graph_form(skeleton)
     if form.K < 2:
         raise AutodasError(f"a stage graph wires at least 2 cells, found K={form.K}")
-    return Space(f"{form.name}-stages", stage_graphs(form.K), form)
+    return Space(f"{form.name}-stages", stage_graphs(form.K, lengths), form)
 
 
 def get_cell_space(name: str) -> CellSpace:

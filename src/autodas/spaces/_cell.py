@@ -27,6 +27,8 @@ class CellSpace:
         repeats: whether one node may read the same predecessor more than once (hand-made cells).
         window: how many states before a node it may read; ``None`` for all of them.
         output_nodes: how many nodes the output concatenates, from the last one backwards; ``None`` for all.
+        lengths: where the number of nodes is searched, too, those that there may be, ascending; the last of
+            them is ``nodes``.
     """
 
     name: str
@@ -38,6 +40,7 @@ class CellSpace:
     repeats: bool = False
     window: int | None = None
     output_nodes: int | None = None
+    lengths: tuple[int, ...] = ()
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -52,7 +55,11 @@ class CellSpace:
     @property
     def concat(self) -> tuple[int, ...]:
         """The states whose concatenation is the output of a cell."""
-        return tuple(self.states[-(self.output_nodes or self.nodes) :])
+        return self.concat_of(self.nodes)
+
+    def concat_of(self, nodes: int) -> tuple[int, ...]:
+        """Return the states that are the output of a cell that ends after so many nodes."""
+        return tuple(self.states[nodes - (self.output_nodes or nodes) : nodes])
 
     def predecessors(self, state: int) -> range:
         """Return the states that a node may read."""
@@ -100,15 +107,17 @@ class CellSpace:
         Raises:
             GenotypeError: naming the offending place.
         """
-        if cell.inputs != self.inputs or len(cell.nodes) != self.nodes:
+        count = len(cell.nodes)
+        if cell.inputs != self.inputs or count not in (self.lengths or (self.nodes,)):
             raise GenotypeError(
-                f"{place}: {cell.inputs} inputs and {len(cell.nodes)} nodes, "
+                f"{place}: {cell.inputs} inputs and {count} nodes, "
                 f"but space '{self.name}' has {self.inputs} and {self.nodes}"
             )
-        if not self.repeats and cell.concat != self.concat:
+        if not self.repeats and cell.concat != self.concat_of(count):
             nodes = "all nodes" if self.output_nodes is None else f"the last {self.output_nodes} of its nodes"
             raise GenotypeError(
-                f"{place}.concat: space '{self.name}' concatenates {nodes}, {list(self.concat)}, "
+                f"{place}.concat: space '{self.name}' concatenates {nodes}, "
+                f"{list(self.concat_of(count))}, "
                 f"found {list(cell.concat)}"
             )
         for i, node in enumerate(cell.nodes):

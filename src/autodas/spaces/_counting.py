@@ -48,7 +48,8 @@ def count_cell(cell: CellSpace, choices: Sequence[Sequence[int]]) -> int:
 def count_space(cell: CellSpace, kinds: int = 1) -> int:
     """Return the number of genotypes of a space with that many kinds of cells."""
     full = [[len(cell.choices)] * len(cell.predecessors(state)) for state in cell.states]
-    return prod([count_cell(cell, full)] * kinds)
+    one = sum(count_cell(cell, full[:nodes]) for nodes in cell.lengths or (cell.nodes,))
+    return prod([one] * kinds)
 
 
 def count_alive(cell: CellSpace, alive: Sequence[Sequence[bool]]) -> int:

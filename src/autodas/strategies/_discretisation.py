@@ -19,9 +19,10 @@ class Decision:
     Args:
         step: its number, from 1.
         kind: kind of cell.
-        what: ``"edge"`` or ``"node"``.
+        what: ``"edge"``, ``"node"`` or ``"length"``.
         detail: for an edge ``{"edge": [predecessor, state], "operation": name}``; for a node
-            ``{"state": s, "kept": [predecessors], "removed": [predecessors]}``.
+            ``{"state": s, "kept": [predecessors], "removed": [predecessors]}``; for the number of nodes
+            ``{"nodes": n}``.
         priority: by how much the choice won: a difference of weights, in [0, 1].
         remaining: number of architectures that are still possible.
     """

@@ -77,9 +77,21 @@ class SupernetCell(CellFrame):
             return computed_twice(self, self.engine, *inputs)
         return self.engine(*inputs)
 
-    def output(self, states: Sequence[Tensor]) -> Tensor:
-        """Return the output: the concatenation of those states that the space says."""
-        return torch.cat([states[state] for state in self.space.concat], dim=1)
+    def output(self, states: Sequence[Tensor], weights: Tensor | None) -> Tensor:
+        """Return the output: the concatenation of those states that the space says.
+
+        Args:
+            states: inputs and nodes.
+            weights: of the outputs after so many nodes, where their number is searched.
+        """
+        if weights is None:
+            return torch.cat([states[state] for state in self.space.concat], dim=1)
+        total: Tensor | None = None
+        for weight, length in zip(weights.unbind(), self.space.lengths, strict=True):
+            end = weight * torch.cat([states[state] for state in self.space.concat_of(length)], dim=1)
+            total = end if total is None else total + end
+        assert total is not None
+        return total
 
     def candidates(self, edge: int) -> nn.ModuleDict:
         """Return the modules of an edge, by the name of the operation."""

@@ -56,7 +56,7 @@ class FusedEngine:
             if node >= 0:
                 total = _node(cell, states, terms.pop(number + 1), passing.pop(number + 1))
                 states.append(cell.node(node, total))
-        return cell.output(states)
+        return cell.output(states, mixture.outputs)
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return a state: an input of the cell, brought to its width and size."""

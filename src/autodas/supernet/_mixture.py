@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -25,17 +25,19 @@ class CellMixture:
         active: which candidates are computed in this pass. What is not active costs nothing, and may
             come back in the next pass. ``none`` is never computed, active or not.
         edges: shape (edges,); a factor for the whole of an edge, ``None`` for 1.
+        outputs: shape (lengths,); where the number of nodes is searched, the weights with which the outputs
+            after so many nodes are mixed; ``None`` for that after the last one.
     """
 
     weights: Tensor
     active: Alive
     edges: Tensor | None = None
+    outputs: Tensor | None = None
 
     def detach(self) -> CellMixture:
         """Return the same mixture as constants."""
-        return CellMixture(
-            self.weights.detach(), self.active, None if self.edges is None else self.edges.detach()
-        )
+        edges, outputs = (None if t is None else t.detach() for t in (self.edges, self.outputs))
+        return replace(self, weights=self.weights.detach(), edges=edges, outputs=outputs)
 
 
 Mixture = Mapping[str, CellMixture]
@@ -83,4 +85,10 @@ def genotype_mixture(
         device: where the supernet is.
     """
     searched = genotype.stages or genotype.cells
-    return mixture_of({kind: alive_of(c, cell) for kind, c in searched.items()}, device)
+    mixture = mixture_of({kind: alive_of(c, cell) for kind, c in searched.items()}, device)
+    if cell.lengths:
+        for kind, found in searched.items():
+            chosen = tuple(length == len(found.nodes) for length in cell.lengths)
+            outputs = _ones((chosen,), torch.get_default_dtype(), str(device))[0]
+            mixture[kind] = replace(mixture[kind], outputs=outputs)
+    return mixture

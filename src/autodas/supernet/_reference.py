@@ -34,7 +34,7 @@ class ReferenceEngine:
                 term = cell.partial.merge(cell.combine(states, mixed), past)
                 terms.append(term if mixture.edges is None else mixture.edges[edge] * term)
             states.append(cell.node(number, cell.combine(states, terms)))
-        return cell.output(states)
+        return cell.output(states, mixture.outputs)
 
     def forget(self) -> None:
         """Do nothing: nothing is kept."""
