@@ -52,6 +52,29 @@ def wants(argv: Sequence[str], *options: str) -> bool:
     return any(_spelled(word) in options for word in _before_dashes(argv))
 
 
+def take_prefixed(argv: Sequence[str], prefixes: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Separate the options of other commands: ``--search.epochs 3`` is ``--epochs 3`` of ``search``.
+
+    Args:
+        argv: words of a command line.
+        prefixes: names of the other commands.
+
+    Returns:
+        The words of each of them, without the prefix, and all other words.
+    """
+    taken: dict[str, list[str]] = {prefix: [] for prefix in prefixes}
+    rest: list[str] = []
+    into = rest
+    for word in argv:
+        if word.startswith("--"):
+            prefix, dot, name = word[2:].partition(".")
+            into = taken[prefix] if dot and prefix in taken else rest
+            into.append(f"--{name}" if into is not rest else word)
+        else:
+            into.append(word)  # the value of the option before it
+    return taken, rest
+
+
 def read_arguments(argv: Sequence[str], schema: Schema, with_files: bool) -> Arguments:
     """Read a command line.
 

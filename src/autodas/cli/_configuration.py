@@ -68,6 +68,12 @@ def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: 
     return build(config_class, schema, values)
 
 
+def given(config_class: type, argv: Sequence[str]) -> dict[str, str]:
+    """Return the texts that a command line sets, by dotted key, of a command without presets."""
+    layer = options_layer(argv, describe(config_class, choose(config_class, argv, [])), False)
+    return {key: str(setting.value) for key, setting in layer.items()}
+
+
 def read_preset_configuration(config_class: type[T], presets: str, name: str, argv: Sequence[str] = ()) -> T:
     """Return the configuration that a preset describes, for commands that borrow another's.
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("autodas.cli.demo", "search, train and draw a network on embedded data, in a few minutes"),
     "search": ("autodas.cli.search", "search a network for a dataset"),
     "train": ("autodas.cli.train", "train the network that a genotype describes"),
+    "compare": ("autodas.cli.compare", "search methods against each other, on the same data and budget"),
     "evaluate": ("autodas.cli.evaluate", "accuracy of a trained network"),
     "predict": ("autodas.cli.predict", "top classes of new images"),
     "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),

@@ -34,7 +34,10 @@ class Journal:
     ) -> None:
         self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
         self.length = iterations_an_epoch
-        self.epoch_start = time.monotonic()
+        self._new_epoch()
+
+    def _new_epoch(self) -> None:
+        self.epoch_start, self.epoch_cpu = time.monotonic(), time.process_time()
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
         """Write down what is searched."""
@@ -92,8 +95,8 @@ class Journal:
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
         pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
         run.new_meters()
-        seconds = time.monotonic() - self.epoch_start
-        self.epoch_start = time.monotonic()
+        seconds, cpu = time.monotonic() - self.epoch_start, time.process_time() - self.epoch_cpu
+        self._new_epoch()
         remaining = run.strategy.remaining()
         failure = run.gradient_steps.failure
         self.log.event(
@@ -105,6 +108,7 @@ class Journal:
             remaining=remaining,
             volatile={
                 "seconds": seconds,
+                "cpu_seconds": cpu,
                 "pictures_per_second": pictures / max(seconds, 1e-9),
                 **({} if failure is None else {"not_recorded": failure}),
             },

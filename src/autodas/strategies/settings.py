@@ -145,16 +145,21 @@ class StrategyInfo:
         settings: the class of its settings.
         implementation: where the method is, as ``module:Class``.
         description: one line for people.
+        native_cell: the cell space of its paper, by name.
     """
 
     settings: type[StrategySettings]
     implementation: str
     description: str
+    native_cell: str = "o2d"
 
 
 STRATEGIES: dict[str, StrategyInfo] = {
     "das": StrategyInfo(
-        DASSettings, "autodas.strategies.das:DAS", "differentiable search, decided once at the end (DARTS)"
+        DASSettings,
+        "autodas.strategies.das:DAS",
+        "differentiable search, decided once at the end (DARTS)",
+        "darts",
     ),
     "sdas": StrategyInfo(
         SDASSettings, "autodas.strategies.sdas:SDAS", "stepwise discretisation, decided edge by edge"

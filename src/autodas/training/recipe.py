@@ -10,7 +10,7 @@ import torch
 
 from autodas.data import Augmentation, ImageDataset, Images, Loader, stratified_halves
 from autodas.genotype import Genotype
-from autodas.networks import auxiliary_map, count_parameters
+from autodas.networks import auxiliary_map, count_parameters, profile
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Skeleton
 from autodas.training._evaluate import Evaluation
@@ -146,6 +146,17 @@ class Training:
             quiet=quiet,
         )
 
+    def _multiply_adds(self) -> int:
+        facts = self.facts
+        return profile(
+            facts.genotype,
+            facts.skeleton,
+            classes=len(facts.classes),
+            channels=facts.channels,
+            image_size=facts.image_size,
+            auxiliary=False,
+        ).multiply_adds
+
     def _advice(self) -> str:
         parts, size = 2 * self.fit.micro_batches, self.fit.train.batch_size
         return f"less is needed with --micro_batches {parts} or a --batch_size below {size}"
@@ -184,6 +195,7 @@ class Training:
             "epochs": self.fit.epochs,
             "best_epoch": self.fit.best.get("epoch"),
             "parameters": count_parameters(self.network) - head,
+            "multiply_adds": self._multiply_adds(),
             "test_watched": self.fit.watched is not None,
             "test": found.summary(),
         }

@@ -1,0 +1,117 @@
+"""Commands of this program in processes of their own, a few at a time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autodas.errors import Interrupted
+
+
+@dataclass(frozen=True)
+class Job:
+    """Commands that follow each other; one that fails ends the job.
+
+    Args:
+        name: what people call it.
+        commands: each the words after ``autodas``.
+        log: file that takes what the commands print.
+    """
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    log: Path
+
+
+def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> list[Job]:
+    """Run jobs, and return those that failed.
+
+    Args:
+        jobs: in the order in which they begin.
+        at_once: how many run at a time.
+        say: is told, in one line, what begins and what has failed.
+
+    Raises:
+        Interrupted: after Ctrl-C or a termination signal; the commands have been told to stop, and have.
+    """
+    running, stopping = _Running(), threading.Event()
+
+    def work(number: int, job: Job) -> Job | None:
+        for command in job.commands:
+            if stopping.is_set():
+                return None
+            say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} ...")
+            code = running.call(command, job.log)
+            if code != 0 and not stopping.is_set():
+                say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} failed: {_last_line(job.log)}")
+                return job
+        return None
+
+    with ThreadPoolExecutor(at_once) as pool, _termination_interrupts():
+        futures = [pool.submit(work, number, job) for number, job in enumerate(jobs, 1)]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        except KeyboardInterrupt:
+            stopping.set()
+            running.terminate()
+            raise Interrupted("stopped; the same command goes on") from None
+    return [job for future in futures if (job := future.result()) is not None]
+
+
+class _Running:
+    """The processes that run now."""
+
+    def __init__(self) -> None:
+        self.processes: set[subprocess.Popen[bytes]] = set()
+        self.lock = threading.Lock()
+
+    def call(self, command: Sequence[str], log: Path) -> int:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as output:
+            with self.lock:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "autodas", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+                self.processes.add(process)
+            code = process.wait()
+        with self.lock:
+            self.processes.discard(process)
+        return code
+
+    def terminate(self) -> None:
+        with self.lock:
+            for process in self.processes:
+                process.terminate()
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Take a termination signal as Ctrl-C."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].removeprefix("autodas: error: ") if lines else f"see {log}"

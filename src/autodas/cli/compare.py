@@ -1,0 +1,197 @@
+"""``autodas compare``: methods on the same data, with the same budget and seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autodas.cli._arguments import peek, take_prefixed
+from autodas.cli._configuration import dump, given, parse
+from autodas.cli._jobs import Job, run_jobs
+from autodas.cli._output import print_facts
+from autodas.cli._settings import ComputeConfig, DataConfig, transient
+from autodas.cli.search import SearchConfig
+from autodas.cli.train import TrainConfig
+from autodas.errors import AutodasError
+from autodas.strategies.settings import STRATEGIES, resolve_strategy
+
+PARTS = ("search", "train")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare search methods: each searches with every seed, what it finds is trained, and a table is made.
+
+    All of them search in one space, with the same halves of the training pictures, for the same number of
+    epochs; random search is always among them. --search.KEY and --train.KEY are options of autodas search and
+    autodas train, for all methods alike. The same command again goes on where it stopped; more methods or
+    seeds are added to what is there.
+
+    Args:
+        methods: methods, separated by commas.
+        seeds: how many, from 0.
+        preset: settings of searches and trainings that are shipped under that name.
+        native_spaces: let each method search in the space of its paper, which the table shows.
+        jobs: how many run at a time, each with its share of the processor's cores.
+        run: folder; by default a new one under runs/.
+        quiet: print the table only.
+        json: print the table as JSON.
+    """
+
+    methods: str = "das,sdas-a,sdas-b,sdas-c,snas,pdarts,edas,hdas,pcdarts,random"
+    seeds: int = 2
+    preset: str = "quickstart"
+    data: DataConfig = field(default_factory=DataConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    native_spaces: bool = False
+    jobs: int = 1
+    run: str | None = transient(None)
+    quiet: bool = transient(False)
+    json: bool = transient(False)
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "jobs"):
+            if getattr(self, name) < 1:
+                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method with one seed.
+
+    Args:
+        method, seed: which.
+        folder: holds the run folders ``search`` and ``train``.
+        words: of the commands ``search`` and ``train``.
+        saved: the configurations that these make, as ``config.yaml`` holds them.
+    """
+
+    method: str
+    seed: int
+    folder: Path
+    words: dict[str, tuple[str, ...]]
+    saved: dict[str, str]
+
+    def finished(self, part: str) -> bool:
+        """Return whether a part is finished.
+
+        Raises:
+            AutodasError: if it is, with other settings.
+        """
+        run = self.folder / part
+        if not (run / "summary.json").exists():
+            return False
+        if (run / "config.yaml").read_text(encoding="utf-8") != self.saved[part]:
+            raise AutodasError(f"{run}: was made with other settings; choose another --run")
+        return True
+
+    def job(self) -> Job | None:
+        """Return what is left to do; ``None`` where there is nothing."""
+        left = tuple(self.words[part] for part in PARTS if not self.finished(part))
+        return Job(f"{self.method}, seed {self.seed}", left, self.folder / "log.txt") if left else None
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    options, rest = take_prefixed(argv, PARTS)
+    config = parse("compare", CompareConfig, rest)
+    root = Path(config.run or f"runs/compare-{time.strftime('%Y%m%d-%H%M%S')}")
+    shared = [
+        f"--{key}={text}"
+        for key, text in given(CompareConfig, rest).items()
+        if key.startswith(("data.", "compute."))
+    ]
+    entries = [
+        _entry(config, method, seed, root, shared, options)
+        for seed in range(config.seeds)
+        for method in _methods(config.methods)
+    ]
+    jobs = [job for entry in entries if (job := entry.job()) is not None]
+
+    def say(line: str) -> None:
+        if not config.quiet:
+            print(line, flush=True)
+
+    say(f"{len(entries)} searches, each with a training; {len(entries) - len(jobs)} are there; folder {root}")
+    failed = run_jobs(jobs, config.jobs, say)
+    if failed:
+        names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
+        raise AutodasError(f"{len(failed)} of {len(jobs)} failed: {names}; the same command goes on")
+    _write(root, entries, config.json, argv)
+    return 0
+
+
+def _methods(text: str) -> list[str]:
+    """Return the methods, each once, ``random`` among them.
+
+    Raises:
+        AutodasError: if there is no such method.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        resolve_strategy(name)
+    return list(dict.fromkeys([*names, "random"]))
+
+
+def _entry(
+    config: CompareConfig,
+    method: str,
+    seed: int,
+    root: Path,
+    shared: Sequence[str],
+    options: dict[str, list[str]],
+) -> Entry:
+    folder = root / method / f"seed{seed}"
+    searched, trained = str(folder / "search"), str(folder / "train")
+    threads = f"--compute.threads={max(1, (os.cpu_count() or 1) // config.jobs)}"
+    common = [f"--preset={config.preset}", threads, *shared, f"--seed={seed}"]
+    how = ["--resume=auto", "--quiet"]
+    search = [*common, f"--strategy={method}", *options["search"]]
+    if config.native_spaces and not peek(search, "space.name", "space"):
+        skeleton = _parsed("search", SearchConfig, search).space.name.partition("-")[0]
+        search.append(f"--space.name={skeleton}-{STRATEGIES[resolve_strategy(method)[0]].native_cell}")
+    train = [searched, *common, *options["train"]]
+    return Entry(
+        method,
+        seed,
+        folder,
+        {
+            "search": ("search", *search, f"--run={searched}", *how),
+            "train": ("train", *train, f"--run={trained}", *how),
+        },
+        {
+            "search": dump(_parsed("search", SearchConfig, search)),
+            "train": dump(_parsed("train", TrainConfig, train)),
+        },
+    )
+
+
+def _parsed(part: str, config_class: Any, words: Sequence[str]) -> Any:
+    try:
+        return parse(part, config_class, words, presets=part)
+    except AutodasError as error:
+        raise AutodasError(f"{part}: {error}") from None
+
+
+def _write(root: Path, entries: Sequence[Entry], as_json: bool, argv: list[str]) -> None:
+    from autodas.report import Comparison, read_method_run
+    from autodas.training import RunFolder
+
+    comparison = Comparison(
+        tuple(read_method_run(e.method, e.seed, e.folder / "search", e.folder / "train") for e in entries)
+    )
+    folder = RunFolder(root)
+    folder.write_environment()
+    facts = {"command": ["autodas", "compare", *argv], **comparison.to_dict()}
+    folder.write("comparison.json", json.dumps(facts, indent=2) + "\n")
+    page = f"{comparison.table()}\n\n{comparison.verdict()}\n"
+    path = folder.write("comparison.md", page)
+    if as_json:
+        print_facts(facts, as_json=True)
+    else:
+        print(f"{page}\nwritten to {path}")

@@ -1,0 +1,248 @@
+"""Search methods against each other: what their runs say, as a table. Reads run folders, knows no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """What one method came to with one seed: a search, and the training of what it found.
+
+    Attributes:
+        method: its name.
+        space: where it searched.
+        seed: of both runs.
+        error: top-1 error of the trained network on the test items, in percent.
+        count: number of test items.
+        parameters: of the trained network, without auxiliary head.
+        multiply_adds: of it, for one item.
+        seconds: that the iterations of the search took.
+        cpu_seconds: the same, of all threads together.
+        relaxed: accuracy of the relaxed network on the validation half, in percent.
+        discrete: of the one that was derived, with the weights of the search.
+        skips: skip connections in the cells that do not reduce.
+        margin: mean priority of the decisions; ``None`` where nothing was decided.
+    """
+
+    method: str
+    space: str
+    seed: int
+    error: float
+    count: int
+    parameters: int
+    multiply_adds: int
+    seconds: float
+    cpu_seconds: float
+    relaxed: float
+    discrete: float
+    skips: int
+    margin: float | None
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One method over all its seeds.
+
+    Attributes:
+        method, space: as in the runs.
+        seeds: how many.
+        error: mean error in percent, ``deviation`` its standard deviation over seeds (0 for one seed).
+        standard_error: of the mean error, in points: see :func:`standard_error`.
+        parameters, multiply_adds, seconds, cpu_seconds, relaxed, discrete, skips: means.
+    """
+
+    method: str
+    space: str
+    seeds: int
+    error: float
+    deviation: float
+    standard_error: float
+    parameters: float
+    multiply_adds: float
+    seconds: float
+    cpu_seconds: float
+    relaxed: float
+    discrete: float
+    skips: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of methods.
+
+    Args:
+        runs: of all methods and seeds.
+    """
+
+    runs: tuple[MethodRun, ...]
+    rows: tuple[MethodRow, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        groups: dict[tuple[str, str], list[MethodRun]] = {}
+        for run in self.runs:
+            groups.setdefault((run.method, run.space), []).append(run)
+        object.__setattr__(self, "rows", tuple(_row(group) for group in groups.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "rows": [asdict(row) for row in self.rows],
+            "runs": [asdict(run) for run in self.runs],
+            "verdict": self.verdict(),
+        }
+
+    def table(self) -> str:
+        """Return the table in Markdown: the columns of table 4 of the SDAS paper, and what explains them."""
+        head = (
+            "method",
+            "space",
+            "test error, %",
+            "parameters, M",
+            "multiply-adds, M",
+            "search, s",
+            "search, CPU s",
+            "relaxed, %",
+            "discrete, %",
+            "skips",
+        )
+        lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+        for row in self.rows:
+            spread = f" ± {row.deviation:.2f}" if row.seeds > 1 else ""
+            cells = (
+                row.method,
+                row.space,
+                f"{row.error:.2f}{spread}",
+                f"{row.parameters / 1e6:.3f}",
+                f"{row.multiply_adds / 1e6:.2f}",
+                f"{row.seconds:.0f}",
+                f"{row.cpu_seconds:.0f}",
+                f"{row.relaxed:.1f}",
+                f"{row.discrete:.1f}",
+                f"{row.skips:.1f}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def verdict(self) -> str:
+        """Return what the errors allow to say: nothing about differences inside two standard errors."""
+        best = min(self.rows, key=lambda row: row.error)
+        worse = [
+            row.method
+            for row in sorted(self.rows, key=lambda row: row.error)
+            if row.error - best.error > 2 * math.hypot(row.standard_error, best.standard_error)
+        ]
+        seeds, count = max(row.seeds for row in self.rows), self.runs[0].count
+        largest = max(row.standard_error for row in self.rows)
+        said = (
+            f"Worse than {best.method} by more than two standard errors: {', '.join(worse)}."
+            if worse
+            else "No two methods differ by more than two standard errors from the lowest error."
+        )
+        return (
+            f"± is the standard deviation over {seeds} seed{'s' * (seeds > 1)}; the standard error of a mean "
+            f"error is at most {largest:.2f} points ({count} test items). {said}"
+        )
+
+
+def read_method_run(method: str, seed: int, search: str | Path, train: str | Path) -> MethodRun:
+    """Read the finished runs of one method with one seed.
+
+    Args:
+        method: its name.
+        seed: of both.
+        search: run folder of the search.
+        train: run folder of the training.
+
+    Raises:
+        AutodasError: if one of them is not finished, or broken.
+    """
+    search, train = Path(search), Path(train)
+    found, trained = _json(search / "summary.json"), _json(train / "summary.json")
+    events = [_line(line, search) for line in _text(search / "events.jsonl").splitlines()]
+    start = next(event for event in events if event["event"] == "start")
+    spent = [event["volatile"] for event in events if event["event"] == "epoch"]
+    genotype = Genotype.load(search / "genotype.json")
+    return MethodRun(
+        method=method,
+        space=start["space"]["name"],
+        seed=seed,
+        error=100 - trained["test"]["top1"],
+        count=trained["test"]["count"],
+        parameters=trained["parameters"],
+        multiply_adds=trained["multiply_adds"],
+        seconds=sum(times["seconds"] for times in spent),
+        cpu_seconds=sum(times["cpu_seconds"] for times in spent),
+        relaxed=found["accuracies"]["relaxed"],
+        discrete=found["accuracies"]["discrete"],
+        skips=sum(
+            edge.operation == "skip_connect"
+            for kind, cell in genotype.cells.items()
+            if not kind.startswith("reduction")
+            for _, edge in cell.edges()
+        ),
+        margin=found["margin"],
+    )
+
+
+def standard_error(errors: Sequence[float], count: int) -> float:
+    r"""Return the standard error of a mean error over seeds, in points.
+
+    .. math:: \sqrt{\frac{p (100 - p)}{N} + \frac{s^2}{n}}
+
+    with the mean error p, N test items, which all seeds share, and the standard deviation s over n seeds.
+
+    Args:
+        errors: one for each seed, in percent.
+        count: N.
+    """
+    mean = fmean(errors)
+    spread = stdev(errors) ** 2 / len(errors) if len(errors) > 1 else 0.0
+    return math.sqrt(mean * (100 - mean) / count + spread)
+
+
+def _row(runs: Sequence[MethodRun]) -> MethodRow:
+    errors = [run.error for run in runs]
+    return MethodRow(
+        method=runs[0].method,
+        space=runs[0].space,
+        seeds=len(runs),
+        error=fmean(errors),
+        deviation=stdev(errors) if len(errors) > 1 else 0.0,
+        standard_error=standard_error(errors, runs[0].count),
+        parameters=fmean(run.parameters for run in runs),
+        multiply_adds=fmean(run.multiply_adds for run in runs),
+        seconds=fmean(run.seconds for run in runs),
+        cpu_seconds=fmean(run.cpu_seconds for run in runs),
+        relaxed=fmean(run.relaxed for run in runs),
+        discrete=fmean(run.discrete for run in runs),
+        skips=fmean(run.skips for run in runs),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise AutodasError(f"{path}: missing; is {path.parent} the folder of a finished run?") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return _line(_text(path), path)
+
+
+def _line(text: str, path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise AutodasError(f"{path}: broken: {error}") from error
+    return content

@@ -1,0 +1,141 @@
+"""``autodas compare``: real searches and trainings, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autodas.cli._arguments import take_prefixed
+from autodas.cli.main import main
+
+SMALL = [
+    "--search.space.K=0",
+    "--search.space.C1=4",
+    "--search.space.C2=8",
+    "--train.skeleton.K=0",
+    "--train.skeleton.C1=4",
+    "--train.skeleton.C2=8",
+    "--search.epochs=1",
+    "--train.epochs=1",
+    "--data.subset=200",
+    "--compute.threads=1",
+]
+
+
+def compare(folder: Path, *words: str) -> list[str]:
+    return ["compare", f"--run={folder}", *SMALL, *words]
+
+
+def times(folder: Path) -> dict[str, int]:
+    """When each run was finished."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.glob("*/seed*/*/summary.json")}
+
+
+def test_words_of_other_commands_are_taken_out() -> None:
+    words = ["--seeds", "2", "--search.epochs", "3", "--train.x=1", "--quiet", "--search.flag", "--data", "d"]
+    taken, rest = take_prefixed(words, ("search", "train"))
+    assert taken == {"search": ["--epochs", "3", "--flag"], "train": ["--x=1"]}
+    assert rest == ["--seeds", "2", "--quiet", "--data", "d"]
+
+
+@pytest.mark.slow
+def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "all"
+    assert main(compare(folder, "--methods=sdas-c", "--seeds=1", "--jobs=2")) == 0
+    printed = capsys.readouterr().out
+    assert "[1/2] sdas-c, seed 0: search ..." in printed
+    assert "[2/2] random, seed 0: train ..." in printed
+    assert "| sdas-c | cifar-o2d |" in printed
+    assert "| random | cifar-o2d |" in printed, "random search is always among them"
+    assert (folder / "comparison.md").read_text() in printed
+
+    facts = json.loads((folder / "comparison.json").read_text())
+    run = facts["runs"][0]
+    trained = json.loads((folder / "sdas-c/seed0/train/summary.json").read_text())
+    found = json.loads((folder / "sdas-c/seed0/search/summary.json").read_text())
+    assert run["error"] == pytest.approx(100 - trained["test"]["top1"])
+    assert run["parameters"] == trained["parameters"] > 0
+    assert run["multiply_adds"] == trained["multiply_adds"] > 0
+    assert run["relaxed"] == found["accuracies"]["relaxed"]
+    assert 0 < run["seconds"] < 300
+    # Both searches saw the same halves of the pictures.
+    splits = {(folder / m / "seed0/search/split.json").read_text() for m in ("sdas-c", "random")}
+    assert len(splits) == 1
+
+    # Another method is added; what is there stays as it is.
+    before = times(folder)
+    assert main(compare(folder, "--methods=sdas-c,das", "--seeds=1", "--quiet", "--json")) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [row["method"] for row in facts["rows"]] == ["sdas-c", "das", "random"]
+    after = times(folder)
+    assert all(after[path] == before[path] for path in before)
+    assert len(after) == len(before) + 2
+
+    # Other settings do not go with what is there.
+    assert main([*compare(folder, "--methods=das", "--seeds=1"), "--train.epochs=2"]) == 2
+    assert "was made with other settings" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_stopped_and_continued(tmp_path: Path) -> None:
+    words = compare(
+        tmp_path / "run", "--methods=das", "--seeds=1", "--search.epochs=4", "--search.checkpoint_every=1"
+    )
+    command = [sys.executable, "-m", "autodas", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+    checkpoints = tmp_path / "run/das/seed0/search/checkpoints"
+    limit = time.monotonic() + 120
+    while not (checkpoints.exists() and any(checkpoints.iterdir())):
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"the same command goes on" in error
+    assert not (tmp_path / "run/das/seed0/search/summary.json").exists()
+    events = (tmp_path / "run/das/seed0/search/events.jsonl").read_text()
+    subprocess.run(command, check=True, env=environment)
+    assert (tmp_path / "run/comparison.md").exists()
+    assert (tmp_path / "run/das/seed0/search/events.jsonl").read_text().startswith(events.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--methods=sdas-d"], "unknown strategy 'sdas-d'; did you mean 'sdas-"),
+        (["--seeds=0"], "seeds=0 must be at least 1"),
+        (["--search.epoch=3"], "search: unknown option '--epoch'; did you mean '--epochs'?"),
+        (["--train.skeleton.K=x"], "train: --skeleton.K: expected"),
+        (["--preset=nothing"], "preset 'nothing'"),
+        (["--epochs=3"], "unknown option '--epochs'"),
+    ],
+)
+def test_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["compare", f"--run={tmp_path / 'run'}", "--methods=das", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = compare(tmp_path / "run", "--methods=random", "--seeds=1", "--search.strategy.candidates=0")
+    assert main(words) == 2  # found before anything runs
+    assert "candidates must be at least 1" in capsys.readouterr().err
+    words = compare(
+        tmp_path / "run", "--methods=random", "--seeds=1", f"--data=imagefolder:{tmp_path / 'no'}"
+    )
+    assert main(words) == 2
+    message = capsys.readouterr()
+    assert "[1/1] random, seed 0: search failed: " in message.out
+    assert "1 of 1 failed: random, seed 0 (see " in message.err
+    assert "the same command goes on" in message.err
