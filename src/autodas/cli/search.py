@@ -26,7 +26,7 @@ class SpaceConfig:
     """Where to search.
 
     Args:
-        name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...
+        name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...; or nasbench201.
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.
@@ -162,6 +162,8 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
 
 def report(folder: RunFolder, result: SearchResult) -> list[str]:
     """Return what a person is told at the end of a search."""
+    from autodas.benchmark_string import benchmark_string
+
     found = result.accuracies
     lines = [
         f"accuracy on {found.count} validation pictures, with the weights of the search "
@@ -178,6 +180,8 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines.append(margin + (random if result.margin < CLEAR else ""))
     if len(result.candidates) > 1:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
+    string = benchmark_string(result.genotype)
+    lines += [] if string is None else [f"NAS-Bench-201: {string}"]
     lines += [
         f"genotype: {folder.path / 'genotype.json'}",
         f"next: autodas train {folder.path} --data ... ; autodas draw {folder.path} -o cell.svg",

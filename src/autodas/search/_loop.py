@@ -253,6 +253,7 @@ class Search:
             engine=self.engine,
             partial_channels=self.partial_channels,
             checkpoint=self.checkpoint_cells,
+            cells=phase.cells,
         )
         supernet.to(self.device)
         run = PhaseRun(
