@@ -194,7 +194,7 @@ def test_costs_of_operations(name: str, stride: int) -> None:
 def test_costs_of_cells() -> None:
     """8 cells on pictures of 32 x 32: widths and maps of every cell and edge."""
     space = get_space("cifar-darts")
-    costs = slot_costs(space)
+    costs = slot_costs(space.cell, space.skeleton)
     assert len(costs) == 8
     operations = space.cell.operations
     for (slot, rows), side in zip(costs, [32, 32, 32, 16, 16, 16, 8, 8], strict=True):
@@ -207,7 +207,7 @@ def test_costs_of_cells() -> None:
 
 def test_maps_of_the_imagenet_skeleton() -> None:
     space = get_space("imagenet-darts")
-    slot, rows = slot_costs(space)[0]
+    slot, rows = slot_costs(space.cell, space.skeleton)[0]
     assert tuple(rows[0][4]) == by_hand("sep_conv_3x3", slot.width, 28**2, 28**2)
 
 
@@ -219,7 +219,7 @@ def test_the_resource_term(form: str) -> None:
     assert penalty is not None
     expected = 0.0
     mixture = strategy.mixture()
-    for slot, rows in slot_costs(space):
+    for slot, rows in slot_costs(space.cell, space.skeleton):
         share = 1 / {"normal": 6, "reduction": 2}[slot.kind]
         for z, row in zip(mixture[slot.kind].weights.tolist(), rows, strict=True):
             for weight, (size, multiply_adds, access) in zip(z, row, strict=True):

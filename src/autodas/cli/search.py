@@ -13,7 +13,10 @@ from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
 
 if TYPE_CHECKING:
+    from autodas.data import ImageDataset
     from autodas.search import SearchResult
+    from autodas.spaces import Space
+    from autodas.strategies._budget import Budget
     from autodas.training import RunFolder
 
 
@@ -56,6 +59,31 @@ class SupernetConfig:
 
 
 @dataclass(frozen=True)
+class BudgetConfig:
+    """What the network that is trained later may cost: the search finds the best architecture within that.
+
+    Args:
+        parameters: largest number of parameters, such as 3300000.
+        multiply_adds: largest number of multiply-adds for one picture.
+        skeleton: skeleton of that network; by default the one of the search.
+        K: its normal cells in each stage; by default as in the search.
+        C1: channels of its stem's first convolution.
+        C2: channels of its first cell's output.
+        image_size: height and width of its pictures; by default those of the data.
+        classes: number of its classes; by default those of the data.
+    """
+
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    skeleton: str | None = None
+    K: int | None = None
+    C1: int | None = None
+    C2: int | None = None
+    image_size: int | None = None
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
 class SearchConfig:
     """Search a network for a data set.
 
@@ -80,6 +108,7 @@ class SearchConfig:
     data: DataConfig = field(default_factory=DataConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     strategy: StrategyChoice = field(default_factory=StrategyChoice)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
     epochs: int = 50
     batch_size: int = 64
     micro_batches: int = 1
@@ -149,6 +178,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         partial_channels=config.supernet.partial_channels,
         checkpoint_cells=config.supernet.checkpoint,
         stop_at_skips=config.stop_at_skips,
+        budget=_budget(config.budget, space, dataset),
         check_memory=config.check_memory,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
@@ -158,6 +188,21 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     )
     open_folder(folder, config)
     return folder, search.run()
+
+
+def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget | None:
+    from autodas.spaces import get_skeleton
+    from autodas.strategies._budget import Limits, network_budget
+
+    skeleton = space.skeleton if config.skeleton is None else get_skeleton(config.skeleton)
+    return network_budget(
+        space,
+        skeleton.with_size(config.K, config.C1, config.C2),
+        Limits(config.parameters, config.multiply_adds),
+        classes=config.classes or len(dataset.classes),
+        channels=dataset.channels,
+        image_size=config.image_size or dataset.image_size,
+    )
 
 
 def report(folder: RunFolder, result: SearchResult) -> list[str]:

@@ -5,7 +5,7 @@ from autodas.networks._check import check_cells
 from autodas.networks._graph import cells_of_graph, graph_slot
 from autodas.networks._heads import AuxiliaryHead
 from autodas.networks._network import Network, auxiliary_map, build
-from autodas.networks._norms import cell_norms
+from autodas.networks._norms import cell_norms, given_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._profile import (
     Profile,
@@ -31,6 +31,7 @@ __all__ = [
     "cells_of_graph",
     "check_cells",
     "count_parameters",
+    "given_norms",
     "graph_slot",
     "multiply_adds_by_module",
     "partial_channels_for",

@@ -24,6 +24,7 @@ from autodas.search._phase import PhaseRun, check_second_order
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, validate
 from autodas.strategies import StrategySettings, load_strategy
+from autodas.strategies._budget import Budget
 from autodas.strategies.base import Derived, SearchPlan, Strategy
 from autodas.supernet import Supernet, genotype_mixture, get_engine
 from autodas.training import (
@@ -99,6 +100,7 @@ class Search:
             computes each cell again.
         stop_at_skips: ends a phase at the end of the first epoch after which cells of a kind that does not
             reduce would have so many skip connections; what is open then is decided at once. 0 for never.
+        budget: what the network of the result may cost (:func:`autodas.network_budget`).
         check_memory: whether to compare an estimate of the memory with what there is.
         workers: processes that read pictures, for sets that are not held in memory.
         checkpoint_every: iterations between checkpoints; 0 for one at the end of each epoch.
@@ -131,6 +133,7 @@ class Search:
         partial_channels: int | None = None,
         checkpoint_cells: bool = False,
         stop_at_skips: int = 0,
+        budget: Budget | None = None,
         check_memory: bool = True,
         workers: int = 0,
         checkpoint_every: int = 0,
@@ -160,7 +163,7 @@ class Search:
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
         self.checkpoint_every = checkpoint_every or self.length
-        plan = SearchPlan(space, self.iterations, seed, self._multiply_adds, self.length)
+        plan = SearchPlan(space, self.iterations, seed, self._multiply_adds, self.length, budget)
         self.strategy: Strategy = load_strategy(strategy)(settings, plan)
         self.phases = list(self.strategy.phases())
         check_second_order(self.strategy.architecture_gradient, engine, micro_batches, checkpoint_cells)

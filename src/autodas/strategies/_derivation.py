@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from autodas.spaces import CellSpace
 from autodas.strategies._discretisation import Decision, Discretisation
+from autodas.supernet import Alive
 
 Rows = Sequence[Sequence[float]]
 """Weights of one kind of cell, edges x operations."""
@@ -40,6 +41,11 @@ def best_edges(edges: Sequence[int], scores: Mapping[int, float], kept: int) -> 
     ranked = sorted(edges, key=lambda edge: -scores[edge])
     lead = scores[ranked[kept - 1]] - scores[ranked[kept]] if len(ranked) > kept else 0.0
     return ranked[:kept], lead
+
+
+def columns_of(alive: Alive) -> dict[int, int]:
+    """Return the edges that are there, each with the column of its operation, of a discrete cell."""
+    return {edge: row.index(True) for edge, row in enumerate(alive) if any(row)}
 
 
 class Choice(NamedTuple):
@@ -85,22 +91,13 @@ def choose(cell: CellSpace, weights: Rows, factors: Sequence[float] | None = Non
     return Choice(operations, nodes)
 
 
-def derive(
-    discretisation: Discretisation,
-    weights: Mapping[str, Rows],
-    factors: Mapping[str, Sequence[float]] | None = None,
-) -> list[Decision]:
-    """Decide everything at once, as DARTS does at the end of a search (:func:`choose`): edges, then nodes.
+def decide(discretisation: Discretisation, choices: Mapping[str, Choice]) -> list[Decision]:
+    """Decide everything at once, as DARTS does at the end of a search: edges, then nodes.
 
     Args:
         discretisation: in which nothing has been decided; it is brought to its end.
-        weights: for each kind, softmaxed.
-        factors: for each kind, of its edges.
+        choices: the cell of each kind.
     """
-    choices = {
-        kind: choose(discretisation.cell, weights[kind], None if factors is None else factors[kind])
-        for kind in discretisation.kinds
-    }
     decisions = [
         discretisation.fix_edge(kind, edge, column, lead)
         for kind, choice in choices.items()

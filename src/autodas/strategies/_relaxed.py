@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from autodas.genotype import Genotype
-from autodas.strategies._derivation import derive
+from autodas.strategies._budget import best_choices
+from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
 from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
@@ -92,9 +93,24 @@ class Relaxed(Strategy):
             found[kind] = (torch.zeros_like(weights, device="cpu") if weights.is_meta else weights).tolist()
         return found
 
+    def choices(self) -> dict[str, Choice]:
+        """Return the cells that would be derived now, within the budget where there is one."""
+        return self.best(self.probabilities())
+
+    def best(
+        self, weights: Mapping[str, Rows], factors: Mapping[str, Sequence[float]] | None = None
+    ) -> dict[str, Choice]:
+        """Return the cells that are read off weights, and off factors of edges, within the budget."""
+        cell, budget = self.decisions.cell, self.plan.budget
+        return best_choices(cell, weights, factors, budget=budget, alive=self.alive())
+
+    def leading(self) -> dict[str, dict[int, int]]:
+        """Return what would be derived now."""
+        return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
+
     def finish(self) -> Outcome:
         """Decide all edges and nodes at once."""
-        decisions = derive(self.decisions, self.probabilities())
+        decisions = decide(self.decisions, self.choices())
         return Outcome(self.genotype(), decisions)
 
     def genotype(self) -> Genotype:

@@ -10,16 +10,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autodas.networks import CellStack
-from autodas.operations import SEARCH_NORMS, build
-from autodas.spaces import CellSlot, Space
+from autodas.networks import CellStack, count_parameters
+from autodas.operations import SEARCH_NORMS, Norms, build
+from autodas.spaces import CellSlot, CellSpace, Skeleton, Space
 
 
 class Cost(NamedTuple):
     """Cost of one candidate on one picture.
 
     Attributes:
-        parameters: weights of its convolutions.
+        parameters: of its convolutions, and of normalisation where that has some.
         multiply_adds: of its convolutions; of a pool one for each entry of each window.
         memory_access: entries that its convolutions and pools read and write, weights included.
     """
@@ -30,7 +30,14 @@ class Cost(NamedTuple):
 
 
 @cache
-def operation_cost(name: str, channels: int, stride: tuple[int, ...], size: tuple[int, ...]) -> Cost:
+def operation_cost(
+    name: str,
+    channels: int,
+    stride: tuple[int, ...],
+    size: tuple[int, ...],
+    norms: Norms = SEARCH_NORMS,
+    pools: bool = True,
+) -> Cost:
     """Return what an operation costs; nothing is computed.
 
     Args:
@@ -38,7 +45,10 @@ def operation_cost(name: str, channels: int, stride: tuple[int, ...], size: tupl
         channels: of its input and output.
         stride: along each dimension.
         size: of the map that it reads.
+        norms: how its layers are normalised.
+        pools: whether pools count, beside convolutions.
     """
+    counted = (nn.Conv2d, nn.Conv3d, *(POOLS if pools else ()))
     layers: list[Cost] = []
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -51,35 +61,47 @@ def operation_cost(name: str, channels: int, stride: tuple[int, ...], size: tupl
         layers.append(Cost(weights, each * output.numel(), inputs[0].numel() + output.numel() + weights))
 
     with torch.device("meta"), torch.no_grad():
-        operation = build(name, channels, stride, SEARCH_NORMS).eval()
+        operation = build(name, channels, stride, norms).eval()
         for module in operation.modules():
-            if isinstance(module, COUNTED):
+            if isinstance(module, counted):
                 module.register_forward_hook(count)
         operation(torch.empty(1, channels, *size))
-    return Cost(*(sum(layer[i] for layer in layers) for i in range(3)))
+    _, multiply_adds, memory_access = (sum(layer[i] for layer in layers) for i in range(3))
+    return Cost(count_parameters(operation), multiply_adds, memory_access)
 
 
-COUNTED = (nn.Conv2d, nn.Conv3d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
+POOLS = (nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d)
 
 
-def slot_costs(space: Space) -> list[tuple[CellSlot, list[list[Cost]]]]:
+def slot_costs(
+    cell: CellSpace,
+    skeleton: Skeleton,
+    image_size: int | None = None,
+    norms: Norms = SEARCH_NORMS,
+    pools: bool = True,
+) -> list[tuple[CellSlot, list[list[Cost]]]]:
     """Return the costs of all candidates of all cells, edges x operations for each cell.
 
-    Pictures are as large as the skeleton was made for.
-
     Args:
-        space: with the size of its skeleton.
+        cell: the candidates.
+        skeleton: with its size.
+        image_size: height and width of the pictures, by default those that the skeleton was made for.
+        norms: how the layers of candidates are normalised.
+        pools: as for :func:`operation_cost`.
     """
     found = []
-    size = _size_after_stem(space)
-    for slot in space.skeleton.slots():
+    size = _size_after_stem(skeleton, image_size or skeleton.image_size)
+    for slot in skeleton.slots():
         smaller = tuple(-(-length // step) for length, step in zip(size, slot.stride, strict=True))
-        rows = []
-        for predecessor, _ in space.cell.edges:
-            inside = predecessor >= space.cell.inputs
-            stride, map_size = ((1,) * len(size), smaller) if inside else (slot.stride, size)
-            rows.append([operation_cost(o, slot.width, stride, map_size) for o in space.cell.operations])
-        found.append((slot, rows))
+        if not slot.block:
+            rows = []
+            for predecessor, _ in cell.edges:
+                inside = predecessor >= cell.inputs
+                stride, map_size = ((1,) * len(size), smaller) if inside else (slot.stride, size)
+                rows.append(
+                    [operation_cost(o, slot.width, stride, map_size, norms, pools) for o in cell.operations]
+                )
+            found.append((slot, rows))
         size = smaller
     return found
 
@@ -92,11 +114,10 @@ def mean_by_kind(space: Space, costs: Sequence[tuple[CellSlot, list[list[float]]
     }
 
 
-def _size_after_stem(space: Space) -> tuple[int, ...]:
-    skeleton = space.skeleton
+def _size_after_stem(skeleton: Skeleton, image_size: int) -> tuple[int, ...]:
     with torch.device("meta"), torch.no_grad():
         stack = CellStack(skeleton, _NoCell, classes=1, channels=3).eval()
-        _, first = stack.stem(torch.empty(1, 3, *(skeleton.image_size,) * skeleton.dimensions))
+        _, first = stack.stem(torch.empty(1, 3, *(image_size,) * skeleton.dimensions))
     return tuple(first.shape[2:])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from autodas.genotype import Genotype
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.supernet import Alive, CellMixture
+
+if TYPE_CHECKING:
+    from autodas.strategies._budget import Budget
 
 ArchitectureGradient = Literal["first", "exact", "finite"]
 
@@ -29,6 +32,7 @@ class SearchPlan:
         multiply_adds: cost of one forward pass over one picture of a supernet of which exactly these
             candidates are alive.
         iterations_an_epoch: batches in one epoch of the training half.
+        budget: what the network of the result may cost; ``None`` for no limit.
     """
 
     space: Space
@@ -36,6 +40,7 @@ class SearchPlan:
     seed: int
     multiply_adds: Callable[[Mapping[str, Alive]], int]
     iterations_an_epoch: int = 1
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
-from autodas.strategies._derivation import choose, derive, limit_skips
+from autodas.strategies._derivation import Choice, choose, columns_of, limit_skips
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed
-from autodas.strategies.base import Outcome, SearchPlan
+from autodas.strategies.base import SearchPlan
 from autodas.strategies.random import random_cell
 from autodas.strategies.settings import EDASSettings
 from autodas.supernet import CellMixture, alive_of
@@ -94,8 +94,7 @@ class EDAS(Relaxed):
 
     def _random_cell(self) -> dict[int, int]:
         cell = self.plan.space.cell
-        alive = alive_of(random_cell(cell, self.generator), cell)
-        return {edge: row.index(True) for edge, row in enumerate(alive) if any(row)}
+        return columns_of(alive_of(random_cell(cell, self.generator), cell))
 
     def _sample(self, clamped: Mapping[str, Mapping[int, int]]) -> dict[str, Sample]:
         cell, draw, epsilon = self.plan.space.cell, self.generator, self.settings.epsilon
@@ -164,10 +163,9 @@ class EDAS(Relaxed):
         self._draw()
         return []
 
-    def finish(self) -> Outcome:
-        """Decide all edges and nodes at once."""
-        decisions = derive(self.decisions, self._limited())
-        return Outcome(self.genotype(), decisions)
+    def choices(self) -> dict[str, Choice]:
+        """Return the cells that would be derived now."""
+        return self.best(self._limited())
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the decisions, the samples and where the generator stands."""

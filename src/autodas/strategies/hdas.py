@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import check_cells, count_parameters
 from autodas.operations import TRAIN_NORMS, build
 from autodas.spaces import Space, fit_skeleton, stage_space
+from autodas.strategies._budget import best_choices
 from autodas.strategies._depth import edge_probabilities, expected_depth, numbers
-from autodas.strategies._derivation import derive
+from autodas.strategies._derivation import Choice, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
 from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
@@ -62,6 +64,11 @@ class HDAS(Strategy):
     def __init__(self, settings: HDASSettings, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
         self.spaces: dict[str, Space] = {}
+        if plan.budget is not None and settings.level != "cells":
+            raise AutodasError(
+                f"a budget limits the cells, but level '{settings.level}' goes on to wire them: use "
+                "--strategy.level cells"
+            )
         if settings.level != "stages":
             self.spaces["cells"] = plan.space
         if settings.level != "cells":
@@ -165,8 +172,7 @@ class HDAS(Strategy):
         if self.best is not None:
             load_table(self.alpha, self.best["alpha"])
             load_table(self.gamma, self.best["gamma"])
-        weights = {kind: m.weights.detach().double().tolist() for kind, m in self.mixture().items()}
-        decisions = [*derive(self.decisions, weights), *self._choose_lengths()]
+        decisions = [*decide(self.decisions, self._choices()), *self._choose_lengths()]
         found, name = self.decisions.cells(), f"{self.name}-{self.level}"
         for kind, nodes in self.chosen.items():
             concat = self.spaces[self.level].cell.concat_of(nodes)
@@ -179,6 +185,15 @@ class HDAS(Strategy):
             genotype = replace(self.cells, name=name, stages=found)
         facts = {} if self.best is None else {"epoch": self.best["epoch"], "epoch_top1": self.best["top1"]}
         return Outcome(genotype, decisions, facts)
+
+    def _choices(self) -> dict[str, Choice]:
+        weights = {kind: m.weights.detach().double().tolist() for kind, m in self.mixture().items()}
+        cell, budget = self.spaces[self.level].cell, self.plan.budget
+        return best_choices(cell, weights, budget=budget, alive=self.alive())
+
+    def leading(self) -> dict[str, dict[int, int]]:
+        """Return what would be derived now, from the parameters of now."""
+        return {kind: choice.kept(self.decisions.cell) for kind, choice in self._choices().items()}
 
     def _choose_lengths(self) -> list[Decision]:
         """Decide how many cells each stage has: the likeliest number, the first of those that are equal."""

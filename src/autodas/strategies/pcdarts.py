@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodas.strategies._derivation import derive
+from autodas.strategies._derivation import Choice
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
 from autodas.strategies._relaxed import Relaxed, stacked
-from autodas.strategies.base import Outcome, SearchPlan
+from autodas.strategies.base import SearchPlan
 from autodas.strategies.settings import PCDARTSSettings
 from autodas.supernet import CellMixture
 
@@ -72,10 +72,9 @@ class PCDARTS(Relaxed):
             kind: self.edges(stacked(edges).detach().double()).tolist() for kind, edges in self.beta.items()
         }
 
-    def finish(self) -> Outcome:
-        """Decide all edges and nodes at once."""
-        decisions = derive(self.decisions, self.probabilities(), self.factors())
-        return Outcome(self.genotype(), decisions)
+    def choices(self) -> dict[str, Choice]:
+        """Return the cells that would be derived now."""
+        return self.best(self.probabilities(), self.factors())
 
     def snapshot(self) -> dict[str, Any]:
         """Return both softmaxes."""

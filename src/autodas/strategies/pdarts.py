@@ -13,7 +13,7 @@ from torch import Tensor
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import CellSpace
-from autodas.strategies._derivation import choose, derive, limit_skips
+from autodas.strategies._derivation import Choice, Rows, choose, decide, limit_skips
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxed import Relaxed, part_of, stacked
 from autodas.strategies._resources import operation_cost
@@ -159,14 +159,10 @@ class PDARTS(Relaxed):
         if self.stage + 1 < STAGES:
             outcome = Outcome(None, others=[self._derived(weights, [self.settings.skip_limit])])
             count = sum(self.candidates[self.stage + 1][self.plan.space.kinds[0]][0])
-            survivors = {
-                kind: tuple(strongest(row, there, count) for row, there in zip(w, alive, strict=True))
-                for (kind, w), alive in zip(weights.items(), self.alive().values(), strict=True)
-            }
-            self.candidates[self.stage + 1] = survivors
+            self.candidates[self.stage + 1] = survivors = self._survivors(weights, count)
             self.decisions = Discretisation(self.plan.space.cell, self.plan.space.kinds, survivors)
             return outcome
-        decisions = derive(self.decisions, self._limit(weights, self.settings.skip_limit))
+        decisions = decide(self.decisions, self.choices())
         genotype = self.genotype()
         limits: dict[Genotype, list[int]] = {genotype: []}
         for limit in sorted({*LIMITS, self.settings.skip_limit}, reverse=True):
@@ -174,19 +170,53 @@ class PDARTS(Relaxed):
         facts, *others = (self._derived(weights, found) for found in limits.values())
         return Outcome(genotype, decisions, facts.facts, others)
 
-    def _limit(self, weights: Mapping[str, Sequence[Sequence[float]]], most: int) -> dict[str, Any]:
-        cell = self.plan.space.cell
-        return {
-            kind: limit_skips(cell, rows, most) if kind in self.limited else rows
+    def _survivors(self, weights: Mapping[str, Rows], count: int) -> dict[str, Alive]:
+        """Return the strongest operations of each edge; with a budget among them what it can be met with."""
+        alive, budget = self.alive(), self.plan.budget
+        survivors = {
+            kind: tuple(strongest(row, there, count) for row, there in zip(rows, alive[kind], strict=True))
             for kind, rows in weights.items()
         }
+        if budget is None or budget.can_be_met(survivors):
+            return survivors
+        # The cheapest operation of every edge takes the place of its weakest: with them it can be met.
+        cheap = {
+            kind: [
+                [w + 2 * (o == cheapest) for o, w in enumerate(row)]
+                for row, cheapest in zip(
+                    weights[kind], budget.cheapest_columns(kind, alive[kind]), strict=True
+                )
+            ]
+            for kind in weights
+        }
+        return {
+            kind: tuple(strongest(row, there, count) for row, there in zip(rows, alive[kind], strict=True))
+            for kind, rows in cheap.items()
+        }
 
-    def _derived(self, weights: Mapping[str, Sequence[Sequence[float]]], limits: Sequence[int]) -> Derived:
+    def choices(self) -> dict[str, Choice]:
+        """Return the cells that would be derived now."""
+        return self._limited(self.probabilities(), self.settings.skip_limit)
+
+    def _limited(self, weights: Mapping[str, Rows], most: int) -> dict[str, Choice]:
+        """Return what is derived with so many skips at most; a budget that wants more of them has its way."""
+        cell, budget, alive = self.plan.space.cell, self.plan.budget, self.alive()
+        found = {
+            kind: choose(cell, limit_skips(cell, rows, most) if kind in self.limited else rows)
+            for kind, rows in weights.items()
+        }
+        if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in found.items()}):
+            return found
+        while not budget.with_skips(self.limited, most).can_be_met(alive):
+            most += 1
+        return budget.with_skips(self.limited, most).choose(weights, alive=alive)
+
+    def _derived(self, weights: Mapping[str, Rows], limits: Sequence[int]) -> Derived:
         """Return what is derived under limits to the skips (all of which give the same)."""
-        cell, limited = self.plan.space.cell, self._limit(weights, limits[0])
+        cell, choices = self.plan.space.cell, self._limited(weights, limits[0])
         decisions = Discretisation(cell, self.plan.space.kinds, self.candidates[self.stage])
-        derive(decisions, limited)
-        kept = {kind: choose(cell, rows).kept(cell) for kind, rows in limited.items()}
+        decide(decisions, choices)
+        kept = {kind: choice.kept(cell) for kind, choice in choices.items()}
         facts = {
             "stage": self.stage + 1,
             "limits": list(limits),

@@ -12,13 +12,19 @@ from torch import nn
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.spaces import CellSpace
+from autodas.strategies._derivation import columns_of
 from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
 from autodas.strategies.settings import RandomSettings
 from autodas.supernet import Alive, CellMixture, alive_of, all_alive, mixture_of
 
+MOST_DRAWS = 2000
+"""Architectures that are drawn for each one that is wanted, before a budget is called too tight."""
+
 
 class Random(Strategy):
     """Draws n distinct architectures uniformly, trains each, and lets the search keep the best.
+
+    With a budget only those that meet it are drawn.
 
     Each is trained with 1/n of the multiply-adds that a DAS search of T iterations costs: T steps on the
     weights and T on the architecture through the whole supernet. It is trained in search form, on the
@@ -40,11 +46,23 @@ class Random(Strategy):
             )
         generator = Generator(plan.seed)
         drawn: dict[Genotype, None] = {}
+        tries = 0
         while len(drawn) < settings.candidates:
             cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
-            drawn[Genotype(cells, space=space.cell.name)] = None
+            if self._affordable(cells):
+                drawn[Genotype(cells, space=space.cell.name)] = None
+            tries += 1
+            if tries >= MOST_DRAWS * settings.candidates:
+                raise AutodasError(
+                    f"only {len(drawn)} of {tries:,} random architectures meet the budget: raise it, or "
+                    "lower strategy.candidates"
+                )
         self.genotypes = list(drawn)
         self.current = 0
+
+    def _affordable(self, cells: Mapping[str, CellGenotype]) -> bool:
+        cell, budget = self.plan.space.cell, self.plan.budget
+        return budget is None or budget.meets({k: columns_of(alive_of(c, cell)) for k, c in cells.items()})
 
     def phases(self) -> list[Phase]:
         """Return one phase for each architecture."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -100,7 +102,7 @@ class SDAS(Strategy):
         return taken
 
     def _decide(self) -> Decision:
-        """Take the open decision of the highest priority."""
+        """Take the open decision of the highest priority, after which a budget can still be met."""
         cell = self.plan.space.cell
         alpha = {
             (kind, e): p.detach().double().softmax(-1).tolist()
@@ -111,16 +113,15 @@ class SDAS(Strategy):
             kind: {e: float(p.detach().double().sigmoid()) for e, p in table.items()}
             for kind, table in self.beta.items()
         }
-        candidates: list[tuple[str, int, int | list[int], float]] = [
-            (kind, e, *best_choice(cell, alpha[kind, e])) for kind, e in self.decisions.open_edges()
-        ]
-        candidates += [
-            (kind, s, *best_edges(cell.incoming(s), beta[kind], cell.kept_edges(s)))
-            for kind, s in self.decisions.open_nodes()
-        ]
-        # max() takes the first of equals; the sort is stable, so edges stay before nodes.
-        candidates.sort(key=lambda c: self.decisions.kinds.index(c[0]))
-        kind, number, choice, lead = max(candidates, key=lambda c: c[3])
+        kind, number, choice, lead = self._first(alpha, beta)
+        while not self._affordable(kind, number, choice):
+            if isinstance(choice, int):
+                alpha[kind, number][choice] = 0.0
+                kind, number, choice, lead = self._first(alpha, beta)
+            else:
+                sets = map(list, combinations(cell.incoming(number), cell.kept_edges(number)))
+                affordable = [edges for edges in sets if self._affordable(kind, number, edges)]
+                choice, lead = max(affordable, key=lambda edges: sum(beta[kind][e] for e in edges)), 0.0
         if isinstance(choice, int):
             decision = self.decisions.fix_edge(kind, number, choice, lead)
             del self.alpha[kind][number]
@@ -131,6 +132,33 @@ class SDAS(Strategy):
         if self.decisions.node_decided(kind, state):
             self._drop_betas(kind, state)
         return decision
+
+    def _first(
+        self, alpha: Mapping[tuple[str, int], list[float]], beta: Mapping[str, Mapping[int, float]]
+    ) -> tuple[str, int, int | list[int], float]:
+        """Return the open decision of the highest priority: kind, edge or node, column or edges, priority."""
+        cell = self.plan.space.cell
+        candidates: list[tuple[str, int, int | list[int], float]] = [
+            (kind, e, *best_choice(cell, alpha[kind, e])) for kind, e in self.decisions.open_edges()
+        ]
+        candidates += [
+            (kind, s, *best_edges(cell.incoming(s), beta[kind], cell.kept_edges(s)))
+            for kind, s in self.decisions.open_nodes()
+        ]
+        # max() takes the first of equals; the sort is stable, so edges stay before nodes.
+        candidates.sort(key=lambda c: self.decisions.kinds.index(c[0]))
+        return max(candidates, key=lambda c: c[3])
+
+    def _affordable(self, kind: str, number: int, choice: int | list[int]) -> bool:
+        """Return whether the budget can still be met after a decision."""
+        if self.plan.budget is None:
+            return True
+        trial = deepcopy(self.decisions)
+        if isinstance(choice, int):
+            trial.fix_edge(kind, number, choice, 0.0)
+        else:
+            trial.fix_node(kind, number, choice, 0.0)
+        return self.plan.budget.can_be_met(trial.alive())
 
     def _drop_betas(self, kind: str, state: int) -> None:
         kept = self.decisions.kept[kind].get(state, tuple(self.plan.space.cell.incoming(state)))

@@ -161,7 +161,10 @@ def resource_weight(settings: SNASSettings) -> float:
 def candidate_costs(plan: SearchPlan, settings: SNASSettings) -> dict[str, Tensor]:
     """Return the cost of every candidate in the resource term, edges x operations for each kind."""
     one = log_cost if settings.resource_form == "log" else linear_cost
-    costs = [(slot, [[one(cost) for cost in row] for row in rows]) for slot, rows in slot_costs(plan.space)]
+    costs = [
+        (slot, [[one(cost) for cost in row] for row in rows])
+        for slot, rows in slot_costs(plan.space.cell, plan.space.skeleton)
+    ]
     return mean_by_kind(plan.space, costs)
 
 

@@ -1,0 +1,289 @@
+"""Limits to what an architecture may cost, and the best architecture within them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.networks import given_norms, profile
+from autodas.spaces import CellSpace, Skeleton, Space, fit_skeleton
+from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of
+from autodas.strategies._resources import slot_costs
+from autodas.strategies.random import random_cell
+from autodas.supernet import Alive, alive_of, all_alive
+
+RESOURCES = ("parameters", "multiply_adds")
+
+
+class Limits(NamedTuple):
+    """What the network of an architecture may cost; ``None`` for no limit.
+
+    Attributes:
+        parameters: without auxiliary head.
+        multiply_adds: of convolutions and classifier, for one picture.
+    """
+
+    parameters: int | None = None
+    multiply_adds: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    r"""The architectures of a space whose costs stay within limits.
+
+    Costs add up over the edges that are kept, so the best architecture solves an integer programme: with
+    :math:`x_{e,o} \in \{0, 1\}` for operation o on edge e, weights w and costs c,
+
+    .. math:: \max \sum_{e,o} w_{e,o} x_{e,o}, \quad \sum_{e,o} c_{e,o} x_{e,o} \le C, \quad
+        \sum_o x_{e,o} \le 1, \quad \sum_{e \to i} \sum_o x_{e,o} = k.
+
+    Without limits this is the rule of DARTS.
+
+    Args:
+        cell: the space of a cell.
+        kinds: kinds of cells.
+        costs: of each resource, for each kind, what a candidate adds to the network: edges x operations.
+        limits: of each resource, how much there is for all edges.
+    """
+
+    cell: CellSpace
+    kinds: tuple[str, ...]
+    costs: tuple[Mapping[str, Rows], ...]
+    limits: tuple[float, ...]
+
+    def meets(self, kept: Mapping[str, Mapping[int, int]]) -> bool:
+        """Return whether an architecture stays within the limits.
+
+        Args:
+            kept: for each kind the edges that it keeps, each with the column of its operation.
+        """
+        return all(
+            sum(costs[kind][e][o] for kind, edges in kept.items() for e, o in edges.items()) <= limit
+            for costs, limit in zip(self.costs, self.limits, strict=True)
+        )
+
+    def can_be_met(self, alive: Mapping[str, Alive]) -> bool:
+        """Return whether an architecture is left that stays within the limits.
+
+        Args:
+            alive: the candidates that are left. A node has as many edges as it keeps, or more.
+        """
+        anything = {kind: np.zeros(np.shape(mask)) for kind, mask in alive.items()}
+        return self._solve(anything, alive) is not None
+
+    def choose(
+        self,
+        weights: Mapping[str, Rows],
+        factors: Mapping[str, Sequence[float]] | None = None,
+        alive: Mapping[str, Alive] | None = None,
+    ) -> dict[str, Choice]:
+        """Return the best cells within the limits: of those that meet them the sum of weights is largest.
+
+        Args:
+            weights: for each kind, edges x operations.
+            factors: of each edge as a whole.
+            alive: the candidates to choose among; all of them by default.
+        """
+        alive = alive or dict.fromkeys(self.kinds, all_alive(self.cell))
+        scores = {
+            kind: np.asarray(rows) * (1.0 if factors is None else np.asarray(factors[kind])[:, None])
+            for kind, rows in weights.items()
+        }
+        kept = self._solve(scores, alive)
+        assert kept is not None, "the budget was checked before the search"
+        return {kind: self._choice(kind, weights[kind], scores[kind], kept[kind]) for kind in self.kinds}
+
+    def _choice(self, kind: str, weights: Rows, scores: np.ndarray, kept: Mapping[int, int]) -> Choice:
+        operations, nodes = {}, {}
+        for edge, row in enumerate(weights):
+            column = kept.get(edge, best_choice(self.cell, row)[0])
+            others = [row[o] for o, name in enumerate(self.cell.operations) if name in self.cell.choices]
+            lead = row[column] - max((w for w in others if w != row[column]), default=0.0)
+            operations[edge] = column, max(0.0, lead)
+        for state in self.cell.states:
+            if self.cell.must_choose_edges(state):
+                incoming = self.cell.incoming(state)
+                chosen = [edge for edge in incoming if edge in kept]
+                score = {edge: float(scores[edge][operations[edge][0]]) for edge in incoming}
+                left = max(score[edge] for edge in incoming if edge not in kept)
+                nodes[state] = chosen, max(0.0, min(score[edge] for edge in chosen) - left)
+        return Choice(operations, nodes)
+
+    def with_skips(self, kinds: Collection[str], most: int) -> Budget:
+        """Return the budget with another limit: the number of skips in each of some kinds of cells."""
+        ones = [[float(name == "skip_connect") for name in self.cell.operations] for _ in self.cell.edges]
+        none = [[0.0] * len(row) for row in ones]
+        limited = [kind for kind in self.kinds if kind in kinds]
+        costs = tuple({k: ones if k == kind else none for k in self.kinds} for kind in limited)
+        return replace(self, costs=self.costs + costs, limits=self.limits + (float(most),) * len(limited))
+
+    def cheapest_columns(self, kind: str, alive: Alive) -> list[int]:
+        """Return the operation of each edge that costs least of the first resource, then of the next ones."""
+        columns = [o for o, name in enumerate(self.cell.operations) if name in self.cell.choices]
+        return [
+            min(
+                (o for o in columns if row[o]),
+                key=lambda o: [costs[kind][edge][o] for costs in self.costs],
+            )
+            for edge, row in enumerate(alive)
+        ]
+
+    def cheapest(self, resource: int) -> float:
+        """Return the least that the edges of an architecture cost of one resource."""
+        alive = dict.fromkeys(self.kinds, all_alive(self.cell))
+        costs = {kind: -np.asarray(rows, float) for kind, rows in self.costs[resource].items()}
+        free = Budget(self.cell, self.kinds, (), ())
+        kept = free._solve(costs, alive)
+        assert kept is not None
+        return -sum(float(costs[kind][e][o]) for kind, edges in kept.items() for e, o in edges.items())
+
+    def _solve(
+        self, scores: Mapping[str, np.ndarray], alive: Mapping[str, Alive]
+    ) -> dict[str, dict[int, int]] | None:
+        """Return the edges to keep with their columns; ``None`` where no architecture meets the limits."""
+        places = [
+            (kind, edge, column)
+            for kind in self.kinds
+            for edge, row in enumerate(alive[kind])
+            for column, name in enumerate(self.cell.operations)
+            if row[column] and name in self.cell.choices
+        ]
+        rows, least, most = [], [], []
+        for costs, limit in zip(self.costs, self.limits, strict=True):
+            row = np.array([float(costs[kind][e][o]) for kind, e, o in places])
+            scale = max(1.0, row.max(initial=0.0))  # so that tolerances of the solver are small
+            rows.append(row / scale)
+            least.append(-np.inf)
+            most.append(limit / scale)
+        for members, low, high in self._groups(places):
+            rows.append(np.array(members, float))
+            least.append(low)
+            most.append(high)
+        found = milp(
+            -np.array([scores[kind][e][o] for kind, e, o in places]),
+            integrality=np.ones(len(places)),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(np.array(rows), least, most),
+            options={"mip_rel_gap": 0.0},
+        )
+        if found.x is None:
+            return None
+        kept: dict[str, dict[int, int]] = {kind: {} for kind in self.kinds}
+        for (kind, edge, column), value in zip(places, found.x, strict=True):
+            if value > 0.5:
+                kept[kind][edge] = column
+        # Rounding of the solver must not let a network over the limit through.
+        return kept if self.meets(kept) else None
+
+    def _groups(self, places: Sequence[tuple[str, int, int]]) -> Iterator[tuple[list[bool], float, float]]:
+        """Yield which variables are summed, and what their sum may be: for each edge and each node."""
+        every = not isinstance(self.cell.kept, int) and (
+            self.cell.kept == "all" or self.cell.none_is_a_choice
+        )
+        for kind in self.kinds:
+            for edge in range(len(self.cell.edges)):
+                yield [(k, e) == (kind, edge) for k, e, _ in places], float(every), 1.0
+            for state in self.cell.states:
+                if isinstance(self.cell.kept, int):
+                    incoming = self.cell.incoming(state)
+                    kept = float(self.cell.kept_edges(state))
+                    yield [k == kind and e in incoming for k, e, _ in places], kept, kept
+
+
+def best_choices(
+    cell: CellSpace,
+    weights: Mapping[str, Rows],
+    factors: Mapping[str, Sequence[float]] | None = None,
+    *,
+    budget: Budget | None = None,
+    alive: Mapping[str, Alive] | None = None,
+) -> dict[str, Choice]:
+    """Return the cells that DARTS reads off weights; within a budget, where they do not meet it, the best.
+
+    Args:
+        cell: the space.
+        weights: for each kind, softmaxed on each edge.
+        factors: for each kind, of its edges as a whole.
+        budget: what the architecture may cost.
+        alive: the candidates that there are; all of them by default.
+    """
+    found = {
+        kind: choose(cell, rows, None if factors is None else factors[kind]) for kind, rows in weights.items()
+    }
+    if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in found.items()}):
+        return found
+    return budget.choose(weights, factors, alive)
+
+
+def network_budget(
+    space: Space,
+    skeleton: Skeleton,
+    limits: Limits,
+    *,
+    classes: int,
+    channels: int,
+    image_size: int | None = None,
+) -> Budget | None:
+    """Return the budget of a space, where the network that will be trained is limited.
+
+    Args:
+        space: where architectures are searched.
+        skeleton: of the network that is trained.
+        limits: to that network.
+        classes: number of its classes.
+        channels: of its pictures.
+        image_size: of its pictures; by default that of the skeleton.
+
+    Returns:
+        ``None`` where there is no limit.
+
+    Raises:
+        AutodasError: if no architecture meets the limits; the smallest one is named.
+    """
+    wanted = [(name, getattr(limits, name)) for name in RESOURCES if getattr(limits, name) is not None]
+    if not wanted:
+        return None
+    generator = Random(0)
+    cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
+    reference = Genotype(cells, space=space.cell.name)
+    skeleton = fit_skeleton(skeleton, reference)
+    whole = profile(
+        reference, skeleton, classes=classes, channels=channels, image_size=image_size, auxiliary=False
+    )
+    table = slot_costs(space.cell, skeleton, image_size, given_norms(skeleton), pools=False)
+    kept = {kind: columns_of(alive_of(c, space.cell)) for kind, c in cells.items()}
+    costs, left = [], []
+    for name, limit in wanted:
+        by_kind = {
+            kind: np.sum(
+                [
+                    [[getattr(c, name) for c in row] for row in rows]
+                    for slot, rows in table
+                    if slot.kind == kind
+                ],
+                axis=0,
+            )
+            for kind in space.kinds
+        }
+        spent = sum(int(by_kind[kind][e][o]) for kind, edges in kept.items() for e, o in edges.items())
+        costs.append({kind: rows.tolist() for kind, rows in by_kind.items()})
+        left.append(limit - (getattr(whole, name) - spent))
+    budget = Budget(space.cell, space.kinds, tuple(costs), tuple(left))
+    if not budget.can_be_met(dict.fromkeys(space.kinds, all_alive(space.cell))):
+        smallest = [
+            f"{limit - rest + budget.cheapest(number):,.0f} {name.replace('_', '-')}"
+            for number, ((name, limit), rest) in enumerate(zip(wanted, left, strict=True))
+        ]
+        asked = " and ".join(f"{limit:,} {name.replace('_', '-')}" for name, limit in wanted)
+        raise AutodasError(
+            f"no architecture of space '{space.name}' has at most {asked} in skeleton '{skeleton.name}' with "
+            f"K={skeleton.K}, C1={skeleton.C1}, C2={skeleton.C2}: the smallest has {' or '.join(smallest)}"
+        )
+    return budget

@@ -1,0 +1,221 @@
+"""Budgets: costs against profiles of networks, the best architecture against brute force, all methods."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.networks import profile
+from autodas.spaces import CellSpace, Space, get_skeleton, get_space
+from autodas.strategies import choose_strategy, load_strategy
+from autodas.strategies._budget import Budget, Limits, best_choices, network_budget
+from autodas.strategies._derivation import choose, columns_of
+from autodas.strategies.base import SearchPlan
+from autodas.strategies.random import random_cell
+from autodas.supernet import alive_of, all_alive
+
+FACTS: dict[str, Any] = {"classes": 7, "channels": 3, "image_size": 16}
+SMALL = get_space("cifar-o2d").with_size(K=1, C1=8, C2=32)
+
+
+def drawn(space: Space, seed: int) -> Genotype:
+    generator = Random(seed)
+    return Genotype({kind: random_cell(space.cell, generator) for kind in space.kinds}, space=space.cell.name)
+
+
+def kept_of(genotype: Genotype, cell: CellSpace) -> dict[str, dict[int, int]]:
+    return {kind: columns_of(alive_of(c, cell)) for kind, c in genotype.cells.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("cifar-o2d", (1, 8, 32)),
+        ("cifar-darts", (2, 12, 16)),
+        ("cifar-snas", (1, 8, 16)),
+        ("cifar_stages-darts", (1, 8, 16)),
+        ("imagenet-o2d", (1, 8, 16)),
+        ("nasbench201", (1, 8, 32)),
+    ],
+)
+@pytest.mark.parametrize("resource", ["parameters", "multiply_adds"])
+def test_costs_are_those_of_the_network(name: str, size: tuple[int, int, int], resource: str) -> None:
+    space = get_space(name).with_size(*size)
+    facts = {**FACTS, "image_size": 64 if name.startswith("imagenet") else 17}
+    for seed in range(3):
+        genotype = drawn(space, seed)
+        exact = getattr(profile(genotype, space.skeleton, auxiliary=False, **facts), resource)
+        kept = kept_of(genotype, space.cell)
+        for limit, fits in ((exact, True), (exact - 1, False)):
+            try:
+                budget = network_budget(space, space.skeleton, Limits(**{resource: limit}), **facts)
+            except AutodasError:  # no architecture is smaller than the one that was drawn
+                assert not fits
+                continue
+            assert budget is not None
+            assert budget.meets(kept) is fits
+
+
+def brute_force(budget: Budget, weights: dict[str, Any]) -> float:
+    """The largest sum of weights of an architecture that meets a budget."""
+    cell, best = budget.cell, -1.0
+    columns = [o for o, name in enumerate(cell.operations) if name in cell.choices]
+    nodes = []
+    for state in cell.states:
+        edges = combinations(cell.incoming(state), cell.kept_edges(state))
+        nodes.append(
+            [
+                dict(zip(chosen, ops, strict=True))
+                for chosen in edges
+                for ops in product(columns, repeat=len(chosen))
+            ]
+        )
+    for parts in product(*nodes):
+        kept = {"normal": {e: o for part in parts for e, o in part.items()}}
+        if budget.meets(kept):
+            best = max(best, sum(weights["normal"][e][o] for e, o in kept["normal"].items()))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_within_limits_against_brute_force(seed: int) -> None:
+    cell = CellSpace("small", ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"), nodes=2)
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(cell.edges), len(cell.operations))
+    costs = tuple({"normal": torch.rand(shape, generator=generator).tolist()} for _ in range(2))
+    weights = {"normal": torch.rand(shape, generator=generator).softmax(-1).tolist()}
+    met = []
+    for limit in (0.3, 0.8, 1.2, 1.6, 9.0):
+        budget = Budget(cell, ("normal",), costs, (limit, 1.3 * limit))
+        expected = brute_force(budget, weights)
+        alive = {"normal": all_alive(cell)}
+        assert budget.can_be_met(alive) is (expected >= 0)
+        met.append(expected >= 0)
+        if expected < 0:
+            continue
+        choice = budget.choose(weights)["normal"]
+        kept = choice.kept(cell)
+        assert budget.meets({"normal": kept})
+        assert sum(weights["normal"][e][o] for e, o in kept.items()) == pytest.approx(expected)
+        assert all(0 <= lead <= 1 for _, lead in [*choice.operations.values(), *choice.nodes.values()])
+    assert met[-1]
+    assert not met[0]
+
+
+def test_a_budget_that_is_met_changes_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cell = SMALL.cell
+    weights = {
+        kind: torch.randn(len(cell.edges), len(cell.operations), generator=generator).softmax(-1).tolist()
+        for kind in SMALL.kinds
+    }
+    budget = network_budget(SMALL, SMALL.skeleton, Limits(parameters=10**9), **FACTS)
+    free = {kind: choose(cell, rows) for kind, rows in weights.items()}
+    assert best_choices(cell, weights, budget=budget) == free
+    # The rule of DARTS is the integer programme without limits.
+    assert budget is not None
+    solved = budget.choose(weights)
+    assert {k: c.kept(cell) for k, c in solved.items()} == {k: c.kept(cell) for k, c in free.items()}
+    assert network_budget(SMALL, SMALL.skeleton, Limits(), **FACTS) is None
+
+
+def wander(strategy: Any, seed: int, std: float = 0.5) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in sorted(strategy.parameters().items()):
+        parameter.data += std * torch.randn(parameter.shape, generator=generator)
+        if name.startswith("alpha"):
+            parameter.data[..., -4:] += 0.3  # convolutions lead, which the budget does not allow
+
+
+METHODS = [
+    ("das", "cifar-o2d"),
+    ("sdas-a", "cifar-o2d"),
+    ("sdas-b", "cifar-darts"),
+    ("sdas-c", "cifar-o2d"),
+    ("pcdarts", "cifar-o2d"),
+    ("pdarts", "cifar-o2d"),
+    ("pdarts", "cifar-darts"),
+    ("snas", "cifar-o2d"),
+    ("snas", "cifar-snas"),
+    ("edas", "cifar-darts"),
+    ("hdas", "cifar_stages-darts"),
+    ("random", "cifar-o2d"),
+]
+
+
+@pytest.mark.parametrize(("method", "name"), METHODS, ids=lambda value: str(value))
+@pytest.mark.parametrize("resource", ["parameters", "multiply_adds"])
+def test_every_method_stays_within_its_budget(method: str, name: str, resource: str) -> None:
+    space = get_space(name).with_size(K=1, C1=8, C2=16)
+    costs = sorted(
+        getattr(profile(drawn(space, seed), space.skeleton, auxiliary=False, **FACTS), resource)
+        for seed in range(12)
+    )
+    limit = costs[3]  # a quarter of all architectures is so small
+    budget = network_budget(space, space.skeleton, Limits(**{resource: limit}), **FACTS)
+    settings = {"level": "cells"} if method == "hdas" else {"candidates": 3} if method == "random" else {}
+    choice = choose_strategy(method, **settings)
+    strategy = load_strategy(method)(
+        choice.settings, SearchPlan(space, 30, 1, lambda alive: 1, budget=budget)
+    )
+    for number, phase in enumerate(strategy.phases()):
+        strategy.start(number, "cpu")
+        for iteration in range(1, phase.iterations + 1):
+            if iteration <= 12:
+                wander(strategy, 100 * number + iteration)
+            strategy.after_iteration(iteration)
+        genotype = strategy.finish().genotype
+        if genotype is not None:
+            space.validate(genotype)
+            found = profile(genotype, space.skeleton, auxiliary=False, **FACTS)
+            assert getattr(found, resource) <= limit
+
+
+def test_skips_give_way_to_a_budget_only_where_they_have_to() -> None:
+    """P-DARTS: at most two skips in normal cells, unless nothing else is small enough."""
+    choice = choose_strategy("pdarts")
+
+    def skips(limit: int) -> int:
+        budget = network_budget(SMALL, SMALL.skeleton, Limits(parameters=limit), **FACTS)
+        plan = SearchPlan(SMALL, 30, 0, lambda alive: 1, budget=budget)
+        strategy = load_strategy("pdarts")(choice.settings, plan)
+        for number in range(3):
+            strategy.start(number, "cpu")
+            wander(strategy, number)
+            genotype = strategy.finish().genotype
+        assert genotype is not None
+        return sum(edge.operation == "skip_connect" for _, edge in genotype.cells["normal"].edges())
+
+    generous = profile(drawn(SMALL, 0), SMALL.skeleton, auxiliary=False, **FACTS).parameters
+    assert skips(2 * generous) <= 2
+
+
+def test_a_budget_that_nothing_meets_names_the_smallest() -> None:
+    with pytest.raises(
+        AutodasError, match="no architecture of space 'cifar-o2d' has at most 100 para"
+    ):
+        network_budget(SMALL, SMALL.skeleton, Limits(parameters=100), **FACTS)
+    # The smallest one that it names exists, and is the smallest.
+    with pytest.raises(AutodasError) as caught:
+        network_budget(SMALL, SMALL.skeleton, Limits(parameters=100), **FACTS)
+    smallest = int(str(caught.value).rpartition("the smallest has ")[2].partition(" ")[0].replace(",", ""))
+    assert network_budget(SMALL, SMALL.skeleton, Limits(parameters=smallest), **FACTS) is not None
+    with pytest.raises(AutodasError):
+        network_budget(SMALL, SMALL.skeleton, Limits(parameters=smallest - 1), **FACTS)
+
+
+def test_another_network_than_the_searched_one() -> None:
+    """DARTS' mobile setting: 600 million multiply-adds of the ImageNet network."""
+    target = get_skeleton("imagenet")
+    facts = {"classes": 1000, "channels": 3, "image_size": 224}
+    budget = network_budget(get_space("cifar-o2d"), target, Limits(multiply_adds=500_000_000), **facts)
+    assert budget is not None
+    genotype = drawn(get_space("cifar-o2d"), 1)
+    exact = profile(genotype, target, auxiliary=False, **facts).multiply_adds
+    assert budget.meets(kept_of(genotype, budget.cell)) is (exact <= 500_000_000)
