@@ -48,7 +48,8 @@ genotypes = st.builds(
     cells=st.dictionaries(st.text(min_size=1), cells(), min_size=1, max_size=3),
     name=st.text(),
     space=st.none() | st.text(),
-)
+    stages=st.dictionaries(st.text(min_size=1).map(lambda name: f"graph {name}"), cells(), max_size=2),
+).filter(lambda genotype: not set(genotype.cells) & set(genotype.stages))
 
 
 @settings(deadline=None)  # a busy machine is no fault
@@ -66,6 +67,15 @@ def test_one_line_a_node() -> None:
     lines = Genotype.from_dict(DOCUMENT).to_json().splitlines()
     assert '        [["sep_conv_3x3", 0], ["skip_connect", 1]],' in lines
     assert '        [["max_pool_3x3", 2], ["dil_conv_5x5", 0]]' in lines
+
+
+def test_stage_graphs_make_another_genotype() -> None:
+    plain = Genotype.from_dict(DOCUMENT)
+    assert "stages" not in plain.to_dict()
+    wired = Genotype.from_dict({**DOCUMENT, "stages": {"stage1": DOCUMENT["cells"]["normal"]}})
+    assert wired != plain
+    assert list(wired.to_dict()) == ["schema", "name", "space", "cells", "stages"]
+    assert wired.parts == {"normal": plain.cells["normal"], "stage1": plain.cells["normal"]}
 
 
 def test_save_and_load(tmp_path: Path) -> None:
@@ -116,6 +126,15 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str]] = [
     (("cells", "normal", "concat"), [4], "cells.normal.concat: state 4 is out of range 0..3"),
     (("cells", "normal", "concat"), ["2"], "cells.normal.concat: state '2' is out of range"),
     (("cells", "normal", "concat"), [2, 2], "cells.normal.concat: a state stands twice"),
+    (("stages",), {}, "'stages' must name at least one stage graph, or be left out"),
+    (("stages",), [], "'stages' must name at least one stage graph, or be left out"),
+    (("stages",), {"normal": DOCUMENT["cells"]["normal"]}, "'normal' is both a cell and a stage graph"),
+    (("stages",), {"stage1": {}}, "stages.stage1.nodes: a list with at least one node is expected"),
+    (
+        ("stages",),
+        {"stage1": {"nodes": [[["skip_connect", 2]]], "concat": [2]}},
+        "stages.stage1.nodes[0][0]: predecessor 2 is out of range, state 2 can read 0..1",
+    ),
 ]
 
 

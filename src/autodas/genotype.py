@@ -22,6 +22,9 @@ A genotype is a versioned JSON document. Reading one validates it and executes n
 
 States are numbered as in the papers: the inputs of a cell come first (0 is the output of the cell
 before the previous one, 1 that of the previous one), then its nodes in order.
+
+Where the cells of a stage are wired by a graph (H-DAS), ``"stages"`` holds these graphs, in the form of
+cells: the nodes of a graph are whole cells.
 """
 
 from __future__ import annotations
@@ -47,6 +50,8 @@ OPERATIONS: set[str] = {
     "dil_conv_3x3",
     "dil_conv_5x5",
     "conv_7x1_1x7",
+    "nor_conv_1x1",
+    "nor_conv_3x3",
 }
 """Names of the operations that a genotype may contain. ``autodas.operations.register`` adds to it."""
 
@@ -90,14 +95,21 @@ class Genotype:
         name: how people call it; free text.
         space: name of the cell space that it belongs to (see :mod:`autodas.spaces`), or ``None``
             for an architecture that no registered space contains.
+        stages: name of a stage graph, such as ``"stage1"``, to the graph; empty where cells are chained.
     """
 
     cells: Mapping[str, CellGenotype]
     name: str = ""
     space: str | None = field(default=None)
+    stages: Mapping[str, CellGenotype] = field(default_factory=dict)
 
     def __hash__(self) -> int:
-        return hash((tuple(sorted(self.cells.items())), self.space))
+        return hash((tuple(sorted(self.cells.items())), tuple(sorted(self.stages.items())), self.space))
+
+    @property
+    def parts(self) -> dict[str, CellGenotype]:
+        """All cells and stage graphs, by name."""
+        return {**self.cells, **self.stages}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document as plain Python data."""
@@ -105,34 +117,31 @@ class Genotype:
             "schema": SCHEMA,
             "name": self.name,
             "space": self.space,
-            "cells": {
-                kind: {
-                    "inputs": cell.inputs,
-                    "nodes": [[list(edge) for edge in node] for node in cell.nodes],
-                    "concat": list(cell.concat),
+            **{
+                key: {
+                    kind: {
+                        "inputs": cell.inputs,
+                        "nodes": [[list(edge) for edge in node] for node in cell.nodes],
+                        "concat": list(cell.concat),
+                    }
+                    for kind, cell in cells.items()
                 }
-                for kind, cell in self.cells.items()
+                for key, cells in self._cells_by_key().items()
             },
         }
 
+    def _cells_by_key(self) -> dict[str, Mapping[str, CellGenotype]]:
+        return {"cells": self.cells, **({"stages": self.stages} if self.stages else {})}
+
     def to_json(self) -> str:
         """Return the document with one line a node, so that two genotypes can be compared line by line."""
-        cells = []
-        for kind, cell in self.to_dict()["cells"].items():
-            nodes = ",\n".join(f"        {json.dumps(node)}" for node in cell["nodes"])
-            cells.append(
-                f"    {json.dumps(kind)}: {{\n"
-                f'      "inputs": {cell["inputs"]},\n'
-                f'      "nodes": [\n{nodes}\n      ],\n'
-                f'      "concat": {json.dumps(cell["concat"])}\n'
-                "    }"
-            )
+        document = self.to_dict()
+        parts = [f'  "{key}": {_cells_json(document[key])}' for key in self._cells_by_key()]
         return (
             "{\n"
             f'  "schema": {SCHEMA},\n'
             f'  "name": {json.dumps(self.name)},\n'
-            f'  "space": {json.dumps(self.space)},\n'
-            '  "cells": {\n' + ",\n".join(cells) + "\n  }\n}\n"
+            f'  "space": {json.dumps(self.space)},\n' + ",\n".join(parts) + "\n}\n"
         )
 
     @classmethod
@@ -162,13 +171,16 @@ class Genotype:
                 f"{where}: schema {document['schema']!r} is not supported, this version reads schema {SCHEMA}"
             )
         for key in document:
-            if key not in ("schema", "name", "space", "cells"):
-                raise GenotypeError(
-                    f"{where}: unknown key '{key}'{nearest(key, ['schema', 'name', 'space', 'cells'])}"
-                )
-        cells = document.get("cells")
+            if key not in _KEYS:
+                raise GenotypeError(f"{where}: unknown key '{key}'{nearest(key, _KEYS)}")
+        cells, stages = document.get("cells"), document.get("stages", {})
         if not isinstance(cells, dict) or not cells:
             raise GenotypeError(f"{where}: 'cells' must name at least one cell")
+        if not isinstance(stages, dict) or ("stages" in document and not stages):
+            raise GenotypeError(f"{where}: 'stages' must name at least one stage graph, or be left out")
+        both = sorted(set(cells) & set(stages))
+        if both:
+            raise GenotypeError(f"{where}: '{both[0]}' is both a cell and a stage graph")
         name, space = document.get("name", ""), document.get("space")
         if not isinstance(name, str) or not (space is None or isinstance(space, str)):
             raise GenotypeError(f"{where}: 'name' and 'space' must be text")
@@ -176,6 +188,7 @@ class Genotype:
             cells={kind: _read_cell(cell, f"{where}: cells.{kind}") for kind, cell in cells.items()},
             name=name,
             space=space,
+            stages={kind: _read_cell(graph, f"{where}: stages.{kind}") for kind, graph in stages.items()},
         )
 
     def save(self, path: str | Path) -> None:
@@ -197,6 +210,23 @@ class Genotype:
         except (OSError, UnicodeDecodeError) as error:
             raise GenotypeError(f"{path}: cannot be read as a genotype: {error}") from error
         return cls.from_json(text, str(path))
+
+
+_KEYS = ["schema", "name", "space", "cells", "stages"]
+
+
+def _cells_json(cells: Mapping[str, Any]) -> str:
+    texts = []
+    for kind, cell in cells.items():
+        nodes = ",\n".join(f"        {json.dumps(node)}" for node in cell["nodes"])
+        texts.append(
+            f"    {json.dumps(kind)}: {{\n"
+            f'      "inputs": {cell["inputs"]},\n'
+            f'      "nodes": [\n{nodes}\n      ],\n'
+            f'      "concat": {json.dumps(cell["concat"])}\n'
+            "    }"
+        )
+    return "{\n" + ",\n".join(texts) + "\n  }"
 
 
 def _read_cell(cell: Any, where: str) -> CellGenotype:

@@ -67,8 +67,9 @@ def test_every_preset_runs(command: str, name: str, tmp_path: Path) -> None:
         # A quarter of the channels has to be an even number of them.
         words += [w.replace("C2=8", "C2=32") if name.startswith("pcdarts") else w for w in SMALL_SEARCH]
     else:
-        size = ["--data.image_size=16"] if name == "imagenet-eval" else []
-        words = ["darts_v2", *words, *SMALL_TRAIN, *size]
+        size = ["--data.image_size=16"] if "imagenet" in name else []
+        genotype = "hdas_imagenet_darts_v1" if name.startswith("hdas") else "darts_v2"
+        words = [genotype, *words, *SMALL_TRAIN, *size]
     assert main([command, *words]) == 0
     assert json.loads((tmp_path / "run/summary.json").read_text())["command"] == command
 
@@ -101,6 +102,27 @@ def test_presets_hold_the_published_numbers() -> None:
         assert found.strategy.settings.skip_dropout == rates
         train = read_preset_configuration(TrainConfig, "train", f"pdarts-{data}-eval", ["x"])
         assert (train.data.name, train.batch_size, train.drop_path) == (data, 128, 0.3)
+
+
+def test_presets_of_hdas_hold_the_published_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    # H-DAS (Liu et al., 2021), the commands of its public code.
+    for level, decay in (("cells", 3e-4), ("stages", 2.7e-3)):
+        search = read_preset_configuration(SearchConfig, "search", f"hdas-cifar10-{level}")
+        assert (search.strategy.name, search.strategy.settings.level) == ("hdas", level)
+        assert (search.epochs, search.batch_size, search.space.C2) == (50, 64, 64)
+        assert (search.optim.lr, search.optim.final_lr, search.optim.weight_decay) == (0.025, 0.001, decay)
+        assert search.strategy.settings.cells_a_stage == 6
+    cifar = read_preset_configuration(TrainConfig, "train", "hdas-cifar10-eval", ["x"])
+    assert (cifar.epochs, cifar.batch_size, cifar.drop_path, cifar.data.cutout) == (600, 64, 0.2, 16)
+    imagenet = read_preset_configuration(TrainConfig, "train", "hdas-imagenet-eval", ["x"])
+    assert (imagenet.epochs, imagenet.batch_size, imagenet.optim.lr) == (250, 105, 0.1)
+    for preset in ("hdas-cifar10-eval", "cifar10-eval"):
+        words = ("profile", "hdas_cifar_darts_v1", "--preset", preset, "--json")
+        assert printed_json(capsys, *words)["parameters_with_auxiliary"] == 4_697_796
+    words = ("profile", "hdas_imagenet_darts_v1", "--preset", "hdas-imagenet-eval", "--json")
+    profile = printed_json(capsys, *words)
+    assert [stage["cells"] for stage in profile["stages"]] == [0, 4, 1, 4, 1, 4, 0]
+    assert profile["classes"] == 1000
 
 
 def test_facts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,9 @@ FORMULAS: dict[str, tuple[Callable[[int, bool], int], ...]] = {
     "dil_conv_5x5": dilated(5),
     # Two dense convolutions (the NASNet space of DARTS' public code).
     "conv_7x1_1x7": (lambda c, reduces: 14 * c * c, lambda c, reduces: 2 * c),
+    # Dense k x k (NAS-Bench-201).
+    "nor_conv_1x1": (lambda c, reduces: c * c, lambda c, reduces: 2 * c),
+    "nor_conv_3x3": (lambda c, reduces: 9 * c * c, lambda c, reduces: 2 * c),
 }
 
 
@@ -73,7 +76,9 @@ def parameters(module: nn.Module) -> int:
 def test_genotypes_and_builders_know_the_same_names() -> None:
     assert set(registered()) == OPERATIONS
     assert set().union(*OPERATION_SETS.values()) <= set(registered())
-    assert set().union(*(OPERATION_SETS[s] for s in ("o2d", "darts", "nasnet"))) == set(FORMULAS)
+    assert set().union(*(OPERATION_SETS[s] for s in ("o2d", "darts", "nasnet", "nasbench201"))) == set(
+        FORMULAS
+    )
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from autodas.operations import (
     SEARCH_NORMS,
     TRAIN_NORMS,
+    DenseConv,
     FactorizedReduce,
     Norms,
     Pool,
@@ -157,6 +158,16 @@ class TestConvolutions:
         assert operation.column.weight.shape == (3, 3, 7, 1)
         same(operation(x), naive_norm(y, operation.norm))
 
+    @pytest.mark.parametrize("k", [1, 3])
+    @torch.no_grad()
+    def test_dense_convolution(
+        self, size: tuple[int, int], stride: tuple[int, int], training: bool, norms: Norms, k: int
+    ) -> None:
+        module = prepared(build(f"nor_conv_{k}x{k}", 3, stride, norms), training)
+        x = maps(3, *size)
+        assert module.conv.weight.shape == (3, 3, k, k)
+        same(module(x), naive_norm(naive_dense(x.clamp(min=0), module.conv.weight, stride), module.norm))
+
     @torch.no_grad()
     def test_pointwise(
         self, size: tuple[int, int], stride: tuple[int, int], training: bool, norms: Norms
@@ -204,6 +215,15 @@ def test_separable_units_in_three_dimensions(
     x = maps(2, 4, 5, 4)
     assert isinstance(unit, SeparableUnit)
     same(unit(x), naive_unit(x, unit, stride, dilation))
+
+
+@pytest.mark.parametrize("kernel", [(1, 3, 3), (3, 3, 3)])
+@pytest.mark.parametrize("stride", [(1, 1, 1), (2, 2, 2)])
+@torch.no_grad()
+def test_dense_convolution_in_three_dimensions(kernel: tuple[int, ...], stride: tuple[int, ...]) -> None:
+    module = prepared(DenseConv(2, 3, kernel, stride, affine=True), True)
+    x = maps(2, 4, 5, 4)
+    same(module(x), naive_norm(naive_dense(x.clamp(min=0), module.conv.weight, stride), module.norm))
 
 
 def naive_reduction(x: Tensor, module: FactorizedReduce) -> Tensor:

@@ -13,7 +13,7 @@ import pytest
 from autodas.errors import AutodasError
 from autodas.genotype import OPERATIONS
 from autodas.report import DrawnCell, DrawnEdge, cells_of_genotype, cells_of_run, colour_of, dot
-from autodas.zoo import load_zoo
+from autodas.zoo import load_genotype, load_zoo
 
 START = {"event": "start", "space": {"cell": "o2d", "kinds": ["normal", "reduction"]}}
 
@@ -136,6 +136,28 @@ def test_dot_of_a_genotype() -> None:
     assert [state for state in range(2, 7) if f"  {state} -> output" in reduction] == [3, 4, 6]
 
 
+def test_dot_of_a_stage_graph() -> None:
+    cells = cells_of_genotype(load_zoo("hdas_cifar_darts_v1"))
+    assert [cell.kind for cell in cells] == ["normal", "reduction", "stage1", "stage2", "stage3"]
+    text = dot(cells[3])
+    assert 'label="stage2 graph"' in text
+    # The nodes are whole cells, and only the last two are the output.
+    assert [n for n in range(2, 8) if f'"cell {n}" [shape=box' in text] == [2, 3, 4, 5, 6, 7]
+    assert [n for n in range(2, 8) if f'"cell {n}" -> output' in text] == [6, 7]
+    assert text.count('label="avg_pool_3x3"') == 1
+    assert '"input 0" -> ' in text
+
+
+def test_dot_of_a_cell_with_one_input() -> None:
+    genotype = load_genotype("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|")
+    (cell,) = cells_of_genotype(genotype)
+    text = dot(cell)
+    assert '"c[k-1]" -> ' in text
+    assert '"c[k-2]"' not in text
+    assert "  3 -> output" in text
+    assert text.count("style=dotted") == 6  # three edges with "none", two lines each
+
+
 def test_dot_shows_an_edge_that_is_there_twice_twice() -> None:
     normal = dot(cells_of_genotype(load_zoo("nasnet"))[0])
     assert normal.count(":e -> 5 [") == 2
@@ -192,7 +214,7 @@ FAMILIES = [
     ["max_pool_3x3", "avg_pool_3x3"],
     ["sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7"],
     ["dil_conv_3x3", "dil_conv_5x5"],
-    ["conv_7x1_1x7"],
+    ["conv_7x1_1x7", "nor_conv_1x1", "nor_conv_3x3"],
 ]
 
 

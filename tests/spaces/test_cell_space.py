@@ -18,9 +18,9 @@ def random_genotype(cell: CellSpace, rng: random.Random) -> Genotype:
         if cell.repeats:
             chosen = [rng.randrange(state) for _ in range(count)]
         else:
-            chosen = sorted(rng.sample(range(state), count))
+            chosen = sorted(rng.sample(cell.predecessors(state), count))
         nodes.append(tuple(Edge(rng.choice(cell.choices), p) for p in chosen))
-    made = CellGenotype(tuple(nodes), tuple(cell.states), cell.inputs)
+    made = CellGenotype(tuple(nodes), cell.concat, cell.inputs)
     return Genotype({"normal": made, "reduction": made}, space=cell.name)
 
 

@@ -36,6 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pdarts": {"learning_rate": 0.05},
     "snas": {"learning_rate": 0.05},
     "edas": {"learning_rate": 0.05, "random_share": 0.25, "epsilon": 0.2},
+    "hdas": {"learning_rate": 0.05, "level": "cells"},  # stages: test_hdas.py
 }
 """Settings for quick tests, by canonical name."""
 

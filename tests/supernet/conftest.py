@@ -46,9 +46,11 @@ def draw_genotype() -> Callable[[CellSpace, int], Genotype]:
             nodes = []
             for state in cell.states:
                 count = rng.randint(0, state) if cell.kept == "any" else cell.kept_edges(state)
-                predecessors = rng.sample(range(state), count)  # in any order: a genotype's edges are a set
+                predecessors = rng.sample(
+                    cell.predecessors(state), count
+                )  # in any order: a genotype's edges are a set
                 nodes.append(tuple(Edge(rng.choice(cell.choices), p) for p in predecessors))
-            cells[kind] = CellGenotype(tuple(nodes), tuple(cell.states), cell.inputs)
+            cells[kind] = CellGenotype(tuple(nodes), cell.concat, cell.inputs)
         return Genotype(cells, f"random {seed}", cell.name)
 
     return draw

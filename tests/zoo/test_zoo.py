@@ -26,6 +26,9 @@ NAMES = [
     "nasnet",
     "amoebanet",
     "pnasnet",
+    "hdas_cells",
+    "hdas_cifar_darts_v1",
+    "hdas_imagenet_darts_v1",
 ]
 
 SHORT = {
@@ -44,7 +47,7 @@ SHORT = {
 
 def compact(genotype: Genotype, kind: str) -> str:
     long = {name: short for short, name in SHORT.items()}
-    nodes = genotype.cells[kind].nodes
+    nodes = genotype.parts[kind].nodes
     return " . ".join(" ".join(f"{long[e.operation]}:{e.predecessor}" for e in node) for node in nodes)
 
 
@@ -67,7 +70,12 @@ def test_every_file_is_valid_and_formatted_as_it_would_be_written(name: str) -> 
     assert genotype.space is not None
     assert entry.published_as == genotype.name
     assert entry.name == genotype.name.lower()
-    assert set(genotype.cells) == {"normal", "reduction"}
+    if name == "hdas_cells":
+        assert list(genotype.cells) == ["normal1", "reduction1", "normal2", "reduction2", "normal3"]
+    else:
+        assert set(genotype.cells) == {"normal", "reduction"}
+    wired = name in ("hdas_cifar_darts_v1", "hdas_imagenet_darts_v1")
+    assert list(genotype.stages) == (["stage1", "stage2", "stage3"] if wired else [])
 
 
 @pytest.mark.parametrize("name", zoo_names())
@@ -93,13 +101,39 @@ def test_every_entry_says_where_it_comes_from(name: str) -> None:
         ("nasnet", "normal", "s5:1 s3:0 . s5:0 s3:0 . ap:1 sk:0 . ap:0 ap:0 . s3:1 sk:1", (2, 3, 4, 5, 6)),
         ("nasnet", "reduction", "s5:1 s7:0 . mp:1 s7:0 . ap:1 s5:0 . sk:3 ap:2 . s3:2 mp:1", (4, 5, 6)),
         ("amoebanet", "normal", "ap:0 mp:1 . s3:0 s5:2 . s3:0 ap:3 . s3:1 sk:1 . sk:0 ap:1", (4, 5, 6)),
+        ("hdas_cells", "normal1", "s3:0 s3:1 . s3:0 s3:1 . s3:0 s3:1 . s3:2 s3:3", (2, 3, 4, 5)),
+        ("hdas_cells", "reduction1", "mp:0 sk:1 . mp:0 mp:2 . s3:0 sk:1 . s3:0 d3:4", (2, 3, 4, 5)),
+        ("hdas_cells", "normal2", "sk:0 d3:1 . sk:0 s3:1 . sk:0 s3:1 . sk:0 s3:1", (2, 3, 4, 5)),
+        ("hdas_cells", "reduction2", "mp:0 d3:1 . mp:0 d5:2 . mp:0 d5:3 . mp:0 sk:4", (2, 3, 4, 5)),
+        ("hdas_cells", "normal3", "d5:0 s3:1 . s3:1 d3:2 . d3:0 s5:2 . s5:3 s3:4", (2, 3, 4, 5)),
+        (
+            "hdas_cifar_darts_v1",
+            "stage1",
+            "sk:0 sk:1 . sk:0 sk:1 . sk:1 mp:2 . mp:2 sk:4 . mp:3 sk:5 . mp:4 sk:6",
+            (6, 7),
+        ),
+        (
+            "hdas_cifar_darts_v1",
+            "stage2",
+            "mp:0 mp:1 . sk:0 sk:1 . sk:1 sk:2 . mp:2 sk:3 . sk:3 mp:5 . ap:4 sk:6",
+            (6, 7),
+        ),
+        (
+            "hdas_cifar_darts_v1",
+            "stage3",
+            "sk:0 sk:1 . sk:1 sk:2 . sk:2 sk:3 . mp:2 sk:3 . mp:3 sk:5 . mp:4 mp:5",
+            (6, 7),
+        ),
+        ("hdas_imagenet_darts_v1", "stage1", "mp:0 mp:1 . sk:0 sk:2 . sk:2 sk:3 . sk:2 ap:4", (4, 5)),
+        ("hdas_imagenet_darts_v1", "stage2", "sk:0 sk:1 . sk:1 sk:2 . sk:2 sk:3 . sk:3 sk:4", (4, 5)),
+        ("hdas_imagenet_darts_v1", "stage3", "sk:0 sk:1 . sk:1 sk:2 . sk:2 sk:3 . mp:2 sk:3", (4, 5)),
         ("amoebanet", "reduction", "ap:0 s3:1 . mp:0 s7:2 . s7:0 ap:1 . mp:0 mp:1 . f7:0 s3:5", (3, 4, 6)),
     ],
 )
 def test_cells_as_published(name: str, kind: str, nodes: str, concat: tuple[int, ...]) -> None:
     genotype = load_zoo(name)
     assert compact(genotype, kind) == nodes
-    assert genotype.cells[kind].concat == concat
+    assert genotype.parts[kind].concat == concat
 
 
 def test_pnasnet_has_one_cell_in_both_places() -> None:
@@ -109,7 +143,12 @@ def test_pnasnet_has_one_cell_in_both_places() -> None:
 
 def test_spaces() -> None:
     spaces = Counter(load_zoo(name).space for name in NAMES)
-    assert spaces == {"darts": 8, "snas": 1, "nasnet": 3}
+    assert spaces == {"darts": 11, "snas": 1, "nasnet": 3}
+
+
+def test_stage_graphs_are_of_the_cells_that_their_name_says() -> None:
+    for name in ("hdas_cifar_darts_v1", "hdas_imagenet_darts_v1"):
+        assert load_zoo(name).cells == load_zoo("darts_v1").cells
 
 
 @pytest.mark.parametrize("name", ["darts_v2", "DARTS_V2", "darts-v2", "Darts-V2 "])

@@ -68,7 +68,8 @@ class SkeletonConfig:
     """How the cells are stacked.
 
     Args:
-        name: skeleton: cifar or imagenet.
+        name: skeleton: cifar, imagenet, nasbench201, or of H-DAS cifar_stages, cifar_graph, imagenet_stages,
+            imagenet_graph.
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.

@@ -11,10 +11,11 @@ from autodas.cli._output import print_facts
 
 @dataclass(frozen=True)
 class DrawConfig:
-    """Draw the cells of a genotype, one picture for each kind; for a search that goes on, as they stand.
+    """Draw the cells and stage graphs of a genotype, one picture for each; for a search that goes on, as they
+    stand.
 
     Args:
-        genotype: a genotype file, a run folder, or a name from the zoo.
+        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
         output: where to; the ending says what: .svg, .png, .pdf or .dot. With several kinds of cells
             the kind is added to the name.
         json: print the names of the pictures as JSON.

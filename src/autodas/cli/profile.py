@@ -14,7 +14,7 @@ class ProfileConfig:
     """Print parameters and multiply-adds of the network of a genotype.
 
     Args:
-        genotype: a genotype file, a run folder, or a name from the zoo.
+        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
         preset: take the skeleton from this preset of 'autodas train'.
         classes: number of classes.
         channels: channels of the pictures.
@@ -42,18 +42,23 @@ def run(argv: list[str]) -> int:
     if config.preset is not None:
         base = read_preset_configuration(TrainConfig, "train", config.preset, [config.genotype]).skeleton
     from autodas import networks
+    from autodas.benchmark_string import benchmark_string
     from autodas.cli._setup import skeleton_of
+    from autodas.spaces import fit_skeleton
 
     own = config.skeleton
     # The default name does not override the preset's; sizes that are given do.
-    skeleton = skeleton_of(base if config.preset is not None else own).with_size(own.K, own.C1, own.C2)
-    classes = config.classes or (1000 if skeleton.name == "imagenet" else 10)
+    asked = skeleton_of(base if config.preset is not None else own).with_size(own.K, own.C1, own.C2)
+    skeleton = fit_skeleton(asked, genotype)
+    classes = config.classes or (1000 if skeleton.name.startswith("imagenet") else 10)
     found = networks.profile(
         genotype, skeleton, classes=classes, channels=config.channels, image_size=config.image_size
     )
     size = config.image_size or skeleton.image_size
+    string = benchmark_string(genotype)
     facts = {
         "genotype": genotype.name,
+        **({} if string is None else {"string": string}),
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
         "input": [config.channels, size, size],
         "classes": classes,

@@ -26,7 +26,7 @@ class SpaceConfig:
     """Where to search.
 
     Args:
-        name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...
+        name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...; or nasbench201.
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.
@@ -70,6 +70,8 @@ class SearchConfig:
         resume: continue the run in this folder; auto continues what --run holds, if anything.
         overwrite: replace the run that --run holds.
         dry_run: estimate memory and stop.
+        stop_at_skips: end the search when cells that do not reduce would have so many skip connections; 0 for
+            never.
         check_memory: refuse to start where less memory is there than the estimate.
         quiet: print no progress.
         json: print the result as JSON.
@@ -84,6 +86,7 @@ class SearchConfig:
     optim: OptimSettings = field(default_factory=OptimSettings)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    stop_at_skips: int = 0
     seed: int = 0
     checkpoint_every: int = 0
     tensorboard: bool = True
@@ -145,6 +148,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         engine=config.supernet.engine,
         partial_channels=config.supernet.partial_channels,
         checkpoint_cells=config.supernet.checkpoint,
+        stop_at_skips=config.stop_at_skips,
         check_memory=config.check_memory,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
@@ -158,6 +162,8 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
 
 def report(folder: RunFolder, result: SearchResult) -> list[str]:
     """Return what a person is told at the end of a search."""
+    from autodas.benchmark_string import benchmark_string
+
     found = result.accuracies
     lines = [
         f"accuracy on {found.count} validation pictures, with the weights of the search "
@@ -174,6 +180,8 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines.append(margin + (random if result.margin < CLEAR else ""))
     if len(result.candidates) > 1:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
+    string = benchmark_string(result.genotype)
+    lines += [] if string is None else [f"NAS-Bench-201: {string}"]
     lines += [
         f"genotype: {folder.path / 'genotype.json'}",
         f"next: autodas train {folder.path} --data ... ; autodas draw {folder.path} -o cell.svg",

@@ -16,7 +16,7 @@ class ShowConfig:
     """Show a search space.
 
     Args:
-        name: skeleton-cellspace, such as cifar-o2d.
+        name: skeleton-cellspace, such as cifar-o2d; or nasbench201.
         json: print JSON.
     """
 

@@ -21,7 +21,7 @@ class TrainConfig:
     """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
 
     Args:
-        genotype: a genotype file, a run folder, or a name from the zoo.
+        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
         epochs: length.
         batch_size: pictures in each gradient step.
         micro_batches: parts that each batch is computed in, one after the other, to save memory.

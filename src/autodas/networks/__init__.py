@@ -1,8 +1,11 @@
 """Discrete networks: plain modules, built from a genotype."""
 
 from autodas.networks._cell import Cell, CellFrame, CellInputs
+from autodas.networks._check import check_cells
+from autodas.networks._graph import cells_of_graph, graph_slot
 from autodas.networks._heads import AuxiliaryHead
 from autodas.networks._network import Network, auxiliary_map, build
+from autodas.networks._norms import cell_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._profile import (
     Profile,
@@ -24,7 +27,11 @@ __all__ = [
     "StageCost",
     "auxiliary_map",
     "build",
+    "cell_norms",
+    "cells_of_graph",
+    "check_cells",
     "count_parameters",
+    "graph_slot",
     "multiply_adds_by_module",
     "partial_channels_for",
     "profile",

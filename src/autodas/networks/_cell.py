@@ -1,8 +1,8 @@
-"""Cells: the frame that all share, and the discrete cell."""
+"""Cells: the frame that all share, and the discrete cell. Stage graphs are cells, too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,20 +35,37 @@ class CellInputs(NamedTuple):
 
 
 class CellFrame(nn.Module):
-    """What discrete and relaxed cells share: bringing both inputs to one width and one size.
+    """What discrete and relaxed cells share: bringing their inputs to one width and one size, and what a node
+    does with the sum of its edges.
 
     Args:
         slot: where the cell stands.
         inputs: what it is given.
         norms: how its layers are normalised.
         partial: which channels go through the operations of edges.
+        input_states: how many inputs the cell has. Two are brought to the width of the cell; a single one is
+            the output of the previous cell as it is.
+        inner: a whole cell for each node, where the nodes of a stage graph are cells: it reads the node's sum
+            on both inputs. Nodes of cells are plain sums.
     """
 
-    def __init__(self, slot: CellSlot, inputs: CellInputs, norms: Norms, partial: PartialChannels) -> None:
+    def __init__(
+        self,
+        slot: CellSlot,
+        inputs: CellInputs,
+        norms: Norms,
+        partial: PartialChannels,
+        input_states: int = 2,
+        inner: Sequence[nn.Module] = (),
+    ) -> None:
         super().__init__()
         self.slot = slot
         self.partial = partial
         self.edge_width = slot.width // partial.K
+        self.input_states = input_states
+        self.inner = nn.ModuleList(inner)
+        if input_states == 1:
+            return
         dimensions = len(slot.stride)
         before, previous = inputs.channels
         self.preprocess0: nn.Module
@@ -58,9 +75,30 @@ class CellFrame(nn.Module):
             self.preprocess0 = ReLUConvNorm(before, slot.width, dimensions, norms.affine)
         self.preprocess1 = ReLUConvNorm(previous, slot.width, dimensions, norms.affine)
 
+    def enter(
+        self,
+        before: Tensor,
+        previous: Tensor,
+        through: Callable[[nn.Module, Tensor], Tensor] = lambda module, x: module(x),
+    ) -> list[Tensor]:
+        """Return the input states.
+
+        Args:
+            before: output of the cell before the previous one.
+            previous: output of the previous cell.
+            through: computes a module.
+        """
+        if self.input_states == 1:
+            return [previous]
+        return [through(self.preprocess0, before), through(self.preprocess1, previous)]
+
     def edge_stride(self, predecessor: int) -> tuple[int, ...]:
         """Return the stride of an edge: the cell's where it leaves an input, else 1."""
-        return self.slot.stride if predecessor < 2 else (1,) * len(self.slot.stride)
+        return self.slot.stride if predecessor < self.input_states else (1,) * len(self.slot.stride)
+
+    def node(self, number: int, total: Tensor) -> Tensor:
+        """Return a node, of that number from 0, whose edges sum up to ``total``."""
+        return self.inner[number](total, total) if self.inner else total
 
     def combine(self, states: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
         """Return the sum of a node's terms, in order; a node without any is zeros."""
@@ -81,6 +119,7 @@ class Cell(CellFrame):
         inputs: what it is given.
         norms: how its layers are normalised.
         partial: which channels go through the operations.
+        inner: the cells that are its nodes, where it is a stage graph.
     """
 
     def __init__(
@@ -90,8 +129,9 @@ class Cell(CellFrame):
         inputs: CellInputs,
         norms: Norms,
         partial: PartialChannels = ALL_CHANNELS,
+        inner: Sequence[nn.Module] = (),
     ) -> None:
-        super().__init__(slot, inputs, norms, partial)
+        super().__init__(slot, inputs, norms, partial, genotype.inputs, inner)
         self.concat = genotype.concat
         self.outputs = slot.width * len(genotype.concat)
         self.drop_path = 0.0
@@ -108,8 +148,8 @@ class Cell(CellFrame):
 
     def forward(self, before: Tensor, previous: Tensor) -> Tensor:
         """Compute the cell's output from those of the two cells before it."""
-        states = [self.preprocess0(before), self.preprocess1(previous)]
-        for operations, predecessors in zip(self.nodes, self.predecessors, strict=True):
+        states = self.enter(before, previous)
+        for number, (operations, predecessors) in enumerate(zip(self.nodes, self.predecessors, strict=True)):
             terms = []
             for operation, predecessor in zip(operations, predecessors, strict=True):  # type: ignore[call-overload]
                 through, past = self.partial.split(states[predecessor], self.edge_stride(predecessor))
@@ -117,5 +157,5 @@ class Cell(CellFrame):
                 if self.training and self.drop_path > 0 and not isinstance(operation, nn.Identity):
                     term = drop_path(term, self.drop_path)
                 terms.append(self.partial.merge(term, past))
-            states.append(self.combine(states, terms))
+            states.append(self.node(number, self.combine(states, terms)))
         return torch.cat([states[state] for state in self.concat], dim=1)

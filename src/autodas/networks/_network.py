@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
 
 from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks._cell import Cell, CellInputs
+from autodas.networks._check import check_genotype
+from autodas.networks._graph import cells_of_graph, graph_slot
 from autodas.networks._heads import SMALLEST_MAP, AuxiliaryHead
+from autodas.networks._norms import Form, cell_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._stack import CellStack
 from autodas.networks._stem import STEM_STRIDE
-from autodas.operations import SEARCH_NORMS, TRAIN_NORMS, Norms, PartialChannels, PoolNorm, SeparableUnit
-from autodas.spaces import CellSlot, Skeleton
-
-Form = Literal["train", "search"]
+from autodas.operations import PartialChannels, PoolNorm, SeparableUnit
+from autodas.spaces import CellSlot, Skeleton, fit_skeleton
 
 
 class Network(CellStack):
@@ -33,21 +34,25 @@ class Network(CellStack):
         self,
         genotype: Genotype,
         skeleton: Skeleton,
-        norms: Norms,
+        form: Form,
         classes: int,
         channels: int,
         auxiliary_size: int | None,
         partial: PartialChannels,
     ) -> None:
         def make_cell(slot: CellSlot, inputs: CellInputs) -> Cell:
-            return Cell(genotype.cells[slot.kind], slot, inputs, norms, partial)
+            cell, norms = genotype.cells[slot.kind], cell_norms(skeleton, form, slot)
+            if slot.graph is None:
+                return Cell(cell, slot, inputs, norms, partial)
+            graph, inner = genotype.stages[slot.graph], cells_of_graph(skeleton, genotype, slot)
+            return Cell(graph, graph_slot(slot, cell), inputs, norms, partial, inner)
 
         super().__init__(skeleton, make_cell, classes, channels)
         self.genotype = genotype
         self.auxiliary: AuxiliaryHead | None = None
         if auxiliary_size is not None:
             features = self.cells[skeleton.auxiliary_slot()].outputs
-            stride = 3 if skeleton.name == "cifar" else 2
+            stride = 3 if STEM_STRIDE[skeleton.stem] == 1 else 2
             self.auxiliary = AuxiliaryHead(features, classes, auxiliary_size, stride)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,8 +78,15 @@ class Network(CellStack):
         """
         if not 0 <= rate < 1:
             raise AutodasError(f"the rate of drop path must lie in [0, 1), found {rate}")
-        for cell in self.cells:
-            cell.drop_path = rate  # type: ignore[assignment]
+        for module in self.modules():
+            if isinstance(module, Cell):
+                module.drop_path = rate
+
+    def cells_at(self, slot: CellSlot) -> int:
+        """Return how many cells stand in a slot: one, those of a stage graph, or none in a block."""
+        if slot.block:
+            return 0
+        return 1 if slot.graph is None else len(self.genotype.stages[slot.graph].nodes)
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:
         """Train with compiled separable units, where there are some: on CPUs, in single precision.
@@ -90,7 +102,7 @@ class Network(CellStack):
 def auxiliary_map(skeleton: Skeleton, image_size: int) -> int | None:
     """Return the side of the map that an auxiliary head would read; ``None`` if it is too small for one."""
     reductions = sum(slot.reduces for slot in skeleton.slots())
-    stride: int = STEM_STRIDE[skeleton.name] * 2**reductions
+    stride: int = STEM_STRIDE[skeleton.stem] * 2**reductions
     size = -(-image_size // stride)
     return size if size >= SMALLEST_MAP else None
 
@@ -107,19 +119,20 @@ def build(
     pool_norm: PoolNorm | None = None,
     partial_channels: int = 1,
 ) -> Network:
-    """Build the network of a genotype, exactly as DARTS does.
+    """Build the network of a genotype, exactly as DARTS does; where it has stage graphs, as H-DAS does.
 
     Args:
         genotype: the architecture; it needs a cell for each kind of the skeleton.
-        skeleton: how the cells are stacked, with its K, C1 and C2.
+        skeleton: how the cells are stacked, with its K, C1 and C2; it is brought into the form that the
+            genotype needs (:func:`autodas.spaces.fit_skeleton`).
         classes: number of classes.
         channels: channels of the pictures.
-        form: ``"train"``: batch normalisation learns a scale and a shift, pools carry none.
-            ``"search"``: the normalisation of the supernet, so that its weights can be copied in.
+        form: ``"train"``: batch normalisation learns a scale and a shift, pools carry what the skeleton
+            says. ``"search"``: the normalisation of the supernet, so that its weights can be copied in.
         auxiliary: whether to add the auxiliary head; it is left out where its map is under 5x5.
         image_size: height and width of the pictures, by default that of the skeleton; only the
             auxiliary head depends on it.
-        pool_norm: what follows pools, if it is not what ``form`` says.
+        pool_norm: what follows pools, if it is not what the skeleton says.
         partial_channels: K of the supernet, one channel in K going through the operations; for the form
             ``"search"`` only: networks are trained with all channels.
 
@@ -131,33 +144,12 @@ def build(
         raise AutodasError(f"form '{form}' must be 'train' or 'search'")
     if form == "train" and partial_channels != 1:
         raise AutodasError("partial_channels belongs to the search: networks are trained with all channels")
-    missing = [kind for kind in skeleton.kinds if kind not in genotype.cells]
-    if missing:
-        raise AutodasError(
-            f"genotype '{genotype.name}' has no cell of kind {', '.join(missing)}, "
-            f"which skeleton '{skeleton.name}' needs"
-        )
-    for slot in skeleton.slots():
-        _check_cell(genotype, slot)
-    norms = TRAIN_NORMS if form == "train" else SEARCH_NORMS
+    skeleton = fit_skeleton(skeleton, genotype)
     if pool_norm is not None:
-        norms = Norms(norms.affine, pool_norm)
+        skeleton = replace(skeleton, pool_norm=pool_norm, search_pool_norm=pool_norm)
+    check_genotype(genotype, skeleton)
     size = auxiliary_map(skeleton, image_size or skeleton.image_size) if auxiliary else None
     partial = partial_channels_for(skeleton, partial_channels)
-    network = Network(genotype, skeleton, norms, classes, channels, size, partial)
+    network = Network(genotype, skeleton, form, classes, channels, size, partial)
     network.to_memory_format()
     return network
-
-
-def _check_cell(genotype: Genotype, slot: CellSlot) -> None:
-    cell = genotype.cells[slot.kind]
-    if cell.inputs != 2:
-        raise AutodasError(
-            f"genotype '{genotype.name}': cells.{slot.kind} has {cell.inputs} inputs; "
-            "networks are stacked of cells with 2"
-        )
-    if slot.reduces and min(cell.concat) < cell.inputs:
-        raise AutodasError(
-            f"genotype '{genotype.name}': cells.{slot.kind} concatenates an input, which is larger than its "
-            "nodes in a reduction cell"
-        )

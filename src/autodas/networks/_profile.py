@@ -89,16 +89,17 @@ def profile(
     total = count_parameters(network)
     head = count_parameters(network.auxiliary) if network.auxiliary is not None else 0
     parts: list[tuple[str, list[str]]] = [("stem", ["stem"])]
-    for slot in skeleton.slots():
+    cells = {f"cells.{slot.index}": network.cells_at(slot) for slot in network.skeleton.slots()}
+    for slot in network.skeleton.slots():
         name = f"stage {slot.stage + 1} ({slot.kind})"
         if parts[-1][0] != name:
             parts.append((name, []))
         parts[-1][1].append(f"cells.{slot.index}")
-    parts.append(("classifier", ["classifier"]))
+    parts.append(("classifier", ["last", "classifier"]))
     stages = tuple(
         StageCost(
             name,
-            sum(m.startswith("cells.") for m in modules),
+            sum(cells.get(m, 0) for m in modules),
             sum(count_parameters(network.get_submodule(m)) for m in modules),
             sum(counts.get(m, 0) for m in modules),
         )

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autodas.networks._blocks import BLOCKS
 from autodas.networks._cell import CellInputs
 from autodas.networks._stem import STEMS
+from autodas.operations import batch_norm
 from autodas.spaces import CellSlot, Skeleton
 
 MakeCell = Callable[[CellSlot, CellInputs], nn.Module]
@@ -20,7 +22,8 @@ class CellStack(nn.Module):
 
     Args:
         skeleton: how the cells are stacked.
-        make_cell: builds the cell for a slot; the cell has ``outputs``, its number of output channels.
+        make_cell: builds the cell (or stage graph) for a slot; it has ``outputs``, its number of output
+            channels. Blocks of the skeleton's own are built without it.
         classes: number of classes.
         channels: channels of the picture.
     """
@@ -30,24 +33,36 @@ class CellStack(nn.Module):
         self.skeleton = skeleton
         self.classes = classes
         self.channels = channels
-        self.stem = STEMS[skeleton.name](channels, skeleton)
+        self.stem = STEMS[skeleton.stem](channels, skeleton)
         self.cells = nn.ModuleList()
         ones = (1,) * skeleton.dimensions
-        outputs: tuple[int, int] = self.stem.outputs
+        before, previous = self.stem.outputs
         stride = (2,) * skeleton.dimensions if self.stem.reduces else ones
         for slot in skeleton.slots():
-            cell = make_cell(slot, CellInputs(outputs, stride))
+            if skeleton.reads != "two":
+                before, stride = previous, ones
+            make = BLOCKS[slot.kind] if slot.block else make_cell
+            cell = make(slot, CellInputs((before, previous), stride))
             self.cells.append(cell)
-            outputs = (outputs[1], cell.outputs)  # type: ignore[assignment]
+            before, previous = previous, cell.outputs  # type: ignore[assignment]
             stride = slot.stride
-        self.classifier = nn.Linear(outputs[1], classes)
+        self.last: nn.Module = nn.Identity()
+        if skeleton.last_norm:
+            self.last = nn.Sequential(batch_norm(previous, skeleton.dimensions, affine=True), nn.ReLU())
+        self.classifier = nn.Linear(previous, classes)
 
     def run_cells(self, x: Tensor, *arguments: Any) -> Iterator[Tensor]:
-        """Yield the output of one cell after the other; each gets its two inputs and the arguments."""
+        """Yield the output of one cell after the other; those that are relaxed get the arguments, too."""
         before, previous = self.stem(x)
         for cell in self.cells:
-            before, previous = previous, cell(before, previous, *arguments)
+            if self.skeleton.reads != "two":
+                before = previous
+            before, previous = previous, self.run_cell(cell, before, previous, *arguments)
             yield previous
+
+    def run_cell(self, cell: nn.Module, before: Tensor, previous: Tensor, *arguments: Any) -> Tensor:
+        """Return the output of one cell or block; discrete ones need no arguments."""
+        return cell(before, previous)  # type: ignore[no-any-return]
 
     def features(self, x: Tensor, *arguments: Any) -> Tensor:
         """Return the output of the last cell."""
@@ -57,6 +72,7 @@ class CellStack(nn.Module):
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits of shape (batch, classes) from the output of the last cell."""
+        features = self.last(features)
         return self.classifier(features.mean(tuple(range(2, features.dim()))))  # type: ignore[no-any-return]
 
     def to_memory_format(self) -> CellStack:

@@ -60,8 +60,38 @@ class ImagenetStem(nn.Module):
         return first, self.second(first)
 
 
-STEMS: dict[str, type[CifarStem | ImagenetStem]] = {"cifar": CifarStem, "imagenet": ImagenetStem}
-"""The stem of each skeleton."""
+class ImagenetGraphStem(nn.Sequential):
+    """Three strided 3x3 convolutions of C1, C and 4C channels, of which only the last is read (H-DAS)."""
 
-STEM_STRIDE = {"cifar": 1, "imagenet": 8}
+    reduces = False
+
+    def __init__(self, channels: int, skeleton: Skeleton) -> None:
+        first, second, third = skeleton.C1, skeleton.width, skeleton.C2
+        super().__init__(
+            convolution(channels, first, (3, 3), (2, 2)),
+            batch_norm(first, 2, affine=True),
+            nn.ReLU(),
+            convolution(first, second, (3, 3), (2, 2)),
+            batch_norm(second, 2, affine=True),
+            nn.ReLU(),
+            convolution(second, third, (3, 3), (2, 2)),
+            batch_norm(third, 2, affine=True),
+        )
+        self.outputs = (third, third)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the last map, twice."""
+        for layer in self:
+            x = layer(x)
+        return x, x
+
+
+STEMS: dict[str, type[CifarStem | ImagenetStem | ImagenetGraphStem]] = {
+    "cifar": CifarStem,
+    "imagenet": ImagenetStem,
+    "imagenet_graph": ImagenetGraphStem,
+}
+"""The stems by name."""
+
+STEM_STRIDE = {"cifar": 1, "imagenet": 8, "imagenet_graph": 8}
 """How much smaller than the picture the second output of a stem is."""

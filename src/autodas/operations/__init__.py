@@ -1,6 +1,7 @@
 """The candidate layers, written once for 2 and 3 dimensions."""
 
 from autodas.operations._convolutions import (
+    DenseConv,
     FactorizedConv,
     FactorizedReduce,
     ReLUConvNorm,
@@ -8,15 +9,17 @@ from autodas.operations._convolutions import (
     SeparableUnit,
     convolution,
 )
-from autodas.operations._norm import SEARCH_NORMS, TRAIN_NORMS, Norms, PoolNorm, batch_norm
+from autodas.operations._norm import SEARCH_NORMS, TRAIN_NORMS, Norms, batch_norm
 from autodas.operations._partial import ALL_CHANNELS, PartialChannels
 from autodas.operations._registry import build, register, registered, window
 from autodas.operations._simple import Pool, Zero
+from autodas.spaces import PoolNorm
 
 __all__ = [
     "ALL_CHANNELS",
     "SEARCH_NORMS",
     "TRAIN_NORMS",
+    "DenseConv",
     "FactorizedConv",
     "FactorizedReduce",
     "Norms",

@@ -55,6 +55,21 @@ class ReLUConvNorm(nn.Sequential):
         self.norm = batch_norm(outputs, dimensions, affine)
 
 
+class DenseConv(nn.Sequential):
+    """ReLU, dense convolution, batch normalisation (``nor_conv``).
+
+    Parameters: ``prod(kernel) * inputs * outputs``, and ``2 * outputs`` where ``affine``.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: Sequence[int], stride: Sequence[int], affine: bool
+    ) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv = convolution(inputs, outputs, kernel, stride)
+        self.norm = batch_norm(outputs, len(kernel), affine)
+
+
 class SeparableUnit(nn.Sequential):
     """ReLU, depthwise convolution, pointwise convolution, batch normalisation.
 

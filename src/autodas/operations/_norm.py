@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
-PoolNorm = Literal["none", "plain", "affine"]
+from autodas.spaces import PoolNorm
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from torch import nn
 
 from autodas.errors import AutodasError, nearest
 from autodas.genotype import OPERATIONS
-from autodas.operations._convolutions import FactorizedConv, FactorizedReduce, SeparableConv, SeparableUnit
+from autodas.operations._convolutions import (
+    DenseConv,
+    FactorizedConv,
+    FactorizedReduce,
+    SeparableConv,
+    SeparableUnit,
+)
 from autodas.operations._norm import Norms
 from autodas.operations._simple import Pool, Zero
 
@@ -86,6 +92,12 @@ def _register_dilated(name: str) -> None:
         return SeparableUnit(channels, window(name), stride, 2, norms.affine)
 
 
+def _register_dense(name: str) -> None:
+    @register(name)
+    def build_dense(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
+        return DenseConv(channels, channels, window(name), stride, norms.affine)
+
+
 def _register_pool(name: str, kind: str) -> None:
     @register(name)
     def build_pool(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
@@ -96,6 +108,8 @@ for _name in ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7"):
     _register_separable(_name)
 for _name in ("dil_conv_3x3", "dil_conv_5x5"):
     _register_dilated(_name)
+for _name in ("nor_conv_1x1", "nor_conv_3x3"):
+    _register_dense(_name)
 _register_pool("max_pool_3x3", "max")
 _register_pool("avg_pool_3x3", "avg")
 

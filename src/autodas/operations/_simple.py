@@ -7,7 +7,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from autodas.operations._norm import PoolNorm, batch_norm
+from autodas.operations._norm import batch_norm
+from autodas.spaces import PoolNorm
 
 
 class Pool(nn.Sequential):

@@ -32,6 +32,7 @@ class DrawnCell:
         nodes: number of intermediate nodes.
         edges: the edges that are not removed; one node may read one state more than once.
         concat: the states whose concatenation is the output.
+        graph: whether it is a stage graph, whose nodes are whole cells.
     """
 
     kind: str
@@ -39,10 +40,16 @@ class DrawnCell:
     nodes: int
     edges: tuple[DrawnEdge, ...]
     concat: tuple[int, ...]
+    graph: bool = False
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.kind} graph" if self.graph else f"{self.kind} cell"
 
 
 def cells_of_genotype(genotype: Genotype) -> tuple[DrawnCell, ...]:
-    """Return one picture for each kind of cell of a genotype."""
+    """Return one picture for each kind of cell of a genotype, then one for each stage graph."""
     return tuple(
         DrawnCell(
             kind=kind,
@@ -50,6 +57,7 @@ def cells_of_genotype(genotype: Genotype) -> tuple[DrawnCell, ...]:
             nodes=len(cell.nodes),
             edges=tuple(DrawnEdge(edge.predecessor, state, edge.operation) for state, edge in cell.edges()),
             concat=cell.concat,
+            graph=kind in genotype.stages,
         )
-        for kind, cell in genotype.cells.items()
+        for kind, cell in genotype.parts.items()
     )

@@ -18,7 +18,7 @@ _IDENTITY = "#161616"
 _POOLING = ("#238272", "#154d43")
 _SEPARABLE = ("#0f3cbf", "#071e5e", "#2f6bdf")
 _DILATED = ("#a74705", "#552402")
-_DENSE = "#c4019b"
+_DENSE = ("#c4019b", "#a30081")
 _SEPARABLE_3D = ("#c4019b", "#7a0060")
 _CHANNELS = ("#857000", "#5c4e00")
 
@@ -42,7 +42,9 @@ OPERATION_COLOURS: dict[str, str] = {
     "sep3d_conv_3x3x3": _SEPARABLE_3D[0],
     "sep3d_conv_3x5x5": _SEPARABLE_3D[1],
     "dil3d_conv_3x3x3": _DILATED[1],
-    "conv_7x1_1x7": _DENSE,
+    "conv_7x1_1x7": _DENSE[0],
+    "nor_conv_1x1": _DENSE[0],
+    "nor_conv_3x3": _DENSE[1],
     "channel_scale": _CHANNELS[0],
     "channel_bias": _CHANNELS[1],
 }

@@ -11,9 +11,9 @@ _FONT = "Helvetica,Arial,sans-serif"
 def dot(cell: DrawnCell, title: str | None = None) -> str:
     """Return the drawing of a cell as DOT text, to be rendered by any Graphviz.
 
-    From left to right: input states grey, intermediate nodes blue with the number of their state,
-    the output pink. An operation is a label that its line passes through, so that labels never lie
-    on each other or on a foreign line. Undecided edges are dashed and without label.
+    From left to right: input states grey, intermediate nodes blue with the number of their state (boxes
+    where they are whole cells), the output pink. An operation is a label that its line passes through, so
+    that labels never lie on each other or on a foreign line. Undecided edges are dashed and without label.
 
     Args:
         cell: what to draw.
@@ -22,7 +22,7 @@ def dot(cell: DrawnCell, title: str | None = None) -> str:
     lines = [
         f"digraph {_quote(cell.kind)} {{",
         f"  graph [rankdir=LR, bgcolor=white, nodesep=0.2, ranksep=0.42, pad=0.2, fontname={_quote(_FONT)},"
-        f" fontsize=15, labelloc=t, label={_quote(f'{cell.kind} cell' if title is None else title)}]",
+        f" fontsize=15, labelloc=t, label={_quote(cell.title if title is None else title)}]",
         f"  node [fontname={_quote(_FONT)}, fontsize=13, height=0.44, penwidth=1.2]",
         "  edge [arrowsize=0.7, penwidth=1.4]",
     ]
@@ -38,10 +38,8 @@ def _states(cell: DrawnCell, names: list[str]) -> list[str]:
     # The invisible chain keeps the inputs in order, the older one above.
     chain = " -> ".join(names[: cell.inputs])
     lines.append(f"  {{ rank=source; {chain}{' [style=invis]' if cell.inputs > 1 else ''} }}")
-    lines += [
-        f"  {name} [shape=circle, width=0.44, fixedsize=true, {_paint('node')}]"
-        for name in names[cell.inputs :]
-    ]
+    shape = "shape=box" if cell.graph else "shape=circle, width=0.44, fixedsize=true"
+    lines += [f"  {name} [{shape}, {_paint('node')}]" for name in names[cell.inputs :]]
     lines.append(f"  output [shape=box, {_paint('output')}]")
     return lines
 
@@ -66,6 +64,8 @@ def _edges(cell: DrawnCell, names: list[str]) -> list[str]:
 
 
 def _state_name(cell: DrawnCell, state: int) -> str:
+    if cell.graph:
+        return _quote(f"input {state}" if state < cell.inputs else f"cell {state}")
     return _quote(f"c[k-{cell.inputs - state}]") if state < cell.inputs else str(state)
 
 

@@ -43,7 +43,7 @@ def draw_cells(cells: Sequence[DrawnCell], output: str | Path, title: str | None
     files = []
     for cell in cells:
         name = f"{output.stem}-{cell.kind}{output.suffix}" if len(cells) > 1 else output.name
-        heading = f"{title}: {cell.kind} cell" if title else None
+        heading = f"{title}: {cell.title}" if title else None
         files.append(_write(output.with_name(name), form(dot(cell, heading))))
     return files
 

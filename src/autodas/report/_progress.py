@@ -41,7 +41,7 @@ def cells_of_run(folder: str | Path, steps: int | None = None) -> tuple[DrawnCel
             inputs=space.inputs,
             nodes=space.nodes,
             edges=tuple(DrawnEdge(p, s, operation) for (p, s), operation in edges.items()),
-            concat=tuple(space.states),
+            concat=space.concat,
         )
         for kind, edges in cells.items()
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autodas.search._collapse import Diagnosis, plain, summary, warning
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
@@ -34,6 +35,7 @@ class Journal:
     ) -> None:
         self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
         self.length = iterations_an_epoch
+        self.warned = False
         self._new_epoch()
 
     def _new_epoch(self) -> None:
@@ -86,13 +88,26 @@ class Journal:
         """Write down the weights of the architecture."""
         self.log.event("architecture", iteration=self._iteration(run), weights=run.strategy.snapshot())
 
-    def epoch(self, run: PhaseRun) -> None:
-        """Write down an epoch, and begin the next one's sums."""
+    def stopped(self, run: PhaseRun, kind: str, skips: int) -> None:
+        """Write down that a phase ends before its time."""
+        self.log.event("stopped", iteration=self._iteration(run), kind=kind, skips=skips)
+        self.progress.line(
+            f"stopped in epoch {self._epoch(run)}: {kind} cells would have {skips} skip connections"
+        )
+
+    def epoch(self, run: PhaseRun, found: Mapping[str, Diagnosis]) -> None:
+        """Write down an epoch, and begin the next one's sums.
+
+        Args:
+            run: the phase.
+            found: how the kinds of cells stood at its end, before the decisions of its last iteration.
+        """
         # All columns from the first epoch on, also where it had no architecture step.
         metrics: dict[str, float | None] = dict.fromkeys(
             f"{step}_{value}" for step in ("train", "valid") for value in ("loss", "top1", "top5")
         )
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
+        metrics |= summary(found, run.phase.space)
         pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
         run.new_meters()
         seconds, cpu = time.monotonic() - self.epoch_start, time.process_time() - self.epoch_cpu
@@ -106,6 +121,7 @@ class Journal:
             iteration=self._iteration(run),
             **metrics,
             remaining=remaining,
+            kinds=plain(found),
             volatile={
                 "seconds": seconds,
                 "cpu_seconds": cpu,
@@ -119,6 +135,11 @@ class Journal:
             f"{run.phase.name} epoch {self._epoch(run)}: {shown(metrics)}, "
             f"architectures left {_short(remaining)}, {duration(seconds)}"
         )
+        line = warning(found, run.phase.space)
+        if line is not None and not self.warned:
+            self.warned = True
+            self.log.event("warning", iteration=self._iteration(run), text=line)
+            self.progress.line(line)
 
     def show(self, run: PhaseRun) -> None:
         """Move the progress bar, where there is one and it is time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from autodas.genotype import Genotype
 from autodas.networks import partial_channels_for
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
+from autodas.search._collapse import Diagnosis, diagnose, level_kinds
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal
 from autodas.search._memory import SearchSize
@@ -95,6 +97,8 @@ class Search:
             them; 1 for all of them, ``None`` for what the method wants.
         checkpoint_cells: whether to keep only the inputs of cells for the backward pass, which then
             computes each cell again.
+        stop_at_skips: ends a phase at the end of the first epoch after which cells of a kind that does not
+            reduce would have so many skip connections; what is open then is decided at once. 0 for never.
         check_memory: whether to compare an estimate of the memory with what there is.
         workers: processes that read pictures, for sets that are not held in memory.
         checkpoint_every: iterations between checkpoints; 0 for one at the end of each epoch.
@@ -126,6 +130,7 @@ class Search:
         engine: str = "fused",
         partial_channels: int | None = None,
         checkpoint_cells: bool = False,
+        stop_at_skips: int = 0,
         check_memory: bool = True,
         workers: int = 0,
         checkpoint_every: int = 0,
@@ -135,6 +140,8 @@ class Search:
     ) -> None:
         if epochs < 1:
             raise AutodasError(f"epochs={epochs} must be at least 1")
+        if stop_at_skips < 0:
+            raise AutodasError(f"stop_at_skips={stop_at_skips} must be at least 0")
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
         get_engine(engine)
@@ -145,6 +152,7 @@ class Search:
         self.partial_channels, self.checkpoint_cells = partial_channels, checkpoint_cells
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
         self.micro_batches, self.graphs = micro_batches, graphs
+        self.stop_at_skips = stop_at_skips
         self.tensorboard, self.quiet = tensorboard, quiet
         augmentation = augmentation or dataset.default_augmentation
         self.halves = Halves(dataset, batch_size, augmentation, seed, self.device, workers, micro_batches)
@@ -245,6 +253,7 @@ class Search:
             engine=self.engine,
             partial_channels=self.partial_channels,
             checkpoint=self.checkpoint_cells,
+            cells=phase.cells,
         )
         supernet.to(self.device)
         run = PhaseRun(
@@ -269,10 +278,15 @@ class Search:
         run = self._start_phase(number, state)
         train = self.halves.train.stream(run.iteration)
         validation = self.halves.validation.stream(max(0, run.iteration - run.phase.weights_only))
+        # The accuracy before derivation is known from the last iteration on.
         relaxed = None if state is None else state["relaxed"]
-        while run.iteration < run.phase.iterations:
+        while relaxed is None:
             run.step(next(train), next(validation) if run.searches else None)
             last = run.iteration == run.phase.iterations
+            found: dict[str, Diagnosis] = {}
+            if last or run.iteration % self.length == 0:
+                found = diagnose(self.strategy, run.phase.space)
+                last = last or self._has_collapsed(run, found)
             if last:
                 relaxed = self._validate(run)
             self._decide(run)
@@ -280,10 +294,19 @@ class Search:
             if last or run.iteration % self.length == 0:
                 run.watch.check()
                 self.strategy.after_epoch(partial(self._validate, run))
-                self.journal.epoch(run)
+                self.journal.epoch(run, found)
             self._save_if_due(run, relaxed, last)
-        assert relaxed is not None
         self._finish_phase(run, relaxed)
+
+    def _has_collapsed(self, run: PhaseRun, found: Mapping[str, Diagnosis]) -> bool:
+        """Return whether the phase ends now because there are as many skips as the user does not want."""
+        if not self.stop_at_skips:
+            return False
+        for kind in level_kinds(run.phase.space):
+            if kind in found and found[kind].skips >= self.stop_at_skips:
+                self.journal.stopped(run, kind, found[kind].skips)
+                return True
+        return False
 
     def _validate(self, run: PhaseRun) -> float:
         """Return the accuracy of the relaxed network on the validation half, in percent."""

@@ -143,6 +143,7 @@ class SearchSize:
             engine=self.engine,
             partial_channels=self.partial_channels,
             checkpoint=self.checkpoint,
+            cells=phase.cells,
         ).to(device)
         run = PhaseRun(
             phase,

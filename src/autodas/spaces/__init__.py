@@ -11,8 +11,9 @@ from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.genotype import Genotype
 from autodas.spaces._cell import CellSpace
 from autodas.spaces._counting import count_alive, count_cell, count_node, count_space
+from autodas.spaces._fitting import fit_skeleton, graph_form
 from autodas.spaces._operation_sets import OPERATION_SETS
-from autodas.spaces._skeleton import SKELETONS, CellSlot, Skeleton, Stage
+from autodas.spaces._skeleton import SKELETONS, CellSlot, PoolNorm, Skeleton, Stage, get_skeleton
 
 __all__ = [
     "CELL_SPACES",
@@ -20,6 +21,7 @@ __all__ = [
     "SKELETONS",
     "CellSlot",
     "CellSpace",
+    "PoolNorm",
     "Skeleton",
     "Space",
     "Stage",
@@ -27,10 +29,14 @@ __all__ = [
     "count_cell",
     "count_node",
     "count_space",
+    "fit_skeleton",
     "get_cell_space",
     "get_skeleton",
     "get_space",
+    "graph_form",
     "space_names",
+    "stage_graphs",
+    "stage_space",
     "validate",
 ]
 
@@ -42,8 +48,31 @@ CELL_SPACES: dict[str, CellSpace] = {
         # SNAS derives the argmax over all operations, "none" included, on every edge.
         CellSpace("snas", OPERATION_SETS["darts"], kept="any", none_is_a_choice=True),
         CellSpace("nasnet", OPERATION_SETS["nasnet"], nodes=5, repeats=True),
+        # One input, every edge kept, "none" among the choices, the last node is the output.
+        CellSpace(
+            "nasbench201",
+            OPERATION_SETS["nasbench201"],
+            nodes=3,
+            inputs=1,
+            kept="all",
+            none_is_a_choice=True,
+            output_nodes=1,
+        ),
     )
 }
+
+
+def stage_graphs(cells: int, lengths: tuple[int, ...] = ()) -> CellSpace:
+    """Return the space of a stage graph of so many cells (H-DAS, stage level): its nodes are whole cells.
+
+    A cell reads two of the three states before it; the last two cells are the stage's output.
+
+    Args:
+        cells: how many, at most.
+        lengths: the numbers of cells to choose from, where that is searched, too.
+    """
+    operations = OPERATION_SETS["stages"]
+    return CellSpace("stages", operations, nodes=cells, window=3, output_nodes=2, lengths=lengths)
 
 
 @dataclass(frozen=True)
@@ -71,29 +100,63 @@ class Space:
 
     def with_size(self, K: int | None = None, C1: int | None = None, C2: int | None = None) -> Space:
         """Return the space with other free parameters of its skeleton; ``None`` keeps a value."""
-        return replace(self, skeleton=self.skeleton.with_size(K, C1, C2))
+        skeleton = self.skeleton.with_size(K, C1, C2)
+        # The nodes of a stage graph are the cells of the stage.
+        cell = replace(self.cell, nodes=skeleton.K) if skeleton.graphs else self.cell
+        return replace(self, cell=cell, skeleton=skeleton)
 
     def validate(self, genotype: Genotype, where: str = "genotype") -> None:
-        """Check that a genotype has a cell of this space for every kind.
+        """Check that a genotype has a cell (or, where those are searched, a stage graph) of this space for
+        every kind.
 
         Raises:
             GenotypeError: naming the offending place.
         """
-        self.cell.validate(genotype, where)
-        missing = [kind for kind in self.kinds if kind not in genotype.cells]
+        if self.skeleton.graphs:
+            found, what = genotype.stages, "stage graph"
+            _validate_stages(genotype, where)
+        else:
+            found, what = genotype.cells, "cell"
+            self.cell.validate(genotype, where)
+        missing = [kind for kind in self.kinds if kind not in found]
         if missing:
-            raise GenotypeError(f"{where}: no cell of kind {', '.join(missing)}")
+            raise GenotypeError(f"{where}: no {what} of kind {', '.join(missing)}")
+
+
+def _spaces() -> dict[str, Space]:
+    """Return all spaces that can be searched by themselves."""
+    found = {}
+    for skeleton in SKELETONS.values():
+        for cell in CELL_SPACES.values():
+            # An edge of a supernet mixes its candidates once; hand-made cells read a state twice. Stage
+            # graphs need cells to wire.
+            fits = (skeleton.reads == "once") == (cell.inputs == 1)
+            if fits and not cell.repeats and not skeleton.graphs:
+                name = skeleton.name if skeleton.name == cell.name else f"{skeleton.name}-{cell.name}"
+                found[name] = Space(name, cell, skeleton)
+    return found
 
 
 def space_names() -> list[str]:
-    """Return the names of all spaces that can be searched: ``skeleton-cellspace``."""
-    return [
-        f"{skeleton}-{name}"
-        for skeleton in SKELETONS
-        for name, cell in CELL_SPACES.items()
-        # An edge of a supernet mixes its candidates once; hand-made cells read a state twice.
-        if not cell.repeats
-    ]
+    """Return the names of all spaces that can be searched: ``skeleton-cellspace``, or just the one name where
+    both have the same."""
+    return list(_spaces())
+
+
+def stage_space(skeleton: Skeleton, lengths: tuple[int, ...] = ()) -> Space:
+    """Return the space of stage graphs in a skeleton, with its K cells a stage.
+
+    Args:
+        skeleton: where they stand.
+        lengths: the numbers of cells to choose from, where that is searched, too; K is the largest of them.
+
+    Raises:
+        AutodasError: if the skeleton has no form for them, or K is below 2.
+    """
+    form = graph_form(skeleton)
+    if form.K < 2:
+        raise AutodasError(f"a stage graph wires at least 2 cells, found K={form.K}")
+    return Space(f"{form.name}-stages", stage_graphs(form.K, lengths), form)
 
 
 def get_cell_space(name: str) -> CellSpace:
@@ -107,35 +170,32 @@ def get_cell_space(name: str) -> CellSpace:
     return CELL_SPACES[name]
 
 
-def get_skeleton(name: str) -> Skeleton:
-    """Return a skeleton by name, with its default size.
-
-    Raises:
-        AutodasError: if there is none of that name; the nearest is named.
-    """
-    if name not in SKELETONS:
-        raise AutodasError(f"unknown skeleton '{name}'{nearest(name, list(SKELETONS))}")
-    return SKELETONS[name]
-
-
 def get_space(name: str) -> Space:
-    """Return a space by name, such as ``cifar-o2d``.
+    """Return a space by name, such as ``cifar-o2d`` or ``nasbench201``.
 
     Raises:
         AutodasError: if there is none of that name; the nearest is named.
     """
-    if name not in space_names():
-        raise AutodasError(f"unknown space '{name}'{nearest(name, space_names())}")
-    skeleton, cell = name.split("-", 1)
-    return Space(name, CELL_SPACES[cell], SKELETONS[skeleton])
+    spaces = _spaces()
+    if name not in spaces:
+        raise AutodasError(f"unknown space '{name}'{nearest(name, list(spaces))}")
+    return spaces[name]
 
 
 def validate(genotype: Genotype, where: str = "genotype") -> Genotype:
     """Check a genotype against the space that it names, if it names one, and return it.
+
+    Stage graphs, where it has some, are checked against theirs.
 
     Raises:
         AutodasError: if the space is unknown or the genotype does not belong to it.
     """
     if genotype.space is not None:
         get_cell_space(genotype.space).validate(genotype, where)
+    _validate_stages(genotype, where)
     return genotype
+
+
+def _validate_stages(genotype: Genotype, where: str) -> None:
+    for kind, stage in genotype.stages.items():
+        stage_graphs(len(stage.nodes)).validate_cell(stage, f"{where}: stages.{kind}")

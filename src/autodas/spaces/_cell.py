@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from autodas.errors import GenotypeError
-from autodas.genotype import Edge, Genotype
+from autodas.genotype import CellGenotype, Edge, Genotype
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class CellSpace:
         none_is_a_choice: whether a genotype may contain the operation ``none``. Where it may not,
             ``none`` takes part in the relaxation only and never wins an edge.
         repeats: whether one node may read the same predecessor more than once (hand-made cells).
+        window: how many states before a node it may read; ``None`` for all of them.
+        output_nodes: how many nodes the output concatenates, from the last one backwards; ``None`` for all.
+        lengths: where the number of nodes is searched, too, those that there may be, ascending; the last of
+            them is ``nodes``.
     """
 
     name: str
@@ -34,16 +38,32 @@ class CellSpace:
     kept: int | Literal["all", "any"] = 2
     none_is_a_choice: bool = False
     repeats: bool = False
+    window: int | None = None
+    output_nodes: int | None = None
+    lengths: tuple[int, ...] = ()
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges as ``(predecessor, state)``: by state, then by predecessor."""
-        return tuple((p, s) for s in self.states for p in range(s))
+        return tuple((p, s) for s in self.states for p in self.predecessors(s))
 
     @property
     def states(self) -> range:
         """The states that are intermediate nodes."""
         return range(self.inputs, self.inputs + self.nodes)
+
+    @property
+    def concat(self) -> tuple[int, ...]:
+        """The states whose concatenation is the output of a cell."""
+        return self.concat_of(self.nodes)
+
+    def concat_of(self, nodes: int) -> tuple[int, ...]:
+        """Return the states that are the output of a cell that ends after so many nodes."""
+        return tuple(self.states[nodes - (self.output_nodes or nodes) : nodes])
+
+    def predecessors(self, state: int) -> range:
+        """Return the states that a node may read."""
+        return range(max(0, state - (self.window or state)), state)
 
     def incoming(self, state: int) -> list[int]:
         """Return the indices, into :attr:`edges`, of the edges that enter a state."""
@@ -56,15 +76,16 @@ class CellSpace:
             return self.operations
         return tuple(o for o in self.operations if o != "none")
 
-    def kept_edges(self, predecessors: int) -> int:
-        """Return how many edges a node with that many predecessors keeps, at most."""
+    def kept_edges(self, state: int) -> int:
+        """Return how many edges a node keeps, at most."""
+        predecessors = len(self.predecessors(state))
         if not isinstance(self.kept, int):
             return predecessors
         return self.kept if self.repeats else min(self.kept, predecessors)
 
     def must_choose_edges(self, state: int) -> bool:
         """Return whether a node has more predecessors than it keeps, so that edges compete."""
-        return isinstance(self.kept, int) and state > self.kept
+        return isinstance(self.kept, int) and len(self.predecessors(state)) > self.kept
 
     @property
     def steps(self) -> int:
@@ -78,19 +99,29 @@ class CellSpace:
             GenotypeError: naming the offending place.
         """
         for kind, cell in genotype.cells.items():
-            place = f"{where}: cells.{kind}"
-            if cell.inputs != self.inputs or len(cell.nodes) != self.nodes:
-                raise GenotypeError(
-                    f"{place}: {cell.inputs} inputs and {len(cell.nodes)} nodes, "
-                    f"but space '{self.name}' has {self.inputs} and {self.nodes}"
-                )
-            if not self.repeats and cell.concat != tuple(self.states):
-                raise GenotypeError(
-                    f"{place}.concat: space '{self.name}' concatenates all nodes, {list(self.states)}, "
-                    f"found {list(cell.concat)}"
-                )
-            for i, node in enumerate(cell.nodes):
-                self._validate_node(node, self.inputs + i, f"{place}.nodes[{i}]")
+            self.validate_cell(cell, f"{where}: cells.{kind}")
+
+    def validate_cell(self, cell: CellGenotype, place: str) -> None:
+        """Check that one discrete cell belongs to this space.
+
+        Raises:
+            GenotypeError: naming the offending place.
+        """
+        count = len(cell.nodes)
+        if cell.inputs != self.inputs or count not in (self.lengths or (self.nodes,)):
+            raise GenotypeError(
+                f"{place}: {cell.inputs} inputs and {count} nodes, "
+                f"but space '{self.name}' has {self.inputs} and {self.nodes}"
+            )
+        if not self.repeats and cell.concat != self.concat_of(count):
+            nodes = "all nodes" if self.output_nodes is None else f"the last {self.output_nodes} of its nodes"
+            raise GenotypeError(
+                f"{place}.concat: space '{self.name}' concatenates {nodes}, "
+                f"{list(self.concat_of(count))}, "
+                f"found {list(cell.concat)}"
+            )
+        for i, node in enumerate(cell.nodes):
+            self._validate_node(node, self.inputs + i, f"{place}.nodes[{i}]")
 
     def _validate_node(self, node: tuple[Edge, ...], state: int, place: str) -> None:
         for edge in node:
@@ -99,11 +130,17 @@ class CellSpace:
                     f"{place}: operation '{edge.operation}' is not in space '{self.name}' "
                     f"({', '.join(self.choices)})"
                 )
+            if edge.predecessor not in self.predecessors(state):
+                raise GenotypeError(
+                    f"{place}: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
+                    f"reads the {self.window} states before it only"
+                )
         if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
             raise GenotypeError(f"{place}: a predecessor stands twice")
         expected = self.kept_edges(state)
         if self.kept != "any" and len(node) != expected:
             raise GenotypeError(
-                f"{place}: {len(node)} edges, but a node with {state} predecessors keeps {expected} "
+                f"{place}: {len(node)} edges, but a node with {len(self.predecessors(state))} predecessors "
+                f"keeps {expected} "
                 f"in space '{self.name}'"
             )

@@ -27,7 +27,7 @@ def count_node(cell: CellSpace, choices: Sequence[int]) -> int:
     if cell.repeats:
         # Any pair of predecessor and operation may stand several times: multisets of k of them.
         return comb(sum(choices) + cell.kept - 1, cell.kept)
-    kept = cell.kept_edges(len(choices))
+    kept = min(cell.kept, len(choices))
     polynomial = [1] + [0] * kept
     for n in choices:
         for k in range(kept, 0, -1):
@@ -47,8 +47,9 @@ def count_cell(cell: CellSpace, choices: Sequence[Sequence[int]]) -> int:
 
 def count_space(cell: CellSpace, kinds: int = 1) -> int:
     """Return the number of genotypes of a space with that many kinds of cells."""
-    full = [[len(cell.choices)] * state for state in cell.states]
-    return prod([count_cell(cell, full)] * kinds)
+    full = [[len(cell.choices)] * len(cell.predecessors(state)) for state in cell.states]
+    one = sum(count_cell(cell, full[:nodes]) for nodes in cell.lengths or (cell.nodes,))
+    return prod([one] * kinds)
 
 
 def count_alive(cell: CellSpace, alive: Sequence[Sequence[bool]]) -> int:

@@ -22,6 +22,10 @@ OPERATION_SETS: dict[str, tuple[str, ...]] = {
         "dil_conv_3x3",
         "dil_conv_5x5",
     ),
+    # NAS-Bench-201 (Dong and Yang, 2020), in the order of the benchmark.
+    "nasbench201": ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"),
+    # H-DAS (AAAI 2021): how whole cells are wired within a stage.
+    "stages": ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "none"),
     # What the published hand-made and evolved cells of the NASNet family use.
     "nasnet": (
         "skip_connect",

@@ -19,9 +19,10 @@ class Decision:
     Args:
         step: its number, from 1.
         kind: kind of cell.
-        what: ``"edge"`` or ``"node"``.
+        what: ``"edge"``, ``"node"`` or ``"length"``.
         detail: for an edge ``{"edge": [predecessor, state], "operation": name}``; for a node
-            ``{"state": s, "kept": [predecessors], "removed": [predecessors]}``.
+            ``{"state": s, "kept": [predecessors], "removed": [predecessors]}``; for the number of nodes
+            ``{"nodes": n}``.
         priority: by how much the choice won: a difference of weights, in [0, 1].
         remaining: number of architectures that are still possible.
     """
@@ -132,6 +133,10 @@ class Discretisation:
 
     def genotype(self, name: str) -> Genotype:
         """Return the architecture, once everything is decided."""
+        return Genotype(self.cells(), name, self.cell.name)
+
+    def cells(self) -> dict[str, CellGenotype]:
+        """Return what has been found of every kind, once everything is decided."""
         assert self.done == self.total, "the search is not finished"
         cells = {}
         for kind in self.kinds:
@@ -144,8 +149,8 @@ class Discretisation:
                         for edge in edges
                     )
                 )
-            cells[kind] = CellGenotype(tuple(nodes), tuple(self.cell.states), self.cell.inputs)
-        return Genotype(cells, name, self.cell.name)
+            cells[kind] = CellGenotype(tuple(nodes), self.cell.concat, self.cell.inputs)
+        return cells
 
     def state_dict(self) -> dict[str, Any]:
         """Return the decisions as plain data."""

@@ -202,6 +202,13 @@ class Strategy(ABC):
     def remaining(self) -> int:
         """Return how many architectures are still possible."""
 
+    def leading(self) -> dict[str, dict[int, int]]:
+        """Return what would be derived if the search ended now, for each kind: edge to column.
+
+        Empty where nothing is relaxed.
+        """
+        return {}
+
     def expected_cost(self, share: float) -> float:
         """Predict the share of all candidates that is computed in an iteration; the time left follows.
 

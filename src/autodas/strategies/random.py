@@ -107,9 +107,9 @@ def random_cell(cell: CellSpace, generator: Generator) -> CellGenotype:
     for state in cell.states:
         if cell.kept == "any":
             options = [*cell.choices] if cell.none_is_a_choice else [*cell.choices, "none"]
-            drawn = [Edge(generator.choice(options), p) for p in range(state)]
+            drawn = [Edge(generator.choice(options), p) for p in cell.predecessors(state)]
             nodes.append(tuple(edge for edge in drawn if edge.operation != "none"))
         else:
-            predecessors = sorted(generator.sample(range(state), cell.kept_edges(state)))
+            predecessors = sorted(generator.sample(cell.predecessors(state), cell.kept_edges(state)))
             nodes.append(tuple(Edge(generator.choice(cell.choices), p) for p in predecessors))
-    return CellGenotype(tuple(nodes), tuple(cell.states), cell.inputs)
+    return CellGenotype(tuple(nodes), cell.concat, cell.inputs)

@@ -139,8 +139,30 @@ class SDAS(Strategy):
                 del self.beta[kind][edge]
 
     def finish(self) -> Outcome:
-        """Return the architecture: nothing is left to decide."""
-        return Outcome(self.decisions.genotype(f"{self.name}-{self.settings.schedule}"))
+        """Return the architecture; where the search ended before its time, after the decisions still open."""
+        taken = []
+        while self.decisions.done < self.decisions.total:
+            taken.append(self._decide())
+        return Outcome(self.decisions.genotype(f"{self.name}-{self.settings.schedule}"), taken)
+
+    def leading(self) -> dict[str, dict[int, int]]:
+        """Return the operations and edges that are decided, and those that lead."""
+        cell, found = self.plan.space.cell, {}
+        for kind in self.decisions.kinds:
+            column = dict(self.decisions.operation[kind])
+            for edge, alpha in self.alpha[kind].items():
+                column[edge] = best_choice(cell, alpha.tolist())[0]
+            kept: list[int] = []
+            for state in cell.states:
+                edges = cell.incoming(state)
+                if state in self.decisions.kept[kind]:
+                    edges = list(self.decisions.kept[kind][state])
+                elif cell.must_choose_edges(state):
+                    beta = {edge: float(self.beta[kind][edge]) for edge in edges}
+                    edges = best_edges(edges, beta, cell.kept_edges(state))[0]
+                kept += edges
+            found[kind] = {edge: column[edge] for edge in sorted(kept)}
+        return found
 
     def remaining(self) -> int:
         """Return how many architectures the decisions leave."""

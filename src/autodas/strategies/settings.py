@@ -236,6 +236,52 @@ class RandomSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
+class HDASSettings(StrategySettings):
+    """H-DAS: cells for each stage, and how each stage wires its cells.
+
+    Args:
+        level: what is searched: cells, stages (how given cells are wired), or both, one after the other.
+        genotype: at level stages, the cells to wire: a genotype file, a run folder or a name from the zoo.
+        cells_a_stage: how many cells a stage graph wires.
+        depth_weight: weight of the loss that makes stage graphs deep; 0 for none.
+        lengths: search how many cells each stage has, too, among these numbers, such as [4,5,6,7,8],
+            instead of cells_a_stage.
+        length_weight: weight of the loss that keeps stages short, where their lengths are searched.
+        learning_rate: learning rate of the architecture parameters (Adam).
+        betas: Adam's two decay rates.
+        weight_decay: weight decay of the architecture parameters.
+        initial_std: standard deviation of the architecture parameters at the start.
+    """
+
+    level: str = "both"
+    genotype: str | None = None
+    cells_a_stage: int = 6
+    depth_weight: float = 1.0
+    lengths: tuple[int, ...] = ()
+    length_weight: float = 0.4
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 1e-3
+    initial_std: float = 1e-3
+
+    def __post_init__(self) -> None:
+        known = ("cells", "stages", "both")
+        _check("level", f"'{self.level}'", self.level in known, "cells, stages or both")
+        if (self.level == "stages") != (self.genotype is not None):
+            raise AutodasError(
+                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are given at level "
+                "stages, and there they must be"
+            )
+        _check("cells_a_stage", self.cells_a_stage, self.cells_a_stage >= 2, "at least 2")
+        _check("depth_weight", self.depth_weight, 0 <= self.depth_weight < inf, "at least 0")
+        _check("length_weight", self.length_weight, 0 <= self.length_weight < inf, "at least 0")
+        ascending = list(self.lengths) == sorted(set(self.lengths)) and min(self.lengths, default=2) >= 2
+        _check("lengths", list(self.lengths), ascending, "ascending numbers of at least 2")
+        _check_adam(self.learning_rate, self.betas, self.weight_decay)
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+
+
+@dataclass(frozen=True)
 class StrategyInfo:
     """One search method as the registry knows it.
 
@@ -277,6 +323,9 @@ STRATEGIES: dict[str, StrategyInfo] = {
     ),
     "edas": StrategyInfo(
         EDASSettings, "autodas.strategies.edas:EDAS", "one edge relaxed at a time, the others clamped (EDAS)"
+    ),
+    "hdas": StrategyInfo(
+        HDASSettings, "autodas.strategies.hdas:HDAS", "cells for each stage, then how stages wire them"
     ),
     "random": StrategyInfo(
         RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures"

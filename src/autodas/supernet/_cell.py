@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from autodas.networks import CellFrame, CellInputs
-from autodas.operations import ALL_CHANNELS, SEARCH_NORMS, PartialChannels, build
+from autodas.operations import ALL_CHANNELS, SEARCH_NORMS, Norms, PartialChannels, build
 from autodas.spaces import CellSlot, CellSpace
 from autodas.supernet._checkpoint import computed_twice
 from autodas.supernet._mixture import Alive, CellMixture, Mixture
@@ -39,6 +39,8 @@ class SupernetCell(CellFrame):
         engine: computes it.
         partial: which channels go through the candidates.
         checkpoint: whether only the inputs are kept for the backward pass, which computes the cell again.
+        norms: how its layers are normalised.
+        inner: the cells that are its nodes, where it is a stage graph.
     """
 
     def __init__(
@@ -49,29 +51,47 @@ class SupernetCell(CellFrame):
         engine: Engine,
         partial: PartialChannels = ALL_CHANNELS,
         checkpoint: bool = False,
+        norms: Norms = SEARCH_NORMS,
+        inner: Sequence[nn.Module] = (),
     ) -> None:
-        super().__init__(slot, inputs, SEARCH_NORMS, partial)
+        super().__init__(slot, inputs, norms, partial, space.inputs, inner)
         self.space = space
         self.engine = engine
         self.checkpoint = checkpoint
-        self.outputs = slot.width * space.nodes
+        self.outputs = slot.width * len(space.concat)
         self.edges = nn.ModuleDict()
         for predecessor, state in space.edges:
             stride = self.edge_stride(predecessor)
             self.edges[edge_name(predecessor, state)] = nn.ModuleDict(
                 {
-                    name: build(name, self.edge_width, stride, SEARCH_NORMS)
+                    name: build(name, self.edge_width, stride, norms)
                     for name in space.operations
                     if name != "none"
                 }
             )
 
     def forward(self, before: Tensor, previous: Tensor, mixture: Mixture) -> Tensor:
-        """Return the concatenation of all nodes, computed under the mixture of the cell's kind."""
-        inputs = self, before, previous, mixture[self.slot.kind]
+        """Return the cell's output, computed under the mixture of its kind."""
+        inputs = self, before, previous, mixture[self.slot.part]
         if self.checkpoint and torch.is_grad_enabled():
             return computed_twice(self, self.engine, *inputs)
         return self.engine(*inputs)
+
+    def output(self, states: Sequence[Tensor], weights: Tensor | None) -> Tensor:
+        """Return the output: the concatenation of those states that the space says.
+
+        Args:
+            states: inputs and nodes.
+            weights: of the outputs after so many nodes, where their number is searched.
+        """
+        if weights is None:
+            return torch.cat([states[state] for state in self.space.concat], dim=1)
+        total: Tensor | None = None
+        for weight, length in zip(weights.unbind(), self.space.lengths, strict=True):
+            end = weight * torch.cat([states[state] for state in self.space.concat_of(length)], dim=1)
+            total = end if total is None else total + end
+        assert total is not None
+        return total
 
     def candidates(self, edge: int) -> nn.ModuleDict:
         """Return the modules of an edge, by the name of the operation."""

@@ -33,12 +33,12 @@ class FusedEngine:
         self._plans: dict[tuple[Alive, bool], list[Source]] = {}
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
-        """Return the concatenation of all nodes."""
+        """Return the cell's output."""
         weights = mixture.weights
         if mixture.edges is not None:
             weights = weights * mixture.edges[:, None]
-        states = [self._enter(cell.preprocess0, before), self._enter(cell.preprocess1, previous)]
-        masks = draw_masks(cell, states[1], mixture)
+        states = cell.enter(before, previous, self._enter)
+        masks = draw_masks(cell, states[-1], mixture)
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         for number, source in enumerate(self._plan(cell, mixture.active, bool(masks.skips))):
@@ -49,9 +49,11 @@ class FusedEngine:
                 for edge, target in _open_edges(cell, mixture.active, number):
                     term = past if mixture.edges is None else mixture.edges[edge] * past
                     passing[target].append(masks.along(edge, term))
-            if number + 1 >= cell.space.inputs:
-                states.append(_node(cell, states, terms.pop(number + 1), passing.pop(number + 1)))
-        return torch.cat(states[cell.space.inputs :], dim=1)
+            node = number + 1 - cell.space.inputs
+            if node >= 0:
+                total = _node(cell, states, terms.pop(number + 1), passing.pop(number + 1))
+                states.append(cell.node(node, total))
+        return cell.output(states, mixture.outputs)
 
     def _plan(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Source]:
         """Return what leaves each state, from the plans that there are or made anew."""
@@ -108,7 +110,7 @@ def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[i
 def _node(
     cell: SupernetCell, states: Sequence[Tensor], terms: Sequence[Tensor], passing: Sequence[Tensor]
 ) -> Tensor:
-    """Return a node: the sum of what goes through its edges, and of what goes past their candidates."""
+    """Return a node's sum: of what goes through its edges, and of what goes past their candidates."""
     total = cell.combine(states, terms)
     return cell.partial.merge(total, cell.combine(states, passing)) if passing else total
 

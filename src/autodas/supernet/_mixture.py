@@ -56,21 +56,24 @@ class CellMixture:
             come back in the next pass. ``none`` is never computed, active or not.
         edges: shape (edges,); a factor for the whole of an edge, ``None`` for 1.
         noise: what is left out at random while training; what stays is scaled so that means stay.
+        outputs: shape (lengths,); where the number of nodes is searched, the weights with which the outputs
+            after so many nodes are mixed; ``None`` for that after the last one.
     """
 
     weights: Tensor
     active: Alive
     edges: Tensor | None = None
     noise: Noise = NO_NOISE
+    outputs: Tensor | None = None
 
     def detach(self) -> CellMixture:
         """Return the same mixture as constants."""
-        edges = None if self.edges is None else self.edges.detach()
-        return replace(self, weights=self.weights.detach(), edges=edges)
+        edges, outputs = (None if t is None else t.detach() for t in (self.edges, self.outputs))
+        return replace(self, weights=self.weights.detach(), edges=edges, outputs=outputs)
 
 
 Mixture = Mapping[str, CellMixture]
-"""A :class:`CellMixture` for every kind of cell."""
+"""A :class:`CellMixture` for every kind of cell, or for every stage graph."""
 
 
 def all_alive(cell: CellSpace) -> Alive:
@@ -106,5 +109,18 @@ def _ones(mask: Alive, dtype: torch.dtype, device: str) -> Tensor:
 def genotype_mixture(
     genotype: Genotype, cell: CellSpace, device: torch.device | str = "cpu"
 ) -> dict[str, CellMixture]:
-    """Return the mixture with which a supernet computes what a genotype describes."""
-    return mixture_of({kind: alive_of(c, cell) for kind, c in genotype.cells.items()}, device)
+    """Return the mixture with which a supernet computes what a genotype describes.
+
+    Args:
+        genotype: the architecture. Where it has stage graphs, the supernet is that of stage graphs.
+        cell: the space of its cells, or of its stage graphs.
+        device: where the supernet is.
+    """
+    searched = genotype.stages or genotype.cells
+    mixture = mixture_of({kind: alive_of(c, cell) for kind, c in searched.items()}, device)
+    if cell.lengths:
+        for kind, found in searched.items():
+            chosen = tuple(length == len(found.nodes) for length in cell.lengths)
+            outputs = _ones((chosen,), torch.get_default_dtype(), str(device))[0]
+            mixture[kind] = replace(mixture[kind], outputs=outputs)
+    return mixture

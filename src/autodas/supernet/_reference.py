@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from autodas.supernet._cell import SupernetCell
@@ -23,10 +22,10 @@ class ReferenceEngine:
     """
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
-        """Return the concatenation of all nodes."""
-        states = [cell.preprocess0(before), cell.preprocess1(previous)]
-        masks = draw_masks(cell, states[1], mixture)
-        for state in cell.space.states:
+        """Return the cell's output."""
+        states = cell.enter(before, previous)
+        masks = draw_masks(cell, states[-1], mixture)
+        for number, state in enumerate(cell.space.states):
             terms = []
             for edge in cell.space.incoming(state):
                 candidates = list(cell.active(edge, mixture.active))
@@ -41,8 +40,8 @@ class ReferenceEngine:
                 term = cell.partial.merge(cell.combine(states, mixed), past)
                 term = term if mixture.edges is None else mixture.edges[edge] * term
                 terms.append(masks.along(edge, term))
-            states.append(cell.combine(states, terms))
-        return torch.cat(states[cell.space.inputs :], dim=1)
+            states.append(cell.node(number, cell.combine(states, terms)))
+        return cell.output(states, mixture.outputs)
 
     def forget(self) -> None:
         """Do nothing: nothing is kept."""

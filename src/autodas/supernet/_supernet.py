@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
-from autodas.networks import CellInputs, CellStack, Network, build, partial_channels_for
-from autodas.spaces import CellSlot, Space
+from autodas.networks import (
+    Cell,
+    CellInputs,
+    CellStack,
+    Network,
+    build,
+    cell_norms,
+    cells_of_graph,
+    check_cells,
+    graph_slot,
+    partial_channels_for,
+)
+from autodas.spaces import CellSlot, Skeleton, Space, fit_skeleton
 from autodas.supernet._cell import Engine, SupernetCell, edge_name
 from autodas.supernet._fused import FusedEngine
 from autodas.supernet._mixture import Alive, Mixture
@@ -46,9 +58,12 @@ class Supernet(CellStack):
             nothing but ``none`` is active carries nothing at all.
         checkpoint: whether to keep only the inputs of cells for the backward pass, which then computes
             each cell again: same results to the bit, less memory, more time.
+        cells: where stage graphs are searched (:func:`autodas.spaces.stage_space`), the cells that they wire
+            and that stand between them; their weights are trained, their architecture is given.
 
     Raises:
-        AutodasError: if no engine has that name, or partial channels do not fit the skeleton's C2.
+        AutodasError: if no engine has that name, partial channels do not fit the skeleton's C2, or the
+            given cells do not fit the skeleton.
     """
 
     def __init__(
@@ -60,14 +75,25 @@ class Supernet(CellStack):
         engine: str = "reference",
         partial_channels: int = 1,
         checkpoint: bool = False,
+        cells: Genotype | None = None,
     ) -> None:
         make_engine = get_engine(engine)
-        partial = partial_channels_for(space.skeleton, partial_channels)
+        skeleton = _filled(space, cells)
+        partial = partial_channels_for(skeleton, partial_channels)
 
-        def make_cell(slot: CellSlot, inputs: CellInputs) -> SupernetCell:
-            return SupernetCell(space.cell, slot, inputs, make_engine(), partial, checkpoint)
+        def make_cell(slot: CellSlot, inputs: CellInputs) -> nn.Module:
+            norms = cell_norms(skeleton, "search", slot)
+            inner: list[Cell] = []
+            if cells is not None:
+                if slot.graph is None:
+                    return Cell(cells.cells[slot.kind], slot, inputs, norms)
+                inner = cells_of_graph(skeleton, cells, slot, space.cell.nodes)
+                slot = graph_slot(slot, cells.cells[slot.kind])
+            return SupernetCell(
+                space.cell, slot, inputs, make_engine(), partial, checkpoint, norms=norms, inner=inner
+            )
 
-        super().__init__(space.skeleton, make_cell, classes, channels)
+        super().__init__(skeleton, make_cell, classes, channels)
         self.space = space
         self.engine = engine
         self.partial_channels = partial_channels
@@ -82,6 +108,11 @@ class Supernet(CellStack):
         """
         return self.classify(self.features(x, mixture))
 
+    def run_cell(self, cell: nn.Module, before: Tensor, previous: Tensor, *arguments: Mixture) -> Tensor:
+        """Return the output of one cell; the mixture is for those that are relaxed."""
+        given = arguments if isinstance(cell, SupernetCell) else ()
+        return cell(before, previous, *given)  # type: ignore[no-any-return]
+
     def prune(self, alive: Mapping[str, Alive]) -> None:
         """Give up for good, in all cells, what is not alive.
 
@@ -89,7 +120,7 @@ class Supernet(CellStack):
         them as well.
         """
         for cell in self.relaxed_cells():
-            cell.prune(alive[cell.slot.kind])
+            cell.prune(alive[cell.slot.part])
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over all parameters and statistics of a supernet that was pruned alike.
@@ -116,8 +147,8 @@ class Supernet(CellStack):
                 cell.engine = kept
 
     def relaxed_cells(self) -> list[SupernetCell]:
-        """Return the cells."""
-        return list(self.cells)  # type: ignore[arg-type]
+        """Return the cells that are searched, or the stage graphs; blocks and given cells are left out."""
+        return [cell for cell in self.cells if isinstance(cell, SupernetCell)]
 
     def extract(self, genotype: Genotype) -> Network:
         """Return the discrete network of a genotype in search form, with this supernet's weights.
@@ -147,14 +178,27 @@ class Supernet(CellStack):
         return network.train(self.training)
 
 
+def _filled(space: Space, cells: Genotype | None) -> Skeleton:
+    """Return a space's skeleton, in the form that given cells need, where there are some."""
+    if cells is None:
+        if space.skeleton.graphs:
+            raise AutodasError(f"space '{space.name}' wires cells that are given, and none are")
+        return space.skeleton
+    if not space.skeleton.graphs:
+        raise AutodasError(f"space '{space.name}' searches cells, it takes none that are given")
+    skeleton = fit_skeleton(space.skeleton, replace(cells, stages={}))
+    check_cells(cells, skeleton)
+    return skeleton
+
+
 def _source(source: Mapping[str, Tensor], name: str, genotype: Genotype, supernet: Supernet) -> Tensor:
     """Find the supernet's tensor for ``cells.I.nodes.N.E.REST``, edge E of node N; other names are equal."""
     parts = name.split(".")
-    if parts[0] == "cells" and parts[2] == "nodes":
-        index, node, position = int(parts[1]), int(parts[3]), int(parts[4])
-        cell = supernet.relaxed_cells()[index]
+    cell = supernet.cells[int(parts[1])] if parts[0] == "cells" else None
+    if isinstance(cell, SupernetCell) and parts[2] == "nodes":
+        node, position = int(parts[3]), int(parts[4])
         edges = sorted(
-            (e for e in genotype.cells[cell.slot.kind].nodes[node] if e.operation != "none"),
+            (e for e in genotype.parts[cell.slot.part].nodes[node] if e.operation != "none"),
             key=lambda e: e.predecessor,
         )
         edge = edges[position]

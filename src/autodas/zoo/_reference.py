@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autodas.benchmark_string import is_benchmark_string, read_benchmark_string
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import validate
@@ -13,16 +14,18 @@ RUN_FILE = "genotype.json"
 
 
 def load_genotype(reference: str | Path) -> Genotype:
-    """Return the validated genotype that a file, a run folder or a name of the zoo stands for.
+    """Return the validated genotype that a file, a run folder, a name or a one-line form stands for.
 
     Args:
-        reference: the path of a JSON file, the path of a run folder, or a name of :func:`zoo_names`.
-            A path that exists goes before a name.
+        reference: the path of a JSON file, the path of a run folder, a name of :func:`zoo_names`, or the
+            string form of NAS-Bench-201, ``|op~0|+|op~0|op~1|+...``. A path that exists goes before a name.
 
     Raises:
-        AutodasError: if it is none of the three, if the run has not found its genotype yet, or if the
+        AutodasError: if it is none of these, if the run has not found its genotype yet, or if the
             genotype is not valid; the message names the offending place.
     """
+    if is_benchmark_string(str(reference)):
+        return validate(read_benchmark_string(str(reference)), f"'{reference}'")
     path = Path(reference)
     if path.is_dir():
         return _load_run(path)

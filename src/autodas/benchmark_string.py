@@ -1,0 +1,68 @@
+"""The one-line form of NAS-Bench-201, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, and genotypes.
+
+Its cell has one input, state 0, and a group ``|...|`` for each further node; ``op~p`` is the operation on the
+edge from state p. The last node is the output (Dong and Yang, ICLR 2020).
+"""
+
+from __future__ import annotations
+
+from autodas.errors import GenotypeError, nearest
+from autodas.genotype import OPERATIONS, CellGenotype, Edge, Genotype
+
+SPACE = "nasbench201"
+"""Name of the cell space of these genotypes."""
+
+KIND = "normal"
+"""Their one kind of cell."""
+
+
+def is_benchmark_string(text: str) -> bool:
+    """Return whether a text is meant to be one: it begins as they all do."""
+    return text.strip().startswith("|")
+
+
+def read_benchmark_string(text: str) -> Genotype:
+    """Read a genotype of the space ``nasbench201``.
+
+    Args:
+        text: such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|``; the order
+            of edges within a node does not matter.
+
+    Raises:
+        GenotypeError: naming the offending place.
+    """
+    where, nodes = f"'{text.strip()}'", []
+    for number, group in enumerate(text.split("+"), 1):
+        node = _read_node(group, f"{where}: node {number}")
+        if [edge.predecessor for edge in node] != list(range(number)):
+            raise GenotypeError(f"{where}: node {number} must read each of the states 0..{number - 1} once")
+        nodes.append(node)
+    return Genotype({KIND: CellGenotype(tuple(nodes), (len(nodes),), 1)}, space=SPACE)
+
+
+def benchmark_string(genotype: Genotype) -> str | None:
+    """Return the one-line form of a genotype; ``None`` for genotypes of other spaces."""
+    if genotype.space != SPACE or KIND not in genotype.cells:
+        return None
+    groups = []
+    for node in genotype.cells[KIND].nodes:
+        edges = sorted(node, key=lambda edge: edge.predecessor)
+        groups.append("|" + "".join(f"{edge.operation}~{edge.predecessor}|" for edge in edges))
+    return "+".join(groups)
+
+
+def _read_node(group: str, where: str) -> tuple[Edge, ...]:
+    group = group.strip()
+    if len(group) < 2 or not (group.startswith("|") and group.endswith("|")):
+        raise GenotypeError(f"{where}: '|operation~state|...' is expected, found '{group}'")
+    edges = []
+    for item in group[1:-1].split("|"):
+        operation, _, predecessor = item.partition("~")
+        if operation not in OPERATIONS:
+            raise GenotypeError(
+                f"{where}: unknown operation '{operation}'{nearest(operation, sorted(OPERATIONS))}"
+            )
+        if not (predecessor.isascii() and predecessor.isdecimal()):
+            raise GenotypeError(f"{where}: 'operation~state' is expected, found '{item}'")
+        edges.append(Edge(operation, int(predecessor)))
+    return tuple(sorted(edges, key=lambda edge: edge.predecessor))

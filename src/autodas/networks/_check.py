@@ -1,0 +1,60 @@
+"""Whether a genotype fits a skeleton."""
+
+from __future__ import annotations
+
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+from autodas.spaces import CellSlot, Skeleton
+
+
+def check_genotype(genotype: Genotype, skeleton: Skeleton) -> None:
+    """Check that a network of a genotype can be built in a skeleton.
+
+    Raises:
+        AutodasError: naming what is missing, or does not fit.
+    """
+    check_cells(genotype, skeleton)
+    missing = [slot.graph for slot in skeleton.slots() if slot.graph and slot.graph not in genotype.stages]
+    if missing:
+        raise AutodasError(
+            f"genotype '{genotype.name}' has no stage graph {', '.join(missing)}, "
+            f"which skeleton '{skeleton.name}' needs"
+        )
+
+
+def check_cells(genotype: Genotype, skeleton: Skeleton) -> None:
+    """Check the cells of a genotype; stage graphs are left aside.
+
+    Raises:
+        AutodasError: naming what is missing, or does not fit.
+    """
+    slots = [slot for slot in skeleton.slots() if not slot.block]
+    for slot in slots:
+        if slot.kind in genotype.cells:
+            _check_cell(genotype, skeleton, slot)
+    missing = [kind for kind in skeleton.cell_kinds if kind not in genotype.cells]
+    if missing:
+        raise AutodasError(
+            f"genotype '{genotype.name}' has no cell of kind {', '.join(missing)}, "
+            f"which skeleton '{skeleton.name}' needs"
+        )
+
+
+def _check_cell(genotype: Genotype, skeleton: Skeleton, slot: CellSlot) -> None:
+    cell, where = genotype.cells[slot.kind], f"genotype '{genotype.name}': cells.{slot.kind}"
+    inputs = 1 if skeleton.reads == "once" else 2
+    if cell.inputs != inputs:
+        other = " (those of NAS-Bench-201 want --skeleton.name nasbench201)" if cell.inputs == 1 else ""
+        raise AutodasError(
+            f"{where} has {cell.inputs} inputs; networks of skeleton '{skeleton.name}' are stacked of cells "
+            f"with {inputs}{other}"
+        )
+    if inputs == 1 and len(cell.concat) != 1:
+        raise AutodasError(
+            f"{where} concatenates {len(cell.concat)} states; the next cell reads its output as it is, "
+            "so that it must be one of them"
+        )
+    if slot.reduces and min(cell.concat) < cell.inputs:
+        raise AutodasError(
+            f"{where} concatenates an input, which is larger than its nodes in a reduction cell"
+        )

@@ -1,0 +1,103 @@
+"""Is a search collapsing? How sure its edges are, and how many skips would be left of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from autodas.spaces import Space
+from autodas.strategies.base import Strategy
+
+COLLAPSED = 0.5
+"""Share of skips among the edges of a cell from which on people are warned."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The state of one kind of cell.
+
+    Attributes:
+        skips: skip connections among the edges that would be kept if the search ended now.
+        edges: number of those edges.
+        entropy: mean entropy of the weights of an open edge, as a share of the largest possible; ``None``
+            where no edge is open.
+        margin: mean lead of the strongest operation of an open edge over the second.
+        margins: the lead on every edge, ``None`` where it is decided.
+    """
+
+    skips: int
+    edges: int
+    entropy: float | None
+    margin: float | None
+    margins: list[float | None]
+
+
+def diagnose(strategy: Strategy, space: Space) -> dict[str, Diagnosis]:
+    """Return the state of all kinds of cells; empty where a method relaxes nothing.
+
+    Args:
+        strategy: while it searches.
+        space: of its phase.
+    """
+    operations = space.cell.operations
+    shown, found = strategy.snapshot(), {}
+    for kind, kept in strategy.leading().items():
+        rows = [None if row is None else [w for w in row if w] for row in shown[kind]["alpha"]]
+        margins = [None if row is None else _lead(row) for row in rows]
+        open_rows = [row for row in rows if row is not None and len(row) > 1]
+        leads = [lead for lead in margins if lead is not None]
+        found[kind] = Diagnosis(
+            skips=sum(operations[column] == "skip_connect" for column in kept.values()),
+            edges=len(kept),
+            entropy=sum(map(_entropy, open_rows)) / len(open_rows) if open_rows else None,
+            margin=sum(leads) / len(leads) if leads else None,
+            margins=[None if lead is None else round(lead, 6) for lead in margins],
+        )
+    return found
+
+
+def summary(found: Mapping[str, Diagnosis], space: Space) -> dict[str, float | None]:
+    """Return columns of metrics: means over kinds, and the most skips of a kind that does not reduce."""
+    entropies = [d.entropy for d in found.values() if d.entropy is not None]
+    margins = [d.margin for d in found.values() if d.margin is not None]
+    skips = [found[kind].skips for kind in level_kinds(space) if kind in found]
+    return {
+        "entropy": sum(entropies) / len(entropies) if entropies else None,
+        "margin": sum(margins) / len(margins) if margins else None,
+        "skips": float(max(skips)) if skips else None,
+    }
+
+
+def plain(found: Mapping[str, Diagnosis]) -> dict[str, Any]:
+    """Return plain data, for the event log."""
+    return {kind: asdict(diagnosis) for kind, diagnosis in found.items()}
+
+
+def warning(found: Mapping[str, Diagnosis], space: Space) -> str | None:
+    """Return a line for people where skips have taken over, ``None`` elsewhere."""
+    for kind in level_kinds(space):
+        if kind in found and found[kind].skips >= max(2, COLLAPSED * found[kind].edges):
+            return (
+                f"warning: {found[kind].skips} of the {found[kind].edges} edges of {kind} cells would be "
+                "skip connections: the search may be collapsing. A shorter search, a smaller "
+                "--strategy.learning_rate or another method may help; --stop_at_skips N stops in time"
+            )
+    return None
+
+
+def level_kinds(space: Space) -> list[str]:
+    """Return the kinds of cells that do not reduce: where skips are free of parameters."""
+    return list(dict.fromkeys(slot.kind for slot in space.skeleton.slots() if not slot.reduces))
+
+
+def _entropy(weights: list[float]) -> float:
+    total = sum(weights)
+    shares = [w / total for w in weights]
+    return -sum(p * math.log(p) for p in shares) / math.log(len(shares))
+
+
+def _lead(weights: list[float]) -> float:
+    first, *rest = sorted(weights, reverse=True)
+    return first - (rest[0] if rest else 0.0)

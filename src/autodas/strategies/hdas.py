@@ -1,0 +1,250 @@
+"""Hierarchical differentiable architecture search: cells for each stage, then how each stage wires them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.networks import check_cells, count_parameters
+from autodas.operations import TRAIN_NORMS, build
+from autodas.spaces import Space, fit_skeleton, stage_space
+from autodas.strategies._depth import edge_probabilities, expected_depth, numbers
+from autodas.strategies._derivation import derive
+from autodas.strategies._discretisation import Decision, Discretisation
+from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
+from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
+from autodas.strategies.settings import HDASSettings
+from autodas.supernet import Alive, CellMixture
+from autodas.zoo import load_genotype
+
+
+class HDAS(Strategy):
+    r"""H-DAS (Liu et al., 2021) at one of two levels, or at both, one after the other.
+
+    Cell level: first-order DARTS in a space whose stages have cells of their own (``cifar_stages-darts``); in
+    other spaces it searches the kinds that there are. Stage level: the cells are given, and the nodes of what
+    is searched are these cells (:func:`autodas.spaces.stage_graphs`). Every stage has a graph of its own; a
+    cell reads a sum over the three states before it, of max pool, average pool, identity and ``none``, and
+    keeps two of them. At both levels the mixture is the softmax over operations, the architecture step comes
+    first, and the architecture is derived, as in DARTS, from the parameters of the epoch whose relaxed
+    network was the best on the validation half.
+
+    At the stage level a second step of the optimiser follows every architecture step, by the depth loss
+
+    .. math:: L = -\lambda \sum_{stages} \frac 1n \sum_i d_i, \quad
+        d_i = \frac 1m \sum_{j} a_{ij} (d_j + 1),
+
+    over the n cells of a stage and the m states in the window of each, with d = 0 for the inputs. Where the
+    number of cells a stage is searched (``lengths``), the stage's output is the sum of its outputs after so
+    many cells, weighted by the softmax p of parameters of their own; the depth of cell i (from 0), the last
+    of a graph of i + 1 cells, then counts :math:`1 + i p_{i+1}` times, and ``length_weight`` times the mean
+    length of each stage is added.
+
+    What the sources leave open, and our choice: :math:`a_{ij}` is the softmax over a cell's window of the
+    largest parameter of an operation other than ``none`` on each edge; the public trainer of stages sums raw
+    parameters over all operations instead, which is no depth. The weights are those of the moment; in the
+    public code the architecture's data gradient is taken at a copy of the initial ones, by mistake. With both
+    levels each has half of the iterations. Of epochs that are equally good the first is kept.
+
+    Sources: the abstract, and the public code and settings (AAAI 2021); the paper's body was not available.
+    """
+
+    name = "hdas"
+    separate_penalty = True
+    settings: HDASSettings
+
+    def __init__(self, settings: HDASSettings, plan: SearchPlan) -> None:
+        super().__init__(settings, plan)
+        self.spaces: dict[str, Space] = {}
+        if settings.level != "stages":
+            self.spaces["cells"] = plan.space
+        if settings.level != "cells":
+            K = max(settings.lengths, default=settings.cells_a_stage)
+            self.spaces["stages"] = stage_space(plan.space.skeleton.with_size(K=K), settings.lengths)
+        self.levels = list(self.spaces)
+        self.cells = None if settings.genotype is None else load_genotype(settings.genotype)
+        if "stages" in self.spaces:
+            _check(self.spaces["stages"], self.cells or _dearest_cells(plan.space))
+        self.level = self.levels[0]
+        self._begin()
+
+    def _begin(self) -> None:
+        space = self.spaces[self.level]
+        self.decisions = Discretisation(space.cell, space.kinds)
+        self.alpha: Table = {}
+        self.gamma: Table = {}
+        self.chosen: dict[str, int] = {}
+        self.epochs = 0
+        self.best: dict[str, Any] | None = None
+
+    def phases(self) -> list[Phase]:
+        """Return one phase for each level; both share the iterations."""
+        found = []
+        for number, level in enumerate(self.levels):
+            space, share = self.spaces[level], self.plan.iterations // len(self.levels)
+            iterations = share if number == 0 else self.plan.iterations - number * share
+            cells = None if level == "cells" else self.cells or _dearest_cells(self.plan.space)
+            alive = Discretisation(space.cell, space.kinds).alive()
+            found.append(Phase(level, space, max(1, iterations), 0, alive, cells))
+        return found
+
+    def start(self, phase: int, device: torch.device | str) -> None:
+        """Draw the architecture parameters of a level."""
+        self.level = self.levels[phase]
+        self._begin()
+        space = self.spaces[self.level]
+        shape, edges = (len(space.cell.operations),), len(space.cell.edges)
+        std, seed = self.settings.initial_std, self.plan.seed + 2 * phase
+        self.alpha = new_table(space.kinds, edges, shape, std, seed, device)
+        if space.cell.lengths:
+            self.gamma = new_table(space.kinds, 1, (len(space.cell.lengths),), std, seed + 1, device)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return alpha, one vector for each edge, and gamma, one for each stage whose length is searched."""
+        return {**named("alpha", self.alpha), **named("gamma", self.gamma)}
+
+    def mixture(self) -> dict[str, CellMixture]:
+        """Return the softmax of alpha on every edge, and that of gamma over lengths."""
+        alive, lengths = self.alive(), self._lengths()
+        return {
+            kind: CellMixture(
+                torch.stack(list(edges.values())).softmax(-1), alive[kind], outputs=lengths.get(kind)
+            )
+            for kind, edges in self.alpha.items()
+        }
+
+    def _lengths(self) -> dict[str, Tensor]:
+        return {kind: table[0].softmax(0) for kind, table in self.gamma.items()}
+
+    def penalty(self) -> Tensor | None:
+        """Return the depth loss, at the stage level, and the loss of lengths, where they are searched."""
+        if self.level == "cells" or not (self.settings.depth_weight or self.gamma):
+            return None
+        cell, lengths = self.spaces[self.level].cell, self._lengths()
+        terms = [
+            -self.settings.depth_weight
+            * expected_depth(cell, edge_probabilities(cell, list(edges.values())), lengths.get(kind))
+            for kind, edges in self.alpha.items()
+        ]
+        for likely in lengths.values():
+            mean = (likely * numbers(cell.lengths, likely.device)).sum()
+            terms.append(self.settings.length_weight * mean)
+        return torch.stack(terms).sum()
+
+    def alive(self) -> dict[str, Alive]:
+        """Return everything, until the end."""
+        cell, found = self.spaces[self.level].cell, self.decisions.alive()
+        for kind, nodes in self.chosen.items():
+            beyond = cell.inputs + nodes
+            found[kind] = tuple(
+                row if state < beyond else (False,) * len(row)
+                for row, (_, state) in zip(found[kind], cell.edges, strict=True)
+            )
+        return found
+
+    def after_epoch(self, top1: Callable[[], float]) -> None:
+        """Keep the parameters, if the relaxed network is the best so far on the validation half."""
+        self.epochs += 1
+        accuracy = top1()
+        if self.best is None or accuracy > self.best["top1"]:
+            self.best = {
+                "epoch": self.epochs,
+                "top1": accuracy,
+                "alpha": table_state(self.alpha),
+                "gamma": table_state(self.gamma),
+            }
+
+    def finish(self) -> Outcome:
+        """Decide everything by the parameters of the best epoch."""
+        if self.best is not None:
+            load_table(self.alpha, self.best["alpha"])
+            load_table(self.gamma, self.best["gamma"])
+        weights = {kind: m.weights.detach().double().tolist() for kind, m in self.mixture().items()}
+        decisions = [*derive(self.decisions, weights), *self._choose_lengths()]
+        found, name = self.decisions.cells(), f"{self.name}-{self.level}"
+        for kind, nodes in self.chosen.items():
+            concat = self.spaces[self.level].cell.concat_of(nodes)
+            found[kind] = replace(found[kind], nodes=found[kind].nodes[:nodes], concat=concat)
+        if self.level == "cells":
+            self.cells = Genotype(found, name, self.plan.space.cell.name)
+            genotype = self.cells
+        else:
+            assert self.cells is not None
+            genotype = replace(self.cells, name=name, stages=found)
+        facts = {} if self.best is None else {"epoch": self.best["epoch"], "epoch_top1": self.best["top1"]}
+        return Outcome(genotype, decisions, facts)
+
+    def _choose_lengths(self) -> list[Decision]:
+        """Decide how many cells each stage has: the likeliest number, the first of those that are equal."""
+        taken = []
+        for kind, likely in self._lengths().items():
+            order = likely.detach().double().sort(descending=True, stable=True)
+            self.chosen[kind] = self.spaces[self.level].cell.lengths[int(order.indices[0])]
+            lead = float(order.values[0] - order.values[1]) if len(likely) > 1 else 0.0
+            detail = {"nodes": self.chosen[kind]}
+            step = self.decisions.done + len(self.chosen)
+            taken.append(Decision(step, kind, "length", detail, lead, self.remaining()))
+        return taken
+
+    def remaining(self) -> int:
+        """Return the number of architectures of this level: all of them, then one."""
+        if self.gamma and not self.decisions.done:
+            return self.spaces[self.level].architectures
+        return self.decisions.remaining()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the mixing weights."""
+        shown = {}
+        for kind, cell in self.mixture().items():
+            shown[kind] = {"alpha": rounded(cell.weights.detach().double().tolist())}
+            if cell.outputs is not None:
+                shown[kind]["lengths"] = rounded(cell.outputs.detach().double().tolist())
+        return shown
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return alpha, the best epoch, the decisions, and the cells that are wired."""
+        return {
+            "alpha": table_state(self.alpha),
+            "gamma": table_state(self.gamma),
+            "chosen": dict(self.chosen),
+            "epochs": self.epochs,
+            "best": deepcopy(self.best),
+            "decisions": self.decisions.state_dict(),
+            "cells": None if self.cells is None else self.cells.to_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of :meth:`state_dict`."""
+        load_table(self.alpha, state["alpha"])
+        load_table(self.gamma, state["gamma"])
+        self.chosen = dict(state["chosen"])
+        self.epochs, self.best = state["epochs"], deepcopy(state["best"])
+        self.decisions.load_state_dict(state["decisions"])
+        self.cells = None if state["cells"] is None else Genotype.from_dict(state["cells"])
+
+
+def _check(space: Space, cells: Genotype) -> None:
+    check_cells(cells, fit_skeleton(space.skeleton, replace(cells, stages={})))
+
+
+def _dearest_cells(space: Space) -> Genotype:
+    """Return cells of which every edge is the operation with most weights: none that is found needs more."""
+    cell = space.cell
+
+    def weights(operation: str) -> int:
+        with torch.device("meta"):
+            return count_parameters(build(operation, 16, (1,) * space.skeleton.dimensions, TRAIN_NORMS))
+
+    operation = max(cell.choices, key=weights)
+    nodes: Sequence[tuple[Edge, ...]] = [
+        tuple(Edge(operation, p) for p in cell.predecessors(state)[-cell.kept_edges(state) :])
+        for state in cell.states
+    ]
+    drawn = CellGenotype(tuple(nodes), cell.concat, cell.inputs)
+    return Genotype(dict.fromkeys(space.kinds, drawn), "dearest", cell.name)
