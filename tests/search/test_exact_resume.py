@@ -53,6 +53,10 @@ STRATEGIES = {
     "sdas-a": ["--strategy=sdas-a", "--strategy.learning_rate=0.05"],
     "sdas-b in parts": ["--strategy=sdas-b", "--strategy.learning_rate=0.05", "--micro_batches=3"],
     "sdas-c": ["--strategy=sdas-c", "--strategy.learning_rate=0.05"],
+    "pcdarts": ["--strategy=pcdarts", "--strategy.learning_rate=0.05", "--space.C2=32"],
+    "pdarts": ["--strategy=pdarts", "--strategy.learning_rate=0.05", "--strategy.skip_dropout=0.2,0.4,0.7"],
+    "snas": ["--strategy=snas", "--strategy.learning_rate=0.05"],
+    "edas": ["--strategy=edas", "--strategy.learning_rate=0.05", "--strategy.random_share=0.2"],
     "random": ["--strategy=random", "--strategy.candidates=2"],
 }
 

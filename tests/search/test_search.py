@@ -18,9 +18,14 @@ from autodas.supernet import genotype_mixture
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 
 
-def run_search(folder: Path, name: str, epochs: int = 3, space: autodas.Space = SPACE, **options):
+METHODS = ["das", "sdas-a", "sdas-b", "sdas-c", "pcdarts", "pdarts", "snas", "edas", "random"]
+
+
+def run_search(
+    folder: Path, name: str, epochs: int = 3, space: autodas.Space = SPACE, settings=None, **options
+):
     dataset = autodas.open_dataset("digits", subset=100)
-    settings = {"candidates": 3} if name == "random" else {"learning_rate": 0.05}
+    settings = settings or ({"candidates": 3} if name == "random" else {"learning_rate": 0.05})
     choice = autodas.choose_strategy(name, **settings)
     search = Search(
         dataset,
@@ -43,9 +48,10 @@ def events_of(folder: Path, name: str) -> list[dict]:
     return [event for event in events if event["event"] == name]
 
 
-@pytest.mark.parametrize("name", ["das", "sdas-a", "sdas-b", "sdas-c", "random"])
+@pytest.mark.parametrize("name", METHODS)
 def test_four_accuracies(name: str, tmp_path: Path) -> None:
-    search, result = run_search(tmp_path / "run", name)
+    space = SPACE.with_size(C2=32) if name == "pcdarts" else SPACE
+    search, result = run_search(tmp_path / "run", name, space=space)
     found = result.accuracies
     assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
     assert found.rebuilt == found.discrete
@@ -64,6 +70,44 @@ def test_four_accuracies(name: str, tmp_path: Path) -> None:
     assert summary["accuracies"] == found.to_dict()
 
 
+def test_candidates_of_progressive_search(tmp_path: Path) -> None:
+    """All architectures are files, each with its stage, its skips and its score."""
+    space, wild = SPACE.with_size(K=1), {"initial_std": 1.0}
+    search, result = run_search(
+        tmp_path / "run", "pdarts", epochs=1, space=space, settings=wild, check_memory=False
+    )
+    assert [p.space.skeleton.K for p in search.phases] == [1, 3, 5]
+    first, second, candidate = events_of(tmp_path / "run", "candidate")
+    assert [c["phase"] for c in (first, second, candidate)] == ["stage 1", "stage 2", "stage 3"]
+    assert [c["stage"] for c in (first, second, candidate)] == [1, 2, 3]
+    records = [candidate, *candidate["others"]]
+    assert len(records) > 1
+    assert sorted(limit for record in records for limit in record["limits"]) == list(range(9))
+    for record in (first, second, *records):
+        genotype = autodas.Genotype.load(tmp_path / "run" / record["file"])
+        skips = sum(e.operation == "skip_connect" for _, e in genotype.cells["normal"].edges())
+        assert record["skips"] == {"normal": skips}
+        assert skips <= min(record["limits"])
+        assert record["score"] > 0
+    assert 2 in candidate["limits"]
+    assert [len(result.candidates), result.genotype] == [1, result.candidates[0].genotype]
+    assert len(list((tmp_path / "run/candidates").glob("*-pdarts*.json"))) == 2 + len(records)
+
+
+def test_a_clamped_search_loses_nothing_in_derivation(tmp_path: Path) -> None:
+    """EDAS: the last weights, under what is derived, are the supernet's under what was clamped."""
+    search, result = run_search(tmp_path / "run", "edas", epochs=4)
+    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
+    supernet = autodas.Supernet(SPACE, channels=1)
+    supernet.load_tensors(state["run"]["supernet"])
+    settings = autodas.choose_strategy("edas", learning_rate=0.05).settings
+    again = type(search.strategy)(settings, search.strategy.plan)
+    again.start(0, "cpu")
+    again.load_state_dict(state["run"]["strategy"])
+    clamped = evaluate_mixture(supernet, again.clamped_mixture(), search.halves.validation_plain).top1
+    assert clamped == result.accuracies.discrete
+
+
 def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path: Path) -> None:
     search, result = run_search(tmp_path / "run", "das")
     state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
@@ -76,7 +120,15 @@ def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "space"), [("sdas-a", "cifar-darts"), ("das", "cifar-darts"), ("sdas-a", "cifar-snas")]
+    ("name", "space"),
+    [
+        ("sdas-a", "cifar-darts"),
+        ("das", "cifar-darts"),
+        ("pdarts", "cifar-darts"),
+        ("sdas-a", "cifar-snas"),
+        ("snas", "cifar-snas"),
+        ("edas", "cifar-snas"),
+    ],
 )
 def test_other_spaces(name: str, space: str, tmp_path: Path) -> None:
     size = autodas.get_space(space).with_size(K=0, C1=4, C2=8)

@@ -362,6 +362,9 @@ class Search:
                 run.supernet, genotype, relaxed, self.halves.validation_plain, self.halves.train_plain
             )
             self._add_candidate(run, file, {**accuracies.to_dict(), **outcome.facts, "others": others})
+        else:
+            for other in others:
+                self.log.event("candidate", phase=run.phase.name, **other)
 
     def _evaluate_other(self, run: PhaseRun, number: int, other: Derived) -> dict[str, Any]:
         """Write down an architecture that is no result, with its accuracy as it stands in the supernet."""
