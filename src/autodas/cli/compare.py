@@ -153,8 +153,10 @@ def _entry(
     how = ["--resume=auto", "--quiet"]
     search = [*common, f"--strategy={method}", *options["search"]]
     if config.native_spaces and not peek(search, "space.name", "space"):
+        info = STRATEGIES[resolve_strategy(method)[0]]
         skeleton = _parsed("search", SearchConfig, search).space.name.partition("-")[0]
-        search.append(f"--space.name={skeleton}-{STRATEGIES[resolve_strategy(method)[0]].native_cell}")
+        stages = "_stages" if info.native_kinds else ""
+        search.append(f"--space.name={skeleton}{stages}-{info.native_cell}")
     train = [searched, *common, *options["train"]]
     return Entry(
         method,

@@ -290,12 +290,14 @@ class StrategyInfo:
         implementation: where the method is, as ``module:Class``.
         description: one line for people.
         native_cell: the cell space of its paper, by name.
+        native_kinds: whether its paper gives each stage of the network cells of its own.
     """
 
     settings: type[StrategySettings]
     implementation: str
     description: str
-    native_cell: str = "o2d"
+    native_cell: str = "darts"
+    native_kinds: bool = False
 
 
 STRATEGIES: dict[str, StrategyInfo] = {
@@ -303,10 +305,9 @@ STRATEGIES: dict[str, StrategyInfo] = {
         DASSettings,
         "autodas.strategies.das:DAS",
         "differentiable search, decided once at the end (DARTS)",
-        "darts",
     ),
     "sdas": StrategyInfo(
-        SDASSettings, "autodas.strategies.sdas:SDAS", "stepwise discretisation, decided edge by edge"
+        SDASSettings, "autodas.strategies.sdas:SDAS", "stepwise discretisation, decided edge by edge", "o2d"
     ),
     "pcdarts": StrategyInfo(
         PCDARTSSettings,
@@ -319,16 +320,22 @@ STRATEGIES: dict[str, StrategyInfo] = {
         "three stages, deeper and with fewer candidates (P-DARTS)",
     ),
     "snas": StrategyInfo(
-        SNASSettings, "autodas.strategies.snas:SNAS", "architectures sampled in every iteration (SNAS)"
+        SNASSettings,
+        "autodas.strategies.snas:SNAS",
+        "architectures sampled in every iteration (SNAS)",
+        "snas",
     ),
     "edas": StrategyInfo(
         EDASSettings, "autodas.strategies.edas:EDAS", "one edge relaxed at a time, the others clamped (EDAS)"
     ),
     "hdas": StrategyInfo(
-        HDASSettings, "autodas.strategies.hdas:HDAS", "cells for each stage, then how stages wire them"
+        HDASSettings,
+        "autodas.strategies.hdas:HDAS",
+        "cells for each stage, then how stages wire them",
+        native_kinds=True,
     ),
     "random": StrategyInfo(
-        RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures"
+        RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures", "o2d"
     ),
 }
 """Canonical name to method. Add an entry and every command knows the method."""
