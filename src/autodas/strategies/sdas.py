@@ -179,14 +179,14 @@ class SDAS(Strategy):
         for kind in self.decisions.kinds:
             column = dict(self.decisions.operation[kind])
             for edge, alpha in self.alpha[kind].items():
-                column[edge] = best_choice(cell, alpha.tolist())[0]
+                column[edge] = best_choice(cell, alpha.detach().tolist())[0]
             kept: list[int] = []
             for state in cell.states:
                 edges = cell.incoming(state)
                 if state in self.decisions.kept[kind]:
                     edges = list(self.decisions.kept[kind][state])
                 elif cell.must_choose_edges(state):
-                    beta = {edge: float(self.beta[kind][edge]) for edge in edges}
+                    beta = {edge: float(self.beta[kind][edge].detach()) for edge in edges}
                     edges = best_edges(edges, beta, cell.kept_edges(state))[0]
                 kept += edges
             found[kind] = {edge: column[edge] for edge in sorted(kept)}
