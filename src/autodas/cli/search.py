@@ -223,7 +223,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         random = " (close to random: a short search needs a larger --strategy.learning_rate)"
         margin = f"mean margin of the decisions on edges: {result.margin:.3f}"
         lines.append(margin + (random if result.margin < CLEAR else ""))
-    if len(result.candidates) > 1:
+    if len(result.candidates) > 1 and result.chooses == "best":
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]

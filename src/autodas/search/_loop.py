@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -60,9 +60,10 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        genotype: the architecture; of several candidates the best on the validation half.
+        genotype: the architecture; of several candidates the last one, or the best on the validation half.
         accuracies: with the weights of the search.
         candidates: all networks that phases ended in.
+        chooses: which of them is the result.
         margin: mean priority of the decisions on edges, in [0, 1]: how clear they were. ``None``
             where nothing was decided.
     """
@@ -70,6 +71,7 @@ class SearchResult:
     genotype: Genotype
     accuracies: SearchAccuracies
     candidates: tuple[Candidate, ...]
+    chooses: Literal["best", "last"]
     margin: float | None
 
 
@@ -403,7 +405,7 @@ class Search:
         file = self.candidates[best]["file"]
         self.log.event("end", genotype=file, margin=margin, **chosen.accuracies.to_dict())
         self.folder.write_json("summary.json", summary)
-        return SearchResult(chosen.genotype, chosen.accuracies, tuple(found), margin)
+        return SearchResult(chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin)
 
     def _candidate(self, record: dict[str, Any]) -> Candidate:
         fields = SearchAccuracies.__dataclass_fields__
