@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.genotype import Genotype
+from autodas.spaces import Space
 from autodas.strategies._budget import best_choices
 from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Discretisation
@@ -30,6 +31,11 @@ class Relaxed(Strategy):
     initial_mean = 0.0
     """Mean of alpha at the start."""
 
+    @property
+    def space(self) -> Space:
+        """Where the present phase searches."""
+        return self.plan.space
+
     def __init__(self, settings: Any, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
@@ -45,7 +51,7 @@ class Relaxed(Strategy):
     def start(self, phase: int, device: torch.device | str) -> None:
         """Draw alpha."""
         self.device = device
-        self.draw_alpha(len(self.plan.space.cell.operations), self.plan.seed)
+        self.draw_alpha(len(self.space.cell.operations), self.plan.seed)
 
     def draw_alpha(self, operations: int, seed: int) -> None:
         """Draw alpha of all edges.
@@ -54,9 +60,9 @@ class Relaxed(Strategy):
             operations: how many each edge has.
             seed: of the draw.
         """
-        edges, std = len(self.plan.space.cell.edges), self.settings.initial_std
+        edges, std = len(self.space.cell.edges), self.settings.initial_std
         self.alpha = new_table(
-            self.plan.space.kinds, edges, (operations,), std, seed, self.device, self.initial_mean
+            self.space.kinds, edges, (operations,), std, seed, self.device, self.initial_mean
         )
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -95,9 +101,9 @@ class Relaxed(Strategy):
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now, within the budget where there is one."""
-        return self.best(self.probabilities())
+        return self.read_off(self.probabilities())
 
-    def best(
+    def read_off(
         self, weights: Mapping[str, Rows], factors: Mapping[str, Sequence[float]] | None = None
     ) -> dict[str, Choice]:
         """Return the cells that are read off weights, and off factors of edges, within the budget."""

@@ -165,7 +165,7 @@ class EDAS(Relaxed):
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now."""
-        return self.best(self._limited())
+        return self.read_off(self._limited())
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the decisions, the samples and where the generator stands."""

@@ -15,18 +15,18 @@ from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import check_cells, count_parameters
 from autodas.operations import TRAIN_NORMS, build
 from autodas.spaces import Space, fit_skeleton, stage_space
-from autodas.strategies._budget import best_choices
 from autodas.strategies._depth import edge_probabilities, expected_depth, numbers
-from autodas.strategies._derivation import Choice, decide
+from autodas.strategies._derivation import decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
-from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
+from autodas.strategies._relaxed import Relaxed
+from autodas.strategies.base import Outcome, Phase, SearchPlan
 from autodas.strategies.settings import HDASSettings
 from autodas.supernet import Alive, CellMixture
 from autodas.zoo import load_genotype
 
 
-class HDAS(Strategy):
+class HDAS(Relaxed):
     r"""H-DAS (Liu et al., 2021) at one of two levels, or at both, one after the other.
 
     Cell level: first-order DARTS in a space whose stages have cells of their own (``cifar_stages-darts``); in
@@ -82,13 +82,17 @@ class HDAS(Strategy):
         self._begin()
 
     def _begin(self) -> None:
-        space = self.spaces[self.level]
-        self.decisions = Discretisation(space.cell, space.kinds)
+        self.decisions = Discretisation(self.space.cell, self.space.kinds)
         self.alpha: Table = {}
         self.gamma: Table = {}
         self.chosen: dict[str, int] = {}
         self.epochs = 0
         self.best: dict[str, Any] | None = None
+
+    @property
+    def space(self) -> Space:
+        """Where the present level searches."""
+        return self.spaces[self.level]
 
     def phases(self) -> list[Phase]:
         """Return one phase for each level; both share the iterations."""
@@ -103,28 +107,22 @@ class HDAS(Strategy):
 
     def start(self, phase: int, device: torch.device | str) -> None:
         """Draw the architecture parameters of a level."""
-        self.level = self.levels[phase]
+        self.level, self.device = self.levels[phase], device
         self._begin()
-        space = self.spaces[self.level]
-        shape, edges = (len(space.cell.operations),), len(space.cell.edges)
-        std, seed = self.settings.initial_std, self.plan.seed + 2 * phase
-        self.alpha = new_table(space.kinds, edges, shape, std, seed, device)
-        if space.cell.lengths:
-            self.gamma = new_table(space.kinds, 1, (len(space.cell.lengths),), std, seed + 1, device)
+        lengths, seed = self.space.cell.lengths, self.plan.seed + 2 * phase
+        self.draw_alpha(len(self.space.cell.operations), seed)
+        if lengths:
+            std = self.settings.initial_std
+            self.gamma = new_table(self.space.kinds, 1, (len(lengths),), std, seed + 1, device)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return alpha, one vector for each edge, and gamma, one for each stage whose length is searched."""
-        return {**named("alpha", self.alpha), **named("gamma", self.gamma)}
+        return {**super().parameters(), **named("gamma", self.gamma)}
 
     def mixture(self) -> dict[str, CellMixture]:
         """Return the softmax of alpha on every edge, and that of gamma over lengths."""
-        alive, lengths = self.alive(), self._lengths()
-        return {
-            kind: CellMixture(
-                torch.stack(list(edges.values())).softmax(-1), alive[kind], outputs=lengths.get(kind)
-            )
-            for kind, edges in self.alpha.items()
-        }
+        lengths = self._lengths()
+        return {kind: replace(cell, outputs=lengths.get(kind)) for kind, cell in super().mixture().items()}
 
     def _lengths(self) -> dict[str, Tensor]:
         return {kind: table[0].softmax(0) for kind, table in self.gamma.items()}
@@ -133,7 +131,7 @@ class HDAS(Strategy):
         """Return the depth loss, at the stage level, and the loss of lengths, where they are searched."""
         if self.level == "cells" or not (self.settings.depth_weight or self.gamma):
             return None
-        cell, lengths = self.spaces[self.level].cell, self._lengths()
+        cell, lengths = self.space.cell, self._lengths()
         terms = [
             -self.settings.depth_weight
             * expected_depth(cell, edge_probabilities(cell, list(edges.values())), lengths.get(kind))
@@ -146,7 +144,7 @@ class HDAS(Strategy):
 
     def alive(self) -> dict[str, Alive]:
         """Return everything, until the end."""
-        cell, found = self.spaces[self.level].cell, self.decisions.alive()
+        cell, found = self.space.cell, super().alive()
         for kind, nodes in self.chosen.items():
             beyond = cell.inputs + nodes
             found[kind] = tuple(
@@ -172,10 +170,10 @@ class HDAS(Strategy):
         if self.best is not None:
             load_table(self.alpha, self.best["alpha"])
             load_table(self.gamma, self.best["gamma"])
-        decisions = [*decide(self.decisions, self._choices()), *self._choose_lengths()]
+        decisions = [*decide(self.decisions, self.choices()), *self._choose_lengths()]
         found, name = self.decisions.cells(), f"{self.name}-{self.level}"
         for kind, nodes in self.chosen.items():
-            concat = self.spaces[self.level].cell.concat_of(nodes)
+            concat = self.space.cell.concat_of(nodes)
             found[kind] = replace(found[kind], nodes=found[kind].nodes[:nodes], concat=concat)
         if self.level == "cells":
             self.cells = Genotype(found, name, self.plan.space.cell.name)
@@ -186,21 +184,12 @@ class HDAS(Strategy):
         facts = {} if self.best is None else {"epoch": self.best["epoch"], "epoch_top1": self.best["top1"]}
         return Outcome(genotype, decisions, facts)
 
-    def _choices(self) -> dict[str, Choice]:
-        weights = {kind: m.weights.detach().double().tolist() for kind, m in self.mixture().items()}
-        cell, budget = self.spaces[self.level].cell, self.plan.budget
-        return best_choices(cell, weights, budget=budget, alive=self.alive())
-
-    def leading(self) -> dict[str, dict[int, int]]:
-        """Return what would be derived now, from the parameters of now."""
-        return {kind: choice.kept(self.decisions.cell) for kind, choice in self._choices().items()}
-
     def _choose_lengths(self) -> list[Decision]:
         """Decide how many cells each stage has: the likeliest number, the first of those that are equal."""
         taken = []
         for kind, likely in self._lengths().items():
             order = likely.detach().double().sort(descending=True, stable=True)
-            self.chosen[kind] = self.spaces[self.level].cell.lengths[int(order.indices[0])]
+            self.chosen[kind] = self.space.cell.lengths[int(order.indices[0])]
             lead = float(order.values[0] - order.values[1]) if len(likely) > 1 else 0.0
             detail = {"nodes": self.chosen[kind]}
             step = self.decisions.done + len(self.chosen)
@@ -210,37 +199,33 @@ class HDAS(Strategy):
     def remaining(self) -> int:
         """Return the number of architectures of this level: all of them, then one."""
         if self.gamma and not self.decisions.done:
-            return self.spaces[self.level].architectures
-        return self.decisions.remaining()
+            return self.space.architectures
+        return super().remaining()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the mixing weights."""
-        shown = {}
-        for kind, cell in self.mixture().items():
-            shown[kind] = {"alpha": rounded(cell.weights.detach().double().tolist())}
-            if cell.outputs is not None:
-                shown[kind]["lengths"] = rounded(cell.outputs.detach().double().tolist())
+        """Return the mixing weights, and those of lengths."""
+        shown = super().snapshot()
+        for kind, likely in self._lengths().items():
+            shown[kind]["lengths"] = rounded(likely.detach().double().tolist())
         return shown
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the best epoch, the decisions, and the cells that are wired."""
         return {
-            "alpha": table_state(self.alpha),
+            **super().state_dict(),
             "gamma": table_state(self.gamma),
             "chosen": dict(self.chosen),
             "epochs": self.epochs,
             "best": deepcopy(self.best),
-            "decisions": self.decisions.state_dict(),
             "cells": None if self.cells is None else self.cells.to_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the state of :meth:`state_dict`."""
-        load_table(self.alpha, state["alpha"])
+        super().load_state_dict(state)
         load_table(self.gamma, state["gamma"])
         self.chosen = dict(state["chosen"])
         self.epochs, self.best = state["epochs"], deepcopy(state["best"])
-        self.decisions.load_state_dict(state["decisions"])
         self.cells = None if state["cells"] is None else Genotype.from_dict(state["cells"])
 
 

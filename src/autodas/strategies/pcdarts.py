@@ -74,7 +74,7 @@ class PCDARTS(Relaxed):
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now."""
-        return self.best(self.probabilities(), self.factors())
+        return self.read_off(self.probabilities(), self.factors())
 
     def snapshot(self) -> dict[str, Any]:
         """Return both softmaxes."""
