@@ -74,6 +74,9 @@ def slot_costs(space: Space) -> list[tuple[CellSlot, list[list[Cost]]]]:
     size = _size_after_stem(space)
     for slot in space.skeleton.slots():
         smaller = tuple(-(-length // step) for length, step in zip(size, slot.stride, strict=True))
+        if slot.block:  # nothing is searched there
+            size = smaller
+            continue
         rows = []
         for predecessor, _ in space.cell.edges:
             inside = predecessor >= space.cell.inputs
