@@ -211,6 +211,15 @@ def test_maps_of_the_imagenet_skeleton() -> None:
     assert tuple(rows[0][4]) == by_hand("sep_conv_3x3", slot.width, 28**2, 28**2)
 
 
+def test_maps_behind_blocks_that_are_not_searched() -> None:
+    costs = slot_costs(get_space("nasbench201").with_size(K=2))
+    assert [slot.width for slot, _ in costs] == [16, 16, 32, 32, 64, 64]
+    for (slot, rows), side in zip(costs, [32, 32, 16, 16, 8, 8], strict=True):
+        # "nor_conv_3x3": ReLU, a dense convolution, normalisation.
+        weights, entries = 9 * slot.width**2, side**2 * slot.width
+        assert {tuple(row[3]) for row in rows} == {(weights, weights * side**2, 2 * entries + weights)}
+
+
 @pytest.mark.parametrize("form", ["log", "linear"])
 def test_the_resource_term(form: str) -> None:
     space = get_space("cifar-darts")  # 6 normal cells and 2 reductions
