@@ -212,7 +212,8 @@ def test_maps_of_the_imagenet_skeleton() -> None:
 
 
 def test_maps_behind_blocks_that_are_not_searched() -> None:
-    costs = slot_costs(get_space("nasbench201").with_size(K=2))
+    space = get_space("nasbench201").with_size(K=2)
+    costs = slot_costs(space.cell, space.skeleton)
     assert [slot.width for slot, _ in costs] == [16, 16, 32, 32, 64, 64]
     for (slot, rows), side in zip(costs, [32, 32, 16, 16, 8, 8], strict=True):
         # "nor_conv_3x3": ReLU, a dense convolution, normalisation.
