@@ -85,7 +85,7 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
         seed: of the architecture parameters.
 
     Raises:
-        AutodasError: if there is no such method or engine.
+        AutodasError: if there is no such method or engine, or the method has several phases.
     """
     device = torch.device(setting.device)
     torch.manual_seed(seed)
@@ -103,11 +103,20 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
     method = load_strategy(choice.name)(
         choice.settings, SearchPlan(setting.space, iterations, seed, multiply_adds)
     )
-    phase = method.phases()[0]
+    if len(method.phases()) > 1:
+        raise AutodasError(
+            f"strategy '{strategy}' has {len(method.phases())} phases: benchmarks time searches of one"
+        )
     method.start(0, device)
-    supernet = Supernet(phase.space, classes=setting.classes, channels=setting.channels, engine=engine).to(
-        device
-    )
+    phase = method.phases()[0]
+    supernet = Supernet(
+        phase.space,
+        classes=setting.classes,
+        channels=setting.channels,
+        engine=engine,
+        partial_channels=method.partial_channels,
+        cells=phase.cells,
+    ).to(device)
     run = PhaseRun(phase, 0, method, supernet, OptimSettings(), iterations, device, setting.precision)
     batch = _noise(setting)
 

@@ -180,19 +180,14 @@ class PDARTS(Relaxed):
         if budget is None or budget.can_be_met(survivors):
             return survivors
         # The cheapest operation of every edge takes the place of its weakest: with them it can be met.
-        cheap = {
-            kind: [
-                [w + 2 * (o == cheapest) for o, w in enumerate(row)]
-                for row, cheapest in zip(
-                    weights[kind], budget.cheapest_columns(kind, alive[kind]), strict=True
-                )
-            ]
-            for kind in weights
-        }
-        return {
-            kind: tuple(strongest(row, there, count) for row, there in zip(rows, alive[kind], strict=True))
-            for kind, rows in cheap.items()
-        }
+        found = {}
+        for kind, rows in weights.items():
+            cheapest, masks = budget.cheapest_columns(kind, alive[kind]), []
+            for row, there, first in zip(rows, alive[kind], cheapest, strict=True):
+                raised = [w + 2 * (o == first) for o, w in enumerate(row)]
+                masks.append(strongest(raised, there, count))
+            found[kind] = tuple(masks)
+        return found
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now."""
