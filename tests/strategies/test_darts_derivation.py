@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from autodas.genotype import Edge
 from autodas.spaces import CellSpace
 from autodas.strategies import DASSettings
-from autodas.strategies._derivation import derive
+from autodas.strategies._derivation import choose, decide
 from autodas.strategies._discretisation import Discretisation
 from autodas.strategies.das import DAS
 
@@ -56,7 +56,7 @@ def best_by_enumeration(cell: CellSpace, weights: Sequence[Sequence[float]]) -> 
 
 def derived(cell: CellSpace, weights: Sequence[Sequence[float]]) -> list[tuple[Edge, ...]]:
     state = Discretisation(cell, ["normal"])
-    decisions = derive(state, {"normal": weights})
+    decisions = decide(state, {"normal": choose(cell, weights)})
     assert state.done == state.total == len(decisions)
     assert [d.step for d in decisions] == list(range(1, len(decisions) + 1))
     assert decisions[-1].remaining == 1
