@@ -77,10 +77,15 @@ def test_candidates_of_progressive_search(tmp_path: Path) -> None:
         tmp_path / "run", "pdarts", epochs=1, space=space, settings=wild, check_memory=False
     )
     assert [p.space.skeleton.K for p in search.phases] == [1, 3, 5]
-    first, second, candidate = events_of(tmp_path / "run", "candidate")
-    assert [c["phase"] for c in (first, second, candidate)] == ["stage 1", "stage 2", "stage 3"]
-    assert [c["stage"] for c in (first, second, candidate)] == [1, 2, 3]
-    records = [candidate, *candidate["others"]]
+    found = events_of(tmp_path / "run", "candidate")
+    first, second, *records = [{k: v for k, v in record.items() if k != "event"} for record in found]
+    assert [c["phase"] for c in (first, second, *records)] == ["stage 1", "stage 2"] + ["stage 3"] * len(
+        records
+    )
+    assert [c["stage"] for c in (first, second, *records)] == [1, 2] + [3] * len(records)
+    assert [c["derived"] for c in (first, second, *records)] == [False] * (len(records) + 1) + [True]
+    assert json.loads((tmp_path / "run/candidates/index.json").read_text()) == [first, second, *records]
+    candidate = records[-1]
     assert len(records) > 1
     assert sorted(limit for record in records for limit in record["limits"]) == list(range(9))
     for record in (first, second, *records):

@@ -25,7 +25,7 @@ from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
-from autodas.strategies.base import Derived, SearchPlan, Strategy
+from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet, genotype_mixture, get_engine
 from autodas.training import (
     Progress,
@@ -356,24 +356,19 @@ class Search:
     def _finish_phase(self, run: PhaseRun, relaxed: float) -> None:
         outcome = self.strategy.finish()
         self.journal.decisions(outcome.decisions, run)
-        others = [self._evaluate_other(run, number, other) for number, other in enumerate(outcome.others, 1)]
+        for number, other in enumerate(outcome.others, 1):
+            # No result: it is evaluated as it stands in the supernet.
+            file, genotype = self._write_candidate(run, other.genotype, f"-{number}")
+            mixture = genotype_mixture(genotype, run.phase.space.cell, self.device)
+            found = evaluate_mixture(run.supernet, mixture, self.halves.validation_plain)
+            self._add_candidate(run, file, False, {"discrete": found.top1, **other.facts})
         run.let_go()
         if outcome.genotype is not None:
             file, genotype = self._write_candidate(run, outcome.genotype)
             accuracies = final_accuracies(
                 run.supernet, genotype, relaxed, self.halves.validation_plain, self.halves.train_plain
             )
-            self._add_candidate(run, file, {**accuracies.to_dict(), **outcome.facts, "others": others})
-        else:
-            for other in others:
-                self.log.event("candidate", phase=run.phase.name, **other)
-
-    def _evaluate_other(self, run: PhaseRun, number: int, other: Derived) -> dict[str, Any]:
-        """Write down an architecture that is no result, with its accuracy as it stands in the supernet."""
-        file, genotype = self._write_candidate(run, other.genotype, f"-{number}")
-        mixture = genotype_mixture(genotype, run.phase.space.cell, self.device)
-        found = evaluate_mixture(run.supernet, mixture, self.halves.validation_plain)
-        return {"file": file, "discrete": found.top1, **other.facts}
+            self._add_candidate(run, file, True, {**accuracies.to_dict(), **outcome.facts})
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
         """Write a genotype; return the name of its file, and the genotype as it is read back from it."""
@@ -381,12 +376,13 @@ class Search:
         path = self.folder.write(file, genotype.to_json())
         return file, validate(Genotype.load(path), str(path))
 
-    def _add_candidate(self, run: PhaseRun, file: str, facts: dict[str, Any]) -> None:
-        self.candidates.append({"phase": run.phase.name, "file": file, **facts})
+    def _add_candidate(self, run: PhaseRun, file: str, derived: bool, facts: dict[str, Any]) -> None:
+        self.candidates.append({"phase": run.phase.name, "file": file, "derived": derived, **facts})
         self.log.event("candidate", **self.candidates[-1])
 
     def _end(self) -> SearchResult:
-        found = [self._candidate(record) for record in self.candidates]
+        derived = [record for record in self.candidates if record["derived"]]
+        found = [self._candidate(record) for record in derived]
         best = len(found) - 1
         if self.strategy.chooses == "best":
             best = max(range(len(found)), key=lambda i: found[i].accuracies.discrete)
@@ -402,8 +398,7 @@ class Search:
             "margin": margin,
             "candidates": len(found),
         }
-        file = self.candidates[best]["file"]
-        self.log.event("end", genotype=file, margin=margin, **chosen.accuracies.to_dict())
+        self.log.event("end", genotype=derived[best]["file"], margin=margin, **chosen.accuracies.to_dict())
         self.folder.write_json("summary.json", summary)
         return SearchResult(chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin)
 
