@@ -61,6 +61,7 @@ def test_it_stands_where_a_genotype_is_needed() -> None:
         (TEXT.replace("none~0", "none"), "node 2: 'operation~state' is expected, found 'none'"),
         (TEXT.replace("none~0", "none~-1"), "node 2: 'operation~state' is expected, found 'none~-1'"),
         (TEXT.replace("none~0", "none~²"), "node 2: 'operation~state' is expected"),
+        (TEXT.replace("none~0", "none~" + "9" * 5000), "node 2: 'operation~state' is expected"),
         (TEXT.replace("none~0", "none~1"), "node 2 must read each of the states 0..1 once"),
         (TEXT.replace("none~0|", ""), "node 2 must read each of the states 0..1 once"),
         (TEXT.replace("+", "", 1), "node 1"),

@@ -62,7 +62,7 @@ def _read_node(group: str, where: str) -> tuple[Edge, ...]:
             raise GenotypeError(
                 f"{where}: unknown operation '{operation}'{nearest(operation, sorted(OPERATIONS))}"
             )
-        if not (predecessor.isascii() and predecessor.isdecimal()):
+        if not (predecessor.isascii() and predecessor.isdecimal() and len(predecessor) < 4):
             raise GenotypeError(f"{where}: 'operation~state' is expected, found '{item}'")
         edges.append(Edge(operation, int(predecessor)))
     return tuple(sorted(edges, key=lambda edge: edge.predecessor))

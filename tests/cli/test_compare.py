@@ -80,7 +80,7 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
 
     # Other settings do not go with what is there.
     assert main([*compare(folder, "--methods=das", "--seeds=1"), "--train.epochs=2"]) == 2
-    assert "was made with other settings" in capsys.readouterr().err
+    assert "was made with other settings (epochs: 1 there, epochs: 2 here)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -117,6 +117,11 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
         (["--train.skeleton.K=x"], "train: --skeleton.K: expected"),
         (["--preset=nothing"], "preset 'nothing'"),
         (["--epochs=3"], "unknown option '--epochs'"),
+        (["--search.strategy=das"], "--search.strategy: autodas compare says that itself"),
+        (["--search.strategy.name", "das"], "--search.strategy.name: autodas compare says"),
+        (["--train.seed=3"], "--train.seed: autodas compare says"),
+        (["--search.dry-run"], "--search.dry_run: autodas compare says"),
+        (["--train.skeleton.C2=9"], "C2=9 must be a multiple of 8"),
     ],
 )
 def test_bad_input(
@@ -125,6 +130,27 @@ def test_bad_input(
     assert main(["compare", f"--run={tmp_path / 'run'}", "--methods=das", *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None:
+    from autodas.cli.compare import CompareConfig, _entry
+
+    own = tmp_path / "own.yaml"
+    own.write_text("strategies:\n  das: {learning_rate: 0.25}\n  random: {candidates: 2}\n")
+    options = {
+        "search": ["--config", str(own), "--space.name=nasbench201", "--space.C1=8"],
+        "train": ["--skeleton.C1=8"],
+    }
+    for method, expected in (("das", "learning_rate: 0.25"), ("random", "candidates: 2")):
+        entry = _entry(CompareConfig(), method, 0, tmp_path, [], options)
+        assert expected in entry.saved["search"]
+        assert "name: nasbench201" in entry.saved["train"], "what is found there is trained there"
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(compare(tmp_path / "file", "--methods=random", "--seeds=1")) == 2
+    assert str(tmp_path / "file") in capsys.readouterr().err
 
 
 def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

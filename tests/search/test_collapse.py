@@ -60,6 +60,18 @@ def test_by_hand(name: str) -> None:
     assert warning(found, SPACE) is None
 
 
+def test_what_cannot_win_has_no_lead() -> None:
+    space = autodas.get_space("cifar-darts").with_size(K=1, C1=4, C2=8)
+    choice = choose_strategy("das")
+    strategy = load_strategy("das")(choice.settings, SearchPlan(space, 40, 0, lambda alive: 1))
+    strategy.start(0, "cpu")
+    lean(strategy, space.cell.operations.index("none"), 3.0)
+    found = diagnose(strategy, space)
+    assert found["normal"].margin == pytest.approx(0, abs=1e-6)
+    assert found["normal"].entropy is not None
+    assert found["normal"].entropy < 0.9
+
+
 def test_decided_edges_have_no_margin() -> None:
     strategy = start("sdas-a", iterations=34)
     lean(strategy, SKIP, 0.5)

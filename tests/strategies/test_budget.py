@@ -179,23 +179,20 @@ def test_every_method_stays_within_its_budget(method: str, name: str, resource: 
             assert getattr(found, resource) <= limit
 
 
-def test_skips_give_way_to_a_budget_only_where_they_have_to() -> None:
-    """P-DARTS: at most two skips in normal cells, unless nothing else is small enough."""
-    choice = choose_strategy("pdarts")
-
-    def skips(limit: int) -> int:
-        budget = network_budget(SMALL, SMALL.skeleton, Limits(parameters=limit), **FACTS)
-        plan = SearchPlan(SMALL, 30, 0, lambda alive: 1, budget=budget)
-        strategy = load_strategy("pdarts")(choice.settings, plan)
-        for number in range(3):
-            strategy.start(number, "cpu")
-            wander(strategy, number)
-            genotype = strategy.finish().genotype
-        assert genotype is not None
-        return sum(edge.operation == "skip_connect" for _, edge in genotype.cells["normal"].edges())
-
-    generous = profile(drawn(SMALL, 0), SMALL.skeleton, auxiliary=False, **FACTS).parameters
-    assert skips(2 * generous) <= 2
+@pytest.mark.parametrize(("most", "limit", "expected"), [(1, 9.0, 1), (1, 2.0, 1), (1, 1.0, 2), (0, 0.0, 3)])
+def test_skips_give_way_to_a_budget_only_where_they_have_to(most: int, limit: float, expected: int) -> None:
+    """Skips are free, everything else costs 1, and three edges are kept: by hand."""
+    three = CellSpace("small", ("skip_connect", "max_pool_3x3", "sep_conv_3x3"), nodes=3, kept=1)
+    costs = {"normal": [[0.0, 1.0, 1.0] for _ in three.edges]}
+    # Skips lead everywhere, then separable convolutions.
+    weights = {"normal": [[0.6, 0.1, 0.3] for _ in three.edges]}
+    budget = Budget(three, ("normal",), (costs,), (limit,))
+    choice = best_choices(three, weights, skips={"normal": most}, budget=budget)["normal"]
+    kept = choice.kept(three)
+    assert len(kept) == 3
+    assert budget.meets({"normal": kept})
+    assert sum(three.operations[o] == "skip_connect" for o in kept.values()) == expected
+    assert sum(o == 2 for o in kept.values()) == 3 - expected
 
 
 def test_a_budget_that_nothing_meets_names_the_smallest() -> None:
@@ -219,3 +216,12 @@ def test_another_network_than_the_searched_one() -> None:
     genotype = drawn(get_space("cifar-o2d"), 1)
     exact = profile(genotype, target, auxiliary=False, **facts).multiply_adds
     assert budget.meets(kept_of(genotype, budget.cell)) is (exact <= 500_000_000)
+
+
+def test_a_kind_without_cells_costs_nothing() -> None:
+    target = get_skeleton("cifar").with_size(K=0, C1=8, C2=16)
+    genotype = drawn(SMALL, 2)
+    exact = profile(genotype, target, auxiliary=False, **FACTS).parameters
+    budget = network_budget(SMALL, target, Limits(parameters=exact), **FACTS)
+    assert budget is not None
+    assert budget.meets(kept_of(genotype, SMALL.cell))

@@ -14,7 +14,7 @@ from autodas.errors import AutodasError
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
-from autodas.strategies.edas import EDAS
+from autodas.strategies.edas import EDAS, Sample
 from autodas.supernet import Supernet, alive_of, genotype_mixture
 
 
@@ -197,3 +197,27 @@ def test_skips_are_limited_wherever_an_architecture_is_read_off(tools: Any) -> N
 def test_more_edges_than_there_are_is_refused(tools: Any) -> None:
     with pytest.raises(AutodasError, match=r"edges_per_kind=15.*14 edges"):
         new(tools, edges_per_kind=15)
+
+
+@pytest.mark.parametrize("name", ["edas", "sdas"])
+def test_a_cell_that_carries_nothing_is_trained_like_any_other(tools: Any, name: str) -> None:
+    """NAS-Bench-201: all edges into the output may be ``none``; then alpha gets no gradient."""
+    choice = choose_strategy(name)
+    strategy = load_strategy(name)(choice.settings, tools.plan(tools.space("nasbench201"), 1000))
+    strategy.start(0, "cpu")
+    none = strategy.plan.space.cell.operations.index("none")
+    for parameter in strategy.parameters().values():
+        if parameter.dim():
+            parameter.data[none] += 5
+    if name == "sdas":
+        for edge in (3, 4, 5):
+            strategy.decisions.fix_edge("normal", edge, none, 0.0)
+            del strategy.alpha["normal"][edge], strategy.beta["normal"][edge]
+    else:
+        strategy.for_architecture = {"normal": Sample(dict.fromkeys(range(1, 6), none), [0])}
+    run = run_of(strategy, "fused")
+    before = {key: p.detach().clone() for key, p in strategy.parameters().items()}
+    bias = run.supernet.classifier.bias.detach().clone()
+    run.step(batch(1), batch(2))
+    assert all(torch.equal(before[key], p) for key, p in strategy.parameters().items())
+    assert not torch.equal(bias, run.supernet.classifier.bias), "weights are trained all the same"

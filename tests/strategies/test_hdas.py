@@ -101,6 +101,15 @@ class TestDepth:
         strategy.start(len(strategy.phases()) - 1, "cpu")
         assert strategy.penalty() is None
 
+    def test_only_lengths_are_moved_where_depth_has_no_weight(self, tools: Any) -> None:
+        strategy = make(tools, depth_weight=0.0, lengths=(2, 3))
+        strategy.start(len(strategy.phases()) - 1, "cpu")
+        penalty = strategy.penalty()
+        assert penalty is not None
+        penalty.backward()
+        moved = {name.split(".")[0] for name, p in strategy.parameters().items() if p.grad is not None}
+        assert moved == {"gamma"}
+
 
 def test_the_depth_loss_has_a_step_of_its_own(tools: Any) -> None:
     torch.manual_seed(0)

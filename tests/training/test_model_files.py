@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from autodas import __version__
 from autodas.errors import AutodasError
+from autodas.networks import count_parameters
 from autodas.training.model_file import ModelFacts, best_device, load_model, save_model
 
 
@@ -67,6 +68,21 @@ def test_round_trip(tools: Any, auxiliary: bool) -> None:
             assert torch.equal(loaded(images), network(images))
 
 
+def test_what_follows_pools_is_kept(tools: Any) -> None:
+    plain = facts_of(tools)
+    facts = replace(plain, skeleton=replace(plain.skeleton, pool_norm="affine"))
+    pools = sum(e.operation.endswith("pool_3x3") for c in facts.genotype.cells.values() for _, e in c.edges())
+    network = facts.build().eval()
+    assert (count_parameters(network) > count_parameters(plain.build())) == (pools > 0)
+    path = tools.path / "model.safetensors"
+    save_model(path, network, facts)
+    loaded, found = load_model(path)
+    assert found == facts
+    x = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(x), network(x))
+
+
 def test_the_file_says_all_that_is_needed(trained: tuple[Path, Any, ModelFacts]) -> None:
     # DECISIONS.md 24: genotype, class names, image size, normalisation and version.
     from safetensors import safe_open
@@ -76,7 +92,7 @@ def test_the_file_says_all_that_is_needed(trained: tuple[Path, Any, ModelFacts])
         content = json.loads(file.metadata()["autodas"])
     assert content == {
         "genotype": facts.genotype.to_dict(),
-        "skeleton": {"name": "cifar", "K": 0, "C1": 4, "C2": 16},
+        "skeleton": {"name": "cifar", "K": 0, "C1": 4, "C2": 16, "pool_norm": "none"},
         "classes": list(facts.classes),
         "channels": 1,
         "image_size": 32,

@@ -42,15 +42,15 @@ def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> l
     Raises:
         Interrupted: after Ctrl-C or a termination signal; the commands have been told to stop, and have.
     """
-    running, stopping = _Running(), threading.Event()
+    running = _Running()
 
     def work(number: int, job: Job) -> Job | None:
         for command in job.commands:
-            if stopping.is_set():
+            if running.stopped:
                 return None
             say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} ...")
             code = running.call(command, job.log)
-            if code != 0 and not stopping.is_set():
+            if code != 0 and not running.stopped:
                 say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} failed: {_last_line(job.log)}")
                 return job
         return None
@@ -60,8 +60,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> l
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         except KeyboardInterrupt:
-            stopping.set()
-            running.terminate()
+            running.stop()
             raise Interrupted("stopped; the same command goes on") from None
     return [job for future in futures if (job := future.result()) is not None]
 
@@ -72,11 +71,13 @@ class _Running:
     def __init__(self) -> None:
         self.processes: set[subprocess.Popen[bytes]] = set()
         self.lock = threading.Lock()
+        self.stopped = False
 
     def call(self, command: Sequence[str], log: Path) -> int:
-        log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
             with self.lock:
+                if self.stopped:
+                    return 0
                 process = subprocess.Popen(
                     [sys.executable, "-m", "autodas", *command],
                     stdin=subprocess.DEVNULL,
@@ -89,8 +90,9 @@ class _Running:
             self.processes.discard(process)
         return code
 
-    def terminate(self) -> None:
+    def stop(self) -> None:
         with self.lock:
+            self.stopped = True
             for process in self.processes:
                 process.terminate()
 

@@ -16,7 +16,7 @@ from autodas.presets import read_preset
 from autodas.strategies.settings import STRATEGIES, resolve_strategy
 
 PER_STRATEGY = "strategies"
-"""Key of a preset that holds settings for every strategy: those of the chosen one are used."""
+"""Key of a document that holds settings for every strategy: those of the chosen one are used."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,14 @@ def document_layers(document: Document, config_class: type, schema: Schema) -> l
         AutodasError: if it has a key that does not exist.
     """
     key = schema.strategy
-    if key is None or not document.is_preset:
+    if key is None:
         return [_flatten(document.content, schema, document.label)]
     content = dict(document.content)
+    layers = _per_strategy(content.pop(PER_STRATEGY, None), document.label, config_class, schema)
+    if not document.is_preset:
+        return [*layers, _flatten(content, schema, document.label)]
     own_name = _name_in(document, key)
     own = default_strategy(config_class).name if own_name is None else _resolve(own_name, document.label)[0]
-    layers = _per_strategy(content.pop(PER_STRATEGY, None), document.label, config_class, schema)
     layer = _flatten(content, describe(config_class, own), document.label)
     if own != schema.chosen:
         # Its settings belong to another method; a preset is not the user's own word, so they go silently.

@@ -1,4 +1,4 @@
-"""``--resume FOLDER``, written out as the options that it stands for."""
+"""Going on with a run: ``--resume FOLDER`` written out, and whether the settings are the same."""
 
 from __future__ import annotations
 
@@ -28,3 +28,9 @@ def resumed_words(argv: list[str]) -> list[str]:
             raise AutodasError(f"{value}: holds no run that could be continued")
         return ["--config", str(Path(value) / "config.yaml"), "--run", value, *argv]
     return argv
+
+
+def difference(saved: str, wanted: str) -> str:
+    """Return the first setting in which two saved configurations differ, for people."""
+    pairs = zip(saved.splitlines(), wanted.splitlines(), strict=False)
+    return next((f"{a.strip()} there, {b.strip()} here" for a, b in pairs if a != b), "another layout")

@@ -73,12 +73,15 @@ class SkeletonConfig:
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.
+        pool_norm: what follows pools: none, or batch normalisation, plain or affine; by default the
+            skeleton's own (SNAS' networks: affine).
     """
 
     name: str = "cifar"
     K: int | None = None
     C1: int | None = None
     C2: int | None = None
+    pool_norm: Literal["none", "plain", "affine"] | None = None
 
 
 @dataclass(frozen=True)

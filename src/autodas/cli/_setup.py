@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from autodas.cli._configuration import dump
+from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError
@@ -57,7 +58,8 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
 
 def skeleton_of(config: SkeletonConfig) -> Skeleton:
     """Return the skeleton with its size."""
-    return get_skeleton(config.name).with_size(config.K, config.C1, config.C2)
+    skeleton = get_skeleton(config.name).with_size(config.K, config.C1, config.C2)
+    return skeleton if config.pool_norm is None else replace(skeleton, pool_norm=config.pool_norm)
 
 
 def choose_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
@@ -76,7 +78,7 @@ def choose_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
         saved = (folder.path / "config.yaml").read_text(encoding="utf-8")
         if saved != text:
             raise AutodasError(
-                f"{folder.path}: its run was started with other settings ({_difference(saved, text)}); "
+                f"{folder.path}: its run was started with other settings ({difference(saved, text)}); "
                 "a run can only be continued as it was"
             )
         if (folder.path / "summary.json").exists():
@@ -91,8 +93,3 @@ def open_folder(folder: RunFolder, config: Any) -> None:
     if config.resume == "never" or not folder.exists:
         folder.create(overwrite=config.overwrite)
         folder.write("config.yaml", dump(config))
-
-
-def _difference(saved: str, wanted: str) -> str:
-    pairs = zip(saved.splitlines(), wanted.splitlines(), strict=False)
-    return next((f"{a.strip()} there, {b.strip()} here" for a, b in pairs if a != b), "another layout")

@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autodas.cli._arguments import peek, take_prefixed
+from autodas.cli._arguments import peek, take_prefixed, wants
 from autodas.cli._configuration import dump, given, parse
 from autodas.cli._jobs import Job, run_jobs
 from autodas.cli._output import print_facts
+from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
+from autodas.spaces import get_skeleton
 from autodas.strategies.settings import STRATEGIES, resolve_strategy
 
 PARTS = ("search", "train")
+OWN = ("strategy", "strategy.name", "seed", "run", "resume", "overwrite", "dry_run", "quiet", "json")
+"""Options of these commands that a comparison gives them."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,10 @@ class Entry:
         run = self.folder / part
         if not (run / "summary.json").exists():
             return False
-        if (run / "config.yaml").read_text(encoding="utf-8") != self.saved[part]:
-            raise AutodasError(f"{run}: was made with other settings; choose another --run")
+        there = (run / "config.yaml").read_text(encoding="utf-8")
+        if there != self.saved[part]:
+            changed = difference(there, self.saved[part])
+            raise AutodasError(f"{run}: was made with other settings ({changed}); choose another --run")
         return True
 
     def job(self) -> Job | None:
@@ -100,6 +106,10 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     options, rest = take_prefixed(argv, PARTS)
     config = parse("compare", CompareConfig, rest)
+    for part, words in options.items():
+        for name in OWN:
+            if peek(words, name) or wants(words, f"--{name}"):
+                raise AutodasError(f"--{part}.{name}: autodas compare says that itself")
     root = Path(config.run or f"runs/compare-{time.strftime('%Y%m%d-%H%M%S')}")
     shared = [
         f"--{key}={text}"
@@ -118,6 +128,8 @@ def run(argv: list[str]) -> int:
             print(line, flush=True)
 
     say(f"{len(entries)} searches, each with a training; {len(entries) - len(jobs)} are there; folder {root}")
+    for job in jobs:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
     failed = run_jobs(jobs, config.jobs, say)
     if failed:
         names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
@@ -158,6 +170,12 @@ def _entry(
         stages = "_stages" if info.native_kinds else ""
         search.append(f"--space.name={skeleton}{stages}-{info.native_cell}")
     train = [searched, *common, *options["train"]]
+    if not peek(train, "skeleton", "skeleton.name"):
+        # What is found in another skeleton than the preset's is trained there.
+        space = _parsed("search", SearchConfig, search).space.name
+        train.insert(1, f"--skeleton.name={space.partition('-')[0]}")
+    size = _parsed("train", TrainConfig, train).skeleton
+    get_skeleton(size.name).with_size(size.K, size.C1, size.C2)  # refused now, not after the search
     return Entry(
         method,
         seed,

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 COMPUTING = ("demo", "search", "train", "bench")
 """Commands that need much memory."""
 
-_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

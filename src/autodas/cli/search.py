@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
+from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
 
@@ -81,6 +82,17 @@ class BudgetConfig:
     C2: int | None = None
     image_size: int | None = None
     classes: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        for name, value in given.items():
+            if name != "K" and isinstance(value, int) and value < 1:
+                raise AutodasError(f"budget.{name}={value} must be at least 1")
+        if given and not {"parameters", "multiply_adds"} & given.keys():
+            raise AutodasError(
+                f"budget.{next(iter(given))} describes a network, but nothing limits it: give "
+                "budget.parameters or budget.multiply_adds"
+            )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from autodas.networks._norms import Form, cell_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._stack import CellStack
 from autodas.networks._stem import STEM_STRIDE
-from autodas.operations import PartialChannels, PoolNorm, SeparableUnit
+from autodas.operations import ALL_CHANNELS, PartialChannels, PoolNorm, SeparableUnit
 from autodas.spaces import CellSlot, Skeleton, fit_skeleton
 
 
@@ -43,7 +43,9 @@ class Network(CellStack):
         def make_cell(slot: CellSlot, inputs: CellInputs) -> Cell:
             cell, norms = genotype.cells[slot.kind], cell_norms(skeleton, form, slot)
             if slot.graph is None:
-                return Cell(cell, slot, inputs, norms, partial)
+                # Cells between stage graphs are given, and have all their channels.
+                own = ALL_CHANNELS if skeleton.graphs else partial
+                return Cell(cell, slot, inputs, norms, own)
             graph, inner = genotype.stages[slot.graph], cells_of_graph(skeleton, genotype, slot)
             return Cell(graph, graph_slot(slot, cell), inputs, norms, partial, inner)
 

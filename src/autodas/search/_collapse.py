@@ -42,10 +42,13 @@ def diagnose(strategy: Strategy, space: Space) -> dict[str, Diagnosis]:
         space: of its phase.
     """
     operations = space.cell.operations
+    choices = [o for o, name in enumerate(operations) if name in space.cell.choices]
     shown, found = strategy.snapshot(), {}
     for kind, kept in strategy.leading().items():
-        rows = [None if row is None else [w for w in row if w] for row in shown[kind]["alpha"]]
-        margins = [None if row is None else _lead(row) for row in rows]
+        alpha = shown[kind]["alpha"]
+        rows = [None if row is None else [w for w in row if w] for row in alpha]
+        # As in decisions, only what may win an edge competes for it.
+        margins = [None if row is None else _lead([row[o] for o in choices]) for row in alpha]
         open_rows = [row for row in rows if row is not None and len(row) > 1]
         leads = [lead for lead in margins if lead is not None]
         found[kind] = Diagnosis(
@@ -88,7 +91,10 @@ def warning(found: Mapping[str, Diagnosis], space: Space) -> str | None:
 
 
 def level_kinds(space: Space) -> list[str]:
-    """Return the kinds of cells that do not reduce: where skips are free of parameters."""
+    """Return the kinds of cells that do not reduce: where skips are free of parameters.
+
+    Stage graphs are none of them: skips between whole cells are no collapse.
+    """
     return list(dict.fromkeys(slot.kind for slot in space.skeleton.slots() if not slot.reduces))
 
 

@@ -36,10 +36,21 @@ class Journal:
         self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
         self.length = iterations_an_epoch
         self.warned = False
-        self._new_epoch()
+        self.start_clock()
 
-    def _new_epoch(self) -> None:
-        self.epoch_start, self.epoch_cpu = time.monotonic(), time.process_time()
+    def start_clock(self, spent: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Begin to measure an epoch.
+
+        Args:
+            spent: seconds and CPU seconds that went into it before the run was stopped.
+        """
+        self.epoch_start = time.monotonic() - spent[0]
+        self.epoch_cpu = time.process_time() - spent[1]
+
+    @property
+    def spent(self) -> tuple[float, float]:
+        """Seconds, and CPU seconds of all threads, that have gone into the present epoch."""
+        return time.monotonic() - self.epoch_start, time.process_time() - self.epoch_cpu
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
         """Write down what is searched."""
@@ -110,8 +121,8 @@ class Journal:
         metrics |= summary(found, run.phase.space)
         pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
         run.new_meters()
-        seconds, cpu = time.monotonic() - self.epoch_start, time.process_time() - self.epoch_cpu
-        self._new_epoch()
+        seconds, cpu = self.spent
+        self.start_clock()
         remaining = run.strategy.remaining()
         failure = run.gradient_steps.failure
         self.log.event(
@@ -146,7 +157,7 @@ class Journal:
         if not self.progress.due:
             return
         within = (run.iteration - 1) % self.length + 1
-        pace = (time.monotonic() - self.epoch_start) / within
+        pace = self.spent[0] / within
         text = f"{shown(run.train_meter.result())}, architectures left {_short(run.strategy.remaining())}"
         self.progress.update(self._iteration(run), f"{text}, {duration(pace * self._left(run))} to go")
 

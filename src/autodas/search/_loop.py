@@ -285,6 +285,7 @@ class Search:
         validation = self.halves.validation.stream(max(0, run.iteration - run.phase.weights_only))
         # The accuracy before derivation is known from the last iteration on.
         relaxed = None if state is None else state["relaxed"]
+        self.journal.start_clock(*(() if state is None else (state["clock"],)))
         while relaxed is None:
             run.step(next(train), next(validation) if run.searches else None)
             last = run.iteration == run.phase.iterations
@@ -344,6 +345,7 @@ class Search:
                 "relaxed": relaxed,
                 "candidates": self.candidates,
                 "margins": self.margins,
+                "clock": self.journal.spent,
                 "random": random_state(),
                 "log": self.log.lengths,
             }

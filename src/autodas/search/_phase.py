@@ -244,7 +244,9 @@ class PhaseRun:
                 logits = self.forward(part.images, mixture)
             loss = F.cross_entropy(logits, part.labels)
             more = number < len(parts)
-            torch.autograd.backward(part.share * loss, inputs=list(inputs), retain_graph=more)
+            # Where no edge carries anything, nothing that is searched reaches the loss.
+            if loss.requires_grad:
+                torch.autograd.backward(part.share * loss, inputs=list(inputs), retain_graph=more)
             total += part.share * loss.detach()
             if meter is not None:
                 meter.add(loss.detach(), logits.detach(), part.labels)

@@ -198,4 +198,6 @@ def validate(genotype: Genotype, where: str = "genotype") -> Genotype:
 
 def _validate_stages(genotype: Genotype, where: str) -> None:
     for kind, stage in genotype.stages.items():
+        if len(stage.nodes) < 2:
+            raise GenotypeError(f"{where}: stages.{kind}.nodes: a stage graph wires at least 2 cells")
         stage_graphs(len(stage.nodes)).validate_cell(stage, f"{where}: stages.{kind}")

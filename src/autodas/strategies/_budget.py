@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import given_norms, profile
 from autodas.spaces import CellSpace, Skeleton, Space, fit_skeleton
-from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of
+from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of, limit_skips
 from autodas.strategies._resources import slot_costs
 from autodas.strategies.random import random_cell
 from autodas.supernet import Alive, alive_of, all_alive
@@ -116,13 +117,12 @@ class Budget:
                 nodes[state] = chosen, max(0.0, min(score[edge] for edge in chosen) - left)
         return Choice(operations, nodes)
 
-    def with_skips(self, kinds: Collection[str], most: int) -> Budget:
-        """Return the budget with another limit: the number of skips in each of some kinds of cells."""
+    def with_skips(self, most: Mapping[str, int]) -> Budget:
+        """Return the budget with other limits, too: the number of skips in cells of some kinds."""
         ones = [[float(name == "skip_connect") for name in self.cell.operations] for _ in self.cell.edges]
         none = [[0.0] * len(row) for row in ones]
-        limited = [kind for kind in self.kinds if kind in kinds]
-        costs = tuple({k: ones if k == kind else none for k in self.kinds} for kind in limited)
-        return replace(self, costs=self.costs + costs, limits=self.limits + (float(most),) * len(limited))
+        costs = tuple({k: ones if k == kind else none for k in self.kinds} for kind in most)
+        return replace(self, costs=self.costs + costs, limits=self.limits + tuple(map(float, most.values())))
 
     def cheapest_columns(self, kind: str, alive: Alive) -> list[int]:
         """Return the operation of each edge that costs least of the first resource, then of the next ones."""
@@ -202,24 +202,34 @@ def best_choices(
     weights: Mapping[str, Rows],
     factors: Mapping[str, Sequence[float]] | None = None,
     *,
+    skips: Mapping[str, int] = MappingProxyType({}),
     budget: Budget | None = None,
     alive: Mapping[str, Alive] | None = None,
 ) -> dict[str, Choice]:
     """Return the cells that DARTS reads off weights; within a budget, where they do not meet it, the best.
 
+    A budget that can only be met with more skips than are wanted has its way.
+
     Args:
         cell: the space.
         weights: for each kind, softmaxed on each edge.
         factors: for each kind, of its edges as a whole.
+        skips: for kinds where it is limited, the largest number of skips.
         budget: what the architecture may cost.
         alive: the candidates that there are; all of them by default.
     """
-    found = {
-        kind: choose(cell, rows, None if factors is None else factors[kind]) for kind, rows in weights.items()
-    }
+    found = {}
+    for kind, rows in weights.items():
+        limited = limit_skips(cell, rows, skips[kind]) if kind in skips else rows
+        found[kind] = choose(cell, limited, None if factors is None else factors[kind])
     if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in found.items()}):
         return found
-    return budget.choose(weights, factors, alive)
+    alive = alive or dict.fromkeys(budget.kinds, all_alive(cell))
+    within, more = budget.with_skips(skips), 0
+    while not within.can_be_met(alive):
+        more += 1
+        within = budget.with_skips({kind: most + more for kind, most in skips.items()})
+    return within.choose(weights, factors, alive)
 
 
 def network_budget(
@@ -261,17 +271,12 @@ def network_budget(
     kept = {kind: columns_of(alive_of(c, space.cell)) for kind, c in cells.items()}
     costs, left = [], []
     for name, limit in wanted:
+        # Zeros for kinds that have no cell in that network.
         by_kind = {
-            kind: np.sum(
-                [
-                    [[getattr(c, name) for c in row] for row in rows]
-                    for slot, rows in table
-                    if slot.kind == kind
-                ],
-                axis=0,
-            )
-            for kind in space.kinds
+            kind: np.zeros((len(space.cell.edges), len(space.cell.operations)), int) for kind in space.kinds
         }
+        for slot, rows in table:
+            by_kind[slot.kind] += [[getattr(cost, name) for cost in row] for row in rows]
         spent = sum(int(by_kind[kind][e][o]) for kind, edges in kept.items() for e, o in edges.items())
         costs.append({kind: rows.tolist() for kind, rows in by_kind.items()})
         left.append(limit - (getattr(whole, name) - spent))

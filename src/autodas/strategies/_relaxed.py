@@ -104,11 +104,24 @@ class Relaxed(Strategy):
         return self.read_off(self.probabilities())
 
     def read_off(
-        self, weights: Mapping[str, Rows], factors: Mapping[str, Sequence[float]] | None = None
+        self,
+        weights: Mapping[str, Rows],
+        factors: Mapping[str, Sequence[float]] | None = None,
+        most_skips: int | None = None,
     ) -> dict[str, Choice]:
-        """Return the cells that are read off weights, and off factors of edges, within the budget."""
-        cell, budget = self.decisions.cell, self.plan.budget
-        return best_choices(cell, weights, factors, budget=budget, alive=self.alive())
+        """Return the cells that are read off weights, within the budget where there is one.
+
+        Args:
+            weights: for each kind, edges x operations.
+            factors: for each kind, of its edges as a whole.
+            most_skips: largest number of skips in cells that do not reduce; ``None`` for no limit.
+        """
+        skips = {}
+        if most_skips is not None:
+            skips = {slot.kind: most_skips for slot in self.space.skeleton.slots() if not slot.reduces}
+            skips = {kind: most for kind, most in skips.items() if kind in weights}
+        cell, budget, alive = self.decisions.cell, self.plan.budget, self.alive()
+        return best_choices(cell, weights, factors, skips=skips, budget=budget, alive=alive)
 
     def leading(self) -> dict[str, dict[int, int]]:
         """Return what would be derived now."""

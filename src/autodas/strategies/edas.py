@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
-from autodas.strategies._derivation import Choice, choose, columns_of, limit_skips
+from autodas.strategies._derivation import Choice, columns_of
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed
 from autodas.strategies.base import SearchPlan
@@ -67,7 +67,6 @@ class EDAS(Relaxed):
                 f"have {edges} edges"
             )
         self.weights_only = settings.random_share
-        self.limited = {slot.kind for slot in plan.space.skeleton.slots() if not slot.reduces}
         self.iteration = 0
 
     def start(self, phase: int, device: torch.device | str) -> None:
@@ -76,17 +75,9 @@ class EDAS(Relaxed):
         self.iteration, self.generator = 0, Generator(self.plan.seed)
         self._draw()
 
-    def _limited(self) -> dict[str, list[list[float]]]:
-        cell, most = self.plan.space.cell, self.settings.skip_limit
-        return {
-            kind: rows if most is None or kind not in self.limited else limit_skips(cell, rows, most)
-            for kind, rows in self.probabilities().items()
-        }
-
     def _draw(self) -> None:
         """Draw what the two steps of the next iteration compute."""
-        cell, weights = self.plan.space.cell, self._limited()
-        clamped = {kind: choose(cell, rows).kept(cell) for kind, rows in weights.items()}
+        clamped = self.leading()
         self.for_architecture = self._sample(clamped)
         self.for_weights = self._sample(clamped)
         if self.iteration < self.phases()[0].weights_only:
@@ -125,10 +116,7 @@ class EDAS(Relaxed):
 
     def clamped_mixture(self) -> dict[str, CellMixture]:
         """Return the mixture in which no edge is relaxed: what would be derived now."""
-        cell = self.plan.space.cell
-        return self._mixture(
-            {kind: Sample(choose(cell, rows).kept(cell), []) for kind, rows in self._limited().items()}
-        )
+        return self._mixture({kind: Sample(kept, []) for kind, kept in self.leading().items()})
 
     def _mixture(self, samples: Mapping[str, Sample]) -> dict[str, CellMixture]:
         count, mixture = len(self.plan.space.cell.operations), {}
@@ -165,7 +153,7 @@ class EDAS(Relaxed):
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now."""
-        return self.read_off(self._limited())
+        return self.read_off(self.probabilities(), most_skips=self.settings.skip_limit)
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the decisions, the samples and where the generator stands."""

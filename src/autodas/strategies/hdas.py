@@ -132,11 +132,13 @@ class HDAS(Relaxed):
         if self.level == "cells" or not (self.settings.depth_weight or self.gamma):
             return None
         cell, lengths = self.space.cell, self._lengths()
-        terms = [
-            -self.settings.depth_weight
-            * expected_depth(cell, edge_probabilities(cell, list(edges.values())), lengths.get(kind))
-            for kind, edges in self.alpha.items()
-        ]
+        terms = []
+        if self.settings.depth_weight > 0:
+            terms = [
+                -self.settings.depth_weight
+                * expected_depth(cell, edge_probabilities(cell, list(edges.values())), lengths.get(kind))
+                for kind, edges in self.alpha.items()
+            ]
         for likely in lengths.values():
             mean = (likely * numbers(cell.lengths, likely.device)).sum()
             terms.append(self.settings.length_weight * mean)

@@ -13,7 +13,7 @@ from torch import Tensor
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import CellSpace
-from autodas.strategies._derivation import Choice, Rows, choose, decide, limit_skips
+from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxed import Relaxed, part_of, stacked
 from autodas.strategies._resources import operation_cost
@@ -191,24 +191,11 @@ class PDARTS(Relaxed):
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now."""
-        return self._limited(self.probabilities(), self.settings.skip_limit)
-
-    def _limited(self, weights: Mapping[str, Rows], most: int) -> dict[str, Choice]:
-        """Return what is derived with so many skips at most; a budget that wants more of them has its way."""
-        cell, budget, alive = self.plan.space.cell, self.plan.budget, self.alive()
-        found = {
-            kind: choose(cell, limit_skips(cell, rows, most) if kind in self.limited else rows)
-            for kind, rows in weights.items()
-        }
-        if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in found.items()}):
-            return found
-        while not budget.with_skips(self.limited, most).can_be_met(alive):
-            most += 1
-        return budget.with_skips(self.limited, most).choose(weights, alive=alive)
+        return self.read_off(self.probabilities(), most_skips=self.settings.skip_limit)
 
     def _derived(self, weights: Mapping[str, Rows], limits: Sequence[int]) -> Derived:
         """Return what is derived under limits to the skips (all of which give the same)."""
-        cell, choices = self.plan.space.cell, self._limited(weights, limits[0])
+        cell, choices = self.plan.space.cell, self.read_off(weights, most_skips=limits[0])
         decisions = Discretisation(cell, self.plan.space.kinds, self.candidates[self.stage])
         decide(decisions, choices)
         kept = {kind: choice.kept(cell) for kind, choice in choices.items()}

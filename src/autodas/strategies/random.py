@@ -59,6 +59,7 @@ class Random(Strategy):
                 )
         self.genotypes = list(drawn)
         self.current = 0
+        self._phases: list[Phase] = []
 
     def _affordable(self, cells: Mapping[str, CellGenotype]) -> bool:
         cell, budget = self.plan.space.cell, self.plan.budget
@@ -66,15 +67,16 @@ class Random(Strategy):
 
     def phases(self) -> list[Phase]:
         """Return one phase for each architecture."""
+        if self._phases:
+            return self._phases
         space = self.plan.space
         full = {kind: all_alive(space.cell) for kind in space.kinds}
         budget = 2 * self.plan.iterations * self.plan.multiply_adds(full) / len(self.genotypes)
-        phases = []
         for number in range(len(self.genotypes)):
             alive = self._alive(number)
             iterations = max(1, int(budget / self.plan.multiply_adds(alive)))
-            phases.append(Phase(f"random {number + 1}", space, iterations, iterations, alive))
-        return phases
+            self._phases.append(Phase(f"random {number + 1}", space, iterations, iterations, alive))
+        return self._phases
 
     def _alive(self, number: int) -> dict[str, Alive]:
         cell = self.plan.space.cell

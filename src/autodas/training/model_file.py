@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,13 @@ class ModelFacts:
         return json.dumps(
             {
                 "genotype": self.genotype.to_dict(),
-                "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
+                "skeleton": {
+                    "name": skeleton.name,
+                    "K": skeleton.K,
+                    "C1": skeleton.C1,
+                    "C2": skeleton.C2,
+                    "pool_norm": skeleton.pool_norm,
+                },
                 "classes": self.classes,
                 "channels": self.channels,
                 "image_size": self.image_size,
@@ -79,10 +85,12 @@ class ModelFacts:
         """
         try:
             facts: dict[str, Any] = json.loads(text)
-            skeleton = facts["skeleton"]
+            size = facts["skeleton"]
+            skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
+            pool_norm = size.get("pool_norm", skeleton.pool_norm)  # earlier files have the skeleton's own
             return cls(
                 Genotype.from_dict(facts["genotype"], where),
-                get_skeleton(skeleton["name"]).with_size(skeleton["K"], skeleton["C1"], skeleton["C2"]),
+                replace(skeleton, pool_norm=pool_norm),
                 tuple(facts["classes"]),
                 facts["channels"],
                 facts["image_size"],
