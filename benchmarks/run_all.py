@@ -9,6 +9,7 @@ meanwhile. Names are those of ``plan.py``. ``python benchmarks/tables.py`` then 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def main() -> int:
             continue
         if not arguments.names and benchmark.gpu and not torch.cuda.is_available():
             continue
-        output = (arguments.folder / f"{benchmark.name}.json").absolute()
+        # Relative where it can be: the file holds the command that made it.
+        output = os.path.relpath(arguments.folder / f"{benchmark.name}.json", ROOT)
         command = [sys.executable, "-m", "autodas", "bench", *benchmark.words, f"--output={output}"]
         print(f"== {benchmark.title}", flush=True)
         # In the root of the checkout, where benchmarks.plain_supernet is found.
