@@ -384,7 +384,11 @@ REFUSED_FILES = [
         "strategy.schedule: 'sdas-b' means schedule 'b', but 'c' is given",
     ),
     ("strategy: 5", "strategy.name: expected text, found 5"),
-    ("strategies: {das: {}}", "unknown key 'strategies'; did you mean 'strategy'?"),
+    ("strategies: {dos: {}}", "strategies: unknown strategy 'dos'; did you mean 'das'?"),
+    (
+        "strategies: {das: {rate: 1}}",
+        "strategies.das: unknown key 'strategy.rate'; did you mean 'strategy.name'?",
+    ),
     ("optim: {lr: 1}\noptim.lr: 2", "'optim.lr' stands twice"),
     ("- 1", "a mapping of keys to values is expected"),
     ("word", "a mapping of keys to values is expected"),
@@ -479,6 +483,14 @@ class TestStrategy:
         assert search("--preset", "q", "--config", path).strategy == choose_strategy(
             "das", learning_rate=0.1, initial_std=0.2
         )
+
+    def test_a_file_has_settings_for_several_strategies(self, folder: Path, tmp_path: Path) -> None:
+        write(folder / "search" / "q.yaml", "strategies: {das: {learning_rate: 0.1, initial_std: 0.5}}")
+        path = write(tmp_path / "c.yaml", "strategies:\n  das: {learning_rate: 0.2}\n  sdas: {schedule: c}\n")
+        assert search("--preset", "q", "--config", path, "--strategy=das").strategy == choose_strategy(
+            "das", learning_rate=0.2, initial_std=0.5
+        )
+        assert search("--config", path, "--strategy=sdas").strategy == choose_strategy("sdas", schedule="c")
 
     @pytest.mark.parametrize(
         ("text", "message"),
