@@ -118,7 +118,11 @@ class Journal:
             f"{step}_{value}" for step in ("train", "valid") for value in ("loss", "top1", "top5")
         )
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
-        metrics |= summary(found, run.phase.space)
+        told = shown(metrics)
+        state = summary(found, run.phase.space)
+        if state["skips"] is not None:
+            told += f", skips {state['skips']:.0f}"
+        metrics |= state
         pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
         run.new_meters()
         seconds, cpu = self.spent
@@ -143,7 +147,7 @@ class Journal:
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
         self.progress.line(
-            f"{run.phase.name} epoch {self._epoch(run)}: {shown(metrics)}, "
+            f"{run.phase.name} epoch {self._epoch(run)}: {told}, "
             f"architectures left {_short(remaining)}, {duration(seconds)}"
         )
         line = warning(found, run.phase.space)
