@@ -220,8 +220,8 @@ def test_later_stages_are_the_dearest_until_they_are_known(tools: Any) -> None:
 
 def test_skips_are_limited_in_all_kinds_that_do_not_reduce(tools: Any) -> None:
     strategy = new(tools.space("cifar-o2d"))
-    assert strategy.limited == {"normal"}
+    assert set(strategy.space.skeleton.level_kinds) == {"normal"}
     space = strategy.plan.space
     stages = tuple(replace(s, kind=f"{s.kind} {i}") for i, s in enumerate(space.skeleton.stages))
     many = replace(space, skeleton=replace(space.skeleton, stages=stages))
-    assert new(many).limited == {"normal 0", "normal 2", "normal 4"}
+    assert set(new(many).space.skeleton.level_kinds) == {"normal 0", "normal 2", "normal 4"}

@@ -65,7 +65,7 @@ def summary(found: Mapping[str, Diagnosis], space: Space) -> dict[str, float | N
     """Return columns of metrics: means over kinds, and the most skips of a kind that does not reduce."""
     entropies = [d.entropy for d in found.values() if d.entropy is not None]
     margins = [d.margin for d in found.values() if d.margin is not None]
-    skips = [found[kind].skips for kind in level_kinds(space) if kind in found]
+    skips = [found[kind].skips for kind in space.skeleton.level_kinds if kind in found]
     return {
         "entropy": sum(entropies) / len(entropies) if entropies else None,
         "margin": sum(margins) / len(margins) if margins else None,
@@ -80,7 +80,7 @@ def plain(found: Mapping[str, Diagnosis]) -> dict[str, Any]:
 
 def warning(found: Mapping[str, Diagnosis], space: Space) -> str | None:
     """Return a line for people where skips have taken over, ``None`` elsewhere."""
-    for kind in level_kinds(space):
+    for kind in space.skeleton.level_kinds:
         if kind in found and found[kind].skips >= max(2, COLLAPSED * found[kind].edges):
             return (
                 f"warning: {found[kind].skips} of the {found[kind].edges} edges of {kind} cells would be "
@@ -88,14 +88,6 @@ def warning(found: Mapping[str, Diagnosis], space: Space) -> str | None:
                 "--strategy.learning_rate or another method may help; --stop_at_skips N stops in time"
             )
     return None
-
-
-def level_kinds(space: Space) -> list[str]:
-    """Return the kinds of cells that do not reduce: where skips are free of parameters.
-
-    Stage graphs are none of them: skips between whole cells are no collapse.
-    """
-    return list(dict.fromkeys(slot.kind for slot in space.skeleton.slots() if not slot.reduces))
 
 
 def _entropy(weights: list[float]) -> float:

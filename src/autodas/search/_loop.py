@@ -16,7 +16,7 @@ from autodas.genotype import Genotype
 from autodas.networks import partial_channels_for
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
-from autodas.search._collapse import Diagnosis, diagnose, level_kinds
+from autodas.search._collapse import Diagnosis, diagnose
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal
 from autodas.search._memory import SearchSize
@@ -308,7 +308,7 @@ class Search:
         """Return whether the phase ends now because there are as many skips as the user does not want."""
         if not self.stop_at_skips:
             return False
-        for kind in level_kinds(run.phase.space):
+        for kind in run.phase.space.skeleton.level_kinds:
             if kind in found and found[kind].skips >= self.stop_at_skips:
                 self.journal.stopped(run, kind, found[kind].skips)
                 return True

@@ -150,6 +150,14 @@ class Skeleton:
         """The kinds of cells that a network is built of, in order of first appearance."""
         return tuple(dict.fromkeys(slot.kind for slot in self.slots() if not slot.block))
 
+    @property
+    def level_kinds(self) -> tuple[str, ...]:
+        """The kinds of cells that do not reduce, where skips are free of parameters.
+
+        Stage graphs are none of them: skips between whole cells are no collapse.
+        """
+        return tuple(dict.fromkeys(slot.kind for slot in self.slots() if not slot.reduces))
+
     def slots(self) -> tuple[CellSlot, ...]:
         """Return the places for cells, from the stem to the head."""
         slots: list[CellSlot] = []

@@ -118,8 +118,7 @@ class Relaxed(Strategy):
         """
         skips = {}
         if most_skips is not None:
-            skips = {slot.kind: most_skips for slot in self.space.skeleton.slots() if not slot.reduces}
-            skips = {kind: most for kind, most in skips.items() if kind in weights}
+            skips = {kind: most_skips for kind in self.space.skeleton.level_kinds if kind in weights}
         cell, budget, alive = self.decisions.cell, self.plan.budget, self.alive()
         return best_choices(cell, weights, factors, skips=skips, budget=budget, alive=alive)
 

@@ -78,7 +78,6 @@ class PDARTS(Relaxed):
             {kind: dearest(cell, min(count, len(cell.operations))) for kind in kinds}
             for count in (len(cell.operations), *settings.operations)
         ]
-        self.limited = {slot.kind for slot in plan.space.skeleton.slots() if not slot.reduces}
         self.stage, self.iteration = 0, 0
 
     def phases(self) -> list[Phase]:
@@ -205,7 +204,7 @@ class PDARTS(Relaxed):
             "skips": {
                 kind: sum(cell.operations[o] == "skip_connect" for o in kept[kind].values())
                 for kind in kept
-                if kind in self.limited
+                if kind in self.space.skeleton.level_kinds
             },
             "score": sum(weights[kind][e][o] for kind, edges in kept.items() for e, o in edges.items()),
         }
