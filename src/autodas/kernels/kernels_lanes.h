@@ -129,6 +129,48 @@ static void NAME(weight_gradient_any)(int kernel, int dilation, int stride, cons
 
 #undef FORMS
 
+/*
+ * One tap of a window in time: out += weight * relu(scale * x + shift), at the pixels of a frame that a stride
+ * meets. scale may be null.
+ */
+static void NAME(add_frame)(const float *x, long row, long pixel, const float *scale, const float *shift,
+                            const float *weight, float *out, long channels, long rows, long columns)
+{
+    VEC w = AT(weight), s = {0}, t = {0}, zero = {0};
+    s += 1;
+    if (scale) {
+        s = AT(scale);
+        t = AT(shift);
+    }
+    for (long y = 0; y < rows; y++)
+        for (long p = 0; p < columns; p++, out += channels) {
+            VEC v = AT(x + y * row + p * pixel) * s + t;
+            *(VEC *)out = AT(out) + w * (VEC)((IVEC)v & (v > zero));
+        }
+}
+
+/* Its gradients, added: of what the ReLU gives to target, which lies as x, and of the weight, where it is wanted. */
+static void NAME(add_frame_gradient)(const float *x, long row, long pixel, const float *scale, const float *shift,
+                                     const float *weight, const float *upstream, long up_row, long up_pixel,
+                                     float *target, float *weight_gradient, long rows, long columns)
+{
+    VEC w = AT(weight), s = {0}, t = {0}, zero = {0}, sum = {0};
+    s += 1;
+    if (scale) {
+        s = AT(scale);
+        t = AT(shift);
+    }
+    for (long y = 0; y < rows; y++)
+        for (long p = 0; p < columns; p++) {
+            long at = y * row + p * pixel;
+            VEC up = AT(upstream + y * up_row + p * up_pixel), v = AT(x + at) * s + t;
+            *(VEC *)(target + at) = AT(target + at) + w * up;
+            sum += up * (VEC)((IVEC)v & (v > zero));
+        }
+    if (weight_gradient)
+        *(VEC *)weight_gradient = AT(weight_gradient) + sum;
+}
+
 /* out[r] = sum over k of a[r][k] * b[k], for LANES columns of b and out. */
 static void NAME(product)(const float *restrict a, long rows, long inner, const float *restrict b, long columns,
                           float *restrict out, long out_pitch)
