@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from autodas.kernels import (
     Given,
     Pointwise,
+    PoolShape,
     Slope,
     Unit,
     combine,
@@ -204,7 +205,9 @@ def test_plain_units_along_time_against_autograd(stride: tuple[int, int, int]) -
 
 @pytest.mark.parametrize(("inputs", "threads"), [(2, 1), (6, 2), (16, 1), (44, 1)])
 @pytest.mark.parametrize("width", [2, 8, 22])
-@pytest.mark.parametrize(("parts", "stride"), [(1, (1, 1)), (2, (2, 2)), (1, (1, 1, 1)), (2, (1, 2, 2))])
+@pytest.mark.parametrize(
+    ("parts", "stride"), [(1, (1, 1)), (2, (2, 2)), (1, (1, 1, 1)), (2, (1, 2, 2)), (2, (2, 2, 2))]
+)
 def test_pointwise(inputs: int, width: int, parts: int, stride: tuple[int, ...], threads: int) -> None:
     torch.manual_seed(inputs)
     torch.set_num_threads(threads)
@@ -301,23 +304,42 @@ def test_the_number_of_threads_does_not_change_moments() -> None:
     assert torch.equal(*found)
 
 
+FRAMES, CUBE = ("max", (1, 3, 3)), ("max", (3, 3, 3))
+
+
 @pytest.mark.parametrize("channels", [2, 8, 16, 22])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kinds", [("max",), ("avg",), ("max", "avg"), ("avg", "max")])
-def test_pools(channels: int, stride: int, kinds: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("size", "stride", "pools"),
+    [
+        *(
+            ((7, 6), (stride, stride), [(kind, (3, 3)) for kind in kinds])
+            for stride in (1, 2)
+            for kinds in (("max",), ("avg",), ("max", "avg"), ("avg", "max"))
+        ),
+        *(
+            (size, stride, pools)
+            for size in ((4, 7, 6), (1, 2, 2))
+            for stride in ((1, 1, 1), (1, 2, 2), (2, 2, 2))
+            for pools in ([FRAMES, ("avg", (1, 3, 3))], [CUBE], [FRAMES, CUBE])
+        ),
+        ((5, 4, 4), (2, 1, 1), [("avg", (3, 3, 3)), ("max", (5, 3, 3))]),
+    ],
+)
+def test_pools(channels: int, size: tuple[int, ...], stride: tuple[int, ...], pools: list) -> None:
     torch.manual_seed(channels)
+    shapes = [PoolShape(*pool) for pool in pools]
     # Small whole numbers, so that maxima are shared: the first of them takes the gradient.
-    x = torch.randint(-3, 4, (3, 7, 6, channels)).float()
-    found = pools_forward(x, kinds, (3, 3), (stride, stride))
+    x = torch.randint(-3, 4, (3, *size, channels)).float()
+    found = pools_forward(x, shapes, stride)
     upstream = [torch.randn_like(p) for p in found]
     gradient = torch.randn_like(x)
     exact = gradient.double()
-    expected = pools_forward(x.double(), kinds, (3, 3), (stride, stride))
+    expected = pools_forward(x.double(), shapes, stride)
     for a, b in zip(found, expected, strict=True):
         close(a, b)
-    pools_backward(x, kinds, (3, 3), (stride, stride), upstream, gradient)
+    pools_backward(x, shapes, stride, upstream, gradient)
     doubles = [u.double() for u in upstream]
-    pools_backward(x.double(), kinds, (3, 3), (stride, stride), doubles, exact)
+    pools_backward(x.double(), shapes, stride, doubles, exact)
     close(gradient, exact)
 
 

@@ -34,7 +34,7 @@ class Unit(NamedTuple):
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
-        """All weights, in the order of their gradients: depthwise, pointwise and, where there is one, temporal."""
+        """All weights, in the order of their gradients: depthwise, pointwise, and temporal if it is there."""
         both = (self.depthwise, self.pointwise)
         return both if self.temporal is None else (*both, self.temporal)
 
@@ -117,7 +117,9 @@ def units_forward(
 def units_backward(
     given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, *, weights: bool
 ) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
-    """Return the gradients of what the ReLU was given, and of the weights of each unit (:attr:`Unit.weights`).
+    """Return the gradients of what the ReLU was given, and of the weights of each unit.
+
+    The latter stand in the order of :attr:`Unit.weights`.
 
     Args:
         given, units: as they were.
@@ -142,7 +144,7 @@ def units_backward(
         *map(address, whole),
     )
     parts = [iter(_shaped(w, like)) for w, like in zip(whole, found, strict=True)]
-    return gradient, [tuple(next(part) for part, _ in zip(parts, unit.weights)) for unit in units]  # noqa: B905
+    return gradient, [tuple(next(part) for part in parts[: len(unit.weights)]) for unit in units]
 
 
 def _shaped(whole: Tensor | None, like: Sequence[Tensor]) -> list[Tensor | None]:

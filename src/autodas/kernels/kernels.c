@@ -588,31 +588,42 @@ int autodas_moments(const float *u, long images, long pixels, long channels, flo
     return 0;
 }
 
-/* 3x3 maximum and mean of every map; see kernels_lanes.h. */
-int autodas_pools_forward(const float *x, int images, int rows, int columns, int channels_, int stride,
-                           float *most, float *mean)
+/*
+ * Maximum and mean over windows of 3 x 3 pixels in reach frames; see kernels_lanes.h. step and stride are those in
+ * time and in space.
+ */
+int autodas_pools_forward(const float *x, int clips, int frames, int rows, int columns, int channels_, int reach,
+                          int step, int stride, float *most, float *mean)
 {
     long channels = channels_;
     int out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
     long map = (long)rows * columns * channels, out_map = (long)out_rows * out_columns * channels;
+    long out_frames = (frames + step - 1) / step;
 #pragma omp parallel for schedule(static)
-    for (int image = 0; image < images; image++)
-        FOR_CHANNEL_BLOCKS(pools, x + image * map + c, rows, columns, channels, stride, out_rows, out_columns,
-                           most ? most + image * out_map + c : NULL, mean ? mean + image * out_map + c : NULL)
+    for (long image = 0; image < clips * out_frames; image++) {
+        const float *clip = x + image / out_frames * frames * map;
+        FOR_CHANNEL_BLOCKS(pools, clip + c, image % out_frames * step, frames, reach, rows, columns, channels, stride,
+                           out_rows, out_columns, most ? most + image * out_map + c : NULL,
+                           mean ? mean + image * out_map + c : NULL)
+    }
     return 0;
 }
 
-/* Their gradients, added to input_gradient. */
-int autodas_pools_backward(const float *x, int images, int rows, int columns, int channels_, int stride,
-                            const float *most, const float *mean, float *input_gradient)
+/* Their gradients, added to input_gradient; clip by clip, as windows reach for other frames. */
+int autodas_pools_backward(const float *x, int clips, int frames, int rows, int columns, int channels_, int reach,
+                           int step, int stride, const float *most, const float *mean, float *input_gradient)
 {
     long channels = channels_;
     int out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
     long map = (long)rows * columns * channels, out_map = (long)out_rows * out_columns * channels;
+    long out_frames = (frames + step - 1) / step;
 #pragma omp parallel for schedule(static)
-    for (int image = 0; image < images; image++)
-        FOR_CHANNEL_BLOCKS(pools_gradient, x + image * map + c, rows, columns, channels, stride, out_rows,
-                           out_columns, most ? most + image * out_map + c : NULL,
-                           mean ? mean + image * out_map + c : NULL, input_gradient + image * map + c)
+    for (int number = 0; number < clips; number++)
+        for (long frame = 0; frame < out_frames; frame++) {
+            long image = number * out_frames + frame, from = (long)number * frames * map;
+            FOR_CHANNEL_BLOCKS(pools_gradient, x + from + c, frame * step, frames, reach, rows, columns, channels,
+                               stride, out_rows, out_columns, most ? most + image * out_map + c : NULL,
+                               mean ? mean + image * out_map + c : NULL, input_gradient + from + c)
+        }
     return 0;
 }
