@@ -66,6 +66,7 @@ class ModelFacts:
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
         skeleton = self.skeleton
+        videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
         return json.dumps(
             {
                 "genotype": self.genotype.to_dict(),
@@ -83,8 +84,7 @@ class ModelFacts:
                 "std": self.std,
                 "auxiliary": self.auxiliary,
                 "version": self.version,
-                "clips": None if self.clips is None else asdict(self.clips),
-                "modality": self.modality,
+                **videos,
             }
         )
 
@@ -110,7 +110,7 @@ class ModelFacts:
                 tuple(facts["std"]),
                 facts["auxiliary"],
                 facts["version"],
-                Clips(**facts["clips"]) if facts.get("clips") else None,  # earlier files know images only
+                Clips(**facts["clips"]) if "clips" in facts else None,
                 facts.get("modality", "rgb"),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
