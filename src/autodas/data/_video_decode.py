@@ -80,59 +80,94 @@ def read_frames(path: str, index: FrameIndex, numbers: Sequence[int], size: tupl
         UnreadableError: if none of them can be decoded.
     """
     wanted = sorted(set(numbers))
+    exact = len(index.times) == index.frames
+    try:
+        with _opened(path) as (container, stream):
+            decoded = _seeking(container, stream, index, wanted) if exact else _counting(container, stream)
+            found = _collect(decoded, wanted, size)
+    except _SeekingFailedError:
+        with _opened(path) as (container, stream):
+            found = _collect(_numbered(container, stream, index), wanted, size)
+    return np.stack([found[number] for number in numbers])
+
+
+def _collect(
+    decoded: Iterator[tuple[int, VideoFrame]], wanted: list[int], size: tuple[int, int]
+) -> dict[int, np.ndarray]:
+    """Return the pixels of the frames that are wanted, ascending, from numbered ones."""
     found: dict[int, np.ndarray] = {}
-    with _opened(path) as (container, stream):
-        exact = len(index.times) == index.frames
-        decoded = _seeking(container, stream, index, wanted) if exact else _counting(container, stream)
-        waiting = iter(wanted)
-        number: int | None = next(waiting)
-        last: VideoFrame | None = None
-        for place, frame in decoded:
-            while number is not None and place > number:
-                # The frame itself did not come: what was shown before it stands for it.
-                found[number] = _pixels(last or frame, size)
-                number = next(waiting, None)
-            if place == number:
-                found[number] = _pixels(frame, size)
-                number = next(waiting, None)
-            if number is None:
-                break
-            last = frame
-        while number is not None and last is not None:
-            found[number] = _pixels(last, size)
+    waiting = iter(wanted)
+    number: int | None = next(waiting)
+    last: VideoFrame | None = None
+    for place, frame in decoded:
+        while number is not None and place > number:
+            # The frame itself did not come: what was shown before it stands for it.
+            found[number] = _pixels(last or frame, size)
             number = next(waiting, None)
+        if place == number:
+            found[number] = _pixels(frame, size)
+            number = next(waiting, None)
+        if number is None:
+            break
+        last = frame
+    while number is not None and last is not None:
+        found[number] = _pixels(last, size)
+        number = next(waiting, None)
     if len(found) < len(wanted):
         raise UnreadableError("no frame can be decoded")
-    return np.stack([found[number] for number in numbers])
+    return found
+
+
+class _SeekingFailedError(Exception):
+    """The file has no exact index: decoding began elsewhere than it was told to."""
 
 
 def _seeking(
     container: InputContainer, stream: VideoStream, index: FrameIndex, wanted: list[int]
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield numbered frames that include those that are wanted, jumping over stretches without any."""
+    """Yield numbered frames that include those that are wanted, jumping over stretches without any.
+
+    Raises:
+        _SeekingFailedError: if that loses frames, or gets nowhere.
+    """
     times, keys = index.times.tolist(), index.keys.tolist()
-    position: int | None = None
-    pending = list(wanted)
+    pending = [times[number] for number in wanted]
+    reached: int | None = None
     while pending:
-        target = times[pending[0]]
-        place = bisect_right(keys, target) - 1
-        if position is None or (place >= 0 and keys[place] > position):
-            container.seek(keys[place] if place >= 0 else times[0], stream=stream, backward=True)
+        container.seek(_key_before(keys, pending[0], times[0]), stream=stream, backward=True)
+        begun = False
         for frame in container.decode(stream):
             if frame.pts is None:
                 continue
+            if not begun and (frame.pts > pending[0] or (reached is not None and frame.pts <= reached)):
+                raise _SeekingFailedError
+            begun = True
+            reached = frame.pts
             number = bisect_right(times, frame.pts) - 1
-            position = frame.pts
             if number >= 0:
                 yield number, frame
-            while pending and times[pending[0]] <= frame.pts:
-                pending.pop(0)
-            # Is there a key frame between here and the next frame that is wanted? Then seek to it.
-            after = bisect_right(keys, times[pending[0]]) - 1 if pending else -1
-            if not pending or (after >= 0 and keys[after] > frame.pts):
+            pending = [time for time in pending if time > frame.pts]
+            # A key frame between here and the next frame that is wanted saves decoding what lies before it.
+            if not pending or _key_before(keys, pending[0], times[0]) > frame.pts:
                 break
         else:
             return
+
+
+def _key_before(keys: list[int], time: int, otherwise: int) -> int:
+    """Return the last time at or before another from which decoding can begin."""
+    place = bisect_right(keys, time) - 1
+    return keys[place] if place >= 0 else otherwise
+
+
+def _numbered(
+    container: InputContainer, stream: VideoStream, index: FrameIndex
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield all frames with their numbers, from the first one on."""
+    times = index.times.tolist()
+    for frame in container.decode(stream):
+        if frame.pts is not None and frame.pts >= times[0]:
+            yield bisect_right(times, frame.pts) - 1, frame
 
 
 def _counting(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
@@ -158,7 +193,7 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
             yield container, stream
-    except (UnreadableError, MemoryError):
+    except (UnreadableError, _SeekingFailedError, MemoryError):
         raise
     except Exception as error:  # FFmpeg's errors are of many types.
         raise UnreadableError(_reason(error)) from error
