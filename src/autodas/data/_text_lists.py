@@ -9,14 +9,18 @@ from pathlib import Path
 from autodas.errors import AutodasError
 
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text file with their numbers from 1, stripped, without blank lines and comments.
+def read_lines(path: Path, *, comments: bool = True) -> list[tuple[int, str]]:
+    """Return the lines of a text file with their numbers from 1, stripped, without blank ones.
+
+    Args:
+        path: the file.
+        comments: whether lines that begin with ``#`` are skipped.
 
     Raises:
         AutodasError: if it is no UTF-8 text.
     """
-    numbered = enumerate(_text(path).splitlines(), 1)
-    return [(i, line.strip()) for i, line in numbered if line.strip() and not line.lstrip().startswith("#")]
+    numbered = ((number, line.strip()) for number, line in enumerate(_text(path).splitlines(), 1))
+    return [(number, line) for number, line in numbered if line and not (comments and line[0] == "#")]
 
 
 def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, list[str | None]]]:
