@@ -10,7 +10,7 @@ from autodas.data._hmdb51 import read_hmdb51
 from autodas.data._kinetics import read_kinetics10, read_kinetics400
 from autodas.data._kinetics10 import CATEGORIES, merged_class
 from autodas.data._ucf101 import read_ucf101
-from autodas.data._video_lists import VideoFiles, VideoSet
+from autodas.data._video_lists import ListedVideos, VideoSet
 from autodas.errors import AutodasError
 
 # Table 3 against the lists of both versions: these came with Kinetics-600, or have that name only there.
@@ -28,7 +28,7 @@ def make(root: Path, files: dict[str, str] | list[str]) -> Path:
     return root
 
 
-def videos(files: VideoFiles | None, root: Path) -> list[tuple[str, int]]:
+def videos(files: ListedVideos | None, root: Path) -> list[tuple[str, int]]:
     assert files is not None
     assert all(os.path.isfile(path) for path in files.paths)
     names = [os.path.relpath(path, root) for path in files.paths]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from autodas.data._video_lists import missing_files, read_video_lists, split_option
+from autodas.data._video_sets import raw_videos
 from autodas.errors import AutodasError
 
 
@@ -198,3 +200,15 @@ def test_list_of_real_videos(shared_data: Callable[[str], Path]) -> None:
         for path, label in zip(part.paths, part.labels, strict=True):
             assert Path(path).parent.name == found.classes[label]
     assert found.notes == ()
+
+
+def test_listed_videos_can_be_read(shared_data: Callable[[str], Path]) -> None:
+    raw = raw_videos(read_video_lists(str(shared_data("ucf101_mini") / "clips.csv")))
+    assert raw.test is not None
+    assert len(raw.train.source) == len(raw.train.labels) == 113
+    assert len(raw.test.source) == len(raw.test.labels) == 44
+    with (shared_data("ucf101_mini") / "clips.csv").open() as file:
+        first = next(row for row in csv.DictReader(file) if row["split"] == "train")
+    assert raw.train.source.paths is not None
+    assert raw.train.source.paths[0].endswith(first["path"])
+    assert raw.classes[raw.train.labels[0]] == first["label"]

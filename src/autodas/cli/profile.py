@@ -19,6 +19,7 @@ class ProfileConfig:
         classes: number of classes.
         channels: channels of the pictures.
         image_size: height and width of the pictures; by default what the skeleton was made for.
+        frames: of a clip, in skeletons for video; likewise.
         json: print JSON.
     """
 
@@ -28,6 +29,7 @@ class ProfileConfig:
     classes: int | None = None
     channels: int = 3
     image_size: int | None = None
+    frames: int | None = None
     json: bool = False
 
 
@@ -52,15 +54,19 @@ def run(argv: list[str]) -> int:
     skeleton = fit_skeleton(asked, genotype)
     classes = config.classes or (1000 if skeleton.name.startswith("imagenet") else 10)
     found = networks.profile(
-        genotype, skeleton, classes=classes, channels=config.channels, image_size=config.image_size
+        genotype,
+        skeleton,
+        classes=classes,
+        channels=config.channels,
+        image_size=config.image_size,
+        frames=config.frames,
     )
-    size = config.image_size or skeleton.image_size
     string = benchmark_string(genotype)
     facts = {
         "genotype": genotype.name,
         **({} if string is None else {"string": string}),
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
-        "input": [config.channels, size, size],
+        "input": [config.channels, *skeleton.input_size(config.image_size, config.frames)],
         "classes": classes,
         **found.to_dict(),
     }

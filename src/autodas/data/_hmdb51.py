@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from autodas.data._text_lists import read_lines
-from autodas.data._video_lists import VideoFiles, VideoSet
+from autodas.data._video_lists import ListedVideos, VideoSet
 from autodas.data._video_places import first_with, locate, named_root, split_number
 from autodas.errors import AutodasError
 
@@ -52,7 +52,7 @@ def read_hmdb51(rest: str) -> VideoSet:
             labels[part].append(label)
     where = str(lists[classes[0]].parent / f"*{ending}")
     train, test = (
-        VideoFiles(locate(videos, names[part], f"{where} ({part})"), np.array(labels[part], dtype=np.int64))
+        ListedVideos(locate(videos, names[part], f"{where} ({part})"), np.array(labels[part], dtype=np.int64))
         for part in ("train", "test")
     )
     notes = [f"split {split_number('hmdb51', option)} of 3"]

@@ -10,8 +10,9 @@ import numpy as np
 
 from autodas.data._kinetics10 import CATEGORIES, merged_class
 from autodas.data._text_lists import read_table
-from autodas.data._video_lists import VideoFiles, VideoSet
-from autodas.data._video_places import ENDINGS, named_root, stems
+from autodas.data._video_folder import VIDEO_ENDINGS
+from autodas.data._video_lists import ListedVideos, VideoSet
+from autodas.data._video_places import named_root, stems
 from autodas.errors import AutodasError
 
 _CLASSES = 400
@@ -155,7 +156,7 @@ def _videos_of_folders(folder: Path) -> _Videos:
         for file in stems(folder / name).values()
     ]
     if not videos:
-        raise AutodasError(f"{folder}: there are no videos in its class folders ({' '.join(ENDINGS)})")
+        raise AutodasError(f"{folder}: there are no videos in its class folders ({' '.join(VIDEO_ENDINGS)})")
     return videos
 
 
@@ -170,5 +171,5 @@ def _numbered(
         if not kept:
             raise AutodasError(f"{root}: the {part} part has no video of the classes that are merged")
         paths, labels = zip(*kept, strict=True)
-        files[part] = VideoFiles(paths, np.array(labels, dtype=np.int64))
+        files[part] = ListedVideos(paths, np.array(labels, dtype=np.int64))
     return VideoSet(files["train"], files["val"], tuple(classes), tuple(notes))

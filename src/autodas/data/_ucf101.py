@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from autodas.data._text_lists import read_lines
-from autodas.data._video_lists import VideoFiles, VideoSet
+from autodas.data._video_lists import ListedVideos, VideoSet
 from autodas.data._video_places import first_with, locate, named_root, split_number
 from autodas.errors import AutodasError
 
@@ -62,7 +62,7 @@ def _classes(path: Path) -> dict[str, int]:
     return names
 
 
-def _read(path: Path, videos: Path, numbers: dict[str, int]) -> VideoFiles:
+def _read(path: Path, videos: Path, numbers: dict[str, int]) -> ListedVideos:
     if not path.is_file():
         raise AutodasError(f"{path}: this official list is missing: add it")
     names, labels = [], []
@@ -79,4 +79,4 @@ def _read(path: Path, videos: Path, numbers: dict[str, int]) -> VideoFiles:
             )
         names.append(name)
         labels.append(numbers[folder])
-    return VideoFiles(locate(videos, names, str(path)), np.array(labels, dtype=np.int64))
+    return ListedVideos(locate(videos, names, str(path)), np.array(labels, dtype=np.int64))

@@ -26,7 +26,7 @@ _WHOLE = re.compile(r"-?\d+")
 
 
 @dataclass(frozen=True)
-class VideoFiles:
+class ListedVideos:
     """The videos of a split.
 
     Args:
@@ -49,8 +49,8 @@ class VideoSet:
         notes: what a user should know of how they were read.
     """
 
-    train: VideoFiles
-    test: VideoFiles | None
+    train: ListedVideos
+    test: ListedVideos | None
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -103,7 +103,7 @@ def read_video_lists(rest: str) -> VideoSet:
         raise AutodasError(f"{path}: there are no training videos in this list")
     train_labels, test_labels, classes = _number_labels(train, test, folder / "classes.txt")
     files = [
-        VideoFiles(tuple(os.path.join(root, entry.path) for entry in part), labels)
+        ListedVideos(tuple(os.path.join(root, entry.path) for entry in part), labels)
         for part, labels in ((train, train_labels), (test, test_labels))
     ]
     _check_missing(path, root, [*train, *test])

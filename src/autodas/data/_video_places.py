@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autodas.data._folder import existing_path
+from autodas.data._video_folder import VIDEO_ENDINGS
 from autodas.data._video_lists import split_option
 from autodas.errors import AutodasError
-
-ENDINGS = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".mpg", ".mpeg")
-"""Endings of the files that are taken for videos, in lower or upper case."""
 
 
 def named_root(rest: str, kind: str, option: str) -> tuple[Path, str]:
@@ -67,7 +65,7 @@ def stems(folder: str | Path) -> dict[str, str]:
     """Return the videos of a folder, names without ending to names; none if there is no such folder."""
     if not os.path.isdir(folder):
         return {}
-    names = (name for name in sorted(os.listdir(folder)) if name.lower().endswith(ENDINGS))
+    names = (name for name in sorted(os.listdir(folder)) if name.lower().endswith(VIDEO_ENDINGS))
     return {os.path.splitext(name)[0]: name for name in names}
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from autodas import __version__
+from autodas.data import Clips, Modality
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import Network, build
@@ -30,6 +31,8 @@ class ModelFacts:
         mean, std: normalisation of each channel, on values from 0 to 1.
         auxiliary: whether the weights include an auxiliary head.
         version: of autodas.
+        clips: how clips are taken, where it recognises videos; ``None`` for images.
+        modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
     """
 
     genotype: Genotype
@@ -41,6 +44,13 @@ class ModelFacts:
     std: tuple[float, ...]
     auxiliary: bool = False
     version: str = __version__
+    clips: Clips | None = None
+    modality: Modality = "rgb"
+
+    @property
+    def frames(self) -> int | None:
+        """Frames of a clip; ``None`` for images."""
+        return None if self.clips is None else self.clips.frames
 
     def build(self) -> Network:
         """Return the network, with fresh weights."""
@@ -56,6 +66,7 @@ class ModelFacts:
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
         skeleton = self.skeleton
+        videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
         return json.dumps(
             {
                 "genotype": self.genotype.to_dict(),
@@ -73,6 +84,7 @@ class ModelFacts:
                 "std": self.std,
                 "auxiliary": self.auxiliary,
                 "version": self.version,
+                **videos,
             }
         )
 
@@ -98,6 +110,8 @@ class ModelFacts:
                 tuple(facts["std"]),
                 facts["auxiliary"],
                 facts["version"],
+                Clips(**facts["clips"]) if "clips" in facts else None,
+                facts.get("modality", "rgb"),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
             raise AutodasError(f"{where}: its description is broken: {error}") from error

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from autodas.data import Augmentation, ImageDataset, Images, Loader, stratified_halves
+from autodas.data import Augmentation, ImageDataset, Loader, Split, stratified_halves
 from autodas.genotype import Genotype
 from autodas.networks import auxiliary_map, count_parameters, profile
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Skeleton
+from autodas.training._dimensions import check_dimensions
 from autodas.training._evaluate import Evaluation
 from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.run_folder import RunFolder
+from autodas.training.start_weights import start_from
 
 EXAMPLES = 16
 """How many wrongly recognised test pictures a run folder shows."""
@@ -43,6 +45,8 @@ class Training:
         auxiliary: whether to add the auxiliary head, where its map is at least 5x5.
         auxiliary_weight: weight of that head's loss.
         validation: share of the training pictures that is held out, in [0, 1).
+        test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
+        weights: a trained network to start from: a model file or a run folder; ``None`` for fresh weights.
         test_every: epochs between evaluations on the test pictures, for curves; 0 for none.
         seed: of everything random.
         device: where to compute.
@@ -74,6 +78,8 @@ class Training:
         auxiliary: bool = False,
         auxiliary_weight: float = 0.4,
         validation: float = 0.0,
+        test_clips: int = 20,
+        weights: str | None = None,
         test_every: int = 0,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -87,6 +93,7 @@ class Training:
         quiet: bool = False,
     ) -> None:
         self.dataset, self.folder, self.resume = dataset, folder, resume
+        check_dimensions(dataset, skeleton, "skeleton", "--skeleton.name")
         seed_everything(seed)
         self.facts = ModelFacts(
             genotype,
@@ -97,9 +104,13 @@ class Training:
             dataset.mean,
             dataset.std,
             auxiliary=auxiliary and auxiliary_map(skeleton, dataset.image_size) is not None,
+            clips=dataset.clips,
+            modality=dataset.modality,
         )
         self.head_left_out = auxiliary and not self.facts.auxiliary
-        self.network = self.facts.build().to(device)
+        self.network = self.facts.build()
+        self.started_from = None if weights is None else start_from(self.network, self.facts, weights)
+        self.network.to(device)
         self.network.use_compiled_kernels()
         held_out, used = None, None
         if validation > 0:
@@ -107,9 +118,11 @@ class Training:
                 dataset.train.labels, validation, seed, classes=dataset.classes
             )
 
-        def loader(images: Images, indices: np.ndarray | None, own: Augmentation | None) -> Loader:
+        def loader(
+            split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1
+        ) -> Loader:
             return Loader(
-                images,
+                split,
                 indices,
                 batch_size=batch_size if own is not None else 2 * batch_size,
                 mean=dataset.mean,
@@ -120,9 +133,10 @@ class Training:
                 augmentation=own,
                 device=device,
                 workers=workers,
+                views=views,
             )
 
-        self.test = loader(dataset.test, None, None)
+        self.test = loader(dataset.test, None, None, test_clips if dataset.clips is not None else 1)
         self.pictures = {
             "train": len(dataset.train) if used is None else len(used),
             "test": len(dataset.test),
@@ -154,6 +168,7 @@ class Training:
             classes=len(facts.classes),
             channels=facts.channels,
             image_size=facts.image_size,
+            frames=facts.frames,
             auxiliary=False,
         ).multiply_adds
 
@@ -175,7 +190,7 @@ class Training:
             "auxiliary": facts.auxiliary,
             "test_watched": self.fit.watched is not None,
         }
-        notes = []
+        notes = [] if self.started_from is None else [self.started_from]
         if self.head_left_out:
             notes.append(f"no auxiliary head: its map would be under 5x5 at {facts.image_size} pixels")
         if not self.resume:
