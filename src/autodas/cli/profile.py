@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
+from autodas.errors import AutodasError
 
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """Print parameters and multiply-adds of the network of a genotype.
+    """Print parameters and multiply-adds of the network of a genotype, or of a hand-crafted one.
 
     Args:
-        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
+        genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
+            hand-crafted network such as resnet50-3d.
         preset: take the skeleton from this preset of 'autodas train'.
         classes: number of classes.
         channels: channels of the pictures.
         image_size: height and width of the pictures; by default what the skeleton was made for.
+        width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
         json: print JSON.
     """
 
@@ -28,12 +31,20 @@ class ProfileConfig:
     classes: int | None = None
     channels: int = 3
     image_size: int | None = None
+    width: float | None = None
     json: bool = False
 
 
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("profile", ProfileConfig, argv)
+    from autodas.cli._handcrafted import handcrafted_facts, means_handcrafted
+
+    if means_handcrafted(config.genotype):
+        print_facts(handcrafted_facts(config), config.json)
+        return 0
+    if config.width is not None:
+        raise AutodasError("--width belongs to hand-crafted networks; a genotype's follows --skeleton.C2")
     from autodas.cli.train import TrainConfig
     from autodas.zoo import load_genotype
 

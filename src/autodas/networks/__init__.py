@@ -1,4 +1,4 @@
-"""Discrete networks: plain modules, built from a genotype."""
+"""Discrete networks: plain modules, built from a genotype; and hand-crafted ones to compare with."""
 
 from autodas.networks._cell import Cell, CellFrame, CellInputs
 from autodas.networks._check import check_cells
@@ -15,6 +15,12 @@ from autodas.networks._profile import (
     profile,
 )
 from autodas.networks._stack import CellStack
+from autodas.networks.handcrafted import (
+    HandcraftedNetwork,
+    build_handcrafted,
+    handcrafted_names,
+    profile_handcrafted,
+)
 
 __all__ = [
     "AuxiliaryHead",
@@ -22,18 +28,22 @@ __all__ = [
     "CellFrame",
     "CellInputs",
     "CellStack",
+    "HandcraftedNetwork",
     "Network",
     "Profile",
     "StageCost",
     "auxiliary_map",
     "build",
+    "build_handcrafted",
     "cell_norms",
     "cells_of_graph",
     "check_cells",
     "count_parameters",
     "given_norms",
     "graph_slot",
+    "handcrafted_names",
     "multiply_adds_by_module",
     "partial_channels_for",
     "profile",
+    "profile_handcrafted",
 ]
