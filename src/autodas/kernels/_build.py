@@ -13,6 +13,7 @@ import tempfile
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 SOURCES = ("kernels.c", "kernels_lanes.h")
 FLAGS = (
@@ -24,6 +25,21 @@ FLAGS = (
     "-fPIC",
     "-shared",
 )
+
+
+class Kernels(ctypes.CDLL):
+    """The compiled functions; one that finds no memory raises MemoryError, and has written nothing."""
+
+    def __getitem__(self, name_or_ordinal: Any) -> Any:
+        function = super().__getitem__(name_or_ordinal)
+        function.errcheck = _checked
+        return function
+
+
+def _checked(failed: Any, function: object, arguments: object) -> Any:
+    if failed:
+        raise MemoryError("the compiled kernels found no memory")
+    return failed
 
 
 @cache
@@ -60,7 +76,7 @@ def _load(compiler: list[str]) -> ctypes.CDLL:
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _compile(compiler, source, library)
-    return ctypes.CDLL(str(library))
+    return Kernels(str(library))
 
 
 def _compile(compiler: list[str], source: dict[str, bytes], library: Path) -> None:

@@ -10,6 +10,9 @@
  * Maps: (images, rows, columns, channels). Weights as torch keeps them: depthwise (channels, window * window),
  * pointwise (outputs, inputs). Channels are even. Windows, dilations and strides are those that
  * kernels_lanes.h lists.
+ *
+ * Every function returns 0, or OUT_OF_MEMORY and then has written nothing. What all threads need is allocated
+ * before they start: inside a parallel region nothing can fail.
  */
 
 #include <math.h>
@@ -56,12 +59,21 @@
         }                                \
     }
 
-/* Zeroed memory that vector loads do not straddle cache lines of. */
+#define OUT_OF_MEMORY 1
+
+/* So many floats in whole cache lines, which vector loads then do not straddle. */
+static long whole(long floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+/* Zeroed memory in whole cache lines, or null; it is cut into pieces of whole(size) floats. */
 static float *lines(long floats)
 {
-    size_t bytes = (sizeof(float) * floats + 63) / 64 * 64;
-    float *memory = aligned_alloc(64, bytes ? bytes : 64);
-    memset(memory, 0, bytes);
+    size_t bytes = sizeof(float) * whole(floats > 0 ? floats : 1);
+    float *memory = aligned_alloc(64, bytes);
+    if (memory)
+        memset(memory, 0, bytes);
     return memory;
 }
 
@@ -181,7 +193,7 @@ static void join_moments(const float *means, const float *deviations, long image
  * other, and the g-th row of scale and shift. scale may be null. Outputs lie one after the other and have
  * (size + stride - 1) / stride rows. mean, variance: (groups, channels), or null where they are not wanted.
  */
-void autodas_units_forward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
+int autodas_units_forward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
                            const int *kernel, const int *dilation, int stride, const float *const *depthwise,
                            const float *const *pointwise, const float *scale, const float *shift, float *out,
                            float *mean, float *variance)
@@ -189,13 +201,18 @@ void autodas_units_forward(const float *x, int images, int rows, int columns, in
     Shape s = shape_of(rows, columns, channels_, groups, kernel, dilation, stride);
     long channels = s.channels, square = channels * channels, pitch = groups * channels;
     long line = s.out_columns * channels;
-    float *taps = lines(s.taps * channels), *mixers = lines(groups * square);
-    float *means = lines(2 * images * pitch), *deviations = means + images * pitch;
+    long own_size = whole(s.padded) + whole(s.strip * line); /* of one thread */
+    long of_taps = whole(s.taps * channels), of_mixers = whole(groups * square), of_moments = whole(2 * images * pitch);
+    float *taps = lines(of_taps + of_mixers + of_moments + omp_get_max_threads() * own_size);
+    if (!taps)
+        return OUT_OF_MEMORY;
+    float *mixers = taps + of_taps, *means = mixers + of_mixers, *deviations = means + images * pitch;
+    float *scratch = means + of_moments;
     turn_depthwise(depthwise, kernel, groups, channels, 0, taps);
     turn_pointwise(pointwise, groups, channels, mixers);
 #pragma omp parallel
     {
-        float *padded = lines(s.padded), *features = lines(s.strip * line);
+        float *padded = scratch + omp_get_thread_num() * own_size, *features = padded + whole(s.padded);
 #pragma omp for schedule(static)
         for (int image = 0; image < images; image++) {
             const float *tap = taps;
@@ -220,16 +237,13 @@ void autodas_units_forward(const float *x, int images, int rows, int columns, in
                 tap += kernel[g] * kernel[g] * channels;
             }
         }
-        free(padded);
-        free(features);
     }
     if (mean)
         for (int g = 0; g < groups; g++)
             join_moments(means + g * channels, deviations + g * channels, images, pitch, s.out_pixels, channels,
                          mean + g * channels, variance + g * channels);
     free(taps);
-    free(mixers);
-    free(means);
+    return 0;
 }
 
 /*
@@ -239,7 +253,7 @@ void autodas_units_forward(const float *x, int images, int rows, int columns, in
  * ReLU; added up over groups where they share x. Weight gradients are (channels, window * window) and
  * (outputs, inputs), one after the other; both may be null.
  */
-void autodas_units_backward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
+int autodas_units_backward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
                             const int *kernel, const int *dilation, int stride, const float *const *depthwise,
                             const float *const *pointwise, const float *scale, const float *shift, const float *out,
                             const float *const *upstream, const float *a, const float *b, const float *d,
@@ -249,14 +263,19 @@ void autodas_units_backward(const float *x, int images, int rows, int columns, i
     long channels = s.channels, square = channels * channels, weights = s.taps * channels + groups * square;
     long line = s.out_columns * channels;
     int wanted = depthwise_gradient != NULL;
-    float *taps = lines(s.taps * channels), *mirrored = lines(s.taps * channels), *total = lines(weights);
+    long of_taps = whole(s.taps * channels), of_padded = whole(s.padded), of_strip = whole(s.strip * line);
+    long own_size = 2 * of_padded + 2 * of_strip + (wanted ? whole(weights) : 0); /* of one thread */
+    float *taps = lines(2 * of_taps + whole(weights) + omp_get_max_threads() * own_size);
+    if (!taps)
+        return OUT_OF_MEMORY;
+    float *mirrored = taps + of_taps, *total = mirrored + of_taps, *scratch = total + whole(weights);
     if (wanted)
         turn_depthwise(depthwise, kernel, groups, channels, 0, taps);
     turn_depthwise(depthwise, kernel, groups, channels, 1, mirrored);
 #pragma omp parallel
     {
-        float *padded = lines(s.padded), *spread = lines(s.padded), *features = lines(s.strip * line);
-        float *gradient = lines(s.strip * line), *mine = lines(wanted ? weights : 0);
+        float *padded = scratch + omp_get_thread_num() * own_size, *spread = padded + of_padded;
+        float *features = spread + of_padded, *gradient = features + of_strip, *mine = gradient + of_strip;
         /* With a stride the gradients of outputs stand between zeros, which stay. */
         float *inside = spread + s.padding * s.row + s.padding * channels;
         long up_row = stride * s.row, up_pixel = stride * channels;
@@ -306,11 +325,6 @@ void autodas_units_backward(const float *x, int images, int rows, int columns, i
             if (wanted)
                 for (long i = 0; i < weights; i++)
                     total[i] += mine[i];
-        free(padded);
-        free(spread);
-        free(features);
-        free(gradient);
-        free(mine);
     }
     if (wanted) {
         const float *from = total;
@@ -325,8 +339,7 @@ void autodas_units_backward(const float *x, int images, int rows, int columns, i
         memcpy(pointwise_gradient, from, sizeof(float) * groups * square);
     }
     free(taps);
-    free(mirrored);
-    free(total);
+    return 0;
 }
 
 /* Copy relu(x) at every stride-th pixel, from offset on; what lies beyond the edge is zero. */
@@ -349,19 +362,22 @@ static void pick(const float *x, long rows, long columns, long inputs, int strid
  * Weights are (width, inputs). Each output pixel has width numbers, pitch numbers after those of the pixel
  * before. Groups of one offset follow each other.
  */
-void autodas_pointwise_forward(const float *x, int images, int rows, int columns, int inputs, int groups, int stride,
+int autodas_pointwise_forward(const float *x, int images, int rows, int columns, int inputs, int groups, int stride,
                                const int *offset, const float *const *weight, int width, float *const *out, long pitch)
 {
     long channels = width, size = channels * inputs;
     long out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
-    float *turned = lines(groups * size);
+    long own_size = whole(out_rows * out_columns * inputs); /* of one thread */
+    float *turned = lines(whole(groups * size) + omp_get_max_threads() * own_size);
+    if (!turned)
+        return OUT_OF_MEMORY;
     for (int g = 0; g < groups; g++)
         for (long i = 0; i < inputs; i++)
             for (long o = 0; o < channels; o++)
                 turned[g * size + i * channels + o] = weight[g][o * inputs + i];
 #pragma omp parallel
     {
-        float *features = lines(out_rows * out_columns * inputs);
+        float *features = turned + whole(groups * size) + omp_get_thread_num() * own_size;
 #pragma omp for schedule(static)
         for (int image = 0; image < images; image++)
             for (int g = 0; g < groups; g++) {
@@ -371,16 +387,16 @@ void autodas_pointwise_forward(const float *x, int images, int rows, int columns
                 FOR_CHANNEL_BLOCKS(product, features, out_rows * out_columns, inputs, turned + g * size + c, channels,
                                    out[g] + image * out_rows * out_columns * pitch + c, pitch)
             }
-        free(features);
     }
     free(turned);
+    return 0;
 }
 
 /*
  * Gradients of autodas_pointwise_forward, for a gradient a * upstream + b * out + d of its outputs; upstream lies
  * as out does. a, b, d: (groups, width). weight_gradient: (groups, width, inputs), or null.
  */
-void autodas_pointwise_backward(const float *x, int images, int rows, int columns, int inputs_, int groups, int stride,
+int autodas_pointwise_backward(const float *x, int images, int rows, int columns, int inputs_, int groups, int stride,
                                 const int *offset, const float *const *weight, int width, const float *const *out,
                                 long pitch, const float *const *upstream, const float *a, const float *b,
                                 const float *d, float *input_gradient, float *weight_gradient)
@@ -388,11 +404,15 @@ void autodas_pointwise_backward(const float *x, int images, int rows, int column
     long inputs = inputs_, size = width * inputs, weights = groups * size;
     long out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
     long pixels = out_rows * out_columns, map = (long)rows * columns * inputs;
-    float *total = lines(weights);
+    long own_size = 2 * whole(pixels * inputs) + whole(pixels * width) + (weight_gradient ? whole(weights) : 0);
+    float *total = lines(whole(weights) + omp_get_max_threads() * own_size);
+    if (!total)
+        return OUT_OF_MEMORY;
 #pragma omp parallel
     {
-        float *features = lines(pixels * inputs), *gradient = lines(pixels * width), *back = lines(pixels * inputs);
-        float *mine = lines(weight_gradient ? weights : 0);
+        float *features = total + whole(weights) + omp_get_thread_num() * own_size;
+        float *back = features + whole(pixels * inputs), *gradient = back + whole(pixels * inputs);
+        float *mine = gradient + whole(pixels * width);
 #pragma omp for schedule(static)
         for (int image = 0; image < images; image++) {
             float *target = input_gradient + image * map;
@@ -428,14 +448,11 @@ void autodas_pointwise_backward(const float *x, int images, int rows, int column
             if (weight_gradient)
                 for (long i = 0; i < weights; i++)
                     total[i] += mine[i];
-        free(features);
-        free(gradient);
-        free(back);
-        free(mine);
     }
     if (weight_gradient)
         memcpy(weight_gradient, total, sizeof(float) * weights);
     free(total);
+    return 0;
 }
 
 /* Pixels are taken in chunks that stay in the cache, whatever the number of threads: the same bits for any. */
@@ -446,7 +463,7 @@ void autodas_pointwise_backward(const float *x, int images, int rows, int column
  *
  * counts: terms of each output; they follow each other in map and scale (terms, channels). shift may be null.
  */
-void autodas_combine(float *const *out, int outputs, const int *counts, const float *const *map, const float *scale,
+int autodas_combine(float *const *out, int outputs, const int *counts, const float *const *map, const float *scale,
                      const float *shift, long pixels, long channels, int add)
 {
     long chunks = (pixels + CHUNK - 1) / CHUNK;
@@ -460,18 +477,21 @@ void autodas_combine(float *const *out, int outputs, const int *counts, const fl
             term += counts[o];
         }
     }
+    return 0;
 }
 
 /*
  * For each term the sums over pixels of its upstream gradient, and of that times scale * map + shift: plain
  * and product, (terms, channels).
  */
-void autodas_sums(int terms, const float *const *map, const float *const *upstream, const float *scale,
+int autodas_sums(int terms, const float *const *map, const float *const *upstream, const float *scale,
                   const float *shift, long pixels, long channels, float *plain, float *product)
 {
     long chunks = (pixels + CHUNK - 1) / CHUNK, size = terms * channels;
     /* Adding small numbers to a large sum would lose their last digits: doubles, chunk by chunk. */
     double *parts = calloc(2 * chunks * size, sizeof(double));
+    if (!parts)
+        return OUT_OF_MEMORY;
 #pragma omp parallel for schedule(static)
     for (long chunk = 0; chunk < chunks; chunk++) {
         long start = chunk * CHUNK, count = pixels - start < CHUNK ? pixels - start : CHUNK;
@@ -491,22 +511,26 @@ void autodas_sums(int terms, const float *const *map, const float *const *upstre
         product[i] = two;
     }
     free(parts);
+    return 0;
 }
 
 /* Mean and biased variance over the pixels of each image and then over all: of (images, pixels, channels). */
-void autodas_moments(const float *u, long images, long pixels, long channels, float *mean, float *variance)
+int autodas_moments(const float *u, long images, long pixels, long channels, float *mean, float *variance)
 {
     float *means = lines(2 * images * channels), *deviations = means + images * channels;
+    if (!means)
+        return OUT_OF_MEMORY;
 #pragma omp parallel for schedule(static)
     for (long image = 0; image < images; image++)
         FOR_CHANNEL_BLOCKS(moments, u + image * pixels * channels + c, pixels, channels,
                            means + image * channels + c, deviations + image * channels + c)
     join_moments(means, deviations, images, channels, pixels, channels, mean, variance);
     free(means);
+    return 0;
 }
 
 /* 3x3 maximum and mean of every map; see kernels_lanes.h. */
-void autodas_pools_forward(const float *x, int images, int rows, int columns, int channels_, int stride,
+int autodas_pools_forward(const float *x, int images, int rows, int columns, int channels_, int stride,
                            float *most, float *mean)
 {
     long channels = channels_;
@@ -516,10 +540,11 @@ void autodas_pools_forward(const float *x, int images, int rows, int columns, in
     for (int image = 0; image < images; image++)
         FOR_CHANNEL_BLOCKS(pools, x + image * map + c, rows, columns, channels, stride, out_rows, out_columns,
                            most ? most + image * out_map + c : NULL, mean ? mean + image * out_map + c : NULL)
+    return 0;
 }
 
 /* Their gradients, added to input_gradient. */
-void autodas_pools_backward(const float *x, int images, int rows, int columns, int channels_, int stride,
+int autodas_pools_backward(const float *x, int images, int rows, int columns, int channels_, int stride,
                             const float *most, const float *mean, float *input_gradient)
 {
     long channels = channels_;
@@ -530,4 +555,5 @@ void autodas_pools_backward(const float *x, int images, int rows, int columns, i
         FOR_CHANNEL_BLOCKS(pools_gradient, x + image * map + c, rows, columns, channels, stride, out_rows,
                            out_columns, most ? most + image * out_map + c : NULL,
                            mean ? mean + image * out_map + c : NULL, input_gradient + image * map + c)
+    return 0;
 }

@@ -1,0 +1,66 @@
+"""Compiled kernels that find no memory say so; they must not end the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from autodas.kernels import compiled_library
+
+SCRIPT = """
+import re, resource, sys
+from pathlib import Path
+import torch
+from autodas.kernels import *
+
+torch.set_num_threads(1)
+x = torch.randn(1, 1024, 1024, 4)
+pixels, ones, none = x.view(-1, 4), torch.ones(1, 4), torch.zeros(1, 4)
+unit = Unit(torch.randn(4, 1, 5, 5), torch.randn(4, 4, 1, 1), 1)
+part = Pointwise((torch.randn(4, 4, 1, 1),))
+given, slope = Given(x, (1, 1)), Slope([pixels], ones, none, none)
+many = [pixels[:4096]] * 65536
+scales = torch.ones(len(many), 4)
+CALLS = {
+    "units_forward": lambda: units_forward(given, [unit], moments=False),
+    "units_backward": lambda: units_backward(given, [unit], x[None], slope, weights=True),
+    "pointwise_forward": lambda: pointwise_forward(x, [part], (1, 1)),
+    "pointwise_backward": lambda: pointwise_backward(x, [part], (1, 1), x[None], slope, weights=True),
+    "gradient_sums": lambda: gradient_sums(many, many, scales, scales),
+    "moments": lambda: moments(x.view(-1, 1, 1, 4)),
+}
+call = CALLS[sys.argv[1]]
+compiled_library()
+status = Path("/proc/self/status").read_text()
+taken = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", status)[1])
+# Enough for what is returned, not for what is needed for a moment.
+resource.setrlimit(resource.RLIMIT_AS, (taken + 24 * 2**20,) * 2)
+try:
+    call()
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "units_forward",
+        "units_backward",
+        "pointwise_forward",
+        "pointwise_backward",
+        "gradient_sums",
+        "moments",
+    ],
+)
+def test_raises_memory_error(name: str) -> None:
+    if compiled_library() is None:
+        pytest.skip("no C compiler")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, name], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "found no memory" in done.stdout
