@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._output import print_facts
@@ -38,10 +39,10 @@ class ProfileConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("profile", ProfileConfig, argv)
-    from autodas.cli._handcrafted import handcrafted_facts, means_handcrafted
+    from autodas.cli._blueprint import means_handcrafted
 
     if means_handcrafted(config.genotype):
-        print_facts(handcrafted_facts(config), config.json)
+        print_facts(_handcrafted_facts(config), config.json)
         return 0
     if config.width is not None:
         raise AutodasError("--width belongs to hand-crafted networks; a genotype's follows --skeleton.C2")
@@ -77,3 +78,25 @@ def run(argv: list[str]) -> int:
     }
     print_facts(facts, config.json)
     return 0
+
+
+def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
+    from autodas.networks.handcrafted import CLIP, WIDTH, profile_handcrafted
+
+    if config.preset is not None or config.skeleton != SkeletonConfig():
+        raise AutodasError(
+            f"'{config.genotype}' is a hand-crafted network, which --preset and --skeleton do not shape; "
+            "its size follows --width"
+        )
+    width = WIDTH if config.width is None else config.width
+    classes, size = config.classes or 10, config.image_size or CLIP[1]
+    found = profile_handcrafted(
+        config.genotype, classes=classes, channels=config.channels, image_size=size, width=width
+    )
+    return {
+        "network": config.genotype,
+        "width": width,
+        "input": [config.channels, CLIP[0], size, size],
+        "classes": classes,
+        **found.to_dict(),
+    }

@@ -1,5 +1,6 @@
 """Discrete networks: plain modules, built from a genotype; and hand-crafted ones to compare with."""
 
+from autodas.networks._blueprint import Blueprint, CellBlueprint, HandcraftedBlueprint, read_blueprint
 from autodas.networks._cell import Cell, CellFrame, CellInputs
 from autodas.networks._check import check_cells
 from autodas.networks._graph import cells_of_graph, graph_slot
@@ -24,10 +25,13 @@ from autodas.networks.handcrafted import (
 
 __all__ = [
     "AuxiliaryHead",
+    "Blueprint",
     "Cell",
+    "CellBlueprint",
     "CellFrame",
     "CellInputs",
     "CellStack",
+    "HandcraftedBlueprint",
     "HandcraftedNetwork",
     "Network",
     "Profile",
@@ -46,4 +50,5 @@ __all__ = [
     "partial_channels_for",
     "profile",
     "profile_handcrafted",
+    "read_blueprint",
 ]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from autodas import __version__
 from autodas.errors import AutodasError
-from autodas.genotype import Genotype
-from autodas.networks import Network, build
-from autodas.spaces import Skeleton, get_skeleton
+from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.training._files import write_whole
 
 
@@ -22,8 +21,7 @@ class ModelFacts:
     """What has to be known to use trained weights.
 
     Args:
-        genotype: the architecture.
-        skeleton: how its cells are stacked.
+        blueprint: what the network is built from.
         classes: names of the classes, in the order of the logits.
         channels: channels of the pictures.
         image_size: height and width that the network was trained on.
@@ -32,8 +30,7 @@ class ModelFacts:
         version: of autodas.
     """
 
-    genotype: Genotype
-    skeleton: Skeleton
+    blueprint: Blueprint
     classes: tuple[str, ...]
     channels: int
     image_size: int
@@ -42,30 +39,26 @@ class ModelFacts:
     auxiliary: bool = False
     version: str = __version__
 
-    def build(self) -> Network:
+    def build(self) -> Network | HandcraftedNetwork:
         """Return the network, with fresh weights."""
-        return build(
-            self.genotype,
-            self.skeleton,
+        return self.blueprint.build(
             classes=len(self.classes),
             channels=self.channels,
             auxiliary=self.auxiliary,
             image_size=self.image_size,
         )
 
+    def profile(self) -> Profile:
+        """Return what the network costs on what it was trained on, without an auxiliary head."""
+        return self.blueprint.profile(
+            classes=len(self.classes), channels=self.channels, image_size=self.image_size
+        )
+
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
-        skeleton = self.skeleton
         return json.dumps(
             {
-                "genotype": self.genotype.to_dict(),
-                "skeleton": {
-                    "name": skeleton.name,
-                    "K": skeleton.K,
-                    "C1": skeleton.C1,
-                    "C2": skeleton.C2,
-                    "pool_norm": skeleton.pool_norm,
-                },
+                **self.blueprint.to_dict(),
                 "classes": self.classes,
                 "channels": self.channels,
                 "image_size": self.image_size,
@@ -85,12 +78,8 @@ class ModelFacts:
         """
         try:
             facts: dict[str, Any] = json.loads(text)
-            size = facts["skeleton"]
-            skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
-            pool_norm = size.get("pool_norm", skeleton.pool_norm)  # earlier files have the skeleton's own
             return cls(
-                Genotype.from_dict(facts["genotype"], where),
-                replace(skeleton, pool_norm=pool_norm),
+                read_blueprint(facts, where),
                 tuple(facts["classes"]),
                 facts["channels"],
                 facts["image_size"],
@@ -103,7 +92,7 @@ class ModelFacts:
             raise AutodasError(f"{where}: its description is broken: {error}") from error
 
 
-def save_model(path: Path, network: Network, facts: ModelFacts) -> None:
+def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:
     """Write weights and facts as one safetensors file.
 
     Raises:
@@ -115,7 +104,7 @@ def save_model(path: Path, network: Network, facts: ModelFacts) -> None:
     write_whole(path, save(tensors, {"autodas": facts.to_json()}))
 
 
-def load_model(path: str | Path) -> tuple[Network, ModelFacts]:
+def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFacts]:
     """Return a trained network, in evaluation mode, and the facts to use it.
 
     Args:
@@ -144,7 +133,7 @@ def load_model(path: str | Path) -> tuple[Network, ModelFacts]:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise AutodasError(f"{path}: the weights do not fit the genotype they come with") from error
+        raise AutodasError(f"{path}: the weights do not fit the network they come with") from error
     return network.to_memory_format().eval(), facts  # type: ignore[return-value]
 
 

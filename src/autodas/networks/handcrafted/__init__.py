@@ -19,6 +19,7 @@ from autodas.networks.handcrafted._network import (
     WIDTH,
     HandcraftedNetwork,
     build_handcrafted,
+    check_handcrafted,
     handcrafted_names,
 )
 from autodas.networks.handcrafted._profile import profile_handcrafted
@@ -28,6 +29,7 @@ __all__ = [
     "WIDTH",
     "HandcraftedNetwork",
     "build_handcrafted",
+    "check_handcrafted",
     "handcrafted_names",
     "profile_handcrafted",
 ]

@@ -42,6 +42,23 @@ def handcrafted_names() -> list[str]:
     return [f"{family}-{dimensions}" for dimensions in _DIMENSIONS for family in _FAMILIES]
 
 
+def check_handcrafted(name: str, width: float) -> None:
+    """Check that there is such a network.
+
+    Args:
+        name: one of :func:`handcrafted_names`.
+        width: factor on the published channels.
+
+    Raises:
+        AutodasError: if the name is unknown, naming the nearest; or if the width is not above 0.
+    """
+    names = handcrafted_names()
+    if name not in names:
+        raise AutodasError(f"unknown hand-crafted network '{name}'{nearest(name, names)}")
+    if not width > 0:
+        raise AutodasError(f"width={width} must be above 0; 0.25 has a quarter of the published channels")
+
+
 class HandcraftedNetwork(nn.Module):
     """A hand-crafted network on clips: stages, then a linear classifier on the mean of the last map.
 
@@ -52,6 +69,7 @@ class HandcraftedNetwork(nn.Module):
         name: such as ``resnet50-3d``.
         width: factor on the published channels.
         stages: its parts; each but the first sees smaller maps or fewer frames than the one before.
+        auxiliary: ``None``: there is no auxiliary head.
     """
 
     def __init__(self, name: str, width: float, classes: int, channels: int) -> None:
@@ -63,6 +81,7 @@ class HandcraftedNetwork(nn.Module):
         # Windows of two frames that do not overlap (our choice: the paper says "temporal max pooling").
         self.halve_time = nn.MaxPool3d((2, 1, 1), ceil_mode=True)
         self.classifier = nn.Linear(features, classes)
+        self.auxiliary = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (batch, classes).
@@ -75,6 +94,16 @@ class HandcraftedNetwork(nn.Module):
             if number < 2:
                 x = self.halve_time(x)
         return self.classifier(x.mean((2, 3, 4)))  # type: ignore[no-any-return]
+
+    def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, None]:
+        """Return the logits, and that there is no auxiliary head."""
+        return self(x), None
+
+    def set_drop_path(self, rate: float) -> None:
+        """Do nothing: there are no edges to be dropped."""
+
+    def use_compiled_kernels(self, enabled: bool = True) -> None:
+        """Do nothing: no layer has a compiled form."""
 
     def to_memory_format(self) -> HandcraftedNetwork:
         """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""
@@ -95,9 +124,5 @@ def build_handcrafted(
     Raises:
         AutodasError: if the name is unknown, or the width is not above 0.
     """
-    names = handcrafted_names()
-    if name not in names:
-        raise AutodasError(f"unknown hand-crafted network '{name}'{nearest(name, names)}")
-    if not width > 0:
-        raise AutodasError(f"width={width} must be above 0; 0.25 has a quarter of the published channels")
+    check_handcrafted(name, width)
     return HandcraftedNetwork(name, width, classes, channels).to_memory_format()
