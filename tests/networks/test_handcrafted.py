@@ -95,14 +95,14 @@ class TestEveryNetwork:
             assert not temporal
             assert not pairs
             return
-        assert {id(pair.space) for pair in pairs} == spatial
+        assert {id(pair.spatial) for pair in pairs} == spatial
         assert len(temporal) == len(spatial) > 10
         for pair in pairs:
-            assert isinstance(pair.space, nn.Conv3d)
-            assert isinstance(pair.time, nn.Conv3d)
-            assert (pair.space.kernel_size[0], pair.time.kernel_size) == (1, (3, 1, 1))
+            assert isinstance(pair.spatial, nn.Conv3d)
+            assert isinstance(pair.temporal, nn.Conv3d)
+            assert (pair.spatial.kernel_size[0], pair.temporal.kernel_size) == (1, (3, 1, 1))
             for fact in ("in_channels", "out_channels", "groups", "stride"):
-                assert getattr(pair.space, fact) == getattr(pair.time, fact)
+                assert getattr(pair.spatial, fact) == getattr(pair.temporal, fact)
 
     def test_what_frames_of_another_order_change(self, name: str) -> None:
         """2-D networks take maxima of two frames, then of two pairs, then a mean: inside a window of four

@@ -76,7 +76,7 @@ def test_what_bninception_3d_has_too_many() -> None:
     with torch.device("meta"):
         network = build_handcrafted("bninception-3d")
         counts = multiply_adds_by_module(network, torch.empty(1, 3, 16, 112, 112))
-    second = counts["stages.0.2.0.time"]
+    second = counts["stages.0.2.0.temporal"]
     # 48 x 16 x 3 at 16 x 56 x 56 places.
     assert second == 48 * 16 * 3 * 16 * 56 * 56
     assert counted("bninception-3d").multiply_adds / 2**30 == pytest.approx(1.113, abs=0.001)

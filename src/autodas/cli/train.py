@@ -30,6 +30,8 @@ class TrainConfig:
         drop_path: rate of drop path at the end; it rises linearly from 0.
         auxiliary: add the auxiliary head, where the maps are large enough for one.
         auxiliary_weight: weight of that head's loss.
+        weights: a trained network to start from: a run folder or a model file; of pictures for videos, too.
+        test_clips: clips of each test video, whose scores are averaged.
         validation: share of the training pictures that is held out; the best epoch on them is tested.
         test_every: also evaluate on the test pictures every so many epochs, for curves; the run is
             marked so.
@@ -54,6 +56,8 @@ class TrainConfig:
     drop_path: float = 0.0
     auxiliary: bool = True
     auxiliary_weight: float = 0.4
+    weights: str | None = None
+    test_clips: int = 20
     validation: float = 0.0
     test_every: int = 0
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -69,6 +73,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.validation < 1:
             raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
+        if self.test_clips < 1:
+            raise AutodasError(f"test_clips={self.test_clips} must be at least 1")
 
 
 def run(argv: list[str]) -> int:
@@ -89,9 +95,11 @@ def run(argv: list[str]) -> int:
 def test_line(summary: dict[str, Any]) -> str:
     """Return the line with the test accuracy."""
     test = summary["test"]
+    clips = f"; single clips: {test['clip_top1']:.1f} %" if "clip_top1" in test else ""
     return (
         f"test accuracy: {test['top1']:.1f} % top-1, {test['top5']:.1f} % top-5 "
-        f"({test['count']} pictures, standard error {test['standard_error']:.1f} points)"
+        f"({test['count']} {'videos' if clips else 'pictures'}, "
+        f"standard error {test['standard_error']:.1f} points{clips})"
     )
 
 
@@ -118,6 +126,8 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         auxiliary=config.auxiliary,
         auxiliary_weight=config.auxiliary_weight,
         validation=config.validation,
+        test_clips=config.test_clips,
+        weights=config.weights,
         test_every=config.test_every,
         seed=config.seed,
         device=device,

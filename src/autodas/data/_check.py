@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data._images import ImageDataset, Images
+from autodas.data._images import ImageDataset
 from autodas.data._open import open_dataset
+from autodas.data._split import Split
+from autodas.data._videos import Videos
 
 _UNBALANCED = 10
 _TINY = 10
@@ -47,14 +49,15 @@ def check_dataset(
     }
 
 
-def _facts(images: Images, classes: tuple[str, ...]) -> dict[str, Any]:
-    counts = np.bincount(images.labels, minlength=len(classes))
-    return {
-        "images": len(images),
-        "images_per_class": {name: int(count) for name, count in zip(classes, counts, strict=True)},
-        "storage": "stream" if images.pixels is None else "memory",
-        "bytes_in_memory": images.bytes_in_memory,
+def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(split.labels, minlength=len(classes))
+    facts: dict[str, Any] = {
+        split.what: len(split),
+        f"{split.what}_per_class": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "storage": split.storage,
+        "bytes_in_memory": split.bytes_in_memory,
     }
+    return facts | (split.facts() if isinstance(split, Videos) else {})
 
 
 def _warnings(data: ImageDataset) -> list[str]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from autodas.data._assemble_videos import RawVideos
+from autodas.data._augmentation import Augmentation
+from autodas.data._frames import ArrayFrames
+from autodas.data._parts import RawSplit
 from autodas.data._random import integers, sample_keys
 from autodas.data._splits import stratified_halves
 from autodas.errors import AutodasError
@@ -93,6 +97,25 @@ def moving_digits(
         found[::2][part] = _draw(chosen[part], paths[part], image_size)[..., None]
     found[1::2] = found[::2, ::-1]
     return found[:number], labels, KINDS[: 2 * pairs]
+
+
+def read_moving_digits(rest: str) -> RawVideos:
+    """Return the default clips; ``rest`` may be the number of pairs of motions, 1 to 4."""
+    if rest and not rest.isdecimal():
+        raise AutodasError(
+            f"data set 'moving-digits' takes a number of pairs of motions, found '{rest}': "
+            "write moving-digits:4"
+        )
+    pairs = int(rest) if rest else 4
+    train, train_labels, names = moving_digits("train", pairs=pairs)
+    test, test_labels, _ = moving_digits("test", pairs=pairs)
+    return RawVideos(
+        RawSplit(ArrayFrames(train), train_labels),
+        RawSplit(ArrayFrames(test), test_labels),
+        names,
+        # What moves to the right moves to the left in a mirror.
+        augmentation=Augmentation(),
+    )
 
 
 def _digits(split: str) -> np.ndarray:

@@ -55,7 +55,9 @@ class CellBlueprint:
             auxiliary=auxiliary,
         )
 
-    def profile(self, *, classes: int, channels: int, image_size: int | None = None) -> Profile:
+    def profile(
+        self, *, classes: int, channels: int, image_size: int | None = None, frames: int | None = None
+    ) -> Profile:
         """Return what the network costs on one picture or clip, without an auxiliary head."""
         return profile(
             self.genotype,
@@ -63,6 +65,7 @@ class CellBlueprint:
             classes=classes,
             channels=channels,
             image_size=image_size,
+            frames=frames,
             auxiliary=False,
         )
 
@@ -71,6 +74,10 @@ class CellBlueprint:
         if auxiliary_map(self.skeleton, image_size) is not None:
             return None
         return f"its map would be under 5x5 at {image_size} pixels"
+
+    def shares_weights_with(self, other: Blueprint) -> bool:
+        """Return whether both networks have the same layers, but for their sizes."""
+        return isinstance(other, CellBlueprint) and dict(self.genotype.parts) == dict(other.genotype.parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, from which :func:`read_blueprint` makes an equal one."""
@@ -107,12 +114,15 @@ class HandcraftedBlueprint:
         """Return the network, with fresh weights; the size of clips does not matter, and it has one head."""
         return build_handcrafted(self.name, classes=classes, channels=channels, width=self.width)
 
-    def profile(self, *, classes: int, channels: int, image_size: int | None = None) -> Profile:
+    def profile(
+        self, *, classes: int, channels: int, image_size: int | None = None, frames: int | None = None
+    ) -> Profile:
         """Return what the network costs on one clip."""
         return profile_handcrafted(
             self.name,
             classes=classes,
             channels=channels,
+            frames=frames or CLIP[0],
             image_size=image_size or CLIP[1],
             width=self.width,
         )
@@ -120,6 +130,10 @@ class HandcraftedBlueprint:
     def why_no_auxiliary(self, image_size: int) -> str | None:
         """Return why there can be no auxiliary head."""
         return "hand-crafted networks have none"
+
+    def shares_weights_with(self, other: Blueprint) -> bool:
+        """Return whether both networks have the same layers, but for their sizes."""
+        return isinstance(other, HandcraftedBlueprint) and self.name == other.name
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, from which :func:`read_blueprint` makes an equal one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from autodas import __version__
+from autodas.data import Clips, Modality
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.training._files import write_whole
@@ -28,6 +29,8 @@ class ModelFacts:
         mean, std: normalisation of each channel, on values from 0 to 1.
         auxiliary: whether the weights include an auxiliary head.
         version: of autodas.
+        clips: how clips are taken, where it recognises videos; ``None`` for images.
+        modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
     """
 
     blueprint: Blueprint
@@ -38,6 +41,13 @@ class ModelFacts:
     std: tuple[float, ...]
     auxiliary: bool = False
     version: str = __version__
+    clips: Clips | None = None
+    modality: Modality = "rgb"
+
+    @property
+    def frames(self) -> int | None:
+        """Frames of a clip; ``None`` for images."""
+        return None if self.clips is None else self.clips.frames
 
     def build(self) -> Network | HandcraftedNetwork:
         """Return the network, with fresh weights."""
@@ -51,7 +61,10 @@ class ModelFacts:
     def profile(self) -> Profile:
         """Return what the network costs on what it was trained on, without an auxiliary head."""
         return self.blueprint.profile(
-            classes=len(self.classes), channels=self.channels, image_size=self.image_size
+            classes=len(self.classes),
+            channels=self.channels,
+            image_size=self.image_size,
+            frames=self.frames,
         )
 
     def to_json(self) -> str:
@@ -66,6 +79,8 @@ class ModelFacts:
                 "std": self.std,
                 "auxiliary": self.auxiliary,
                 "version": self.version,
+                "clips": None if self.clips is None else asdict(self.clips),
+                "modality": self.modality,
             }
         )
 
@@ -87,6 +102,8 @@ class ModelFacts:
                 tuple(facts["std"]),
                 facts["auxiliary"],
                 facts["version"],
+                Clips(**facts["clips"]) if facts.get("clips") else None,  # earlier files know images only
+                facts.get("modality", "rgb"),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
             raise AutodasError(f"{where}: its description is broken: {error}") from error

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from autodas.data import Augmentation, ImageDataset, Images, Loader, stratified_halves
+from autodas.data import Augmentation, ImageDataset, Loader, Split, stratified_halves
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.settings import Graphs, OptimSettings, Precision
+from autodas.training._dimensions import check_blueprint
 from autodas.training._evaluate import Evaluation
 from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.run_folder import RunFolder
+from autodas.training.start_weights import start_from
 
 EXAMPLES = 16
 """How many wrongly recognised test pictures a run folder shows."""
@@ -40,6 +42,8 @@ class Training:
         auxiliary: whether to add the auxiliary head, where there can be one.
         auxiliary_weight: weight of that head's loss.
         validation: share of the training pictures that is held out, in [0, 1).
+        test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
+        weights: a trained network to start from: a model file or a run folder; ``None`` for fresh weights.
         test_every: epochs between evaluations on the test pictures, for curves; 0 for none.
         seed: of everything random.
         device: where to compute.
@@ -70,6 +74,8 @@ class Training:
         auxiliary: bool = False,
         auxiliary_weight: float = 0.4,
         validation: float = 0.0,
+        test_clips: int = 20,
+        weights: str | None = None,
         test_every: int = 0,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -83,6 +89,7 @@ class Training:
         quiet: bool = False,
     ) -> None:
         self.dataset, self.folder, self.resume = dataset, folder, resume
+        check_blueprint(dataset, blueprint, "skeleton", "--skeleton.name")
         seed_everything(seed)
         refusal = blueprint.why_no_auxiliary(dataset.image_size)
         self.facts = ModelFacts(
@@ -93,11 +100,16 @@ class Training:
             dataset.mean,
             dataset.std,
             auxiliary=auxiliary and refusal is None,
+            clips=dataset.clips,
+            modality=dataset.modality,
         )
-        self.notes = [f"no auxiliary head: {refusal}"] if auxiliary and refusal is not None else []
+        self.network = self.facts.build()
+        self.notes = [] if weights is None else [start_from(self.network, self.facts, weights)]
+        self.network.to(device)
+        if auxiliary and refusal is not None:
+            self.notes.append(f"no auxiliary head: {refusal}")
         if drop_path > 0 and isinstance(blueprint, HandcraftedBlueprint):
             self.notes.append("no drop path: hand-crafted networks have no edges to drop")
-        self.network = self.facts.build().to(device)
         self.network.use_compiled_kernels()
         held_out, used = None, None
         if validation > 0:
@@ -105,9 +117,11 @@ class Training:
                 dataset.train.labels, validation, seed, classes=dataset.classes
             )
 
-        def loader(images: Images, indices: np.ndarray | None, own: Augmentation | None) -> Loader:
+        def loader(
+            split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1
+        ) -> Loader:
             return Loader(
-                images,
+                split,
                 indices,
                 batch_size=batch_size if own is not None else 2 * batch_size,
                 mean=dataset.mean,
@@ -118,9 +132,10 @@ class Training:
                 augmentation=own,
                 device=device,
                 workers=workers,
+                views=views,
             )
 
-        self.test = loader(dataset.test, None, None)
+        self.test = loader(dataset.test, None, None, test_clips if dataset.clips is not None else 1)
         self.pictures = {
             "train": len(dataset.train) if used is None else len(used),
             "test": len(dataset.test),

@@ -35,11 +35,11 @@ class Layers:
             stride: along height and width; time keeps its length.
             groups: groups of channels, of both convolutions.
         """
-        space = convolution(inputs, outputs, (1, side, side), (1, stride, stride), groups=groups)
+        spatial = convolution(inputs, outputs, (1, side, side), (1, stride, stride), groups=groups)
         if side == 1 or not self.temporal:
-            return space
-        time = convolution(inputs, outputs, (3, 1, 1), (1, stride, stride), groups=groups)
-        return Parallel(space, time)
+            return spatial
+        temporal = convolution(inputs, outputs, (3, 1, 1), (1, stride, stride), groups=groups)
+        return Parallel(spatial, temporal)
 
     def conv_norm(
         self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1
@@ -59,13 +59,13 @@ class Layers:
 class Parallel(nn.Module):
     """The sum of a spatial and a temporal convolution of one input."""
 
-    def __init__(self, space: nn.Module, time: nn.Module) -> None:
+    def __init__(self, spatial: nn.Module, temporal: nn.Module) -> None:
         super().__init__()
-        self.space, self.time = space, time
+        self.spatial, self.temporal = spatial, temporal
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum."""
-        return self.space(x) + self.time(x)  # type: ignore[no-any-return]
+        return self.spatial(x) + self.temporal(x)  # type: ignore[no-any-return]
 
 
 class SqueezeExcite(nn.Module):
