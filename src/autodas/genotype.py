@@ -52,6 +52,18 @@ OPERATIONS: set[str] = {
     "conv_7x1_1x7",
     "nor_conv_1x1",
     "nor_conv_3x3",
+    "max_pool_1x3x3",
+    "avg_pool_1x3x3",
+    "max_pool_3x3x3",
+    "sep_conv_1x3x3",
+    "sep_conv_1x5x5",
+    "dil_conv_1x3x3",
+    "dil_conv_1x5x5",
+    "sep3d_conv_3x3x3",
+    "sep3d_conv_3x5x5",
+    "dil3d_conv_3x3x3",
+    "channel_scale",
+    "channel_bias",
 }
 """Names of the operations that a genotype may contain. ``autodas.operations.register`` adds to it."""
 

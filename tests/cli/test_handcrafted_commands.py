@@ -25,9 +25,9 @@ def test_profile(capsys: pytest.CaptureFixture[str]) -> None:
     assert [stage["name"] for stage in facts["stages"]][-2:] == ["stage 5", "classifier"]
     # The published ResNet-50, with 1000 classes.
     assert profiled(capsys, "resnet50-2d", "--width=1", "--classes=1000")["parameters"] == 25_557_032
-    flow = profiled(capsys, "resnet50-3d", "--channels=2", "--image_size=56")
+    flow = profiled(capsys, "resnet50-3d", "--channels=2", "--image_size=56", "--frames=8")
     assert facts["parameters"] - flow["parameters"] == 16 * 49 + 16 * 3
-    assert flow["input"] == [2, 16, 56, 56]
+    assert flow["input"] == [2, 8, 56, 56]
 
 
 def test_profile_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,7 @@ class BenchConfig:
     Args:
         batch_size: pictures in each gradient step.
         image_size: height and width of the pictures.
+        frames: of clips, in spaces for video; by default what the skeleton was made for.
         output: write setting, results and machine as JSON into this file.
         json: print the same JSON instead of a table.
     """
@@ -44,6 +45,7 @@ class BenchConfig:
     space: SpaceConfig = field(default_factory=lambda: PAPER)
     batch_size: int = 16
     image_size: int = 32
+    frames: int | None = None
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     output: str | None = transient(None)
     json: bool = transient(False)
@@ -51,6 +53,8 @@ class BenchConfig:
     def __post_init__(self) -> None:
         _at_least(LEAST_BATCH, batch_size=self.batch_size)
         _at_least(LEAST_IMAGE, image_size=self.image_size)
+        if self.frames is not None:
+            _at_least(1, frames=self.frames)
         if self.output is not None and not Path(self.output).absolute().parent.is_dir():
             raise AutodasError(f"output={self.output}: its folder does not exist")
 
@@ -195,6 +199,7 @@ def _setting(config: BenchConfig) -> BenchSetting:
         config.image_size,
         precision=config.compute.precision,
         device=str(use_compute(config.compute)),
+        frames=config.frames,
     )
 
 

@@ -22,6 +22,7 @@ class ProfileConfig:
         classes: number of classes.
         channels: channels of the pictures.
         image_size: height and width of the pictures; by default what the skeleton was made for.
+        frames: of a clip, in networks for video; likewise.
         width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
         json: print JSON.
     """
@@ -32,6 +33,7 @@ class ProfileConfig:
     classes: int | None = None
     channels: int = 3
     image_size: int | None = None
+    frames: int | None = None
     width: float | None = None
     json: bool = False
 
@@ -64,15 +66,19 @@ def run(argv: list[str]) -> int:
     skeleton = fit_skeleton(asked, genotype)
     classes = config.classes or (1000 if skeleton.name.startswith("imagenet") else 10)
     found = networks.profile(
-        genotype, skeleton, classes=classes, channels=config.channels, image_size=config.image_size
+        genotype,
+        skeleton,
+        classes=classes,
+        channels=config.channels,
+        image_size=config.image_size,
+        frames=config.frames,
     )
-    size = config.image_size or skeleton.image_size
     string = benchmark_string(genotype)
     facts = {
         "genotype": genotype.name,
         **({} if string is None else {"string": string}),
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
-        "input": [config.channels, size, size],
+        "input": [config.channels, *skeleton.input_size(config.image_size, config.frames)],
         "classes": classes,
         **found.to_dict(),
     }
@@ -89,14 +95,19 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
             "its size follows --width"
         )
     width = WIDTH if config.width is None else config.width
-    classes, size = config.classes or 10, config.image_size or CLIP[1]
+    classes, frames, size = config.classes or 10, config.frames or CLIP[0], config.image_size or CLIP[1]
     found = profile_handcrafted(
-        config.genotype, classes=classes, channels=config.channels, image_size=size, width=width
+        config.genotype,
+        classes=classes,
+        channels=config.channels,
+        frames=frames,
+        image_size=size,
+        width=width,
     )
     return {
         "network": config.genotype,
         "width": width,
-        "input": [config.channels, CLIP[0], size, size],
+        "input": [config.channels, frames, size, size],
         "classes": classes,
         **found.to_dict(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.operations import check_dimensions
 from autodas.spaces import CellSlot, Skeleton
 
 
@@ -42,6 +43,11 @@ def check_cells(genotype: Genotype, skeleton: Skeleton) -> None:
 
 def _check_cell(genotype: Genotype, skeleton: Skeleton, slot: CellSlot) -> None:
     cell, where = genotype.cells[slot.kind], f"genotype '{genotype.name}': cells.{slot.kind}"
+    for _, edge in cell.edges():
+        try:
+            check_dimensions(edge.operation, skeleton.dimensions)
+        except AutodasError as error:
+            raise AutodasError(f"{where}: {error} (skeleton '{skeleton.name}')") from error
     inputs = 1 if skeleton.reads == "once" else 2
     if cell.inputs != inputs:
         other = " (those of NAS-Bench-201 want --skeleton.name nasbench201)" if cell.inputs == 1 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from autodas.operations import batch_norm, convolution
 
@@ -15,6 +15,7 @@ class AuxiliaryHead(nn.Sequential):
 
     ReLU, 5x5 average pool, 1x1 convolution to 128, 2x2 convolution to 768, linear. The convolution to
     768 is followed by batch normalisation (P-DARTS; the first ImageNet network of DARTS has none there).
+    Of clips it reads the mean over frames (our choice).
 
     Args:
         channels: channels of the map that it reads.
@@ -39,3 +40,7 @@ class AuxiliaryHead(nn.Sequential):
             nn.Flatten(),
             nn.Linear(768, classes),
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits of shape (batch, classes)."""
+        return super().forward(x if x.dim() == 4 else x.mean(2))  # type: ignore[no-any-return,no-untyped-call]

@@ -58,7 +58,11 @@ class Network(CellStack):
             self.auxiliary = AuxiliaryHead(features, classes, auxiliary_size, stride)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits of shape (batch, classes) for pictures of shape (batch, channels, height, width)."""
+        """Return logits of shape (batch, classes).
+
+        Args:
+            x: pictures, shape (batch, channels, height, width); clips have their frames before the height.
+        """
         return self.classify(self.features(x))
 
     def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -27,12 +27,12 @@ class StageCost:
 
 @dataclass(frozen=True)
 class Profile:
-    """Cost of a network on one picture.
+    """Cost of a network on one picture, or on one clip.
 
     Attributes:
         parameters: all parameters without the auxiliary head.
         parameters_with_auxiliary: and with it; the same number where there is no such head.
-        multiply_adds: of convolutions and the final linear layer, without the auxiliary head; biases,
+        multiply_adds: of convolutions and linear layers, without the auxiliary head; biases,
             normalisation and activations are not counted, as is the custom in this field.
         stages: the same, part by part.
     """
@@ -59,6 +59,7 @@ def profile(
     classes: int = 10,
     channels: int = 3,
     image_size: int | None = None,
+    frames: int | None = None,
     auxiliary: bool = True,
     pool_norm: PoolNorm | None = None,
 ) -> Profile:
@@ -70,10 +71,11 @@ def profile(
         classes: number of classes.
         channels: channels of the picture.
         image_size: height and width of the picture, by default that of the skeleton.
+        frames: of a clip, by default those of the skeleton; of pictures there are none.
         auxiliary: whether the second count of parameters includes an auxiliary head.
         pool_norm: as for :func:`build`.
     """
-    size = image_size or skeleton.image_size
+    size = skeleton.input_size(image_size, frames)
     with torch.device("meta"):
         network = build(
             genotype,
@@ -81,10 +83,10 @@ def profile(
             classes=classes,
             channels=channels,
             auxiliary=auxiliary,
-            image_size=size,
+            image_size=size[-1],
             pool_norm=pool_norm,
         )
-        picture = torch.empty(1, channels, *(size,) * skeleton.dimensions)
+        picture = torch.empty(1, channels, *size)
     counts = multiply_adds_by_module(network, picture)
     total = count_parameters(network)
     head = count_parameters(network.auxiliary) if network.auxiliary is not None else 0

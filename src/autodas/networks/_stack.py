@@ -25,7 +25,7 @@ class CellStack(nn.Module):
         make_cell: builds the cell (or stage graph) for a slot; it has ``outputs``, its number of output
             channels. Blocks of the skeleton's own are built without it.
         classes: number of classes.
-        channels: channels of the picture.
+        channels: channels of the picture, or of the frames of a clip.
     """
 
     def __init__(self, skeleton: Skeleton, make_cell: MakeCell, classes: int, channels: int) -> None:
@@ -77,5 +77,8 @@ class CellStack(nn.Module):
 
     def to_memory_format(self) -> CellStack:
         """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""
-        formats = {2: torch.channels_last, 3: torch.channels_last_3d}
-        return self.to(memory_format=formats[self.skeleton.dimensions])  # type: ignore[call-overload,no-any-return]
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.dim() in formats:
+                tensor.data = tensor.data.to(memory_format=formats[tensor.dim()])
+        return self

@@ -9,6 +9,7 @@ from torch import nn
 
 from autodas.errors import AutodasError, nearest
 from autodas.genotype import OPERATIONS
+from autodas.operations._channels import ChannelBias, ChannelScale
 from autodas.operations._convolutions import (
     DenseConv,
     FactorizedConv,
@@ -17,14 +18,18 @@ from autodas.operations._convolutions import (
     SeparableUnit,
 )
 from autodas.operations._norm import Norms
+from autodas.operations._separable_3d import Separable3dConv, Separable3dUnit
 from autodas.operations._simple import Pool, Zero
 
 Builder = Callable[[int, tuple[int, ...], Norms], nn.Module]
+WindowBuilder = Callable[[int, tuple[int, ...], tuple[int, ...], Norms], nn.Module]
+"""Of channels, window, stride and norms."""
 
 _BUILDERS: dict[str, Builder] = {}
+_FOR_IMAGES_ONLY: set[str] = set()
 
 
-def register(name: str) -> Callable[[Builder], Builder]:
+def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder], Builder]:
     """Make an operation known under a name, to spaces, genotypes and both engines.
 
     The decorated function gets the channels (the output has as many), the stride along each dimension
@@ -36,6 +41,11 @@ def register(name: str) -> Callable[[Builder], Builder]:
         def conv_1x1(channels, stride, norms):
             return nn.Conv2d(channels, channels, 1, stride=stride, bias=False)
 
+    Args:
+        name: of the operation.
+        for_images_only: whether it cannot be built for maps of three dimensions; networks of video then
+            refuse it by name.
+
     Raises:
         AutodasError: if the name is taken.
     """
@@ -45,6 +55,8 @@ def register(name: str) -> Callable[[Builder], Builder]:
             raise AutodasError(f"an operation '{name}' is already registered")
         _BUILDERS[name] = builder
         OPERATIONS.add(name)
+        if for_images_only:
+            _FOR_IMAGES_ONLY.add(name)
         return builder
 
     return add
@@ -65,53 +77,92 @@ def build(name: str, channels: int, stride: Sequence[int], norms: Norms) -> nn.M
         norms: how its layers are normalised.
 
     Raises:
-        AutodasError: if no operation has that name.
+        AutodasError: if no operation has that name, or it is for images and there are three dimensions.
     """
     if name not in _BUILDERS:
         raise AutodasError(f"unknown operation '{name}'{nearest(name, registered())}")
+    check_dimensions(name, len(stride))
     return _BUILDERS[name](channels, tuple(stride), norms)
 
 
-def window(name: str) -> tuple[int, ...]:
-    """Return the window that ends the name of an operation: ``(3, 3)`` for ``sep_conv_3x3``."""
+def check_dimensions(name: str, dimensions: int) -> None:
+    """Check that an operation can be built for maps of so many dimensions.
+
+    Those for video can be built for images, too, without their window in time; not the other way round.
+
+    Raises:
+        AutodasError: if it cannot; those of video that come nearest are named.
+    """
+    if dimensions == 3 and name in _FOR_IMAGES_ONLY:
+        others = [other for other in registered() if other not in _FOR_IMAGES_ONLY]
+        raise AutodasError(f"operation '{name}' is for images, not for video{nearest(name, others)}")
+
+
+def window(name: str, dimensions: int | None = None) -> tuple[int, ...]:
+    """Return the window that ends the name of an operation: ``(3, 3)`` for ``sep_conv_3x3``.
+
+    Args:
+        name: of the operation.
+        dimensions: of the maps, by default those of the window; for 2 a window in time is dropped, so that
+            a genotype of video has a twin for images: ``(3, 3)`` for ``sep_conv_1x3x3``.
+    """
     match = re.search(r"_(\d+(?:x\d+)+)$", name)
     if match is None:
         raise AutodasError(f"operation '{name}' names no window")
-    return tuple(int(k) for k in match[1].split("x"))
+    found = tuple(int(k) for k in match[1].split("x"))
+    return found[-dimensions:] if dimensions else found
 
 
-def _register_separable(name: str) -> None:
-    @register(name)
-    def build_separable(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
-        return SeparableConv(channels, window(name), stride, norms.affine)
+def _register_window(name: str, make: WindowBuilder) -> None:
+    @register(name, for_images_only=len(window(name)) == 2)
+    def build_window(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
+        return make(channels, window(name, len(stride)), stride, norms)
 
 
-def _register_dilated(name: str) -> None:
-    @register(name)
-    def build_dilated(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
-        return SeparableUnit(channels, window(name), stride, 2, norms.affine)
+def _separable(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return SeparableConv(channels, kernel, stride, norms.affine)
 
 
-def _register_dense(name: str) -> None:
-    @register(name)
-    def build_dense(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
-        return DenseConv(channels, channels, window(name), stride, norms.affine)
+def _dilated(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return SeparableUnit(channels, kernel, stride, 2, norms.affine)
 
 
-def _register_pool(name: str, kind: str) -> None:
-    @register(name)
-    def build_pool(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
-        return Pool(kind, channels, window(name), stride, norms.pool)
+def _separable_3d(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    if len(stride) == 2:
+        return _separable(channels, kernel, stride, norms)
+    return Separable3dConv(channels, kernel, stride, norms.affine)
 
 
-for _name in ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7"):
-    _register_separable(_name)
-for _name in ("dil_conv_3x3", "dil_conv_5x5"):
-    _register_dilated(_name)
-for _name in ("nor_conv_1x1", "nor_conv_3x3"):
-    _register_dense(_name)
-_register_pool("max_pool_3x3", "max")
-_register_pool("avg_pool_3x3", "avg")
+def _dilated_3d(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    if len(stride) == 2:
+        return _dilated(channels, kernel, stride, norms)
+    # Once, as dilated convolutions of images are.
+    return Separable3dUnit(channels, kernel, stride, 2, norms.affine)
+
+
+def _dense(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return DenseConv(channels, channels, kernel, stride, norms.affine)
+
+
+def _max_pool(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return Pool("max", channels, kernel, stride, norms.pool)
+
+
+def _avg_pool(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return Pool("avg", channels, kernel, stride, norms.pool)
+
+
+for _make, _names in (
+    (_separable, ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "sep_conv_1x3x3", "sep_conv_1x5x5")),
+    (_dilated, ("dil_conv_3x3", "dil_conv_5x5", "dil_conv_1x3x3", "dil_conv_1x5x5")),
+    (_separable_3d, ("sep3d_conv_3x3x3", "sep3d_conv_3x5x5")),
+    (_dilated_3d, ("dil3d_conv_3x3x3",)),
+    (_dense, ("nor_conv_1x1", "nor_conv_3x3")),
+    (_max_pool, ("max_pool_3x3", "max_pool_1x3x3", "max_pool_3x3x3")),
+    (_avg_pool, ("avg_pool_3x3", "avg_pool_1x3x3")),
+):
+    for _name in _names:
+        _register_window(_name, _make)
 
 
 @register("skip_connect")
@@ -126,6 +177,16 @@ def _none(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
     return Zero(stride)
 
 
-@register("conv_7x1_1x7")
+@register("conv_7x1_1x7", for_images_only=True)
 def _factorized_conv(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
     return FactorizedConv(channels, 7, stride, norms.affine)
+
+
+@register("channel_scale")
+def _channel_scale(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return ChannelScale(channels, stride, norms.affine)
+
+
+@register("channel_bias")
+def _channel_bias(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    return ChannelBias(channels, stride, norms.affine)

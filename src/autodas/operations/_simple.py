@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from autodas.operations._norm import batch_norm
 from autodas.spaces import PoolNorm
@@ -28,11 +29,27 @@ class Pool(nn.Sequential):
             ("max", 2): nn.MaxPool2d,
             ("max", 3): nn.MaxPool3d,
             ("avg", 2): partial(nn.AvgPool2d, count_include_pad=False),
-            ("avg", 3): partial(nn.AvgPool3d, count_include_pad=False),
+            ("avg", 3): partial(_AveragePool3d, count_include_pad=False),
         }
         self.pool = pools[kind, dimensions](window, step, padding)
         if norm != "none":
             self.norm = batch_norm(channels, dimensions, affine=norm == "affine")
+
+
+class _AveragePool3d(nn.AvgPool3d):
+    """Also of maps that are smaller than the window, where that does not look along time.
+
+    Torch refuses these in three dimensions, not in two: there the frames are images.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        time, *window = self.kernel_size  # type: ignore[misc]
+        if time > 1:
+            return super().forward(x)
+        (step, *stride), (_, *padding) = self.stride, self.padding  # type: ignore[misc]
+        frames = x[:, :, ::step].movedim(2, 1)
+        pooled = F.avg_pool2d(frames.flatten(0, 1), window, stride, padding, count_include_pad=False)
+        return pooled.view(*frames.shape[:2], *pooled.shape[1:]).movedim(1, 2)
 
 
 class Zero(nn.Module):

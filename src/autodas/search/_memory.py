@@ -52,6 +52,7 @@ class SearchSize:
         partial_channels: one channel in so many goes through the candidates.
         checkpoint: whether cells are computed again in the backward pass.
         device: kind of the device, ``"cpu"`` or ``"cuda"``.
+        frames: of a clip, by default those of the space's skeleton; of pictures there are none.
     """
 
     space: Space
@@ -67,6 +68,7 @@ class SearchSize:
     partial_channels: int = 1
     checkpoint: bool = False
     device: str = "cpu"
+    frames: int | None = None
 
     def smaller(self) -> dict[str, SearchSize]:
         """Return what would need less memory, by the options that make it so."""
@@ -159,7 +161,8 @@ class SearchSize:
         )
 
         def noise() -> Batch:
-            shape = (self.batch_size, self.channels, *(self.image_size,) * self.space.skeleton.dimensions)
+            size = self.space.skeleton.input_size(self.image_size, self.frames)
+            shape = (self.batch_size, self.channels, *size)
             images = torch.randn(shape, device=device).movedim(1, -1).contiguous().movedim(-1, 1)
             labels = torch.randint(self.classes, (self.batch_size,), device=device)
             return Batch(images, labels, torch.arange(self.batch_size, device=device))

@@ -50,8 +50,8 @@ def make_iteration(engine: str, setting: BenchSetting) -> Iteration:
     Args:
         engine: name of an engine, or ``python:package.module:function``. The function is called with the
             keyword arguments ``space``, ``K``, ``C1``, ``C2``, ``batch_size``, ``image_size``, ``channels``,
-            ``classes``, ``device`` and ``precision`` (see :meth:`BenchSetting.keywords`) and returns an
-            :data:`Iteration` on data that it makes up.
+            ``classes``, ``device`` and ``precision``, of clips also ``frames`` where they were given (see
+            :meth:`BenchSetting.keywords`), and returns an :data:`Iteration` on data that it makes up.
         setting: the size.
 
     Raises:
@@ -97,6 +97,7 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
             classes=setting.classes,
             channels=setting.channels,
             image_size=setting.image_size,
+            frames=setting.frames,
         )
 
     choice = choose_strategy(strategy, initial_std=1.0, learning_rate=1e-12, weight_decay=0.0)
@@ -135,11 +136,11 @@ def _function(name: str) -> Callable[..., Any]:
 def _noise(setting: BenchSetting) -> Batch:
     """Return a batch of noise: what pictures show costs nothing."""
     generator = torch.Generator().manual_seed(0)
-    shape = (setting.batch_size, setting.channels, setting.image_size, setting.image_size)
-    images = torch.randn(shape, generator=generator)
+    size = setting.space.skeleton.input_size(setting.image_size, setting.frames)
+    images = torch.randn(setting.batch_size, *size, setting.channels, generator=generator).movedim(-1, 1)
     labels = torch.randint(setting.classes, (setting.batch_size,), generator=generator)
     return Batch(
-        images.to(setting.device, memory_format=torch.channels_last),
+        images.to(setting.device),
         labels.to(setting.device),
         torch.arange(setting.batch_size, device=setting.device),
     )

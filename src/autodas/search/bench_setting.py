@@ -25,6 +25,10 @@ class BenchSetting:
         classes: number of classes.
         precision: of forward and backward passes.
         device: where.
+        frames: of a clip, by default those of the space's skeleton; of pictures there are none.
+
+    Raises:
+        AutodasError: if pictures are to have frames.
     """
 
     space: Space
@@ -34,6 +38,10 @@ class BenchSetting:
     classes: int = 10
     precision: Precision = "fp32"
     device: str = "cpu"
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        self.space.skeleton.input_size(self.image_size, self.frames)
 
     def keywords(self) -> dict[str, Any]:
         """Return the setting as plain data: the keyword arguments of an engine of the user's own."""
@@ -49,6 +57,7 @@ class BenchSetting:
             "classes": self.classes,
             "device": self.device,
             "precision": self.precision,
+            **({} if self.frames is None else {"frames": self.frames}),
         }
 
     @classmethod

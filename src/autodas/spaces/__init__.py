@@ -58,6 +58,8 @@ CELL_SPACES: dict[str, CellSpace] = {
             none_is_a_choice=True,
             output_nodes=1,
         ),
+        # SDAS section 4.2, for video.
+        *(CellSpace(name, OPERATION_SETS[name], dimensions=3) for name in ("o2d_video", "o3d", "oadv")),
     )
 }
 
@@ -130,7 +132,7 @@ def _spaces() -> dict[str, Space]:
         for cell in CELL_SPACES.values():
             # An edge of a supernet mixes its candidates once; hand-made cells read a state twice. Stage
             # graphs need cells to wire.
-            fits = (skeleton.reads == "once") == (cell.inputs == 1)
+            fits = (skeleton.reads == "once") == (cell.inputs == 1) and skeleton.dimensions == cell.dimensions
             if fits and not cell.repeats and not skeleton.graphs:
                 name = skeleton.name if skeleton.name == cell.name else f"{skeleton.name}-{cell.name}"
                 found[name] = Space(name, cell, skeleton)

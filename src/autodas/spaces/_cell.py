@@ -29,6 +29,7 @@ class CellSpace:
         output_nodes: how many nodes the output concatenates, from the last one backwards; ``None`` for all.
         lengths: where the number of nodes is searched, too, those that there may be, ascending; the last of
             them is ``nodes``.
+        dimensions: of the maps that its operations are for: 2 for images, 3 for video.
     """
 
     name: str
@@ -41,6 +42,7 @@ class CellSpace:
     window: int | None = None
     output_nodes: int | None = None
     lengths: tuple[int, ...] = ()
+    dimensions: int = 2
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:

@@ -26,6 +26,38 @@ OPERATION_SETS: dict[str, tuple[str, ...]] = {
     "nasbench201": ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"),
     # H-DAS (AAAI 2021): how whole cells are wired within a stage.
     "stages": ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "none"),
+    # SDAS, section 4.2, on clips: windows are frames x height x width. The order is ours again.
+    "o2d_video": (
+        "skip_connect",
+        "max_pool_1x3x3",
+        "avg_pool_1x3x3",
+        "sep_conv_1x3x3",
+        "sep_conv_1x5x5",
+        "dil_conv_1x3x3",
+        "dil_conv_1x5x5",
+    ),
+    "o3d": (
+        "skip_connect",
+        "max_pool_1x3x3",
+        "max_pool_3x3x3",
+        "sep_conv_1x3x3",
+        "sep_conv_1x5x5",
+        "dil_conv_1x3x3",
+        "sep3d_conv_3x3x3",
+        "sep3d_conv_3x5x5",
+        "dil3d_conv_3x3x3",
+    ),
+    "oadv": (
+        "skip_connect",
+        "max_pool_1x3x3",
+        "max_pool_3x3x3",
+        "sep_conv_1x3x3",
+        "sep_conv_1x5x5",
+        "sep3d_conv_3x3x3",
+        "sep3d_conv_3x5x5",
+        "channel_scale",
+        "channel_bias",
+    ),
     # What the published hand-made and evolved cells of the NASNet family use.
     "nasnet": (
         "skip_connect",

@@ -88,11 +88,12 @@ class Skeleton:
         pool_norm: what follows pools when a network is trained.
         search_pool_norm: what follows pools while searching.
         last_norm: whether batch normalisation and ReLU stand between the last cell and the classifier.
+        frames: how many frames a clip has that the skeleton was made for; ``None`` where it is for images.
 
     Raises:
         AutodasError: if C2 is not a multiple of 8 (two halves of C channels are convolved apart
             where maps shrink; 4 does where no cell of width C follows a smaller map), if K, C1 are out of
-            range, or if C1 is not C where cells read it as it is.
+            range, if C1 is not C where cells read it as it is, or if there are frames of images.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Skeleton:
     pool_norm: PoolNorm = "none"
     search_pool_norm: PoolNorm = "plain"
     last_norm: bool = False
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.K < 0 or self.C1 < 1:
@@ -123,10 +125,32 @@ class Skeleton:
                 "they read the stem as it is"
             )
 
+        if (self.frames is None) != (self.dimensions == 2) or (self.frames is not None and self.frames < 1):
+            raise AutodasError(
+                f"skeleton {self.name}: frames={self.frames} in {self.dimensions} dimensions: "
+                "clips have frames, at least 1, images have none"
+            )
+
     @property
     def dimensions(self) -> int:
         """2 for images, 3 for video."""
         return len(self.stages[0].stride)
+
+    def input_size(self, image_size: int | None = None, frames: int | None = None) -> tuple[int, ...]:
+        """Return the size of what a network sees: height and width, behind the frames where it sees clips.
+
+        Args:
+            image_size: height and width, by default what the skeleton was made for.
+            frames: of a clip, likewise.
+
+        Raises:
+            AutodasError: if images are to have frames.
+        """
+        size = image_size or self.image_size
+        if frames is not None and self.frames is None:
+            raise AutodasError(f"skeleton '{self.name}' is for images, they have no frames (frames={frames})")
+        time = () if self.frames is None else (frames or self.frames,)
+        return (*time, size, size)
 
     @property
     def width(self) -> int:
@@ -212,10 +236,19 @@ _GRAPH_STAGES = (
     _REDUCTION,
     Stage("normal", (1, 1), graph="stage3"),
 )
+_VIDEO_STAGES = (
+    Stage("normal", (1, 1, 1)),
+    Stage("s_reduction", (1, 2, 2)),
+    Stage("normal", (1, 1, 1)),
+    Stage("st_reduction", (2, 2, 2)),
+    Stage("normal", (1, 1, 1)),
+)
+_FRAME_STAGES = tuple(replace(stage, stride=stage.stride[1:]) for stage in _VIDEO_STAGES)
 _RESIDUAL = Stage("residual", (2, 2), block=True)
 
 _CIFAR = Skeleton("cifar", _IMAGE_STAGES, K=2, C1=48, C2=64, image_size=32)
 _IMAGENET = Skeleton("imagenet", _IMAGE_STAGES, K=4, C1=24, C2=192, image_size=224, stem="imagenet")
+_VIDEO = Skeleton("video", _VIDEO_STAGES, K=2, C1=16, C2=64, image_size=112, stem="video", frames=16)
 
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
@@ -252,6 +285,11 @@ SKELETONS: dict[str, Skeleton] = {
             search_pool_norm="none",
             last_norm=True,
         ),
+        # SDAS section 7.1: the search network of Kinetics10. The paper's figure of the network is lost to us;
+        # that the reduction in space comes first follows from its tables (see VideoStem).
+        _VIDEO,
+        # Its twin for images: one frame through the same cells, without their windows in time.
+        replace(_VIDEO, name="video_frames", stages=_FRAME_STAGES, frames=None),
     )
 }
 

@@ -117,7 +117,7 @@ def mean_by_kind(space: Space, costs: Sequence[tuple[CellSlot, list[list[float]]
 def _size_after_stem(skeleton: Skeleton, image_size: int) -> tuple[int, ...]:
     with torch.device("meta"), torch.no_grad():
         stack = CellStack(skeleton, _NoCell, classes=1, channels=3).eval()
-        _, first = stack.stem(torch.empty(1, 3, *(image_size,) * skeleton.dimensions))
+        _, first = stack.stem(torch.empty(1, 3, *skeleton.input_size(image_size)))
     return tuple(first.shape[2:])
 
 

@@ -61,9 +61,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
         raise AutodasError(f"{path}: this network has no '{unused[0]}': it was built with another K")
     network.load_state_dict(taken)
     fresh_head = "" if heads else "; the classifier is new, since the classes differ"
-    kernels = (
-        "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
-    )
+    kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
     return f"weights of {path}{kernels}{fresh_head}"
 
 

@@ -1,0 +1,66 @@
+"""Operations on whole channels: a factor or a summand that depends on their means (SDAS, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from autodas.operations._convolutions import FactorizedReduce
+from autodas.operations._norm import batch_norm
+
+REDUCTION, NARROWEST = 16, 4
+"""How much narrower the hidden layer is than the map, and its least width."""
+
+
+class ChannelOperation(nn.Module):
+    r"""What ``channel_scale`` and ``channel_bias`` have in common.
+
+    With the mean :math:`\bar x` of each channel over the whole map (all frames) and
+    :math:`h(\bar x) = W_2\, r(W_1 \bar x + b_1) + b_2` of ``max(channels / 16, 4)`` hidden units it is
+
+    .. math:: B(\sigma(h(\bar x))\, x) \quad\text{(scale)}, \qquad B(x + h(\bar x)) \quad\text{(bias)}
+
+    with batch normalisation B; where there is a stride, :class:`FactorizedReduce` stands for B. The paper
+    says which operations there are, not how they are made: after squeeze-and-excitation, our choice.
+
+    Args:
+        channels: of input and output.
+        stride: along each dimension.
+        affine: whether the batch normalisation learns a scale and a shift.
+    """
+
+    def __init__(self, channels: int, stride: Sequence[int], affine: bool) -> None:
+        super().__init__()
+        hidden = max(channels // REDUCTION, NARROWEST)
+        self.squeeze = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+        self.norm = (
+            FactorizedReduce(channels, channels, stride, affine)
+            if max(stride) > 1
+            else batch_norm(channels, len(stride), affine)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map of as many channels, smaller by the stride."""
+        found = self.squeeze(x.mean(tuple(range(2, x.dim()))))
+        return self.norm(self.apply_to(x, found.view(*found.shape, *(1,) * (x.dim() - 2))))  # type: ignore[no-any-return]
+
+    def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return the map with what was found for each channel of each sample."""
+        raise NotImplementedError
+
+
+class ChannelScale(ChannelOperation):
+    """A factor between 0 and 1 for each channel (``channel_scale``)."""
+
+    def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return the scaled map."""
+        return x * found.sigmoid()
+
+
+class ChannelBias(ChannelOperation):
+    """A summand for each channel (``channel_bias``)."""
+
+    def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
+        """Return the shifted map."""
+        return x + found

@@ -1,0 +1,52 @@
+"""The separable convolution over space and time (SDAS, section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from autodas.operations._convolutions import convolution
+from autodas.operations._norm import batch_norm
+
+
+class Separable3dUnit(nn.Module):
+    """ReLU, a depthwise convolution of frames beside one along time, their sum, pointwise convolution, norm.
+
+    Both depthwise convolutions read the same map. Parameters for a window of ``kt x ks x ks``:
+    ``(ks ** 2 + kt) * channels + channels ** 2``, and ``2 * channels`` where ``affine``.
+
+    Args:
+        channels: of input and output.
+        kernel: window along frames, height and width.
+        stride: along each dimension; both depthwise convolutions take it.
+        dilation: of the window in space. The one in time stays dense: reduced maps have 4 or 2 frames, and
+            one with gaps would mostly look past the ends of the clip (our choice; the paper does not say).
+        affine: whether the batch normalisation learns a scale and a shift.
+    """
+
+    def __init__(
+        self, channels: int, kernel: Sequence[int], stride: Sequence[int], dilation: int, affine: bool
+    ) -> None:
+        super().__init__()
+        time, *space = kernel
+        self.relu = nn.ReLU()
+        self.depthwise = convolution(channels, channels, (1, *space), stride, dilation, groups=channels)
+        self.temporal = convolution(channels, channels, (time, 1, 1), stride, groups=channels)
+        self.pointwise = convolution(channels, channels, (1, 1, 1))
+        self.norm = batch_norm(channels, 3, affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map of as many channels, smaller by the stride."""
+        x = self.relu(x)
+        return self.norm(self.pointwise(self.depthwise(x) + self.temporal(x)))  # type: ignore[no-any-return]
+
+
+class Separable3dConv(nn.Sequential):
+    """Two such units, of which the first carries the stride (``sep3d_conv``)."""
+
+    def __init__(self, channels: int, kernel: Sequence[int], stride: Sequence[int], affine: bool) -> None:
+        super().__init__(
+            Separable3dUnit(channels, kernel, stride, 1, affine),
+            Separable3dUnit(channels, kernel, (1, 1, 1), 1, affine),
+        )
