@@ -213,6 +213,8 @@ def test_list() -> None:
         "imagefolder",
         "parquet",
         "python",
+        "moving-digits",
+        "videofolder",
         "hf",
     ]
     assert all(set(entry) == {"name", "what", "how"} for entry in names)

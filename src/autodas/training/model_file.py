@@ -69,6 +69,7 @@ class ModelFacts:
 
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
+        videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
         return json.dumps(
             {
                 **self.blueprint.to_dict(),
@@ -79,8 +80,7 @@ class ModelFacts:
                 "std": self.std,
                 "auxiliary": self.auxiliary,
                 "version": self.version,
-                "clips": None if self.clips is None else asdict(self.clips),
-                "modality": self.modality,
+                **videos,
             }
         )
 
@@ -102,7 +102,7 @@ class ModelFacts:
                 tuple(facts["std"]),
                 facts["auxiliary"],
                 facts["version"],
-                Clips(**facts["clips"]) if facts.get("clips") else None,  # earlier files know images only
+                Clips(**facts["clips"]) if "clips" in facts else None,
                 facts.get("modality", "rgb"),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
