@@ -75,6 +75,6 @@ def _fitted(weight: Tensor, fresh: Tensor, first: bool, where: str) -> Tensor:
     if weight.shape != fresh.shape:
         raise AutodasError(
             f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}: "
-            "skeleton, C1 and C2 must be the same"
+            "skeleton, C1 and C2, or the width, must be the same"
         )
     return weight
