@@ -94,9 +94,9 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
 
 
 def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
-    from autodas.training import check_dimensions
+    from autodas.training import check_blueprint
 
-    check_dimensions(dataset, facts.skeleton, "the network's skeleton", "another model")
+    check_blueprint(dataset, facts.blueprint, "the network's skeleton", "another model")
     if dataset.classes != facts.classes:
         raise AutodasError(
             f"{model}: was trained on {len(facts.classes)} classes ({', '.join(facts.classes[:3])}, "

@@ -21,7 +21,9 @@ class TrainConfig:
     """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
 
     Args:
-        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
+        genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
+            hand-crafted network such as resnet50-3d, which has no skeleton, drop path or auxiliary head.
+        width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
         epochs: length.
         batch_size: pictures in each gradient step.
         micro_batches: parts that each batch is computed in, one after the other, to save memory.
@@ -46,6 +48,7 @@ class TrainConfig:
     genotype: str = field(metadata={"positional": True})
     data: DataConfig = field(default_factory=DataConfig)
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
+    width: float | None = None
     epochs: int = 600
     batch_size: int = 96
     micro_batches: int = 1
@@ -102,18 +105,17 @@ def test_line(summary: dict[str, Any]) -> str:
 
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
-    from autodas.cli._setup import choose_folder, open_data, open_folder, skeleton_of, use_compute
+    from autodas.cli._blueprint import blueprint_of
+    from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
     from autodas.training.recipe import Training
-    from autodas.zoo import load_genotype
 
-    genotype = load_genotype(config.genotype)
+    blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
-    folder, resumed = choose_folder(config, f"train-{data}-{genotype.name or 'network'}")
+    folder, resumed = choose_folder(config, f"train-{data}-{blueprint.name or 'network'}")
     training = Training(
-        genotype,
-        skeleton_of(config.skeleton),
+        blueprint,
         dataset,
         folder,
         epochs=config.epochs,

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
-from autodas.networks import Network
+from autodas.networks import HandcraftedNetwork, Network
 from autodas.training.model_file import ModelFacts, load_model
 
 _TEMPORAL = ".temporal.weight"
 _HEADS = ("classifier.", "auxiliary.")
 
 
-def start_from(network: Network, facts: ModelFacts, path: str) -> str:
+def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: str) -> str:
     """Put trained weights into a network; return a line that says what was done.
 
     - Networks of the same kind: weights are copied. Their sizes do not depend on the length of clips, so a
@@ -34,22 +34,25 @@ def start_from(network: Network, facts: ModelFacts, path: str) -> str:
         AutodasError: if there are no such weights, or they are of another architecture or size.
     """
     trained, source = load_model(path)
-    if dict(source.genotype.parts) != dict(facts.genotype.parts):
+    own, other = facts.blueprint, source.blueprint
+    if not own.shares_weights_with(other):
         raise AutodasError(
-            f"{path}: its network has another genotype ('{source.genotype.name}', this one is "
-            f"'{facts.genotype.name}'), so that its weights do not fit"
+            f"{path}: its network has another architecture ('{other.name}', this one is '{own.name}'), "
+            "so that its weights do not fit"
         )
     heads = source.classes == facts.classes
     given = trained.state_dict()
     state = network.state_dict()
     first = next(name for name, tensor in state.items() if tensor.dim() > 2)
+    # A temporal convolution may stand beside it, and see the same channels.
+    first_pair = (first, first.replace(".spatial.", ".temporal."))
     taken = {}
     for name, fresh in state.items():
         if name.startswith(_HEADS) and (not heads or name not in given):
             taken[name] = fresh
         elif name in given:
-            taken[name] = _fitted(given[name], fresh, name == first, f"{path}: '{name}'")
-        elif name.endswith(_TEMPORAL) and facts.skeleton.dimensions > source.skeleton.dimensions:
+            taken[name] = _fitted(given[name], fresh, name in first_pair, f"{path}: '{name}'")
+        elif name.endswith(_TEMPORAL) and own.dimensions > other.dimensions:
             taken[name] = torch.zeros_like(fresh)
         else:
             raise AutodasError(f"{path}: its network has no '{name}': it was built with another K")
@@ -58,9 +61,7 @@ def start_from(network: Network, facts: ModelFacts, path: str) -> str:
         raise AutodasError(f"{path}: this network has no '{unused[0]}': it was built with another K")
     network.load_state_dict(taken)
     fresh_head = "" if heads else "; the classifier is new, since the classes differ"
-    kernels = (
-        "; its temporal kernels are zero" if facts.skeleton.dimensions > source.skeleton.dimensions else ""
-    )
+    kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
     return f"weights of {path}{kernels}{fresh_head}"
 
 
@@ -74,6 +75,6 @@ def _fitted(weight: Tensor, fresh: Tensor, first: bool, where: str) -> Tensor:
     if weight.shape != fresh.shape:
         raise AutodasError(
             f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}: "
-            "skeleton, C1 and C2 must be the same"
+            "skeleton, C1 and C2, or the width, must be the same"
         )
     return weight
