@@ -215,6 +215,11 @@ def test_list() -> None:
         "python",
         "moving-digits",
         "videofolder",
+        "videolist",
+        "ucf101",
+        "hmdb51",
+        "kinetics400",
+        "kinetics10",
         "hf",
     ]
     assert all(set(entry) == {"name", "what", "how"} for entry in names)

@@ -18,7 +18,13 @@ from autodas.errors import AutodasError
 
 @pytest.mark.parametrize(
     ("name", "codec"),
-    [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx"), ("a.mpg", "mpeg2video")],
+    [
+        ("a.mp4", "libx264"),
+        ("a.mkv", "libx264"),
+        ("a.avi", "mpeg4"),
+        ("a.webm", "libvpx"),
+        ("a.mpg", "mpeg2video"),
+    ],
 )
 @pytest.mark.parametrize("key_every", [1, 12, 250])
 def test_the_frames_that_are_asked_for(tmp_path: Path, name: str, codec: str, key_every: int) -> None:
@@ -133,7 +139,9 @@ def test_damage_in_the_middle(tmp_path: Path) -> None:
 
 def test_a_playlist_does_not_reach_the_network(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    path.write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+    )
     with pytest.raises(UnreadableError):
         VideoFiles([str(path)]).read(0, [0], 24)
 

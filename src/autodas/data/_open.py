@@ -13,14 +13,19 @@ from autodas.data._cifar import read_cifar10, read_cifar100
 from autodas.data._clips import Clips, Modality
 from autodas.data._digits import read_digits
 from autodas.data._folder import read_folder
+from autodas.data._hmdb51 import read_hmdb51
 from autodas.data._hub import read_hub
 from autodas.data._images import ImageDataset
+from autodas.data._kinetics import read_kinetics10, read_kinetics400
 from autodas.data._moving_digits import read_moving_digits
 from autodas.data._parquet import read_parquet
 from autodas.data._parts import RawDataset
 from autodas.data._python import read_python
 from autodas.data._sources import Source
+from autodas.data._ucf101 import read_ucf101
 from autodas.data._video_folder import read_video_folder
+from autodas.data._video_lists import read_video_lists
+from autodas.data._video_sets import raw_videos
 from autodas.errors import AutodasError, nearest
 
 
@@ -78,6 +83,31 @@ REGISTRY: dict[str, Kind] = {
         "video files (or folders of frames) in one folder a class; with train/ and test/ (or val/), or split "
         "80/20 (extra autodas[video])",
         "videofolder:PATH",
+    ),
+    "videolist": Kind(
+        lambda rest: raw_videos(read_video_lists(rest)),
+        "list files of videos: lines 'path label', or csv with a header (extra autodas[video])",
+        "videolist:LIST, videolist:LIST#ROOT or videolist:FOLDER with train.txt and test.txt (or .csv)",
+    ),
+    "ucf101": Kind(
+        lambda rest: raw_videos(read_ucf101(rest)),
+        "UCF101 with its official lists, 101 classes (extra autodas[video])",
+        "ucf101:PATH or ucf101:PATH#SPLIT with a split 1 to 3",
+    ),
+    "hmdb51": Kind(
+        lambda rest: raw_videos(read_hmdb51(rest)),
+        "HMDB51 with its official lists, 51 classes (extra autodas[video])",
+        "hmdb51:PATH or hmdb51:PATH#SPLIT with a split 1 to 3",
+    ),
+    "kinetics400": Kind(
+        lambda rest: raw_videos(read_kinetics400(rest)),
+        "Kinetics-400 with its official lists, or class folders (extra autodas[video])",
+        "kinetics400:PATH",
+    ),
+    "kinetics10": Kind(
+        lambda rest: raw_videos(read_kinetics10(rest)),
+        "ten categories merged from Kinetics classes, as in the SDAS paper (extra autodas[video])",
+        "kinetics10:PATH",
     ),
     "hf": Kind(
         read_hub, "a data set of the Hugging Face hub (extra autodas[hf])", "hf:NAME or hf:NAME:CONFIG"
