@@ -57,7 +57,7 @@ class UnitFunction(torch.autograd.Function):
         # No normalisation is part of it: the gradient of the outputs is what arrives, whatever they were.
         slope = Slope([flat], ones, zeros, zeros)
         weights = any(ctx.needs_input_grad[1:3])
-        gradient, (of_depthwise,), (of_pointwise,) = units_backward(
+        gradient, ((of_depthwise, of_pointwise),) = units_backward(
             given, [unit], arrived[None], slope, weights=weights
         )
         return gradient.movedim(-1, 1), of_depthwise, of_pointwise, None, None
