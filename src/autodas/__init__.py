@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from autodas.genotype import CellGenotype as CellGenotype
     from autodas.genotype import Edge as Edge
     from autodas.genotype import Genotype as Genotype
+    from autodas.networks import CellBlueprint as CellBlueprint
+    from autodas.networks import HandcraftedBlueprint as HandcraftedBlueprint
     from autodas.networks import Network as Network
     from autodas.networks import build as build_network  # noqa: F401
     from autodas.networks import profile as profile
@@ -45,11 +47,13 @@ if TYPE_CHECKING:
 _PLACES = {
     "Augmentation": "autodas.data",
     "AutodasError": "autodas.errors",
+    "CellBlueprint": "autodas.networks",
     "CellGenotype": "autodas.genotype",
     "CellMixture": "autodas.supernet",
     "Edge": "autodas.genotype",
     "Genotype": "autodas.genotype",
     "GenotypeError": "autodas.errors",
+    "HandcraftedBlueprint": "autodas.networks",
     "ImageDataset": "autodas.data",
     "Loader": "autodas.data",
     "Network": "autodas.networks",

@@ -213,6 +213,13 @@ def test_list() -> None:
         "imagefolder",
         "parquet",
         "python",
+        "moving-digits",
+        "videofolder",
+        "videolist",
+        "ucf101",
+        "hmdb51",
+        "kinetics400",
+        "kinetics10",
         "hf",
     ]
     assert all(set(entry) == {"name", "what", "how"} for entry in names)

@@ -12,14 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from autodas import __version__
 from autodas.errors import AutodasError
-from autodas.networks import count_parameters
+from autodas.networks import CellBlueprint, count_parameters
 from autodas.training.model_file import ModelFacts, best_device, load_model, save_model
 
 
 def facts_of(tools: Any, auxiliary: bool = False) -> ModelFacts:
     return ModelFacts(
-        tools.genotype(),
-        tools.skeleton,
+        CellBlueprint(tools.genotype(), tools.skeleton),
         tuple(f"Klasse {i}, größer" for i in range(7)),
         1,
         32,
@@ -70,8 +69,10 @@ def test_round_trip(tools: Any, auxiliary: bool) -> None:
 
 def test_what_follows_pools_is_kept(tools: Any) -> None:
     plain = facts_of(tools)
-    facts = replace(plain, skeleton=replace(plain.skeleton, pool_norm="affine"))
-    pools = sum(e.operation.endswith("pool_3x3") for c in facts.genotype.cells.values() for _, e in c.edges())
+    affine = replace(tools.skeleton, pool_norm="affine")
+    facts = replace(plain, blueprint=CellBlueprint(tools.genotype(), affine))
+    cells = tools.genotype().cells.values()
+    pools = sum(e.operation.endswith("pool_3x3") for cell in cells for _, e in cell.edges())
     network = facts.build().eval()
     assert (count_parameters(network) > count_parameters(plain.build())) == (pools > 0)
     path = tools.path / "model.safetensors"
@@ -83,7 +84,7 @@ def test_what_follows_pools_is_kept(tools: Any) -> None:
         assert torch.equal(loaded(x), network(x))
 
 
-def test_the_file_says_all_that_is_needed(trained: tuple[Path, Any, ModelFacts]) -> None:
+def test_the_file_says_all_that_is_needed(trained: tuple[Path, Any, ModelFacts], tools: Any) -> None:
     # DECISIONS.md 24: genotype, class names, image size, normalisation and version.
     from safetensors import safe_open
 
@@ -91,7 +92,7 @@ def test_the_file_says_all_that_is_needed(trained: tuple[Path, Any, ModelFacts])
     with safe_open(path, "pt") as file:
         content = json.loads(file.metadata()["autodas"])
     assert content == {
-        "genotype": facts.genotype.to_dict(),
+        "genotype": tools.genotype().to_dict(),
         "skeleton": {"name": "cifar", "K": 0, "C1": 4, "C2": 16, "pool_norm": "none"},
         "classes": list(facts.classes),
         "channels": 1,
@@ -149,7 +150,7 @@ def test_weights_of_another_network(trained: tuple[Path, Any, ModelFacts]) -> No
     path, network, facts = trained
     for other in (replace(facts, classes=("a", "b")), replace(facts, channels=3)):
         save_model(path, network, other)
-        assert "do not fit the genotype" in refused(path)
+        assert "do not fit the network" in refused(path)
 
 
 def test_a_full_disk_keeps_the_old_file(

@@ -15,6 +15,7 @@ from PIL import Image
 from autodas.data import Loader
 from autodas.errors import Interrupted
 from autodas.genotype import Genotype
+from autodas.networks import CellBlueprint
 from autodas.settings import OptimSettings
 from autodas.training import RunFolder, evaluate, standard_error
 from autodas.training.fit import Fit
@@ -32,7 +33,9 @@ def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:
         "quiet": True,
     }
     dataset = options.pop("dataset", None) or tools.digits()
-    return Training(tools.genotype(), tools.skeleton, dataset, folder, **{**settings, **options}).run()
+    return Training(
+        CellBlueprint(tools.genotype(), tools.skeleton), dataset, folder, **{**settings, **options}
+    ).run()
 
 
 def events(folder: RunFolder) -> list[dict[str, Any]]:

@@ -26,32 +26,44 @@ class ListConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The pictures.
+    """The pictures or videos.
 
     Args:
-        name: data set: digits, cifar10[:PATH], cifar100[:PATH], imagefolder:PATH, parquet:PATH,
-            python:package.module:function, hf:NAME.
+        name: data set: digits, cifar10:PATH, imagefolder:PATH, parquet:PATH, moving-digits, videofolder:PATH,
+            ucf101:PATH, ...; autodas data list shows them all.
+        classes: use only these classes, such as [archery,biking].
         image_size: height and width that the network sees; by default the pictures' own up to 64
-            pixels, else the largest short side, at most 224.
+            pixels, else the largest short side, at most 224; of videos at most 112.
         max_image_size: pictures that are larger are made this small, where image_size is not given.
-        subset: use only that many training pictures, in proportion to the classes.
-        workers: processes that read pictures which do not fit in memory.
-        storage: memory, stream, or auto: in memory below 2 GiB a split.
-        max_bad: share of the pictures that may be unreadable.
+        subset: use only that many training samples, in proportion to the classes.
+        workers: processes that read what does not fit in memory.
+        storage: memory, stream, or auto: pictures in memory below 2 GiB a split; cache decodes videos once,
+            into a file.
+        max_bad: share of the samples that may be unreadable.
+        frames: frames of a clip; by default 16.
+        frame_step: frames of the video from one frame of a clip to the next; by default 1.
+        modality: what is seen of videos: rgb, or flow (optical flow, computed once and stored).
+        cache: folder for stored frames and flow; by default ~/.cache/autodas/frames.
         crop_padding: pixels of padding before a random crop; by default the data set's own.
         flip: random horizontal flips; by default the data set's own.
         cutout: side of a square that is blanked in every training picture; 0 for none.
-        random_resized_crop: random crops of random size; by default for pictures above 64 pixels.
+        random_resized_crop: random crops of random size; by default for pictures above 64 pixels. Clips of
+            videos are cropped at random places instead.
         color_jitter: strength of random changes of brightness, contrast and saturation.
     """
 
     name: str = "digits"
+    classes: tuple[str, ...] = ()
     image_size: int | None = None
     max_image_size: int | None = None
     subset: int | None = None
     workers: int = 0
-    storage: Literal["auto", "memory", "stream"] = "auto"
+    storage: Literal["auto", "memory", "stream", "cache"] = "auto"
     max_bad: float = 0.01
+    frames: int | None = None
+    frame_step: int | None = None
+    modality: Literal["rgb", "flow"] = "rgb"
+    cache: str | None = transient(None)
     crop_padding: int | None = None
     flip: bool | None = None
     cutout: int = 0

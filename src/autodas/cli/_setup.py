@@ -31,12 +31,17 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
     """Open a data set; return it with the augmentation of its training pictures."""
     dataset = open_dataset(
         config.name,
+        classes=config.classes,
         image_size=config.image_size,
         max_image_size=config.max_image_size,
         subset=config.subset,
         seed=seed,
         max_bad=config.max_bad,
         storage=config.storage,
+        frames=config.frames,
+        frame_step=config.frame_step,
+        modality=config.modality,
+        cache=config.cache,
     )
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop

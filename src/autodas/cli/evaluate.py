@@ -1,28 +1,41 @@
-"""``autodas evaluate``: accuracy of a trained network on test pictures."""
+"""``autodas evaluate``: accuracy of a trained network on test pictures or videos."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.errors import AutodasError
 
+if TYPE_CHECKING:
+    import torch
+
+    from autodas.data import ImageDataset
+    from autodas.training import Evaluation
+    from autodas.training.model_file import ModelFacts
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Evaluate a trained network on the test pictures of a data set.
+    """Evaluate a trained network on the test pictures or videos of a data set.
 
     Args:
         model: a run folder of 'autodas train', or a model.safetensors file.
-        batch_size: pictures at a time.
+        fuse: another trained network, whose scores are averaged with those of the first: two streams, one of
+            colours and one of optical flow. Each sees what it was trained on.
+        batch_size: pictures, or clips, at a time.
+        test_clips: clips of each video, whose scores are averaged.
         json: print JSON.
     """
 
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
+    fuse: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
     batch_size: int = 256
+    test_clips: int = 20
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
 
@@ -30,26 +43,39 @@ class EvaluateConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("evaluate", EvaluateConfig, argv)
-    from dataclasses import replace
+    from autodas.cli._setup import use_compute
+    from autodas.training import fuse
 
-    from autodas.cli._setup import open_data, use_compute
+    device = use_compute(config.compute)
+    found = _evaluate(config, config.model, device)
+    facts = {"model": config.model, "data": config.data.name, **found.summary()}
+    if config.fuse is not None:
+        other = _evaluate(config, config.fuse, device)
+        facts |= {
+            "fused_with": config.fuse,
+            "alone": {config.model: found.summary(), config.fuse: other.summary()},
+            **fuse([found, other]).summary(),
+        }
+        facts.pop("clip_top1", None)
+    print_facts(facts, config.json)
+    return 0
+
+
+def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evaluation:
+    from autodas.cli._setup import open_data
     from autodas.data import Loader
     from autodas.training.fit import evaluate_network
     from autodas.training.model_file import load_model
 
-    device = use_compute(config.compute)
-    network, facts = load_model(config.model)
-    dataset, _ = open_data(replace(config.data, image_size=facts.image_size), 0)
-    if dataset.classes != facts.classes:
-        raise AutodasError(
-            f"{config.model}: was trained on {len(facts.classes)} classes ({', '.join(facts.classes[:3])}, "
-            f"...), but {config.data.name} has {len(dataset.classes)} ({', '.join(dataset.classes[:3])}, ...)"
-        )
-    if dataset.channels != facts.channels:
-        raise AutodasError(
-            f"{config.model}: was trained on pictures of {facts.channels} channels, "
-            f"{config.data.name} has {dataset.channels}"
-        )
+    network, facts = load_model(model)
+    clips, data = facts.clips, replace(config.data, image_size=facts.image_size)
+    if clips is not None:
+        # A network may be tested on longer clips than it was trained on.
+        frames = clips.frames if data.frames is None else data.frames
+        step = clips.step if data.frame_step is None else data.frame_step
+        data = replace(data, frames=frames, frame_step=step, modality=facts.modality)
+    dataset, _ = open_data(data, 0)
+    _check(model, facts, dataset)
     loader = Loader(
         dataset.test,
         None,
@@ -62,7 +88,22 @@ def run(argv: list[str]) -> int:
         augmentation=None,
         device=device,
         workers=config.data.workers,
+        views=1 if clips is None else config.test_clips,
     )
-    found = evaluate_network(network.to(device), loader)
-    print_facts({"model": config.model, "data": config.data.name, **found.summary()}, config.json)
-    return 0
+    return evaluate_network(network.to(device), loader)
+
+
+def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
+    from autodas.training import check_blueprint
+
+    check_blueprint(dataset, facts.blueprint, "the network's skeleton", "another model")
+    if dataset.classes != facts.classes:
+        raise AutodasError(
+            f"{model}: was trained on {len(facts.classes)} classes ({', '.join(facts.classes[:3])}, "
+            f"...), but {dataset.name} has {len(dataset.classes)} ({', '.join(dataset.classes[:3])}, ...)"
+        )
+    if dataset.channels != facts.channels:
+        raise AutodasError(
+            f"{model}: was trained on {dataset.what} of {facts.channels} channels, "
+            f"{dataset.name} has {dataset.channels}"
+        )

@@ -1,4 +1,4 @@
-"""``autodas predict``: the most likely classes of new pictures."""
+"""``autodas predict``: the most likely classes of new pictures or videos."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
 from autodas.errors import AutodasError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Print the most likely classes of new pictures.
+    """Print the most likely classes of new pictures or videos.
 
     Args:
         model: a run folder of 'autodas train', or a model.safetensors file.
-        files: pictures, or folders of pictures.
+        files: pictures or videos, or folders of them.
         top: how many classes each.
+        test_clips: clips of each video, whose scores are averaged.
         json: print JSON.
         csv: print CSV.
     """
@@ -30,13 +29,15 @@ class PredictConfig:
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
     top: int = 5
+    test_clips: int = 20
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
     csv: bool = False
 
     def __post_init__(self) -> None:
-        if self.top < 1:
-            raise AutodasError(f"top={self.top} must be at least 1")
+        for name in ("top", "test_clips"):
+            if getattr(self, name) < 1:
+                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 def run(argv: list[str]) -> int:
@@ -45,7 +46,7 @@ def run(argv: list[str]) -> int:
     import torch
 
     from autodas.cli._setup import use_compute
-    from autodas.data import normalise, read_image
+    from autodas.data import normalise, read_clips, read_image
     from autodas.training.model_file import load_model
 
     device = use_compute(config.compute)
@@ -54,17 +55,28 @@ def run(argv: list[str]) -> int:
     top = min(config.top, len(facts.classes))
     rows = []
     unreadable = 0
-    for path in _pictures(config.files):
+    clips, size = facts.clips, facts.image_size
+    for path in _files(config.files, videos=clips is not None):
         try:
-            pixels = read_image(path, channels=facts.channels, image_size=facts.image_size)
+            if clips is None:
+                views = read_image(path, channels=facts.channels, image_size=size)[None]
+            else:
+                views = read_clips(
+                    path,
+                    channels=facts.channels,
+                    image_size=size,
+                    clips=clips,
+                    number=config.test_clips,
+                    modality=facts.modality,
+                )
         except AutodasError as error:
             # One broken file must not cost the answers for the others.
             print(f"autodas: skipped: {error}", file=sys.stderr)
             unreadable += 1
             continue
         with torch.no_grad():
-            picture = normalise(pixels[None].to(device), facts.mean, facts.std)
-            probabilities, classes = network(picture).softmax(1)[0].topk(top)
+            scores = network(normalise(views.to(device), facts.mean, facts.std)).softmax(1).mean(0)
+            probabilities, classes = scores.topk(top)
         best = zip(classes.tolist(), probabilities.tolist(), strict=True)
         rows.append((path, [{"class": facts.classes[c], "probability": p} for c, p in best]))
     if not rows:
@@ -73,14 +85,19 @@ def run(argv: list[str]) -> int:
     return 2 if unreadable else 0
 
 
-def _pictures(names: tuple[str, ...]) -> list[Path]:
+def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
+    from autodas.data import IMAGE_ENDINGS, VIDEO_ENDINGS
+
+    endings, what = (VIDEO_ENDINGS, "videos") if videos else (IMAGE_ENDINGS, "pictures")
     found: list[Path] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings)
+            if not inside and videos and any(p.suffix.lower() in IMAGE_ENDINGS for p in path.iterdir()):
+                inside = [path]  # its frames lie there
             if not inside:
-                raise AutodasError(f"{path}: holds no pictures ({', '.join(ENDINGS)})")
+                raise AutodasError(f"{path}: holds no {what} ({', '.join(endings)})")
             found += inside
         elif path.exists():
             found.append(path)

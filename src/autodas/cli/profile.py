@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
+from autodas.errors import AutodasError
 
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """Print parameters and multiply-adds of the network of a genotype.
+    """Print parameters and multiply-adds of the network of a genotype, or of a hand-crafted one.
 
     Args:
-        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
+        genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
+            hand-crafted network such as resnet50-3d.
         preset: take the skeleton from this preset of 'autodas train'.
         classes: number of classes.
         channels: channels of the pictures.
         image_size: height and width of the pictures; by default what the skeleton was made for.
-        frames: of a clip, in skeletons for video; likewise.
+        frames: of a clip, in networks for video; likewise.
+        width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
         json: print JSON.
     """
 
@@ -30,12 +34,20 @@ class ProfileConfig:
     channels: int = 3
     image_size: int | None = None
     frames: int | None = None
+    width: float | None = None
     json: bool = False
 
 
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("profile", ProfileConfig, argv)
+    from autodas.cli._blueprint import means_handcrafted
+
+    if means_handcrafted(config.genotype):
+        print_facts(_handcrafted_facts(config), config.json)
+        return 0
+    if config.width is not None:
+        raise AutodasError("--width belongs to hand-crafted networks; a genotype's follows --skeleton.C2")
     from autodas.cli.train import TrainConfig
     from autodas.zoo import load_genotype
 
@@ -72,3 +84,30 @@ def run(argv: list[str]) -> int:
     }
     print_facts(facts, config.json)
     return 0
+
+
+def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
+    from autodas.networks.handcrafted import CLIP, WIDTH, profile_handcrafted
+
+    if config.preset is not None or config.skeleton != SkeletonConfig():
+        raise AutodasError(
+            f"'{config.genotype}' is a hand-crafted network, which --preset and --skeleton do not shape; "
+            "its size follows --width"
+        )
+    width = WIDTH if config.width is None else config.width
+    classes, frames, size = config.classes or 10, config.frames or CLIP[0], config.image_size or CLIP[1]
+    found = profile_handcrafted(
+        config.genotype,
+        classes=classes,
+        channels=config.channels,
+        frames=frames,
+        image_size=size,
+        width=width,
+    )
+    return {
+        "network": config.genotype,
+        "width": width,
+        "input": [config.channels, frames, size, size],
+        "classes": classes,
+        **found.to_dict(),
+    }

@@ -209,7 +209,7 @@ def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget
     skeleton = space.skeleton if config.skeleton is None else get_skeleton(config.skeleton)
     return network_budget(
         space,
-        skeleton.with_size(config.K, config.C1, config.C2),
+        skeleton.with_size(config.K, config.C1, config.C2).for_clips(dataset.frames),
         Limits(config.parameters, config.multiply_adds),
         classes=config.classes or len(dataset.classes),
         channels=dataset.channels,
@@ -252,7 +252,7 @@ def _dry_run(config: SearchConfig) -> None:
     from autodas.search._memory import in_words
     from autodas.spaces import get_space
     from autodas.strategies import load_strategy
-    from autodas.training import available_memory, check_micro_batches
+    from autodas.training import available_memory, check_dimensions, check_micro_batches
 
     device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
@@ -260,6 +260,7 @@ def _dry_run(config: SearchConfig) -> None:
     half = max(1, len(dataset.train) // 2)
     batch_size = min(config.batch_size, half)
     check_micro_batches(config.micro_batches, batch_size)
+    check_dimensions(dataset, space.skeleton, "space", "--space.name")
     size = SearchSize(
         space,
         config.strategy.name,
@@ -275,12 +276,14 @@ def _dry_run(config: SearchConfig) -> None:
         or load_strategy(config.strategy.name).partial_channels,
         checkpoint=config.supernet.checkpoint,
         device=device.type,
+        frames=dataset.frames,
     )
     estimate, free = size.estimate(), available_memory(device)
     facts = {
-        "pictures": {"train": len(dataset.train), "test": len(dataset.test)},
+        dataset.what.replace("images", "pictures"): {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
         "image_size": dataset.image_size,
+        **({} if dataset.frames is None else {"frames": dataset.frames}),
         "iterations": config.epochs * -(-half // batch_size),
         "architectures": space.architectures,
         "memory_bytes": estimate.total,

@@ -21,13 +21,17 @@ class TrainConfig:
     """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
 
     Args:
-        genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
+        genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
+            hand-crafted network such as resnet50-3d, which has no skeleton, drop path or auxiliary head.
+        width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
         epochs: length.
         batch_size: pictures in each gradient step.
         micro_batches: parts that each batch is computed in, one after the other, to save memory.
         drop_path: rate of drop path at the end; it rises linearly from 0.
         auxiliary: add the auxiliary head, where the maps are large enough for one.
         auxiliary_weight: weight of that head's loss.
+        weights: a trained network to start from: a run folder or a model file; of pictures for videos, too.
+        test_clips: clips of each test video, whose scores are averaged.
         validation: share of the training pictures that is held out; the best epoch on them is tested.
         test_every: also evaluate on the test pictures every so many epochs, for curves; the run is
             marked so.
@@ -44,6 +48,7 @@ class TrainConfig:
     genotype: str = field(metadata={"positional": True})
     data: DataConfig = field(default_factory=DataConfig)
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
+    width: float | None = None
     epochs: int = 600
     batch_size: int = 96
     micro_batches: int = 1
@@ -51,6 +56,8 @@ class TrainConfig:
     drop_path: float = 0.0
     auxiliary: bool = True
     auxiliary_weight: float = 0.4
+    weights: str | None = None
+    test_clips: int = 20
     validation: float = 0.0
     test_every: int = 0
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -66,6 +73,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.validation < 1:
             raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
+        if self.test_clips < 1:
+            raise AutodasError(f"test_clips={self.test_clips} must be at least 1")
 
 
 def run(argv: list[str]) -> int:
@@ -86,26 +95,27 @@ def run(argv: list[str]) -> int:
 def test_line(summary: dict[str, Any]) -> str:
     """Return the line with the test accuracy."""
     test = summary["test"]
+    clips = f"; single clips: {test['clip_top1']:.1f} %" if "clip_top1" in test else ""
     return (
         f"test accuracy: {test['top1']:.1f} % top-1, {test['top5']:.1f} % top-5 "
-        f"({test['count']} pictures, standard error {test['standard_error']:.1f} points)"
+        f"({test['count']} {'videos' if clips else 'pictures'}, "
+        f"standard error {test['standard_error']:.1f} points{clips})"
     )
 
 
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
-    from autodas.cli._setup import choose_folder, open_data, open_folder, skeleton_of, use_compute
+    from autodas.cli._blueprint import blueprint_of
+    from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
     from autodas.training.recipe import Training
-    from autodas.zoo import load_genotype
 
-    genotype = load_genotype(config.genotype)
+    blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
-    folder, resumed = choose_folder(config, f"train-{data}-{genotype.name or 'network'}")
+    folder, resumed = choose_folder(config, f"train-{data}-{blueprint.name or 'network'}")
     training = Training(
-        genotype,
-        skeleton_of(config.skeleton),
+        blueprint,
         dataset,
         folder,
         epochs=config.epochs,
@@ -116,6 +126,8 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         auxiliary=config.auxiliary,
         auxiliary_weight=config.auxiliary_weight,
         validation=config.validation,
+        test_clips=config.test_clips,
+        weights=config.weights,
         test_every=config.test_every,
         seed=config.seed,
         device=device,

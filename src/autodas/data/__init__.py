@@ -1,26 +1,36 @@
-"""Images for search and training: named sets, folders, Parquet files, functions of the user's own.
+"""Images and videos for search and training: named sets, folders, Parquet files, functions of the user's own.
 
 Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 """
 
 from autodas.data._augmentation import Augmentation, normalise
 from autodas.data._check import check_dataset
-from autodas.data._decode import read_image
+from autodas.data._clips import Clips, Modality
+from autodas.data._decode import IMAGE_ENDINGS, read_image
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
 from autodas.data._open import dataset_names, open_dataset
+from autodas.data._read_video import read_clips
+from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
+from autodas.data._video_folder import VIDEO_ENDINGS
 
 __all__ = [
+    "IMAGE_ENDINGS",
+    "VIDEO_ENDINGS",
     "Augmentation",
     "Batch",
+    "Clips",
     "ImageDataset",
     "Images",
     "Loader",
+    "Modality",
+    "Split",
     "check_dataset",
     "dataset_names",
     "normalise",
     "open_dataset",
+    "read_clips",
     "read_image",
     "stratified_halves",
     "stratified_subset",

@@ -1,7 +1,8 @@
-"""Batched augmentation of uint8 images, and the normalisation that follows it.
+"""Batched augmentation of uint8 images and clips, and the normalisation that follows it.
 
 Inside this module a batch is (B, H, W, C): a batch that is made that way and permuted at the end is
-``channels_last`` at no cost, and a row of a crop is one run of bytes.
+``channels_last`` at no cost, and a row of a crop is one run of bytes. The frames of a clip lie one below the
+other, (B, T H, W, C), so that they are all varied in the same way.
 """
 
 from __future__ import annotations
@@ -67,14 +68,15 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     """Return ``(pixels / 255 - mean) / std``.
 
     Args:
-        pixels: uint8 (C, H, W) or (B, C, H, W).
+        pixels: uint8 (C, H, W), (B, C, H, W) or, of clips, (B, C, T, H, W).
         mean, std: one value a channel, on the scale 0..1.
 
     Returns:
         float32 of the same shape and memory format.
     """
     scale = [torch.tensor([255 * v for v in values], device=pixels.device) for values in (mean, std)]
-    shift, spread = (s.to(torch.float32).view(-1, 1, 1) for s in scale)
+    ones = (1,) * max(2, pixels.dim() - 2)
+    shift, spread = (s.to(torch.float32).view(-1, *ones) for s in scale)
     return pixels.to(torch.float32).sub_(shift).div_(spread)
 
 
@@ -91,7 +93,7 @@ def finish(
     """Augment and normalise a batch.
 
     Args:
-        pixels: uint8 (B, R, R, C) with R at least ``size``.
+        pixels: uint8 (B, R, R, C) with R at least ``size``, or clips (B, T, size, size, C).
         keys: int64 (B,), from :func:`autodas.data._random.sample_keys`, on the host: the boxes of resized
             crops are made there.
         augmentation: ``None`` for evaluation.
@@ -100,23 +102,39 @@ def finish(
         cropped: the random resized crop has been taken already.
 
     Returns:
-        float32 (B, C, size, size), in ``channels_last`` format.
+        float32 (B, C, size, size), in ``channels_last`` format; of clips (B, C, T, size, size).
     """
+    if pixels.dim() == 5:
+        flat = pixels.flatten(1, 2)
+        rows = _finish_rows(flat, keys.to(pixels.device, non_blocking=True), augmentation, mean=mean, std=std)
+        return rows.view(pixels.shape).permute(0, 4, 1, 2, 3)
     if augmentation is not None and augmentation.random_resized_crop and not cropped:
         pixels = resized_crop(pixels, keys, size)
     keys = keys.to(pixels.device, non_blocking=True)
     pixels = centre_crop(pixels, size)
+    if augmentation is not None and augmentation.crop_padding:
+        pixels = padded_crop(pixels, keys, augmentation.crop_padding)
+    images = _finish_rows(pixels, keys, augmentation, mean=mean, std=std)
+    if augmentation is not None and augmentation.cutout:
+        cut(images, keys, augmentation.cutout)
+    return images.permute(0, 3, 1, 2)
+
+
+def _finish_rows(
+    pixels: Tensor,
+    keys: Tensor,
+    augmentation: Augmentation | None,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Tensor:
+    """Do what can be done to images and to frames below each other alike."""
     if augmentation is not None:
-        if augmentation.crop_padding:
-            pixels = padded_crop(pixels, keys, augmentation.crop_padding)
         if augmentation.flip:
             pixels = flip(pixels, keys)
         if augmentation.color_jitter:
             pixels = jitter(pixels, keys, augmentation.color_jitter)
-    images = _normalise_rows(pixels, mean, std)
-    if augmentation is not None and augmentation.cutout:
-        cut(images, keys, augmentation.cutout)
-    return images.permute(0, 3, 1, 2)
+    return _normalise_rows(pixels, mean, std)
 
 
 def padded_crop(pixels: Tensor, keys: Tensor, padding: int) -> Tensor:
@@ -135,8 +153,12 @@ def padded_crop(pixels: Tensor, keys: Tensor, padding: int) -> Tensor:
 
 
 def flip(pixels: Tensor, keys: Tensor) -> Tensor:
-    """Mirror every second image of (B, H, W, C), at random."""
-    both = torch.cat([pixels, pixels.flip(2)])
+    """Mirror every second image of (B, H, W, C), at random; two channels are optical flow."""
+    mirror_image = pixels.flip(2)
+    if pixels.shape[3] == 2:
+        # What moved to the right moves to the left in a mirror; 255 - v is the opposite of v.
+        mirror_image[..., 0] = 255 - mirror_image[..., 0]
+    both = torch.cat([pixels, mirror_image])
     # Choosing whole images copies memory in one run each; choosing pixel by pixel takes five times as long.
     mirrored = integers(keys, _FLIP, 2) * len(pixels)
     return both.index_select(0, mirrored + torch.arange(len(pixels), device=pixels.device))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from autodas.data._images import ImageDataset, Images
+from autodas.data._images import ImageDataset
 from autodas.data._open import open_dataset
+from autodas.data._split import Split
+from autodas.data._videos import Videos
 
 _UNBALANCED = 10
 _TINY = 10
@@ -25,9 +28,10 @@ def check_dataset(
     """Open a data set and describe it; arguments and errors are those of ``open_dataset``.
 
     Returns:
-        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``train`` and ``test`` (each with
-        ``images``, ``images_per_class``, ``storage``, ``bytes_in_memory``), ``mean``, ``std``,
-        ``augmentation``, ``bad`` and ``warnings``.
+        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, of videos ``clips`` (frames and
+        step), ``train`` and ``test`` (each with ``images``, ``images_per_class``, ``storage``,
+        ``bytes_in_memory``; of videos with ``videos`` and what :meth:`Videos.facts` tells), ``mean``,
+        ``std``, ``augmentation``, ``bad`` and ``warnings``.
     """
     data = open_dataset(
         name, image_size=image_size, subset=subset, seed=seed, max_bad=max_bad, storage=storage
@@ -37,6 +41,7 @@ def check_dataset(
         "classes": list(data.classes),
         "channels": data.channels,
         "image_size": data.image_size,
+        **({} if data.clips is None else {"clips": asdict(data.clips)}),
         "train": _facts(data.train, data.classes),
         "test": _facts(data.test, data.classes),
         "mean": list(data.mean),
@@ -47,35 +52,37 @@ def check_dataset(
     }
 
 
-def _facts(images: Images, classes: tuple[str, ...]) -> dict[str, Any]:
-    counts = np.bincount(images.labels, minlength=len(classes))
-    return {
-        "images": len(images),
-        "images_per_class": {name: int(count) for name, count in zip(classes, counts, strict=True)},
-        "storage": "stream" if images.pixels is None else "memory",
-        "bytes_in_memory": images.bytes_in_memory,
+def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(split.labels, minlength=len(classes))
+    facts: dict[str, Any] = {
+        split.what: len(split),
+        f"{split.what}_per_class": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "storage": split.storage,
+        "bytes_in_memory": split.bytes_in_memory,
     }
+    return facts | (split.facts() if isinstance(split, Videos) else {})
 
 
 def _warnings(data: ImageDataset) -> list[str]:
     warnings = list(data.notes)
+    what = data.what
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
     most, least = int(counts.argmax()), int(counts.argmin())
     if counts[most] > _UNBALANCED * counts[least]:
         warnings.append(
-            f"unbalanced: class '{data.classes[most]}' has {counts[most]} training images, "
+            f"unbalanced: class '{data.classes[most]}' has {counts[most]} training {what}, "
             f"'{data.classes[least]}' has {counts[least]}"
         )
     tiny = [data.classes[i] for i in np.flatnonzero(counts < _TINY)]
     if tiny:
         named = ", ".join(tiny[:5]) + (", ..." if len(tiny) > 5 else "")
         warnings.append(
-            f"fewer than {_TINY} training images in {len(tiny)} of {len(counts)} classes: {named}"
+            f"fewer than {_TINY} training {what} in {len(tiny)} of {len(counts)} classes: {named}"
         )
     absent = [data.classes[i] for i in range(len(counts)) if not (data.test.labels == i).any()]
     if absent:
         named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        warnings.append(f"no test images in {len(absent)} of {len(counts)} classes: {named}")
+        warnings.append(f"no test {what} in {len(absent)} of {len(counts)} classes: {named}")
     if data.bad:
-        warnings.append(f"{len(data.bad)} images cannot be read and are left out")
+        warnings.append(f"{len(data.bad)} {what} cannot be read and are left out")
     return warnings

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from autodas.data._assemble import RawDataset, RawSplit
 from autodas.data._augmentation import Augmentation
 from autodas.data._folder import existing_path
 from autodas.data._parquet import read_parquet_files
+from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._pickle import read_pickle
-from autodas.data._sources import ArraySource
+from autodas.data._sources import ArraySource, Source
 from autodas.errors import AutodasError
 
 _AUGMENTATION = Augmentation(crop_padding=4, flip=True)
@@ -57,17 +57,17 @@ _CIFAR100 = _Variant(
 )
 
 
-def read_cifar10(rest: str) -> RawDataset:
+def read_cifar10(rest: str) -> RawDataset[Source]:
     """Read CIFAR-10."""
     return _read(_CIFAR10, rest)
 
 
-def read_cifar100(rest: str) -> RawDataset:
+def read_cifar100(rest: str) -> RawDataset[Source]:
     """Read CIFAR-100 with its 100 fine labels."""
     return _read(_CIFAR100, rest)
 
 
-def _read(variant: _Variant, rest: str) -> RawDataset:
+def _read(variant: _Variant, rest: str) -> RawDataset[Source]:
     root = existing_path(rest, variant.name) if rest else _usual_place(variant.name)
     if root.is_file() and root.suffix != ".parquet":
         raise AutodasError(f"{root}: is a file: unpack it and write {variant.name}:FOLDER")
@@ -106,7 +106,7 @@ def _usual_place(name: str) -> Path:
     )
 
 
-def _read_batches(variant: _Variant, root: Path) -> RawDataset:
+def _read_batches(variant: _Variant, root: Path) -> RawDataset[Source]:
     folder = root / variant.folder if (root / variant.folder).is_dir() else root
     missing = [n for n in (*variant.train, variant.test, variant.meta) if not (folder / n).is_file()]
     if missing:
@@ -127,7 +127,7 @@ def _read_batches(variant: _Variant, root: Path) -> RawDataset:
     )
 
 
-def _read_files(variant: _Variant, paths: Sequence[Path]) -> RawSplit:
+def _read_files(variant: _Variant, paths: Sequence[Path]) -> RawSplit[Source]:
     pixels, labels = [], []
     for path in paths:
         batch = read_pickle(path)

@@ -56,9 +56,14 @@ def _factor(keys: Tensor, stream: int, strength: float) -> Tensor:
     return (1 + strength * (2 * uniform(keys, stream) - 1))[:, None, None, None]
 
 
+def grey(pixels: Tensor) -> Tensor:
+    """Return grey values (..., 1) of uint8 pixels (..., 1 or 3), as uint8."""
+    return _grey(pixels).to(torch.uint8)
+
+
 def _grey(pixels: Tensor) -> Tensor:
-    """Return grey values (B, H, W, 1) as int32."""
-    if pixels.shape[3] == 1:
+    """Return grey values (..., 1) as int32."""
+    if pixels.shape[-1] == 1:
         return pixels.to(torch.int32)
     red, green, blue = (pixels[..., c : c + 1].to(torch.int32) for c in range(3))
     return (_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue + 500) // 1000

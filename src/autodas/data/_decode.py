@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
 # Pillow knows more, and some of those start other programs (PostScript) or are rarely well tested.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
+IMAGE_ENDINGS = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".jp2"),
+)
+"""Endings of the files that are taken for images, in lower or upper case."""
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
 
-class UnreadableImageError(Exception):
+class UnreadableError(Exception):
     """An image that cannot be decoded; the message is the reason."""
 
 
@@ -39,7 +44,7 @@ def open_image(encoded: str | bytes) -> Image:
     """Read the header of an image: a path, or the bytes of a file.
 
     Raises:
-        UnreadableImageError: if it is not an image.
+        UnreadableError: if it is not an image.
     """
     import PIL.Image
 
@@ -52,7 +57,7 @@ def open_image(encoded: str | bytes) -> Image:
     except MemoryError:
         raise
     except Exception as error:  # Decoders raise errors of many types on damaged files.
-        raise UnreadableImageError(_reason(error)) from error
+        raise UnreadableError(_reason(error)) from error
 
 
 @cache
@@ -75,7 +80,7 @@ def convert(image: Image, channels: int) -> Image:
     Transparent pixels are put on white. 16-bit grey keeps its upper 8 bits.
 
     Raises:
-        UnreadableImageError: if the data are damaged or the pixels have no range that could be known.
+        UnreadableError: if the data are damaged or the pixels have no range that could be known.
     """
     try:
         image.load()
@@ -87,7 +92,7 @@ def convert(image: Image, channels: int) -> Image:
         raise
     except Exception as error:
         image.close()
-        raise UnreadableImageError(_reason(error)) from error
+        raise UnreadableError(_reason(error)) from error
     mode = "L" if channels == 1 else "RGB"
     if image.mode == mode and "transparency" not in image.info:
         return image
@@ -98,11 +103,11 @@ def _convert_mode(image: Image, mode: str) -> Image:
     import PIL.Image
 
     if image.mode == "F":
-        raise UnreadableImageError("floating-point pixels: save it with 8 bits a channel")
+        raise UnreadableError("floating-point pixels: save it with 8 bits a channel")
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise UnreadableImageError("pixels beyond 16 bits: save it with 8 bits a channel")
+            raise UnreadableError("pixels beyond 16 bits: save it with 8 bits a channel")
         return PIL.Image.fromarray((values >> 8).astype(np.uint8)).convert(mode)
     if image.has_transparency_data:
         flat = PIL.Image.new("RGBA", image.size, "white")
@@ -203,7 +208,7 @@ def read_image(path: str | Path, *, channels: int, image_size: int) -> Tensor:
         raise AutodasError(f"{path}: no such file")
     try:
         view = evaluation_view(convert(open_image(str(path)), channels), image_size)
-    except UnreadableImageError as error:
+    except UnreadableError as error:
         raise AutodasError(f"{path}: cannot be read as an image ({error})") from error
     return torch.from_numpy(np.array(view.transpose(2, 0, 1)))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from autodas.data._assemble import RawDataset, RawSplit
 from autodas.data._augmentation import Augmentation
-from autodas.data._sources import ArraySource
+from autodas.data._parts import RawDataset, RawSplit
+from autodas.data._sources import ArraySource, Source
 from autodas.errors import AutodasError
 
 
-def read_digits(rest: str) -> RawDataset:
+def read_digits(rest: str) -> RawDataset[Source]:
     """Return 1,797 images of 8 x 8 pixels, grey, values 0..16 scaled to 0..255."""
     if rest:
         raise AutodasError(f"data set 'digits' takes no path, found '{rest}': write digits")

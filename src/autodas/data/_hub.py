@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data._assemble import RawDataset, RawSplit
 from autodas.data._labels import number_labels
 from autodas.data._parquet import IMAGE_COLUMNS, LABEL_COLUMNS
-from autodas.data._sources import ItemSource
+from autodas.data._parts import RawDataset, RawSplit
+from autodas.data._sources import ItemSource, Source
 from autodas.errors import AutodasError
 
 
-def read_hub(rest: str) -> RawDataset:
+def read_hub(rest: str) -> RawDataset[Source]:
     """Load ``NAME`` or ``NAME:CONFIG`` through the package ``datasets``."""
     if not rest:
         raise AutodasError("data set 'hf' needs a name: write hf:NAME, such as hf:ylecun/mnist")

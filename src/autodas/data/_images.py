@@ -4,51 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from autodas.data._augmentation import Augmentation
-from autodas.data._decode import Header, UnreadableImageError, convert, pixels_of
+from autodas.data._clips import Clips, Modality
+from autodas.data._crops import random_boxes
+from autodas.data._decode import Header, UnreadableError, box_view, convert, evaluation_view, pixels_of
 from autodas.data._sources import ArraySource, Source
+from autodas.data._split import Split
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Images:
-    """The images of one split. Made by :func:`autodas.data.open_dataset`.
+class Images(Split):
+    """The images of one split. Made by :func:`autodas.data.open_dataset`; arguments as of :class:`Split`."""
 
-    Args:
-        source: where the images come from.
-        selection: int64 (N,), the numbers in ``source`` that belong to this split.
-        labels: int64 (N,).
-        channels: 1 or 3.
-        image_size: what the network sees, in pixels.
-        stored: uint8 (N, R, R, C) with R at least ``image_size`` if held in memory.
-        bad_allowed: how many images may still turn out to be unreadable while training.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        selection: np.ndarray,
-        labels: np.ndarray,
-        *,
-        channels: int,
-        image_size: int,
-        stored: Tensor | None = None,
-        bad_allowed: int = 0,
-    ) -> None:
-        self.labels = labels
-        self.channels, self.image_size, self.bad_allowed = channels, image_size, bad_allowed
-        self._source, self._selection = source, selection
-        self._stored = stored
-        self._on_device: dict[str, tuple[Tensor, Tensor]] = {}
+    def __init__(self, source: Source, selection: np.ndarray, labels: np.ndarray, **facts: Any) -> None:
+        super().__init__(source, selection, labels, **facts)
+        self._source = source
 
     @classmethod
     def from_arrays(cls, pixels: np.ndarray, labels: np.ndarray) -> Images:
@@ -73,9 +52,6 @@ class Images:
             stored=torch.from_numpy(np.ascontiguousarray(pixels)),
         )
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     @property
     def pixels(self) -> Tensor | None:
         """uint8 (N, C, S, S) as evaluation sees the images, if they are held in memory, else ``None``."""
@@ -85,17 +61,6 @@ class Images:
         inner = slice(start, start + self.image_size)
         return self._stored[:, inner, inner].permute(0, 3, 1, 2)
 
-    @cached_property
-    def paths(self) -> Sequence[str] | None:
-        """The file of each image, if the images are files."""
-        paths = self._source.paths
-        return None if paths is None else [paths[i] for i in self._selection]
-
-    @property
-    def bytes_in_memory(self) -> int:
-        """Size of the pixels that are held in memory."""
-        return 0 if self._stored is None else self._stored.numel()
-
     def read(self, index: int) -> np.ndarray:
         """Return one image decoded, at its original size: uint8 (H, W, C).
 
@@ -104,14 +69,14 @@ class Images:
         """
         try:
             return pixels_of(self.open(index))
-        except UnreadableImageError as error:
+        except UnreadableError as error:
             raise AutodasError(f"{self.describe(index)}: cannot be read as an image ({error})") from error
 
     def open(self, index: int) -> Image:
         """Return one image decoded, with the channels of the data set, as a Pillow image.
 
         Raises:
-            UnreadableImageError: if it cannot be read.
+            UnreadableError: if it cannot be read.
         """
         return convert(self._source.open(int(self._selection[index])), self.channels)
 
@@ -119,44 +84,47 @@ class Images:
         """Return the original size of one image."""
         return self._source.header(int(self._selection[index]))
 
-    def describe(self, index: int) -> str:
-        """Return what messages call one image: its file, or its place in the data set."""
-        return self._source.describe(int(self._selection[index]))
+    def view_shape(self) -> tuple[int, ...]:
+        """Return (S, S, C)."""
+        return (self.image_size, self.image_size, self.channels)
 
-    def on_device(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return stored pixels (N, R, R, C) and labels on a device; loaders of one split share them."""
-        if self._stored is None:
-            raise ValueError("the images of this split are not held in memory")
-        if str(device) not in self._on_device:
-            labels = torch.from_numpy(self.labels)
-            self._on_device[str(device)] = (self._stored.to(device), labels.to(device))
-        return self._on_device[str(device)]
+    def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
+        """Return the whole image, or a random resized crop of it."""
+        image = self.open(index)
+        if not augmentation.random_resized_crop:
+            return evaluation_view(image, self.image_size)
+        box = random_boxes(key[None], np.array([image.height]), np.array([image.width]))[0]
+        return box_view(image, box.tolist(), self.image_size)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_on_device": {}}
+    def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
+        """Return the image as evaluation sees it."""
+        view = evaluation_view(self.open(index), self.image_size)
+        return [view] * len(numbers)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """A data set of images with labels.
+    """A data set of images, or of videos, with labels.
 
     Args:
         name: as it was asked for.
-        train: images to search and train with.
-        test: images that are only looked at in the end.
+        train: images (or videos) to search and train with.
+        test: those that are only looked at in the end.
         classes: name of each label.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (grey), 3 (RGB) or 2 (optical flow).
         image_size: side of what the network sees, in pixels.
         mean: of the training images, one value a channel, on the scale 0..1.
         std: likewise; never 0.
         bad: files that could not be read, each with the reason.
         default_augmentation: what suits these images when the user says nothing.
         notes: what a user should know of how the data were read.
+        clips: how clips are taken from videos; ``None`` for images.
+        modality: what the network sees of videos: ``"rgb"`` or ``"flow"``.
     """
 
     name: str
-    train: Images
-    test: Images
+    train: Split
+    test: Split
     classes: tuple[str, ...]
     channels: int
     image_size: int
@@ -165,3 +133,15 @@ class ImageDataset:
     bad: tuple[str, ...]
     default_augmentation: Augmentation
     notes: tuple[str, ...] = ()
+    clips: Clips | None = None
+    modality: Modality = "rgb"
+
+    @property
+    def frames(self) -> int | None:
+        """Frames of a clip; ``None`` for images."""
+        return None if self.clips is None else self.clips.frames
+
+    @property
+    def what(self) -> str:
+        """What messages call the samples."""
+        return self.train.what

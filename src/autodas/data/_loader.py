@@ -1,4 +1,4 @@
-"""Batches of augmented, normalised images."""
+"""Batches of augmented, normalised images or clips."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from autodas.data._augmentation import Augmentation, finish
-from autodas.data._images import Images
 from autodas.data._random import AUGMENTATION, ORDER, permutation, sample_keys
+from autodas.data._split import Split
 from autodas.data._stream import Answer, Reader, Request, Workers
 from autodas.errors import AutodasError
 
 
 class Batch(NamedTuple):
-    """Images with labels.
+    """Images, or clips of videos, with labels.
 
-    ``images``: float32 (B, C, S, S), normalised, on the device. ``labels``: int64 (B,). ``indices``: int64
-    (B,), which images of the split they are.
+    ``images``: float32 (B, C, S, S), for clips (B, C, T, S, S), normalised, on the device. ``labels``: int64
+    (B,). ``indices``: int64 (B,), which samples of the split they are.
     """
 
     images: Tensor
@@ -35,24 +35,25 @@ class Loader:
 
     The order of an epoch follows from (seed, epoch), the augmentation of a sample from (seed, epoch,
     index). There is no other state, so a run that is resumed needs only the number of batches that it has
-    consumed. Images in memory are kept on the device and augmented there; others are read by ``workers``.
+    consumed. Samples in memory are kept on the device and augmented there; others are read by ``workers``.
 
-    While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). An image
+    While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). A sample
     that turns out to be unreadable is replaced by the next of the loader's samples while shuffling, and
     left out otherwise.
 
     Args:
-        images: the split.
-        indices: which images, ``None`` for all.
-        batch_size: at least 1; capped at the number of samples.
+        split: the samples.
+        indices: which of them, ``None`` for all.
+        batch_size: at least 1; capped at the number of samples (in evaluation: of their views).
         mean, std: one value a channel, on the scale 0..1.
         image_size: as the split was opened.
         seed: of order and augmentation.
         shuffle: a new order each epoch, as for training.
         augmentation: ``None`` for evaluation.
         device: where batches are.
-        workers: processes that read files; 0 reads in this one. Without effect for images in memory.
+        workers: processes that read files; 0 reads in this one. Without effect for samples in memory.
         channels_last: memory format of the batches.
+        views: how many clips of each video are evaluated; they follow each other, with equal ``indices``.
 
     Raises:
         AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
@@ -60,7 +61,7 @@ class Loader:
 
     def __init__(
         self,
-        images: Images,
+        split: Split,
         indices: np.ndarray | None,
         *,
         batch_size: int,
@@ -73,43 +74,49 @@ class Loader:
         device: torch.device | str = "cpu",
         workers: int = 0,
         channels_last: bool = True,
+        views: int = 1,
     ) -> None:
-        chosen = np.arange(len(images)) if indices is None else np.array(indices, dtype=np.int64)
+        chosen = np.arange(len(split)) if indices is None else np.array(indices, dtype=np.int64)
         if len(chosen) == 0:
-            raise AutodasError("there are no images to load")
-        if chosen.min() < 0 or chosen.max() >= len(images):
-            raise AutodasError(f"image numbers out of range: the split has {len(images)} images")
-        if batch_size < 1 or workers < 0:
+            raise AutodasError(f"there are no {split.what} to load")
+        if chosen.min() < 0 or chosen.max() >= len(split):
+            raise AutodasError(f"sample numbers out of range: the split has {len(split)} {split.what}")
+        if batch_size < 1 or workers < 0 or views < 1:
             raise AutodasError(
-                f"batch_size must be at least 1 and workers at least 0, found {batch_size} and {workers}"
+                "batch_size and views must be at least 1 and workers at least 0, "
+                f"found {batch_size}, {views} and {workers}"
             )
-        if image_size != images.image_size:
+        if image_size != split.image_size:
             raise AutodasError(
-                f"the data set was opened for images of {images.image_size} pixels, {image_size} are asked "
-                f"for: open it with image_size={image_size}"
+                f"the data set was opened for {split.what} of {split.image_size} pixels, {image_size} are "
+                f"asked for: open it with image_size={image_size}"
             )
-        self.batch_size = min(batch_size, len(chosen))
+        if augmentation is not None:
+            split.check_augmentation(augmentation)
+        # In memory there is one clip of each video.
+        self.views = 1 if augmentation is not None or split.in_memory else views
+        self.batch_size = min(batch_size, len(chosen) * self.views)
         self.device = torch.device(device)
-        self._images, self._samples = images, torch.from_numpy(chosen)
+        self._split, self._samples = split, torch.from_numpy(chosen)
         self._mean, self._std, self._size = tuple(mean), tuple(std), image_size
         self._seed, self._shuffle, self._augmentation = seed, shuffle, augmentation
         self._channels_last = channels_last
-        self._in_memory = images.pixels is not None
+        self._in_memory = split.in_memory
         self._worker_count = 0 if self._in_memory else workers
         self._workers: Workers | None = None
         self._bad: dict[int, str] = {}
         self._reader = Reader(
-            images,
+            split,
             np.sort(chosen),
-            image_size=image_size,
             seed=seed,
-            resized_crop=augmentation is not None and augmentation.random_resized_crop,
+            augmentation=augmentation,
+            views=self.views,
             replace_bad=shuffle,
         )
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
-        full, rest = divmod(len(self._samples), self.batch_size)
+        full, rest = divmod(len(self._samples) * self.views, self.batch_size)
         return full + (rest > 0 and not (self._shuffle and rest == 1))
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -138,7 +145,7 @@ class Loader:
 
     @property
     def bad(self) -> tuple[str, ...]:
-        """The images that this loader could not read so far, each with the reason."""
+        """The samples that this loader could not read so far, each with the reason."""
         return tuple(self._bad.values())
 
     def _order(self, epoch: int) -> Tensor:
@@ -147,7 +154,7 @@ class Loader:
         return self._samples[permutation(len(self._samples), ORDER, self._seed, epoch)]
 
     def _from_memory(self, epoch: int, start: int) -> Iterator[Batch]:
-        pixels, labels = self._images.on_device(self.device)
+        pixels, labels = self._split.on_device(self.device)
         order = self._order(epoch)
         for number in range(start, len(self)):
             asked = order[number * self.batch_size : (number + 1) * self.batch_size]
@@ -155,12 +162,14 @@ class Loader:
             yield self._finish(pixels[indices], labels[indices], asked, indices, epoch, cropped=False)
 
     def _requests(self, epoch: int, start: int) -> Iterator[Request]:
-        order = self._order(epoch)
+        order = self._order(epoch).repeat_interleave(self.views)
+        views = torch.arange(self.views).repeat(len(self._samples))
         for number in range(start, len(self)):
-            yield Request(epoch, order[number * self.batch_size : (number + 1) * self.batch_size].clone())
+            batch = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            yield Request(epoch, order[batch].clone(), views[batch].clone())
 
     def _from_files(self, requests: Iterator[Request]) -> Iterator[Batch]:
-        labels = torch.from_numpy(self._images.labels)
+        labels = torch.from_numpy(self._split.labels)
         # Closed at once also after an error, when a traceback would keep the workers waiting.
         with contextlib.closing(self._answers(requests)) as answers:
             for answer in answers:
@@ -185,11 +194,11 @@ class Loader:
         if answer.error is not None:
             raise AutodasError(answer.error)
         self._bad.update(answer.bad)
-        if len(self._bad) > self._images.bad_allowed:
+        if len(self._bad) > self._split.bad_allowed:
             first = "; ".join(list(self._bad.values())[:3])
             raise AutodasError(
-                f"{len(self._bad)} more images cannot be read, {self._images.bad_allowed} are allowed "
-                f"({first}): repair or remove them, or allow more with max_bad"
+                f"{len(self._bad)} more {self._split.what} cannot be read, {self._split.bad_allowed} are "
+                f"allowed ({first}): repair or remove them, or allow more with max_bad"
             )
 
     def _finish(

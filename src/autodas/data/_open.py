@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from autodas.data._assemble import RawDataset, assemble
+from autodas.data._assemble import assemble
+from autodas.data._assemble_videos import RawVideos, assemble_videos
 from autodas.data._cifar import read_cifar10, read_cifar100
+from autodas.data._clips import Clips, Modality
 from autodas.data._digits import read_digits
 from autodas.data._folder import read_folder
+from autodas.data._hmdb51 import read_hmdb51
 from autodas.data._hub import read_hub
 from autodas.data._images import ImageDataset
+from autodas.data._kinetics import read_kinetics10, read_kinetics400
+from autodas.data._moving_digits import read_moving_digits
 from autodas.data._parquet import read_parquet
+from autodas.data._parts import RawDataset
 from autodas.data._python import read_python
+from autodas.data._sources import Source
+from autodas.data._ucf101 import read_ucf101
+from autodas.data._video_folder import read_video_folder
+from autodas.data._video_lists import read_video_lists
+from autodas.data._video_sets import raw_videos
 from autodas.errors import AutodasError, nearest
 
 
@@ -22,12 +34,12 @@ class Kind:
     """One kind of data set.
 
     Args:
-        read: takes what follows the colon of the name (empty if nothing does).
+        read: takes what follows the colon of the name (empty if nothing does); returns images or videos.
         what: what it is, one line.
         how: how to write it.
     """
 
-    read: Callable[[str], RawDataset]
+    read: Callable[[str], RawDataset[Source] | RawVideos]
     what: str
     how: str
 
@@ -61,6 +73,42 @@ REGISTRY: dict[str, Kind] = {
         "your own function: fn('train') and fn('test') return arrays (images, labels) or a torch Dataset",
         "python:package.module:function",
     ),
+    "moving-digits": Kind(
+        read_moving_digits,
+        "clips of moving handwritten digits, labelled by how they move; needs no download",
+        "moving-digits",
+    ),
+    "videofolder": Kind(
+        read_video_folder,
+        "video files (or folders of frames) in one folder a class; with train/ and test/ (or val/), or split "
+        "80/20 (extra autodas[video])",
+        "videofolder:PATH",
+    ),
+    "videolist": Kind(
+        lambda rest: raw_videos(read_video_lists(rest)),
+        "list files of videos: lines 'path label', or csv with a header (extra autodas[video])",
+        "videolist:LIST, videolist:LIST#ROOT or videolist:FOLDER with train.txt and test.txt (or .csv)",
+    ),
+    "ucf101": Kind(
+        lambda rest: raw_videos(read_ucf101(rest)),
+        "UCF101 with its official lists, 101 classes (extra autodas[video])",
+        "ucf101:PATH or ucf101:PATH#SPLIT with a split 1 to 3",
+    ),
+    "hmdb51": Kind(
+        lambda rest: raw_videos(read_hmdb51(rest)),
+        "HMDB51 with its official lists, 51 classes (extra autodas[video])",
+        "hmdb51:PATH or hmdb51:PATH#SPLIT with a split 1 to 3",
+    ),
+    "kinetics400": Kind(
+        lambda rest: raw_videos(read_kinetics400(rest)),
+        "Kinetics-400 with its official lists, or class folders (extra autodas[video])",
+        "kinetics400:PATH",
+    ),
+    "kinetics10": Kind(
+        lambda rest: raw_videos(read_kinetics10(rest)),
+        "ten categories merged from Kinetics classes, as in the SDAS paper (extra autodas[video])",
+        "kinetics10:PATH",
+    ),
     "hf": Kind(
         read_hub, "a data set of the Hugging Face hub (extra autodas[hf])", "hf:NAME or hf:NAME:CONFIG"
     ),
@@ -70,32 +118,45 @@ REGISTRY: dict[str, Kind] = {
 def open_dataset(
     name: str,
     *,
+    classes: Sequence[str] = (),
     image_size: int | None = None,
     max_image_size: int | None = None,
     subset: int | None = None,
     seed: int = 0,
     max_bad: float = 0.01,
     storage: str = "auto",
+    frames: int | None = None,
+    frame_step: int | None = None,
+    modality: Modality = "rgb",
+    cache: str | None = None,
 ) -> ImageDataset:
     """Open a data set; classes, channels and sizes are inferred from it.
 
     Args:
-        name: ``digits``, ``cifar10[:PATH]``, ``cifar100[:PATH]``, ``imagefolder:PATH``,
-            ``parquet:PATH``, ``python:module:function`` or ``hf:NAME``; see :func:`dataset_names`.
-        image_size: side in pixels of what the network sees, 4 to 2048. ``None``: the native size if all
-            images are squares of one size up to 64, otherwise the largest short side among them, at
-            most 224, rounded down to a multiple of 8. Images are resized so that the short side is
-            ``image_size`` (from 128 on: 256/224 of it), and the centre is cut out.
+        name: such as ``digits``, ``cifar10:PATH``, ``imagefolder:PATH``, ``videofolder:PATH``; see
+            :func:`dataset_names`.
+        classes: use only these, at least two; empty for all.
+        image_size: side in pixels of what the network sees, 4 to 2048. ``None``: of images the native size
+            if all are squares of one size up to 64, otherwise the largest short side among them, at
+            most 224, rounded down to a multiple of 8; of videos 112, or less where all are smaller. Images
+            are resized so that the short side is ``image_size`` (from 128 on: 256/224 of it), and the centre
+            is cut out; the short side of frames becomes 128/112 of it.
         max_image_size: the largest side that ``image_size=None`` may come to.
-        subset: use only that many training images, in proportion to the classes and at least 2 a class.
+        subset: use only that many training samples, in proportion to the classes and at least 2 a class.
         seed: chooses the subset.
-        max_bad: fraction of all images, in [0, 1], that may be unreadable (at least one image unless
+        max_bad: fraction of all samples, in [0, 1], that may be unreadable (at least one unless
             it is 0). Those are left out and named.
         storage: ``memory`` holds decoded images, ``stream`` reads files when they are needed, ``auto``
-            holds a split in memory if its pixels take less than 2 GiB.
+            holds a split of images in memory if its pixels take less than 2 GiB, and streams videos;
+            ``cache`` decodes videos once, into a memory-mapped file.
+        frames: frames of a clip; by default 16. For videos only, as what follows.
+        frame_step: frames from one frame of a clip to the next; by default 1.
+        modality: ``rgb``, or ``flow`` for the optical flow from frame to frame (TV-L1), which is computed
+            once and stored.
+        cache: folder for what is decoded or computed once; by default ``~/.cache/autodas/frames``.
 
     Raises:
-        AutodasError: if the name is unknown, the data are missing or malformed, or too many images are
+        AutodasError: if the name is unknown, the data are missing or malformed, or too many samples are
             unreadable.
     """
     kind, _, rest = name.partition(":")
@@ -104,16 +165,30 @@ def open_dataset(
             hint = "parquet" if Path(name).is_file() else "imagefolder"
             raise AutodasError(f"'{name}' is a path, not a data set: write {hint}:{name}")
         raise AutodasError(f"unknown data set '{kind}'{nearest(kind, list(REGISTRY))}")
-    return assemble(
-        name,
-        REGISTRY[kind].read(rest),
-        image_size=image_size,
-        max_image_size=max_image_size,
-        subset=subset,
-        seed=seed,
-        max_bad=max_bad,
-        storage=storage,
-    )
+    for option, pixels in (("image_size", image_size), ("max_image_size", max_image_size)):
+        if pixels is not None and not 4 <= pixels <= 2048:
+            raise AutodasError(f"{option} must be between 4 and 2048 pixels, found {pixels}")
+    if not 0 <= max_bad <= 1:
+        raise AutodasError(f"max_bad is a fraction between 0 and 1, found {max_bad}")
+    options: dict[str, Any] = {
+        "classes": classes,
+        "image_size": image_size,
+        "max_image_size": max_image_size,
+        "subset": subset,
+        "seed": seed,
+        "max_bad": max_bad,
+        "storage": storage,
+    }
+    raw = REGISTRY[kind].read(rest)
+    if isinstance(raw, RawVideos):
+        clips = Clips(16 if frames is None else frames, 1 if frame_step is None else frame_step)
+        return assemble_videos(name, raw, clips=clips, modality=modality, cache=cache, **options)
+    for option, value in (("frames", frames), ("frame_step", frame_step), ("cache", cache)):
+        if value is not None:
+            raise AutodasError(f"{option} is for videos, but '{name}' holds images: leave it out")
+    if modality != "rgb":
+        raise AutodasError(f"modality {modality} is for videos, but '{name}' holds images: leave it out")
+    return assemble(name, raw, **options)
 
 
 def dataset_names() -> list[dict[str, str]]:

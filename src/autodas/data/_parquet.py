@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data._assemble import RawDataset, RawSplit
 from autodas.data._folder import existing_path
 from autodas.data._labels import number_labels
-from autodas.data._sources import ParquetSource
+from autodas.data._parts import RawDataset, RawSplit
+from autodas.data._sources import ParquetSource, Source
 from autodas.errors import AutodasError
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
@@ -21,7 +21,7 @@ LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 """Names of the label column, the most wanted first."""
 
 
-def read_parquet(rest: str) -> RawDataset:
+def read_parquet(rest: str) -> RawDataset[Source]:
     """Read one file, or all Parquet files of a folder."""
     path = existing_path(rest, "parquet")
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
@@ -30,7 +30,7 @@ def read_parquet(rest: str) -> RawDataset:
     return read_parquet_files(path, files)
 
 
-def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset:
+def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
     """Read Parquet files; those whose names begin with ``train`` and ``test`` (or ``val``) are the splits.
 
     Args:
@@ -56,7 +56,7 @@ def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset:
     values = [_labels(part, label) if part else None for part in (train, test)]
     assert values[0] is not None
     numbers, classes = number_labels(str(path), values[0], values[1], names)
-    splits = [
+    splits: list[RawSplit[Source] | None] = [
         RawSplit(ParquetSource([str(f) for f in part], image), found) if found is not None else None
         for part, found in zip((train, test), numbers, strict=True)
     ]

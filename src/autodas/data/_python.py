@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data._assemble import RawDataset, RawSplit
 from autodas.data._labels import number_labels
+from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ArraySource, ItemSource, Source
 from autodas.errors import AutodasError
 from autodas.user_code import import_function
 
 
-def read_python(rest: str) -> RawDataset:
+def read_python(rest: str) -> RawDataset[Source]:
     """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``."""
     function = import_function(rest, f"data set 'python:{rest}'")
     splits = {split: _read(function, rest, split) for split in ("train", "test")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from autodas.data._decode import Header, UnreadableImageError, header, open_image
+from autodas.data._decode import Header, UnreadableError, header, open_image
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def header(self, index: int) -> Header:
-        """Return size and kind without decoding; raises UnreadableImageError."""
+        """Return size and kind without decoding; raises UnreadableError."""
         ...
 
     def open(self, index: int) -> Image:
-        """Return the image, decoded or not; raises UnreadableImageError."""
+        """Return the image, decoded or not; raises UnreadableError."""
         ...
 
     def describe(self, index: int) -> str:
@@ -141,7 +141,7 @@ class ParquetSource:
         row = self._row(index)
         encoded = row.get("bytes") if isinstance(row, dict) else row
         if not isinstance(encoded, bytes) or not encoded:
-            raise UnreadableImageError("the row holds no image bytes")
+            raise UnreadableError("the row holds no image bytes")
         return open_image(encoded)
 
     def describe(self, index: int) -> str:
@@ -204,7 +204,7 @@ class ItemSource:
         try:
             value = self._items[index][self._key]
         except OSError as error:  # What Pillow raises for a damaged file.
-            raise UnreadableImageError(str(error).split("\n")[0]) from error
+            raise UnreadableError(str(error).split("\n")[0]) from error
         except AutodasError:
             raise
         except Exception as error:  # Code of the user's own.

@@ -1,10 +1,11 @@
-"""Reading batches of image files, in this process or in workers."""
+"""Reading batches of files, in this process or in workers."""
 
 from __future__ import annotations
 
 import contextlib
 import weakref
 from collections.abc import Generator, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,25 +13,29 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from autodas.data._crops import random_boxes
-from autodas.data._decode import UnreadableImageError, box_view, evaluation_view
-from autodas.data._images import Images
+from autodas.data._augmentation import Augmentation
+from autodas.data._decode import UnreadableError
 from autodas.data._random import AUGMENTATION, sample_keys
+from autodas.data._split import Split
 from autodas.errors import AutodasError
 
 
 class Request(NamedTuple):
-    """One batch to be read: the samples ``indices`` in the epoch."""
+    """One batch to be read: the samples ``indices`` in the epoch, and which ``views`` of them.
+
+    A sample of which several views are asked for stands there as often, one after the other.
+    """
 
     epoch: int
     indices: Tensor
+    views: Tensor
 
 
 class Answer(NamedTuple):
     """One batch that has been read.
 
-    ``asked`` are the samples of the request whose places the images take, ``found`` those that the
-    images are of: they differ where a bad file was replaced. ``bad`` maps bad samples to reasons.
+    ``asked`` are the samples of the request whose places the views take, ``found`` those that the
+    views are of: they differ where a bad file was replaced. ``bad`` maps bad samples to reasons.
     """
 
     epoch: int
@@ -45,28 +50,28 @@ class Reader(Dataset[Any]):
     """Reads requests. It is sent to the workers once.
 
     Args:
-        images: the split.
+        split: the samples.
         pool: the loader's samples, sorted.
-        image_size: side of the results.
         seed: of the augmentation.
-        resized_crop: take random resized crops.
+        augmentation: of training; ``None`` for evaluation.
+        views: how many views of a sample are evaluated.
         replace_bad: put the next readable sample of ``pool`` in the place of a bad one, otherwise
             leave it out.
     """
 
     def __init__(
         self,
-        images: Images,
+        split: Split,
         pool: np.ndarray,
         *,
-        image_size: int,
         seed: int,
-        resized_crop: bool,
+        augmentation: Augmentation | None,
+        views: int,
         replace_bad: bool,
     ) -> None:
-        self.images, self.pool = images, pool
-        self.image_size, self.seed = image_size, seed
-        self.resized_crop, self.replace_bad = resized_crop, replace_bad
+        self.split, self.pool = split, pool
+        self.seed, self.augmentation = seed, augmentation
+        self.views, self.replace_bad = views, replace_bad
 
     def __getitems__(self, request: Request) -> Answer:
         """Read one batch; errors travel back as text, so that no worker's traceback is wrapped around."""
@@ -77,21 +82,26 @@ class Reader(Dataset[Any]):
             return Answer(request.epoch, nothing, nothing, nothing, {}, str(error))
 
     def _read(self, request: Request) -> Answer:
-        keys = sample_keys(AUGMENTATION, self.seed, request.epoch, request.indices)
+        keys = dict(
+            zip(
+                request.indices.tolist(),
+                sample_keys(AUGMENTATION, self.seed, request.epoch, request.indices),
+                strict=True,
+            )
+        )
         views, asked, found = [], [], []
         bad: dict[int, str] = {}
-        for index, key in zip(request.indices.tolist(), keys, strict=True):
+        for index, numbers in _runs(request.indices.tolist(), request.views.tolist()):
             for candidate in self._candidates(index):
                 try:
-                    views.append(self._view(candidate, key))
-                except UnreadableImageError as error:
-                    bad[candidate] = f"{self.images.describe(candidate)}: {error}"
+                    views += self._views(candidate, keys[index], numbers)
+                except UnreadableError as error:
+                    bad[candidate] = f"{self.split.describe(candidate)}: {error}"
                     continue
-                asked.append(index)
-                found.append(candidate)
+                asked += [index] * len(numbers)
+                found += [candidate] * len(numbers)
                 break
-        side, channels = self.image_size, self.images.channels
-        pixels = np.stack(views) if views else np.zeros((0, side, side, channels), dtype=np.uint8)
+        pixels = np.stack(views) if views else np.zeros((0, *self.split.view_shape()), dtype=np.uint8)
         return Answer(
             request.epoch,
             torch.from_numpy(pixels),
@@ -110,12 +120,16 @@ class Reader(Dataset[Any]):
         for step in range(len(self.pool)):
             yield int(self.pool[(place + step) % len(self.pool)])
 
-    def _view(self, index: int, key: Tensor) -> np.ndarray:
-        image = self.images.open(index)
-        if not self.resized_crop:
-            return evaluation_view(image, self.image_size)
-        box = random_boxes(key[None], np.array([image.height]), np.array([image.width]))[0]
-        return box_view(image, box.tolist(), self.image_size)
+    def _views(self, index: int, key: Tensor, numbers: list[int]) -> list[np.ndarray]:
+        if self.augmentation is None:
+            return self.split.evaluation_views(index, numbers, self.views)
+        return [self.split.training_view(index, key, self.augmentation) for _ in numbers]
+
+
+def _runs(indices: list[int], views: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each sample once, with the views of it that follow each other."""
+    for index, group in groupby(zip(indices, views, strict=True), key=lambda pair: pair[0]):
+        yield index, [view for _, view in group]
 
 
 class Workers:

@@ -1,5 +1,6 @@
-"""Discrete networks: plain modules, built from a genotype."""
+"""Discrete networks: plain modules, built from a genotype; and hand-crafted ones to compare with."""
 
+from autodas.networks._blueprint import Blueprint, CellBlueprint, HandcraftedBlueprint, read_blueprint
 from autodas.networks._cell import Cell, CellFrame, CellInputs
 from autodas.networks._check import check_cells
 from autodas.networks._graph import cells_of_graph, graph_slot
@@ -15,25 +16,39 @@ from autodas.networks._profile import (
     profile,
 )
 from autodas.networks._stack import CellStack
+from autodas.networks.handcrafted import (
+    HandcraftedNetwork,
+    build_handcrafted,
+    handcrafted_names,
+    profile_handcrafted,
+)
 
 __all__ = [
     "AuxiliaryHead",
+    "Blueprint",
     "Cell",
+    "CellBlueprint",
     "CellFrame",
     "CellInputs",
     "CellStack",
+    "HandcraftedBlueprint",
+    "HandcraftedNetwork",
     "Network",
     "Profile",
     "StageCost",
     "auxiliary_map",
     "build",
+    "build_handcrafted",
     "cell_norms",
     "cells_of_graph",
     "check_cells",
     "count_parameters",
     "given_norms",
     "graph_slot",
+    "handcrafted_names",
     "multiply_adds_by_module",
     "partial_channels_for",
     "profile",
+    "profile_handcrafted",
+    "read_blueprint",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from autodas.training import (
     RunLog,
     StopRequest,
     available_memory,
+    check_dimensions,
     check_micro_batches,
     explain_out_of_memory,
     load_checkpoint,
@@ -150,6 +151,8 @@ class Search:
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
         get_engine(engine)
+        check_dimensions(dataset, space.skeleton, "space", "--space.name")
+        space = replace(space, skeleton=space.skeleton.for_clips(dataset.frames))
         if partial_channels is None:
             partial_channels = load_strategy(strategy).partial_channels
         partial_channels_for(space.skeleton, partial_channels)

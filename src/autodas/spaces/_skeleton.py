@@ -199,6 +199,10 @@ class Skeleton:
         """Return the index of the cell that the auxiliary head follows: the last reduction (DARTS)."""
         return max(slot.index for slot in self.slots() if slot.reduces)
 
+    def for_clips(self, frames: int | None) -> Skeleton:
+        """Return the same skeleton, made for clips of so many frames; ``None`` for images keeps it."""
+        return self if frames is None else replace(self, frames=frames)
+
     def with_size(self, K: int | None = None, C1: int | None = None, C2: int | None = None) -> Skeleton:
         """Return the same skeleton with other free parameters; ``None`` keeps a value.
 

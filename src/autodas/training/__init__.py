@@ -2,7 +2,8 @@
 
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._available_memory import available_memory
-from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._dimensions import check_blueprint, check_dimensions
+from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._interrupt import StopRequest
@@ -36,11 +37,14 @@ __all__ = [
     "RunLog",
     "StopRequest",
     "available_memory",
+    "check_blueprint",
+    "check_dimensions",
     "check_micro_batches",
     "correct_in_top",
     "duration",
     "evaluate",
     "explain_out_of_memory",
+    "fuse",
     "is_out_of_memory",
     "keep_only",
     "learning_rate",

@@ -1,8 +1,8 @@
-"""Evaluation: accuracy of a network on a set of pictures."""
+"""Evaluation: accuracy of a network on a set of pictures or videos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.data import Batch
+from autodas.errors import AutodasError
 from autodas.training._metrics import Meter, standard_error
 
 
@@ -21,10 +22,13 @@ class Evaluation:
         loss: mean cross entropy.
         top1: top-1 accuracy in percent.
         top5: top-5 accuracy in percent; of the number of classes where there are fewer.
-        count: number of pictures.
-        logits: shape (pictures, classes), on the CPU, in the order of the loader.
-        labels: shape (pictures,).
-        indices: shape (pictures,), the position of each in its set.
+        count: number of samples.
+        logits: shape (samples, classes), on the CPU, in the order of the loader; for videos of several clips
+            the logarithm of the mean of their probabilities.
+        labels: shape (samples,).
+        indices: shape (samples,), the position of each in its set.
+        clips: how many clips were evaluated; ``None`` for images.
+        clip_top1: top-1 accuracy of single clips in percent; ``None`` for images and fused networks.
     """
 
     loss: float
@@ -34,6 +38,8 @@ class Evaluation:
     logits: Tensor
     labels: Tensor
     indices: Tensor
+    clips: int | None = None
+    clip_top1: float | None = None
 
     @property
     def error(self) -> float:
@@ -42,31 +48,88 @@ class Evaluation:
 
     def summary(self) -> dict[str, float]:
         """Return the numbers for logs."""
-        return {
+        found: dict[str, float] = {
             "loss": self.loss,
             "top1": self.top1,
             "top5": self.top5,
             "count": self.count,
             "standard_error": self.error,
         }
+        if self.clips is not None:
+            found |= {"video_top1": self.top1, "clips": self.clips}
+        if self.clip_top1 is not None:
+            found["clip_top1"] = self.clip_top1
+        return found
 
 
 @torch.no_grad()
 def evaluate(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Evaluation:
     """Evaluate a network that is in evaluation mode.
 
+    Batches with equal indices are clips of one video: its score is the mean of their probabilities (SDAS,
+    section 5.2, does not say of what the mean is taken).
+
     Args:
-        forward: from pictures to logits.
+        forward: from images or clips to logits.
         batches: what it is evaluated on.
     """
     meter: Meter | None = None
     parts = []
+    clips = None
     for batch in batches:
         logits = forward(batch.images).float()
         meter = meter or Meter(logits.device)
         meter.add(F.cross_entropy(logits, batch.labels), logits, batch.labels)
         parts.append((logits.cpu(), batch.labels.cpu(), batch.indices.cpu()))
+        if batch.images.dim() == 5:
+            clips = (clips or 0) + len(batch.labels)
     assert meter is not None, "nothing to evaluate on"
-    result = meter.result()
+    found = meter.result()
     logits, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Evaluation(result["loss"], result["top1"], result["top5"], len(labels), logits, labels, indices)
+    clip_top1 = None if clips is None else found["top1"]
+    if clips is not None and len(set(indices.tolist())) < clips:
+        found, logits, labels, indices = _of_videos(logits, labels, indices)
+    return Evaluation(
+        found["loss"], found["top1"], found["top5"], len(labels), logits, labels, indices, clips, clip_top1
+    )
+
+
+def fuse(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Return the evaluation of several networks together: the mean of their probabilities (late fusion).
+
+    Args:
+        evaluations: of the same samples, in any order.
+
+    Raises:
+        AutodasError: if they are not of the same samples.
+    """
+    first = evaluations[0]
+    logits = []
+    for other in evaluations:
+        order = other.indices.argsort()
+        if not torch.equal(other.indices[order], first.indices.sort().values):
+            raise AutodasError(
+                "the networks were evaluated on different samples, so that no scores can be fused"
+            )
+        logits.append(other.logits[order])
+    order = first.indices.argsort()
+    count = len(evaluations)
+    found, fused, labels, indices = _of_videos(
+        torch.cat(logits), first.labels[order].repeat(count), first.indices[order].repeat(count)
+    )
+    clips = None if first.clips is None else sum(e.clips or 0 for e in evaluations)
+    return Evaluation(found["loss"], found["top1"], found["top5"], len(labels), fused, labels, indices, clips)
+
+
+def _of_videos(
+    logits: Tensor, labels: Tensor, indices: Tensor
+) -> tuple[dict[str, float], Tensor, Tensor, Tensor]:
+    """Return the numbers, logits, labels and indices of samples that stand there several times each."""
+    videos, place, counts = torch.unique(indices, return_inverse=True, return_counts=True)
+    scores = torch.zeros(len(videos), logits.shape[1], dtype=torch.float64)
+    scores.index_add_(0, place, logits.double().softmax(1))
+    means = (scores / counts[:, None]).log().float()
+    own = torch.empty(len(videos), dtype=labels.dtype).index_copy_(0, place, labels)
+    meter = Meter()
+    meter.add(F.cross_entropy(means, own), means, own)
+    return meter.result(), means, own, videos

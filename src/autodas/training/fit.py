@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from autodas.data import Batch, Loader
 from autodas.errors import AutodasError, Interrupted
-from autodas.networks import Network
+from autodas.networks import HandcraftedNetwork, Network
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._graph import RecordedIteration, recorder_for
@@ -76,7 +76,7 @@ class Fit:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | HandcraftedNetwork,
         train: Loader,
         folder: RunFolder,
         *,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from autodas import __version__
+from autodas.data import Clips, Modality
 from autodas.errors import AutodasError
-from autodas.genotype import Genotype
-from autodas.networks import Network, build
-from autodas.spaces import Skeleton, get_skeleton
+from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.training._files import write_whole
 
 
@@ -22,18 +22,18 @@ class ModelFacts:
     """What has to be known to use trained weights.
 
     Args:
-        genotype: the architecture.
-        skeleton: how its cells are stacked.
+        blueprint: what the network is built from.
         classes: names of the classes, in the order of the logits.
         channels: channels of the pictures.
         image_size: height and width that the network was trained on.
         mean, std: normalisation of each channel, on values from 0 to 1.
         auxiliary: whether the weights include an auxiliary head.
         version: of autodas.
+        clips: how clips are taken, where it recognises videos; ``None`` for images.
+        modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
     """
 
-    genotype: Genotype
-    skeleton: Skeleton
+    blueprint: Blueprint
     classes: tuple[str, ...]
     channels: int
     image_size: int
@@ -41,31 +41,38 @@ class ModelFacts:
     std: tuple[float, ...]
     auxiliary: bool = False
     version: str = __version__
+    clips: Clips | None = None
+    modality: Modality = "rgb"
 
-    def build(self) -> Network:
+    @property
+    def frames(self) -> int | None:
+        """Frames of a clip; ``None`` for images."""
+        return None if self.clips is None else self.clips.frames
+
+    def build(self) -> Network | HandcraftedNetwork:
         """Return the network, with fresh weights."""
-        return build(
-            self.genotype,
-            self.skeleton,
+        return self.blueprint.build(
             classes=len(self.classes),
             channels=self.channels,
             auxiliary=self.auxiliary,
             image_size=self.image_size,
         )
 
+    def profile(self) -> Profile:
+        """Return what the network costs on what it was trained on, without an auxiliary head."""
+        return self.blueprint.profile(
+            classes=len(self.classes),
+            channels=self.channels,
+            image_size=self.image_size,
+            frames=self.frames,
+        )
+
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
-        skeleton = self.skeleton
+        videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
         return json.dumps(
             {
-                "genotype": self.genotype.to_dict(),
-                "skeleton": {
-                    "name": skeleton.name,
-                    "K": skeleton.K,
-                    "C1": skeleton.C1,
-                    "C2": skeleton.C2,
-                    "pool_norm": skeleton.pool_norm,
-                },
+                **self.blueprint.to_dict(),
                 "classes": self.classes,
                 "channels": self.channels,
                 "image_size": self.image_size,
@@ -73,6 +80,7 @@ class ModelFacts:
                 "std": self.std,
                 "auxiliary": self.auxiliary,
                 "version": self.version,
+                **videos,
             }
         )
 
@@ -85,12 +93,8 @@ class ModelFacts:
         """
         try:
             facts: dict[str, Any] = json.loads(text)
-            size = facts["skeleton"]
-            skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
-            pool_norm = size.get("pool_norm", skeleton.pool_norm)  # earlier files have the skeleton's own
             return cls(
-                Genotype.from_dict(facts["genotype"], where),
-                replace(skeleton, pool_norm=pool_norm),
+                read_blueprint(facts, where),
                 tuple(facts["classes"]),
                 facts["channels"],
                 facts["image_size"],
@@ -98,12 +102,14 @@ class ModelFacts:
                 tuple(facts["std"]),
                 facts["auxiliary"],
                 facts["version"],
+                Clips(**facts["clips"]) if "clips" in facts else None,
+                facts.get("modality", "rgb"),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
             raise AutodasError(f"{where}: its description is broken: {error}") from error
 
 
-def save_model(path: Path, network: Network, facts: ModelFacts) -> None:
+def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:
     """Write weights and facts as one safetensors file.
 
     Raises:
@@ -115,7 +121,7 @@ def save_model(path: Path, network: Network, facts: ModelFacts) -> None:
     write_whole(path, save(tensors, {"autodas": facts.to_json()}))
 
 
-def load_model(path: str | Path) -> tuple[Network, ModelFacts]:
+def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFacts]:
     """Return a trained network, in evaluation mode, and the facts to use it.
 
     Args:
@@ -144,7 +150,7 @@ def load_model(path: str | Path) -> tuple[Network, ModelFacts]:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise AutodasError(f"{path}: the weights do not fit the genotype they come with") from error
+        raise AutodasError(f"{path}: the weights do not fit the network they come with") from error
     return network.to_memory_format().eval(), facts  # type: ignore[return-value]
 
 

@@ -8,41 +8,42 @@ from typing import Any
 import numpy as np
 import torch
 
-from autodas.data import Augmentation, ImageDataset, Images, Loader, stratified_halves
-from autodas.genotype import Genotype
-from autodas.networks import auxiliary_map, count_parameters, profile
+from autodas.data import Augmentation, ImageDataset, Loader, Split, stratified_halves
+from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.settings import Graphs, OptimSettings, Precision
-from autodas.spaces import Skeleton
+from autodas.training._dimensions import check_blueprint
 from autodas.training._evaluate import Evaluation
 from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.run_folder import RunFolder
+from autodas.training.start_weights import start_from
 
 EXAMPLES = 16
 """How many wrongly recognised test pictures a run folder shows."""
 
 
 class Training:
-    """Training of a genotype's network from scratch, and one evaluation on the test pictures.
+    """Training of a network from scratch, and one evaluation on the test pictures.
 
     All training pictures are used, and the last epoch's weights are tested, unless ``validation`` holds
     some out: then the epoch that is best on those is tested. ``Training(...).run()`` does all of it.
 
     Args:
-        genotype: the architecture.
-        skeleton: how its cells are stacked.
+        blueprint: what the network is built from.
         dataset: what to train and test on.
         folder: the run folder; :meth:`run` needs it to have been created.
         epochs: length.
         batch_size: pictures a step.
         optim: of the weights.
         augmentation: of training pictures; ``None`` for the data set's own.
-        drop_path: rate of drop path at the end, in [0, 1).
-        auxiliary: whether to add the auxiliary head, where its map is at least 5x5.
+        drop_path: rate of drop path at the end, in [0, 1); hand-crafted networks have no edges to drop.
+        auxiliary: whether to add the auxiliary head, where there can be one.
         auxiliary_weight: weight of that head's loss.
         validation: share of the training pictures that is held out, in [0, 1).
+        test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
+        weights: a trained network to start from: a model file or a run folder; ``None`` for fresh weights.
         test_every: epochs between evaluations on the test pictures, for curves; 0 for none.
         seed: of everything random.
         device: where to compute.
@@ -61,8 +62,7 @@ class Training:
 
     def __init__(
         self,
-        genotype: Genotype,
-        skeleton: Skeleton,
+        blueprint: Blueprint,
         dataset: ImageDataset,
         folder: RunFolder,
         *,
@@ -74,6 +74,8 @@ class Training:
         auxiliary: bool = False,
         auxiliary_weight: float = 0.4,
         validation: float = 0.0,
+        test_clips: int = 20,
+        weights: str | None = None,
         test_every: int = 0,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -87,19 +89,27 @@ class Training:
         quiet: bool = False,
     ) -> None:
         self.dataset, self.folder, self.resume = dataset, folder, resume
+        check_blueprint(dataset, blueprint, "skeleton", "--skeleton.name")
         seed_everything(seed)
+        refusal = blueprint.why_no_auxiliary(dataset.image_size)
         self.facts = ModelFacts(
-            genotype,
-            skeleton,
+            blueprint,
             dataset.classes,
             dataset.channels,
             dataset.image_size,
             dataset.mean,
             dataset.std,
-            auxiliary=auxiliary and auxiliary_map(skeleton, dataset.image_size) is not None,
+            auxiliary=auxiliary and refusal is None,
+            clips=dataset.clips,
+            modality=dataset.modality,
         )
-        self.head_left_out = auxiliary and not self.facts.auxiliary
-        self.network = self.facts.build().to(device)
+        self.network = self.facts.build()
+        self.notes = [] if weights is None else [start_from(self.network, self.facts, weights)]
+        self.network.to(device)
+        if auxiliary and refusal is not None:
+            self.notes.append(f"no auxiliary head: {refusal}")
+        if drop_path > 0 and isinstance(blueprint, HandcraftedBlueprint):
+            self.notes.append("no drop path: hand-crafted networks have no edges to drop")
         self.network.use_compiled_kernels()
         held_out, used = None, None
         if validation > 0:
@@ -107,9 +117,11 @@ class Training:
                 dataset.train.labels, validation, seed, classes=dataset.classes
             )
 
-        def loader(images: Images, indices: np.ndarray | None, own: Augmentation | None) -> Loader:
+        def loader(
+            split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1
+        ) -> Loader:
             return Loader(
-                images,
+                split,
                 indices,
                 batch_size=batch_size if own is not None else 2 * batch_size,
                 mean=dataset.mean,
@@ -120,9 +132,10 @@ class Training:
                 augmentation=own,
                 device=device,
                 workers=workers,
+                views=views,
             )
 
-        self.test = loader(dataset.test, None, None)
+        self.test = loader(dataset.test, None, None, test_clips if dataset.clips is not None else 1)
         self.pictures = {
             "train": len(dataset.train) if used is None else len(used),
             "test": len(dataset.test),
@@ -146,17 +159,6 @@ class Training:
             quiet=quiet,
         )
 
-    def _multiply_adds(self) -> int:
-        facts = self.facts
-        return profile(
-            facts.genotype,
-            facts.skeleton,
-            classes=len(facts.classes),
-            channels=facts.channels,
-            image_size=facts.image_size,
-            auxiliary=False,
-        ).multiply_adds
-
     def _advice(self) -> str:
         parts, size = 2 * self.fit.micro_batches, self.fit.train.batch_size
         return f"less is needed with --micro_batches {parts} or a --batch_size below {size}"
@@ -167,35 +169,33 @@ class Training:
         Raises:
             AutodasError: if the loss is no longer a number, the disk is full, or memory has run out.
         """
-        facts = self.facts
+        facts, blueprint = self.facts, self.facts.blueprint
         start = {
             "data": self.dataset.name,
-            "genotype": facts.genotype.name,
+            "genotype": blueprint.name,
             "pictures": self.pictures,
             "auxiliary": facts.auxiliary,
             "test_watched": self.fit.watched is not None,
         }
-        notes = []
-        if self.head_left_out:
-            notes.append(f"no auxiliary head: its map would be under 5x5 at {facts.image_size} pixels")
         if not self.resume:
             self.folder.write_environment()
-            self.folder.write("genotype.json", facts.genotype.to_json())
+            if isinstance(blueprint, CellBlueprint):
+                self.folder.write("genotype.json", blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):
-            self.fit.run(start, notes)
+            self.fit.run(start, self.notes)
             found = evaluate_network(self.network, self.test)
         save_model(self.folder.path / "model.safetensors", self.network, facts)
         _write_predictions(self.folder, found, facts.classes)
         _write_examples(self.folder, found, self.dataset)
-        head = count_parameters(self.network.auxiliary) if self.network.auxiliary is not None else 0
+        cost = facts.profile()
         summary = {
             "command": "train",
-            "genotype": facts.genotype.name,
+            "genotype": blueprint.name,
             "data": self.dataset.name,
             "epochs": self.fit.epochs,
             "best_epoch": self.fit.best.get("epoch"),
-            "parameters": count_parameters(self.network) - head,
-            "multiply_adds": self._multiply_adds(),
+            "parameters": cost.parameters,
+            "multiply_adds": cost.multiply_adds,
             "test_watched": self.fit.watched is not None,
             "test": found.summary(),
         }

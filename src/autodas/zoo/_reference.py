@@ -46,7 +46,8 @@ def _load_run(folder: Path) -> Genotype:
         return validate(Genotype.load(path), str(path))
     if (folder / "events.jsonl").is_file():
         raise AutodasError(
-            f"{folder}: the search has not finished, there is no {RUN_FILE} yet; resume it first"
+            f"{folder}: has no {RUN_FILE}: the search has not finished (resume it first), or the run "
+            "trained a hand-crafted network"
         )
     raise AutodasError(f"{folder}: not a run folder, it has no {RUN_FILE}")
 

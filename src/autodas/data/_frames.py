@@ -1,0 +1,226 @@
+"""Where the frames of videos come from: an array, video files, folders of images."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from autodas.data._decode import IMAGE_ENDINGS, UnreadableError, convert, open_image, pixels_of
+from autodas.data._video_decode import FrameIndex, read_frames, read_index
+
+_KEPT = 20_000
+
+
+class FrameSource(Protocol):
+    """Videos by number, as frames whose short side has been resized. It is pickled to worker processes."""
+
+    @property
+    def paths(self) -> Sequence[str] | None:
+        """The files (or folders), one a video, if they are files."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Of a frame."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a video as it is stored; raises UnreadableError."""
+        ...
+
+    def count(self, index: int) -> int:
+        """Return the number of frames, at least 1; raises UnreadableError."""
+        ...
+
+    def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
+        """Return frames, uint8 (len(numbers), H, W, C), whose short side is ``side``.
+
+        Raises:
+            UnreadableError: if they cannot be read.
+        """
+        ...
+
+    def describe(self, index: int) -> str:
+        """Return what a message calls the video."""
+        ...
+
+    def fingerprint(self, index: int) -> str:
+        """Return what changes when the frames do: what has been made of them is kept under it."""
+        ...
+
+
+def resized(height: int, width: int, side: int) -> tuple[int, int]:
+    """Return height and width with the short side as given, in proportion."""
+    short = min(height, width)
+    return max(side, round(height * side / short)), max(side, round(width * side / short))
+
+
+class ArrayFrames:
+    """Videos of one length and size in an array.
+
+    Args:
+        array: uint8 (N, F, H, W, C).
+    """
+
+    paths: Sequence[str] | None = None
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.channels = array.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width."""
+        _, _, height, width, _ = self.array.shape
+        return height, width
+
+    def count(self, index: int) -> int:
+        """Return the number of frames."""
+        return int(self.array.shape[1])
+
+    def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
+        """Return frames of a video."""
+        frames = self.array[index, list(numbers)]
+        if min(frames.shape[1:3]) == side:
+            return frames
+        return np.stack([_resized_frame(frame, side) for frame in frames])
+
+    def describe(self, index: int) -> str:
+        """Return what a message calls the video."""
+        return f"video {index}"
+
+    def fingerprint(self, index: int) -> str:
+        """Return a hash of the pixels."""
+        return hashlib.sha256(np.ascontiguousarray(self.array[index]).tobytes()).hexdigest()
+
+
+class VideoFiles:
+    """Video files.
+
+    Args:
+        paths: one a video.
+    """
+
+    channels = 3
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths: Sequence[str] | None = paths
+        self._paths = paths
+        self._indices: OrderedDict[int, FrameIndex] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_indices": OrderedDict()}
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a frame."""
+        found = self._index(index)
+        return found.height, found.width
+
+    def count(self, index: int) -> int:
+        """Return the number of frames."""
+        return self._index(index).frames
+
+    def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
+        """Decode frames of a video."""
+        found = self._index(index)
+        return read_frames(self._paths[index], found, numbers, resized(found.height, found.width, side))
+
+    def describe(self, index: int) -> str:
+        """Return the path."""
+        return self._paths[index]
+
+    def fingerprint(self, index: int) -> str:
+        """Return path, size and time of change."""
+        return _fingerprint(self._paths[index])
+
+    def _index(self, index: int) -> FrameIndex:
+        """Return where the frames lie; what has been read lately is kept."""
+        if index not in self._indices:
+            self._indices[index] = read_index(self._paths[index])
+            if len(self._indices) > _KEPT:
+                self._indices.popitem(last=False)
+        return self._indices[index]
+
+
+class FrameFolders:
+    """Folders of images, one a video; its frames are the images in the order of their names.
+
+    Args:
+        paths: one a video.
+    """
+
+    channels = 3
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths: Sequence[str] | None = paths
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of the first frame."""
+        with open_image(self._files(index)[0]) as image:
+            return image.height, image.width
+
+    def count(self, index: int) -> int:
+        """Return the number of images."""
+        return len(self._files(index))
+
+    def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
+        """Read frames of a video."""
+        files = self._files(index)
+        found: dict[int, np.ndarray] = {}
+        for number in set(numbers):
+            found[number] = _resized_frame(pixels_of(convert(open_image(files[number]), 3)), side)
+            if found[number].shape != next(iter(found.values())).shape:
+                raise UnreadableError(f"{os.path.basename(files[number])} has another size than other frames")
+        return np.stack([found[number] for number in numbers])
+
+    def describe(self, index: int) -> str:
+        """Return the path."""
+        return self._paths[index]
+
+    def fingerprint(self, index: int) -> str:
+        """Return path, size and time of change."""
+        return _fingerprint(self._paths[index])
+
+    def _files(self, index: int) -> list[str]:
+        folder = self._paths[index]
+        try:
+            names = sorted(n for n in os.listdir(folder) if n.lower().endswith(IMAGE_ENDINGS) and n[0] != ".")
+        except OSError as error:
+            raise UnreadableError(error.strerror or str(error)) from error
+        if not names:
+            raise UnreadableError("the folder holds no images")
+        return [os.path.join(folder, name) for name in names]
+
+
+def _fingerprint(path: str) -> str:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return path
+    return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"
+
+
+def _resized_frame(frame: np.ndarray, side: int) -> np.ndarray:
+    import PIL.Image
+
+    height, width = resized(frame.shape[0], frame.shape[1], side)
+    if (height, width) == frame.shape[:2]:
+        return frame
+    image = PIL.Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+    return pixels_of(image.resize((width, height), PIL.Image.Resampling.BILINEAR))

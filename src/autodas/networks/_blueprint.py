@@ -1,0 +1,163 @@
+"""What a network is built from: a genotype in a skeleton, or the name of a hand-crafted network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autodas.genotype import Genotype
+from autodas.networks._network import Network, auxiliary_map, build
+from autodas.networks._profile import Profile, profile
+from autodas.networks.handcrafted import (
+    CLIP,
+    WIDTH,
+    HandcraftedNetwork,
+    build_handcrafted,
+    check_handcrafted,
+    profile_handcrafted,
+)
+from autodas.spaces import Skeleton, get_skeleton
+
+
+@dataclass(frozen=True)
+class CellBlueprint:
+    """Cells, stacked.
+
+    Args:
+        genotype: the architecture.
+        skeleton: how its cells are stacked.
+    """
+
+    genotype: Genotype
+    skeleton: Skeleton
+
+    @property
+    def name(self) -> str:
+        """Name of the architecture."""
+        return self.genotype.name
+
+    @property
+    def dimensions(self) -> int:
+        """2 for pictures, 3 for clips."""
+        return self.skeleton.dimensions
+
+    def build(
+        self, *, classes: int, channels: int, image_size: int | None = None, auxiliary: bool = False
+    ) -> Network:
+        """Return the network, with fresh weights; arguments as for :func:`autodas.networks.build`."""
+        return build(
+            self.genotype,
+            self.skeleton,
+            classes=classes,
+            channels=channels,
+            image_size=image_size,
+            auxiliary=auxiliary,
+        )
+
+    def profile(
+        self, *, classes: int, channels: int, image_size: int | None = None, frames: int | None = None
+    ) -> Profile:
+        """Return what the network costs on one picture or clip, without an auxiliary head."""
+        return profile(
+            self.genotype,
+            self.skeleton,
+            classes=classes,
+            channels=channels,
+            image_size=image_size,
+            frames=frames,
+            auxiliary=False,
+        )
+
+    def why_no_auxiliary(self, image_size: int) -> str | None:
+        """Return why there can be no auxiliary head; ``None`` where there can be one."""
+        if auxiliary_map(self.skeleton, image_size) is not None:
+            return None
+        return f"its map would be under 5x5 at {image_size} pixels"
+
+    def shares_weights_with(self, other: Blueprint) -> bool:
+        """Return whether both networks have the same layers, but for their sizes."""
+        return isinstance(other, CellBlueprint) and dict(self.genotype.parts) == dict(other.genotype.parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, from which :func:`read_blueprint` makes an equal one."""
+        size = {name: getattr(self.skeleton, name) for name in ("name", "K", "C1", "C2", "pool_norm")}
+        return {"genotype": self.genotype.to_dict(), "skeleton": size}
+
+
+@dataclass(frozen=True)
+class HandcraftedBlueprint:
+    """A hand-crafted network.
+
+    Args:
+        name: one of :func:`autodas.networks.handcrafted_names`.
+        width: factor on the published channels.
+
+    Raises:
+        AutodasError: if the name is unknown, or the width is not above 0.
+    """
+
+    name: str
+    width: float = WIDTH
+
+    def __post_init__(self) -> None:
+        check_handcrafted(self.name, self.width)
+
+    @property
+    def dimensions(self) -> int:
+        """3: they are for clips."""
+        return 3
+
+    def build(
+        self, *, classes: int, channels: int, image_size: int | None = None, auxiliary: bool = False
+    ) -> HandcraftedNetwork:
+        """Return the network, with fresh weights; the size of clips does not matter, and it has one head."""
+        return build_handcrafted(self.name, classes=classes, channels=channels, width=self.width)
+
+    def profile(
+        self, *, classes: int, channels: int, image_size: int | None = None, frames: int | None = None
+    ) -> Profile:
+        """Return what the network costs on one clip."""
+        return profile_handcrafted(
+            self.name,
+            classes=classes,
+            channels=channels,
+            frames=frames or CLIP[0],
+            image_size=image_size or CLIP[1],
+            width=self.width,
+        )
+
+    def why_no_auxiliary(self, image_size: int) -> str | None:
+        """Return why there can be no auxiliary head."""
+        return "hand-crafted networks have none"
+
+    def shares_weights_with(self, other: Blueprint) -> bool:
+        """Return whether both networks have the same layers, but for their sizes."""
+        return isinstance(other, HandcraftedBlueprint) and self.name == other.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, from which :func:`read_blueprint` makes an equal one."""
+        return {"handcrafted": {"name": self.name, "width": self.width}}
+
+
+Blueprint = CellBlueprint | HandcraftedBlueprint
+"""What a network is built from."""
+
+
+def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
+    """Return the blueprint that its plain data describes; other keys are left aside.
+
+    Args:
+        facts: what ``to_dict`` gave.
+        where: named in errors about the genotype.
+
+    Raises:
+        AutodasError: if the genotype is not valid, or there is no such skeleton.
+        KeyError: if something is missing.
+    """
+    if "handcrafted" in facts:
+        return HandcraftedBlueprint(**facts["handcrafted"])
+    size = facts["skeleton"]
+    skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
+    pool_norm = size.get("pool_norm", skeleton.pool_norm)  # earlier files have the skeleton's own
+    return CellBlueprint(Genotype.from_dict(facts["genotype"], where), replace(skeleton, pool_norm=pool_norm))

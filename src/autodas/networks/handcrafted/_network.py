@@ -1,0 +1,128 @@
+"""Hand-crafted networks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from autodas.errors import AutodasError, nearest
+from autodas.networks.handcrafted._bninception import bninception_stages
+from autodas.networks.handcrafted._layers import Layers
+from autodas.networks.handcrafted._resnet import resnet_stages
+from autodas.networks.handcrafted._xception import xception_stages
+
+WIDTH = 0.25
+"""Channels, as a part of the published ones: "by a factor of 4" (SDAS, section 7.1)."""
+
+CLIP = (16, 112, 112)
+"""Frames, height and width of the clips that the networks are made for (SDAS, section 5.2)."""
+
+Stages = tuple[list[nn.Module], int]
+
+_FAMILIES: dict[str, Callable[[Layers, int], Stages]] = {
+    "bninception": bninception_stages,
+    "xception": xception_stages,
+    "resnet50": partial(resnet_stages, blocks=(3, 4, 6, 3)),
+    "resnet101": partial(resnet_stages, blocks=(3, 4, 23, 3)),
+    "resnext50": partial(resnet_stages, blocks=(3, 4, 6, 3), cardinality=32),
+    "resnext101": partial(resnet_stages, blocks=(3, 4, 23, 3), cardinality=32),
+    "senet": partial(resnet_stages, blocks=(3, 4, 23, 3), cardinality=32, squeeze=True),
+}
+"""What makes stages, and tells the number of features; in the order of table 8."""
+
+_DIMENSIONS = {"2d": False, "3d": True}
+"""Whether spatial convolutions have a temporal one beside them, by the end of the name."""
+
+
+def handcrafted_names() -> list[str]:
+    """Return the names of all hand-crafted networks, such as ``resnet50-3d``."""
+    return [f"{family}-{dimensions}" for dimensions in _DIMENSIONS for family in _FAMILIES]
+
+
+def check_handcrafted(name: str, width: float) -> None:
+    """Check that there is such a network.
+
+    Args:
+        name: one of :func:`handcrafted_names`.
+        width: factor on the published channels.
+
+    Raises:
+        AutodasError: if the name is unknown, naming the nearest; or if the width is not above 0.
+    """
+    names = handcrafted_names()
+    if name not in names:
+        raise AutodasError(f"unknown hand-crafted network '{name}'{nearest(name, names)}")
+    if not width > 0:
+        raise AutodasError(f"width={width} must be above 0; 0.25 has a quarter of the published channels")
+
+
+class HandcraftedNetwork(nn.Module):
+    """A hand-crafted network on clips: stages, then a linear classifier on the mean of the last map.
+
+    Time is halved by a maximum after the first stage and after the second (SDAS, figure 10); of an odd number
+    of frames the last stays alone. Build it with :func:`build_handcrafted`.
+
+    Attributes:
+        name: such as ``resnet50-3d``.
+        width: factor on the published channels.
+        stages: its parts; each but the first sees smaller maps or fewer frames than the one before.
+        auxiliary: ``None``: there is no auxiliary head.
+    """
+
+    def __init__(self, name: str, width: float, classes: int, channels: int) -> None:
+        super().__init__()
+        self.name, self.width, self.classes, self.channels = name, width, classes, channels
+        family, _, dimensions = name.partition("-")
+        stages, features = _FAMILIES[family](Layers(_DIMENSIONS[dimensions], width), channels)
+        self.stages = nn.ModuleList(stages)
+        # Windows of two frames that do not overlap (our choice: the paper says "temporal max pooling").
+        self.halve_time = nn.MaxPool3d((2, 1, 1), ceil_mode=True)
+        self.classifier = nn.Linear(features, classes)
+        self.auxiliary = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits of shape (batch, classes).
+
+        Args:
+            x: clips of shape (batch, channels, frames, height, width), of any length and size.
+        """
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            if number < 2:
+                x = self.halve_time(x)
+        return self.classifier(x.mean((2, 3, 4)))  # type: ignore[no-any-return]
+
+    def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, None]:
+        """Return the logits, and that there is no auxiliary head."""
+        return self(x), None
+
+    def set_drop_path(self, rate: float) -> None:
+        """Do nothing: there are no edges to be dropped."""
+
+    def use_compiled_kernels(self, enabled: bool = True) -> None:
+        """Do nothing: no layer has a compiled form."""
+
+    def to_memory_format(self) -> HandcraftedNetwork:
+        """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""
+        return self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
+
+
+def build_handcrafted(
+    name: str, *, classes: int = 10, channels: int = 3, width: float = WIDTH
+) -> HandcraftedNetwork:
+    """Build a hand-crafted network, with fresh weights.
+
+    Args:
+        name: one of :func:`handcrafted_names`.
+        classes: number of classes.
+        channels: channels of the clips.
+        width: factor on the published channels; 1 gives the published network. Channels are rounded.
+
+    Raises:
+        AutodasError: if the name is unknown, or the width is not above 0.
+    """
+    check_handcrafted(name, width)
+    return HandcraftedNetwork(name, width, classes, channels).to_memory_format()

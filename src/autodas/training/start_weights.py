@@ -1,0 +1,80 @@
+"""Trained weights as the start of another training: longer clips, other classes, flow, images first."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autodas.errors import AutodasError
+from autodas.networks import HandcraftedNetwork, Network
+from autodas.training.model_file import ModelFacts, load_model
+
+_TEMPORAL = ".temporal.weight"
+_HEADS = ("classifier.", "auxiliary.")
+
+
+def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: str) -> str:
+    """Put trained weights into a network; return a line that says what was done.
+
+    - Networks of the same kind: weights are copied. Their sizes do not depend on the length of clips, so a
+      network of 16 frames goes on with 32, 64 or 128 (SDAS, section 7.3).
+    - From images to videos: the 2-D kernels become kernels of one frame, temporal kernels are zero. As they
+      stand beside the spatial ones, both networks give the same logits on a clip whose frames are all the
+      same (ours; the paper says only that 2-D kernels are learnt on images first).
+    - Another number of channels (optical flow has 2): the first convolution takes the mean over its input
+      channels, times the ratio of their numbers, so that the sum over channels stays.
+    - Other classes: the classifier, and the auxiliary head, keep their fresh weights.
+
+    Args:
+        network: built from ``facts``.
+        facts: of the network.
+        path: a model file or a run folder.
+
+    Raises:
+        AutodasError: if there are no such weights, or they are of another architecture or size.
+    """
+    trained, source = load_model(path)
+    own, other = facts.blueprint, source.blueprint
+    if not own.shares_weights_with(other):
+        raise AutodasError(
+            f"{path}: its network has another architecture ('{other.name}', this one is '{own.name}'), "
+            "so that its weights do not fit"
+        )
+    heads = source.classes == facts.classes
+    given = trained.state_dict()
+    state = network.state_dict()
+    first = next(name for name, tensor in state.items() if tensor.dim() > 2)
+    # A temporal convolution may stand beside it, and see the same channels.
+    first_pair = (first, first.replace(".spatial.", ".temporal."))
+    taken = {}
+    for name, fresh in state.items():
+        if name.startswith(_HEADS) and (not heads or name not in given):
+            taken[name] = fresh
+        elif name in given:
+            taken[name] = _fitted(given[name], fresh, name in first_pair, f"{path}: '{name}'")
+        elif name.endswith(_TEMPORAL) and own.dimensions > other.dimensions:
+            taken[name] = torch.zeros_like(fresh)
+        else:
+            raise AutodasError(f"{path}: its network has no '{name}': it was built with another K")
+    unused = [name for name in given if name not in state and not name.startswith(_HEADS)]
+    if unused:
+        raise AutodasError(f"{path}: this network has no '{unused[0]}': it was built with another K")
+    network.load_state_dict(taken)
+    fresh_head = "" if heads else "; the classifier is new, since the classes differ"
+    kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
+    return f"weights of {path}{kernels}{fresh_head}"
+
+
+def _fitted(weight: Tensor, fresh: Tensor, first: bool, where: str) -> Tensor:
+    """Return a weight in the shape of the one that it replaces; the first convolution fits any channels."""
+    if weight.dim() == 4 and fresh.dim() == 5:
+        weight = weight.unsqueeze(2)
+    if first and weight.shape[1] != fresh.shape[1]:
+        before, after = weight.shape[1], fresh.shape[1]
+        weight = weight.mean(1, keepdim=True).expand(-1, after, *weight.shape[2:]) * (before / after)
+    if weight.shape != fresh.shape:
+        raise AutodasError(
+            f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}: "
+            "skeleton, C1 and C2, or the width, must be the same"
+        )
+    return weight
