@@ -66,7 +66,9 @@ def main() -> None:
             for operations in SETS:
                 rows.append(measure(operations, seed, options.threads, Path(folder)))
                 print(json.dumps(rows[-1]), flush=True)
-                options.output.write_text(json.dumps({"threads": options.threads, "rows": rows}, indent=1) + "\n")
+                options.output.write_text(
+                    json.dumps({"threads": options.threads, "rows": rows}, indent=1) + "\n"
+                )
 
 
 if __name__ == "__main__":
