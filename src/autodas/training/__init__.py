@@ -18,6 +18,7 @@ from autodas.training._seeding import (
     use_deterministic,
     use_single_precision,
 )
+from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
@@ -63,4 +64,5 @@ __all__ = [
     "use_single_precision",
     "weight_optimiser",
     "write_whole",
+    "used_memory",
 ]

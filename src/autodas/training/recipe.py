@@ -196,6 +196,7 @@ class Training:
             "best_epoch": self.fit.best.get("epoch"),
             "parameters": cost.parameters,
             "multiply_adds": cost.multiply_adds,
+            "stages": [asdict(stage) for stage in cost.stages],
             "test_watched": self.fit.watched is not None,
             "test": found.summary(),
         }

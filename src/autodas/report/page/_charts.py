@@ -184,7 +184,7 @@ def _axes(
 ) -> tuple[Axis, Axis]:
     scale: Callable[[float], float] = math.log10 if log else float
     left, right = _widened(min(xs), max(xs), 0.0)
-    low, high = _widened(scale(min(ys)), scale(max(ys)), 0.04)
+    low, high = _widened(scale(min(ys)), scale(max(ys)), 0.0 if log else 0.04)
     return (
         Axis(x_label, left, right, _LEFT, _WIDTH - _RIGHT),
         Axis(y_label, low, high, _HEIGHT - _BOTTOM, _TOP, log),

@@ -174,8 +174,8 @@ def costs(run: Run, prefix: str) -> str:
         for points, name in ((seconds, "seconds"), (cpu, "cpu_seconds")):
             if times.get(name) is not None:
                 points.append((iteration, times[name] / count))
-        if times.get("peak_bytes") is not None:
-            memory.append((iteration, times["peak_bytes"] / 2**20))
+        if times.get("memory_bytes") is not None:
+            memory.append((iteration, times["memory_bytes"] / 2**20))
     charts = [
         line_chart(
             f"{prefix}time",
@@ -185,7 +185,7 @@ def costs(run: Run, prefix: str) -> str:
             [Series("on the clock", seconds), Series("of all threads", cpu)],
         ),
         line_chart(
-            f"{prefix}memory", "Largest memory in each epoch", "iteration", "MiB", [Series("memory", memory)]
+            f"{prefix}memory", "Memory, on CUDA the most of each epoch", "iteration", "MiB", [Series("memory", memory)]
         ),
     ]
     return section(f"{prefix}costs", "Time and memory", grid(charts))
