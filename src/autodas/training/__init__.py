@@ -62,7 +62,7 @@ __all__ = [
     "standard_error",
     "use_deterministic",
     "use_single_precision",
+    "used_memory",
     "weight_optimiser",
     "write_whole",
-    "used_memory",
 ]
