@@ -39,6 +39,11 @@ class EvaluateConfig:
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "test_clips"):
+            if getattr(self, name) < 1:
+                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+
 
 def run(argv: list[str]) -> int:
     """Run the command."""
@@ -68,6 +73,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
     from autodas.training.model_file import load_model
 
     network, facts = load_model(model)
+    _check_kind(model, facts, config.data.name)
     clips, data = facts.clips, replace(config.data, image_size=facts.image_size)
     if clips is not None:
         # A network may be tested on longer clips than it was trained on.
@@ -93,10 +99,20 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
     return evaluate_network(network.to(device), loader)
 
 
-def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
-    from autodas.training import check_blueprint
+def _check_kind(model: str, facts: ModelFacts, data: str) -> None:
+    from autodas.data import holds_videos
 
-    check_blueprint(dataset, facts.blueprint, "the network's skeleton", "another model")
+    wants, holds = (
+        "videos" if videos else "images" for videos in (facts.blueprint.dimensions == 3, holds_videos(data))
+    )
+    if wants != holds:
+        raise AutodasError(
+            f"{data} holds {holds}, but the network of {model} is for {wants}: choose a set of {wants} with "
+            "--data"
+        )
+
+
+def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
     if dataset.classes != facts.classes:
         raise AutodasError(
             f"{model}: was trained on {len(facts.classes)} classes ({', '.join(facts.classes[:3])}, "

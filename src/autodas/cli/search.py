@@ -165,10 +165,12 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
     from autodas.search import Search
     from autodas.spaces import get_space
+    from autodas.training import check_space
 
     device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     dataset, augmentation = open_data(config.data, config.seed)
+    check_space(dataset, space)
     data = config.data.name.partition(":")[0]
     folder, resumed = choose_folder(config, f"search-{data}-{config.strategy.name}")
     search = Search(
@@ -252,7 +254,7 @@ def _dry_run(config: SearchConfig) -> None:
     from autodas.search._memory import in_words
     from autodas.spaces import get_space
     from autodas.strategies import load_strategy
-    from autodas.training import available_memory, check_dimensions, check_micro_batches
+    from autodas.training import available_memory, check_micro_batches, check_space
 
     device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
@@ -260,7 +262,7 @@ def _dry_run(config: SearchConfig) -> None:
     half = max(1, len(dataset.train) // 2)
     batch_size = min(config.batch_size, half)
     check_micro_batches(config.micro_batches, batch_size)
-    check_dimensions(dataset, space.skeleton, "space", "--space.name")
+    check_space(dataset, space)
     size = SearchSize(
         space,
         config.strategy.name,

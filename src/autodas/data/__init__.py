@@ -9,7 +9,7 @@ from autodas.data._clips import Clips, Modality
 from autodas.data._decode import IMAGE_ENDINGS, read_image
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
-from autodas.data._open import dataset_names, open_dataset
+from autodas.data._open import dataset_names, holds_videos, open_dataset
 from autodas.data._read_video import read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "check_dataset",
     "dataset_names",
+    "holds_videos",
     "normalise",
     "open_dataset",
     "read_clips",
