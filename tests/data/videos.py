@@ -53,6 +53,18 @@ def write_sound(path: Path) -> Path:
     return path
 
 
+def blank_packets(path: Path, numbers: set[int]) -> None:
+    """Overwrite encoded frames of an .avi file with zeros; its container stays whole."""
+    content = bytearray(path.read_bytes())
+    place, number = content.index(b"movi") + 4, 0
+    while content[place : place + 4] == b"00dc":
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        if number in numbers:
+            content[place + 8 : place + 8 + length] = bytes(length)
+        place, number = place + 8 + length + length % 2, number + 1
+    path.write_bytes(content)
+
+
 def moving_square(count: int, kind: int, place: int, side: int = 32) -> np.ndarray:
     """A bright square that moves to the right (0) or down (1): frames (count, side, side, 3)."""
     frames = np.full((count, side, side, 3), 40, dtype=np.uint8)

@@ -136,7 +136,7 @@ def _seeking(
     while pending:
         container.seek(_key_before(keys, pending[0], times[0]), stream=stream, backward=True)
         begun = False
-        for frame in container.decode(stream):
+        for frame in _decoded(container, stream):
             if frame.pts is None:
                 continue
             if not begun and (frame.pts > pending[0] or (reached is not None and frame.pts <= reached)):
@@ -165,13 +165,25 @@ def _numbered(
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Yield all frames with their numbers, from the first one on."""
     times = index.times.tolist()
-    for frame in container.decode(stream):
+    for frame in _decoded(container, stream):
         if frame.pts is not None and frame.pts >= times[0]:
             yield bisect_right(times, frame.pts) - 1, frame
 
 
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield the frames from here on, but for those that are damaged beyond decoding."""
+    from av.error import InvalidDataError
+
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except InvalidDataError:
+            continue
+        yield from frames
+
+
 def _counting(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
-    yield from enumerate(container.decode(stream))
+    yield from enumerate(_decoded(container, stream))
 
 
 def _pixels(frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
