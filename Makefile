@@ -1,4 +1,5 @@
 # make demo   search, train and draw a network on embedded data, a few minutes
+# make demo-video   the same for clips of moving digits
 # make test   everything that must hold before a change is merged
 # make lint   the fast part of `make test`: style and types
 # make clean  removes what can be made again, the environment included; runs are kept
@@ -10,10 +11,13 @@ WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint clean .venv
+.PHONY: demo demo-video test lint clean .venv
 
 demo: $(STAMP)
 	$(BIN)/autodas demo
+
+demo-video: $(STAMP)
+	$(BIN)/autodas demo --video
 
 # One thread a worker: two workers that each start as many threads as there are cores slow each other down.
 test: lint

@@ -17,6 +17,7 @@ from autodas.presets import preset_commands, preset_names
 
 SMALL_SEARCH = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
 SMALL_TRAIN = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--quiet"]
+VIDEO_GENOTYPE = Path(__file__).parents[2] / "docs/genotypes/oadv_example.json"
 VERBS = {
     "zoo": ["list", "show"],
     "space": ["list", "show"],
@@ -62,13 +63,16 @@ def test_help_does_not_wait_for_torch() -> None:
 def test_every_preset_runs(command: str, name: str, tmp_path: Path) -> None:
     epochs = 2 if name.startswith("pdarts") else 1  # three stages in two iterations an epoch
     words = [f"--preset={name}", f"--epochs={epochs}", f"--run={tmp_path / 'run'}", "--tensorboard=false"]
-    words += ["--data=digits", "--data.subset=40", "--data.workers=0", "--batch_size=10"]
+    video = any(part in name for part in ("video", "kinetics", "ucf101", "hmdb51"))
+    data = ["--data=moving-digits", "--data.image_size=16", "--data.frames=4"] if video else ["--data=digits"]
+    words += [*data, "--data.subset=40", "--data.workers=0", "--batch_size=10"]
     if command == "search":
         # A quarter of the channels has to be an even number of them.
         words += [w.replace("C2=8", "C2=32") if name.startswith("pcdarts") else w for w in SMALL_SEARCH]
     else:
         size = ["--data.image_size=16"] if "imagenet" in name else []
         genotype = "hdas_imagenet_darts_v1" if name.startswith("hdas") else "darts_v2"
+        genotype = str(VIDEO_GENOTYPE) if video else genotype
         words = [genotype, *words, *SMALL_TRAIN, *size]
     assert main([command, *words]) == 0
     assert json.loads((tmp_path / "run/summary.json").read_text())["command"] == command
@@ -87,6 +91,36 @@ def test_presets_hold_the_published_numbers() -> None:
     assert (imagenet.skeleton.K, imagenet.skeleton.C1, imagenet.skeleton.C2) == (4, 24, 192)
     assert (imagenet.epochs, imagenet.batch_size, imagenet.optim.lr) == (250, 128, 0.1)
     assert (imagenet.optim.weight_decay, imagenet.optim.decay) == (3e-5, 0.97)
+    # SDAS, sections 5.2, 5.3, 7.1, 7.2 and 7.3.
+    for name, epochs in (("kinetics10", 96), ("ucf101", 320), ("hmdb51", 320)):
+        search = read_preset_configuration(SearchConfig, "search", f"{name}-search")
+        assert search.data.name == name
+        assert (search.data.frames, search.data.image_size) == (16, 112)
+        assert (search.space.name, search.space.K, search.space.C1, search.space.C2) == (
+            "video-oadv",
+            2,
+            16,
+            64,
+        )
+        assert (search.epochs, search.batch_size, search.optim.lr, search.optim.final_lr) == (
+            epochs,
+            64,
+            0.025,
+            0,
+        )
+        assert (search.strategy.name, search.strategy.settings.schedule) == ("sdas", "c")
+        assert search.strategy.settings.learning_rate == 3e-4
+        train = read_preset_configuration(TrainConfig, "train", f"{name}-eval", ["x"])
+        assert (train.skeleton.name, train.skeleton.K, train.skeleton.C1, train.skeleton.C2) == (
+            "video",
+            2,
+            32,
+            128,
+        )
+        assert (train.epochs, train.batch_size, train.test_clips, train.data.frames) == (epochs, 64, 20, 16)
+    kinetics = read_preset_configuration(TrainConfig, "train", "kinetics400-eval", ["x"])
+    assert (kinetics.skeleton.K, kinetics.skeleton.C1, kinetics.skeleton.C2) == (4, 64, 512)
+    assert (kinetics.epochs, kinetics.batch_size, kinetics.test_clips) == (128, 256, 20)
     # The methods' papers and public code.
     cells = {"pdarts": 1, "pcdarts": 2, "snas": 2}
     lengths = {"pdarts": (75, 96, 0.025, 0.0), "pcdarts": (50, 256, 0.1, 0.0), "snas": (150, 64, 0.025, 1e-3)}

@@ -23,7 +23,7 @@ def clips() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def test_shapes_and_labels(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    for split, number in (("train", 1600), ("test", 400)):
+    for split, number in (("train", 3200), ("test", 400)):
         pixels, labels = clips[split]
         assert pixels.shape == (number, 16, 32, 32, 1)
         assert pixels.dtype == np.uint8

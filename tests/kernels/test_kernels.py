@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from autodas.kernels import (
     Given,
     Pointwise,
+    PoolShape,
     Slope,
     Unit,
     combine,
@@ -58,7 +59,15 @@ def some_units(channels: int, dimensions: int = 2) -> list[Unit]:
 
 
 def double(units: Sequence[Unit]) -> list[Unit]:
-    return [Unit(u.depthwise.double(), u.pointwise.double(), u.dilation) for u in units]
+    return [
+        Unit(
+            u.depthwise.double(),
+            u.pointwise.double(),
+            u.dilation,
+            None if u.temporal is None else u.temporal.double(),
+        )
+        for u in units
+    ]
 
 
 def some_slope(out: Tensor) -> Slope:
@@ -86,11 +95,11 @@ def test_units(channels: int, stride: int, shared: bool, threads: int) -> None:
     for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
         close(found, expected)
     slope = some_slope(out)
-    gradient, *weights = units_backward(given, units, out, slope, weights=True)
-    only, *none = units_backward(given, units, out, slope, weights=False)
+    gradient, weights = units_backward(given, units, out, slope, weights=True)
+    only, none = units_backward(given, units, out, slope, weights=False)
     assert torch.equal(gradient, only)
-    assert none == [[None] * len(units)] * 2
-    expected, *expected_weights = units_backward(
+    assert none == [(None, None)] * len(units)
+    expected, expected_weights = units_backward(
         exact, double(units), out.double(), doubled(slope), weights=True
     )
     close(gradient, expected)
@@ -99,15 +108,18 @@ def test_units(channels: int, stride: int, shared: bool, threads: int) -> None:
 
 
 def close_units(given: Given, units: Sequence[Unit]) -> None:
-    exact = Given(given.x.double(), given.stride)
+    exact = Given(*(a.double() if isinstance(a, Tensor) else a for a in given))
     out, mean, variance = units_forward(given, units)
     for found, expected in zip((out, mean, variance), units_forward(exact, double(units)), strict=True):
         close(found, expected)
     slope = some_slope(out)
-    found = units_backward(given, units, out, slope, weights=True)
-    wanted = units_backward(exact, double(units), out.double(), doubled(slope), weights=True)
-    close(found[0], wanted[0])
-    for a, b in zip(found[1] + found[2], wanted[1] + wanted[2], strict=True):
+    gradient, weights = units_backward(given, units, out, slope, weights=True)
+    only, none = units_backward(given, units, out, slope, weights=False)
+    assert torch.equal(gradient, only)
+    assert none == [(None,) * len(unit.weights) for unit in units]
+    wanted, wanted_weights = units_backward(exact, double(units), out.double(), doubled(slope), weights=True)
+    close(gradient, wanted)
+    for a, b in zip(chain(*weights), chain(*wanted_weights), strict=True):
         close(a, b)
 
 
@@ -122,11 +134,27 @@ def test_units_on_maps_of_any_size(rows: int) -> None:
 
 
 @pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
-def test_units_over_frames(stride: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("windows", [(0, 0, 0, 0, 0), (3, 0, 5, 3, 0), (3, 3, 3, 3, 3)])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("frames", "channels", "threads"), [(4, 8, 1), (5, 22, 2), (1, 6, 1), (2, 16, 1)])
+def test_units_over_frames(
+    stride: tuple[int, int, int],
+    windows: tuple[int, ...],
+    shared: bool,
+    frames: int,
+    channels: int,
+    threads: int,
+) -> None:
     torch.manual_seed(0)
-    units = some_units(8, dimensions=3)
-    given = Given(torch.randn(2, 4, 6, 7, 8), stride)
-    close_units(given, units)
+    torch.set_num_threads(threads)
+    units = [
+        unit._replace(temporal=torch.randn(channels, 1, k, 1, 1) if k else None)
+        for unit, k in zip(some_units(channels, dimensions=3), windows, strict=True)
+    ]
+    groups = () if shared else (len(units),)
+    x = torch.randn(*groups, 3, frames, 6, 7, channels)
+    affine = (None, None) if shared else (torch.rand(*groups, channels), torch.randn(*groups, channels))
+    close_units(Given(x, stride, *affine), units)
 
 
 def test_plain_units_against_autograd() -> None:
@@ -146,14 +174,40 @@ def test_plain_units_against_autograd() -> None:
     g, b, d = torch.randn_like(out), *torch.randn(2, 4, dtype=torch.float64)
     wanted = torch.autograd.grad((g * out + b * out**2 / 2 + d * out).sum(), [x, depthwise, mixer])
     slope = Slope([g.reshape(-1, 4)], torch.ones(1, 4).double(), b[None], d[None])
-    gradient, depthwise_gradients, mixer_gradients = units_backward(given, units, found, slope, weights=True)
-    for a, e in zip((gradient, depthwise_gradients[0], mixer_gradients[0]), wanted, strict=True):
+    gradient, weights = units_backward(given, units, found, slope, weights=True)
+    for a, e in zip((gradient, *weights[0]), wanted, strict=True):
+        assert torch.allclose(a, e)
+
+
+@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
+def test_plain_units_along_time_against_autograd(stride: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    leaves = [
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+        for shape in ((2, 4, 5, 5, 4), (4, 1, 1, 3, 3), (4, 4, 1, 1, 1), (4, 1, 3, 1, 1))
+    ]
+    x, depthwise, mixer, temporal = leaves
+    maps = x.movedim(-1, 1).relu()
+    both = F.conv3d(maps, depthwise, None, stride, (0, 1, 1), groups=4)
+    both = both + F.conv3d(maps, temporal, None, stride, (1, 0, 0), groups=4)
+    out = F.conv3d(both, mixer).movedim(1, -1)
+    given = Given(x.detach(), stride)
+    units = [Unit(depthwise.detach(), mixer.detach(), 1, temporal.detach())]
+    found, *_ = units_forward(given, units)
+    assert torch.allclose(found[0], out)
+    upstream = torch.randn_like(out)
+    zeros, ones = torch.zeros(1, 4).double(), torch.ones(1, 4).double()
+    slope = Slope([upstream.reshape(-1, 4)], ones, zeros, zeros)
+    gradient, weights = units_backward(given, units, found, slope, weights=True)
+    for a, e in zip((gradient, *weights[0]), torch.autograd.grad(out, leaves, upstream), strict=True):
         assert torch.allclose(a, e)
 
 
 @pytest.mark.parametrize(("inputs", "threads"), [(2, 1), (6, 2), (16, 1), (44, 1)])
 @pytest.mark.parametrize("width", [2, 8, 22])
-@pytest.mark.parametrize(("parts", "stride"), [(1, (1, 1)), (2, (2, 2)), (1, (1, 1, 1)), (2, (1, 2, 2))])
+@pytest.mark.parametrize(
+    ("parts", "stride"), [(1, (1, 1)), (2, (2, 2)), (1, (1, 1, 1)), (2, (1, 2, 2)), (2, (2, 2, 2))]
+)
 def test_pointwise(inputs: int, width: int, parts: int, stride: tuple[int, ...], threads: int) -> None:
     torch.manual_seed(inputs)
     torch.set_num_threads(threads)
@@ -250,23 +304,42 @@ def test_the_number_of_threads_does_not_change_moments() -> None:
     assert torch.equal(*found)
 
 
+FRAMES, CUBE = ("max", (1, 3, 3)), ("max", (3, 3, 3))
+
+
 @pytest.mark.parametrize("channels", [2, 8, 16, 22])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kinds", [("max",), ("avg",), ("max", "avg"), ("avg", "max")])
-def test_pools(channels: int, stride: int, kinds: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("size", "stride", "pools"),
+    [
+        *(
+            ((7, 6), (stride, stride), [(kind, (3, 3)) for kind in kinds])
+            for stride in (1, 2)
+            for kinds in (("max",), ("avg",), ("max", "avg"), ("avg", "max"))
+        ),
+        *(
+            (size, stride, pools)
+            for size in ((4, 7, 6), (1, 2, 2))
+            for stride in ((1, 1, 1), (1, 2, 2), (2, 2, 2))
+            for pools in ([FRAMES, ("avg", (1, 3, 3))], [CUBE], [FRAMES, CUBE])
+        ),
+        ((5, 4, 4), (2, 1, 1), [("avg", (3, 3, 3)), ("max", (5, 3, 3))]),
+    ],
+)
+def test_pools(channels: int, size: tuple[int, ...], stride: tuple[int, ...], pools: list) -> None:
     torch.manual_seed(channels)
+    shapes = [PoolShape(*pool) for pool in pools]
     # Small whole numbers, so that maxima are shared: the first of them takes the gradient.
-    x = torch.randint(-3, 4, (3, 7, 6, channels)).float()
-    found = pools_forward(x, kinds, (3, 3), (stride, stride))
+    x = torch.randint(-3, 4, (3, *size, channels)).float()
+    found = pools_forward(x, shapes, stride)
     upstream = [torch.randn_like(p) for p in found]
     gradient = torch.randn_like(x)
     exact = gradient.double()
-    expected = pools_forward(x.double(), kinds, (3, 3), (stride, stride))
+    expected = pools_forward(x.double(), shapes, stride)
     for a, b in zip(found, expected, strict=True):
         close(a, b)
-    pools_backward(x, kinds, (3, 3), (stride, stride), upstream, gradient)
+    pools_backward(x, shapes, stride, upstream, gradient)
     doubles = [u.double() for u in upstream]
-    pools_backward(x.double(), kinds, (3, 3), (stride, stride), doubles, exact)
+    pools_backward(x.double(), shapes, stride, doubles, exact)
     close(gradient, exact)
 
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.kernels import compiled_library
 from autodas.networks import Network, build
-from autodas.operations import SeparableUnit
+from autodas.operations import TRAIN_NORMS, Separable3dUnit, SeparableUnit
+from autodas.operations import build as build_operation
 from autodas.spaces import get_skeleton
 
 CELL = CellGenotype(
@@ -65,6 +66,25 @@ def test_a_unit_closely(window: int, dilation: int, channels: int, stride: tuple
         results.append([y, *torch.autograd.grad(y.square().sum() + y[..., 1].sum(), [x, *unit.parameters()])])
     for expected, found in zip(*results, strict=True):
         assert (found - expected).abs().max() <= 2e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
+@pytest.mark.parametrize("name", ["sep_conv_1x5x5", "dil_conv_1x3x3", "sep3d_conv_3x5x5", "dil3d_conv_3x3x3"])
+def test_units_of_clips_closely(name: str, stride: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    operation = build_operation(name, 8, stride, TRAIN_NORMS)
+    x = torch.randn(3, 8, 4, 7, 6).to(memory_format=torch.channels_last_3d).requires_grad_()
+    results = []
+    for compiled in (False, True):
+        for module in operation.modules():
+            if isinstance(module, SeparableUnit | Separable3dUnit):
+                module.compiled = compiled
+        y = operation(x)
+        assert ("UnitFunctionBackward" in _functions(y)) == (compiled and compiled_library() is not None)
+        leaves = [x, *operation.parameters()]
+        results.append([y, *torch.autograd.grad(y.square().sum() + y[..., 1].sum(), leaves)])
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).abs().max() <= 5e-5 * expected.abs().max()
 
 
 @pytest.mark.skipif(compiled_library() is None, reason="no compiler here")

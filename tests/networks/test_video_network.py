@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -122,3 +123,24 @@ def test_cells_of_images_are_refused() -> None:
 def test_cells_of_video_in_a_skeleton_for_images() -> None:
     with pytest.raises(AutodasError, match="has no cell of kind reduction"):
         build(mixed("oadv"), get_skeleton("cifar"))
+
+
+EXAMPLE = Genotype.load(Path(__file__).parents[2] / "docs/genotypes/oadv_example.json")
+TABLES = [
+    # K, C1, C2; parameters in 2^20 and multiply-adds in 2^30: SDAS, tables 7 and 8.
+    ((2, 16, 64), 0.24, 0.36),
+    ((2, 24, 96), 0.53, 0.79),
+    ((2, 32, 128), 0.93, 1.38),
+    ((3, 32, 128), 1.31, 1.52),
+    ((3, 32, 192), 2.89, 2.20),
+]
+
+
+def test_costs_of_the_five_networks_of_the_paper() -> None:
+    """Their ratios to each other are those printed; so are, with this cell, the numbers themselves."""
+    found = [profile(validate(EXAMPLE), get_skeleton("video").with_size(*size)) for size, *_ in TABLES]
+    parameters = [cost.parameters / 2**20 / row[1] for cost, row in zip(found, TABLES, strict=True)]
+    multiply_adds = [cost.multiply_adds / 2**30 / row[2] for cost, row in zip(found, TABLES, strict=True)]
+    for quotients in (parameters, multiply_adds):
+        assert max(quotients) / min(quotients) < 1.05
+        assert all(abs(quotient - 1) < 0.1 for quotient in quotients)

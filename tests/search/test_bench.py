@@ -73,6 +73,18 @@ def test_a_function_is_told_the_size(module: str) -> None:
     assert BenchSetting.from_keywords(SETTING.keywords()) == SETTING
 
 
+def test_clips() -> None:
+    space = get_space("video-oadv").with_size(K=0, C1=4, C2=8)
+    setting = BenchSetting(space, 2, 16, frames=4)
+    assert setting.keywords()["frames"] == 4
+    assert BenchSetting.from_keywords(setting.keywords()) == setting
+    assert BenchSetting.from_keywords(BenchSetting(space, 2, 16).keywords()).frames is None
+    row = bench_step(["fused"], setting, repeats=1, memory=False)[0]
+    assert row["seconds_an_iteration"] > 0
+    with pytest.raises(AutodasError, match="they have no frames"):
+        BenchSetting(get_space("cifar-o2d"), 2, 16, frames=4)
+
+
 def test_what_grows() -> None:
     assert SETTING.vary("batch_size", 6).batch_size == 6
     assert SETTING.vary("image_size", 16).image_size == 16

@@ -22,6 +22,7 @@ from autodas.strategies import choose_strategy
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "memory_estimate.py"
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
+VIDEO = autodas.get_space("video-oadv").with_size(K=0, C1=8, C2=32)
 
 
 def size(strategy: str = "das", **changes: object) -> SearchSize:
@@ -40,8 +41,19 @@ class TestEstimate:
         assert 2 * found[0] - found[1] == pytest.approx(8 * weights, rel=0.5, abs=2**17)
 
     @pytest.mark.parametrize("engine", ["reference", "fused"])
-    def test_counts_at_least_what_autograd_keeps(self, engine: str) -> None:
-        run, noise = size(engine=engine).run_of(0, torch.device("cpu"))
+    def test_grows_with_the_frames(self, engine: str) -> None:
+        found = [
+            size(engine=engine, space=VIDEO, image_size=32, frames=f).estimate().tensors for f in (8, 16, 24)
+        ]
+        assert found[2] - found[1] == pytest.approx(found[1] - found[0], rel=0.05)
+        whole = size(engine=engine, space=VIDEO, image_size=32).estimate().tensors
+        assert whole == found[1]  # 16 are the skeleton's own
+
+    @pytest.mark.parametrize("engine", ["reference", "fused"])
+    @pytest.mark.parametrize("clips", [False, True])
+    def test_counts_at_least_what_autograd_keeps(self, engine: str, clips: bool) -> None:
+        whole = size(engine=engine, **({"space": VIDEO, "image_size": 32} if clips else {}))
+        run, noise = whole.run_of(0, torch.device("cpu"))
         images, most = noise().images, 0
         for step in ("weights", "architecture"):
             mixture = run.strategy.mixture()
@@ -56,7 +68,7 @@ class TestEstimate:
                 run.forward(images, mixture)
             most = max(most, sum(t.untyped_storage().nbytes() for t in kept.values()))
         # The rest: gradients, momenta, batches, and what the backward pass needs for a moment.
-        assert most <= size(engine=engine).estimate().tensors <= 1.35 * most + 2**20
+        assert most <= whole.estimate().tensors <= 1.35 * most + 2**20
 
     def test_options_that_lower_it(self) -> None:
         whole = size(batch_size=64)

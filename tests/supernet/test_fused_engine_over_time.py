@@ -14,34 +14,27 @@ from autodas.genotype import OPERATIONS
 from autodas.networks import CellInputs
 from autodas.operations import Pool, SeparableConv, SeparableUnit, register
 from autodas.operations._registry import _BUILDERS
-from autodas.spaces import CellSlot, CellSpace
+from autodas.spaces import OPERATION_SETS, CellSlot, CellSpace
 from autodas.supernet import CellMixture
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._fused import FusedEngine
 from autodas.supernet._reference import ReferenceEngine
 
 CHANNELS = 4
-PLANES = {
-    "test_max_1x3x3": lambda c, s, n: Pool("max", c, (1, 3, 3), s, n.pool),
-    "test_avg_1x3x3": lambda c, s, n: Pool("avg", c, (1, 3, 3), s, n.pool),
-    "test_sep_1x3x3": lambda c, s, n: SeparableConv(c, (1, 3, 3), s, n.affine),
-    "test_sep_1x5x5": lambda c, s, n: SeparableConv(c, (1, 5, 5), s, n.affine),
-    "test_dil_1x3x3": lambda c, s, n: SeparableUnit(c, (1, 3, 3), s, 2, n.affine),
-}
-VOLUMES = {
+OWN = {
     "test_sep_3x3x3": lambda c, s, n: SeparableConv(c, (3, 3, 3), s, n.affine),
     "test_dil_3x3x3": lambda c, s, n: SeparableUnit(c, (3, 3, 3), s, 2, n.affine),
-    "test_max_3x3x3": lambda c, s, n: Pool("max", c, (3, 3, 3), s, n.pool),
+    "test_avg_3x3x3": lambda c, s, n: Pool("avg", c, (3, 3, 3), s, n.pool),
 }
+VIDEO = {name: OPERATION_SETS[name][1:] for name in ("o2d_video", "o3d", "oadv")}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _operations() -> Iterator[None]:
-    builders = PLANES | VOLUMES
-    for name, builder in builders.items():
+    for name, builder in OWN.items():
         register(name)(builder)
     yield
-    for name in builders:
+    for name in OWN:
         del _BUILDERS[name]
         OPERATIONS.discard(name)
 
@@ -64,14 +57,14 @@ def everything(
     return found
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    names=st.sampled_from([tuple(PLANES), (*PLANES, *VOLUMES), tuple(VOLUMES)]),
+    names=st.sampled_from([*VIDEO.values(), (*OWN, *VIDEO["o3d"])]),
     stride=st.sampled_from([(1, 1, 1), (1, 2, 2), (2, 2, 2)]),
     entry=st.sampled_from([(1, 1, 1), (1, 2, 2), (2, 2, 2)]),
     share=st.sampled_from([0.3, 1.0]),
-    # (Torch pools no volume that is smaller than the window.)
+    # (Torch averages no volume that is smaller than the window.)
     size=st.tuples(st.integers(5, 6), st.integers(5, 8), st.integers(5, 8)),
     training=st.booleans(),
     dtype=st.sampled_from([torch.float64, torch.float32]),
@@ -103,7 +96,7 @@ def test_cells_over_time(
     weights = torch.rand(shape, dtype=dtype, requires_grad=True)
     mixture = CellMixture(weights, active)
     # A gradient that is zero but for rounding has no size of its own to compare with.
-    tolerance, floor = (1e-10, 1e-6) if dtype == torch.float64 else (2e-3, 1e-1)
+    tolerance, floor = (1e-10, 1e-3) if dtype == torch.float64 else (2e-3, 1e-1)
     # Where a ReLU is within rounding of zero, either gradient is right: a point beside it tells.
     for _ in range(3 if dtype == torch.float32 else 1):
         cell.engine = ReferenceEngine()
@@ -121,10 +114,12 @@ def test_cells_over_time(
     raise AssertionError(different)
 
 
-def test_no_module_is_left_to_itself() -> None:
+@pytest.mark.parametrize("name", VIDEO)
+@pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
+def test_no_module_is_left_to_itself(name: str, stride: tuple[int, ...]) -> None:
     """Every operation of the sets above has a fused form, also where the cell reduces its maps."""
-    space = CellSpace("test", ("skip_connect", *PLANES), nodes=2)
-    slot = CellSlot(0, "normal", CHANNELS, (2, 2, 2), 0)
+    space = CellSpace("test", ("skip_connect", *VIDEO[name]), nodes=2)
+    slot = CellSlot(0, "normal", CHANNELS, stride, 0)
     cell = SupernetCell(space, slot, CellInputs((6, 3), (1, 1, 1)), FusedEngine())
     called: list[str] = []
     for name, module in cell.named_modules():

@@ -12,10 +12,54 @@ from autodas.cli._settings import transient
 
 
 @dataclass(frozen=True)
+class _Show:
+    """What is shown.
+
+    Args:
+        data: the data set.
+        preset: of search and training.
+        strategy: the method.
+        what: what the network is searched for.
+        samples: what messages call the samples.
+        remark: on the comparison with a random architecture.
+        folder: kind of data set that a user would bring.
+    """
+
+    data: str
+    preset: str
+    strategy: str
+    what: str
+    samples: str
+    remark: str
+    folder: str
+
+
+_PICTURES = _Show(
+    "digits",
+    "quickstart",
+    "sdas-b",
+    "8x8 pictures of handwritten digits (SDAS, schedule B)",
+    "pictures",
+    "digits are easy: random cells do well on them too, so the difference says little",
+    "imagefolder",
+)
+_VIDEOS = _Show(
+    "moving-digits",
+    "video-quickstart",
+    "sdas-c",
+    "clips of moving digits, 16 frames of 32x32 (SDAS, schedule C, operations O_adv)",
+    "videos",
+    "the motions are easy for any cell that looks along time, so the difference says little",
+    "videofolder",
+)
+
+
+@dataclass(frozen=True)
 class DemoConfig:
     """Search a network for handwritten digits, train it, test it, draw it.
 
     Args:
+        video: clips of moving digits instead of pictures; what is to be told is how they move.
         run: folder of the demo; by default a new one under runs/.
         seed: of everything random.
         epochs: epochs of the search, for a quicker look; by default those of the preset.
@@ -23,6 +67,7 @@ class DemoConfig:
         overwrite: replace the demo that --run holds.
     """
 
+    video: bool = False
     run: str | None = transient(None)
     seed: int = 0
     epochs: int | None = None
@@ -37,11 +82,12 @@ def run(argv: list[str]) -> int:
     from autodas.cli import search
     from autodas.training import duration
 
-    root = Path(config.run or f"runs/demo-{time.strftime('%Y%m%d-%H%M%S')}")
-    print("searching a network for 8x8 pictures of handwritten digits (SDAS, schedule B) ...", flush=True)
-    searching = read_preset_configuration(
-        search.SearchConfig, "search", "quickstart", ["--strategy", "sdas-b", "--seed", str(config.seed)]
-    )
+    show = _VIDEOS if config.video else _PICTURES
+    name = "demo-video" if config.video else "demo"
+    root = Path(config.run or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    print(f"searching a network for {show.what} ...", flush=True)
+    words = ["--data", show.data, "--strategy", show.strategy, "--seed", str(config.seed)]
+    searching = read_preset_configuration(search.SearchConfig, "search", show.preset, words)
     searching = replace(
         searching,
         epochs=config.epochs or searching.epochs,
@@ -50,33 +96,34 @@ def run(argv: list[str]) -> int:
     )
     folder, result = search.run_search(searching)
     print("\n".join(search.report(folder, result)[:-1]))
-    print("\ntraining the network that was found, on all training pictures ...", flush=True)
-    found = _train(config, str(folder.path), root / "train")
+    print(f"\ntraining the network that was found, on all training {show.samples} ...", flush=True)
+    found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)
-    drawn = _train(config, str(_random_genotype(root, config.seed)), root / "train-random")
+    drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
+    drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     pictures = _draw(folder.path, root)
     print(
         f"\nmean margin of the decisions: {result.margin:.3f}\n"
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
-        "(digits are easy: random cells do well on them too, so the difference says little)\n"
+        f"({show.remark})\n"
         f"test accuracy: {found['test']['top1']:.1f} %  "
-        f"({found['test']['count']} pictures, standard error {found['test']['standard_error']:.1f} points)\n"
+        f"({found['test']['count']} {show.samples}, "
+        f"standard error {found['test']['standard_error']:.1f} points)\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
         f"genotype: {folder.path / 'genotype.json'}\n"
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
-        "next, with pictures of your own, in one folder a class:\n"
-        "  autodas search --data imagefolder:PATH --preset quickstart --run runs/mine\n"
-        "  autodas train runs/mine --data imagefolder:PATH --preset quickstart"
+        f"next, with {show.samples} of your own, in one folder a class:\n"
+        f"  autodas search --data {show.folder}:PATH --preset {show.preset} --run runs/mine\n"
+        f"  autodas train runs/mine --data {show.folder}:PATH --preset {show.preset}"
     )
     return 0
 
 
-def _train(config: DemoConfig, genotype: str, folder: Path) -> dict[str, dict[str, float]]:
+def _train(config: DemoConfig, show: _Show, genotype: str, folder: Path) -> dict[str, dict[str, float]]:
     from autodas.cli import train
 
-    training = read_preset_configuration(
-        train.TrainConfig, "train", "quickstart", [genotype, "--seed", str(config.seed)]
-    )
+    words = [genotype, "--data", show.data, "--seed", str(config.seed)]
+    training = read_preset_configuration(train.TrainConfig, "train", show.preset, words)
     training = replace(
         training,
         epochs=config.train_epochs or training.epochs,
@@ -86,12 +133,12 @@ def _train(config: DemoConfig, genotype: str, folder: Path) -> dict[str, dict[st
     return train.run_train(training)[1]
 
 
-def _random_genotype(root: Path, seed: int) -> Path:
+def _random_genotype(root: Path, name: str, seed: int) -> Path:
     from autodas.genotype import Genotype
     from autodas.spaces import get_space
     from autodas.strategies.random import random_cell
 
-    space = get_space("cifar-o2d")
+    space = get_space(name)
     generator = Random(seed)
     cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
     path = root / "random.json"

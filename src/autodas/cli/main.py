@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("autodas.cli.train", "train the network that a genotype describes"),
     "compare": ("autodas.cli.compare", "search methods against each other, on the same data and budget"),
     "evaluate": ("autodas.cli.evaluate", "accuracy of a trained network"),
-    "predict": ("autodas.cli.predict", "top classes of new images"),
+    "predict": ("autodas.cli.predict", "top classes of new images or videos"),
     "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
     "zoo": ("autodas.cli.zoo", "published genotypes: list, show"),
@@ -107,7 +107,7 @@ def _help() -> str:
     lines = [
         "usage: autodas COMMAND ...",
         "",
-        "Differentiable architecture search: search a network for your images, train it.",
+        "Differentiable architecture search: search a network for your images or videos, train it.",
         "",
         *(f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()),
         "",

@@ -15,7 +15,7 @@ from autodas.errors import AutodasError
 
 KINDS = ("right", "left", "down", "up", "growing", "shrinking", "clockwise", "anticlockwise")
 """Kinds of motion in pairs: each is the other of its pair played backwards."""
-CLIPS = {"train": 1600, "test": 400}
+CLIPS = {"train": 3200, "test": 400}
 """How many clips a split has unless told otherwise."""
 
 _DOMAIN = 101  # Of random numbers: no other use of them has it.
@@ -56,7 +56,7 @@ def moving_digits(
 
     Args:
         split: ``train`` or ``test``.
-        clips: how many, at least 1; ``None`` for 1,600 and 400. A multiple of ``2 * pairs`` has equally
+        clips: how many, at least 1; ``None`` for 3,200 and 400. A multiple of ``2 * pairs`` has equally
             many of each label.
         pairs: how many pairs of :data:`KINDS`, 1 to 4; the later ones are harder to tell.
         frames: frames of a clip, at least 2.

@@ -2,7 +2,7 @@
 
 from autodas.kernels._build import compiled_library
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
-from autodas.kernels._pools import pools_backward, pools_forward
+from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels
 from autodas.kernels._stencils import Stencil, stencils_backward, stencils_forward
 from autodas.kernels._sums import EPSILON, combine, gradient_sums, moments
@@ -12,6 +12,7 @@ __all__ = [
     "EPSILON",
     "Given",
     "Pointwise",
+    "PoolShape",
     "Slope",
     "Stencil",
     "Unit",

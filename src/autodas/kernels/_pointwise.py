@@ -42,6 +42,8 @@ def pointwise_forward(x: Tensor, convolutions: Sequence[Pointwise], stride: Sequ
     Returns:
         Shape (convolutions, batch, *map, outputs).
     """
+    if len(stride) == 3 and stride[0] > 1:
+        return pointwise_forward(x[:, :: stride[0]].contiguous(), convolutions, (1, *stride[1:]))
     parts, width = len(convolutions[0].weights), convolutions[0].width
     size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
     out = x.new_empty(len(convolutions), x.shape[0], *size, parts * width)
@@ -74,6 +76,13 @@ def pointwise_backward(
         slope: the gradient of ``out``.
         weights: whether the gradients of the weights are wanted; else they are ``None``.
     """
+    if len(stride) == 3 and stride[0] > 1:
+        # The frames between are not read.
+        read, whole = x[:, :: stride[0]].contiguous(), torch.zeros_like(x)
+        whole[:, :: stride[0]], found_in_read = pointwise_backward(
+            read, convolutions, (1, *stride[1:]), out, slope, weights=weights
+        )
+        return whole, found_in_read
     parts, width = len(convolutions[0].weights), convolutions[0].width
     library = library_for(x) if _compiled(convolutions, stride) else None
     if library is None:

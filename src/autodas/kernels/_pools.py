@@ -1,11 +1,11 @@
-"""3x3 pools over channels-last maps: maximum and average in one pass."""
+"""Pools over channels-last maps: maximum and average in one pass."""
 
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,68 +14,83 @@ from torch.nn import functional as F
 from autodas.kernels._calls import address, library_for
 
 
-def pools_forward(
-    x: Tensor, kinds: Sequence[str], window: Sequence[int], stride: Sequence[int]
-) -> list[Tensor]:
-    """Return pools, each of which divides by or looks at the pixels inside the map only.
+class PoolShape(NamedTuple):
+    """A pool, which divides by or looks at the pixels inside the map only.
+
+    Args:
+        kind: ``"max"`` or ``"avg"``.
+        window: along each dimension of the map, odd.
+    """
+
+    kind: str
+    window: tuple[int, ...]
+
+
+def pools_forward(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int]) -> list[Tensor]:
+    """Return the outputs of some pools, all different.
 
     Args:
         x: shape (batch, *map, channels).
-        kinds: some of ``"max"`` and ``"avg"``.
-        window, stride: along each dimension of the map.
+        pools: what is computed.
+        stride: along each dimension of the map.
     """
-    library = _library(x, window, stride)
+    library = _library(x, pools, stride)
     if library is None:
-        return [_plain(x, kind, window, stride) for kind in kinds]
+        return [_plain(x, pool, stride) for pool in pools]
     size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
-    found = {kind: x.new_empty(x.shape[0], *size, x.shape[-1]) for kind in kinds}
-    library.autodas_pools_forward(
-        *_arguments(x, stride), address(found.get("max")), address(found.get("avg"))
-    )
-    return [found[kind] for kind in kinds]
+    found = {pool: x.new_empty(x.shape[0], *size, x.shape[-1]) for pool in pools}
+    for window in dict.fromkeys(pool.window for pool in pools):
+        both = [address(found.get(PoolShape(kind, window))) for kind in ("max", "avg")]
+        library.autodas_pools_forward(*_arguments(x, window, stride), *both)
+    return list(found.values())
 
 
 def pools_backward(
     x: Tensor,
-    kinds: Sequence[str],
-    window: Sequence[int],
+    pools: Sequence[PoolShape],
     stride: Sequence[int],
     upstream: Sequence[Tensor],
     gradient: Tensor,
 ) -> None:
     """Add the gradients of :func:`pools_forward` with respect to ``x`` to ``gradient``, in place."""
-    library = _library(x, window, stride)
+    library = _library(x, pools, stride)
     if library is None:
         with torch.enable_grad():
             source = x.detach().requires_grad_()
-            pooled = [_plain(source, kind, window, stride) for kind in kinds]
+            pooled = [_plain(source, pool, stride) for pool in pools]
             gradient += torch.autograd.grad(pooled, source, list(upstream))[0]
         return
-    given = dict(zip(kinds, upstream, strict=True))
-    library.autodas_pools_backward(
-        *_arguments(x, stride), address(given.get("max")), address(given.get("avg")), address(gradient)
-    )
+    given = dict(zip(pools, upstream, strict=True))
+    for window in dict.fromkeys(pool.window for pool in pools):
+        both = [address(given.get(PoolShape(kind, window))) for kind in ("max", "avg")]
+        library.autodas_pools_backward(*_arguments(x, window, stride), *both, address(gradient))
 
 
-def _plain(x: Tensor, kind: str, window: Sequence[int], stride: Sequence[int]) -> Tensor:
-    maps = x.movedim(-1, 1)
-    padding = [k // 2 for k in window]
-    pools: dict[tuple[str, int], Callable[..., Tensor]] = {
-        ("max", 2): F.max_pool2d,
-        ("max", 3): F.max_pool3d,
-        ("avg", 2): partial(F.avg_pool2d, count_include_pad=False),
-        ("avg", 3): partial(F.avg_pool3d, count_include_pad=False),
-    }
-    pooled = pools[kind, len(stride)](maps, window, stride, padding)
+def _plain(x: Tensor, pool: PoolShape, stride: Sequence[int]) -> Tensor:
+    kind, window = pool
+    if len(window) == 3 and window[0] == 1:
+        # As images: torch refuses averages over frames that are smaller than the window.
+        frames = x[:, :: stride[0]]
+        flat = _plain(frames.flatten(0, 1), PoolShape(kind, window[1:]), stride[1:])
+        return flat.view(*frames.shape[:2], *flat.shape[1:])
+    pooled = _POOLS[kind, len(window)](x.movedim(-1, 1), window, tuple(stride), tuple(k // 2 for k in window))
     return pooled.movedim(1, -1).contiguous()
 
 
-def _library(x: Tensor, window: Sequence[int], stride: Sequence[int]) -> ctypes.CDLL | None:
-    # Windows that do not look along time are planes, one frame after the other.
-    planes = set(window[:-2]) <= {1} and set(stride[:-2]) <= {1}
-    fits = planes and tuple(window[-2:]) == (3, 3) and stride[-1] == stride[-2]
-    return library_for(x) if fits else None
+_POOLS: dict[tuple[str, int], Callable[..., Tensor]] = {
+    ("max", 2): F.max_pool2d,
+    ("max", 3): F.max_pool3d,
+    ("avg", 2): partial(F.avg_pool2d, count_include_pad=False),
+    ("avg", 3): partial(F.avg_pool3d, count_include_pad=False),
+}
 
 
-def _arguments(x: Tensor, stride: Sequence[int]) -> list[object]:
-    return [address(x), math.prod(x.shape[:-3]), *x.shape[-3:], stride[-1]]
+def _library(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int]) -> ctypes.CDLL | None:
+    windows = all(pool.window[-2:] == (3, 3) for pool in pools)
+    return library_for(x) if windows and stride[-1] == stride[-2] else None
+
+
+def _arguments(x: Tensor, window: Sequence[int], stride: Sequence[int]) -> list[object]:
+    time = len(stride) == 3
+    frames, reach, step = (x.shape[1], window[0], stride[0]) if time else (1, 1, 1)
+    return [address(x), x.shape[0], frames, *x.shape[-3:], reach, step, stride[-1]]

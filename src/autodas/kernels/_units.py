@@ -23,11 +23,20 @@ class Unit(NamedTuple):
         depthwise: shape (channels, 1, *window).
         pointwise: shape (channels, channels, 1, ...): outputs, inputs.
         dilation: distance between the taps of windows wider than 1.
+        temporal: of a depthwise convolution along time, whose output is added to that of the other; shape
+            (channels, 1, window, 1, 1), ``None`` where there is none.
     """
 
     depthwise: Tensor
     pointwise: Tensor
     dilation: int
+    temporal: Tensor | None = None
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """All weights, in the order of their gradients: depthwise, pointwise, and temporal if it is there."""
+        both = (self.depthwise, self.pointwise)
+        return both if self.temporal is None else (*both, self.temporal)
 
 
 class Given(NamedTuple):
@@ -91,7 +100,7 @@ def units_forward(
     shape = given.out_shape()
     library = library_for(given.x) if _compiled(given, units) else None
     if library is None:
-        features = stencils_forward(given.x, _stencils(units), given.stride, given.scale, given.shift)
+        features = _features(given, units)
         out = torch.bmm(features.view(len(units), -1, shape[-1]), _mixers(units, features).transpose(1, 2))
         mean = variance = out.new_empty(0)
         if moments:
@@ -107,8 +116,10 @@ def units_forward(
 
 def units_backward(
     given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, *, weights: bool
-) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
-    """Return the gradients of what the ReLU was given, and of all depthwise and pointwise weights.
+) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
+    """Return the gradients of what the ReLU was given, and of the weights of each unit.
+
+    The latter stand in the order of :attr:`Unit.weights`.
 
     Args:
         given, units: as they were.
@@ -116,13 +127,12 @@ def units_backward(
         slope: the gradient of ``out``.
         weights: whether the gradients of the weights are wanted; else they are ``None``.
     """
-    none: list[Tensor | None] = [None] * len(units)
     library = library_for(given.x) if _compiled(given, units) else None
     if library is None:
         return _plain_backward(given, units, out, slope, weights)
     gradient = torch.empty_like(given.x)
-    depthwise = given.x.new_empty(sum(u.depthwise.numel() for u in units)) if weights else None
-    pointwise = given.x.new_empty(len(units), *units[0].pointwise.shape) if weights else None
+    found: list[list[Tensor]] = [[u.depthwise for u in units], [u.pointwise for u in units], _temporal(units)]
+    whole = [given.x.new_empty(sum(w.numel() for w in part)) if weights else None for part in found]
     library.autodas_units_backward(
         *_arguments(given, units),
         address(out),
@@ -131,34 +141,80 @@ def units_backward(
         address(slope.b),
         address(slope.d),
         address(gradient),
-        address(depthwise),
-        address(pointwise),
+        *map(address, whole),
     )
-    if depthwise is None or pointwise is None:
-        return gradient, none, none
-    parts = torch.split(depthwise, [u.depthwise.numel() for u in units])
-    shaped = [part.view_as(u.depthwise) for part, u in zip(parts, units, strict=True)]
-    return gradient, list(shaped), list(pointwise.unbind())
+    parts = [iter(_shaped(w, like)) for w, like in zip(whole, found, strict=True)]
+    return gradient, [tuple(next(part) for part in parts[: len(unit.weights)]) for unit in units]
+
+
+def _shaped(whole: Tensor | None, like: Sequence[Tensor]) -> list[Tensor | None]:
+    """Cut a tensor into parts of the shapes of others."""
+    if whole is None:
+        return [None] * len(like)
+    parts = torch.split(whole, [w.numel() for w in like])
+    return [part.view_as(w) for part, w in zip(parts, like, strict=True)]
 
 
 def _plain_backward(
     given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, weights: bool
-) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
+) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
     flat = out.view(len(units), -1, out.shape[-1])
     arrived = torch.stack(list(slope.upstream))
     gradient = slope.a[:, None] * arrived + slope.b[:, None] * flat + slope.d[:, None]
     gradient = gradient.to(out.dtype)
-    stencils = _stencils(units)
     pointwise: list[Tensor | None] = [None] * len(units)
     if weights:
-        features = stencils_forward(given.x, stencils, given.stride, given.scale, given.shift)
-        products = torch.bmm(gradient.transpose(1, 2), features.view_as(flat))
+        products = torch.bmm(gradient.transpose(1, 2), _features(given, units).view_as(flat))
         pointwise = [p.view_as(u.pointwise) for p, u in zip(products, units, strict=True)]
     spread = torch.bmm(gradient, _mixers(units, gradient)).view_as(out)
     inputs, depthwise = stencils_backward(
-        given.x, stencils, given.stride, spread, given.scale, given.shift, weight_gradient=weights
+        given.x, _stencils(units), given.stride, spread, given.scale, given.shift, weight_gradient=weights
     )
-    return inputs, depthwise, pointwise
+    found = [(d, p) for d, p in zip(depthwise, pointwise, strict=True)]
+    along = _along_time(units)
+    if not along:
+        return inputs, list(found)
+    own = _of(given, along)
+    more, temporal = stencils_backward(
+        own.x, _in_time(units), own.stride, spread[along], own.scale, own.shift, weight_gradient=weights
+    )
+    if given.shared:
+        inputs = inputs + more
+    else:
+        inputs[along] += more
+    rest = iter(temporal)
+    return inputs, [(*pair, next(rest)) if i in along else pair for i, pair in enumerate(found)]
+
+
+def _features(given: Given, units: Sequence[Unit]) -> Tensor:
+    """Return what the pointwise convolutions read: the outputs of the depthwise ones."""
+    features = stencils_forward(given.x, _stencils(units), given.stride, given.scale, given.shift)
+    along = _along_time(units)
+    if along:
+        own = _of(given, along)
+        features[along] += stencils_forward(own.x, _in_time(units), own.stride, own.scale, own.shift)
+    return features
+
+
+def _along_time(units: Sequence[Unit]) -> list[int]:
+    """Return the places of the units that have a convolution along time."""
+    return [i for i, unit in enumerate(units) if unit.temporal is not None]
+
+
+def _temporal(units: Sequence[Unit]) -> list[Tensor]:
+    return [unit.temporal for unit in units if unit.temporal is not None]
+
+
+def _in_time(units: Sequence[Unit]) -> list[Stencil]:
+    return [Stencil(weight, 1) for weight in _temporal(units)]
+
+
+def _of(given: Given, places: list[int]) -> Given:
+    """Return what some of the units read."""
+    if given.shared or len(places) == len(given.x):
+        return given
+    scale, shift = (None if s is None else s[places] for s in (given.scale, given.shift))
+    return Given(given.x[places], given.stride, scale, shift)
 
 
 def _stencils(units: Sequence[Unit]) -> list[Stencil]:
@@ -170,15 +226,14 @@ def _mixers(units: Sequence[Unit], like: Tensor) -> Tensor:
 
 
 def _compiled(given: Given, units: Sequence[Unit]) -> bool:
-    # Windows that do not look along time are planes, one frame after the other.
-    steps = set(given.stride[-2:])
-    planes = all(set(u.depthwise.shape[2:-2]) <= {1} for u in units) and set(given.stride[:-2]) <= {1}
+    # Frames are planes, one after the other; what looks along time adds other frames to them.
     return (
-        planes
-        and len(steps) == 1
-        and steps <= {1, 2}
+        len(given.stride) in (2, 3)
+        and given.stride[-1] == given.stride[-2]
+        and given.stride[-1] in (1, 2)
         and all(
-            u.depthwise.shape[-1] == u.depthwise.shape[-2]
+            set(u.depthwise.shape[2:-2]) <= {1}
+            and u.depthwise.shape[-1] == u.depthwise.shape[-2]
             and (u.depthwise.shape[-1], u.dilation) in COMPILED
             and u.depthwise.dtype == torch.float32
             for u in units
@@ -189,19 +244,29 @@ def _compiled(given: Given, units: Sequence[Unit]) -> bool:
 def _arguments(given: Given, units: Sequence[Unit]) -> list[object]:
     rows, columns, channels = given.x.shape[-3:]
     images = math.prod(given.x.shape[:-3]) // (1 if given.shared else len(units))
+    step, frames = (1, 1) if len(given.stride) == 2 else (given.stride[0], given.x.shape[-4])
+    if step == 1 and not _temporal(units):
+        frames = 1  # each is for itself
+    sides = [u.depthwise.shape[-1] for u in units]
     return [
         address(given.x),
-        images,
+        images // frames,
+        frames,
         rows,
         columns,
         channels,
         len(units),
         int(given.shared),
-        integers([u.depthwise.shape[-1] for u in units]),
+        integers(sides),
+        integers([side**2 for side in sides]),
         integers([u.dilation for u in units]),
+        integers([0 if u.temporal is None else u.temporal.shape[2] for u in units]),
         given.stride[-1],
+        step,
         addresses([u.depthwise for u in units]),
         addresses([u.pointwise for u in units]),
+        # (Of units without one nothing is read.)
+        addresses([u.depthwise if u.temporal is None else u.temporal for u in units]),
         address(given.scale),
         address(given.shift),
     ]

@@ -7,9 +7,10 @@
  * while it is in the cache. Channels lie side by side, so that a vector register holds 16 of them and windows
  * need no shuffling. Only the outputs of pointwise convolutions are kept for the backward pass.
  *
- * Maps: (images, rows, columns, channels). Weights as torch keeps them: depthwise (channels, window * window),
- * pointwise (outputs, inputs). Channels are even. Windows, dilations and strides are those that
- * kernels_lanes.h lists.
+ * Maps: (images, rows, columns, channels); of clips the images are frames, those of a clip one after the other.
+ * Weights as torch keeps them: depthwise (channels, window * window), in time (channels, window), pointwise
+ * (outputs, inputs). Channels are even. Windows, dilations and strides in space are those that kernels_lanes.h
+ * lists.
  *
  * Every function returns 0, or OUT_OF_MEMORY and then has written nothing. What all threads need is allocated
  * before they start: inside a parallel region nothing can fail.
@@ -77,6 +78,19 @@ static float *lines(long floats)
     return memory;
 }
 
+/* For each tap t of group g's window in time around a frame: the frame f that it meets, if there is one. */
+#define FOR_TAPS_IN_TIME(f, t)                                                      \
+    for (long t = 0, f = frame - reach[g] / 2; t < reach[g]; t++, f++)              \
+        if (f >= 0 && f < frames)
+
+static long sum_of(const int *numbers, int count)
+{
+    long sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += numbers[i];
+    return sum;
+}
+
 /* What the units that read one map have in common. */
 typedef struct {
     long channels, rows, columns, out_rows, out_columns; /* of one map, before and after the stride */
@@ -117,15 +131,25 @@ static long origin(const Shape *s, int kernel, int dilation)
 }
 
 /* (channels, taps) to (taps, channels) for every group; mirrored for the gradient of the input. */
-static void turn_depthwise(const float *const *weight, const int *kernel, int groups, long channels, int mirrored,
-                           float *turned)
+static void turn(const float *const *weight, const int *taps, int groups, long channels, int mirrored, float *turned)
 {
     for (int g = 0; g < groups; g++) {
-        int taps = kernel[g] * kernel[g];
-        for (int t = 0; t < taps; t++)
+        for (int t = 0; t < taps[g]; t++)
             for (long c = 0; c < channels; c++)
-                turned[t * channels + c] = weight[g][c * taps + (mirrored ? taps - 1 - t : t)];
-        turned += taps * channels;
+                turned[t * channels + c] = weight[g][c * taps[g] + (mirrored ? taps[g] - 1 - t : t)];
+        turned += taps[g] * channels;
+    }
+}
+
+/* And back. */
+static void turn_back(const float *turned, const int *taps, int groups, long channels, float *weight)
+{
+    for (int g = 0; g < groups; g++) {
+        for (int t = 0; t < taps[g]; t++)
+            for (long c = 0; c < channels; c++)
+                weight[c * taps[g] + t] = turned[t * channels + c];
+        turned += taps[g] * channels;
+        weight += taps[g] * channels;
     }
 }
 
@@ -187,54 +211,66 @@ static void join_moments(const float *means, const float *deviations, long image
 }
 
 /*
- * out[g] = pointwise[g] (depthwise[g] (relu(scale * x + shift))), and its moments.
+ * out[g] = pointwise[g] (depthwise[g] (r) + temporal[g] (r)) with r = relu(scale * x + shift), and its moments.
  *
  * shared: all groups read the one map x; else group g reads the g-th of several maps that lie one after the
  * other, and the g-th row of scale and shift. scale may be null. Outputs lie one after the other and have
- * (size + stride - 1) / stride rows. mean, variance: (groups, channels), or null where they are not wanted.
+ * (size + stride - 1) / stride rows; step is the stride in time. area: taps of each group's window in space,
+ * reach: in time, 0 for groups without one. mean, variance: (groups, channels), or null where they are not wanted.
  */
-int autodas_units_forward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
-                           const int *kernel, const int *dilation, int stride, const float *const *depthwise,
-                           const float *const *pointwise, const float *scale, const float *shift, float *out,
-                           float *mean, float *variance)
+int autodas_units_forward(const float *x, int clips, int frames, int rows, int columns, int channels_, int groups,
+                          int shared, const int *kernel, const int *area, const int *dilation, const int *reach,
+                          int stride, int step, const float *const *depthwise, const float *const *pointwise,
+                          const float *const *temporal, const float *scale, const float *shift, float *out,
+                          float *mean, float *variance)
 {
     Shape s = shape_of(rows, columns, channels_, groups, kernel, dilation, stride);
     long channels = s.channels, square = channels * channels, pitch = groups * channels;
-    long line = s.out_columns * channels;
+    long line = s.out_columns * channels, row = stride * s.columns * channels, pixel = stride * channels;
+    long out_frames = (frames + step - 1) / step, images = clips * out_frames;
     long own_size = whole(s.padded) + whole(s.strip * line); /* of one thread */
-    long of_taps = whole(s.taps * channels), of_mixers = whole(groups * square), of_moments = whole(2 * images * pitch);
-    float *taps = lines(of_taps + of_mixers + of_moments + omp_get_max_threads() * own_size);
+    long of_taps = whole(s.taps * channels), of_times = whole(sum_of(reach, groups) * channels);
+    long of_mixers = whole(groups * square), of_moments = whole(2 * images * pitch);
+    float *taps = lines(of_taps + of_times + of_mixers + of_moments + omp_get_max_threads() * own_size);
     if (!taps)
         return OUT_OF_MEMORY;
-    float *mixers = taps + of_taps, *means = mixers + of_mixers, *deviations = means + images * pitch;
-    float *scratch = means + of_moments;
-    turn_depthwise(depthwise, kernel, groups, channels, 0, taps);
+    float *times = taps + of_taps, *mixers = times + of_times, *means = mixers + of_mixers;
+    float *deviations = means + images * pitch, *scratch = means + of_moments;
+    turn(depthwise, area, groups, channels, 0, taps);
+    turn(temporal, reach, groups, channels, 0, times);
     turn_pointwise(pointwise, groups, channels, mixers);
 #pragma omp parallel
     {
         float *padded = scratch + omp_get_thread_num() * own_size, *features = padded + whole(s.padded);
 #pragma omp for schedule(static)
-        for (int image = 0; image < images; image++) {
-            const float *tap = taps;
+        for (long image = 0; image < images; image++) {
+            const float *tap = taps, *time = times;
+            long frame = image % out_frames * step;
             for (int g = 0; g < groups; g++) {
                 long own = shared ? 0 : g, place = image * pitch + g * channels;
+                const float *s_own = scale ? scale + own * channels : NULL, *t_own = scale ? shift + own * channels : NULL;
+                const float *clip = x + (own * clips + image / out_frames) * frames * s.map;
                 float *u = out + ((long)g * images + image) * s.out_map;
                 if (!shared || g == 0)
-                    pad_input(&s, x + (own * images + image) * s.map, scale ? scale + own * channels : NULL,
-                              scale ? shift + own * channels : NULL, padded);
+                    pad_input(&s, clip + frame * s.map, s_own, t_own, padded);
                 const float *in = padded + origin(&s, kernel[g], dilation[g]);
                 for (long y = 0; y < s.out_rows; y += s.strip) {
                     long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip;
                     FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, in + y * stride * s.row + c,
                                        s.row, channels, tap + c, channels, features + c, line, channels, count,
                                        s.out_columns, 0)
+                    FOR_TAPS_IN_TIME(f, t)
+                        FOR_CHANNEL_BLOCKS(add_frame, clip + f * s.map + y * row + c, row, pixel,
+                                           s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
+                                           time + t * channels + c, features + c, channels, count, s.out_columns)
                     FOR_CHANNEL_BLOCKS(product, features, count * s.out_columns, channels, mixers + g * square + c,
                                        channels, u + y * line + c, channels)
                 }
                 if (mean)
                     FOR_CHANNEL_BLOCKS(moments, u + c, s.out_pixels, channels, means + place + c,
                                        deviations + place + c)
-                tap += kernel[g] * kernel[g] * channels;
+                tap += area[g] * channels;
+                time += reach[g] * channels;
             }
         }
     }
@@ -250,73 +286,103 @@ int autodas_units_forward(const float *x, int images, int rows, int columns, int
  * Gradients of autodas_units_forward, for a gradient a * upstream + b * out + d of its outputs.
  *
  * upstream: a map for each group. a, b, d: (groups, channels). input_gradient: that of the argument of the
- * ReLU; added up over groups where they share x. Weight gradients are (channels, window * window) and
- * (outputs, inputs), one after the other; both may be null.
+ * ReLU; added up over groups where they share x. Weight gradients lie as the weights do, one group after the
+ * other; all may be null.
  */
-int autodas_units_backward(const float *x, int images, int rows, int columns, int channels_, int groups, int shared,
-                            const int *kernel, const int *dilation, int stride, const float *const *depthwise,
-                            const float *const *pointwise, const float *scale, const float *shift, const float *out,
-                            const float *const *upstream, const float *a, const float *b, const float *d,
-                            float *input_gradient, float *depthwise_gradient, float *pointwise_gradient)
+int autodas_units_backward(const float *x, int clips, int frames, int rows, int columns, int channels_, int groups,
+                           int shared, const int *kernel, const int *area, const int *dilation, const int *reach,
+                           int stride, int step, const float *const *depthwise, const float *const *pointwise,
+                           const float *const *temporal, const float *scale, const float *shift, const float *out,
+                           const float *const *upstream, const float *a, const float *b, const float *d,
+                           float *input_gradient, float *depthwise_gradient, float *pointwise_gradient,
+                           float *temporal_gradient)
 {
     Shape s = shape_of(rows, columns, channels_, groups, kernel, dilation, stride);
-    long channels = s.channels, square = channels * channels, weights = s.taps * channels + groups * square;
-    long line = s.out_columns * channels;
+    long channels = s.channels, square = channels * channels, line = s.out_columns * channels;
+    long row = stride * s.columns * channels, pixel = stride * channels, out_frames = (frames + step - 1) / step;
+    long size_taps = s.taps * channels, size_times = sum_of(reach, groups) * channels;
+    long weights = size_taps + size_times + groups * square;
     int wanted = depthwise_gradient != NULL;
-    long of_taps = whole(s.taps * channels), of_padded = whole(s.padded), of_strip = whole(s.strip * line);
+    long of_taps = whole(size_taps), of_times = whole(size_times);
+    long of_padded = whole(s.padded), of_strip = whole(s.strip * line);
     long own_size = 2 * of_padded + 2 * of_strip + (wanted ? whole(weights) : 0); /* of one thread */
-    float *taps = lines(2 * of_taps + whole(weights) + omp_get_max_threads() * own_size);
+    float *taps = lines(2 * of_taps + of_times + whole(weights) + omp_get_max_threads() * own_size);
     if (!taps)
         return OUT_OF_MEMORY;
-    float *mirrored = taps + of_taps, *total = mirrored + of_taps, *scratch = total + whole(weights);
+    float *mirrored = taps + of_taps, *times = mirrored + of_taps, *total = times + of_times;
+    float *scratch = total + whole(weights);
     if (wanted)
-        turn_depthwise(depthwise, kernel, groups, channels, 0, taps);
-    turn_depthwise(depthwise, kernel, groups, channels, 1, mirrored);
+        turn(depthwise, area, groups, channels, 0, taps);
+    turn(depthwise, area, groups, channels, 1, mirrored);
+    turn(temporal, reach, groups, channels, 0, times);
 #pragma omp parallel
     {
         float *padded = scratch + omp_get_thread_num() * own_size, *spread = padded + of_padded;
         float *features = spread + of_padded, *gradient = features + of_strip, *mine = gradient + of_strip;
+        float *of_mixers = mine + size_taps + size_times;
         /* With a stride the gradients of outputs stand between zeros, which stay. */
         float *inside = spread + s.padding * s.row + s.padding * channels;
         long up_row = stride * s.row, up_pixel = stride * channels;
+        /* Clip by clip: windows in time reach for the gradients of other frames. */
 #pragma omp for schedule(static)
-        for (int image = 0; image < images; image++) {
-            long done = 0;
-            for (int g = 0; g < groups; g++) {
-                long own = shared ? 0 : g, place = (own * images + image) * s.map;
-                const float *s_own = scale ? scale + own * channels : NULL;
-                const float *t_own = scale ? shift + own * channels : NULL;
-                const float *u = out + ((long)g * images + image) * s.out_map, *mixer = pointwise[g];
-                const float *up = upstream[g] + image * s.out_map;
-                long from = origin(&s, kernel[g], dilation[g]), of_group = g * channels;
-                if (wanted && (!shared || g == 0))
-                    pad_input(&s, x + place, s_own, t_own, padded);
-                for (long y = 0; y < s.out_rows; y += s.strip) {
-                    long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip, at = y * line;
-                    FOR_CHANNEL_BLOCKS(affine, up + at + c, u + at + c, count * s.out_columns, channels,
-                                       a + of_group + c, b + of_group + c, d + of_group + c, gradient + c)
-                    for (long i = 0; i < count; i++)
-                        FOR_CHANNEL_BLOCKS(product, gradient + i * line, s.out_columns, channels, mixer + c, channels,
-                                           inside + (y + i) * up_row + c, up_pixel)
-                    if (!wanted)
-                        continue;
-                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride,
-                                       padded + from + y * stride * s.row + c, s.row, channels, taps + done + c,
-                                       channels, features + c, line, channels, count, s.out_columns, 0)
-                    FOR_CHANNEL_BLOCKS(outer_product, gradient, count * s.out_columns, channels, features + c,
-                                       channels, mine + s.taps * channels + g * square + c)
+        for (int number = 0; number < clips; number++) {
+            for (int g = 0; frames > 1 && g < (shared ? 1 : groups); g++)
+                memset(input_gradient + ((long)g * clips + number) * frames * s.map, 0, sizeof(float) * frames * s.map);
+            for (long target = 0; target < out_frames; target++) {
+                long done = 0, passed = 0, image = number * out_frames + target, frame = target * step;
+                for (int g = 0; g < groups; g++) {
+                    long own = shared ? 0 : g, place = (own * clips + number) * frames * s.map, at = place + frame * s.map;
+                    const float *s_own = scale ? scale + own * channels : NULL;
+                    const float *t_own = scale ? shift + own * channels : NULL;
+                    const float *u = out + ((long)g * clips * out_frames + image) * s.out_map, *mixer = pointwise[g];
+                    const float *up = upstream[g] + image * s.out_map;
+                    long from = origin(&s, kernel[g], dilation[g]), of_group = g * channels;
+                    if (wanted && (!shared || g == 0))
+                        pad_input(&s, x + at, s_own, t_own, padded);
+                    for (long y = 0; y < s.out_rows; y += s.strip) {
+                        long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip, begin = y * line;
+                        FOR_CHANNEL_BLOCKS(affine, up + begin + c, u + begin + c, count * s.out_columns, channels,
+                                           a + of_group + c, b + of_group + c, d + of_group + c, gradient + c)
+                        for (long i = 0; i < count; i++)
+                            FOR_CHANNEL_BLOCKS(product, gradient + i * line, s.out_columns, channels, mixer + c,
+                                               channels, inside + (y + i) * up_row + c, up_pixel)
+                        if (!wanted)
+                            continue;
+                        FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride,
+                                           padded + from + y * stride * s.row + c, s.row, channels, taps + done + c,
+                                           channels, features + c, line, channels, count, s.out_columns, 0)
+                        FOR_TAPS_IN_TIME(f, t)
+                            FOR_CHANNEL_BLOCKS(add_frame, x + place + f * s.map + y * row + c, row, pixel,
+                                               s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
+                                               times + passed + t * channels + c, features + c, channels, count,
+                                               s.out_columns)
+                        FOR_CHANNEL_BLOCKS(outer_product, gradient, count * s.out_columns, channels, features + c,
+                                           channels, of_mixers + g * square + c)
+                    }
+                    if (wanted)
+                        FOR_CHANNEL_BLOCKS(weight_gradient_any, kernel[g], dilation[g], stride, padded + from + c,
+                                           s.row, channels, inside + c, up_row, up_pixel, channels, mine + done + c,
+                                           s.out_rows, s.out_columns)
+                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], 1, spread + from + c, s.row, channels,
+                                       mirrored + done + c, channels, input_gradient + at + c, s.columns * channels,
+                                       channels, s.rows, s.columns, frames > 1 || (shared && g > 0))
+                    FOR_TAPS_IN_TIME(f, t)
+                        FOR_CHANNEL_BLOCKS(add_frame_gradient, x + place + f * s.map + c, row, pixel,
+                                           s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
+                                           times + passed + t * channels + c, inside + c, up_row, up_pixel,
+                                           input_gradient + place + f * s.map + c,
+                                           wanted ? mine + size_taps + passed + t * channels + c : NULL, s.out_rows,
+                                           s.out_columns)
+                    done += area[g] * channels;
+                    passed += reach[g] * channels;
                 }
-                if (wanted)
-                    FOR_CHANNEL_BLOCKS(weight_gradient_any, kernel[g], dilation[g], stride, padded + from + c, s.row,
-                                       channels, inside + c, up_row, up_pixel, channels, mine + done + c,
-                                       s.out_rows, s.out_columns)
-                FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], 1, spread + from + c, s.row, channels,
-                                   mirrored + done + c, channels, input_gradient + place + c, s.columns * channels,
-                                   channels, s.rows, s.columns, shared && g > 0)
-                if (!shared || g == groups - 1)
-                    mask_gradient(&s, x + place, s_own, t_own, input_gradient + place);
-                done += kernel[g] * kernel[g] * channels;
             }
+            for (int g = 0; g < (shared ? 1 : groups); g++)
+                for (long frame = 0; frame < frames; frame++) {
+                    long at = (((long)g * clips + number) * frames + frame) * s.map;
+                    mask_gradient(&s, x + at, scale ? scale + g * channels : NULL, scale ? shift + g * channels : NULL,
+                                  input_gradient + at);
+                }
         }
         /* In the order of threads, so that the same number of threads gives the same bits. */
 #pragma omp for ordered schedule(static, 1)
@@ -327,16 +393,9 @@ int autodas_units_backward(const float *x, int images, int rows, int columns, in
                     total[i] += mine[i];
     }
     if (wanted) {
-        const float *from = total;
-        for (int g = 0; g < groups; g++) {
-            int count = kernel[g] * kernel[g];
-            for (int t = 0; t < count; t++)
-                for (long c = 0; c < channels; c++)
-                    depthwise_gradient[c * count + t] = from[t * channels + c];
-            from += count * channels;
-            depthwise_gradient += count * channels;
-        }
-        memcpy(pointwise_gradient, from, sizeof(float) * groups * square);
+        turn_back(total, area, groups, channels, depthwise_gradient);
+        turn_back(total + size_taps, reach, groups, channels, temporal_gradient);
+        memcpy(pointwise_gradient, total + size_taps + size_times, sizeof(float) * groups * square);
     }
     free(taps);
     return 0;
@@ -529,31 +588,42 @@ int autodas_moments(const float *u, long images, long pixels, long channels, flo
     return 0;
 }
 
-/* 3x3 maximum and mean of every map; see kernels_lanes.h. */
-int autodas_pools_forward(const float *x, int images, int rows, int columns, int channels_, int stride,
-                           float *most, float *mean)
+/*
+ * Maximum and mean over windows of 3 x 3 pixels in reach frames; see kernels_lanes.h. step and stride are those in
+ * time and in space.
+ */
+int autodas_pools_forward(const float *x, int clips, int frames, int rows, int columns, int channels_, int reach,
+                          int step, int stride, float *most, float *mean)
 {
     long channels = channels_;
     int out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
     long map = (long)rows * columns * channels, out_map = (long)out_rows * out_columns * channels;
+    long out_frames = (frames + step - 1) / step;
 #pragma omp parallel for schedule(static)
-    for (int image = 0; image < images; image++)
-        FOR_CHANNEL_BLOCKS(pools, x + image * map + c, rows, columns, channels, stride, out_rows, out_columns,
-                           most ? most + image * out_map + c : NULL, mean ? mean + image * out_map + c : NULL)
+    for (long image = 0; image < clips * out_frames; image++) {
+        const float *clip = x + image / out_frames * frames * map;
+        FOR_CHANNEL_BLOCKS(pools, clip + c, image % out_frames * step, frames, reach, rows, columns, channels, stride,
+                           out_rows, out_columns, most ? most + image * out_map + c : NULL,
+                           mean ? mean + image * out_map + c : NULL)
+    }
     return 0;
 }
 
-/* Their gradients, added to input_gradient. */
-int autodas_pools_backward(const float *x, int images, int rows, int columns, int channels_, int stride,
-                            const float *most, const float *mean, float *input_gradient)
+/* Their gradients, added to input_gradient; clip by clip, as windows reach for other frames. */
+int autodas_pools_backward(const float *x, int clips, int frames, int rows, int columns, int channels_, int reach,
+                           int step, int stride, const float *most, const float *mean, float *input_gradient)
 {
     long channels = channels_;
     int out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
     long map = (long)rows * columns * channels, out_map = (long)out_rows * out_columns * channels;
+    long out_frames = (frames + step - 1) / step;
 #pragma omp parallel for schedule(static)
-    for (int image = 0; image < images; image++)
-        FOR_CHANNEL_BLOCKS(pools_gradient, x + image * map + c, rows, columns, channels, stride, out_rows,
-                           out_columns, most ? most + image * out_map + c : NULL,
-                           mean ? mean + image * out_map + c : NULL, input_gradient + image * map + c)
+    for (int number = 0; number < clips; number++)
+        for (long frame = 0; frame < out_frames; frame++) {
+            long image = number * out_frames + frame, from = (long)number * frames * map;
+            FOR_CHANNEL_BLOCKS(pools_gradient, x + from + c, frame * step, frames, reach, rows, columns, channels,
+                               stride, out_rows, out_columns, most ? most + image * out_map + c : NULL,
+                               mean ? mean + image * out_map + c : NULL, input_gradient + from + c)
+        }
     return 0;
 }

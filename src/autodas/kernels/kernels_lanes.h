@@ -129,6 +129,48 @@ static void NAME(weight_gradient_any)(int kernel, int dilation, int stride, cons
 
 #undef FORMS
 
+/*
+ * One tap of a window in time: out += weight * relu(scale * x + shift), at the pixels of a frame that a stride
+ * meets. scale may be null.
+ */
+static void NAME(add_frame)(const float *x, long row, long pixel, const float *scale, const float *shift,
+                            const float *weight, float *out, long channels, long rows, long columns)
+{
+    VEC w = AT(weight), s = {0}, t = {0}, zero = {0};
+    s += 1;
+    if (scale) {
+        s = AT(scale);
+        t = AT(shift);
+    }
+    for (long y = 0; y < rows; y++)
+        for (long p = 0; p < columns; p++, out += channels) {
+            VEC v = AT(x + y * row + p * pixel) * s + t;
+            *(VEC *)out = AT(out) + w * (VEC)((IVEC)v & (v > zero));
+        }
+}
+
+/* Its gradients, added: of what the ReLU gives to target, which lies as x, and of the weight, where it is wanted. */
+static void NAME(add_frame_gradient)(const float *x, long row, long pixel, const float *scale, const float *shift,
+                                     const float *weight, const float *upstream, long up_row, long up_pixel,
+                                     float *target, float *weight_gradient, long rows, long columns)
+{
+    VEC w = AT(weight), s = {0}, t = {0}, zero = {0}, sum = {0};
+    s += 1;
+    if (scale) {
+        s = AT(scale);
+        t = AT(shift);
+    }
+    for (long y = 0; y < rows; y++)
+        for (long p = 0; p < columns; p++) {
+            long at = y * row + p * pixel;
+            VEC up = AT(upstream + y * up_row + p * up_pixel), v = AT(x + at) * s + t;
+            *(VEC *)(target + at) = AT(target + at) + w * up;
+            sum += up * (VEC)((IVEC)v & (v > zero));
+        }
+    if (weight_gradient)
+        *(VEC *)weight_gradient = AT(weight_gradient) + sum;
+}
+
 /* out[r] = sum over k of a[r][k] * b[k], for LANES columns of b and out. */
 static void NAME(product)(const float *restrict a, long rows, long inner, const float *restrict b, long columns,
                           float *restrict out, long out_pitch)
@@ -230,66 +272,73 @@ static void NAME(sums)(const float *map, const float *upstream, long pixels, lon
     }
 }
 
-/* 3x3 pools of one map, with one pixel of padding that counts in neither. Either output may be null. */
-static void NAME(pools)(const float *x, int rows, int columns, long channels, int stride, int out_rows,
-                        int out_columns, float *most, float *mean)
+/* The place of each pixel of the window around an output that lies inside the clip. */
+#define FOR_WINDOW(place)                                                                                   \
+    for (long f = frame - reach / 2 < 0 ? 0 : frame - reach / 2; f <= frame + reach / 2 && f < frames; f++) \
+        for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)                                      \
+            for (long q = left < 0 ? 0 : left, place = ((f * rows + r) * columns + q) * channels;           \
+                 q <= left + 2 && q < columns; q++, place += channels)
+
+/* 3x3 pools of reach frames around one of a clip's; what lies outside counts in neither. Either output may be null. */
+static void NAME(pools)(const float *x, long frame, int frames, int reach, int rows, int columns, long channels,
+                        int stride, int out_rows, int out_columns, float *most, float *mean)
 {
     for (int y = 0; y < out_rows; y++)
         for (int p = 0; p < out_columns; p++) {
             int top = y * stride - 1, left = p * stride - 1, count = 0;
             VEC sum = {0}, best = {0};
-            for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)
-                for (int q = left < 0 ? 0 : left; q <= left + 2 && q < columns; q++) {
-                    VEC v = AT(x + ((long)r * columns + q) * channels);
-                    if (count == 0)
-                        best = v;
-                    IVEC larger = v > best;
-                    best = (VEC)(((IVEC)v & larger) | ((IVEC)best & ~larger));
-                    sum += v;
-                    count++;
-                }
-            long place = ((long)y * out_columns + p) * channels;
+            FOR_WINDOW(place)
+            {
+                VEC v = AT(x + place);
+                if (count == 0)
+                    best = v;
+                IVEC larger = v > best;
+                best = (VEC)(((IVEC)v & larger) | ((IVEC)best & ~larger));
+                sum += v;
+                count++;
+            }
+            long target = ((long)y * out_columns + p) * channels;
             if (most)
-                *(VEC *)(most + place) = best;
+                *(VEC *)(most + target) = best;
             if (mean)
-                *(VEC *)(mean + place) = sum / (float)count;
+                *(VEC *)(mean + target) = sum / (float)count;
         }
 }
 
 /* Their gradient, added to input_gradient. Of equal values the first was taken. */
-static void NAME(pools_gradient)(const float *x, int rows, int columns, long channels, int stride,
-                                 int out_rows, int out_columns, const float *most, const float *mean,
-                                 float *input_gradient)
+static void NAME(pools_gradient)(const float *x, long frame, int frames, int reach, int rows, int columns,
+                                 long channels, int stride, int out_rows, int out_columns, const float *most,
+                                 const float *mean, float *input_gradient)
 {
     for (int y = 0; y < out_rows; y++)
         for (int p = 0; p < out_columns; p++) {
             int top = y * stride - 1, left = p * stride - 1, count = 0;
-            long place = ((long)y * out_columns + p) * channels;
+            long target = ((long)y * out_columns + p) * channels;
             VEC best = {0};
             IVEC winner = {0};
-            for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)
-                for (int q = left < 0 ? 0 : left; q <= left + 2 && q < columns; q++) {
-                    VEC v = AT(x + ((long)r * columns + q) * channels);
-                    if (count == 0)
-                        best = v;
-                    IVEC larger = v > best;
-                    best = (VEC)(((IVEC)v & larger) | ((IVEC)best & ~larger));
-                    winner = (larger & count) | (winner & ~larger);
-                    count++;
-                }
+            FOR_WINDOW(place)
+            {
+                VEC v = AT(x + place);
+                if (count == 0)
+                    best = v;
+                IVEC larger = v > best;
+                best = (VEC)(((IVEC)v & larger) | ((IVEC)best & ~larger));
+                winner = (larger & count) | (winner & ~larger);
+                count++;
+            }
             VEC share = {0}, whole = {0};
             if (mean)
-                share = AT(mean + place) / (float)count;
+                share = AT(mean + target) / (float)count;
             if (most)
-                whole = AT(most + place);
+                whole = AT(most + target);
             count = 0;
-            for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)
-                for (int q = left < 0 ? 0 : left; q <= left + 2 && q < columns; q++) {
-                    float *target = input_gradient + ((long)r * columns + q) * channels;
-                    *(VEC *)target += share + (VEC)((IVEC)whole & (winner == count));
-                    count++;
-                }
+            FOR_WINDOW(place)
+            {
+                *(VEC *)(input_gradient + place) += share + (VEC)((IVEC)whole & (winner == count));
+                count++;
+            }
         }
 }
 
+#undef FOR_WINDOW
 #undef AT

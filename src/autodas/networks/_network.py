@@ -16,7 +16,7 @@ from autodas.networks._norms import Form, cell_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._stack import CellStack
 from autodas.networks._stem import STEM_STRIDE
-from autodas.operations import ALL_CHANNELS, PartialChannels, PoolNorm, SeparableUnit
+from autodas.operations import ALL_CHANNELS, PartialChannels, PoolNorm, Separable3dUnit, SeparableUnit
 from autodas.spaces import CellSlot, Skeleton, fit_skeleton
 
 
@@ -101,7 +101,7 @@ class Network(CellStack):
         that it gives the same logits everywhere.
         """
         for module in self.modules():
-            if isinstance(module, SeparableUnit):
+            if isinstance(module, SeparableUnit | Separable3dUnit):
                 module.compiled = enabled
 
 

@@ -42,8 +42,12 @@ class ChannelOperation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of as many channels, smaller by the stride."""
+        return self.norm(self.before_norm(x))  # type: ignore[no-any-return]
+
+    def before_norm(self, x: Tensor) -> Tensor:
+        """Return the map before it is normalised or reduced."""
         found = self.squeeze(x.mean(tuple(range(2, x.dim()))))
-        return self.norm(self.apply_to(x, found.view(*found.shape, *(1,) * (x.dim() - 2))))  # type: ignore[no-any-return]
+        return self.apply_to(x, found.view(*found.shape, *(1,) * (x.dim() - 2)))
 
     def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
         """Return the map with what was found for each channel of each sample."""

@@ -94,7 +94,7 @@ class SeparableUnit(nn.Sequential):
             return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
         depthwise: Any = self.depthwise
         weights = (depthwise.weight, self.pointwise.weight)
-        x = UnitFunction.apply(x, *weights, depthwise.stride, max(depthwise.dilation))  # type: ignore[no-untyped-call]
+        x = UnitFunction.apply(x, depthwise.stride, max(depthwise.dilation), *weights)  # type: ignore[no-untyped-call]
         return self.norm(x)  # type: ignore[no-any-return]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from autodas.operations._convolutions import convolution
 from autodas.operations._norm import batch_norm
+from autodas.operations._unit_function import UnitFunction, has_compiled_form
 
 
 class Separable3dUnit(nn.Module):
@@ -25,6 +27,9 @@ class Separable3dUnit(nn.Module):
         affine: whether the batch normalisation learns a scale and a shift.
     """
 
+    compiled = False
+    """As :attr:`SeparableUnit.compiled`."""
+
     def __init__(
         self, channels: int, kernel: Sequence[int], stride: Sequence[int], dilation: int, affine: bool
     ) -> None:
@@ -38,6 +43,11 @@ class Separable3dUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of as many channels, smaller by the stride."""
+        if self.compiled and self.training and has_compiled_form(x):
+            depthwise: Any = self.depthwise
+            weights = (depthwise.weight, self.pointwise.weight, self.temporal.weight)
+            x = UnitFunction.apply(x, depthwise.stride, max(depthwise.dilation), *weights)  # type: ignore[no-untyped-call]
+            return self.norm(x)  # type: ignore[no-any-return]
         x = self.relu(x)
         return self.norm(self.pointwise(self.depthwise(x) + self.temporal(x)))  # type: ignore[no-any-return]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,10 +13,9 @@ from autodas.kernels import Given, Slope, Unit, compiled_library, units_backward
 
 
 def has_compiled_form(x: Tensor) -> bool:
-    """Return whether the compiled kernels can compute with a map: on a CPU, flat, in single precision."""
+    """Return whether the compiled kernels can compute with a map: on a CPU, in single precision."""
     return (
         x.device.type == "cpu"
-        and x.dim() == 4
         and x.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and compiled_library() is not None
@@ -26,22 +26,19 @@ class UnitFunction(torch.autograd.Function):
     """The convolutions of a separable unit; it keeps x, which all edges that leave a state share."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, depthwise: Tensor, pointwise: Tensor, stride: tuple[int, ...], dilation: int
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, stride: tuple[int, ...], dilation: int, *weights: Tensor) -> Tensor:
         """Return a channels-last map.
 
         Args:
             ctx: for the backward pass.
-            x: shape (batch, channels, height, width).
-            depthwise: shape (channels, 1, window, window).
-            pointwise: shape (channels, channels, 1, 1).
+            x: shape (batch, channels, *map).
             stride: along each dimension of the map.
             dilation: distance between the taps.
+            weights: depthwise, pointwise and, where there is one, along time, as torch keeps them.
         """
-        given, unit = Given(_rows(x), stride), Unit(depthwise, pointwise, dilation)
-        out, _, _ = units_forward(given, [unit], moments=False)
-        ctx.save_for_backward(given.x, depthwise, pointwise)
+        given = Given(_rows(x), stride)
+        out, _, _ = units_forward(given, [_unit(weights, dilation)], moments=False)
+        ctx.save_for_backward(given.x, *weights)
         ctx.stride, ctx.dilation = stride, dilation
         return out[0].movedim(-1, 1)
 
@@ -49,18 +46,22 @@ class UnitFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
         """Return the gradients of the map and the weights."""
-        x, depthwise, pointwise = ctx.saved_tensors
-        given, unit = Given(x, ctx.stride), Unit(depthwise, pointwise, ctx.dilation)
+        x, *weights = ctx.saved_tensors
         arrived = _rows(upstream)
         flat = arrived.view(-1, x.shape[-1])
         zeros, ones = flat.new_zeros(1, x.shape[-1]), flat.new_ones(1, x.shape[-1])
         # No normalisation is part of it: the gradient of the outputs is what arrives, whatever they were.
         slope = Slope([flat], ones, zeros, zeros)
-        weights = any(ctx.needs_input_grad[1:3])
-        gradient, (of_depthwise,), (of_pointwise,) = units_backward(
-            given, [unit], arrived[None], slope, weights=weights
+        wanted = any(ctx.needs_input_grad[3:])
+        gradient, (found,) = units_backward(
+            Given(x, ctx.stride), [_unit(weights, ctx.dilation)], arrived[None], slope, weights=wanted
         )
-        return gradient.movedim(-1, 1), of_depthwise, of_pointwise, None, None
+        return gradient.movedim(-1, 1), None, None, *found
+
+
+def _unit(weights: Sequence[Tensor], dilation: int) -> Unit:
+    depthwise, pointwise, *temporal = weights
+    return Unit(depthwise, pointwise, dilation, *temporal)
 
 
 def _rows(x: Tensor) -> Tensor:

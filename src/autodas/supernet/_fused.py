@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.supernet._cell import SupernetCell
+from autodas.supernet._channels import channel_terms, reduces_channels
 from autodas.supernet._entry import EntryFunction, enters_fused, entry_weights
 from autodas.supernet._mixture import Alive, CellMixture
 from autodas.supernet._noise import EdgeMasks, draw_masks
@@ -24,7 +25,8 @@ class FusedEngine:
 
     What leaves a state is computed together (:class:`SourceFunction`): one pass of all depthwise
     convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and
-    for the backward pass only what cannot be had again cheaply. Operations without such a form are
+    for the backward pass only what cannot be had again cheaply. Operations on whole channels are a factor and
+    a summand of the state (:func:`channel_terms`). Operations without such a form are
     computed by their modules, and so are identities while they drop entries. Plans are kept for each mask
     that occurs.
     """
@@ -91,9 +93,20 @@ class FusedEngine:
                 (edge, target, term.movedim(-1, 1))
                 for edge, target, term in zip(source.edges, source.targets, found, strict=True)
             ]
+        if source.channels:
+            with _no_autocast(x):
+                single = source.channels[0].module.squeeze[0].get_parameter("weight").dtype
+                rows = _rows(x, working_dtype(x, single))
+                found = channel_terms(source.channels, rows, weights.to(single))
+            terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in found]
         for edge, target, column, module in source.others:
-            terms.append((edge, target, weights[edge, column] * masks.after(edge, module, module(x))))
+            out = self._reduce_channels(module, x) if reduces_channels(module) else module(x)
+            terms.append((edge, target, weights[edge, column] * masks.after(edge, module, out)))
         return terms
+
+    def _reduce_channels(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Return an operation on channels that makes the map smaller: that part has a form of its own."""
+        return self._enter(module.norm, module.before_norm(x))  # type: ignore[arg-type,operator]
 
     def forget(self) -> None:
         """Drop all plans: modules have been pruned."""

@@ -8,9 +8,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autodas.kernels import Pointwise, Unit
-from autodas.operations import FactorizedReduce, Pool, SeparableConv, SeparableUnit
+from autodas.kernels import Pointwise, PoolShape, Unit
+from autodas.operations import (
+    FactorizedReduce,
+    Pool,
+    Separable3dConv,
+    Separable3dUnit,
+    SeparableConv,
+    SeparableUnit,
+)
 from autodas.supernet._cell import SupernetCell
+from autodas.supernet._channels import ChannelCandidate, has_channel_form
 from autodas.supernet._mixture import Alive
 from autodas.supernet._noise import is_plain_skip
 from autodas.supernet._normalisation import Norm
@@ -70,24 +78,25 @@ class Source:
     Attributes:
         edges: the edges that carry a candidate with a fused form; ``targets`` are the states they enter.
         separable, dilated, reductions: ``(place in edges, column, module)`` of the convolutions.
-        pools: kind of pool to its candidates, likewise. Their input is the same, so they are computed once.
+        pools: pool to its candidates, likewise. Their input is the same, so they are computed once.
         identities: ``(place in edges, column)``.
+        channels: operations on whole channels.
         others: ``(edge, target, column, module)`` of candidates without a fused form.
-        terms: all candidates with a fused form, edge by edge.
+        terms: all other candidates, edge by edge.
     """
 
     def __init__(self, cell: SupernetCell, mask: Alive, state: int, plain_skips: bool = False) -> None:
         self.plain_skips = plain_skips
         self.stride = cell.edge_stride(state)
         self.ones = (1,) * len(self.stride)
-        self.window: tuple[int, ...] = ()
         self.edges: list[int] = []
         self.targets: list[int] = []
-        self.separable: list[tuple[int, int, SeparableConv]] = []
-        self.dilated: list[tuple[int, int, SeparableUnit]] = []
+        self.separable: list[tuple[int, int, SeparableConv | Separable3dConv]] = []
+        self.dilated: list[tuple[int, int, SeparableUnit | Separable3dUnit]] = []
         self.reductions: list[tuple[int, int, FactorizedReduce]] = []
-        self.pools: dict[str, list[tuple[int, int, Pool]]] = {}
+        self.pools: dict[PoolShape, list[tuple[int, int, Pool]]] = {}
         self.identities: list[tuple[int, int]] = []
+        self.channels: list[ChannelCandidate] = []
         self.others: list[tuple[int, int, int, nn.Module]] = []
         for edge, (predecessor, target) in enumerate(cell.space.edges):
             if predecessor == state:
@@ -101,15 +110,18 @@ class Source:
             # Exact types: a subclass may compute something else.
             if not all(weight.is_contiguous() for weight in module.parameters()):
                 self.others.append((edge, target, column, module))
-            elif type(module) is SeparableConv:
-                self.separable.append((place, column, module))
-            elif type(module) is SeparableUnit:
-                self.dilated.append((place, column, module))
+            elif type(module) in (SeparableConv, Separable3dConv):
+                self.separable.append((place, column, module))  # type: ignore[arg-type]
+            elif type(module) in (SeparableUnit, Separable3dUnit):
+                self.dilated.append((place, column, module))  # type: ignore[arg-type]
             elif type(module) is FactorizedReduce:
                 self.reductions.append((place, column, module))
-            elif type(module) is Pool and self._pools_alike(module):
+            elif type(module) is Pool and hasattr(module, "norm") and not module.norm.affine:
                 kind = "max" if isinstance(module.pool, nn.MaxPool2d | nn.MaxPool3d) else "avg"
-                self.pools.setdefault(kind, []).append((place, column, module))
+                shape = PoolShape(kind, tuple(module.pool.kernel_size))  # type: ignore[arg-type]
+                self.pools.setdefault(shape, []).append((place, column, module))
+            elif has_channel_form(module):
+                self.channels.append(ChannelCandidate(edge, target, column, module))  # type: ignore[arg-type]
             elif is_plain_skip(module) and not self.plain_skips:
                 self.identities.append((place, column))
             else:
@@ -117,12 +129,6 @@ class Source:
         if self._count() > before:
             self.edges.append(edge)
             self.targets.append(target)
-
-    def _pools_alike(self, module: Pool) -> bool:
-        """Return whether a pool has the window of those before it, and a normalisation without factors."""
-        window = tuple(module.pool.kernel_size)  # type: ignore[arg-type]
-        self.window = self.window or window
-        return self.window == window and hasattr(module, "norm") and not module.norm.affine
 
     def _count(self) -> int:
         pools = sum(len(candidates) for candidates in self.pools.values())
@@ -157,32 +163,40 @@ class Source:
 
     def first(self, parameters: Sequence[Tensor]) -> list[Unit]:
         """Return the units that read the state: of the separable convolutions, then the dilated ones."""
-        separable, dilated, _ = self._grouped(parameters)
-        return [Unit(w[0], w[1], 1) for w in separable] + [Unit(w[0], w[1], 2) for w in dilated]
+        units = self._units(parameters)
+        return units[: 2 * len(self.separable) : 2] + units[2 * len(self.separable) :]
 
     def second(self, parameters: Sequence[Tensor]) -> list[Unit]:
         """Return the second units of the separable convolutions."""
-        return [Unit(w[2], w[3], 1) for w in self._grouped(parameters)[0]]
+        return self._units(parameters)[1 : 2 * len(self.separable) : 2]
 
     def reduced(self, parameters: Sequence[Tensor]) -> list[Pointwise]:
         """Return the strided pointwise convolutions, each of two parts."""
-        return [Pointwise(weights) for weights in self._grouped(parameters)[2]]
+        weights = parameters[len(parameters) - 2 * len(self.reductions) :]
+        return [Pointwise((one, other)) for one, other in zip(weights[::2], weights[1::2], strict=True)]
 
-    def _grouped(self, parameters: Sequence[Tensor]) -> list[list[tuple[Tensor, ...]]]:
-        found, first = [], 0
-        for each, count in ((4, self.separable), (2, self.dilated), (2, self.reductions)):
-            last = first + each * len(count)
-            found.append([tuple(parameters[i : i + each]) for i in range(first, last, each)])
-            first = last
+    def _modules(self) -> list[SeparableUnit | Separable3dUnit]:
+        """Return all units: both of each separable convolution, then the dilated ones."""
+        units: list[Any] = [unit for _, _, conv in self.separable for unit in conv]
+        return units + [unit for _, _, unit in self.dilated]
+
+    def _units(self, parameters: Sequence[Tensor]) -> list[Unit]:
+        """Return the weights of all units, from the parameters in their order."""
+        rest, found = iter(parameters), []
+        for module in self._modules():
+            in_time = isinstance(module, Separable3dUnit)
+            weights = [next(rest) for _ in range(3 if in_time else 2)]
+            dilation = max(module.depthwise.dilation)
+            found.append(Unit(weights[0], weights[1], dilation, weights[2] if in_time else None))
         return found
 
     def parameters(self) -> list[Tensor]:
-        """Return the weights of the convolutions: four for each separable one, two for each other."""
-        units: list[Any] = [unit for _, _, conv in self.separable for unit in conv]
-        units += [unit for _, _, unit in self.dilated]
-        found: list[Any] = [
-            weight for unit in units for weight in (unit.depthwise.weight, unit.pointwise.weight)
-        ]
+        """Return the weights of the convolutions: those of each unit, two of each reduction."""
+        found: list[Any] = []
+        for unit in self._modules():
+            found += [unit.depthwise.weight, unit.pointwise.weight]
+            if isinstance(unit, Separable3dUnit):
+                found.append(unit.temporal.weight)
         for _, _, reduction in self.reductions:
             found += [reduction.straight.weight, reduction.shifted.weight]
         return found

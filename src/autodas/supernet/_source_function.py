@@ -39,7 +39,8 @@ class SourceFunction(torch.autograd.Function):
 
     .. math:: \sum_o w_o B(P_o D_o(r(x))) + \sum_f w_f B(P_f r(x)) + \sum_p w_p B(p(x)) + w_s x
 
-    over convolutions (depthwise D, pointwise P, r the ReLU; twice for separable ones), strided pointwise
+    over convolutions (depthwise D, over space and time the sum of two; pointwise P, r the ReLU; twice for
+    separable ones), strided pointwise
     convolutions, pools and the identity. Normalised values never exist: a term is a map, times a factor, plus
     a shift. For the backward pass it keeps x and the outputs of pointwise convolutions and pools; those of
     the depthwise convolutions are computed again, where the gradient of the weights needs them.
@@ -156,7 +157,7 @@ def _maps(
     if plan.reductions:
         reduced = pointwise_forward(x, plan.reduced(parameters), plan.stride)
     if plan.pools:
-        pooled = pools_forward(x, list(plan.pools), plan.window, plan.stride)
+        pooled = pools_forward(x, list(plan.pools), plan.stride)
     maps = _Maps(x, first, second, reduced, pooled)
     if running is not None:
         return maps, running
@@ -189,13 +190,13 @@ def _through_units(
     """Return the gradient of the state through all units, and those of their weights, in order."""
     inner, channels = len(plan.separable), maps.x.shape[-1]
     into_first = of_origin(FIRST)
-    second: list[list[Tensor | None]] = [[], []]
+    second: list[tuple[Tensor | None, ...]] = []
     if inner:
         mean, scale = (row[:inner] for row in normalisation)
         again = _again(plan, maps.first, mean, scale)
         assert again.scale is not None
         assert again.shift is not None
-        between, *second = units_backward(
+        between, second = units_backward(
             again, plan.second(parameters), maps.second, of_origin(SECOND), weights=wanted
         )
         arrived = list(between.view(inner, -1, channels).unbind())
@@ -209,12 +210,12 @@ def _through_units(
     if not into_first.upstream:
         return torch.zeros_like(maps.x), []
     given = Given(maps.x, plan.stride)
-    gradient, *first = units_backward(given, plan.first(parameters), maps.first, into_first, weights=wanted)
+    gradient, first = units_backward(given, plan.first(parameters), maps.first, into_first, weights=wanted)
     found: list[Tensor | None] = []
-    for g, pair in enumerate(zip(*first, strict=True)):
-        found += pair
+    for g, of_unit in enumerate(first):
+        found += of_unit
         if g < inner:
-            found += [second[0][g], second[1][g]]
+            found += second[g]
     return gradient, found
 
 
@@ -232,4 +233,4 @@ def _through_pools(
         shift = into.d.sum(0, keepdim=True)
         combine(total.view(1, *flat.shape), [len(scale)], [*into.upstream, flat], scale, shift)
         reached.append(total)
-    pools_backward(maps.x, list(plan.pools), plan.window, plan.stride, reached, gradient)
+    pools_backward(maps.x, list(plan.pools), plan.stride, reached, gradient)
