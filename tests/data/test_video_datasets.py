@@ -407,13 +407,16 @@ class TestBadFiles:
         place = order.index(3)
         assert batch.indices[place] == 4
 
-    def test_left_out_in_evaluation(self, root: Path) -> None:
+    def test_left_out_in_evaluation(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = open_dataset(f"videofolder:{root}", frames=4, max_bad=0.1)
         (root / "test/a/1.avi").write_bytes(b"")
         batches = loader(data, train=False, views=4, batch_size=3)
         indices = [i for batch in batches.batches(0) for i in batch.indices.tolist()]
         assert indices == [i for i in (0, 2, 3, 4, 5) for _ in range(4)]
         assert len(batches.bad) == 1
+        # Told once, though its four clips lie in two batches.
+        told = f"cannot be read, left out: {root / 'test/a/1.avi'}: not a video file, or a damaged one\n"
+        assert capsys.readouterr().err == told
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_too_many_break_meanwhile(self, root: Path, workers: int) -> None:
