@@ -227,14 +227,19 @@ class TestTrainingBatches:
         assert {left for _, left in corners} == set(range(WIDTH - SIZE + 1))
         assert 65 < mirrored < 115  # 90 are expected, with a standard deviation of 6.7
 
-    def test_short_videos_are_looped(self, folders: Path) -> None:
-        data = open_folders(folders, frames=6, frame_step=2)
-        for batch in loader(data).batches(0):
-            for clip, index in zip(pixels(batch.images), batch.indices.tolist(), strict=True):
-                count = count_of(data.train.paths[index])
-                start = int(clip[0, 0, 0, 0])
-                assert clip[:, 0, 0, 0].tolist() == [(start + 2 * i) % count for i in range(6)]
-                assert start == 0 if count < 24 else start in (0, 12)
+    def test_steps_and_short_videos(self, folders: Path) -> None:
+        """Four frames, two apart, span 7 frames and take 8: videos with fewer are looped."""
+        data = open_folders(folders, frame_step=2)
+        starts: dict[int, set[int]] = {i: set() for i in range(6)}
+        for epoch in range(12):
+            for batch in loader(data).batches(epoch):
+                for clip, index in zip(pixels(batch.images), batch.indices.tolist(), strict=True):
+                    count = count_of(data.train.paths[index])
+                    start = int(clip[0, 0, 0, 0])
+                    assert clip[:, 0, 0, 0].tolist() == [(start + 2 * i) % count for i in range(4)]
+                    starts[index].add(start)
+        # Class folders come one after the other: 9, 16, 21 frames of a, 13, 4, 10 of b.
+        assert list(starts.values()) == [{0}, {0, 8}, {0, 8}, {0}, {0}, {0}]
 
     def test_frames_of_files(self, tmp_path: Path) -> None:
         """Numbered frames come out of encoded files as they went in."""
@@ -407,13 +412,16 @@ class TestBadFiles:
         place = order.index(3)
         assert batch.indices[place] == 4
 
-    def test_left_out_in_evaluation(self, root: Path) -> None:
+    def test_left_out_in_evaluation(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = open_dataset(f"videofolder:{root}", frames=4, max_bad=0.1)
         (root / "test/a/1.avi").write_bytes(b"")
         batches = loader(data, train=False, views=4, batch_size=3)
         indices = [i for batch in batches.batches(0) for i in batch.indices.tolist()]
         assert indices == [i for i in (0, 2, 3, 4, 5) for _ in range(4)]
         assert len(batches.bad) == 1
+        # Told once, though its four clips lie in two batches.
+        told = f"cannot be read, left out: {root / 'test/a/1.avi'}: not a video file, or a damaged one\n"
+        assert capsys.readouterr().err == told
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_too_many_break_meanwhile(self, root: Path, workers: int) -> None:

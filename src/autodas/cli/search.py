@@ -281,15 +281,16 @@ def _dry_run(config: SearchConfig) -> None:
         frames=dataset.frames,
     )
     estimate, free = size.estimate(), available_memory(device)
+    what = dataset.what.replace("images", "pictures")
     facts = {
-        dataset.what.replace("images", "pictures"): {"train": len(dataset.train), "test": len(dataset.test)},
+        what: {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
         "image_size": dataset.image_size,
         **({} if dataset.frames is None else {"frames": dataset.frames}),
         "iterations": config.epochs * -(-half // batch_size),
         "architectures": space.architectures,
         "memory_bytes": estimate.total,
-        "memory": f"{estimate} beyond Python, torch and the pictures, in the first iterations",
+        "memory": f"{estimate} beyond Python, torch and the {what}, in the first iterations",
         "free_memory_bytes": free,
         "free_memory": "unknown" if free is None else in_words(free),
     }

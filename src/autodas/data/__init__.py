@@ -13,7 +13,7 @@ from autodas.data._open import dataset_names, holds_videos, open_dataset
 from autodas.data._read_video import read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
-from autodas.data._video_folder import VIDEO_ENDINGS
+from autodas.data._video_folder import VIDEO_ENDINGS, videos_below
 
 __all__ = [
     "IMAGE_ENDINGS",
@@ -35,4 +35,5 @@ __all__ = [
     "read_image",
     "stratified_halves",
     "stratified_subset",
+    "videos_below",
 ]
