@@ -26,7 +26,7 @@ class EvaluateConfig:
         model: a run folder of 'autodas train', or a model.safetensors file.
         fuse: another trained network, whose scores are averaged with those of the first: two streams, one of
             colours and one of optical flow. Each sees what it was trained on.
-        batch_size: pictures, or clips, at a time.
+        batch_size: pictures, or clips, at a time; by default 256 pictures or 32 clips.
         test_clips: clips of each video, whose scores are averaged.
         json: print JSON.
     """
@@ -34,14 +34,14 @@ class EvaluateConfig:
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     fuse: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
-    batch_size: int = 256
+    batch_size: int | None = None
     test_clips: int = 20
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "test_clips"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
@@ -85,7 +85,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
     loader = Loader(
         dataset.test,
         None,
-        batch_size=config.batch_size,
+        batch_size=config.batch_size or (256 if clips is None else 32),
         mean=facts.mean,
         std=facts.std,
         image_size=facts.image_size,

@@ -225,7 +225,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
 
     found = result.accuracies
     lines = [
-        f"accuracy on {found.count} validation pictures, with the weights of the search "
+        f"accuracy on {found.count} samples of the validation half, with the weights of the search "
         f"(standard error {found.error:.1f} points):",
         f"  relaxed, before derivation        {found.relaxed:5.1f} %",
         f"  final network                     {found.discrete:5.1f} %",
