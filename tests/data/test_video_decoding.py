@@ -71,6 +71,24 @@ def test_only_what_is_needed_is_decoded(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(decoded) <= 12
 
 
+@pytest.mark.parametrize(("degrees", "side"), [(0, "left"), (90, "bottom"), (180, "right"), (270, "top")])
+def test_frames_stand_as_they_are_shown(tmp_path: Path, degrees: int, side: str) -> None:
+    frames = np.full((6, 32, 64, 3), 30, dtype=np.uint8)
+    frames[:, :, :32] = 220  # the left half is bright, before it is turned anticlockwise
+    path = str(write_video(tmp_path / "a.mp4", frames, turned=degrees))
+    index = read_index(path)
+    assert (index.height, index.width) == ((64, 32) if degrees % 180 else (32, 64))
+    shown = read_frames(path, index, [2], (index.height, index.width))[0].astype(int)
+    half = {
+        "left": shown[:, : index.width // 2],
+        "right": shown[:, index.width // 2 :],
+        "top": shown[: index.height // 2],
+        "bottom": shown[index.height // 2 :],
+    }
+    means = {name: part.mean() for name, part in half.items()}
+    assert max(means, key=means.__getitem__) == side
+
+
 def test_size_keeps_proportions() -> None:
     assert resized(240, 320, 128) == (128, 171)
     assert resized(320, 240, 128) == (171, 128)

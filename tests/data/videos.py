@@ -22,14 +22,22 @@ def numbers_in(frames: np.ndarray) -> list[int]:
 
 
 def write_video(
-    path: Path, frames: np.ndarray, *, codec: str = "libx264", key_every: int = 12, rate: int = 25
+    path: Path,
+    frames: np.ndarray,
+    *,
+    codec: str = "libx264",
+    key_every: int = 12,
+    rate: int = 25,
+    turned: int = 0,
 ) -> Path:
-    """Encode frames, uint8 (F, H, W, 3)."""
+    """Encode frames, uint8 (F, H, W, 3); players turn them anticlockwise by so many degrees."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        if turned:
+            stream.set_display_rotation(turned)
         stream.codec_context.gop_size = key_every
         stream.bit_rate = 8_000_000
         for frame in frames:
