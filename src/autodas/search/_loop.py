@@ -33,8 +33,8 @@ from autodas.training import (
     RunLog,
     StopRequest,
     available_memory,
-    check_dimensions,
     check_micro_batches,
+    check_space,
     explain_out_of_memory,
     load_checkpoint,
     random_state,
@@ -151,7 +151,7 @@ class Search:
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
         get_engine(engine)
-        check_dimensions(dataset, space.skeleton, "space", "--space.name")
+        check_space(dataset, space)
         space = replace(space, skeleton=space.skeleton.for_clips(dataset.frames))
         if partial_channels is None:
             partial_channels = load_strategy(strategy).partial_channels

@@ -2,7 +2,7 @@
 
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._available_memory import available_memory
-from autodas.training._dimensions import check_blueprint, check_dimensions
+from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
@@ -39,8 +39,8 @@ __all__ = [
     "StopRequest",
     "available_memory",
     "check_blueprint",
-    "check_dimensions",
     "check_micro_batches",
+    "check_space",
     "correct_in_top",
     "duration",
     "evaluate",

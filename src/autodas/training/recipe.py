@@ -90,7 +90,7 @@ class Training:
         quiet: bool = False,
     ) -> None:
         self.dataset, self.folder, self.resume = dataset, folder, resume
-        check_blueprint(dataset, blueprint, "skeleton", "--skeleton.name")
+        check_blueprint(dataset, blueprint)
         seed_everything(seed)
         refusal = blueprint.why_no_auxiliary(dataset.image_size)
         self.facts = ModelFacts(
