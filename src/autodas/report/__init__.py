@@ -6,8 +6,8 @@ from autodas.report._cells import DrawnCell, DrawnEdge, cells_of_genotype
 from autodas.report._colours import colour_of
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
 from autodas.report._dot import dot
-from autodas.report._draw import draw_cells
-from autodas.report._progress import cells_of_run
+from autodas.report._draw import draw_cells, draw_evolution, draw_network
+from autodas.report._progress import SearchState, cells_of_run, states_of_run
 from autodas.report._render import render_png, render_svg
 
 __all__ = [
@@ -16,12 +16,16 @@ __all__ = [
     "DrawnEdge",
     "MethodRow",
     "MethodRun",
+    "SearchState",
     "cells_of_genotype",
     "cells_of_run",
     "colour_of",
     "dot",
     "draw_cells",
+    "draw_evolution",
+    "draw_network",
     "read_method_run",
     "render_png",
     "render_svg",
+    "states_of_run",
 ]

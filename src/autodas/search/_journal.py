@@ -69,7 +69,17 @@ class Journal:
                 "C1": skeleton.C1,
                 "C2": skeleton.C2,
             },
-            phases=[{"name": phase.name, "iterations": phase.iterations} for phase in self.phases],
+            phases=[
+                {
+                    "name": phase.name,
+                    "iterations": phase.iterations,
+                    # Of its own: a phase may wire whole cells, where another one searches these cells.
+                    "cell": phase.space.cell.name,
+                    "kinds": list(phase.space.kinds),
+                    "nodes": phase.space.cell.nodes,
+                }
+                for phase in self.phases
+            ],
             remaining=strategy.remaining(),
         )
 
