@@ -1,0 +1,8 @@
+"""The page of a run: one HTML file with pictures, that asks the network for nothing."""
+
+from __future__ import annotations
+
+from autodas.report.page._page import render_main, render_page
+from autodas.report.page._run import Run, read_run
+
+__all__ = ["Run", "read_run", "render_main", "render_page"]

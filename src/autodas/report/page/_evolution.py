@@ -1,0 +1,177 @@
+"""How an architecture came to be: what every edge of every cell was after each event, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from autodas.report.page._run import Run
+from autodas.spaces import CELL_SPACES, CellSpace, stage_graphs
+
+
+class Change(NamedTuple):
+    """What an edge is from one frame on.
+
+    Args:
+        frame: the first frame.
+        state: ``"undecided"``, ``"decided"`` or ``"removed"``.
+        operation: the operation of a decided edge, the one that leads on an undecided one, if any.
+    """
+
+    frame: int
+    state: str
+    operation: str
+
+
+class Frame(NamedTuple):
+    """One picture of the evolution.
+
+    Args:
+        iteration: when.
+        epoch: in which epoch; ``None`` where the log does not say.
+        step: how many decisions have been taken.
+        text: what happened.
+        remaining: how many architectures remain valid; ``None`` where the log does not say.
+    """
+
+    iteration: int
+    epoch: int | None
+    step: int
+    text: str
+    remaining: int | None
+
+
+@dataclass(frozen=True)
+class Track:
+    """One cell over all frames.
+
+    Args:
+        kind: kind of the cell.
+        space: its edges and their order.
+        graph: whether it is a stage graph.
+        edges: the changes of each edge, in the order of ``space.edges``.
+    """
+
+    kind: str
+    space: CellSpace
+    graph: bool
+    edges: tuple[list[Change], ...]
+
+
+@dataclass
+class Evolution:
+    """The evolution of all cells.
+
+    Args:
+        frames: the pictures, the first before anything happened.
+        tracks: one for each kind of cell.
+    """
+
+    frames: list[Frame] = field(default_factory=list)
+    tracks: dict[str, Track] = field(default_factory=dict)
+
+
+def evolution_of(run: Run) -> Evolution:
+    """Return how the cells of a search came to be.
+
+    A frame is a decision, or an event that says where the weights stand. Events that do not fit are left out.
+    """
+    found = Evolution()
+    sizes = _sizes(run)
+    for kind, size in sizes.items():
+        space, graph = _space_of(run, kind, size)
+        if space is not None:
+            edges: tuple[list[Change], ...] = tuple([Change(0, "undecided", "")] for _ in space.edges)
+            found.tracks[kind] = Track(kind, space, graph, edges)
+    found.frames.append(Frame(0, None, 0, "The search begins.", _whole(run.start.get("remaining"))))
+    for event in run.events:
+        try:
+            if event.get("event") == "decision":
+                _decide(found, event)
+            elif event.get("event") == "architecture":
+                _weigh(found, event)
+        except (KeyError, TypeError, ValueError, IndexError):
+            continue
+    return found
+
+
+def _sizes(run: Run) -> dict[str, int | None]:
+    """Return the kinds of cells, and how many edges each has where an event tells."""
+    space = run.start.get("space")
+    kinds = space.get("kinds") if isinstance(space, dict) else None
+    sizes: dict[str, int | None] = {str(kind): None for kind in kinds} if isinstance(kinds, list) else {}
+    for event in run.events_of("architecture"):
+        weights = event.get("weights")
+        for kind, rows in weights.items() if isinstance(weights, dict) else ():
+            if isinstance(rows, dict) and isinstance(rows.get("alpha"), list):
+                sizes[kind] = len(rows["alpha"])
+    return sizes
+
+
+def _space_of(run: Run, kind: str, size: int | None) -> tuple[CellSpace | None, bool]:
+    facts = run.start.get("space")
+    facts = facts if isinstance(facts, dict) else {}
+    named = CELL_SPACES.get(str(facts.get("cell")))
+    if named is not None and size in (None, len(named.edges)):
+        return named, False
+    # A stage graph: so many cells that it has as many edges as there are weights.
+    nodes = range(2, 65) if size is not None else [facts.get("K", 0)]
+    graphs = (stage_graphs(count) for count in nodes if isinstance(count, int) and count > 1)
+    return next((graph for graph in graphs if size in (None, len(graph.edges))), None), True
+
+
+def _decide(found: Evolution, event: dict[str, Any]) -> None:
+    track = found.tracks[event["kind"]]
+    number = len(found.frames)
+    if event["what"] == "edge":
+        predecessor, state = event["edge"]
+        operation = str(event["operation"])
+        track.edges[track.space.edges.index((predecessor, state))].append(
+            Change(number, "decided", operation)
+        )
+        text = f"{track.kind}: edge {predecessor} to {state} becomes {operation}."
+    else:
+        for (predecessor, state), changes in zip(track.space.edges, track.edges, strict=True):
+            if state == event["state"] and predecessor not in event["kept"]:
+                changes.append(Change(number, "removed", ""))
+        kept = " and ".join(str(predecessor) for predecessor in event["kept"])
+        text = f"{track.kind}: node {event['state']} keeps its edges from {kept}."
+    step = found.frames[-1].step + 1
+    found.frames.append(
+        Frame(int(event["iteration"]), event.get("epoch"), step, text, _whole(event.get("remaining")))
+    )
+
+
+def _weigh(found: Evolution, event: dict[str, Any]) -> None:
+    """Note which operation leads on every undecided edge; without a frame of its own after a decision."""
+    iteration, weights = int(event["iteration"]), event["weights"]
+    last = found.frames[-1]
+    if last.iteration != iteration:
+        text = f"Iteration {iteration}: the weights as they stand."
+        found.frames.append(Frame(iteration, None, last.step, text, last.remaining))
+    number = len(found.frames) - 1
+    for kind, track in found.tracks.items():
+        for row, changes in zip(weights.get(kind, {}).get("alpha", ()), track.edges, strict=False):
+            leading = leader(track.space.operations, row)
+            if changes[-1].state == "undecided" and leading and leading != changes[-1].operation:
+                changes.append(Change(number, "undecided", leading))
+
+
+def leader(operations: tuple[str, ...], row: Any) -> str:
+    """Return the operation with the largest weight of an edge; an empty text where none leads.
+
+    Args:
+        operations: their names.
+        row: their weights; ``None`` stands for what is decided or given up.
+    """
+    if not isinstance(row, list):
+        return ""
+    known = [(weight, name) for weight, name in zip(row, operations, strict=False) if weight is not None]
+    if len(known) < 2 or all(a[0] == b[0] for a, b in pairwise(known)):
+        return ""
+    return max(known, key=lambda pair: pair[0])[1]
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

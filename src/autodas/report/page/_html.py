@@ -1,0 +1,89 @@
+"""The few pieces of HTML that every section is made of. Whatever comes from outside passes `escape`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from html import escape as _escape
+from io import StringIO
+from typing import Any
+from urllib.parse import quote
+
+
+def escape(content: Any) -> str:
+    """Return anything as text that may stand in HTML, in attributes too."""
+    return _escape(str(content), quote=True)
+
+
+def section(identifier: str, title: str, *content: str) -> str:
+    """Return a section with a heading; an empty one where there is no content.
+
+    Args:
+        identifier: what links to it name.
+        title: plain text.
+        content: HTML.
+    """
+    body = "\n".join(filter(None, content))
+    if not body:
+        return ""
+    return f'<section id="{escape(identifier)}">\n<h2>{escape(title)}</h2>\n{body}\n</section>\n'
+
+
+def paragraph(text: str, name: str = "") -> str:
+    """Return a paragraph of plain text, with the name of a class where it is given."""
+    return f"<p{f' class={name}' if name else ''}>{escape(text)}</p>"
+
+
+def items(texts: Iterable[str]) -> str:
+    """Return a list of plain texts."""
+    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
+    """Return a table that scrolls by itself where it is too wide.
+
+    Args:
+        head: names of the columns.
+        rows: the cells; numbers stand to the right.
+        caption: what it shows, read out by screen readers.
+    """
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    lines = "\n".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption>\n<thead><tr>{names}</tr></thead>\n<tbody>\n{lines}\n"
+        "</tbody></table></div>"
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "<td>–</td>"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = f"{value:,}" if isinstance(value, int) and number else f"{value:.4g}" if number else str(value)
+    return f"<td{' class=number' if number else ''}>{escape(text)}</td>"
+
+
+def csv_link(file: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a link that holds a table of numbers and downloads it.
+
+    Args:
+        file: name under which it is kept.
+        head: names of the columns.
+        rows: the numbers; ``None`` stays empty.
+    """
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    content = quote(text.getvalue(), safe=",.-+:;/")
+    return (
+        f'<a class="download" download="{escape(file)}" href="data:text/csv;charset=utf-8,{content}">'
+        f"{escape(file)}</a>"
+    )
+
+
+def folded(title: str, *content: str, opened: bool = False) -> str:
+    """Return content that is unfolded by a click."""
+    body = "\n".join(filter(None, content))
+    return f"<details{' open' if opened else ''}><summary>{escape(title)}</summary>\n{body}\n</details>"

@@ -1,0 +1,80 @@
+"""The page of one run or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from autodas import __version__
+from autodas.errors import AutodasError
+from autodas.report.page._html import escape, items, paragraph, section
+from autodas.report.page._run import Run, read_run
+from autodas.report.page._search import SEARCH_SECTIONS
+
+Section = Callable[[Run, str], str]
+"""Makes a section of a run: the run, and what identifiers begin with."""
+
+# A browser that is told so asks no one for anything, whatever stands in the page.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
+    """Return the whole page, which asks the network for nothing.
+
+    Args:
+        runs: folders of runs.
+        live: whether it is served while the runs go on: then it may ask its own server, and nobody else.
+
+    Raises:
+        AutodasError: if there is no such folder.
+    """
+    policy = _POLICY + ("; connect-src 'self'" if live else "")
+    here = files("autodas.report.page")
+    style = here.joinpath("page.css").read_text(encoding="utf-8")
+    script = here.joinpath("page.js").read_text(encoding="utf-8")
+    title = ", ".join(read_run(run).name for run in runs)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
+        f'<body{" class=live" if live else ""}>\n<a class="skip" href="#main">Skip to the content</a>\n'
+        f'<main id="main">\n{render_main(runs)}</main>\n'
+        f"<footer>{escape(f'autodas {__version__}')}</footer>\n<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def render_main(runs: Sequence[str | Path]) -> str:
+    """Return what stands inside the page's ``main`` element.
+
+    Args:
+        runs: folders of runs.
+
+    Raises:
+        AutodasError: if there is no such folder.
+    """
+    read = [read_run(run) for run in runs]
+    return "\n".join(
+        _run(run, f"run-{number}-" if len(read) > 1 else "") for number, run in enumerate(read, 1)
+    )
+
+
+def _run(run: Run, prefix: str) -> str:
+    head = f"<h1>{escape(run.name)}</h1>\n"
+    problems = section(f"{prefix}problems", "What is missing", items(run.problems)) if run.problems else ""
+    return head + problems + "".join(_tried(make, run, prefix) for make in SEARCH_SECTIONS)
+
+
+def _tried(make: Section, run: Run, prefix: str) -> str:
+    """Make a section; where the files hold something unexpected, say so in its place."""
+    try:
+        return make(run, prefix)
+    except (AutodasError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        what = (make.__doc__ or "").strip().partition("\n")[0]
+        return paragraph(
+            f"{what} This part is left out, the files of the run hold something unexpected: "
+            f"{type(error).__name__}: {error}",
+            "problem",
+        )

@@ -1,0 +1,210 @@
+"""A run folder as it is, finished or not: nothing in it is trusted, and what is wrong with it is said."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autodas import __version__
+from autodas.errors import AutodasError
+from autodas.genotype import Genotype
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds. Whatever is missing is empty.
+
+    Args:
+        folder: where it is.
+        command: ``"search"`` or ``"train"``; empty where nothing says which.
+        configuration: the text of ``config.yaml``.
+        environment: versions, processor, command.
+        events: the log, in its order.
+        metrics: the rows of ``metrics.csv``; a number that is missing or not finite is ``None``.
+        genotype: the architecture.
+        summary: the result; empty while the run goes on.
+        problems: a sentence for everything that is missing, cut, unreadable or from a newer version.
+    """
+
+    folder: Path
+    command: str
+    configuration: str
+    environment: dict[str, Any]
+    events: tuple[Event, ...]
+    metrics: tuple[dict[str, float | None], ...]
+    genotype: Genotype | None
+    summary: dict[str, Any]
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its folder, with the one above where that alone says little."""
+        path = self.folder.resolve()
+        return f"{path.parent.name}/{path.name}" if path.name in ("search", "train") else path.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.summary)
+
+    @cached_property
+    def start(self) -> Event:
+        """The first event of the run; empty where it is missing."""
+        return next(iter(self.events_of("start")), {})
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as data; empty where it cannot be read."""
+        try:
+            found = yaml.safe_load(self.configuration)
+        except yaml.YAMLError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def events_of(self, name: str) -> list[Event]:
+        """Return the events of one name, in their order."""
+        return [event for event in self.events if event.get("event") == name]
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read a run folder, whatever state it is in.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        AutodasError: if there is no such folder.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise AutodasError(f"{path}: there is no such folder; give the folder of a run")
+    problems: list[str] = []
+    configuration = _text(path / "config.yaml", problems)
+    environment = _object(path / "environment.json", problems)
+    events = _events(path / "events.jsonl", problems)
+    metrics = _metrics(path / "metrics.csv", problems)
+    summary = _object(path / "summary.json", problems, "The run has not finished")
+    genotype = _genotype(path / "genotype.json", problems)
+    start = next((event for event in events if event.get("event") == "start"), {})
+    command = next(
+        (c for c in (start.get("command"), summary.get("command")) if c in ("search", "train")), ""
+    )
+    version = environment.get("autodas")
+    if isinstance(version, str) and _newer(version):
+        problems.insert(
+            0,
+            f"The run was made by autodas {version}, this page by {__version__}: "
+            "what the newer version added is not shown.",
+        )
+    if not any((configuration, environment, events, summary)):
+        problems = ["The folder holds no run: none of the files of a run is in it."]
+    return Run(
+        folder=path,
+        command=command,
+        configuration=configuration,
+        environment=environment,
+        events=tuple(events),
+        metrics=tuple(metrics),
+        genotype=genotype,
+        summary=summary,
+        problems=tuple(problems),
+    )
+
+
+def _text(path: Path, problems: list[str], absent: str | None = None) -> str:
+    """Return the text of a file; an empty one, and a problem, where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        problems.append(f"{absent}: {path.name} is not there." if absent else f"{path.name} is missing.")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path.name} cannot be read: {error}.")
+    return ""
+
+
+def _object(path: Path, problems: list[str], absent: str | None = None) -> dict[str, Any]:
+    text = _text(path, problems, absent)
+    if not text:
+        return {}
+    return _parsed(json.loads, text, f"{path.name} is damaged", problems) or {}
+
+
+def _parsed(parse: Callable[[str], Any], text: str, what: str, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        found = parse(text)
+    except (ValueError, RecursionError) as error:
+        problems.append(f"{what}: {error}.")
+        return None
+    if not isinstance(found, dict):
+        problems.append(f"{what}: an object is expected.")
+        return None
+    return found
+
+
+def _events(path: Path, problems: list[str]) -> list[Event]:
+    """Return the events that can be read: the last line may be cut, or be written at this moment."""
+    try:
+        lines = path.read_bytes().decode("utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing: nothing is known of what happened.")
+        return []
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read: {error}.")
+        return []
+    last = lines.pop()
+    events = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            event = _parsed(json.loads, line, f"Line {number} of {path.name} is left out", problems)
+            if event is not None:
+                events.append(event)
+    if last.strip():
+        problems.append(f"The last line of {path.name} is cut, and left out.")
+    return events
+
+
+def _metrics(path: Path, problems: list[str]) -> list[dict[str, float | None]]:
+    rows = []
+    for number, row in enumerate(csv.DictReader(_text(path, problems).splitlines()), start=2):
+        if None in row or None in row.values():
+            problems.append(f"Line {number} of {path.name} is cut, and left out.")
+            continue
+        rows.append({name: _number(text) for name, text in row.items()})
+    return rows
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _genotype(path: Path, problems: list[str]) -> Genotype | None:
+    if not path.exists():
+        return None
+    try:
+        return Genotype.load(path)
+    except AutodasError as error:
+        problems.append(f"{path.name} cannot be used: {error}.")
+        return None
+
+
+def _newer(version: str) -> bool:
+    """Return whether a version comes after this one, by the numbers it begins with."""
+    return _numbers(version) > _numbers(__version__)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) if part.isdecimal() else 0 for part in version.split(".")[:3]]

@@ -1,0 +1,74 @@
+"use strict";
+
+// Moves the drawings of an evolution; `autodasPage.start` again after the content was replaced.
+const autodasPage = {
+  start(root) {
+    for (const evolution of root.querySelectorAll(".evolution")) autodasPage.evolution(evolution);
+  },
+
+  evolution(root) {
+    const { frames, colours } = JSON.parse(root.querySelector("script").textContent);
+    const slider = root.querySelector("input");
+    const play = root.querySelector(".play");
+    const moment = root.querySelector(".moment");
+    const cells = [...root.querySelectorAll("svg.cell")].map((svg) => ({
+      description: svg.querySelector("desc"),
+      edges: [...svg.querySelectorAll(".edge")].map((edge) => ({
+        edge,
+        text: edge.querySelector("text"),
+        changes: JSON.parse(edge.dataset.changes),
+      })),
+    }));
+    let timer = 0;
+
+    function show(number) {
+      for (const cell of cells) {
+        const told = [];
+        for (const { edge, text, changes } of cell.edges) {
+          const [since, state, operation] = changes.findLast((change) => change[0] <= number);
+          const just = state === "decided" && since === number && number > 0;
+          edge.setAttribute("class", `edge ${state}${just ? " just" : ""}`);
+          edge.style.setProperty("--operation", colours[operation] || "#8a8a8a");
+          text.textContent = operation;
+          if (state !== "removed") {
+            told.push(`${edge.dataset.edge}: ${state === "decided" ? operation : "undecided"}`);
+          }
+        }
+        cell.description.textContent = told.join("; ");
+      }
+      moment.textContent = frames[number][1];
+      slider.setAttribute("aria-valuetext", frames[number][1]);
+    }
+
+    function move(number) {
+      slider.value = Math.max(0, Math.min(frames.length - 1, number));
+      show(Number(slider.value));
+    }
+
+    function stop() {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = "Play";
+      play.setAttribute("aria-pressed", "false");
+      moment.setAttribute("aria-live", "polite");
+    }
+
+    function go() {
+      if (Number(slider.value) === frames.length - 1) move(0);
+      play.textContent = "Pause";
+      play.setAttribute("aria-pressed", "true");
+      moment.setAttribute("aria-live", "off"); // nobody can listen that fast
+      timer = setInterval(() => {
+        move(Number(slider.value) + 1);
+        if (Number(slider.value) === frames.length - 1 || !root.isConnected) stop();
+      }, Math.max(60, Math.min(600, 20000 / frames.length)));
+    }
+
+    play.addEventListener("click", () => (timer ? stop() : go()));
+    root.querySelector(".back").addEventListener("click", () => move(Number(slider.value) - 1));
+    root.querySelector(".forward").addEventListener("click", () => move(Number(slider.value) + 1));
+    slider.addEventListener("input", () => show(Number(slider.value)));
+  },
+};
+
+autodasPage.start(document);
