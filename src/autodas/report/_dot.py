@@ -99,7 +99,7 @@ def _edges_in_place(
     new: Collection[tuple[int, int]],
 ) -> list[str]:
     drawn = {(edge.predecessor, edge.state): edge for edge in cell.edges}
-    lines = []
+    lines, room = [], f"width={0.3 + 0.085 * width:.3f}, height=0.26, fixedsize=true"
     for number, place in enumerate(edges):
         edge = drawn.get(place, DrawnEdge(*place, None))
         colour = colour_of(edge.operation)
@@ -110,13 +110,12 @@ def _edges_in_place(
         if place not in drawn:
             line = box = "invis"
         source, target = (names[state] for state in place)
-        label = f"edge_{number}"
+        label, paint = f"edge_{number}", f'style={line}, penwidth={0.4 + thick}, color="{colour}"'
         lines += [
             f"  {label} [label={quote(edge.operation or '?')}, shape=box, style={quote(box)}, fontsize=11,"
-            f' width={0.3 + 0.085 * width:.3f}, height=0.26, fixedsize=true, penwidth={thick}, color="{colour}",'
-            f' fontcolor="{colour}", fillcolor="{fill}"]',
-            f'  {source} -> {label}:w [arrowhead=none, style={line}, penwidth={0.4 + thick}, color="{colour}"]',
-            f'  {label}:e -> {target} [style={line}, penwidth={0.4 + thick}, color="{colour}"]',
+            f' {room}, penwidth={thick}, color="{colour}", fontcolor="{colour}", fillcolor="{fill}"]',
+            f"  {source} -> {label}:w [arrowhead=none, {paint}]",
+            f"  {label}:e -> {target} [{paint}]",
         ]
     return lines
 

@@ -9,7 +9,7 @@ from autodas.report._colours import STATE_FILL, STATE_LINE, colour_of
 from autodas.report._dot import FONT, quote
 from autodas.spaces import CellSlot, Skeleton
 
-_LINE = "#6b7280"
+_LINE, _FRAME = "#6b7280", "#d3d6db"
 _CELL = ("#dbe8f6", "#4d86b8")
 _REDUCTION = ("#fbe3cf", "#b96f35")
 _BLOCK = ("#eeeeee", "#8c8c8c")
@@ -29,6 +29,8 @@ def network_dot(
         graphs: the stage graphs, where the skeleton has some; one that is absent is a single box.
         title: what stands above.
     """
+    stem, classifier = (_paint(STATE_FILL[role], STATE_LINE[role]) for role in ("input", "output"))
+    frame = f'labelloc=b, fontsize=11, fontcolor="{_LINE}", color="{_FRAME}", style=rounded, margin=10'
     lines = [
         "digraph network {",
         f"  graph [rankdir=LR, bgcolor=white, nodesep=0.25, ranksep=0.4, pad=0.2, fontname={quote(FONT)},"
@@ -36,7 +38,7 @@ def network_dot(
         f"  node [shape=box, style={quote('rounded,filled')}, fontname={quote(FONT)}, fontsize=12,"
         " height=0.5, penwidth=1.2]",
         f'  edge [arrowsize=0.7, penwidth=1.3, color="{_LINE}", fontname={quote(FONT)}, fontsize=10]',
-        f"  stem [label={_lines('stem', f'C1 = {skeleton.C1}')}, {_paint(STATE_FILL['input'], STATE_LINE['input'])}]",
+        f"  stem [label={_lines('stem', f'C1 = {skeleton.C1}')}, {stem}]",
     ]
     before = previous = "stem"
     for stage in range(len(skeleton.stages)):
@@ -57,13 +59,11 @@ def network_dot(
             before, previous = previous, output
         lines += [
             f"  subgraph cluster_{stage} {{",
-            f'    graph [label="stage {stage + 1}", labelloc=b, fontsize=11, fontcolor="{_LINE}", color="#d3d6db",'
-            " style=rounded, margin=10]",
+            f'    graph [label="stage {stage + 1}", {frame}]',
             *(f"    {line}" for line in inside),
             "  }",
             *(f"  {line}" for line in reads),
         ]
-    classifier = _paint(STATE_FILL["output"], STATE_LINE["output"])
     lines += [f"  classifier [label=classifier, {classifier}]", f"  {previous} -> classifier", "}", ""]
     return "\n".join(lines)
 

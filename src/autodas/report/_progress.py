@@ -132,7 +132,7 @@ def _read_spaces(start: dict[str, Any], place: str) -> dict[str, CellSpace]:
     """Return the cell space of every kind, from all phases: those may search different parts."""
     phases = start.get("phases")
     parts = [part for part in phases if "kinds" in part] if isinstance(phases, list) else []
-    spaces = {}
+    spaces: dict[str, CellSpace] = {}
     for facts in parts or [start["space"]]:
         name, kinds, nodes = facts.get("cell"), facts.get("kinds"), facts.get("nodes")
         if not isinstance(name, str) or not isinstance(kinds, list) or not kinds:

@@ -34,7 +34,8 @@ def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: 
     for line in lines:
         y += _LINE
         parts.append(
-            f'<text x="16" y="{y - 4:g}" font-family="{_FONT}" font-size="15" fill="#222">{escape(line)}</text>'
+            f'<text x="16" y="{y - 4:g}" font-family="{_FONT}" font-size="15" fill="#222">'
+            f"{escape(line)}</text>"
         )
     return "\n".join([*filter(None, parts), "</svg>"])
 
