@@ -128,8 +128,20 @@ class _Request(BaseHTTPRequestHandler):
             return HTTPStatus.OK, main, _HTML, {"X-Version": version}
         if part == "":
             version = runs.version(name)
-            return HTTPStatus.OK, _alive(render_page([folder], live=True), version), _HTML, {}
+            return (
+                HTTPStatus.OK,
+                _alive(self._with_way_back(name, render_page([folder], live=True)), version),
+                _HTML,
+                {},
+            )
         return _moved(part) if runs.folder(path) else _nothing()
+
+    def _with_way_back(self, name: str, page: str) -> str:
+        """Return the page of one run among several with a link to the list of them."""
+        if self.server.runs.single is not None:
+            return page
+        link = f'<nav><a href="{"../" * (1 + name.count("/"))}">All runs</a></nav>\n'
+        return page.replace("<main", f"{link}<main", 1)
 
     def _list(self, part: str) -> tuple[HTTPStatus, str, str, dict[str, str]]:
         runs = self.server.runs
@@ -183,12 +195,19 @@ def _moved(where: str) -> tuple[HTTPStatus, str, str, dict[str, str]]:
     return HTTPStatus.FOUND, "", _TEXT, {"Location": f"{quote(where, errors='surrogateescape')}/"}
 
 
+_STYLE = """
+nav { max-width: 72rem; margin: 0 auto; padding: 0.6rem 1rem 0; }
+#watch { position: sticky; bottom: 0; margin: 0; max-width: none; text-align: center; }
+#watch:not(:empty) { padding: 0.5rem; background: var(--alarm); color: var(--paper); }
+"""
+
+
 def _alive(page: str, version: str) -> str:
     """Return a page with the script that keeps it up to date."""
     script = files("autodas.report.watch").joinpath("watch.js").read_text(encoding="utf-8")
     before, end, after = page.rpartition("</body>")
     status = f'<p id="watch" role="status" data-version="{version}"></p>\n'
-    return f"{before}{status}<script>\n{script}</script>\n{end}{after}"
+    return f"{before}{status}<style>{_STYLE}</style>\n<script>\n{script}</script>\n{end}{after}"
 
 
 def _host(header: str) -> str:
