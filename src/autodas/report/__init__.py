@@ -7,16 +7,19 @@ from autodas.report._colours import colour_of
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
 from autodas.report._dot import dot
 from autodas.report._draw import draw_cells, draw_evolution, draw_network
+from autodas.report._pictures import CellPictures
 from autodas.report._progress import SearchState, cells_of_run, states_of_run
-from autodas.report._render import render_png, render_svg
+from autodas.report._render import can_draw, render_png, render_svg
 
 __all__ = [
+    "CellPictures",
     "Comparison",
     "DrawnCell",
     "DrawnEdge",
     "MethodRow",
     "MethodRun",
     "SearchState",
+    "can_draw",
     "cells_of_genotype",
     "cells_of_run",
     "colour_of",

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from autodas.errors import AutodasError
+from autodas.genotype import OPERATIONS
 from autodas.report._dot import dot_in_place
 from autodas.report._progress import SearchState, states_of_run
 from autodas.report._render import render_svg, svg_to_png
@@ -63,9 +64,7 @@ def frames(states: Sequence[SearchState]) -> Iterator[str]:
     Args:
         states: from the first one on, see :func:`states_of_run`.
     """
-    places = {cell.kind: [(edge.predecessor, edge.state) for edge in cell.edges] for cell in states[0].cells}
-    names = [edge.operation or "" for state in states for cell in state.cells for edge in cell.edges]
-    width = max(map(len, names))
+    places, width = room(states)
     drawn: dict[str, str] = {}
     for number, state in enumerate(states):
         svgs = []
@@ -78,11 +77,22 @@ def frames(states: Sequence[SearchState]) -> Iterator[str]:
         yield stacked(svgs, [_caption(number, len(states) - 1, state)])
 
 
+def room(states: Sequence[SearchState]) -> tuple[dict[str, list[tuple[int, int]]], int]:
+    """Return what the layout of a search's cells follows: the edges of every kind, and letters for names."""
+    places = {cell.kind: [(edge.predecessor, edge.state) for edge in cell.edges] for cell in states[0].cells}
+    return places, max(map(len, OPERATIONS))
+
+
 def _caption(number: int, total: int, state: SearchState) -> str:
     said = f"decision {number} of {total}"
     if state.text:
         said += f", iteration {state.iteration}: {state.kind} {state.text}"
     if state.remaining is not None:
-        count = f"{state.remaining:,}" if state.remaining < 10**6 else f"{state.remaining:.1e}"
-        said += f"; architectures left: {count}"
+        said += f"; architectures left: {_short(state.remaining)}"
     return said
+
+
+def _short(count: int) -> str:
+    # There may be more architectures than a floating-point number can say.
+    digits = str(count)
+    return f"{count:,}" if len(digits) < 7 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
