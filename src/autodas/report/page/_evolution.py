@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NamedTuple
 
+from autodas.report._cells import DrawnCell, DrawnEdge
 from autodas.report.page._run import Run
 from autodas.spaces import CELL_SPACES, CellSpace, stage_graphs
 
@@ -47,16 +47,40 @@ class Track:
     """One cell over all frames.
 
     Args:
-        kind: kind of the cell.
-        space: its edges and their order.
-        graph: whether it is a stage graph.
-        edges: the changes of each edge, in the order of ``space.edges``.
+        shape: the cell: its states, and its edges whatever becomes of them.
+        operations: that may stand on an edge.
+        choices: those of them that may win it.
+        changes: of each edge, in the order of ``shape.edges``.
     """
 
-    kind: str
-    space: CellSpace
-    graph: bool
-    edges: tuple[list[Change], ...]
+    shape: DrawnCell
+    operations: tuple[str, ...]
+    choices: tuple[str, ...]
+    changes: tuple[list[Change], ...]
+
+    def place(self, predecessor: int, state: int) -> int:
+        """Return the number of an edge.
+
+        Raises:
+            ValueError: if there is no such edge.
+        """
+        return [(edge.predecessor, edge.state) for edge in self.shape.edges].index((predecessor, state))
+
+    def at(self, frame: int) -> list[Change]:
+        """Return what every edge is in a frame."""
+        return [
+            next(change for change in reversed(changes) if change.frame <= frame) for changes in self.changes
+        ]
+
+
+def finished_track(cell: DrawnCell) -> Track:
+    """Return a cell that is decided, as an evolution of one frame."""
+    changes = tuple(
+        [Change(0, "undecided" if edge.operation is None else "decided", edge.operation or "")]
+        for edge in cell.edges
+    )
+    names = tuple(dict.fromkeys(edge.operation for edge in cell.edges if edge.operation))
+    return Track(cell, names, names, changes)
 
 
 @dataclass
@@ -82,8 +106,10 @@ def evolution_of(run: Run) -> Evolution:
     for kind, size in sizes.items():
         space, graph = _space_of(run, kind, size)
         if space is not None:
-            edges: tuple[list[Change], ...] = tuple([Change(0, "undecided", "")] for _ in space.edges)
-            found.tracks[kind] = Track(kind, space, graph, edges)
+            edges = tuple(DrawnEdge(predecessor, state, None) for predecessor, state in space.edges)
+            cell = DrawnCell(kind, space.inputs, space.nodes, edges, space.concat, graph)
+            open_edges: tuple[list[Change], ...] = tuple([Change(0, "undecided", "")] for _ in edges)
+            found.tracks[kind] = Track(cell, space.operations, space.choices, open_edges)
     found.frames.append(Frame(0, None, 0, "The search begins.", _whole(run.start.get("remaining"))))
     for event in run.events:
         try:
@@ -122,25 +148,29 @@ def _space_of(run: Run, kind: str, size: int | None) -> tuple[CellSpace | None, 
 
 
 def _decide(found: Evolution, event: dict[str, Any]) -> None:
-    track = found.tracks[event["kind"]]
-    number = len(found.frames)
+    kind = event["kind"]
+    track, number = found.tracks[kind], len(found.frames)
     if event["what"] == "edge":
         predecessor, state = event["edge"]
         operation = str(event["operation"])
-        track.edges[track.space.edges.index((predecessor, state))].append(
-            Change(number, "decided", operation)
-        )
-        text = f"{track.kind}: edge {predecessor} to {state} becomes {operation}."
+        track.changes[track.place(predecessor, state)].append(Change(number, "decided", operation))
     else:
-        for (predecessor, state), changes in zip(track.space.edges, track.edges, strict=True):
-            if state == event["state"] and predecessor not in event["kept"]:
+        for edge, changes in zip(track.shape.edges, track.changes, strict=True):
+            if edge.state == event["state"] and edge.predecessor not in event["kept"]:
                 changes.append(Change(number, "removed", ""))
-        kept = " and ".join(str(predecessor) for predecessor in event["kept"])
-        text = f"{track.kind}: node {event['state']} keeps its edges from {kept}."
     step = found.frames[-1].step + 1
+    text = f"{kind}: {told(event)}."
     found.frames.append(
         Frame(int(event["iteration"]), event.get("epoch"), step, text, _whole(event.get("remaining")))
     )
+
+
+def told(event: dict[str, Any]) -> str:
+    """Return a decision in words."""
+    if event["what"] == "edge":
+        predecessor, state = event["edge"]
+        return f"edge {predecessor} to {state} becomes {event['operation']}"
+    return f"node {event['state']} keeps its edges from {' and '.join(map(str, event['kept']))}"
 
 
 def _weigh(found: Evolution, event: dict[str, Any]) -> None:
@@ -152,23 +182,22 @@ def _weigh(found: Evolution, event: dict[str, Any]) -> None:
         found.frames.append(Frame(iteration, None, last.step, text, last.remaining))
     number = len(found.frames) - 1
     for kind, track in found.tracks.items():
-        for row, changes in zip(weights.get(kind, {}).get("alpha", ()), track.edges, strict=False):
-            leading = leader(track.space.operations, row)
+        for row, changes in zip(weights.get(kind, {}).get("alpha", ()), track.changes, strict=False):
+            leading = _leader(track, row)
             if changes[-1].state == "undecided" and leading and leading != changes[-1].operation:
                 changes.append(Change(number, "undecided", leading))
 
 
-def leader(operations: tuple[str, ...], row: Any) -> str:
-    """Return the operation with the largest weight of an edge; an empty text where none leads.
-
-    Args:
-        operations: their names.
-        row: their weights; ``None`` stands for what is decided or given up.
-    """
+def _leader(track: Track, row: Any) -> str:
+    """Return the operation with the largest weight of an edge; an empty text where none leads."""
     if not isinstance(row, list):
         return ""
-    known = [(weight, name) for weight, name in zip(row, operations, strict=False) if weight is not None]
-    if len(known) < 2 or all(a[0] == b[0] for a, b in pairwise(known)):
+    known = [
+        (weight, name)
+        for weight, name in zip(row, track.operations, strict=False)
+        if weight is not None and name in track.choices
+    ]
+    if len({weight for weight, _ in known}) < 2:
         return ""
     return max(known, key=lambda pair: pair[0])[1]
 

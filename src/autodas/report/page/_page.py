@@ -42,7 +42,8 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f'<body{" class=live" if live else ""}>\n<a class="skip" href="#main">Skip to the content</a>\n'
         f'<main id="main">\n{render_main(runs)}</main>\n'
-        f"<footer>{escape(f'autodas {__version__}')}</footer>\n<script>\n{script}</script>\n</body>\n</html>\n"
+        f"<footer>{escape(f'autodas {__version__}')}</footer>\n"
+        f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
 

@@ -13,10 +13,10 @@ const autodasPage = {
     const moment = root.querySelector(".moment");
     const cells = [...root.querySelectorAll("svg.cell")].map((svg) => ({
       description: svg.querySelector("desc"),
-      edges: [...svg.querySelectorAll(".edge")].map((edge) => ({
-        edge,
-        text: edge.querySelector("text"),
-        changes: JSON.parse(edge.dataset.changes),
+      edges: [...svg.querySelectorAll(".wires > g")].map((wire, place) => ({
+        wire,
+        label: svg.querySelectorAll(".labels > g")[place],
+        changes: JSON.parse(wire.dataset.changes),
       })),
     }));
     let timer = 0;
@@ -24,14 +24,16 @@ const autodasPage = {
     function show(number) {
       for (const cell of cells) {
         const told = [];
-        for (const { edge, text, changes } of cell.edges) {
+        for (const { wire, label, changes } of cell.edges) {
           const [since, state, operation] = changes.findLast((change) => change[0] <= number);
           const just = state === "decided" && since === number && number > 0;
-          edge.setAttribute("class", `edge ${state}${just ? " just" : ""}`);
-          edge.style.setProperty("--operation", colours[operation] || "#8a8a8a");
-          text.textContent = operation;
+          for (const part of [wire, label]) {
+            part.setAttribute("class", `edge ${state}${just ? " just" : ""}`);
+            part.style.setProperty("--operation", colours[operation] || "#8a8a8a");
+          }
+          label.querySelector("text").textContent = operation;
           if (state !== "removed") {
-            told.push(`${edge.dataset.edge}: ${state === "decided" ? operation : "undecided"}`);
+            told.push(`${wire.dataset.edge}: ${state === "decided" ? operation : "undecided"}`);
           }
         }
         cell.description.textContent = told.join("; ");
