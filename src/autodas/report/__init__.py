@@ -7,9 +7,11 @@ from autodas.report._colours import colour_of
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
 from autodas.report._dot import dot
 from autodas.report._draw import draw_cells, draw_evolution, draw_network
+from autodas.report._notebook import genotype_html, genotype_svg, result_html, run_html
 from autodas.report._pictures import CellPictures
 from autodas.report._progress import SearchState, cells_of_run, states_of_run
 from autodas.report._render import can_draw, render_png, render_svg
+from autodas.report._skeleton import skeleton_of_run
 
 __all__ = [
     "CellPictures",
@@ -27,8 +29,13 @@ __all__ = [
     "draw_cells",
     "draw_evolution",
     "draw_network",
+    "genotype_html",
+    "genotype_svg",
     "read_method_run",
     "render_png",
     "render_svg",
+    "result_html",
+    "run_html",
+    "skeleton_of_run",
     "states_of_run",
 ]

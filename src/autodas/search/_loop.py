@@ -75,6 +75,13 @@ class SearchResult:
     chooses: Literal["best", "last"]
     margin: float | None
 
+    def _repr_html_(self) -> str:
+        """Return accuracies and cells, for notebooks."""
+        # A door upwards that opens only where a notebook asks.
+        from autodas.report import result_html
+
+        return result_html(self.genotype, self.accuracies.to_dict(), self.margin)
+
 
 class Search:
     """A search for a genotype. ``Search(...).run()`` does all of it.
