@@ -203,6 +203,19 @@ class Genotype:
             stages={kind: _read_cell(graph, f"{where}: stages.{kind}") for kind, graph in stages.items()},
         )
 
+    def _repr_svg_(self) -> str | None:
+        """Return the cells as a picture, for notebooks; ``None`` where drawing is not installed."""
+        # A door upwards that opens only where a notebook asks: nothing is imported before.
+        from autodas.report import genotype_svg
+
+        return genotype_svg(self)
+
+    def _repr_html_(self) -> str:
+        """Return the name and the cells, for notebooks; as text where drawing is not installed."""
+        from autodas.report import genotype_html
+
+        return genotype_html(self)
+
     def save(self, path: str | Path) -> None:
         """Write the document; the file is complete or absent, never half written."""
         path = Path(path)

@@ -1,4 +1,4 @@
-"""``autodas draw``: pictures of cells."""
+"""``autodas draw``: pictures of cells, of networks, and of how a search came to its cells."""
 
 from __future__ import annotations
 
@@ -7,37 +7,84 @@ from pathlib import Path
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
+from autodas.cli._settings import SkeletonConfig
+from autodas.errors import AutodasError
 
 
 @dataclass(frozen=True)
 class DrawConfig:
     """Draw the cells and stage graphs of a genotype, one picture for each; for a search that goes on, as they
-    stand.
+    stand. With --network how the cells are stacked; to a .gif how a search came to its cells.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
-        output: where to; the ending says what: .svg, .png, .pdf or .dot. With several kinds of cells
-            the kind is added to the name.
+        output: where to; the ending says what: .svg, .png, .pdf or .dot, or .gif for the evolution of a
+            search. With several kinds of cells the kind is added to the name. By default cell.svg, or
+            network.svg.
+        network: draw the whole network: its cells with their kinds, widths and strides.
+        skeleton: of the network; by default that of the run.
         json: print the names of the pictures as JSON.
     """
 
     genotype: str = field(metadata={"positional": True})
-    output: Path = field(default=Path("cell.svg"), metadata={"short": "-o"})
+    output: Path | None = field(default=None, metadata={"short": "-o"})
+    network: bool = False
+    skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     json: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.network and self.skeleton != SkeletonConfig():
+            raise AutodasError("--skeleton belongs to the drawing of a network: add --network")
+        if self.network and self._animated:
+            raise AutodasError(f"{self.output}: a network does not move; draw it to .svg, .png, .pdf or .dot")
+
+    @property
+    def _animated(self) -> bool:
+        return self.output is not None and self.output.suffix.lower() == ".gif"
 
 
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("draw", DrawConfig, argv)
-    from autodas.report import cells_of_genotype, cells_of_run, draw_cells
-    from autodas.zoo import load_genotype
-
-    folder = Path(config.genotype)
-    unfinished = (folder / "events.jsonl").exists() and not (folder / "genotype.json").exists()
-    cells = cells_of_run(folder) if unfinished else cells_of_genotype(load_genotype(config.genotype))
-    pictures = [str(path) for path in draw_cells(cells, config.output)]
+    pictures = [str(path) for path in _draw(config)]
     if config.json:
         print_facts(pictures, as_json=True)
     else:
         print("\n".join(pictures))
     return 0
+
+
+def _draw(config: DrawConfig) -> list[Path]:
+    from autodas.report import cells_of_genotype, cells_of_run, draw_cells, draw_evolution
+    from autodas.zoo import load_genotype
+
+    if config.network:
+        return [_draw_network(config)]
+    folder = Path(config.genotype)
+    if config._animated:
+        if not folder.is_dir():
+            raise AutodasError(f"{folder}: the evolution to .gif needs the folder of a search")
+        return [draw_evolution(folder, config.output or "")]
+    cells = cells_of_run(folder) if _unfinished(folder) else cells_of_genotype(load_genotype(config.genotype))
+    return draw_cells(cells, config.output or "cell.svg")
+
+
+def _draw_network(config: DrawConfig) -> Path:
+    from autodas.report import draw_network, skeleton_of_run
+    from autodas.spaces import fit_skeleton, get_skeleton
+    from autodas.zoo import load_genotype
+
+    folder, own = Path(config.genotype), config.skeleton
+    skeleton = skeleton_of_run(folder) if own == SkeletonConfig() else None
+    if skeleton is None:
+        skeleton = get_skeleton(own.name).with_size(own.K, own.C1, own.C2)
+    if _unfinished(folder):
+        return draw_network(skeleton, config.output or "network.svg")
+    genotype = load_genotype(config.genotype)
+    title = f"{genotype.name}: {skeleton.name} network" if genotype.name else None
+    fitted = fit_skeleton(skeleton, genotype)
+    return draw_network(fitted, config.output or "network.svg", genotype.stages, title)
+
+
+def _unfinished(folder: Path) -> bool:
+    return (folder / "events.jsonl").exists() and not (folder / "genotype.json").exists()

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),
     "report": ("autodas.cli.report", "a page with everything about runs, in one HTML file"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
+    "watch": ("autodas.cli.watch", "runs in a browser, while they go on"),
     "zoo": ("autodas.cli.zoo", "published genotypes: list, show"),
     "space": ("autodas.cli.space", "search spaces: operations, edges, number of architectures"),
     "data": ("autodas.cli.data", "datasets: list, check"),

@@ -163,6 +163,7 @@ def run(argv: list[str]) -> int:
 def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Search as configured; return the run folder and the result."""
     from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
+    from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
     from autodas.training import check_space
@@ -198,6 +199,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         checkpoint_every=config.checkpoint_every,
         resume=resumed,
         tensorboard=config.tensorboard,
+        pictures=CellPictures(folder.path) if can_draw() else None,
         quiet=config.quiet,
     )
     open_folder(folder, config)

@@ -6,22 +6,36 @@ from autodas.report._cells import DrawnCell, DrawnEdge, cells_of_genotype
 from autodas.report._colours import colour_of
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
 from autodas.report._dot import dot
-from autodas.report._draw import draw_cells
-from autodas.report._progress import cells_of_run
-from autodas.report._render import render_png, render_svg
+from autodas.report._draw import draw_cells, draw_evolution, draw_network
+from autodas.report._notebook import genotype_html, genotype_svg, result_html, run_html
+from autodas.report._pictures import CellPictures
+from autodas.report._progress import SearchState, cells_of_run, states_of_run
+from autodas.report._render import can_draw, render_png, render_svg
+from autodas.report._skeleton import skeleton_of_run
 
 __all__ = [
+    "CellPictures",
     "Comparison",
     "DrawnCell",
     "DrawnEdge",
     "MethodRow",
     "MethodRun",
+    "SearchState",
+    "can_draw",
     "cells_of_genotype",
     "cells_of_run",
     "colour_of",
     "dot",
     "draw_cells",
+    "draw_evolution",
+    "draw_network",
+    "genotype_html",
+    "genotype_svg",
     "read_method_run",
     "render_png",
     "render_svg",
+    "result_html",
+    "run_html",
+    "skeleton_of_run",
+    "states_of_run",
 ]

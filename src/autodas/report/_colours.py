@@ -10,6 +10,8 @@ from __future__ import annotations
 UNDECIDED = "#8a8a8a"
 CONCAT = "#a6a6a6"
 UNKNOWN = "#333333"
+NEW = "#fff0a8"
+"""Behind what has just been decided."""
 
 STATE_FILL = {"input": "#d9d9d9", "node": "#bcd7ee", "output": "#f7c6d5"}
 STATE_LINE = {"input": "#8c8c8c", "node": "#4d86b8", "output": "#c2668a"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from autodas.report._cells import DrawnCell
-from autodas.report._colours import CONCAT, STATE_FILL, STATE_LINE, colour_of
+from collections.abc import Callable, Collection, Sequence
 
-_FONT = "Helvetica,Arial,sans-serif"
+from autodas.report._cells import DrawnCell, DrawnEdge
+from autodas.report._colours import CONCAT, NEW, STATE_FILL, STATE_LINE, colour_of
+
+FONT = "Helvetica,Arial,sans-serif"
 
 
 def dot(cell: DrawnCell, title: str | None = None) -> str:
@@ -19,16 +21,42 @@ def dot(cell: DrawnCell, title: str | None = None) -> str:
         cell: what to draw.
         title: what stands above it; the kind of the cell when not given.
     """
+    return _graph(cell, title, lambda names: _edges(cell, names))
+
+
+def dot_in_place(
+    cell: DrawnCell,
+    edges: Sequence[tuple[int, int]],
+    *,
+    width: int,
+    new: Collection[tuple[int, int]] = (),
+) -> str:
+    """Return the drawing of a cell in which every edge that there ever was keeps its place.
+
+    Two pictures of one search with the same ``edges`` and ``width`` have the same layout, whatever is
+    decided: removed edges are there, but invisible, and undecided ones have a question mark where the
+    operation will stand.
+
+    Args:
+        cell: what to draw; its edges are among ``edges``, each once.
+        edges: ``(predecessor, state)`` of all edges, in their order.
+        width: room for the names of operations, in letters.
+        new: the edges that have just been decided; they are highlighted.
+    """
+    return _graph(cell, None, lambda names: _edges_in_place(cell, edges, names, width, new))
+
+
+def _graph(cell: DrawnCell, title: str | None, edges: Callable[[list[str]], list[str]]) -> str:
     lines = [
-        f"digraph {_quote(cell.kind)} {{",
-        f"  graph [rankdir=LR, bgcolor=white, nodesep=0.2, ranksep=0.42, pad=0.2, fontname={_quote(_FONT)},"
-        f" fontsize=15, labelloc=t, label={_quote(cell.title if title is None else title)}]",
-        f"  node [fontname={_quote(_FONT)}, fontsize=13, height=0.44, penwidth=1.2]",
+        f"digraph {quote(cell.kind)} {{",
+        f"  graph [rankdir=LR, bgcolor=white, nodesep=0.2, ranksep=0.42, pad=0.2, fontname={quote(FONT)},"
+        f" fontsize=15, labelloc=t, label={quote(cell.title if title is None else title)}]",
+        f"  node [fontname={quote(FONT)}, fontsize=13, height=0.44, penwidth=1.2]",
         "  edge [arrowsize=0.7, penwidth=1.4]",
     ]
     names = [_state_name(cell, state) for state in range(cell.inputs + cell.nodes)]
     lines += _states(cell, names)
-    lines += _edges(cell, names)
+    lines += edges(names)
     lines += [f'  {names[state]} -> output [color="{CONCAT}"]' for state in cell.concat]
     return "\n".join([*lines, "}", ""])
 
@@ -55,7 +83,7 @@ def _edges(cell: DrawnCell, names: list[str]) -> list[str]:
         style = "dotted" if edge.operation == "none" else "solid"
         label = f"edge_{number}"
         lines.append(
-            f"  {label} [label={_quote(edge.operation)}, shape=box, style=rounded, fontsize=11, height=0.26,"
+            f"  {label} [label={quote(edge.operation)}, shape=box, style=rounded, fontsize=11, height=0.26,"
             f' margin="0.13,0.02", penwidth=1, color="{colour}", fontcolor="{colour}"]'
         )
         lines.append(f'  {source} -> {label}:w [arrowhead=none, style={style}, color="{colour}"]')
@@ -63,16 +91,46 @@ def _edges(cell: DrawnCell, names: list[str]) -> list[str]:
     return lines
 
 
+def _edges_in_place(
+    cell: DrawnCell,
+    edges: Sequence[tuple[int, int]],
+    names: list[str],
+    width: int,
+    new: Collection[tuple[int, int]],
+) -> list[str]:
+    drawn = {(edge.predecessor, edge.state): edge for edge in cell.edges}
+    lines, room = [], f"width={0.3 + 0.085 * width:.3f}, height=0.26, fixedsize=true"
+    for number, place in enumerate(edges):
+        edge = drawn.get(place, DrawnEdge(*place, None))
+        colour = colour_of(edge.operation)
+        line = "dashed" if edge.operation is None else "dotted" if edge.operation == "none" else "solid"
+        box, fill, thick = "rounded", "white", 1.0
+        if place in new:
+            box, fill, thick = "rounded,filled", NEW, 2.5
+        if place not in drawn:
+            line = box = "invis"
+        source, target = (names[state] for state in place)
+        label, paint = f"edge_{number}", f'style={line}, penwidth={0.4 + thick}, color="{colour}"'
+        lines += [
+            f"  {label} [label={quote(edge.operation or '?')}, shape=box, style={quote(box)}, fontsize=11,"
+            f' {room}, penwidth={thick}, color="{colour}", fontcolor="{colour}", fillcolor="{fill}"]',
+            f"  {source} -> {label}:w [arrowhead=none, {paint}]",
+            f"  {label}:e -> {target} [{paint}]",
+        ]
+    return lines
+
+
 def _state_name(cell: DrawnCell, state: int) -> str:
     if cell.graph:
-        return _quote(f"input {state}" if state < cell.inputs else f"cell {state}")
-    return _quote(f"c[k-{cell.inputs - state}]") if state < cell.inputs else str(state)
+        return quote(f"input {state}" if state < cell.inputs else f"cell {state}")
+    return quote(f"c[k-{cell.inputs - state}]") if state < cell.inputs else str(state)
 
 
 def _paint(role: str) -> str:
     return f'style="rounded,filled", fillcolor="{STATE_FILL[role]}", color="{STATE_LINE[role]}"'
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return a text as DOT writes it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
     return f'"{escaped}"'

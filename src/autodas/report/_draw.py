@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from autodas.errors import AutodasError
+from autodas.genotype import CellGenotype
+from autodas.report._animation import animate
 from autodas.report._cells import DrawnCell
 from autodas.report._dot import dot
+from autodas.report._network import network_dot
 from autodas.report._render import render_pdf, render_png, render_svg
+from autodas.spaces import Skeleton
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -36,16 +40,61 @@ def draw_cells(cells: Sequence[DrawnCell], output: str | Path, title: str | None
         AutodasError: if the suffix is unknown, a file cannot be written, or there is nothing to draw with.
     """
     output = Path(output)
-    form = _FORMS.get(output.suffix.lower())
-    if form is None:
-        known = ", ".join(_FORMS)
-        raise AutodasError(f"{output}: cannot draw to '{output.suffix}'; use one of {known}")
+    form = _form(output)
     files = []
     for cell in cells:
         name = f"{output.stem}-{cell.kind}{output.suffix}" if len(cells) > 1 else output.name
         heading = f"{title}: {cell.title}" if title else None
         files.append(_write(output.with_name(name), form(dot(cell, heading))))
     return files
+
+
+def draw_network(
+    skeleton: Skeleton,
+    output: str | Path,
+    graphs: Mapping[str, CellGenotype] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the picture of a whole network: how its cells are stacked, with kinds, widths and strides.
+
+    Args:
+        skeleton: how they are stacked.
+        output: the file; its suffix decides the form, as for :func:`draw_cells`.
+        graphs: the stage graphs, where the skeleton has some.
+        title: what stands above.
+
+    Returns:
+        The file.
+
+    Raises:
+        AutodasError: as :func:`draw_cells`.
+    """
+    output = Path(output)
+    return _write(output, _form(output)(network_dot(skeleton, graphs, title)))
+
+
+def draw_evolution(folder: str | Path, output: str | Path) -> Path:
+    """Write the evolution of a search as an animated GIF: see :func:`animate`.
+
+    Args:
+        folder: of the search.
+        output: the file.
+
+    Returns:
+        The file.
+
+    Raises:
+        AutodasError: if there is no evolution, it cannot be written, or there is nothing to draw with.
+    """
+    return _write(Path(output), animate(folder))
+
+
+def _form(output: Path) -> Callable[[str], bytes]:
+    form = _FORMS.get(output.suffix.lower())
+    if form is None:
+        known = ", ".join(_FORMS)
+        raise AutodasError(f"{output}: cannot draw to '{output.suffix}'; use one of {known}")
+    return form
 
 
 def _write(path: Path, content: bytes) -> Path:

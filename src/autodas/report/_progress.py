@@ -3,14 +3,72 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autodas.errors import AutodasError
 from autodas.report._cells import DrawnCell, DrawnEdge
-from autodas.spaces import CellSpace, get_cell_space
+from autodas.spaces import CellSpace, get_cell_space, stage_graphs
+
+_STAGES = "stages"  # the cell space of stage graphs
 
 _Edges = dict[tuple[int, int], str | None]
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """The cells of a search after one of its decisions.
+
+    Args:
+        cells: decided edges have their operation, undecided ones none; removed ones are absent.
+        kind: kind of the cell that the decision was about; empty before the first one.
+        new: the edges that it decided on: the one that got its operation, or those that a node kept.
+        text: what was decided, in words.
+        iteration: when.
+        remaining: architectures that were left; ``None`` where the log does not say.
+    """
+
+    cells: tuple[DrawnCell, ...]
+    kind: str = ""
+    new: tuple[tuple[int, int], ...] = ()
+    text: str = ""
+    iteration: int = 0
+    remaining: int | None = None
+
+
+def states_of_run(folder: str | Path) -> list[SearchState]:
+    """Return the cells of a search before its first decision, and after each.
+
+    Args:
+        folder: the run folder; its ``events.jsonl`` is read.
+
+    Raises:
+        AutodasError: if the folder holds no search, or its log is damaged; names the line.
+    """
+    path = Path(folder) / "events.jsonl"
+    events = _read_events(path)
+    if not events or not isinstance(events[0][1].get("space"), dict):
+        raise AutodasError(f"{path}: no search has written here, its first line does not name a space")
+    start = events[0][1]
+    spaces = _read_spaces(start, f"{path}:{events[0][0]}")
+    cells: dict[str, _Edges] = {kind: dict.fromkeys(space.edges) for kind, space in spaces.items()}
+    states = [SearchState(_drawn(spaces, cells), remaining=_count(start))]
+    for line, event in events:
+        if event.get("event") == "decision":
+            new, text = _apply(event, cells, f"{path}:{line}")
+            iteration = event.get("iteration")
+            states.append(
+                SearchState(
+                    _drawn(spaces, cells),
+                    event["kind"],
+                    new,
+                    text,
+                    iteration if isinstance(iteration, int) else 0,
+                    _count(event),
+                )
+            )
+    return states
 
 
 def cells_of_run(folder: str | Path, steps: int | None = None) -> tuple[DrawnCell, ...]:
@@ -25,26 +83,27 @@ def cells_of_run(folder: str | Path, steps: int | None = None) -> tuple[DrawnCel
     Raises:
         AutodasError: if the folder holds no search, or its log is damaged; names the line.
     """
-    path = Path(folder) / "events.jsonl"
-    events = _read_events(path)
-    if not events or not isinstance(events[0][1].get("space"), dict):
-        raise AutodasError(f"{path}: no search has written here, its first line does not name a space")
-    place = f"{path}:{events[0][0]}"
-    space, kinds = _read_space(events[0][1]["space"], place)
-    cells: dict[str, _Edges] = {kind: dict.fromkeys(space.edges) for kind in kinds}
-    decisions = [(line, event) for line, event in events if event.get("event") == "decision"]
-    for line, event in decisions[:steps]:
-        _apply(event, cells, f"{path}:{line}")
+    states = states_of_run(folder)
+    return states[-1 if steps is None else min(steps, len(states) - 1)].cells
+
+
+def _drawn(spaces: dict[str, CellSpace], cells: dict[str, _Edges]) -> tuple[DrawnCell, ...]:
     return tuple(
         DrawnCell(
             kind=kind,
             inputs=space.inputs,
             nodes=space.nodes,
-            edges=tuple(DrawnEdge(p, s, operation) for (p, s), operation in edges.items()),
+            edges=tuple(DrawnEdge(p, s, operation) for (p, s), operation in cells[kind].items()),
             concat=space.concat,
+            graph=space.name == _STAGES,
         )
-        for kind, edges in cells.items()
+        for kind, space in spaces.items()
     )
+
+
+def _count(event: dict[str, Any]) -> int | None:
+    count = event.get("remaining")
+    return count if isinstance(count, int) else None
 
 
 def _read_events(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -69,14 +128,25 @@ def _read_events(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return events
 
 
-def _read_space(facts: dict[str, Any], place: str) -> tuple[CellSpace, list[str]]:
-    name, kinds = facts.get("cell"), facts.get("kinds")
-    if not isinstance(name, str) or not isinstance(kinds, list) or not kinds:
-        raise AutodasError(f"{place}: 'space' must name its 'cell' and its 'kinds'")
-    return get_cell_space(name), [str(kind) for kind in kinds]
+def _read_spaces(start: dict[str, Any], place: str) -> dict[str, CellSpace]:
+    """Return the cell space of every kind, from all phases: those may search different parts."""
+    phases = start.get("phases")
+    parts = [part for part in phases if "kinds" in part] if isinstance(phases, list) else []
+    spaces: dict[str, CellSpace] = {}
+    for facts in parts or [start["space"]]:
+        name, kinds, nodes = facts.get("cell"), facts.get("kinds"), facts.get("nodes")
+        if not isinstance(name, str) or not isinstance(kinds, list) or not kinds:
+            raise AutodasError(f"{place}: 'space' must name its 'cell' and its 'kinds'")
+        # The nodes of a stage graph are the cells of a stage, as many as the search wants.
+        graphs = name == _STAGES and isinstance(nodes, int)
+        spaces |= dict.fromkeys(map(str, kinds), stage_graphs(nodes) if graphs else get_cell_space(name))
+    return spaces
 
 
-def _apply(event: dict[str, Any], cells: dict[str, _Edges], place: str) -> None:
+def _apply(
+    event: dict[str, Any], cells: dict[str, _Edges], place: str
+) -> tuple[tuple[tuple[int, int], ...], str]:
+    """Take a decision over into the cells; return the edges that it was about, and what it says."""
     try:
         edges = cells[event["kind"]]
         if event["what"] == "edge":
@@ -84,9 +154,13 @@ def _apply(event: dict[str, Any], cells: dict[str, _Edges], place: str) -> None:
             if (predecessor, state) not in edges:
                 raise KeyError(f"{predecessor}->{state}")
             edges[predecessor, state] = event["operation"]
-        elif event["what"] == "node":
-            for predecessor, state in list(edges):
-                if state == event["state"] and predecessor not in event["kept"]:
-                    del edges[predecessor, state]
+            return ((predecessor, state),), f"edge {predecessor}-{state} becomes {event['operation']}"
+        if event["what"] == "node":
+            state, kept = event["state"], event["kept"]
+            for edge in [edge for edge in edges if edge[1] == state and edge[0] not in kept]:
+                del edges[edge]
+            remaining = tuple(edge for edge in edges if edge[1] == state)
+            return remaining, f"node {state} reads {' and '.join(str(edge[0]) for edge in remaining)}"
     except (KeyError, TypeError, ValueError) as error:
         raise AutodasError(f"{place}: a decision that cannot be read: {error}") from error
+    return (), str(event["what"])

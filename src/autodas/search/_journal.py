@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,9 @@ from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import Phase, Strategy
 from autodas.training import Progress, RunLog, duration, shown, used_memory
+
+Pictures = Callable[[], Mapping[str, bytes]]
+"""Draws cells, by their kind, as PNG."""
 
 
 class Journal:
@@ -26,6 +29,7 @@ class Journal:
         iterations_an_epoch: batches in one epoch.
         margins: priorities of the decisions on edges so far; it is added to.
         device: where the search computes.
+        pictures: draws the kinds of cells that have changed, as PNG, for TensorBoard.
     """
 
     def __init__(
@@ -36,7 +40,9 @@ class Journal:
         iterations_an_epoch: int,
         margins: list[float],
         device: torch.device,
+        pictures: Pictures | None = None,
     ) -> None:
+        self.pictures = pictures
         self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
         self.length, self.device = iterations_an_epoch, device
         self.warned = False
@@ -73,7 +79,17 @@ class Journal:
                 "C1": skeleton.C1,
                 "C2": skeleton.C2,
             },
-            phases=[{"name": phase.name, "iterations": phase.iterations} for phase in self.phases],
+            phases=[
+                {
+                    "name": phase.name,
+                    "iterations": phase.iterations,
+                    # Of its own: a phase may wire whole cells, where another one searches these cells.
+                    "cell": phase.space.cell.name,
+                    "kinds": list(phase.space.kinds),
+                    "nodes": phase.space.cell.nodes,
+                }
+                for phase in self.phases
+            ],
             remaining=strategy.remaining(),
         )
 
@@ -151,6 +167,8 @@ class Journal:
         )
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
+        self._board(run)
+        self.start_clock()  # pictures are no part of what an epoch costs
         self.progress.line(
             f"{run.phase.name} epoch {self._epoch(run)}: {told}, "
             f"architectures left {_short(remaining)}, {duration(seconds)}"
@@ -160,6 +178,26 @@ class Journal:
             self.warned = True
             self.log.event("warning", iteration=self._iteration(run), text=line)
             self.progress.line(line)
+
+    def _board(self, run: PhaseRun) -> None:
+        """Show the weights of the architecture and the cells in TensorBoard."""
+        if not self.log.has_board:
+            return
+        for kind, tables in run.strategy.snapshot().items():
+            for name, table in tables.items():
+                # What is decided has none; beta is a number an edge, alpha a row.
+                rows = [row if isinstance(row, list) else [row] for row in table if row is not None]
+                values = [weight for row in rows for weight in row if weight is not None]
+                self.log.histogram(f"{name}/{kind}", values, self._iteration(run))
+        if self.pictures is None:
+            return
+        try:
+            for kind, png in self.pictures().items():
+                self.log.picture(f"cells/{kind}", png, self._iteration(run))
+        except Exception as error:
+            # A picture is no reason to lose a search.
+            self.pictures = None
+            self.progress.line(f"no pictures of cells in TensorBoard: {error}")
 
     def show(self, run: PhaseRun) -> None:
         """Move the progress bar, where there is one and it is time."""

@@ -18,7 +18,7 @@ from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._collapse import Diagnosis, diagnose
 from autodas.search._halves import Halves
-from autodas.search._journal import Journal
+from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
 from autodas.settings import Graphs, OptimSettings, Precision
@@ -75,6 +75,13 @@ class SearchResult:
     chooses: Literal["best", "last"]
     margin: float | None
 
+    def _repr_html_(self) -> str:
+        """Return accuracies and cells, for notebooks."""
+        # A door upwards that opens only where a notebook asks.
+        from autodas.report import result_html
+
+        return result_html(self.genotype, self.accuracies.to_dict(), self.margin)
+
 
 class Search:
     """A search for a genotype. ``Search(...).run()`` does all of it.
@@ -109,6 +116,8 @@ class Search:
         checkpoint_every: iterations between checkpoints; 0 for one at the end of each epoch.
         resume: whether to go on from the folder's checkpoint.
         tensorboard: whether to write TensorBoard files.
+        pictures: draws the kinds of cells that have changed since it was last called, as PNG; TensorBoard
+            shows them every epoch.
         quiet: whether to print nothing.
 
     Raises:
@@ -142,6 +151,7 @@ class Search:
         checkpoint_every: int = 0,
         resume: bool = False,
         tensorboard: bool = True,
+        pictures: Pictures | None = None,
         quiet: bool = False,
     ) -> None:
         if epochs < 1:
@@ -161,7 +171,7 @@ class Search:
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
         self.micro_batches, self.graphs = micro_batches, graphs
         self.stop_at_skips = stop_at_skips
-        self.tensorboard, self.quiet = tensorboard, quiet
+        self.tensorboard, self.pictures, self.quiet = tensorboard, pictures, quiet
         augmentation = augmentation or dataset.default_augmentation
         self.halves = Halves(dataset, batch_size, augmentation, seed, self.device, workers, micro_batches)
         check_micro_batches(micro_batches, self.halves.train.batch_size)
@@ -223,7 +233,9 @@ class Search:
             StopRequest() as self.stop,
             explain_out_of_memory(self.size.advice),
         ):
-            self.journal = Journal(self.log, progress, self.phases, self.length, self.margins, self.device)
+            self.journal = Journal(
+                self.log, progress, self.phases, self.length, self.margins, self.device, self.pictures
+            )
             try:
                 if state is None:
                     self._begin()

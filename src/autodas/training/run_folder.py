@@ -105,6 +105,13 @@ class RunFolder:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise AutodasError(f"{path}: broken: {error}") from error
 
+    def _repr_html_(self) -> str:
+        """Return what the run is and how far it came, for notebooks."""
+        # A door upwards that opens only where a notebook asks.
+        from autodas.report import run_html
+
+        return run_html(self.path)
+
     def write_environment(self) -> None:
         """Write down the machine and the versions."""
         self.write_json("environment.json", environment())

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TextIO
+
+import numpy as np
+from PIL import Image
 
 from autodas.training.run_folder import RunFolder
 
@@ -71,6 +75,34 @@ class RunLog:
             for name, value in values.items():
                 if isinstance(value, int | float) and math.isfinite(value):
                     self._board.add_scalar(name, value, step)
+
+    @property
+    def has_board(self) -> bool:
+        """Whether TensorBoard files are written."""
+        return self._board is not None
+
+    def picture(self, name: str, png: bytes, step: int) -> None:
+        """Show a picture in TensorBoard, where it is written.
+
+        Args:
+            name: what it is called there.
+            png: the picture.
+            step: iteration, counted over the whole run.
+        """
+        if self._board is not None:
+            with Image.open(BytesIO(png)) as image:
+                pixels = np.asarray(image.convert("RGB"))
+            self._board.add_image(name, pixels, step, dataformats="HWC")
+
+    def histogram(self, name: str, values: Sequence[float], step: int) -> None:
+        """Show how numbers are distributed in TensorBoard, where it is written.
+
+        Args:
+            name, step: as for a picture.
+            values: the numbers; nothing is shown where there are none.
+        """
+        if self._board is not None and len(values):
+            self._board.add_histogram(name, np.asarray(values), step)
 
     def close(self) -> None:
         """Close the files."""

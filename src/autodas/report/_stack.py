@@ -1,0 +1,47 @@
+"""Several drawings as one SVG picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+_LINE = 26
+_FONT = "Helvetica,Arial,sans-serif"
+
+
+def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: str = "") -> str:
+    """Return SVG pictures one under the other, as one SVG element.
+
+    Args:
+        pictures: SVG elements that begin with their width and height, as :func:`render_svg` gives them.
+        lines: what stands under them.
+        description: what the picture shows, for people who do not see it.
+    """
+    sizes = [_size(picture) for picture in pictures]
+    width = max((width for width, _ in sizes), default=0.0)
+    height = sum(height for _, height in sizes) + _LINE * len(lines) + (_LINE / 2 if lines else 0)
+    parts = [
+        f'<svg width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
+        ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img">',
+        f"<title>{escape(description)}</title>" if description else "",
+        f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
+    ]
+    y = 0.0
+    for picture, (_, own) in zip(pictures, sizes, strict=True):
+        parts.append(picture.replace("<svg", f'<svg y="{y:g}"', 1))
+        y += own
+    for line in lines:
+        y += _LINE
+        parts.append(
+            f'<text x="16" y="{y - 4:g}" font-family="{_FONT}" font-size="15" fill="#222">'
+            f"{escape(line)}</text>"
+        )
+    return "\n".join([*filter(None, parts), "</svg>"])
+
+
+def _size(picture: str) -> tuple[float, float]:
+    found = re.match(r'<svg width="([\d.]+)" height="([\d.]+)"', picture)
+    if found is None:
+        raise ValueError("an SVG element that begins with its width and height is expected")
+    return float(found[1]), float(found[2])

@@ -1,0 +1,126 @@
+"""Which runs are shown: those that were named, and those below folders that were named."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from autodas.errors import AutodasError
+
+DEPTH = 4
+"""How far below a folder its runs are looked for."""
+
+# What a page shows of a run; a change of one of these files is a change of the run.
+_FILES = (
+    "config.yaml",
+    "environment.json",
+    "events.jsonl",
+    "metrics.csv",
+    "genotype.json",
+    "summary.json",
+    "predictions.parquet",
+)
+
+
+class _Watched(NamedTuple):
+    """A run, and the folder that it must not lead out of."""
+
+    folder: Path
+    root: Path
+
+
+class WatchedRuns:
+    """The runs that are shown, by name. Nothing else can be reached: a name is looked up, never opened.
+
+    Args:
+        places: run folders, and folders with runs somewhere below. Runs that are made later are found, too.
+
+    Raises:
+        AutodasError: if one of them is no folder.
+    """
+
+    def __init__(self, places: Sequence[str | Path]) -> None:
+        self.places = [Path(place).resolve() for place in places]
+        for given, place in zip(places, self.places, strict=True):
+            if not place.is_dir():
+                raise AutodasError(f"{given}: there is no such folder; give runs, or a folder with runs")
+        self._found: dict[str, _Watched] = {}
+
+    @property
+    def single(self) -> str | None:
+        """The name of the run, where exactly one was named."""
+        if len(self.places) == 1 and _is_run(self.places[0]):
+            return _name(self.places[0])
+        return None
+
+    def names(self) -> list[str]:
+        """Return the names of all runs that there are now."""
+        found: dict[str, _Watched] = {}
+        for place in self.places:
+            for folder in [place] if _is_run(place) else _below(place, DEPTH):
+                plain = name = _name(place) if folder == place else folder.relative_to(place).as_posix()
+                number = 2
+                while name in found and found[name].folder != folder:
+                    name, number = f"{plain}-{number}", number + 1
+                if _stays_inside(folder, place):
+                    found[name] = _Watched(folder, place)
+        self._found = found
+        return sorted(found)
+
+    def folder(self, name: str) -> Path | None:
+        """Return the folder of a run; ``None`` where there is none of that name, or it leads elsewhere."""
+        if name not in self._found:
+            self.names()
+        run = self._found.get(name)
+        return run.folder if run is not None and _stays_inside(*run) else None
+
+    def version(self, *names: str) -> str:
+        """Return a word that changes when something of some runs changes; also when a log gets shorter."""
+        marks = hashlib.sha256()
+        for name in names:
+            folder = self.folder(name)
+            found = [] if folder is None else [f"{file} {_mark(folder / file)}" for file in _FILES]
+            marks.update("\n".join([name, *found, ""]).encode("utf-8", "replace"))
+        return marks.hexdigest()[:16]
+
+
+def _name(place: Path) -> str:
+    """Return the name of a run that was named by itself; half of a demo says which demo."""
+    return f"{place.parent.name}/{place.name}" if place.name in ("search", "train") else place.name
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "events.jsonl").exists() or (folder / "config.yaml").exists()
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield the runs below a folder. Links are not followed, hidden folders left out."""
+    try:
+        inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return
+    for name in inside:
+        child = folder / name
+        if _is_run(child):
+            yield child
+        elif depth > 1 and not name.startswith("."):
+            yield from _below(child, depth - 1)
+
+
+def _stays_inside(folder: Path, root: Path) -> bool:
+    """Return whether neither a folder nor a file of it that is shown is a link that leads out of the root."""
+    shown = [folder, *(folder / file for file in _FILES), folder / "examples"]
+    if shown[-1].is_dir():
+        shown += shown[-1].iterdir()
+    return all(path.resolve().is_relative_to(root) for path in shown)
+
+
+def _mark(path: Path) -> str:
+    try:
+        state = path.stat()
+    except OSError:
+        return "absent"
+    return f"{state.st_size} {state.st_mtime_ns}"

@@ -1,0 +1,89 @@
+"use strict";
+
+// Asks whether the run has changed, and then puts its new content in place of the old one. What the reader has
+// moved, opened or scrolled stays as it was.
+(() => {
+  const main = document.getElementById("main");
+  const status = document.getElementById("watch");
+  const pause = 1500;
+  let version = status.dataset.version;
+  let timer = 0;
+
+  const ask = async (what) => {
+    const answer = await fetch(what, { cache: "no-store", signal: AbortSignal.timeout(60000) });
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    return answer;
+  };
+
+  const keyOf = (element, number) =>
+    element.id || `${number} ${element.querySelector("summary")?.textContent}`;
+
+  const sliderOf = (evolution) => evolution.querySelector("input[type=range]");
+
+  function remember() {
+    const found = { details: new Map(), sliders: new Map(), scrolled: [], focus: document.activeElement?.id };
+    main.querySelectorAll("details").forEach((it, i) => found.details.set(keyOf(it, i), it.open));
+    main.querySelectorAll(".evolution").forEach((it, i) => {
+      const slider = sliderOf(it);
+      // Who stands at the end wants to see what comes.
+      if (slider && slider.value !== slider.max) found.sliders.set(i, slider.value);
+    });
+    main.querySelectorAll(".wide").forEach((it) => found.scrolled.push(it.scrollLeft));
+    return found;
+  }
+
+  function restore(kept) {
+    main.querySelectorAll("details").forEach((it, i) => {
+      const open = kept.details.get(keyOf(it, i));
+      if (open !== undefined) it.open = open;
+    });
+    main.querySelectorAll(".evolution").forEach((it, i) => {
+      const slider = sliderOf(it);
+      if (!slider || !kept.sliders.has(i)) return;
+      slider.value = kept.sliders.get(i);
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    main.querySelectorAll(".wide").forEach((it, i) => { it.scrollLeft = kept.scrolled[i] ?? 0; });
+    if (kept.focus) document.getElementById(kept.focus)?.focus({ preventScroll: true });
+  }
+
+  const busy = () =>
+    main.querySelector(".play[aria-pressed=true]") !== null || !getSelection().isCollapsed;
+
+  async function swap() {
+    const answer = await ask("main");
+    const content = await answer.text();
+    if (busy()) return; // the next time
+    const kept = remember();
+    const { scrollX, scrollY } = window;
+    main.innerHTML = content;
+    if (typeof autodasPage !== "undefined") autodasPage.start(main);
+    restore(kept);
+    window.scrollTo(scrollX, scrollY);
+    version = answer.headers.get("X-Version");
+  }
+
+  async function look() {
+    clearTimeout(timer);
+    const begun = performance.now();
+    try {
+      if ((await (await ask("version")).text()) !== version && !busy()) await swap();
+      say("");
+    } catch {
+      say("The server does not answer. This page goes on when it does.");
+    }
+    // A page that takes long to make is asked for less often: the run needs the processor, too.
+    timer = setTimeout(next, Math.max(pause, 10 * (performance.now() - begun)));
+  }
+
+  function say(text) {
+    if (status.textContent !== text) status.textContent = text;
+  }
+
+  function next() {
+    if (!document.hidden) look();
+  }
+
+  document.addEventListener("visibilitychange", next);
+  timer = setTimeout(next, pause);
+})();
