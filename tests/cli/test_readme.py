@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data.videos import moving_square, write_classes, write_video
 
 from autodas.cli.main import main
 
@@ -43,6 +44,8 @@ def test_readme_commands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make_flowers(tmp_path / "flowers")
+    write_classes(tmp_path / "actions", train=8)
+    write_video(tmp_path / "new.mp4", moving_square(20, 1, 0))
     monkeypatch.chdir(tmp_path)
     commands = readme_commands()
     assert len(commands) >= 10

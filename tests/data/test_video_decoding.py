@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.data.videos import numbered_frames, numbers_in, write_sound, write_video
+from tests.data.videos import blank_packets, numbered_frames, numbers_in, write_sound, write_video
 
 from autodas.data._decode import UnreadableError
 from autodas.data._frames import FrameFolders, VideoFiles, resized
@@ -69,6 +69,24 @@ def test_only_what_is_needed_is_decoded(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(_video_decode, "_seeking", counting)
     read_frames(path, index, [5, 72], (24, 32))
     assert len(decoded) <= 12
+
+
+@pytest.mark.parametrize(("degrees", "side"), [(0, "left"), (90, "bottom"), (180, "right"), (270, "top")])
+def test_frames_stand_as_they_are_shown(tmp_path: Path, degrees: int, side: str) -> None:
+    frames = np.full((6, 32, 64, 3), 30, dtype=np.uint8)
+    frames[:, :, :32] = 220  # the left half is bright, before it is turned anticlockwise
+    path = str(write_video(tmp_path / "a.mp4", frames, turned=degrees))
+    index = read_index(path)
+    assert (index.height, index.width) == ((64, 32) if degrees % 180 else (32, 64))
+    shown = read_frames(path, index, [2], (index.height, index.width))[0].astype(int)
+    half = {
+        "left": shown[:, : index.width // 2],
+        "right": shown[:, index.width // 2 :],
+        "top": shown[: index.height // 2],
+        "bottom": shown[index.height // 2 :],
+    }
+    means = {name: part.mean() for name, part in half.items()}
+    assert max(means, key=means.__getitem__) == side
 
 
 def test_size_keeps_proportions() -> None:
@@ -135,6 +153,21 @@ def test_damage_in_the_middle(tmp_path: Path) -> None:
     except UnreadableError:
         return
     assert frames.shape == (60, 24, 32, 3)
+
+
+def test_a_frame_that_cannot_be_decoded(tmp_path: Path) -> None:
+    """What was shown before stands for it; the rest of the video is there."""
+    path = write_video(tmp_path / "a.avi", numbered_frames(30), codec="mpeg4", key_every=10)
+    blank_packets(path, {5})
+    index = read_index(str(path))
+    assert index.frames == 30
+    numbers = numbers_in(read_frames(str(path), index, range(30), (24, 32)))
+    assert numbers[:6] == [0, 1, 2, 3, 4, 4]
+    assert numbers[10:] == list(range(10, 30))
+    assert numbers_in(read_frames(str(path), index, [5], (24, 32))) == [4]
+    blank_packets(path, set(range(30)))
+    with pytest.raises(UnreadableError, match="no frame can be decoded"):
+        read_frames(str(path), index, [5], (24, 32))
 
 
 def test_a_playlist_does_not_reach_the_network(tmp_path: Path) -> None:

@@ -22,14 +22,22 @@ def numbers_in(frames: np.ndarray) -> list[int]:
 
 
 def write_video(
-    path: Path, frames: np.ndarray, *, codec: str = "libx264", key_every: int = 12, rate: int = 25
+    path: Path,
+    frames: np.ndarray,
+    *,
+    codec: str = "libx264",
+    key_every: int = 12,
+    rate: int = 25,
+    turned: int = 0,
 ) -> Path:
-    """Encode frames, uint8 (F, H, W, 3)."""
+    """Encode frames, uint8 (F, H, W, 3); players turn them anticlockwise by so many degrees."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        if turned:
+            stream.set_display_rotation(turned)
         stream.codec_context.gop_size = key_every
         stream.bit_rate = 8_000_000
         for frame in frames:
@@ -51,6 +59,18 @@ def write_sound(path: Path) -> Path:
         for packet in [*stream.encode(frame), *stream.encode()]:
             container.mux(packet)
     return path
+
+
+def blank_packets(path: Path, numbers: set[int]) -> None:
+    """Overwrite encoded frames of an .avi file with zeros; its container stays whole."""
+    content = bytearray(path.read_bytes())
+    place, number = content.index(b"movi") + 4, 0
+    while content[place : place + 4] == b"00dc":
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        if number in numbers:
+            content[place + 8 : place + 8 + length] = bytes(length)
+        place, number = place + 8 + length + length % 2, number + 1
+    path.write_bytes(content)
 
 
 def moving_square(count: int, kind: int, place: int, side: int = 32) -> np.ndarray:

@@ -68,6 +68,10 @@ def test_four_accuracies(name: str, tmp_path: Path) -> None:
     assert autodas.load_genotype(tmp_path / "run") == result.genotype
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["accuracies"] == found.to_dict()
+    network = autodas.networks.build(result.genotype, space.skeleton, classes=10, channels=1, image_size=8)
+    assert summary["network"]["parameters"] == sum(p.numel() for p in network.parameters())
+    assert summary["network"]["parameters"] == sum(s["parameters"] for s in summary["network"]["stages"])
+    assert all(event["volatile"]["memory_bytes"] > 2**24 for event in events_of(tmp_path / "run", "epoch"))
 
 
 def test_candidates_of_progressive_search(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ def test_the_summary(run: Any) -> None:
     assert summary == run.summary
     network, _ = load_model(run.folder.path)
     assert summary["parameters"] == sum(p.numel() for p in network.parameters())
+    for cost in ("parameters", "multiply_adds"):
+        assert summary[cost] == sum(stage[cost] for stage in summary["stages"])
     test = summary["test"]
     assert test["count"] == len(run.data.test) == 360
     assert test["standard_error"] == pytest.approx(standard_error(test["top1"], 360))

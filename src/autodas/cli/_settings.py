@@ -31,7 +31,7 @@ class DataConfig:
     Args:
         name: data set: digits, cifar10:PATH, imagefolder:PATH, parquet:PATH, moving-digits, videofolder:PATH,
             ucf101:PATH, ...; autodas data list shows them all.
-        classes: use only these classes, such as [archery,biking].
+        classes: use only these classes, such as archery,biking.
         image_size: height and width that the network sees; by default the pictures' own up to 64
             pixels, else the largest short side, at most 224; of videos at most 112.
         max_image_size: pictures that are larger are made this small, where image_size is not given.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ def use_compute(config: ComputeConfig) -> torch.device:
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:
-    """Open a data set; return it with the augmentation of its training pictures."""
+    """Open a data set; return it with the augmentation of its training pictures. What is bad is told."""
     dataset = open_dataset(
         config.name,
         classes=config.classes,
@@ -43,6 +44,9 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         modality=config.modality,
         cache=config.cache,
     )
+    if dataset.bad:
+        named = "; ".join(dataset.bad[:3]) + ("; ..." if len(dataset.bad) > 3 else "")
+        print(f"{len(dataset.bad)} {dataset.what} cannot be read and are left out: {named}", file=sys.stderr)
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop
     # The two kinds of crops exclude each other: asking for one turns off the data set's other.

@@ -16,11 +16,13 @@ class CheckConfig:
     Args:
         name: the data set, as for --data.
         image_size: as for --data.image_size.
+        frames: as for --data.frames.
         json: print JSON.
     """
 
     name: str = field(metadata={"positional": True})
     image_size: int | None = None
+    frames: int | None = None
     json: bool = False
 
 
@@ -40,4 +42,4 @@ def _check(config: CheckConfig) -> None:
     """Read a data set and say what is in it, unreadable pictures included."""
     from autodas.data import check_dataset
 
-    print_facts(check_dataset(config.name, image_size=config.image_size), config.json)
+    print_facts(check_dataset(config.name, image_size=config.image_size, frames=config.frames), config.json)

@@ -80,6 +80,7 @@ def run(argv: list[str]) -> int:
     config = parse("demo", DemoConfig, argv)
     start = time.monotonic()
     from autodas.cli import search
+    from autodas.report.page import write_page
     from autodas.training import duration
 
     show = _VIDEOS if config.video else _PICTURES
@@ -102,6 +103,7 @@ def run(argv: list[str]) -> int:
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     pictures = _draw(folder.path, root)
+    page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
     print(
         f"\nmean margin of the decisions: {result.margin:.3f}\n"
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
@@ -110,6 +112,7 @@ def run(argv: list[str]) -> int:
         f"({found['test']['count']} {show.samples}, "
         f"standard error {found['test']['standard_error']:.1f} points)\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
+        f"page of the whole demo: {page}\n"
         f"genotype: {folder.path / 'genotype.json'}\n"
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
         f"next, with {show.samples} of your own, in one folder a class:\n"

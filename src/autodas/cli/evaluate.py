@@ -26,7 +26,7 @@ class EvaluateConfig:
         model: a run folder of 'autodas train', or a model.safetensors file.
         fuse: another trained network, whose scores are averaged with those of the first: two streams, one of
             colours and one of optical flow. Each sees what it was trained on.
-        batch_size: pictures, or clips, at a time.
+        batch_size: pictures, or clips, at a time; by default 256 pictures or 32 clips.
         test_clips: clips of each video, whose scores are averaged.
         json: print JSON.
     """
@@ -34,10 +34,15 @@ class EvaluateConfig:
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     fuse: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
-    batch_size: int = 256
+    batch_size: int | None = None
     test_clips: int = 20
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "test_clips"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 def run(argv: list[str]) -> int:
@@ -68,6 +73,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
     from autodas.training.model_file import load_model
 
     network, facts = load_model(model)
+    _check_kind(model, facts, config.data.name)
     clips, data = facts.clips, replace(config.data, image_size=facts.image_size)
     if clips is not None:
         # A network may be tested on longer clips than it was trained on.
@@ -79,7 +85,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
     loader = Loader(
         dataset.test,
         None,
-        batch_size=config.batch_size,
+        batch_size=config.batch_size or (256 if clips is None else 32),
         mean=facts.mean,
         std=facts.std,
         image_size=facts.image_size,
@@ -93,10 +99,20 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
     return evaluate_network(network.to(device), loader)
 
 
-def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
-    from autodas.training import check_blueprint
+def _check_kind(model: str, facts: ModelFacts, data: str) -> None:
+    from autodas.data import holds_videos
 
-    check_blueprint(dataset, facts.blueprint, "the network's skeleton", "another model")
+    wants, holds = (
+        "videos" if videos else "images" for videos in (facts.blueprint.dimensions == 3, holds_videos(data))
+    )
+    if wants != holds:
+        raise AutodasError(
+            f"{data} holds {holds}, but the network of {model} is for {wants}: choose a set of {wants} with "
+            "--data"
+        )
+
+
+def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
     if dataset.classes != facts.classes:
         raise AutodasError(
             f"{model}: was trained on {len(facts.classes)} classes ({', '.join(facts.classes[:3])}, "

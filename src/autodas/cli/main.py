@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("autodas.cli.evaluate", "accuracy of a trained network"),
     "predict": ("autodas.cli.predict", "top classes of new images or videos"),
     "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),
+    "report": ("autodas.cli.report", "a page with everything about runs, in one HTML file"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
     "watch": ("autodas.cli.watch", "runs in a browser, while they go on"),
     "zoo": ("autodas.cli.zoo", "published genotypes: list, show"),

@@ -19,7 +19,7 @@ class PredictConfig:
 
     Args:
         model: a run folder of 'autodas train', or a model.safetensors file.
-        files: pictures or videos, or folders of them.
+        files: pictures or videos, or folders of them; a folder of frames is a video.
         top: how many classes each.
         test_clips: clips of each video, whose scores are averaged.
         json: print JSON.
@@ -86,16 +86,17 @@ def run(argv: list[str]) -> int:
 
 
 def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
-    from autodas.data import IMAGE_ENDINGS, VIDEO_ENDINGS
+    from autodas.data import IMAGE_ENDINGS, VIDEO_ENDINGS, videos_below
 
     endings, what = (VIDEO_ENDINGS, "videos") if videos else (IMAGE_ENDINGS, "pictures")
     found: list[Path] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings)
-            if not inside and videos and any(p.suffix.lower() in IMAGE_ENDINGS for p in path.iterdir()):
-                inside = [path]  # its frames lie there
+            if videos:
+                inside = [Path(video) for video in videos_below(path)]
+            else:
+                inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings)
             if not inside:
                 raise AutodasError(f"{path}: holds no {what} ({', '.join(endings)})")
             found += inside

@@ -166,10 +166,12 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
+    from autodas.training import check_space
 
     device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     dataset, augmentation = open_data(config.data, config.seed)
+    check_space(dataset, space)
     data = config.data.name.partition(":")[0]
     folder, resumed = choose_folder(config, f"search-{data}-{config.strategy.name}")
     search = Search(
@@ -225,7 +227,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
 
     found = result.accuracies
     lines = [
-        f"accuracy on {found.count} validation pictures, with the weights of the search "
+        f"accuracy on {found.count} samples of the validation half, with the weights of the search "
         f"(standard error {found.error:.1f} points):",
         f"  relaxed, before derivation        {found.relaxed:5.1f} %",
         f"  final network                     {found.discrete:5.1f} %",
@@ -254,7 +256,7 @@ def _dry_run(config: SearchConfig) -> None:
     from autodas.search._memory import in_words
     from autodas.spaces import get_space
     from autodas.strategies import load_strategy
-    from autodas.training import available_memory, check_dimensions, check_micro_batches
+    from autodas.training import available_memory, check_micro_batches, check_space
 
     device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
@@ -262,7 +264,7 @@ def _dry_run(config: SearchConfig) -> None:
     half = max(1, len(dataset.train) // 2)
     batch_size = min(config.batch_size, half)
     check_micro_batches(config.micro_batches, batch_size)
-    check_dimensions(dataset, space.skeleton, "space", "--space.name")
+    check_space(dataset, space)
     size = SearchSize(
         space,
         config.strategy.name,
@@ -281,15 +283,16 @@ def _dry_run(config: SearchConfig) -> None:
         frames=dataset.frames,
     )
     estimate, free = size.estimate(), available_memory(device)
+    what = dataset.what.replace("images", "pictures")
     facts = {
-        dataset.what.replace("images", "pictures"): {"train": len(dataset.train), "test": len(dataset.test)},
+        what: {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
         "image_size": dataset.image_size,
         **({} if dataset.frames is None else {"frames": dataset.frames}),
         "iterations": config.epochs * -(-half // batch_size),
         "architectures": space.architectures,
         "memory_bytes": estimate.total,
-        "memory": f"{estimate} beyond Python, torch and the pictures, in the first iterations",
+        "memory": f"{estimate} beyond Python, torch and the {what}, in the first iterations",
         "free_memory_bytes": free,
         "free_memory": "unknown" if free is None else in_words(free),
     }

@@ -9,11 +9,11 @@ from autodas.data._clips import Clips, Modality
 from autodas.data._decode import IMAGE_ENDINGS, read_image
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
-from autodas.data._open import dataset_names, open_dataset
+from autodas.data._open import dataset_names, holds_videos, open_dataset
 from autodas.data._read_video import read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
-from autodas.data._video_folder import VIDEO_ENDINGS
+from autodas.data._video_folder import VIDEO_ENDINGS, videos_below
 
 __all__ = [
     "IMAGE_ENDINGS",
@@ -28,10 +28,12 @@ __all__ = [
     "Split",
     "check_dataset",
     "dataset_names",
+    "holds_videos",
     "normalise",
     "open_dataset",
     "read_clips",
     "read_image",
     "stratified_halves",
     "stratified_subset",
+    "videos_below",
 ]

@@ -24,6 +24,7 @@ def check_dataset(
     seed: int = 0,
     max_bad: float = 0.01,
     storage: str = "auto",
+    frames: int | None = None,
 ) -> dict[str, Any]:
     """Open a data set and describe it; arguments and errors are those of ``open_dataset``.
 
@@ -34,7 +35,7 @@ def check_dataset(
         ``std``, ``augmentation``, ``bad`` and ``warnings``.
     """
     data = open_dataset(
-        name, image_size=image_size, subset=subset, seed=seed, max_bad=max_bad, storage=storage
+        name, image_size=image_size, subset=subset, seed=seed, max_bad=max_bad, storage=storage, frames=frames
     )
     return {
         "name": data.name,

@@ -106,7 +106,7 @@ def store_frames(
             "choose another data.cache, a smaller data.image_size or data.storage stream"
         )
     say(f"storing {what} of {len(selection)} videos in {target}: {_mib(size)}")
-    with tempfile.TemporaryDirectory(dir=folder) as building:
+    with tempfile.TemporaryDirectory(prefix=f"{target.name}-unfinished-", dir=folder) as building:
         shapes, bad = _write(source, selection, side, Path(building) / "frames.bin")
         facts = {
             "channels": source.channels,
@@ -181,4 +181,4 @@ def _read_all(source: FrameSource, selection: np.ndarray, side: int) -> Iterator
 
 
 def _mib(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
+    return f"{size / 2**20:,.{0 if size >= 10 * 2**20 else 1}f} MiB"

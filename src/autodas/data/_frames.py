@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
@@ -157,6 +158,8 @@ class VideoFiles:
 class FrameFolders:
     """Folders of images, one a video; its frames are the images in the order of their names.
 
+    Numbers in names count as numbers: ``2.png`` comes before ``10.png``.
+
     Args:
         paths: one a video.
     """
@@ -194,18 +197,27 @@ class FrameFolders:
         return self._paths[index]
 
     def fingerprint(self, index: int) -> str:
-        """Return path, size and time of change."""
-        return _fingerprint(self._paths[index])
+        """Return paths, sizes and times of change of the images; a folder's own do not tell of theirs."""
+        try:
+            return "\n".join(map(_fingerprint, self._files(index)))
+        except UnreadableError:
+            return _fingerprint(self._paths[index])
 
     def _files(self, index: int) -> list[str]:
         folder = self._paths[index]
         try:
-            names = sorted(n for n in os.listdir(folder) if n.lower().endswith(IMAGE_ENDINGS) and n[0] != ".")
+            names = [n for n in os.listdir(folder) if n.lower().endswith(IMAGE_ENDINGS) and n[0] != "."]
         except OSError as error:
             raise UnreadableError(error.strerror or str(error)) from error
         if not names:
             raise UnreadableError("the folder holds no images")
-        return [os.path.join(folder, name) for name in names]
+        return [os.path.join(folder, name) for name in sorted(names, key=_numbered)]
+
+
+def _numbered(name: str) -> list[tuple[int, str]]:
+    """Return what names are ordered by: text by letters, numbers by their value."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)] + [(-1, name)]
 
 
 def _fingerprint(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ class Loader:
 
     While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). A sample
     that turns out to be unreadable is replaced by the next of the loader's samples while shuffling, and
-    left out otherwise.
+    left out otherwise; that is told once, on standard error.
 
     Args:
         split: the samples.
@@ -193,6 +194,10 @@ class Loader:
     def _check(self, answer: Answer) -> None:
         if answer.error is not None:
             raise AutodasError(answer.error)
+        for index, reason in answer.bad.items():
+            if index not in self._bad:
+                done = "replaced by the next one" if self._shuffle else "left out"
+                print(f"cannot be read, {done}: {reason}", file=sys.stderr)
         self._bad.update(answer.bad)
         if len(self._bad) > self._split.bad_allowed:
             first = "; ".join(list(self._bad.values())[:3])

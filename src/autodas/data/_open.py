@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from autodas.data._assemble import assemble
 from autodas.data._assemble_videos import RawVideos, assemble_videos
@@ -37,11 +37,13 @@ class Kind:
         read: takes what follows the colon of the name (empty if nothing does); returns images or videos.
         what: what it is, one line.
         how: how to write it.
+        videos: whether it holds videos, not images.
     """
 
     read: Callable[[str], RawDataset[Source] | RawVideos]
     what: str
     how: str
+    videos: bool = False
 
 
 REGISTRY: dict[str, Kind] = {
@@ -77,37 +79,44 @@ REGISTRY: dict[str, Kind] = {
         read_moving_digits,
         "clips of moving handwritten digits, labelled by how they move; needs no download",
         "moving-digits",
+        videos=True,
     ),
     "videofolder": Kind(
         read_video_folder,
         "video files (or folders of frames) in one folder a class; with train/ and test/ (or val/), or split "
         "80/20 (extra autodas[video])",
         "videofolder:PATH",
+        videos=True,
     ),
     "videolist": Kind(
         lambda rest: raw_videos(read_video_lists(rest)),
         "list files of videos: lines 'path label', or csv with a header (extra autodas[video])",
         "videolist:LIST, videolist:LIST#ROOT or videolist:FOLDER with train.txt and test.txt (or .csv)",
+        videos=True,
     ),
     "ucf101": Kind(
         lambda rest: raw_videos(read_ucf101(rest)),
         "UCF101 with its official lists, 101 classes (extra autodas[video])",
         "ucf101:PATH or ucf101:PATH#SPLIT with a split 1 to 3",
+        videos=True,
     ),
     "hmdb51": Kind(
         lambda rest: raw_videos(read_hmdb51(rest)),
         "HMDB51 with its official lists, 51 classes (extra autodas[video])",
         "hmdb51:PATH or hmdb51:PATH#SPLIT with a split 1 to 3",
+        videos=True,
     ),
     "kinetics400": Kind(
         lambda rest: raw_videos(read_kinetics400(rest)),
         "Kinetics-400 with its official lists, or class folders (extra autodas[video])",
         "kinetics400:PATH",
+        videos=True,
     ),
     "kinetics10": Kind(
         lambda rest: raw_videos(read_kinetics10(rest)),
         "ten categories merged from Kinetics classes, as in the SDAS paper (extra autodas[video])",
         "kinetics10:PATH",
+        videos=True,
     ),
     "hf": Kind(
         read_hub, "a data set of the Hugging Face hub (extra autodas[hf])", "hf:NAME or hf:NAME:CONFIG"
@@ -159,15 +168,12 @@ def open_dataset(
         AutodasError: if the name is unknown, the data are missing or malformed, or too many samples are
             unreadable.
     """
-    kind, _, rest = name.partition(":")
-    if kind not in REGISTRY:
-        if Path(name).exists():
-            hint = "parquet" if Path(name).is_file() else "imagefolder"
-            raise AutodasError(f"'{name}' is a path, not a data set: write {hint}:{name}")
-        raise AutodasError(f"unknown data set '{kind}'{nearest(kind, list(REGISTRY))}")
+    kind, rest = _kind(name)
     for option, pixels in (("image_size", image_size), ("max_image_size", max_image_size)):
         if pixels is not None and not 4 <= pixels <= 2048:
             raise AutodasError(f"{option} must be between 4 and 2048 pixels, found {pixels}")
+    if modality not in get_args(Modality):
+        raise AutodasError(f"unknown modality '{modality}'{nearest(modality, get_args(Modality))}")
     if not 0 <= max_bad <= 1:
         raise AutodasError(f"max_bad is a fraction between 0 and 1, found {max_bad}")
     options: dict[str, Any] = {
@@ -179,16 +185,41 @@ def open_dataset(
         "max_bad": max_bad,
         "storage": storage,
     }
-    raw = REGISTRY[kind].read(rest)
+    if not kind.videos:
+        for option, value in (("frames", frames), ("frame_step", frame_step), ("cache", cache)):
+            if value is not None:
+                raise AutodasError(f"{option} is for videos, but '{name}' holds images: leave it out")
+        for option, value in (("modality", modality), ("storage", storage)):
+            if value in ("flow", "cache"):
+                raise AutodasError(f"{option} {value} is for videos, but '{name}' holds images: leave it out")
+    raw = kind.read(rest)
     if isinstance(raw, RawVideos):
         clips = Clips(16 if frames is None else frames, 1 if frame_step is None else frame_step)
         return assemble_videos(name, raw, clips=clips, modality=modality, cache=cache, **options)
-    for option, value in (("frames", frames), ("frame_step", frame_step), ("cache", cache)):
-        if value is not None:
-            raise AutodasError(f"{option} is for videos, but '{name}' holds images: leave it out")
-    if modality != "rgb":
-        raise AutodasError(f"modality {modality} is for videos, but '{name}' holds images: leave it out")
     return assemble(name, raw, **options)
+
+
+def holds_videos(name: str) -> bool:
+    """Return whether a data set holds videos, not images; it is not opened.
+
+    Args:
+        name: as for :func:`open_dataset`.
+
+    Raises:
+        AutodasError: if the name is unknown.
+    """
+    return _kind(name)[0].videos
+
+
+def _kind(name: str) -> tuple[Kind, str]:
+    """Return the kind of a data set, and what follows the colon of its name."""
+    kind, _, rest = name.partition(":")
+    if kind not in REGISTRY:
+        if Path(name).exists():
+            hint = "parquet" if Path(name).is_file() else "imagefolder"
+            raise AutodasError(f"'{name}' is a path, not a data set: write {hint}:{name}")
+        raise AutodasError(f"unknown data set '{kind}'{nearest(kind, list(REGISTRY))}")
+    return REGISTRY[kind], rest
 
 
 def dataset_names() -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -26,7 +27,8 @@ class FrameIndex(NamedTuple):
 
     Args:
         frames: how many there are.
-        width, height: of a frame.
+        width, height: of a frame as it is shown.
+        turns: quarters of a turn, anticlockwise, from how frames are stored to how they are shown.
         times: presentation time of each frame, ascending, in the stream's units; empty where the file does
             not tell, then frames are counted from the first one on.
         keys: times from which decoding can begin, ascending.
@@ -35,12 +37,13 @@ class FrameIndex(NamedTuple):
     frames: int
     width: int
     height: int
+    turns: int
     times: np.ndarray
     keys: np.ndarray
 
 
 def read_index(path: str) -> FrameIndex:
-    """Read where the frames of a video lie, without decoding them.
+    """Read where the frames of a video lie; only the first one is decoded.
 
     Raises:
         UnreadableError: if there is no video in the file, or no frame.
@@ -48,7 +51,10 @@ def read_index(path: str) -> FrameIndex:
     with _opened(path) as (container, stream):
         times: list[int | None] = []
         keys = []
+        turns: int | None = None
         for packet in container.demux(stream):
+            if turns is None:
+                turns = next((round(frame.rotation / 90) for frame in _frames_of(packet)), None)
             if packet.size and not packet.is_discard:
                 times.append(packet.pts)
                 if packet.is_keyframe and packet.pts is not None:
@@ -57,9 +63,11 @@ def read_index(path: str) -> FrameIndex:
             raise UnreadableError("it has no frames")
         known = [] if None in times or len(set(times)) < len(times) else sorted(times)  # type: ignore[type-var]
         size = (stream.codec_context.width, stream.codec_context.height)
+        turns = turns or 0
+        size = size[::-1] if turns % 2 else size
         if min(size) < 1:
             raise UnreadableError("its frames have no size")
-        return FrameIndex(len(times), *size, np.array(known, dtype=np.int64), np.array(sorted(keys)))
+        return FrameIndex(len(times), *size, turns, np.array(known, dtype=np.int64), np.array(sorted(keys)))
 
 
 def read_frames(path: str, index: FrameIndex, numbers: Sequence[int], size: tuple[int, int]) -> np.ndarray:
@@ -84,15 +92,15 @@ def read_frames(path: str, index: FrameIndex, numbers: Sequence[int], size: tupl
     try:
         with _opened(path) as (container, stream):
             decoded = _seeking(container, stream, index, wanted) if exact else _counting(container, stream)
-            found = _collect(decoded, wanted, size)
+            found = _collect(decoded, wanted, size, index.turns)
     except _SeekingFailedError:
         with _opened(path) as (container, stream):
-            found = _collect(_numbered(container, stream, index), wanted, size)
+            found = _collect(_numbered(container, stream, index), wanted, size, index.turns)
     return np.stack([found[number] for number in numbers])
 
 
 def _collect(
-    decoded: Iterator[tuple[int, VideoFrame]], wanted: list[int], size: tuple[int, int]
+    decoded: Iterator[tuple[int, VideoFrame]], wanted: list[int], size: tuple[int, int], turns: int
 ) -> dict[int, np.ndarray]:
     """Return the pixels of the frames that are wanted, ascending, from numbered ones."""
     found: dict[int, np.ndarray] = {}
@@ -102,16 +110,16 @@ def _collect(
     for place, frame in decoded:
         while number is not None and place > number:
             # The frame itself did not come: what was shown before it stands for it.
-            found[number] = _pixels(last or frame, size)
+            found[number] = _pixels(last or frame, size, turns)
             number = next(waiting, None)
         if place == number:
-            found[number] = _pixels(frame, size)
+            found[number] = _pixels(frame, size, turns)
             number = next(waiting, None)
         if number is None:
             break
         last = frame
     while number is not None and last is not None:
-        found[number] = _pixels(last, size)
+        found[number] = _pixels(last, size, turns)
         number = next(waiting, None)
     if len(found) < len(wanted):
         raise UnreadableError("no frame can be decoded")
@@ -136,7 +144,7 @@ def _seeking(
     while pending:
         container.seek(_key_before(keys, pending[0], times[0]), stream=stream, backward=True)
         begun = False
-        for frame in container.decode(stream):
+        for frame in _decoded(container, stream):
             if frame.pts is None:
                 continue
             if not begun and (frame.pts > pending[0] or (reached is not None and frame.pts <= reached)):
@@ -165,19 +173,34 @@ def _numbered(
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Yield all frames with their numbers, from the first one on."""
     times = index.times.tolist()
-    for frame in container.decode(stream):
+    for frame in _decoded(container, stream):
         if frame.pts is not None and frame.pts >= times[0]:
             yield bisect_right(times, frame.pts) - 1, frame
 
 
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield the frames from here on, but for those that are damaged beyond decoding."""
+    for packet in container.demux(stream):
+        yield from _frames_of(packet)
+
+
+def _frames_of(packet: Packet[VideoStream]) -> list[VideoFrame]:
+    from av.error import InvalidDataError
+
+    try:
+        return packet.decode()
+    except InvalidDataError:
+        return []
+
+
 def _counting(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
-    yield from enumerate(container.decode(stream))
+    yield from enumerate(_decoded(container, stream))
 
 
-def _pixels(frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
+def _pixels(frame: VideoFrame, size: tuple[int, int], turns: int) -> np.ndarray:
+    height, width = size[::-1] if turns % 2 else size
     pixels: np.ndarray = frame.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
-    return pixels
+    return np.rot90(pixels, turns) if turns else pixels
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def read_video_folder(rest: str) -> RawVideos:
 
     A video is a file, or a folder of images that are its frames.
     """
-    found = read_tree(rest, Tree("videofolder", "videos", VIDEO_ENDINGS, _videos), frames_of)
+    found = read_tree(rest, Tree("videofolder", "videos", VIDEO_ENDINGS, videos_below), frames_of)
     return RawVideos(found.train, found.test, found.classes, notes=found.notes)
 
 
@@ -43,6 +43,7 @@ def frames_of(paths: list[str]) -> FrameSource:
     return FrameFolders(paths)
 
 
-def _videos(folder: Path) -> list[str]:
+def videos_below(folder: Path) -> list[str]:
+    """Return the videos in a folder and in those in it: files, or where there are none folders of frames."""
     files = files_below(folder, VIDEO_ENDINGS)
-    return files or sorted({str(Path(frame).parent) for frame in files_below(folder, IMAGE_ENDINGS)})
+    return sorted(files or {str(Path(frame).parent) for frame in files_below(folder, IMAGE_ENDINGS)})

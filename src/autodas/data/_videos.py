@@ -109,11 +109,11 @@ class Videos(Split):
         for name in ("crop_padding", "cutout", "random_resized_crop"):
             if getattr(augmentation, name):
                 raise AutodasError(
-                    f"augmentation.{name} is for images: clips of videos are cropped at random anyway, "
+                    f"{name} is for images: clips of videos are cropped at random anyway, "
                     "and may be flipped and varied in colour"
                 )
         if augmentation.color_jitter and self.channels == 2:
-            raise AutodasError("augmentation.color_jitter is for pictures: optical flow has no colours")
+            raise AutodasError("color_jitter is for pictures: optical flow has no colours")
 
     def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
         """Return the centres of clips that are spread evenly over the video."""

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from autodas.search._collapse import Diagnosis, plain, summary, warning
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import Phase, Strategy
-from autodas.training import Progress, RunLog, duration, shown
+from autodas.training import Progress, RunLog, duration, shown, used_memory
 
 Pictures = Callable[[], Mapping[str, bytes]]
 """Draws cells, by their kind, as PNG."""
@@ -26,6 +28,7 @@ class Journal:
         phases: of the search.
         iterations_an_epoch: batches in one epoch.
         margins: priorities of the decisions on edges so far; it is added to.
+        device: where the search computes.
         pictures: draws the kinds of cells that have changed, as PNG, for TensorBoard.
     """
 
@@ -36,11 +39,12 @@ class Journal:
         phases: Sequence[Phase],
         iterations_an_epoch: int,
         margins: list[float],
+        device: torch.device,
         pictures: Pictures | None = None,
     ) -> None:
         self.pictures = pictures
         self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
-        self.length = iterations_an_epoch
+        self.length, self.device = iterations_an_epoch, device
         self.warned = False
         self.start_clock()
 
@@ -143,7 +147,7 @@ class Journal:
         run.new_meters()
         seconds, cpu = self.spent
         self.start_clock()
-        remaining = run.strategy.remaining()
+        remaining, memory = run.strategy.remaining(), used_memory(self.device)
         failure = run.gradient_steps.failure
         self.log.event(
             "epoch",
@@ -157,6 +161,7 @@ class Journal:
                 "seconds": seconds,
                 "cpu_seconds": cpu,
                 "pictures_per_second": pictures / max(seconds, 1e-9),
+                **({} if memory is None else {"memory_bytes": memory}),
                 **({} if failure is None else {"not_recorded": failure}),
             },
         )

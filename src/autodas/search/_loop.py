@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import torch
 from autodas.data import Augmentation, ImageDataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.genotype import Genotype
-from autodas.networks import partial_channels_for
+from autodas.networks import partial_channels_for, profile
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._collapse import Diagnosis, diagnose
@@ -22,7 +22,7 @@ from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
 from autodas.settings import Graphs, OptimSettings, Precision
-from autodas.spaces import Space, validate
+from autodas.spaces import Space, fit_skeleton, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
@@ -33,8 +33,8 @@ from autodas.training import (
     RunLog,
     StopRequest,
     available_memory,
-    check_dimensions,
     check_micro_batches,
+    check_space,
     explain_out_of_memory,
     load_checkpoint,
     random_state,
@@ -161,7 +161,7 @@ class Search:
         if batch_size < 2:
             raise AutodasError(f"batch_size={batch_size} must be at least 2")
         get_engine(engine)
-        check_dimensions(dataset, space.skeleton, "space", "--space.name")
+        check_space(dataset, space)
         space = replace(space, skeleton=space.skeleton.for_clips(dataset.frames))
         if partial_channels is None:
             partial_channels = load_strategy(strategy).partial_channels
@@ -233,7 +233,9 @@ class Search:
             StopRequest() as self.stop,
             explain_out_of_memory(self.size.advice),
         ):
-            self.journal = Journal(self.log, progress, self.phases, self.length, self.margins, self.pictures)
+            self.journal = Journal(
+                self.log, progress, self.phases, self.length, self.margins, self.device, self.pictures
+            )
             try:
                 if state is None:
                     self._begin()
@@ -412,10 +414,28 @@ class Search:
             "accuracies": chosen.accuracies.to_dict(),
             "margin": margin,
             "candidates": len(found),
+            "network": self._cost(chosen.genotype),
         }
         self.log.event("end", genotype=derived[best]["file"], margin=margin, **chosen.accuracies.to_dict())
         self.folder.write_json("summary.json", summary)
         return SearchResult(chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin)
+
+    def _cost(self, genotype: Genotype) -> dict[str, Any]:
+        """Return what the network costs that is built from a genotype in the skeleton of the search."""
+        found = profile(
+            genotype,
+            fit_skeleton(self.space.skeleton, genotype),
+            classes=len(self.dataset.classes),
+            channels=self.dataset.channels,
+            image_size=self.dataset.image_size,
+            frames=self.dataset.frames,
+            auxiliary=False,
+        )
+        return {
+            "parameters": found.parameters,
+            "multiply_adds": found.multiply_adds,
+            "stages": [asdict(stage) for stage in found.stages],
+        }
 
     def _candidate(self, record: dict[str, Any]) -> Candidate:
         fields = SearchAccuracies.__dataclass_fields__

@@ -2,7 +2,7 @@
 
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._available_memory import available_memory
-from autodas.training._dimensions import check_blueprint, check_dimensions
+from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
@@ -18,6 +18,7 @@ from autodas.training._seeding import (
     use_deterministic,
     use_single_precision,
 )
+from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
@@ -38,8 +39,8 @@ __all__ = [
     "StopRequest",
     "available_memory",
     "check_blueprint",
-    "check_dimensions",
     "check_micro_batches",
+    "check_space",
     "correct_in_top",
     "duration",
     "evaluate",
@@ -61,6 +62,7 @@ __all__ = [
     "standard_error",
     "use_deterministic",
     "use_single_precision",
+    "used_memory",
     "weight_optimiser",
     "write_whole",
 ]

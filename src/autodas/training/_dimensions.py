@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autodas.data import ImageDataset
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, CellBlueprint
-from autodas.spaces import Skeleton
+from autodas.spaces import SKELETONS, Space, get_space, space_names
+
+_NAMED = 5
 
 
-def check_dimensions(dataset: ImageDataset, skeleton: Skeleton, what: str, option: str) -> None:
-    """Check that a network can see the data.
+def check_space(dataset: ImageDataset, space: Space) -> None:
+    """Check that the networks of a space can see the data.
 
     Args:
         dataset: images or videos.
-        skeleton: of the network.
-        what: what the user chose it by: ``"skeleton"`` or ``"space"``.
-        option: the option that chooses another.
+        space: to search in.
 
     Raises:
-        AutodasError: if one is for images and the other for videos.
+        AutodasError: if one is for images and the other for videos; spaces that fit are named.
     """
-    videos = dataset.clips is not None
-    if videos == (skeleton.dimensions == 3):
-        return
-    made_for, other = ("images", "a video") if videos else ("videos", "an image")
-    raise AutodasError(
-        f"{dataset.name} holds {dataset.what}, but {what} '{skeleton.name}' is for {made_for}: "
-        f"choose {other} {what} with {option}"
-    )
+    if space.skeleton.dimensions != _dimensions(dataset):
+        fitting = [n for n in space_names() if get_space(n).skeleton.dimensions == _dimensions(dataset)]
+        raise _refusal(dataset, f"space '{space.name}'", "--space.name", fitting)
 
 
-def check_blueprint(dataset: ImageDataset, blueprint: Blueprint, what: str, option: str) -> None:
-    """Check that a network that is to be built, or was, can see the data.
+def check_blueprint(dataset: ImageDataset, blueprint: Blueprint) -> None:
+    """Check that a network that is to be built can see the data.
 
     Args:
         dataset: images or videos.
         blueprint: of the network.
-        what: what the user chose its skeleton by.
-        option: the option that chooses another.
 
     Raises:
-        AutodasError: if one is for images and the other for videos.
+        AutodasError: if one is for images and the other for videos; skeletons that fit are named.
     """
+    if blueprint.dimensions == _dimensions(dataset):
+        return
     if isinstance(blueprint, CellBlueprint):
-        check_dimensions(dataset, blueprint.skeleton, what, option)
-    elif dataset.clips is None:
-        raise AutodasError(
-            f"{dataset.name} holds {dataset.what}, but network '{blueprint.name}' is for videos: "
-            "choose a set of videos with --data"
-        )
+        fitting = [n for n, skeleton in SKELETONS.items() if skeleton.dimensions == _dimensions(dataset)]
+        raise _refusal(dataset, f"skeleton '{blueprint.skeleton.name}'", "--skeleton.name", fitting)
+    raise AutodasError(
+        f"{dataset.name} holds {dataset.what}, but network '{blueprint.name}' is for videos: "
+        "choose a set of videos with --data"
+    )
+
+
+def _dimensions(dataset: ImageDataset) -> int:
+    return 2 if dataset.clips is None else 3
+
+
+def _refusal(dataset: ImageDataset, chosen: str, option: str, fitting: Sequence[str]) -> AutodasError:
+    other = "images" if dataset.what == "videos" else "videos"
+    named = ", ".join(fitting[:_NAMED]) + (", ..." if len(fitting) > _NAMED else "")
+    return AutodasError(
+        f"{dataset.name} holds {dataset.what}, but {chosen} is for {other}: choose one for {dataset.what} "
+        f"with {option} ({named})"
+    )

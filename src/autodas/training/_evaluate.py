@@ -101,22 +101,23 @@ def fuse(evaluations: Sequence[Evaluation]) -> Evaluation:
         evaluations: of the same samples, in any order.
 
     Raises:
-        AutodasError: if they are not of the same samples.
+        AutodasError: if they are not of the same samples and classes.
     """
-    first = evaluations[0]
-    logits = []
-    for other in evaluations:
-        order = other.indices.argsort()
-        if not torch.equal(other.indices[order], first.indices.sort().values):
+    first, count = evaluations[0], len(evaluations)
+    orders = [evaluation.indices.argsort() for evaluation in evaluations]
+    indices, labels = first.indices[orders[0]], first.labels[orders[0]]
+    for other, order in zip(evaluations, orders, strict=True):
+        if not (torch.equal(other.indices[order], indices) and torch.equal(other.labels[order], labels)):
             raise AutodasError(
                 "the networks were evaluated on different samples, so that no scores can be fused"
             )
-        logits.append(other.logits[order])
-    order = first.indices.argsort()
-    count = len(evaluations)
-    found, fused, labels, indices = _of_videos(
-        torch.cat(logits), first.labels[order].repeat(count), first.indices[order].repeat(count)
-    )
+        classes = first.logits.shape[1], other.logits.shape[1]
+        if classes[0] != classes[1]:
+            raise AutodasError(
+                f"the networks know {classes[0]} and {classes[1]} classes, so that no scores can be fused"
+            )
+    logits = torch.cat([other.logits[order] for other, order in zip(evaluations, orders, strict=True)])
+    found, fused, labels, indices = _of_videos(logits, labels.repeat(count), indices.repeat(count))
     clips = None if first.clips is None else sum(e.clips or 0 for e in evaluations)
     return Evaluation(found["loss"], found["top1"], found["top5"], len(labels), fused, labels, indices, clips)
 
@@ -126,9 +127,12 @@ def _of_videos(
 ) -> tuple[dict[str, float], Tensor, Tensor, Tensor]:
     """Return the numbers, logits, labels and indices of samples that stand there several times each."""
     videos, place, counts = torch.unique(indices, return_inverse=True, return_counts=True)
-    scores = torch.zeros(len(videos), logits.shape[1], dtype=torch.float64)
-    scores.index_add_(0, place, logits.double().softmax(1))
-    means = (scores / counts[:, None]).log().float()
+    # Relative to the largest one: probabilities may be too small for any number.
+    logs = logits.double().log_softmax(1)
+    lowest = logs.new_full((len(videos), logs.shape[1]), -torch.inf)
+    largest = lowest.scatter_reduce(0, place[:, None].expand_as(logs), logs, "amax")
+    sums = torch.zeros_like(largest).index_add_(0, place, (logs - largest[place]).exp())
+    means = (largest + (sums / counts[:, None]).log()).float()
     own = torch.empty(len(videos), dtype=labels.dtype).index_copy_(0, place, labels)
     meter = Meter()
     meter.add(F.cross_entropy(means, own), means, own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Training:
         quiet: bool = False,
     ) -> None:
         self.dataset, self.folder, self.resume = dataset, folder, resume
-        check_blueprint(dataset, blueprint, "skeleton", "--skeleton.name")
+        check_blueprint(dataset, blueprint)
         seed_everything(seed)
         refusal = blueprint.why_no_auxiliary(dataset.image_size)
         self.facts = ModelFacts(
@@ -196,6 +197,7 @@ class Training:
             "best_epoch": self.fit.best.get("epoch"),
             "parameters": cost.parameters,
             "multiply_adds": cost.multiply_adds,
+            "stages": [asdict(stage) for stage in cost.stages],
             "test_watched": self.fit.watched is not None,
             "test": found.summary(),
         }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
-from autodas.networks import HandcraftedNetwork, Network
+from autodas.networks import Blueprint, HandcraftedBlueprint, HandcraftedNetwork, Network
 from autodas.training.model_file import ModelFacts, load_model
 
 _TEMPORAL = ".temporal.weight"
@@ -35,11 +37,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
     """
     trained, source = load_model(path)
     own, other = facts.blueprint, source.blueprint
-    if not own.shares_weights_with(other):
-        raise AutodasError(
-            f"{path}: its network has another architecture ('{other.name}', this one is '{own.name}'), "
-            "so that its weights do not fit"
-        )
+    _check(own, other, path)
     heads = source.classes == facts.classes
     given = trained.state_dict()
     state = network.state_dict()
@@ -55,14 +53,43 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
         elif name.endswith(_TEMPORAL) and own.dimensions > other.dimensions:
             taken[name] = torch.zeros_like(fresh)
         else:
-            raise AutodasError(f"{path}: its network has no '{name}': it was built with another K")
+            raise AutodasError(f"{path}: its network has no '{name}', so that its weights do not fit")
     unused = [name for name in given if name not in state and not name.startswith(_HEADS)]
     if unused:
-        raise AutodasError(f"{path}: this network has no '{unused[0]}': it was built with another K")
+        raise AutodasError(f"{path}: this network has no '{unused[0]}', so that its weights do not fit")
     network.load_state_dict(taken)
     fresh_head = "" if heads else "; the classifier is new, since the classes differ"
     kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
     return f"weights of {path}{kernels}{fresh_head}"
+
+
+def _check(own: Blueprint, other: Blueprint, path: str) -> None:
+    """Check that two networks have the same layers, of the same sizes."""
+    if not own.shares_weights_with(other):
+        raise AutodasError(
+            f"{path}: its network has another architecture ('{other.name}', this one is '{own.name}'), "
+            "so that its weights do not fit"
+        )
+    if own.dimensions < other.dimensions:
+        raise AutodasError(
+            f"{path}: its network is for videos and this one for images: weights go the other way only, from "
+            "images to videos"
+        )
+    twins = own.dimensions > other.dimensions
+    for (name, ours), (_, theirs) in zip(_sizes(own, twins), _sizes(other, twins), strict=True):
+        if ours != theirs:
+            raise AutodasError(
+                f"{path}: its network was built with {name}={theirs}, this one with {name}={ours}, so that "
+                f"its weights do not fit: choose --{name} {theirs}"
+            )
+
+
+def _sizes(blueprint: Blueprint, twins: bool) -> list[tuple[str, Any]]:
+    """Return what layers get their sizes from, as options; the skeletons of twins have different names."""
+    if isinstance(blueprint, HandcraftedBlueprint):
+        return [("width", blueprint.width)]
+    names = ("K", "C1", "C2", "pool_norm") if twins else ("name", "K", "C1", "C2", "pool_norm")
+    return [(f"skeleton.{name}", getattr(blueprint.skeleton, name)) for name in names]
 
 
 def _fitted(weight: Tensor, fresh: Tensor, first: bool, where: str) -> Tensor:
@@ -74,7 +101,7 @@ def _fitted(weight: Tensor, fresh: Tensor, first: bool, where: str) -> Tensor:
         weight = weight.mean(1, keepdim=True).expand(-1, after, *weight.shape[2:]) * (before / after)
     if weight.shape != fresh.shape:
         raise AutodasError(
-            f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}: "
-            "skeleton, C1 and C2, or the width, must be the same"
+            f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}, so that its "
+            "weights do not fit"
         )
     return weight

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autodas.report.page._page import render_main, render_page
+from autodas.report.page._find import find_runs
+from autodas.report.page._page import render_main, render_page, write_page
 from autodas.report.page._run import Run, read_run
 
-__all__ = ["Run", "read_run", "render_main", "render_page"]
+__all__ = ["Run", "find_runs", "read_run", "render_main", "render_page", "write_page"]

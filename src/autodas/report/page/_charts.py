@@ -145,7 +145,7 @@ def scatter_chart(identifier: str, title: str, x_label: str, y_label: str, dots:
     if not dots:
         return ""
     heights = [value for dot in dots for value in (dot.low, dot.high)]
-    across, up = _axes(x_label, y_label, [dot.x for dot in dots], heights, False)
+    across, up = _axes(x_label, y_label, [dot.x for dot in dots], heights, False, 0.08)
     groups = list(dict.fromkeys(dot.group for dot in dots))
     drawn = []
     for dot in dots:
@@ -175,16 +175,17 @@ def _shape(number: int, x: float, y: float) -> str:
     return f'<path d="M{x:.1f} {y - 6:.1f}l6 11h-12z"/>'
 
 
-def _drawn(value: float, log: bool) -> bool:
-    return (isinstance(value, int) or math.isfinite(value)) and (value > 0 or not log)
+def _drawn(value: int | float, log: bool) -> bool:
+    # Integers may be larger than any floating-point number, and are always finite.
+    return (not isinstance(value, float) or math.isfinite(value)) and (value > 0 or not log)
 
 
 def _axes(
-    x_label: str, y_label: str, xs: Sequence[float], ys: Sequence[float], log: bool
+    x_label: str, y_label: str, xs: Sequence[float], ys: Sequence[float], log: bool, room: float = 0.0
 ) -> tuple[Axis, Axis]:
     scale: Callable[[float], float] = math.log10 if log else float
-    left, right = _widened(min(xs), max(xs), 0.0)
-    low, high = _widened(scale(min(ys)), scale(max(ys)), 0.04)
+    left, right = _widened(min(xs), max(xs), room)
+    low, high = _widened(scale(min(ys)), scale(max(ys)), 0.0 if log else 0.04)
     return (
         Axis(x_label, left, right, _LEFT, _WIDTH - _RIGHT),
         Axis(y_label, low, high, _HEIGHT - _BOTTOM, _TOP, log),
@@ -246,7 +247,7 @@ def _figure(
         f'transform="rotate(-90 13 {middle})">{escape(up.label)}</text>'
     )
     samples = "".join(
-        f'<li><svg viewBox="0 0 26 12" aria-hidden="true" class="sample">'
+        '<li><svg viewBox="0 0 26 12" aria-hidden="true" class="sample">'
         + (
             f'<g class="marks s{number % _COLOURS}">{_shape(number, 13, 6)}</g>'
             if shapes
@@ -259,5 +260,6 @@ def _figure(
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption><ul class="legend">{samples}</ul>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{name}-title {name}-description">'
         f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-description">{escape(description)}</desc>{grid}{labels}{drawn}</svg>{link}</figure>'
+        f'<desc id="{name}-description">{escape(description)}</desc>{grid}{labels}{drawn}</svg>'
+        f"{link}</figure>"
     )

@@ -47,7 +47,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> s
         rows: the cells; numbers stand to the right.
         caption: what it shows, read out by screen readers.
     """
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    rows = list(rows)
+    right = [all(_number(row[i]) or row[i] is None for row in rows) for i in range(len(head))]
+    names = "".join(
+        f'<th scope="col"{" class=number" if number else ""}>{escape(name)}</th>'
+        for name, number in zip(head, right, strict=True)
+    )
     lines = "\n".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
@@ -58,10 +63,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> s
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "<td>–</td>"
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "<td class=number>–</td>"
+    number = _number(value)
     text = f"{value:,}" if isinstance(value, int) and number else f"{value:.4g}" if number else str(value)
     return f"<td{' class=number' if number else ''}>{escape(text)}</td>"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def csv_link(file: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -8,9 +8,15 @@ from pathlib import Path
 
 from autodas import __version__
 from autodas.errors import AutodasError
-from autodas.report.page._html import escape, items, paragraph, section
+from autodas.report._draw import _write
+from autodas.report.page._html import escape, folded, items, paragraph, section
+from autodas.report.page._result import cost, facts, final_cells, origin
 from autodas.report.page._run import Run, read_run
 from autodas.report.page._search import SEARCH_SECTIONS
+from autodas.report.page._several import listing, several
+from autodas.report.page._training import TRAINING_SECTIONS
+
+_FEW = 6  # of more runs the comparison alone is shown, lest the page gets too large to open
 
 Section = Callable[[Run, str], str]
 """Makes a section of a run: the run, and what identifiers begin with."""
@@ -47,6 +53,19 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
     )
 
 
+def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
+    """Write the page of runs to a file, and return where it is.
+
+    Args:
+        runs: folders of runs.
+        output: the file; it is replaced where it is there.
+
+    Raises:
+        AutodasError: if there is no such folder, or the file cannot be written.
+    """
+    return _write(Path(output), render_page(runs).encode())
+
+
 def render_main(runs: Sequence[str | Path]) -> str:
     """Return what stands inside the page's ``main`` element.
 
@@ -57,15 +76,30 @@ def render_main(runs: Sequence[str | Path]) -> str:
         AutodasError: if there is no such folder.
     """
     read = [read_run(run) for run in runs]
+    if len(read) == 1:
+        return _run(read[0], "", 1)
+    each = [_run(run, f"run-{number}-", 2) for number, run in enumerate(read, 1)] if len(read) <= _FEW else []
+    names = [run.name for run in read]
+    missing = [f"{run.name}: {problem}" for run in read for problem in run.problems] if not each else []
     return "\n".join(
-        _run(run, f"run-{number}-" if len(read) > 1 else "") for number, run in enumerate(read, 1)
+        [
+            f"<h1>{escape(f'{len(read)} runs')}</h1>",
+            listing(read) if each else folded("The runs", items(names)),
+            section("problems", "What is missing", items(missing)) if missing else "",
+            _tried(lambda _, __: several(read), read[0], ""),
+            *each,
+        ]
     )
 
 
-def _run(run: Run, prefix: str) -> str:
-    head = f"<h1>{escape(run.name)}</h1>\n"
+def _run(run: Run, prefix: str, level: int) -> str:
+    head = f'<h{level} id="{prefix}top" class="run">{escape(run.name)}</h{level}>\n'
     problems = section(f"{prefix}problems", "What is missing", items(run.problems)) if run.problems else ""
-    return head + problems + "".join(_tried(make, run, prefix) for make in SEARCH_SECTIONS)
+    kinds = {"search": SEARCH_SECTIONS, "train": TRAINING_SECTIONS}
+    # Where nothing says what kind of run it is, everything is tried: sections without content stay away.
+    own = kinds.get(run.command, (*SEARCH_SECTIONS, *TRAINING_SECTIONS[:-1]))
+    sections = [_tried(make, run, prefix) for make in (*own, final_cells, cost, origin)]
+    return head + _tried(facts, run, prefix) + problems + "".join(sections)
 
 
 def _tried(make: Section, run: Run, prefix: str) -> str:
@@ -73,7 +107,7 @@ def _tried(make: Section, run: Run, prefix: str) -> str:
     try:
         return make(run, prefix)
     except (AutodasError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        what = (make.__doc__ or "").strip().partition("\n")[0]
+        what = (make.__doc__ or "The comparison.").strip().partition("\n")[0]
         return paragraph(
             f"{what} This part is left out, the files of the run hold something unexpected: "
             f"{type(error).__name__}: {error}",

@@ -61,8 +61,8 @@ def decisions(run: Run, prefix: str) -> str:
         "Decisions",
         folded(f"All {len(rows)} decisions", table(head, rows, "Decisions in their order")),
         paragraph(
-            "What stands under “won by” is the lead of the operation or edge that won. Accuracies, in percent "
-            "on a part of the validation half, are measured where few iterations follow a decision.",
+            "What stands under “won by” is the lead of the operation or edge that won. Accuracies, in "
+            "percent on a part of the validation half, are measured where few iterations follow a decision.",
             "note",
         ),
         csv_link(f"{prefix}decisions.csv", head, rows),
@@ -165,7 +165,9 @@ def weights(run: Run, prefix: str) -> str:
 
 def costs(run: Run, prefix: str) -> str:
     """The time of an iteration, and the memory."""
-    seconds, cpu, memory = [], [], []
+    seconds: list[tuple[float, float | None]] = []
+    cpu: list[tuple[float, float | None]] = []
+    memory: list[tuple[float, float | None]] = []
     before = 0
     for event in run.events_of("epoch"):
         times, iteration = event.get("volatile") or {}, event["iteration"]
@@ -174,8 +176,8 @@ def costs(run: Run, prefix: str) -> str:
         for points, name in ((seconds, "seconds"), (cpu, "cpu_seconds")):
             if times.get(name) is not None:
                 points.append((iteration, times[name] / count))
-        if times.get("peak_bytes") is not None:
-            memory.append((iteration, times["peak_bytes"] / 2**20))
+        if times.get("memory_bytes") is not None:
+            memory.append((iteration, times["memory_bytes"] / 2**20))
     charts = [
         line_chart(
             f"{prefix}time",
@@ -185,7 +187,11 @@ def costs(run: Run, prefix: str) -> str:
             [Series("on the clock", seconds), Series("of all threads", cpu)],
         ),
         line_chart(
-            f"{prefix}memory", "Largest memory in each epoch", "iteration", "MiB", [Series("memory", memory)]
+            f"{prefix}memory",
+            "Memory, on CUDA the most of each epoch",
+            "iteration",
+            "MiB",
+            [Series("memory", memory)],
         ),
     ]
     return section(f"{prefix}costs", "Time and memory", grid(charts))

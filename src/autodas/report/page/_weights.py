@@ -30,7 +30,8 @@ def draw_weights(run: Run, prefix: str) -> str:
     ]
     snapshots = snapshots[:: -(-len(snapshots) // _MANY)] if snapshots else []
     tracks = evolution_of(run).tracks
-    parts, used = [], set()
+    parts: list[str] = []
+    used: set[str] = set()
     for kind, track in tracks.items():
         # Where only the end decides, one state of the weights is no curve.
         rows = [(iteration, weights[kind]) for iteration, weights in snapshots if weights.get(kind)]

@@ -1,0 +1,126 @@
+"""The sections that searches and trainings share: what came out, and how it was made."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+from urllib.parse import quote
+
+from autodas.report._cells import cells_of_genotype
+from autodas.report.page._drawing import draw_track
+from autodas.report.page._evolution import finished_track
+from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
+from autodas.report.page._run import Run
+
+_MADE_OF = ("name", "cells", "parameters", "multiply_adds")
+
+
+def facts(run: Run, prefix: str) -> str:
+    """What the run is, and what came out."""
+    start, summary = run.start, run.summary
+    space = start.get("space") if isinstance(start.get("space"), dict) else {}
+    test = summary.get("test") or {}
+    accuracies = summary.get("accuracies") or {}
+    told: list[tuple[str, Any]] = [
+        ("command", run.command),
+        ("data", start.get("data")),
+        ("method", start.get("strategy")),
+        (
+            "space",
+            ", ".join([str(space["name"]), *(f"{n}={space.get(n)}" for n in ("K", "C1", "C2"))])
+            if space
+            else "",
+        ),
+        ("genotype", run.genotype.name if run.genotype else start.get("genotype")),
+        ("items", ", ".join(f"{count} {part}" for part, count in (start.get("pictures") or {}).items())),
+        ("test accuracy, top-1", _accuracy(test, "top1") if test else ""),
+        (
+            "found network, with the weights of the search",
+            _accuracy(accuracies, "discrete") if accuracies else "",
+        ),
+        ("mean margin of the decisions", _rounded(summary.get("margin"))),
+        ("time of the epochs", _spent(run)),
+        ("state", "finished" if run.finished else "not finished" if run.events else ""),
+    ]
+    rows = [
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in told
+        if value not in (None, "", {})
+    ]
+    return f'<dl class="facts">{"".join(rows)}</dl>' if rows else ""
+
+
+def final_cells(run: Run, prefix: str) -> str:
+    """The final cells."""
+    if run.genotype is None:
+        return ""
+    cells = cells_of_genotype(run.genotype)
+    drawn = "".join(draw_track(finished_track(cell), 0, f"{prefix}final-") for cell in cells)
+    text = run.genotype.to_json()
+    link = (
+        '<a class="download" download="genotype.json" '
+        f'href="data:application/json;charset=utf-8,{quote(text)}">genotype.json</a>'
+    )
+    return section(f"{prefix}cells", "Final cells", drawn, link)
+
+
+def cost(run: Run, prefix: str) -> str:
+    """Parameters and multiply-adds of each stage."""
+    found = run.summary.get("network") or run.summary
+    stages = found.get("stages")
+    if not stages:
+        return ""
+    rows = [[stage[name] for name in _MADE_OF] for stage in stages]
+    whole = ["all", sum(row[1] for row in rows), found["parameters"], found["multiply_adds"]]
+    head = ["stage", "cells", "parameters", "multiply-adds"]
+    where = "in the skeleton of the search" if run.command == "search" else "as it was trained"
+    return section(
+        f"{prefix}cost",
+        "Cost of the network",
+        table(head, [*rows, whole], f"Parameters and multiply-adds for one item, {where}"),
+        csv_link(f"{prefix}cost.csv", head, rows),
+    )
+
+
+def origin(run: Run, prefix: str) -> str:
+    """Configuration and environment, and the commands that make the run again."""
+    command = run.environment.get("command")
+    parts = []
+    if isinstance(command, list) and command:
+        parts.append(paragraph("The command of this run:") + _code(shlex.join(map(str, command))))
+    if run.configuration and run.command:
+        again = ["autodas", run.command, "--config", str(run.folder / "config.yaml"), "--run", "runs/again"]
+        parts.append(
+            paragraph("The same again, from its effective configuration:") + _code(shlex.join(again))
+        )
+    if run.command == "search" and run.genotype is not None:
+        parts.append(
+            paragraph("Training of what was found:")
+            + _code(shlex.join(["autodas", "train", str(run.folder)]))
+        )
+    if run.configuration:
+        parts.append(folded("Configuration", _code(run.configuration)))
+    if run.environment:
+        parts.append(folded("Environment", _code(json.dumps(run.environment, indent=2, ensure_ascii=False))))
+    return section(f"{prefix}origin", "How to make it again", *parts)
+
+
+def _accuracy(found: dict[str, Any], name: str) -> str:
+    return f"{found[name]:.2f} % ± {found['standard_error']:.2f} ({found['count']} items)"
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else ""
+
+
+def _spent(run: Run) -> str:
+    seconds = sum((event.get("volatile") or {}).get("seconds", 0) for event in run.events_of("epoch"))
+    if not seconds:
+        return ""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
+
+
+def _code(text: str) -> str:
+    return f'<pre tabindex="0"><code>{escape(text)}</code></pre>'

@@ -1,0 +1,177 @@
+"""Several runs beside each other: a table by method, and accuracy against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from autodas.report.page._charts import Dot, scatter_chart
+from autodas.report.page._html import csv_link, escape, paragraph, section, table
+from autodas.report.page._run import Run
+from autodas.report.page._search import grid
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What one training, or one search that nobody trained the result of, adds to the comparison."""
+
+    method: str
+    data: str
+    run: Run
+    search: Run | None
+    training: Run | None
+
+    def of(self, part: str, *keys: str) -> Any:
+        """Return a number of a summary; ``None`` where it is not there."""
+        run = self.search if part == "search" else self.training
+        value: Any = run.summary if run is not None else {}
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, int | float) else None
+
+
+_COLUMNS: tuple[tuple[str, Callable[[_Entry], Any]], ...] = (
+    ("test accuracy, %", lambda e: e.of("training", "test", "top1")),
+    ("parameters, M", lambda e: _millions(e, "parameters")),
+    ("multiply-adds, M", lambda e: _millions(e, "multiply_adds")),
+    ("relaxed, %", lambda e: e.of("search", "accuracies", "relaxed")),
+    ("discrete, %", lambda e: e.of("search", "accuracies", "discrete")),
+    ("margin", lambda e: e.of("search", "margin")),
+    ("search, s", lambda e: _seconds(e.search)),
+)
+
+
+def several(runs: Sequence[Run]) -> str:
+    """Return the comparison of runs: by method and data set, mean and standard deviation.
+
+    Args:
+        runs: searches and trainings. The training of what a search found stands with that search.
+    """
+    groups: dict[tuple[str, str], list[_Entry]] = {}
+    for entry in _entries(runs):
+        groups.setdefault((entry.method, entry.data), []).append(entry)
+    head = ["method", "data", "runs", *(name for name, _ in _COLUMNS)]
+    rows, numbers = [], []
+    for (method, data), group in groups.items():
+        found = [[v for v in map(take, group) if v is not None] for _, take in _COLUMNS]
+        rows.append([method, data, len(group), *map(_spread, found)])
+        numbers.append([method, data, len(group)])
+        for values in found:
+            numbers[-1] += [fmean(values) if values else None, stdev(values) if len(values) > 1 else None]
+    wide = ["method", "data", "runs", *(n for name, _ in _COLUMNS for n in (name, f"{name}: deviation"))]
+    charts = [
+        scatter_chart(
+            f"accuracy-{identifier}", f"Accuracy against {label}", f"{label}, M", "test accuracy, %", dots
+        )
+        for identifier, label, key in (
+            ("parameters", "parameters", "parameters"),
+            ("multiply-adds", "multiply-adds", "multiply_adds"),
+        )
+        if (dots := _dots(groups, key))
+    ]
+    return section(
+        "comparison",
+        "Comparison",
+        table(head, rows, "Mean ± standard deviation over the runs of a method"),
+        paragraph(
+            "Points are means over the runs of a method, bars one standard error of the test accuracy in "
+            "each direction: of the test items, and of the runs where there are several. A difference within "
+            "two standard errors says nothing.",
+            "note",
+        )
+        if charts
+        else "",
+        grid(charts),
+        csv_link("comparison.csv", wide, numbers),
+    )
+
+
+def _entries(runs: Sequence[Run]) -> list[_Entry]:
+    searches = {run.folder.resolve(): run for run in runs if run.command == "search"}
+    found, used = [], set()
+    for run in runs:
+        if run.command != "train":
+            continue
+        source = run.settings.get("genotype")
+        place = Path(str(source)).resolve() if source else None
+        if place not in searches and (run.folder.parent / "search").resolve() in searches:
+            # Folders that were moved: a demo or a comparison keeps both parts side by side.
+            beside = (run.folder.parent / "search").resolve()
+            place = beside if _same(run, searches[beside]) else place
+        search = searches.get(place) if place is not None else None
+        if search is not None:
+            used.add(search.folder)
+        method = _method(search) if search is not None else str(run.start.get("genotype") or run.name)
+        found.append(_Entry(method, str(run.start.get("data", "")), run, search, run))
+    found += [
+        _Entry(_method(run), str(run.start.get("data", "")), run, run, None)
+        for run in searches.values()
+        if run.folder not in used
+    ]
+    return found
+
+
+def _same(training: Run, search: Run) -> bool:
+    return training.genotype is not None and training.genotype == search.genotype
+
+
+def _method(search: Run) -> str:
+    """Return the method of a search, with its variant where the genotype is named after it."""
+    strategy = str(search.start.get("strategy") or search.name)
+    settings = search.settings.get("strategy")
+    if isinstance(settings, dict):
+        if strategy == "sdas" and settings.get("schedule"):
+            return f"sdas-{settings['schedule']}"
+        if strategy == "das" and settings.get("order") == 2:
+            return "das2"
+    return strategy
+
+
+def _dots(groups: dict[tuple[str, str], list[_Entry]], key: str) -> list[Dot]:
+    dots = []
+    for (method, data), group in groups.items():
+        known = [
+            (x, y, e.of("training", "test", "standard_error") or 0.0)
+            for e in group
+            if (x := _millions(e, key)) is not None and (y := e.of("training", "test", "top1")) is not None
+        ]
+        if not known:
+            continue
+        ys = [y for _, y, _ in known]
+        middle = fmean(ys)
+        # The runs share their test items: that error is not averaged away.
+        spread = stdev(ys) ** 2 / len(ys) if len(ys) > 1 else 0.0
+        error = (fmean(e for _, _, e in known) ** 2 + spread) ** 0.5
+        name = f"{method}, {data}" if len({d for _, d in groups}) > 1 else method
+        dots.append(Dot(name, name, fmean(x for x, _, _ in known), middle, middle - error, middle + error))
+    return dots
+
+
+def _millions(entry: _Entry, key: str) -> float | None:
+    value = entry.of("training", key)
+    if value is None:
+        value = entry.of("search", "network", key)
+    return None if value is None else float(value) / 1e6
+
+
+def _seconds(search: Run | None) -> float | None:
+    if search is None:
+        return None
+    return sum((event.get("volatile") or {}).get("seconds", 0.0) for event in search.events_of("epoch"))
+
+
+def _spread(values: Sequence[float]) -> str | float | None:
+    if not values:
+        return None
+    return f"{fmean(values):.4g} ± {stdev(values):.2g}" if len(values) > 1 else float(values[0])
+
+
+def listing(runs: Sequence[Run]) -> str:
+    """Return the list of the runs, with links where their own parts follow."""
+    lines = "".join(
+        f'<li><a href="#run-{n}-top">{escape(run.name)}</a></li>' for n, run in enumerate(runs, 1)
+    )
+    return section("runs", "Runs", f"<ul>{lines}</ul>")

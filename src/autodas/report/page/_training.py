@@ -1,0 +1,153 @@
+"""The sections of a training."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from autodas.report.page._charts import Series, line_chart
+from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
+from autodas.report.page._run import Run
+from autodas.report.page._search import costs, grid
+
+_SETS = {"train": "training", "validation": "validation", "test": "test"}
+_READABLE = 30  # a matrix of more classes is no picture any more; then the confused pairs alone are told
+_PAIRS = 20
+_EXAMPLES = 24
+_LARGEST = 200_000  # bytes of a picture that is shown
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def training_curves(run: Run, prefix: str) -> str:
+    """Loss and accuracy of the training."""
+    rows: list[Any] = [(event["iteration"], event) for event in run.events_of("epoch")]
+    rows = rows or [(row["step"], row) for row in run.metrics]
+    charts = [
+        line_chart(
+            f"{prefix}training-{value}",
+            title,
+            "iteration",
+            label,
+            [
+                Series(name, [(iteration, row.get(f"{part}_{value}")) for iteration, row in rows])
+                for part, name in _SETS.items()
+            ],
+        )
+        for value, title, label in (
+            ("loss", "Loss", "cross-entropy"),
+            ("top1", "Accuracy, top-1", "percent"),
+            ("top5", "Accuracy, top-5", "percent"),
+        )
+    ]
+    return section(f"{prefix}training", "Training", grid(charts))
+
+
+def confusion(run: Run, prefix: str) -> str:
+    """The confusion matrix."""
+    path = run.folder / "predictions.parquet"
+    if not path.exists():
+        return ""
+    classes, labels, predicted = _predictions(path)
+    count = len(classes)
+    matrix = [[0] * count for _ in classes]
+    for label, prediction in zip(labels, predicted, strict=True):
+        matrix[label][prediction] += 1
+    pairs = sorted(
+        ((matrix[i][j], classes[i], classes[j]) for i in range(count) for j in range(count) if i != j),
+        key=lambda pair: -pair[0],
+    )
+    wrong = [[label, prediction, times] for times, label, prediction in pairs[:_PAIRS] if times]
+    shown = _matrix(classes, matrix) if count <= _READABLE else ""
+    told = (
+        table(["label", "predicted", "times"], wrong, "The pairs that are confused most often")
+        if wrong
+        else paragraph("No test item is taken for another class.")
+    )
+    return section(
+        f"{prefix}confusion",
+        "Confusion of classes",
+        shown,
+        folded("Confused pairs", told, opened=not shown),
+        csv_link(
+            f"{prefix}confusion.csv",
+            ["label", *classes],
+            [[name, *row] for name, row in zip(classes, matrix, strict=True)],
+        )
+        if shown
+        else csv_link(f"{prefix}confused-pairs.csv", ["label", "predicted", "times"], wrong),
+    )
+
+
+def examples(run: Run, prefix: str) -> str:
+    """The test items that are most confidently taken for something else."""
+    path = run.folder / "examples" / "index.json"
+    if not path.exists():
+        return ""
+    figures = []
+    for entry in json.loads(path.read_text(encoding="utf-8"))[:_EXAMPLES]:
+        picture = _picture(run.folder, str(entry["file"]))
+        if picture is None:
+            continue
+        text = f"{entry['label']} taken for {entry['predicted']} ({100 * entry['probability']:.0f} %)"
+        figures.append(
+            f'<figure><img src="data:image/png;base64,{picture}" alt="Test item {escape(entry["index"])}: '
+            f'{escape(text)}"><figcaption>{escape(text)}</figcaption></figure>'
+        )
+    if not figures:
+        return ""
+    return section(
+        f"{prefix}examples",
+        "Most confident mistakes",
+        paragraph("Of videos one frame is shown.", "note") if _clips(run) else "",
+        f'<div class="examples">{"".join(figures)}</div>',
+    )
+
+
+def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
+    import pyarrow.parquet as parquet
+
+    read = parquet.read_table(path, columns=["label", "predicted"])
+    names = (read.schema.metadata or {}).get(b"classes", b"").decode("utf-8").split("\n")
+    labels, predicted = read["label"].to_pylist(), read["predicted"].to_pylist()
+    if min([*labels, *predicted], default=0) < 0:
+        raise ValueError("a class below 0")
+    return names, labels, predicted
+
+
+def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
+    """Return a table whose cells are as strong as their share of the row."""
+    lines = []
+    for number, (name, row) in enumerate(zip(classes, matrix, strict=True)):
+        whole = max(1, sum(row))
+        cells = "".join(
+            f'<td class="{"right" if number == column else "wrong"}" '
+            f'style="--share:{100 * times / whole:.0f}%">{times or ""}</td>'
+            for column, times in enumerate(row)
+        )
+        lines.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
+    caption = "Test items: a row for each label, a column for each prediction"
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table class="confusion">'
+        f"<caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _picture(folder: Path, file: str) -> str | None:
+    """Return a picture of the run folder as text; ``None`` where it is none, or lies elsewhere."""
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST:
+        return None
+    content = path.read_bytes()
+    return base64.b64encode(content).decode("ascii") if content.startswith(_PNG) else None
+
+
+def _clips(run: Run) -> bool:
+    return "clips" in (run.summary.get("test") or {})
+
+
+TRAINING_SECTIONS = (training_curves, confusion, examples, costs)
+"""In the order of the page; each takes a run and what identifiers begin with."""
