@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from autodas.errors import AutodasError
-
-DEPTH = 4
-"""How far below a folder its runs are looked for."""
+from autodas.report.page._find import is_run, runs_below
 
 # What a page shows of a run; a change of one of these files is a change of the run.
 _FILES = (
@@ -52,7 +49,7 @@ class WatchedRuns:
     @property
     def single(self) -> str | None:
         """The name of the run, where exactly one was named."""
-        if len(self.places) == 1 and _is_run(self.places[0]):
+        if len(self.places) == 1 and is_run(self.places[0]):
             return _name(self.places[0])
         return None
 
@@ -60,7 +57,7 @@ class WatchedRuns:
         """Return the names of all runs that there are now."""
         found: dict[str, _Watched] = {}
         for place in self.places:
-            for folder in [place] if _is_run(place) else _below(place, DEPTH):
+            for folder in [place] if is_run(place) else runs_below(place):
                 plain = name = _name(place) if folder == place else folder.relative_to(place).as_posix()
                 number = 2
                 while name in found and found[name].folder != folder:
@@ -90,24 +87,6 @@ class WatchedRuns:
 def _name(place: Path) -> str:
     """Return the name of a run that was named by itself; half of a demo says which demo."""
     return f"{place.parent.name}/{place.name}" if place.name in ("search", "train") else place.name
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "events.jsonl").exists() or (folder / "config.yaml").exists()
-
-
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    """Yield the runs below a folder. Links are not followed, hidden folders left out."""
-    try:
-        inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return
-    for name in inside:
-        child = folder / name
-        if _is_run(child):
-            yield child
-        elif depth > 1 and not name.startswith("."):
-            yield from _below(child, depth - 1)
 
 
 def _stays_inside(folder: Path, root: Path) -> bool:
