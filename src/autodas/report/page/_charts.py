@@ -176,8 +176,8 @@ def _shape(number: int, x: float, y: float) -> str:
 
 
 def _drawn(value: int | float, log: bool) -> bool:
-    # Integers may be larger than any floating-point number, and are always finite.
-    return (not isinstance(value, float) or math.isfinite(value)) and (value > 0 or not log)
+    # Not infinite, not NaN; integers may be larger than any floating-point number.
+    return (isinstance(value, int) or math.isfinite(value)) and (value > 0 or not log)
 
 
 def _axes(
@@ -208,7 +208,8 @@ def _path(corners: Sequence[tuple[float, float]], steps: bool) -> str:
 
 
 def _value(value: float) -> str:
-    return f"{value:.4g}" if isinstance(value, float) or abs(value) >= 1e6 else str(value)
+    text = str(value)
+    return text if len(text) < 7 else f"{value:.4g}"
 
 
 def _joined(series: Sequence[Series]) -> list[list[float | None]]:

@@ -132,19 +132,34 @@ def _sizes(run: Run) -> dict[str, int | None]:
         for kind, rows in weights.items() if isinstance(weights, dict) else ():
             if isinstance(rows, dict) and isinstance(rows.get("alpha"), list):
                 sizes[kind] = len(rows["alpha"])
+    # A phase may wire whole cells, where another one searches these cells.
+    for phase in _phases(run):
+        sizes |= {kind: sizes.get(kind) for kind in phase["kinds"]}
     return sizes
+
+
+def _phases(run: Run) -> list[dict[str, Any]]:
+    """Return the phases that say which cells they search."""
+    phases = run.start.get("phases")
+    return [
+        phase
+        for phase in (phases if isinstance(phases, list) else [])
+        if isinstance(phase, dict) and isinstance(phase.get("kinds"), list)
+    ]
 
 
 def _space_of(run: Run, kind: str, size: int | None) -> tuple[CellSpace | None, bool]:
     facts = run.start.get("space")
     facts = facts if isinstance(facts, dict) else {}
+    facts = next((phase for phase in reversed(_phases(run)) if kind in phase["kinds"]), facts)
     named = CELL_SPACES.get(str(facts.get("cell")))
     if named is not None and size in (None, len(named.edges)):
         return named, False
-    # A stage graph: so many cells that it has as many edges as there are weights.
-    nodes = range(2, 65) if size is not None else [facts.get("K", 0)]
-    graphs = (stage_graphs(count) for count in nodes if isinstance(count, int) and count > 1)
-    return next((graph for graph in graphs if size in (None, len(graph.edges))), None), True
+    # A stage graph: so many cells as the phase says, or that it has as many edges as there are weights.
+    nodes = [facts["nodes"]] if "nodes" in facts else range(2, 65)
+    graphs = (stage_graphs(count) for count in nodes if isinstance(count, int) and 1 < count < 65)
+    told = "nodes" in facts
+    return next((graph for graph in graphs if told or size == len(graph.edges)), None), True
 
 
 def _decide(found: Evolution, event: dict[str, Any]) -> None:

@@ -160,7 +160,7 @@ def _millions(entry: _Entry, key: str) -> float | None:
 def _seconds(search: Run | None) -> float | None:
     if search is None:
         return None
-    return sum((event.get("volatile") or {}).get("seconds", 0.0) for event in search.events_of("epoch"))
+    return float(sum((e.get("volatile") or {}).get("seconds", 0) for e in search.events_of("epoch")))
 
 
 def _spread(values: Sequence[float]) -> str | float | None:
