@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from autodas.report.page._html import csv_link, escape
-from autodas.report.page._numbers import power, tick_text, ticks
+from autodas.report.page._numbers import power, short, tick_text, ticks
 
 _WIDTH, _HEIGHT = 480, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 46
@@ -208,8 +208,9 @@ def _path(corners: Sequence[tuple[float, float]], steps: bool) -> str:
 
 
 def _value(value: float) -> str:
-    text = str(value)
-    return text if len(text) < 7 else f"{value:.4g}"
+    if isinstance(value, int) and value > 0:
+        return short(value)
+    return f"{value:.4g}"
 
 
 def _joined(series: Sequence[Series]) -> list[list[float | None]]:

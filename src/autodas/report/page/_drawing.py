@@ -39,7 +39,8 @@ def draw_evolution(evolution: Evolution, prefix: str) -> str:
         '<button type="button" class="play" aria-pressed="false">Play</button>'
         '<button type="button" class="back" aria-label="One step back">◀</button>'
         f'<label for="{slider}">Step</label>'
-        f'<input type="range" id="{slider}" aria-label="Step of the evolution" min="0" max="{last}" value="{last}" step="1">'
+        f'<input type="range" id="{slider}" aria-label="Step of the evolution" '
+        f'min="0" max="{last}" value="{last}" step="1">'
         '<button type="button" class="forward" aria-label="One step forward">▶</button></div>\n'
         f'<output for="{slider}" class="moment" aria-live="polite">{escape(_told(evolution.frames[-1]))}'
         f"</output>\n{drawings}\n"

@@ -59,7 +59,7 @@ def decisions(run: Run, prefix: str) -> str:
     return section(
         f"{prefix}decisions",
         "Decisions",
-        folded(f"All {len(rows)} decisions", table(head, rows, "Decisions in their order")),
+        folded("All decisions", table(head, rows, "Decisions in their order")),
         paragraph(
             "What stands under “won by” is the lead of the operation or edge that won. Accuracies, in "
             "percent on a part of the validation half, are measured where few iterations follow a decision.",
@@ -119,7 +119,7 @@ def accuracies(run: Run, prefix: str) -> str:
     count, error = found.get("count"), found.get("standard_error")
     more = (
         folded(
-            f"All {len(candidates)} candidates",
+            "All candidates",
             table(["phase", "file", *_ACCURACIES, "derived"], candidates, "Networks that phases ended in"),
         )
         if len(candidates) > 1
