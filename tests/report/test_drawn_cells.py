@@ -13,6 +13,8 @@ import pytest
 from autodas.errors import AutodasError
 from autodas.genotype import OPERATIONS
 from autodas.report import DrawnCell, DrawnEdge, cells_of_genotype, cells_of_run, colour_of, dot
+from autodas.report._colours import OPERATION_COLOURS
+from autodas.spaces import OPERATION_SETS
 from autodas.zoo import load_genotype, load_zoo
 
 START = {"event": "start", "space": {"cell": "o2d", "kinds": ["normal", "reduction"]}}
@@ -209,18 +211,47 @@ def lab(colour: str, matrix: tuple[tuple[float, ...], ...]) -> list[float]:
     return [116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)]
 
 
-FAMILIES = [
-    ["skip_connect"],
-    ["max_pool_3x3", "avg_pool_3x3"],
-    ["sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7"],
-    ["dil_conv_3x3", "dil_conv_5x5"],
-    ["conv_7x1_1x7", "nor_conv_1x1", "nor_conv_3x3"],
-]
+FAMILIES = {
+    "skip": ["skip_connect"],
+    "pool": ["max_pool_3x3", "avg_pool_3x3", "max_pool_1x3x3", "avg_pool_1x3x3", "max_pool_3x3x3"],
+    "separable": ["sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "sep_conv_1x3x3", "sep_conv_1x5x5"],
+    "dilated": ["dil_conv_3x3", "dil_conv_5x5", "dil_conv_1x3x3", "dil_conv_1x5x5", "dil3d_conv_3x3x3"],
+    "dense": ["conv_7x1_1x7", "nor_conv_1x1", "nor_conv_3x3"],
+    "separable in time": ["sep3d_conv_3x3x3", "sep3d_conv_3x5x5"],
+    "channels": ["channel_scale", "channel_bias"],
+}
+FAMILY = {operation: family for family, operations in FAMILIES.items() for operation in operations}
+
+
+def test_every_operation_has_a_family() -> None:
+    # "none" is told by its dotted line.
+    assert set(FAMILY) | {"none"} == set(OPERATION_COLOURS)
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_families_stay_apart_in_colour_blindness(sight: str) -> None:
-    for one, other in itertools.combinations(FAMILIES, 2):
-        for a, b in itertools.product(one, other):
+@pytest.mark.parametrize("name", OPERATION_SETS)
+def test_families_stay_apart_in_colour_blindness(name: str, sight: str) -> None:
+    """Operations that can stand in one drawing, and are of different families."""
+    drawn = [operation for operation in OPERATION_SETS[name] if operation != "none"]
+    for a, b in itertools.combinations(drawn, 2):
+        if FAMILY[a] != FAMILY[b]:
             distance = math.dist(lab(colour_of(a), SIGHT[sight]), lab(colour_of(b), SIGHT[sight]))
             assert distance > 12, (a, b, distance)
+
+
+@pytest.mark.parametrize("name", OPERATION_SETS)
+def test_operations_of_one_family_differ_at_least_for_normal_sight(name: str) -> None:
+    for a, b in itertools.combinations(OPERATION_SETS[name], 2):
+        distance = math.dist(lab(colour_of(a), SIGHT["normal"]), lab(colour_of(b), SIGHT["normal"]))
+        assert distance > 8, (a, b, distance)
+
+
+def test_a_stage_search_names_its_graphs(tmp_path: Path) -> None:
+    """The log of H-DAS names cells in its space, and what it wires in its phases."""
+    phase = {"name": "stages", "iterations": 8, "cell": "stages", "kinds": ["stage1", "stage2"], "nodes": 3}
+    run = write_run(tmp_path, {**START, "phases": [phase]}, decide_edge([1, 4], "max_pool_3x3", "stage2"))
+    one, two = cells_of_run(run)
+    assert (one.kind, one.nodes, one.graph, one.concat) == ("stage1", 3, True, (3, 4))
+    assert [p for p, s in operations(one) if s == 4] == [1, 2, 3], "a cell may read the three before it"
+    assert two.title == "stage2 graph"
+    assert operations(two)[1, 4] == "max_pool_3x3"

@@ -10,6 +10,7 @@ import torch
 
 from autodas.cli.main import main
 from autodas.genotype import Genotype
+from autodas.report import cells_of_genotype, cells_of_run
 from autodas.search._phase import PhaseRun
 
 WORDS = [
@@ -75,6 +76,15 @@ def test_stages_over_given_cells_with_the_reference_engine(tmp_path: Path) -> No
     assert main([*words, "--supernet.engine=reference", f"--run={tmp_path / 'run'}"]) == 0
     (record,) = json.loads((tmp_path / "run/candidates/index.json").read_text())
     assert record["rebuilt_equal"]
+    # Its log says what it wires, so that it can be drawn before it has finished.
+    first = cells_of_run(tmp_path / "run", steps=0)
+    assert [(cell.kind, cell.nodes, cell.graph) for cell in first] == [
+        ("stage1", 2, True),
+        ("stage2", 2, True),
+        ("stage3", 2, True),
+    ]
+    drawn = cells_of_run(tmp_path / "run")
+    assert drawn == cells_of_genotype(Genotype.load(tmp_path / "run/genotype.json"))[-3:]
 
 
 def test_lengths_are_searched(tmp_path: Path) -> None:

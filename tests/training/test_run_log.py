@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from autodas.training import RunFolder, RunLog
 
@@ -150,3 +152,50 @@ def test_without_tensorboard_no_files(folder: RunFolder) -> None:
     log.metrics(1, {"loss": 1.0})
     log.close()
     assert not (folder.path / "tensorboard").exists()
+
+
+def test_pictures_and_histograms_after_a_resume(folder: RunFolder) -> None:
+    """What was shown after the checkpoint is hidden, as for numbers."""
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    red, blue = (png((255, 0, 0)), png((0, 0, 255)))
+    log = RunLog(folder)
+    assert log.has_board
+    for step in (5, 10):
+        log.picture("cells/normal", red, step)
+        log.histogram("alpha/normal", [0.0, 1.0], step)
+    lengths = log.lengths
+    log.picture("cells/normal", red, 15)
+    log.histogram("alpha/normal", [0.0], 15)
+    log.histogram("alpha/empty", [], 15)
+    log.close()
+    log = RunLog(folder, lengths=lengths, step=10)
+    log.picture("cells/normal", blue, 15)
+    log.histogram("alpha/normal", [0.25, 0.5, 0.75], 15)
+    log.close()
+    board = accumulators.EventAccumulator(str(folder.path / "tensorboard"), {"images": 0, "histograms": 0})
+    board.Reload()
+    assert board.Tags()["histograms"] == ["alpha/normal"]
+    assert [(e.step, e.histogram_value.num) for e in board.Histograms("alpha/normal")] == [
+        (5, 2),
+        (10, 2),
+        (15, 3),
+    ]
+    shown = board.Images("cells/normal")
+    assert [event.step for event in shown] == [5, 10, 15]
+    with Image.open(BytesIO(shown[-1].encoded_image_string)) as image:
+        assert image.convert("RGB").getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_without_tensorboard_pictures_go_nowhere(folder: RunFolder) -> None:
+    log = RunLog(folder, tensorboard=False)
+    assert not log.has_board
+    log.picture("cells/normal", b"not even a picture", 1)
+    log.histogram("alpha/normal", [1.0], 1)
+    log.close()
+    assert not (folder.path / "tensorboard").exists()
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    content = BytesIO()
+    Image.new("RGB", (4, 4), colour).save(content, format="PNG")
+    return content.getvalue()

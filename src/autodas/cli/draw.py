@@ -81,9 +81,9 @@ def _draw_network(config: DrawConfig) -> Path:
     if _unfinished(folder):
         return draw_network(skeleton, config.output or "network.svg")
     genotype = load_genotype(config.genotype)
+    skeleton = fit_skeleton(skeleton, genotype)
     title = f"{genotype.name}: {skeleton.name} network" if genotype.name else None
-    fitted = fit_skeleton(skeleton, genotype)
-    return draw_network(fitted, config.output or "network.svg", genotype.stages, title)
+    return draw_network(skeleton, config.output or "network.svg", genotype.stages, title)
 
 
 def _unfinished(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autodas.errors import AutodasError
 from autodas.genotype import OPERATIONS
@@ -12,6 +13,9 @@ from autodas.report._dot import dot_in_place
 from autodas.report._progress import SearchState, states_of_run
 from autodas.report._render import render_svg, svg_to_png
 from autodas.report._stack import stacked
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SECONDS = 20.0
 """About how long an animation takes."""
@@ -41,11 +45,9 @@ def animate(folder: str | Path, scale: float = 0.8) -> bytes:
         raise AutodasError(f"{folder}: this search has not decided anything, there is no evolution to draw")
     each = min(SLOWEST, max(FASTEST, SECONDS / len(states)))
     seconds = [each] * (len(states) - 1) + [PAUSE]
-    pictures = [
-        # The same colours for equal pixels in every frame: no dithering.
-        Image.open(BytesIO(svg_to_png(svg, scale))).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-        for svg in frames(states)
-    ]
+    pictures = _in_equal_colours(
+        [Image.open(BytesIO(svg_to_png(svg, scale))).convert("RGB") for svg in frames(states)]
+    )
     film = BytesIO()
     pictures[0].save(
         film,
@@ -56,6 +58,19 @@ def animate(folder: str | Path, scale: float = 0.8) -> bytes:
         loop=0,
     )
     return film.getvalue()
+
+
+def _in_equal_colours(pictures: list[Image.Image]) -> list[Image.Image]:
+    """Return pictures with one palette for all, so that what stays the same does not flicker."""
+    from PIL import Image
+
+    some = [*pictures[:: max(1, len(pictures) // 6)], pictures[-1]]
+    width, height = some[0].size
+    sheet = Image.new("RGB", (width, height * len(some)))
+    for number, picture in enumerate(some):
+        sheet.paste(picture, (0, number * height))
+    palette = sheet.quantize(255)
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
 
 
 def frames(states: Sequence[SearchState]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """The colours of the drawings: one fixed palette.
 
-Hue tells the family of an operation, shade its size. The colours of the image operations were chosen
-so that any two families stay apart for normal sight and in the three kinds of colour blindness, and that
-each can be read as text on white (the tests hold both). Colour only helps: the name stands on the edge.
+Hue tells the family of an operation, shade its size. The colours were chosen so that any two operations of
+one space that are of different families stay apart for normal sight and in the three kinds of colour
+blindness, and that each can be read as text on white (the tests hold both). Within a family they differ for
+normal sight; ``none`` is told by its dotted line. Colour only helps: the name stands on the edge.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _POOLING = ("#238272", "#154d43")
 _SEPARABLE = ("#0f3cbf", "#071e5e", "#2f6bdf")
 _DILATED = ("#a74705", "#552402")
 _DENSE = ("#c4019b", "#a30081")
-_SEPARABLE_3D = ("#c4019b", "#7a0060")
+_SEPARABLE_3D = ("#c4019b", "#9840a4")
 _CHANNELS = ("#857000", "#5c4e00")
 
 OPERATION_COLOURS: dict[str, str] = {

@@ -13,7 +13,7 @@ from autodas import __version__
 from autodas.report.page._html import escape
 from autodas.report.watch._runs import WatchedRuns
 
-_HEAD = ("Run", "What", "Data", "State", "Last change")
+_HEAD = ("Run", "State", "What", "Data", "Last change")
 
 
 def render_list(runs: WatchedRuns) -> str:
@@ -23,7 +23,7 @@ def render_list(runs: WatchedRuns) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>Runs</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>Runs</title>\n<style>\n{style}td {{ white-space: nowrap; }}\n</style>\n</head>\n<body>\n"
         f'<main id="main">\n{render_rows(runs)}</main>\n'
         f"<footer>{escape(f'autodas {__version__}')}</footer>\n</body>\n</html>\n"
     )
@@ -46,7 +46,7 @@ def _row(name: str, folder: Path) -> str:
     start = _first_event(folder)
     what = " ".join(str(start[key]) for key in ("command", "strategy", "genotype") if key in start)
     state = "finished" if (folder / "summary.json").exists() else "not finished"
-    cells = (what, start.get("data", ""), state, _last_change(folder))
+    cells = (state, what, start.get("data", ""), _last_change(folder))
     link = f'<a href="{escape(quote(name, errors="surrogateescape"))}/">{escape(name)}</a>'
     return f"<tr><th scope=row>{link}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 

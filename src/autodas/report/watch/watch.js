@@ -15,14 +15,21 @@
     return answer;
   };
 
-  const keyOf = (element, number) =>
-    element.id || `${number} ${element.querySelector("summary")?.textContent}`;
+  // Which details they are: those of a section in their order. What they are called may count something.
+  function eachDetails(act) {
+    const count = new Map();
+    for (const details of main.querySelectorAll("details")) {
+      const section = details.closest("section")?.id ?? "";
+      count.set(section, (count.get(section) ?? 0) + 1);
+      act(details, `${section} ${count.get(section)}`);
+    }
+  }
 
   const sliderOf = (evolution) => evolution.querySelector("input[type=range]");
 
   function remember() {
     const found = { details: new Map(), sliders: new Map(), scrolled: [], focus: document.activeElement?.id };
-    main.querySelectorAll("details").forEach((it, i) => found.details.set(keyOf(it, i), it.open));
+    eachDetails((details, key) => found.details.set(key, details.open));
     main.querySelectorAll(".evolution").forEach((it, i) => {
       const slider = sliderOf(it);
       // Who stands at the end wants to see what comes.
@@ -33,9 +40,8 @@
   }
 
   function restore(kept) {
-    main.querySelectorAll("details").forEach((it, i) => {
-      const open = kept.details.get(keyOf(it, i));
-      if (open !== undefined) it.open = open;
+    eachDetails((details, key) => {
+      if (kept.details.has(key)) details.open = kept.details.get(key);
     });
     main.querySelectorAll(".evolution").forEach((it, i) => {
       const slider = sliderOf(it);

