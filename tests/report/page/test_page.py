@@ -331,3 +331,11 @@ def test_a_long_search_is_a_small_page(tmp_path: Path) -> None:
     page = render_page([search])
     assert LEFT_OUT not in page
     assert len(page.encode()) < 3_000_000
+
+
+def test_runs_of_equal_folders_are_told_apart(tmp_path: Path) -> None:
+    names = []
+    for folder in ("compare/das/seed0/search", "compare/sdas-c/seed0/search", "mine"):
+        (tmp_path / folder).mkdir(parents=True)
+        names.append(read_run(tmp_path / folder).name)
+    assert names == ["das/seed0/search", "sdas-c/seed0/search", "mine"]

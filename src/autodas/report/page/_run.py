@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 
 Event = dict[str, Any]
+
+_COMMON = re.compile(r"search|train|seed\d+")  # folders that `demo` and `compare` make
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called: its folder, with the one above where that alone says little."""
+        """What the run is called: its folder, with those above where that alone says little."""
         path = self.folder.resolve()
-        return f"{path.parent.name}/{path.name}" if path.name in ("search", "train") else path.name
+        name = path.name
+        while _COMMON.fullmatch(path.name) and path.parent != path:
+            path = path.parent
+            name = f"{path.name}/{name}"
+        return name
 
     @property
     def finished(self) -> bool:
