@@ -104,8 +104,8 @@ class ArrayFrames:
         return hashlib.sha256(np.ascontiguousarray(self.array[index]).tobytes()).hexdigest()
 
 
-class VideoFiles:
-    """Video files.
+class _Paths:
+    """Videos that are files or folders of their own.
 
     Args:
         paths: one a video.
@@ -116,13 +116,32 @@ class VideoFiles:
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths: Sequence[str] | None = paths
         self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def describe(self, index: int) -> str:
+        """Return the path."""
+        return self._paths[index]
+
+    def fingerprint(self, index: int) -> str:
+        """Return path, size and time of change."""
+        return _fingerprint(self._paths[index])
+
+
+class VideoFiles(_Paths):
+    """Video files.
+
+    Args:
+        paths: one a video.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(paths)
         self._indices: OrderedDict[int, FrameIndex] = OrderedDict()
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_indices": OrderedDict()}
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a frame."""
@@ -138,14 +157,6 @@ class VideoFiles:
         found = self._index(index)
         return read_frames(self._paths[index], found, numbers, resized(found.height, found.width, side))
 
-    def describe(self, index: int) -> str:
-        """Return the path."""
-        return self._paths[index]
-
-    def fingerprint(self, index: int) -> str:
-        """Return path, size and time of change."""
-        return _fingerprint(self._paths[index])
-
     def _index(self, index: int) -> FrameIndex:
         """Return where the frames lie; what has been read lately is kept."""
         if index not in self._indices:
@@ -155,7 +166,7 @@ class VideoFiles:
         return self._indices[index]
 
 
-class FrameFolders:
+class FrameFolders(_Paths):
     """Folders of images, one a video; its frames are the images in the order of their names.
 
     Numbers in names count as numbers: ``2.png`` comes before ``10.png``.
@@ -163,15 +174,6 @@ class FrameFolders:
     Args:
         paths: one a video.
     """
-
-    channels = 3
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths: Sequence[str] | None = paths
-        self._paths = paths
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of the first frame."""
@@ -192,16 +194,12 @@ class FrameFolders:
                 raise UnreadableError(f"{os.path.basename(files[number])} has another size than other frames")
         return np.stack([found[number] for number in numbers])
 
-    def describe(self, index: int) -> str:
-        """Return the path."""
-        return self._paths[index]
-
     def fingerprint(self, index: int) -> str:
         """Return paths, sizes and times of change of the images; a folder's own do not tell of theirs."""
         try:
             return "\n".join(map(_fingerprint, self._files(index)))
         except UnreadableError:
-            return _fingerprint(self._paths[index])
+            return super().fingerprint(index)
 
     def _files(self, index: int) -> list[str]:
         folder = self._paths[index]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,21 +17,9 @@ from tests.report.watch.logs import decision, write_run
 
 from autodas.report.watch import WatchServer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 EDGES = [[0, 2], [1, 2], [0, 3], [1, 3], [2, 3]]
 
 Serve = Callable[..., WatchServer]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
