@@ -39,7 +39,8 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
     here = files("autodas.report.page")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
     script = here.joinpath("page.js").read_text(encoding="utf-8")
-    title = ", ".join(read_run(run).name for run in runs)
+    read = [read_run(run) for run in runs]
+    title = ", ".join(run.name for run in read)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -47,7 +48,7 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f'<body{" class=live" if live else ""}>\n<a class="skip" href="#main">Skip to the content</a>\n'
-        f'<main id="main">\n{render_main(runs)}</main>\n'
+        f'<main id="main">\n{_main(read)}</main>\n'
         f"<footer>{escape(f'autodas {__version__}')}</footer>\n"
         f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
@@ -75,7 +76,10 @@ def render_main(runs: Sequence[str | Path]) -> str:
     Raises:
         AutodasError: if there is no such folder.
     """
-    read = [read_run(run) for run in runs]
+    return _main([read_run(run) for run in runs])
+
+
+def _main(read: Sequence[Run]) -> str:
     if len(read) == 1:
         return _run(read[0], "", 1)
     each = [_run(run, f"run-{number}-", 2) for number, run in enumerate(read, 1)] if len(read) <= _FEW else []
