@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from autodas.data import ImageDataset as ImageDataset
     from autodas.data import Loader as Loader
     from autodas.data import open_dataset as open_dataset
+    from autodas.data_options import DataOptions as DataOptions
     from autodas.errors import AutodasError as AutodasError
     from autodas.errors import GenotypeError as GenotypeError
     from autodas.genotype import CellGenotype as CellGenotype
@@ -50,6 +51,7 @@ _PLACES = {
     "CellBlueprint": "autodas.networks",
     "CellGenotype": "autodas.genotype",
     "CellMixture": "autodas.supernet",
+    "DataOptions": "autodas.data_options",
     "Edge": "autodas.genotype",
     "Genotype": "autodas.genotype",
     "GenotypeError": "autodas.errors",

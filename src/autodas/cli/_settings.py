@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Literal
 
+from autodas.data_options import DataOptions, transient
 from autodas.errors import AutodasError
 
-
-def transient(default: Any, **metadata: Any) -> Any:
-    """Return a field that says how a command is run, not what it does; it is not saved with the run."""
-    return field(default=default, metadata={"saved": False, **metadata})
+__all__ = ["ComputeConfig", "DataConfig", "ListConfig", "SkeletonConfig", "transient"]
 
 
 @dataclass(frozen=True)
@@ -25,25 +23,13 @@ class ListConfig:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """The pictures or videos.
+class DataConfig(DataOptions):
+    """The images or videos.
 
     Args:
         name: data set: digits, cifar10:PATH, imagefolder:PATH, parquet:PATH, moving-digits, videofolder:PATH,
             ucf101:PATH, ...; autodas data list shows them all.
-        classes: use only these classes, such as archery,biking.
-        image_size: height and width that the network sees; by default the pictures' own up to 64
-            pixels, else the largest short side, at most 224; of videos at most 112.
-        max_image_size: pictures that are larger are made this small, where image_size is not given.
-        subset: use only that many training samples, in proportion to the classes.
         workers: processes that read what does not fit in memory.
-        storage: memory, stream, or auto: pictures in memory below 2 GiB a split; cache decodes videos once,
-            into a file.
-        max_bad: share of the samples that may be unreadable.
-        frames: frames of a clip; by default 16.
-        frame_step: frames of the video from one frame of a clip to the next; by default 1.
-        modality: what is seen of videos: rgb, or flow (optical flow, computed once and stored).
-        cache: folder for stored frames and flow; by default ~/.cache/autodas/frames.
         crop_padding: pixels of padding before a random crop; by default the data set's own.
         flip: random horizontal flips; by default the data set's own.
         cutout: side of a square that is blanked in every training picture; 0 for none.
@@ -53,17 +39,7 @@ class DataConfig:
     """
 
     name: str = "digits"
-    classes: tuple[str, ...] = ()
-    image_size: int | None = None
-    max_image_size: int | None = None
-    subset: int | None = None
     workers: int = 0
-    storage: Literal["auto", "memory", "stream", "cache"] = "auto"
-    max_bad: float = 0.01
-    frames: int | None = None
-    frame_step: int | None = None
-    modality: Literal["rgb", "flow"] = "rgb"
-    cache: str | None = transient(None)
     crop_padding: int | None = None
     flip: bool | None = None
     cutout: int = 0
@@ -71,8 +47,14 @@ class DataConfig:
     color_jitter: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.workers < 0:
             raise AutodasError(f"workers={self.workers} must be at least 0")
+
+    @property
+    def options(self) -> DataOptions:
+        """What :func:`autodas.open_dataset` takes."""
+        return DataOptions(**{f.name: getattr(self, f.name) for f in fields(DataOptions)})
 
 
 @dataclass(frozen=True)

@@ -30,20 +30,7 @@ def use_compute(config: ComputeConfig) -> torch.device:
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:
     """Open a data set; return it with the augmentation of its training pictures. What is bad is told."""
-    dataset = open_dataset(
-        config.name,
-        classes=config.classes,
-        image_size=config.image_size,
-        max_image_size=config.max_image_size,
-        subset=config.subset,
-        seed=seed,
-        max_bad=config.max_bad,
-        storage=config.storage,
-        frames=config.frames,
-        frame_step=config.frame_step,
-        modality=config.modality,
-        cache=config.cache,
-    )
+    dataset = open_dataset(config.name, config.options, seed=seed)
     if dataset.bad:
         named = "; ".join(dataset.bad[:3]) + ("; ..." if len(dataset.bad) > 3 else "")
         print(f"{len(dataset.bad)} {dataset.what} cannot be read and are left out: {named}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from autodas.cli._output import print_facts
-from autodas.cli._settings import ListConfig
+from autodas.cli._settings import DataConfig, ListConfig
 from autodas.cli._verbs import run_verbs
 
 
@@ -15,14 +15,12 @@ class CheckConfig:
 
     Args:
         name: the data set, as for --data.
-        image_size: as for --data.image_size.
-        frames: as for --data.frames.
+        data: how it is read, as in other commands.
         json: print JSON.
     """
 
     name: str = field(metadata={"positional": True})
-    image_size: int | None = None
-    frames: int | None = None
+    data: DataConfig = field(default_factory=DataConfig)
     json: bool = False
 
 
@@ -42,4 +40,4 @@ def _check(config: CheckConfig) -> None:
     """Read a data set and say what is in it, unreadable pictures included."""
     from autodas.data import check_dataset
 
-    print_facts(check_dataset(config.name, image_size=config.image_size, frames=config.frames), config.json)
+    print_facts(check_dataset(config.name, config.data.options), config.json)

@@ -5,7 +5,7 @@ Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 
 from autodas.data._augmentation import Augmentation, normalise
 from autodas.data._check import check_dataset
-from autodas.data._clips import Clips, Modality
+from autodas.data._clips import Clips
 from autodas.data._decode import IMAGE_ENDINGS, read_image
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
@@ -14,6 +14,7 @@ from autodas.data._read_video import read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
 from autodas.data._video_folder import VIDEO_ENDINGS, videos_below
+from autodas.data_options import DataOptions, Modality
 
 __all__ = [
     "IMAGE_ENDINGS",
@@ -21,6 +22,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Clips",
+    "DataOptions",
     "ImageDataset",
     "Images",
     "Loader",

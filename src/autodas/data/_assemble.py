@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,7 +21,8 @@ from autodas.data._decode import (
 from autodas.data._images import ImageDataset, Images
 from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_parts
 from autodas.data._sources import ArraySource, Source
-from autodas.errors import AutodasError, nearest
+from autodas.data_options import DataOptions
+from autodas.errors import AutodasError
 
 MEMORY_LIMIT = 2 << 30
 """Storage ``auto`` holds a split in memory when its pixels are below this many bytes."""
@@ -30,23 +30,10 @@ _HEADERS_READ = 20_000
 _STATISTICS_SAMPLE = 2_000
 
 
-def assemble(
-    name: str,
-    raw: RawDataset[Source],
-    *,
-    classes: Sequence[str],
-    image_size: int | None,
-    max_image_size: int | None,
-    subset: int | None,
-    seed: int,
-    max_bad: float,
-    storage: str,
-) -> ImageDataset:
+def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: int) -> ImageDataset:
     """Read what has to be read and return the data set; arguments as of ``open_dataset``."""
-    if storage not in ("auto", "memory", "stream"):
-        raise AutodasError(f"unknown storage '{storage}'{nearest(storage, ['auto', 'memory', 'stream'])}")
-    train, test, names = split_parts(name, raw, Images.what, classes=classes, subset=subset, seed=seed)
-    bad = Bad(name, Images.what, len(train.labels) + len(test.labels), max_bad)
+    train, test, names = split_parts(name, raw, Images.what, options, seed=seed)
+    bad = Bad(name, Images.what, len(train.labels) + len(test.labels), options.max_bad)
     used = np.unique(train.labels)
 
     native, channels = raw.fixed or (None, 0)
@@ -58,14 +45,14 @@ def assemble(
         native = default_image_size(headers)
         channels = 1 if all(h.grey for h in headers) else 3
     assert native is not None
-    size = image_size or min(native, max_image_size or native)
+    size = options.image_size or min(native, options.max_image_size or native)
     augmentation = raw.augmentation or default_augmentation(size)
 
     images = []
     for part, side in ((train, stored_size(size)), (test, size)):
         stored = None
-        if storage == "memory" or (
-            storage == "auto" and len(part.labels) * side**2 * channels < MEMORY_LIMIT
+        if options.storage == "memory" or (
+            options.storage == "auto" and len(part.labels) * side**2 * channels < MEMORY_LIMIT
         ):
             stored = _decode(part, side, size, channels, bad.found)
             bad.check()

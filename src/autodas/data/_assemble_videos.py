@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 
 from autodas.data._assemble import histogram, moments
 from autodas.data._augmentation import Augmentation
-from autodas.data._clips import Clips, Modality
+from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frame_store import StoredFrames, store_frames, stored_folder
@@ -21,12 +21,12 @@ from autodas.data._frames import ArrayFrames, FrameSource
 from autodas.data._images import ImageDataset
 from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_parts
 from autodas.data._videos import Videos, clip_side
-from autodas.errors import AutodasError, nearest
+from autodas.data_options import DataOptions, Modality
+from autodas.errors import AutodasError
 
 _LARGEST = 112
 _PROBED = 2_000
 _STATISTICS_SAMPLE = 200
-_STORAGE = ("auto", "memory", "stream", "cache")
 
 
 class RawVideos(RawDataset[FrameSource]):
@@ -36,33 +36,25 @@ class RawVideos(RawDataset[FrameSource]):
 def assemble_videos(
     name: str,
     raw: RawVideos,
+    options: DataOptions,
     *,
-    classes: Sequence[str],
-    image_size: int | None,
-    max_image_size: int | None,
-    subset: int | None,
     seed: int,
-    max_bad: float,
-    storage: str,
-    clips: Clips,
-    modality: Modality,
-    cache: str | None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> ImageDataset:
     """Read what has to be read and return the data set; arguments as of ``open_dataset``.
 
     ``say`` is told, in one line, what takes time and space.
     """
-    if storage not in _STORAGE:
-        raise AutodasError(f"unknown storage '{storage}'{nearest(storage, _STORAGE)}")
-    train, test, names = split_parts(name, raw, Videos.what, classes=classes, subset=subset, seed=seed)
-    bad = Bad(name, Videos.what, len(train.labels) + len(test.labels), max_bad)
+    clips = Clips(options.frames or 16, options.frame_step or 1)
+    storage, modality = options.storage, options.modality
+    train, test, names = split_parts(name, raw, Videos.what, options, seed=seed)
+    bad = Bad(name, Videos.what, len(train.labels) + len(test.labels), options.max_bad)
     used = np.unique(train.labels)
     short_sides = [side for part in (train, test) for side in _probe(part, bad.found)]
     bad.check()
     if not len(train.labels) or not len(test.labels):
         raise AutodasError(f"{name}: no readable videos are left ({bad.found[0]})")
-    size = image_size or _default_size(short_sides, max_image_size)
+    size = options.image_size or _default_size(short_sides, options.max_image_size)
     in_arrays = isinstance(train.source, ArrayFrames)
     side = size if in_arrays else clip_side(size)
     if in_arrays and storage == "cache":
@@ -70,7 +62,7 @@ def assemble_videos(
     if storage == "memory" and not in_arrays:
         raise AutodasError(f"{name}: decoded videos take too much memory; use data.storage cache")
 
-    folder = Path(cache).expanduser() if cache else _default_cache()
+    folder = Path(options.cache).expanduser() if options.cache else _default_cache()
     splits = []
     for part in (train, test):
         stored = _stored(part, side, storage, modality, folder, say)

@@ -11,20 +11,14 @@ from autodas.data._images import ImageDataset
 from autodas.data._open import open_dataset
 from autodas.data._split import Split
 from autodas.data._videos import Videos
+from autodas.data_options import DataOptions
 
 _UNBALANCED = 10
 _TINY = 10
 
 
 def check_dataset(
-    name: str,
-    *,
-    image_size: int | None = None,
-    subset: int | None = None,
-    seed: int = 0,
-    max_bad: float = 0.01,
-    storage: str = "auto",
-    frames: int | None = None,
+    name: str, options: DataOptions | None = None, *, seed: int = 0, **changes: Any
 ) -> dict[str, Any]:
     """Open a data set and describe it; arguments and errors are those of ``open_dataset``.
 
@@ -34,9 +28,7 @@ def check_dataset(
         ``bytes_in_memory``; of videos with ``videos`` and what :meth:`Videos.facts` tells), ``mean``,
         ``std``, ``augmentation``, ``bad`` and ``warnings``.
     """
-    data = open_dataset(
-        name, image_size=image_size, subset=subset, seed=seed, max_bad=max_bad, storage=storage, frames=frames
-    )
+    data = open_dataset(name, options, seed=seed, **changes)
     return {
         "name": data.name,
         "classes": list(data.classes),

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
 from autodas.data._random import integers
 from autodas.errors import AutodasError
-
-Modality = Literal["rgb", "flow"]
-"""What a network sees of a video: its colours, or the optical flow from frame to frame."""
 
 _CLIP = 9
 

@@ -34,6 +34,10 @@ class FlowFrames:
         """Return the number of frames; the last one's flow is that of the one before."""
         return self._frames.count(index)
 
+    def rate(self, index: int) -> float | None:
+        """Return the frames a second of the video."""
+        return self._frames.rate(index)
+
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Return flow, computed on frames of the given short side: uint8 (len(numbers), H, W, 2)."""
         frames = self._frames.read(index, range(self.count(index)), side)

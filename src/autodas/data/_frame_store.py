@@ -17,7 +17,7 @@ from autodas.data._decode import UnreadableError
 from autodas.data._frames import FrameSource, resized
 from autodas.errors import AutodasError
 
-_VERSION = 1
+_VERSION = 2
 
 
 class StoredFrames:
@@ -34,6 +34,7 @@ class StoredFrames:
         self.paths: Sequence[str] | None = facts["paths"]
         self.bad: dict[int, str] = {int(place): reason for place, reason in facts["bad"].items()}
         self._names: list[str] = facts["names"]
+        self._rates: list[float | None] = facts["rates"]
         self._shapes = np.array(facts["shapes"], dtype=np.int64).reshape(-1, 3)
         sizes = self._shapes.prod(1) * self.channels
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -53,6 +54,10 @@ class StoredFrames:
     def count(self, index: int) -> int:
         """Return the number of frames."""
         return int(self._shapes[index, 0])
+
+    def rate(self, index: int) -> float | None:
+        """Return the frames a second of the video."""
+        return self._rates[index]
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Return a copy of frames of a video; ``side`` is that of the file."""
@@ -112,6 +117,7 @@ def store_frames(
             "channels": source.channels,
             "paths": None if source.paths is None else [source.paths[int(i)] for i in selection],
             "names": [source.describe(int(i)) for i in selection],
+            "rates": [None if place in bad else source.rate(int(i)) for place, i in enumerate(selection)],
             "shapes": shapes,
             "bad": bad,
         }

@@ -40,6 +40,10 @@ class FrameSource(Protocol):
         """Return the number of frames, at least 1; raises UnreadableError."""
         ...
 
+    def rate(self, index: int) -> float | None:
+        """Return the frames a second of a video, ``None`` where nothing tells; raises UnreadableError."""
+        ...
+
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Return frames, uint8 (len(numbers), H, W, C), whose short side is ``side``.
 
@@ -87,6 +91,10 @@ class ArrayFrames:
     def count(self, index: int) -> int:
         """Return the number of frames."""
         return int(self.array.shape[1])
+
+    def rate(self, index: int) -> float | None:
+        """Return ``None``: an array has no clock."""
+        return None
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Return frames of a video."""
@@ -152,6 +160,10 @@ class VideoFiles(_Paths):
         """Return the number of frames."""
         return self._index(index).frames
 
+    def rate(self, index: int) -> float | None:
+        """Return the frames a second."""
+        return self._index(index).rate
+
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Decode frames of a video."""
         found = self._index(index)
@@ -183,6 +195,10 @@ class FrameFolders(_Paths):
     def count(self, index: int) -> int:
         """Return the number of images."""
         return len(self._files(index))
+
+    def rate(self, index: int) -> float | None:
+        """Return ``None``: images have no clock."""
+        return None
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Read frames of a video."""

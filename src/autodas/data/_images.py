@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from autodas.data._augmentation import Augmentation
-from autodas.data._clips import Clips, Modality
+from autodas.data._clips import Clips
 from autodas.data._crops import random_boxes
 from autodas.data._decode import Header, UnreadableError, box_view, convert, evaluation_view, pixels_of
 from autodas.data._sources import ArraySource, Source
 from autodas.data._split import Split
+from autodas.data_options import Modality
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:

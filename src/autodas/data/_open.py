@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from autodas.data._assemble import assemble
 from autodas.data._assemble_videos import RawVideos, assemble_videos
 from autodas.data._cifar import read_cifar10, read_cifar100
-from autodas.data._clips import Clips, Modality
 from autodas.data._digits import read_digits
 from autodas.data._folder import read_folder
 from autodas.data._hmdb51 import read_hmdb51
@@ -26,7 +25,10 @@ from autodas.data._ucf101 import read_ucf101
 from autodas.data._video_folder import read_video_folder
 from autodas.data._video_lists import read_video_lists
 from autodas.data._video_sets import raw_videos
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError, nearest
+
+_VIDEO_OPTIONS = ("frames", "frame_step", "fps", "sampling", "starts", "modality", "flow", "cache")
 
 
 @dataclass(frozen=True)
@@ -125,78 +127,45 @@ REGISTRY: dict[str, Kind] = {
 
 
 def open_dataset(
-    name: str,
-    *,
-    classes: Sequence[str] = (),
-    image_size: int | None = None,
-    max_image_size: int | None = None,
-    subset: int | None = None,
-    seed: int = 0,
-    max_bad: float = 0.01,
-    storage: str = "auto",
-    frames: int | None = None,
-    frame_step: int | None = None,
-    modality: Modality = "rgb",
-    cache: str | None = None,
+    name: str, options: DataOptions | None = None, *, seed: int = 0, **changes: Any
 ) -> ImageDataset:
     """Open a data set; classes, channels and sizes are inferred from it.
+
+    Images are resized so that the short side is ``image_size`` (from 128 on: 256/224 of it), and the centre
+    is cut out; the short side of frames becomes 128/112 of it.
 
     Args:
         name: such as ``digits``, ``cifar10:PATH``, ``imagefolder:PATH``, ``videofolder:PATH``; see
             :func:`dataset_names`.
-        classes: use only these, at least two; empty for all.
-        image_size: side in pixels of what the network sees, 4 to 2048. ``None``: of images the native size
-            if all are squares of one size up to 64, otherwise the largest short side among them, at
-            most 224, rounded down to a multiple of 8; of videos 112, or less where all are smaller. Images
-            are resized so that the short side is ``image_size`` (from 128 on: 256/224 of it), and the centre
-            is cut out; the short side of frames becomes 128/112 of it.
-        max_image_size: the largest side that ``image_size=None`` may come to.
-        subset: use only that many training samples, in proportion to the classes and at least 2 a class.
+        options: how it is read; by default ``DataOptions()``.
         seed: chooses the subset.
-        max_bad: fraction of all samples, in [0, 1], that may be unreadable (at least one unless
-            it is 0). Those are left out and named.
-        storage: ``memory`` holds decoded images, ``stream`` reads files when they are needed, ``auto``
-            holds a split of images in memory if its pixels take less than 2 GiB, and streams videos;
-            ``cache`` decodes videos once, into a memory-mapped file.
-        frames: frames of a clip; by default 16. For videos only, as what follows.
-        frame_step: frames from one frame of a clip to the next; by default 1.
-        modality: ``rgb``, or ``flow`` for the optical flow from frame to frame (TV-L1), which is computed
-            once and stored.
-        cache: folder for what is decoded or computed once; by default ``~/.cache/autodas/frames``.
+        changes: fields of :class:`~autodas.data_options.DataOptions`, in place of those of ``options``:
+            ``open_dataset("digits", image_size=16)``.
 
     Raises:
-        AutodasError: if the name is unknown, the data are missing or malformed, or too many samples are
-            unreadable.
+        AutodasError: if the name is unknown, the data are missing or malformed, too many samples are
+            unreadable, or an option is for data of another kind.
+        TypeError: if there is no such option.
     """
+    options = replace(options or DataOptions(), **changes)
     kind, rest = _kind(name)
-    for option, pixels in (("image_size", image_size), ("max_image_size", max_image_size)):
-        if pixels is not None and not 4 <= pixels <= 2048:
-            raise AutodasError(f"{option} must be between 4 and 2048 pixels, found {pixels}")
-    if modality not in get_args(Modality):
-        raise AutodasError(f"unknown modality '{modality}'{nearest(modality, get_args(Modality))}")
-    if not 0 <= max_bad <= 1:
-        raise AutodasError(f"max_bad is a fraction between 0 and 1, found {max_bad}")
-    options: dict[str, Any] = {
-        "classes": classes,
-        "image_size": image_size,
-        "max_image_size": max_image_size,
-        "subset": subset,
-        "seed": seed,
-        "max_bad": max_bad,
-        "storage": storage,
-    }
     if not kind.videos:
-        for option, value in (("frames", frames), ("frame_step", frame_step), ("cache", cache)):
-            if value is not None:
-                raise AutodasError(f"{option} is for videos, but '{name}' holds images: leave it out")
-        for option, value in (("modality", modality), ("storage", storage)):
-            if value in ("flow", "cache"):
-                raise AutodasError(f"{option} {value} is for videos, but '{name}' holds images: leave it out")
+        _check_image_options(name, options)
     raw = kind.read(rest)
     if isinstance(raw, RawVideos):
-        clips = Clips(16 if frames is None else frames, 1 if frame_step is None else frame_step)
-        return assemble_videos(name, raw, clips=clips, modality=modality, cache=cache, **options)
-    return assemble(name, raw, **options)
+        return assemble_videos(name, raw, options, seed=seed)
+    return assemble(name, raw, options, seed=seed)
+
+
+def _check_image_options(name: str, options: DataOptions) -> None:
+    """Refuse what is for videos only."""
+    for field in fields(DataOptions):
+        if field.name in _VIDEO_OPTIONS and getattr(options, field.name) != field.default:
+            raise AutodasError(f"{field.name} is for videos, but '{name}' holds images: leave it out")
+    if options.storage in ("cache", "compressed"):
+        raise AutodasError(
+            f"storage {options.storage} is for videos, but '{name}' holds images: leave it out"
+        )
 
 
 def holds_videos(name: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from autodas.data._augmentation import Augmentation
 from autodas.data._split import Named
 from autodas.data._splits import stratified_halves, stratified_subset
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError, nearest
 
 _SPLIT_SEED = 0
@@ -103,13 +104,7 @@ class Bad:
 
 
 def split_parts(
-    name: str,
-    raw: RawDataset[S],
-    what: str,
-    *,
-    classes: Sequence[str] = (),
-    subset: int | None = None,
-    seed: int = 0,
+    name: str, raw: RawDataset[S], what: str, options: DataOptions, *, seed: int = 0
 ) -> tuple[Part[S], Part[S], tuple[str, ...]]:
     """Return the training part, the test part and the classes.
 
@@ -117,8 +112,7 @@ def split_parts(
         name: of the data set, for messages.
         raw: the data.
         what: what the samples are called.
-        classes: keep only samples of these; empty for all.
-        subset: use only that many training samples.
+        options: ``classes`` and ``subset`` say which samples are used.
         seed: chooses the subset.
     """
     for where, split in (("training", raw.train), ("test", raw.test)):
@@ -138,10 +132,10 @@ def split_parts(
             for split in (raw.train, raw.test)
         )
     names = raw.classes
-    if classes:
-        names = _only(name, (train, test), names, classes, what)
-    if subset is not None:
-        train.keep(stratified_subset(train.labels, subset, seed))
+    if options.classes:
+        names = _only(name, (train, test), names, options.classes, what)
+    if options.subset is not None:
+        train.keep(stratified_subset(train.labels, options.subset, seed))
     return train, test, names
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodas.data._clips import Clips, Modality
+from autodas.data._clips import Clips
 from autodas.data._colour import grey
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource
 from autodas.data._video_folder import frames_of
 from autodas.data._videos import Videos, clip_side
+from autodas.data_options import Modality
 from autodas.errors import AutodasError
 
 

@@ -32,6 +32,7 @@ class FrameIndex(NamedTuple):
         times: presentation time of each frame, ascending, in the stream's units; empty where the file does
             not tell, then frames are counted from the first one on.
         keys: times from which decoding can begin, ascending.
+        rate: frames a second, ``None`` where the file does not tell.
     """
 
     frames: int
@@ -40,6 +41,7 @@ class FrameIndex(NamedTuple):
     turns: int
     times: np.ndarray
     keys: np.ndarray
+    rate: float | None = None
 
 
 def read_index(path: str) -> FrameIndex:
@@ -67,7 +69,15 @@ def read_index(path: str) -> FrameIndex:
         size = size[::-1] if turns % 2 else size
         if min(size) < 1:
             raise UnreadableError("its frames have no size")
-        return FrameIndex(len(times), *size, turns, np.array(known, dtype=np.int64), np.array(sorted(keys)))
+        rate = stream.average_rate or stream.guessed_rate
+        return FrameIndex(
+            len(times),
+            *size,
+            turns,
+            np.array(known, dtype=np.int64),
+            np.array(sorted(keys)),
+            float(rate) if rate else None,
+        )
 
 
 def read_frames(path: str, index: FrameIndex, numbers: Sequence[int], size: tuple[int, int]) -> np.ndarray:
