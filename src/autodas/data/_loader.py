@@ -131,6 +131,11 @@ class Loader:
             return self._from_memory(epoch, start)
         return self._from_files(self._requests(epoch, start))
 
+    def blank(self, samples: int) -> Tensor:
+        """Return black images, or clips, in the shape of a batch of so many samples."""
+        *frames, height, width, channels = self._split.view_shape()
+        return torch.zeros(samples, channels, *frames, height, width, device=self.device)
+
     def stream(self, step: int = 0) -> Iterator[Batch]:
         """Yield batches without end, epoch after epoch.
 

@@ -16,11 +16,12 @@ from autodas.networks._norms import Form, cell_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._stack import CellStack
 from autodas.networks._stem import STEM_STRIDE
+from autodas.networks._tracing import Scriptable
 from autodas.operations import ALL_CHANNELS, PartialChannels, PoolNorm, Separable3dUnit, SeparableUnit
 from autodas.spaces import CellSlot, Skeleton, fit_skeleton
 
 
-class Network(CellStack):
+class Network(CellStack, Scriptable):
     """The network that a genotype describes; a plain module without any search machinery.
 
     Build it with :func:`build`. ``network(x)`` returns logits, also in training mode.

@@ -73,7 +73,7 @@ class CellStack(nn.Module):
     def classify(self, features: Tensor) -> Tensor:
         """Return logits of shape (batch, classes) from the output of the last cell."""
         features = self.last(features)
-        return self.classifier(features.mean(tuple(range(2, features.dim()))))  # type: ignore[no-any-return]
+        return self.classifier(features.mean(tuple(range(2, 2 + self.skeleton.dimensions))))  # type: ignore[no-any-return]
 
     def to_memory_format(self) -> CellStack:
         """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""

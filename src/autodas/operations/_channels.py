@@ -32,6 +32,7 @@ class ChannelOperation(nn.Module):
 
     def __init__(self, channels: int, stride: Sequence[int], affine: bool) -> None:
         super().__init__()
+        self.dimensions = len(stride)
         hidden = max(channels // REDUCTION, NARROWEST)
         self.squeeze = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
         self.norm = (
@@ -46,8 +47,8 @@ class ChannelOperation(nn.Module):
 
     def before_norm(self, x: Tensor) -> Tensor:
         """Return the map before it is normalised or reduced."""
-        found = self.squeeze(x.mean(tuple(range(2, x.dim()))))
-        return self.apply_to(x, found.view(*found.shape, *(1,) * (x.dim() - 2)))
+        found = self.squeeze(x.mean(tuple(range(2, 2 + self.dimensions))))
+        return self.apply_to(x, found[(..., *(None,) * self.dimensions)])
 
     def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
         """Return the map with what was found for each channel of each sample."""

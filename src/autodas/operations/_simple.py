@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,7 +51,8 @@ class _AveragePool3d(nn.AvgPool3d):
         (step, *stride), (_, *padding) = self.stride, self.padding  # type: ignore[misc]
         frames = x[:, :, ::step].movedim(2, 1)
         pooled = F.avg_pool2d(frames.flatten(0, 1), window, stride, padding, count_include_pad=False)
-        return pooled.view(*frames.shape[:2], *pooled.shape[1:]).movedim(1, 2)
+        clips: Tensor = pooled.unflatten(0, frames.shape[:2])  # type: ignore[no-untyped-call]
+        return clips.movedim(1, 2)
 
 
 class Zero(nn.Module):
@@ -61,5 +64,5 @@ class Zero(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return zeros, with maps divided by the stride (rounded up)."""
-        size = [-(-length // step) for length, step in zip(x.shape[2:], self.stride, strict=True)]
-        return x.new_zeros((*x.shape[:2], *size))
+        kept: tuple[Any, ...] = (..., *(slice(None, None, step) for step in self.stride))
+        return torch.zeros_like(x[kept])

@@ -15,7 +15,9 @@ from autodas.kernels import Given, Slope, Unit, compiled_library, units_backward
 def has_compiled_form(x: Tensor) -> bool:
     """Return whether the compiled kernels can compute with a map: on a CPU, in single precision."""
     return (
-        x.device.type == "cpu"
+        # What traces a network passes something else.
+        isinstance(x, Tensor)
+        and x.device.type == "cpu"
         and x.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and compiled_library() is not None

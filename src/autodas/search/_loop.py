@@ -26,7 +26,7 @@ from autodas.spaces import Space, fit_skeleton, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
-from autodas.supernet import Supernet, genotype_mixture, get_engine
+from autodas.supernet import Supernet, genotype_mixture, get_engine, mixture_of
 from autodas.training import (
     Progress,
     RunFolder,
@@ -34,6 +34,7 @@ from autodas.training import (
     StopRequest,
     available_memory,
     check_micro_batches,
+    check_reduced_gradients,
     check_space,
     explain_out_of_memory,
     load_checkpoint,
@@ -292,6 +293,10 @@ class Search:
         if state is not None:
             run.load_state_dict(state["run"])
             restore_random_state(state["random"])
+        elif self.precision == "bf16" and self.device.type == "cpu":
+            size = phase.space.skeleton.input_size(self.dataset.image_size, self.dataset.frames)
+            images = torch.zeros(2, channels, *size)
+            check_reduced_gradients(supernet, images, mixture_of(self.strategy.alive()))
         return run
 
     def _phase(self, number: int, state: dict[str, Any] | None) -> None:

@@ -205,7 +205,9 @@ def estimate_memory(size: SearchSize) -> MemoryEstimate:
 
 def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
     compiled = size.device == "cpu" and compiled_library() is not None
-    reduced: AbstractContextManager[Any] = _BFloat16() if size.precision == "bf16" else nullcontext()
+    reduced: AbstractContextManager[Any] = nullcontext()
+    if size.precision == "bf16":
+        reduced = _BFloat16(depthwise=size.device != "cpu")
     with rehearse_kernels(compiled), LiveBytes() as live, reduced, torch.device("meta"):
         run, noise = size.run_of(number, torch.device("meta"))
         for optimiser in (run.weight_optimiser, run.architecture_optimiser):
@@ -221,14 +223,22 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
 
 
 class _BFloat16(TorchFunctionMode):
-    """What autocast does to supernets, for tensors without data."""
+    """What autocast does to supernets, for tensors without data.
+
+    Args:
+        depthwise: whether depthwise convolutions are reduced, too.
+    """
 
     reduced = (F.conv2d, F.conv3d, F.linear)
+
+    def __init__(self, depthwise: bool) -> None:
+        super().__init__()
+        self.depthwise = depthwise
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in self.reduced:
+        if func in self.reduced and (self.depthwise or func is F.linear or args[1].shape[1] > 1):
             args = [a.bfloat16() if isinstance(a, Tensor) else a for a in args]
         return func(*args, **(kwargs or {}))
 

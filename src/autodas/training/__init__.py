@@ -5,6 +5,7 @@ from autodas.training._available_memory import available_memory
 from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
+from autodas.training._gradient_check import check_reduced_gradients
 from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
@@ -40,6 +41,7 @@ __all__ = [
     "available_memory",
     "check_blueprint",
     "check_micro_batches",
+    "check_reduced_gradients",
     "check_space",
     "correct_in_top",
     "duration",

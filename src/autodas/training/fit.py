@@ -17,6 +17,7 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._gradient_check import check_reduced_gradients
 from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, shown
@@ -106,6 +107,8 @@ class Fit:
         self.device = next(network.parameters()).device
         self.iterations = epochs * len(train)
         self.optimiser = weight_optimiser(network.parameters(), optim)
+        if precision == "bf16" and self.device.type == "cpu" and not resume:
+            check_reduced_gradients(network, train.blank(2))
         self.watch = LossWatch(self.device)
         self.meter = Meter(self.device)
         self.gradient_step = RecordedIteration(

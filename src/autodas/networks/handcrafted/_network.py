@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.errors import AutodasError, nearest
+from autodas.networks._tracing import Scriptable
 from autodas.networks.handcrafted._bninception import bninception_stages
 from autodas.networks.handcrafted._layers import Layers
 from autodas.networks.handcrafted._resnet import resnet_stages
@@ -59,7 +60,7 @@ def check_handcrafted(name: str, width: float) -> None:
         raise AutodasError(f"width={width} must be above 0; 0.25 has a quarter of the published channels")
 
 
-class HandcraftedNetwork(nn.Module):
+class HandcraftedNetwork(Scriptable):
     """A hand-crafted network on clips: stages, then a linear classifier on the mean of the last map.
 
     Time is halved by a maximum after the first stage and after the second (SDAS, figure 10); of an odd number

@@ -1,0 +1,94 @@
+"""Whether a processor's gradients in reduced precision are right; some are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from autodas.errors import AutodasError
+
+TOLERANCE = 0.1
+"""Relative error of a gradient that is taken for wrong. Rounding to bf16 makes errors of 0.005."""
+
+_SAMPLES = 4
+_Convolution = nn.Conv2d | nn.Conv3d
+
+
+def check_reduced_gradients(network: nn.Module, *arguments: object) -> None:
+    """Compare the gradients of the network's convolutions on a CPU in bf16 with those in single precision.
+
+    Each kind of convolution is computed once, on noise in the shape of the maps that it sees: some versions
+    of the library that computes them give garbage for some shapes, and a network learns from it in silence.
+
+    Args:
+        network: on a CPU; it stays as it is.
+        arguments: of its forward pass, a few samples of the size that it is trained on.
+
+    Raises:
+        AutodasError: if a gradient is wrong; the layer is named.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for name, convolution, shape in _convolutions_seen(network, arguments):
+        error = _gradient_error(convolution, shape, generator)
+        if not error <= TOLERANCE:
+            raise AutodasError(
+                f"gradients in bf16 are wrong on this processor (layer {name}, maps of {shape}: relative "
+                f"error {error:.2g}, torch {torch.__version__}): use compute.precision fp32"
+            )
+
+
+def _convolutions_seen(
+    network: nn.Module, arguments: tuple[object, ...]
+) -> list[tuple[str, _Convolution, tuple[int, ...]]]:
+    """Return one convolution of each kind and shape of map, with the name of the layer."""
+    seen: dict[object, tuple[str, _Convolution, tuple[int, ...]]] = {}
+
+    def note(name: str, module: _Convolution, x: Tensor) -> None:
+        shape = (min(_SAMPLES, x.shape[0]), *x.shape[1:])
+        kind = (type(module), module.out_channels, module.kernel_size, module.stride, module.dilation)
+        seen.setdefault((*kind, module.groups, shape), (name, module, shape))
+
+    training = network.training
+    network.eval()  # statistics stay
+    try:
+        with _hooks(network, note), torch.no_grad():
+            network(*arguments)
+    finally:
+        network.train(training)
+    return list(seen.values())
+
+
+@contextmanager
+def _hooks(network: nn.Module, note: Callable[[str, _Convolution, Tensor], None]) -> Iterator[None]:
+    handles = [
+        module.register_forward_pre_hook(lambda module, inputs, name=name: note(name, module, inputs[0]))
+        for name, module in network.named_modules()
+        if isinstance(module, _Convolution)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _gradient_error(convolution: _Convolution, shape: tuple[int, ...], generator: torch.Generator) -> float:
+    """Return the larger relative error of the gradients of weights and map."""
+    x = torch.randn(shape, generator=generator)
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    x = x.to(memory_format=formats[x.dim()]).requires_grad_()
+    upstream: Tensor | None = None
+    found = []
+    for reduced in (False, True):
+        with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            y = convolution(x)
+        if upstream is None:
+            upstream = torch.randn(y.shape, generator=generator)
+        found.append(torch.autograd.grad((y.float() * upstream).sum(), (convolution.weight, x)))
+    return max(
+        float((reduced.float() - exact).norm() / exact.norm().clamp(min=1e-12))
+        for exact, reduced in zip(*found, strict=True)
+    )
