@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -29,11 +30,9 @@ def use_compute(config: ComputeConfig) -> torch.device:
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:
-    """Open a data set; return it with the augmentation of its training pictures. What is bad is told."""
+    """Open a data set; return it with the augmentation of its training pictures. Its notes are told."""
     dataset = open_dataset(config.name, config.options, seed=seed)
-    if dataset.bad:
-        named = "; ".join(dataset.bad[:3]) + ("; ..." if len(dataset.bad) > 3 else "")
-        print(f"{len(dataset.bad)} {dataset.what} cannot be read and are left out: {named}", file=sys.stderr)
+    say_notes(dataset.notes)
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop
     # The two kinds of crops exclude each other: asking for one turns off the data set's other.
@@ -50,6 +49,12 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         color_jitter=config.color_jitter,
     )
     return dataset, augmentation
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print what a user should know of the data."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def skeleton_of(config: SkeletonConfig) -> Skeleton:

@@ -96,6 +96,12 @@ class Entry:
             raise AutodasError(f"{run}: was made with other settings ({changed}); choose another --run")
         return True
 
+    def notes(self) -> list[str]:
+        """Return what its runs say of the data."""
+        from autodas.training import notes_of_run
+
+        return [note for part in PARTS for note in notes_of_run(self.folder / part)]
+
     def job(self) -> Job | None:
         """Return what is left to do; ``None`` where there is nothing."""
         left = tuple(self.words[part] for part in PARTS if not self.finished(part))
@@ -106,6 +112,8 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     options, rest = take_prefixed(argv, PARTS)
     config = parse("compare", CompareConfig, rest)
+    from autodas.cli._setup import say_notes
+
     for part, words in options.items():
         for name in OWN:
             if peek(words, name) or wants(words, f"--{name}"):
@@ -134,6 +142,7 @@ def run(argv: list[str]) -> int:
     if failed:
         names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
         raise AutodasError(f"{len(failed)} of {len(jobs)} failed: {names}; the same command goes on")
+    say_notes(dict.fromkeys(note for entry in entries for note in entry.notes()))
     _write(root, entries, config.json, argv)
     return 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Evaluate a trained network on the test pictures or videos of a data set.
+    """Evaluate a trained network on the test pictures or videos of a data set, or all if it has no splits.
 
     Args:
         model: a run folder of 'autodas train', or a model.safetensors file.
@@ -48,27 +49,34 @@ class EvaluateConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("evaluate", EvaluateConfig, argv)
-    from autodas.cli._setup import use_compute
+    from autodas.cli._setup import say_notes, use_compute
     from autodas.training import fuse
 
     device = use_compute(config.compute)
-    found = _evaluate(config, config.model, device)
-    facts = {"model": config.model, "data": config.data.name, **found.summary()}
+    found, dataset = _evaluate(config, config.model, device)
+    notes, unseen = list(dataset.notes), _unseen(config.model, dataset, found)
+    if unseen:
+        notes.append(
+            f"{unseen['trained_on']} of {found.count} {dataset.what} were used to train {config.model}: "
+            "what it says of the others stands under 'unseen'"
+        )
+    facts = {"model": config.model, "data": config.data.name, **found.summary(), **unseen}
     if config.fuse is not None:
-        other = _evaluate(config, config.fuse, device)
+        other, dataset = _evaluate(config, config.fuse, device)
+        notes += dataset.notes
         facts |= {
             "fused_with": config.fuse,
             "alone": {config.model: found.summary(), config.fuse: other.summary()},
             **fuse([found, other]).summary(),
         }
         facts.pop("clip_top1", None)
+    say_notes(dict.fromkeys(notes))
     print_facts(facts, config.json)
     return 0
 
 
-def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evaluation:
-    from autodas.cli._setup import open_data
-    from autodas.data import Loader
+def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple[Evaluation, ImageDataset]:
+    from autodas.data import Loader, open_test_set
     from autodas.training.fit import evaluate_network
     from autodas.training.model_file import load_model
 
@@ -80,7 +88,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
         frames = clips.frames if data.frames is None else data.frames
         step = clips.step if data.frame_step is None else data.frame_step
         data = replace(data, frames=frames, frame_step=step, modality=facts.modality)
-    dataset, _ = open_data(data, 0)
+    dataset = open_test_set(data.name, facts.classes, data.options)
     _check(model, facts, dataset)
     loader = Loader(
         dataset.test,
@@ -96,7 +104,22 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
         workers=config.data.workers,
         views=1 if clips is None else config.test_clips,
     )
-    return evaluate_network(network.to(device), loader)
+    return evaluate_network(network.to(device), loader), dataset
+
+
+def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, Any]:
+    """Return how many samples the network was trained on, and what it says of the others."""
+    import torch
+
+    from autodas.training import RunFolder, trained_on
+
+    folder = Path(model)
+    known = trained_on(RunFolder(folder.parent if folder.is_file() else folder), dataset)
+    seen = torch.from_numpy(known)[found.indices]
+    if not seen.any():
+        return {}
+    facts: dict[str, Any] = {"trained_on": int(seen.sum())}
+    return facts if seen.all() else facts | {"unseen": found.some(~seen).summary()}
 
 
 def _check_kind(model: str, facts: ModelFacts, data: str) -> None:
@@ -113,11 +136,6 @@ def _check_kind(model: str, facts: ModelFacts, data: str) -> None:
 
 
 def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
-    if dataset.classes != facts.classes:
-        raise AutodasError(
-            f"{model}: was trained on {len(facts.classes)} classes ({', '.join(facts.classes[:3])}, "
-            f"...), but {dataset.name} has {len(dataset.classes)} ({', '.join(dataset.classes[:3])}, ...)"
-        )
     if dataset.channels != facts.channels:
         raise AutodasError(
             f"{model}: was trained on {dataset.what} of {facts.channels} channels, "

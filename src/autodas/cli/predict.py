@@ -86,24 +86,25 @@ def run(argv: list[str]) -> int:
 
 
 def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
-    from autodas.data import IMAGE_ENDINGS, VIDEO_ENDINGS, videos_below
+    from autodas.cli._setup import say_notes
+    from autodas.data import VIDEO_ENDINGS, LeftOut, image_endings, images_below, videos_below
 
-    endings, what = (VIDEO_ENDINGS, "videos") if videos else (IMAGE_ENDINGS, "pictures")
+    endings, what = (VIDEO_ENDINGS, "videos") if videos else (image_endings(), "pictures")
+    left_out = LeftOut(what)
     found: list[Path] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
-            if videos:
-                inside = [Path(video) for video in videos_below(path)]
-            else:
-                inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings)
+            # By the rules of data sets: links are followed, rubbish is left out.
+            inside = (videos_below if videos else images_below)(path, left_out)
             if not inside:
                 raise AutodasError(f"{path}: holds no {what} ({', '.join(endings)})")
-            found += inside
+            found += sorted(map(Path, inside))
         elif path.exists():
             found.append(path)
         else:
             raise AutodasError(f"{path}: does not exist")
+    say_notes(left_out.notes())
     return found
 
 

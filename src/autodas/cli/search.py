@@ -253,6 +253,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._setup import open_data, use_compute
     from autodas.search import SearchSize
+    from autodas.search._halves import search_halves
     from autodas.search._memory import in_words
     from autodas.spaces import get_space
     from autodas.strategies import load_strategy
@@ -261,7 +262,7 @@ def _dry_run(config: SearchConfig) -> None:
     device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     dataset, _ = open_data(config.data, config.seed)
-    half = max(1, len(dataset.train) // 2)
+    half = len(search_halves(dataset, config.seed)[0])
     batch_size = min(config.batch_size, half)
     check_micro_batches(config.micro_batches, batch_size)
     check_space(dataset, space)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autodas.cli._configuration import parse
@@ -106,13 +106,18 @@ def test_line(summary: dict[str, Any]) -> str:
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
     from autodas.cli._blueprint import blueprint_of
-    from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
+    from autodas.cli._setup import choose_folder, open_data, open_folder, say_notes, use_compute
+    from autodas.training import RunFolder, changed_since
     from autodas.training.recipe import Training
 
     blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
+    note = changed_since(RunFolder(config.genotype), dataset)
+    if note is not None:
+        say_notes([note])
+        dataset = replace(dataset, notes=(*dataset.notes, note))
     folder, resumed = choose_folder(config, f"train-{data}-{blueprint.name or 'network'}")
     training = Training(
         blueprint,

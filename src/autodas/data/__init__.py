@@ -6,18 +6,19 @@ Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 from autodas.data._augmentation import Augmentation, normalise
 from autodas.data._check import check_dataset
 from autodas.data._clips import Clips
-from autodas.data._decode import IMAGE_ENDINGS, read_image
+from autodas.data._decode import read_image
+from autodas.data._endings import VIDEO_ENDINGS, image_endings
+from autodas.data._fingerprint import changed_samples, changes
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
-from autodas.data._open import dataset_names, holds_videos, open_dataset
+from autodas.data._open import dataset_names, holds_videos, open_dataset, open_test_set
 from autodas.data._read_video import read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
-from autodas.data._video_folder import VIDEO_ENDINGS, videos_below
+from autodas.data._walk import LeftOut, images_below, videos_below
 from autodas.data_options import DataOptions, Modality
 
 __all__ = [
-    "IMAGE_ENDINGS",
     "VIDEO_ENDINGS",
     "Augmentation",
     "Batch",
@@ -25,14 +26,20 @@ __all__ = [
     "DataOptions",
     "ImageDataset",
     "Images",
+    "LeftOut",
     "Loader",
     "Modality",
     "Split",
+    "changed_samples",
+    "changes",
     "check_dataset",
     "dataset_names",
     "holds_videos",
+    "image_endings",
+    "images_below",
     "normalise",
     "open_dataset",
+    "open_test_set",
     "read_clips",
     "read_image",
     "stratified_halves",

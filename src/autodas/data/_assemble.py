@@ -39,8 +39,8 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
     native, channels = raw.fixed or (None, 0)
     if raw.fixed is None:
         headers = [h for part in (train, test) for h in _read_headers(part, bad.found)]
-        bad.check()
-        if not len(train.labels) or not len(test.labels):
+        if not headers:
+            bad.check()
             raise AutodasError(f"{name}: no readable images are left ({bad.found[0]})")
         native = default_image_size(headers)
         channels = 1 if all(h.grey for h in headers) else 3
@@ -48,25 +48,30 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
     size = options.image_size or min(native, options.max_image_size or native)
     augmentation = raw.augmentation or default_augmentation(size)
 
-    images = []
+    stored: list[torch.Tensor | None] = []
     for part, side in ((train, stored_size(size)), (test, size)):
-        stored = None
-        if options.storage == "memory" or (
+        in_memory = options.storage == "memory" or (
             options.storage == "auto" and len(part.labels) * side**2 * channels < MEMORY_LIMIT
-        ):
-            stored = _decode(part, side, size, channels, bad.found)
-            bad.check()
-        images.append(
-            Images(
-                part.source,
-                part.selection,
-                part.labels,
-                channels=channels,
-                image_size=size,
-                stored=stored,
-                bad_allowed=bad.allowed - len(bad.found),
-            )
         )
+        stored.append(_decode(part, side, size, channels, bad.found) if in_memory else None)
+    # Judged once, so that one message names all of them.
+    bad.check()
+    if not len(test.labels) or not (len(train.labels) or raw.train is None):
+        raise AutodasError(f"{name}: no readable images are left ({bad.found[0]})")
+    images = [
+        Images(
+            part.source,
+            part.selection,
+            part.labels,
+            channels=channels,
+            image_size=size,
+            stored=pixels,
+            bad_allowed=bad.allowed - len(bad.found),
+            keys=part.keys,
+            groups=part.groups,
+        )
+        for part, pixels in zip((train, test), stored, strict=True)
+    ]
     check_classes(name, images[0].labels, names, used, Images.what)
     mean, std = _statistics(images[0])
     return ImageDataset(

@@ -52,7 +52,7 @@ def assemble_videos(
     used = np.unique(train.labels)
     short_sides = [side for part in (train, test) for side in _probe(part, bad.found)]
     bad.check()
-    if not len(train.labels) or not len(test.labels):
+    if not len(test.labels) or not (len(train.labels) or raw.train is None):
         raise AutodasError(f"{name}: no readable videos are left ({bad.found[0]})")
     size = options.image_size or _default_size(short_sides, options.max_image_size)
     in_arrays = isinstance(train.source, ArrayFrames)
@@ -82,6 +82,8 @@ def assemble_videos(
                 side=side,
                 stored=_in_memory(part, clips, size),
                 bad_allowed=bad.allowed - len(bad.found),
+                keys=part.keys,
+                groups=part.groups,
             )
         )
     check_classes(name, splits[0].labels, names, used, Videos.what)
@@ -91,7 +93,7 @@ def assemble_videos(
         train=splits[0],
         test=splits[1],
         classes=names,
-        channels=splits[0].channels,
+        channels=splits[1].channels,
         image_size=size,
         mean=mean,
         std=std,
@@ -146,6 +148,8 @@ def _stored(
 ) -> StoredFrames | None:
     """Return the decoded frames of a part if they are, or are to be, in a file."""
     source, selection = part.source, part.selection
+    if not len(selection):
+        return None
     if modality == "flow":
         return store_frames(FlowFrames(source), selection, side, folder, "optical flow", say)
     if isinstance(source, ArrayFrames) or storage == "stream":

@@ -7,14 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data._images import ImageDataset
 from autodas.data._open import open_dataset
 from autodas.data._split import Split
 from autodas.data._videos import Videos
 from autodas.data_options import DataOptions
-
-_UNBALANCED = 10
-_TINY = 10
 
 
 def check_dataset(
@@ -41,7 +37,7 @@ def check_dataset(
         "std": list(data.std),
         "augmentation": str(data.default_augmentation),
         "bad": list(data.bad),
-        "warnings": _warnings(data),
+        "warnings": list(data.notes),
     }
 
 
@@ -54,28 +50,3 @@ def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
         "bytes_in_memory": split.bytes_in_memory,
     }
     return facts | (split.facts() if isinstance(split, Videos) else {})
-
-
-def _warnings(data: ImageDataset) -> list[str]:
-    warnings = list(data.notes)
-    what = data.what
-    counts = np.bincount(data.train.labels, minlength=len(data.classes))
-    most, least = int(counts.argmax()), int(counts.argmin())
-    if counts[most] > _UNBALANCED * counts[least]:
-        warnings.append(
-            f"unbalanced: class '{data.classes[most]}' has {counts[most]} training {what}, "
-            f"'{data.classes[least]}' has {counts[least]}"
-        )
-    tiny = [data.classes[i] for i in np.flatnonzero(counts < _TINY)]
-    if tiny:
-        named = ", ".join(tiny[:5]) + (", ..." if len(tiny) > 5 else "")
-        warnings.append(
-            f"fewer than {_TINY} training {what} in {len(tiny)} of {len(counts)} classes: {named}"
-        )
-    absent = [data.classes[i] for i in range(len(counts)) if not (data.test.labels == i).any()]
-    if absent:
-        named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        warnings.append(f"no test {what} in {len(absent)} of {len(counts)} classes: {named}")
-    if data.bad:
-        warnings.append(f"{len(data.bad)} {what} cannot be read and are left out")
-    return warnings

@@ -74,11 +74,13 @@ def _read(variant: _Variant, rest: str) -> RawDataset[Source]:
     files = [root] if root.is_file() else sorted(root.rglob("*.parquet"))
     if files:
         data = read_parquet_files(root, files)
-        if data.test is None:
+        if data.train is None or data.test is None:
             raise AutodasError(f"{root}: train-*.parquet and test-*.parquet are expected for {variant.name}")
-        data = replace(data, augmentation=_AUGMENTATION)
+        # The place in the files tells the images of these sets: all of its splits are fixed so.
+        train, test = (replace(part, keys=None) for part in (data.train, data.test))
+        data = replace(data, train=train, test=test, augmentation=_AUGMENTATION)
         # The first image stands for all: the set has one size. Another set of files is read as it is.
-        first = data.train.source.header(0)
+        first = train.source.header(0)
         if (first.width, first.height, first.grey) != (_SIZE, _SIZE, False):
             raise AutodasError(
                 f"{root}: not {variant.name}: its images are not 32x32 RGB; write parquet:{root}"

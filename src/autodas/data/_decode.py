@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,18 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autodas.data._endings import IMAGE_FORMATS, UNMARKED, known_formats
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Pillow knows more, and some of those start other programs (PostScript) or are rarely well tested.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
-IMAGE_ENDINGS = (
-    *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".jp2"),
-)
-"""Endings of the files that are taken for images, in lower or upper case."""
+_UNMARKED_ENDINGS = tuple(ending for name in UNMARKED for ending in IMAGE_FORMATS[name])
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
 
@@ -48,7 +42,9 @@ def open_image(encoded: str | bytes) -> Image:
     """
     import PIL.Image
 
-    formats = _known_formats()
+    formats = [name for name in known_formats() if name not in UNMARKED]
+    if isinstance(encoded, str) and encoded.lower().endswith(_UNMARKED_ENDINGS):
+        formats += UNMARKED
     if isinstance(encoded, bytes) and encoded[:4] == b"RIFF":
         # Trying one format after the other would take longer than decoding a small image.
         formats = [name for name in formats if name == "WEBP"]
@@ -58,15 +54,6 @@ def open_image(encoded: str | bytes) -> Image:
         raise
     except Exception as error:  # Decoders raise errors of many types on damaged files.
         raise UnreadableError(_reason(error)) from error
-
-
-@cache
-def _known_formats() -> list[str]:
-    """Return the formats that this build of Pillow can read."""
-    import PIL.Image
-
-    PIL.Image.init()
-    return [name for name in _FORMATS if name in PIL.Image.OPEN]
 
 
 def header(image: Image) -> Header:

@@ -7,20 +7,26 @@ import numpy as np
 from autodas.data._augmentation import Augmentation
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ArraySource, Source
+from autodas.data._splits import stratified_halves
 from autodas.errors import AutodasError
 
 
 def read_digits(rest: str) -> RawDataset[Source]:
-    """Return 1,797 images of 8 x 8 pixels, grey, values 0..16 scaled to 0..255."""
+    """Return 1,797 images of 8 x 8 pixels, grey, values 0..16 scaled to 0..255; 360 are for testing."""
     if rest:
         raise AutodasError(f"data set 'digits' takes no path, found '{rest}': write digits")
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = digits.target.astype(np.int64)
+    train, test = (
+        RawSplit[Source](ArraySource(pixels[part]), labels[part])
+        for part in stratified_halves(labels, 0.8, 0)
+    )
     return RawDataset(
-        train=RawSplit(ArraySource(pixels), digits.target.astype(np.int64)),
-        test=None,
+        train=train,
+        test=test,
         classes=tuple(str(d) for d in range(10)),
         # A mirrored digit is another sign.
         augmentation=Augmentation(crop_padding=1),

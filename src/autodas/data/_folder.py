@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 import numpy as np
 
-from autodas.data._decode import IMAGE_ENDINGS
+from autodas.data._endings import image_endings
+from autodas.data._keys import keys_below
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import FileSource, Source
 from autodas.data._split import Named
+from autodas.data._split_names import SplitName, split_of
+from autodas.data._walk import LeftOut, files_in, images_below, subfolders
 from autodas.errors import AutodasError
 
 S = TypeVar("S", bound=Named)
-_TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,36 @@ class Tree:
     Args:
         kind: its name, as in ``imagefolder:PATH``.
         what: what the samples are called.
-        endings: of their files, for messages.
-        find: returns the samples in a class folder.
+        endings: of their files.
+        find: returns the samples in a class folder, and adds what is none to the second argument.
     """
 
     kind: str
     what: str
     endings: tuple[str, ...]
-    find: Callable[[Path], list[str]]
+    find: Callable[[str, LeftOut], list[str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the class folders of a data set lie.
+
+    Args:
+        train: the folder that holds those to train with, if there are any.
+        test: the folder that holds those to test with, if there are any.
+        classes: names of the class folders in ``train``, where they are not all of its folders.
+        notes: what a user should know of how that was found.
+    """
+
+    train: Path | None
+    test: Path | None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_folder(rest: str) -> RawDataset[Source]:
     """Read images in ``rest/train/CLASS/*`` and ``rest/test/CLASS/*`` (or ``val``), or ``rest/CLASS/*``."""
-    return read_tree(rest, Tree("imagefolder", "images", IMAGE_ENDINGS, _image_files), FileSource)
+    return read_tree(rest, Tree("imagefolder", "images", image_endings(), images_below), FileSource)
 
 
 def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDataset[S]:
@@ -53,25 +71,29 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDat
     root = existing_path(rest, tree.kind)
     if not root.is_dir():
         raise AutodasError(f"{root}: is a file, but {tree.kind} needs a folder of class folders")
+    left_out = LeftOut(tree.what)
+    layout = find_layout(root, left_out)
+    found = {
+        folder: _find(folder, layout.classes if folder == layout.train else (), tree, left_out)
+        for folder in (layout.train, layout.test)
+        if folder is not None
+    }
+    main = found[layout.train or layout.test]  # type: ignore[index]  # one of them is there
+    classes = sorted({name for samples in found.values() for name in samples})
 
-    def read(folder: Path, classes: tuple[str, ...], may_be_empty: bool = False) -> RawSplit[S]:
-        paths, labels = _read(folder, classes, tree, may_be_empty)
-        return RawSplit(source(paths), labels)
+    def split(folder: Path) -> RawSplit[S]:
+        paths = [path for samples in found[folder].values() for path in samples]
+        labels = [classes.index(name) for name, samples in found[folder].items() for _ in samples]
+        return RawSplit(source(paths), np.array(labels, dtype=np.int64), keys_below(folder, paths))
 
-    # A class may be called "train"; only a folder of folders is a split.
-    if not _subfolders(root / "train"):
-        classes = _classes(root, tree)
-        return RawDataset(train=read(root, classes), test=None, classes=classes)
-    train = root / "train"
-    tests = [root / name for name in _TEST_FOLDERS if _subfolders(root / name)]
-    classes = _classes(train, tree)
-    if not tests:
-        note = f"{root} has no test/ or val/ folder: train/ is split 80/20"
-        return RawDataset(train=read(train, classes), test=None, classes=classes, notes=(note,))
-    notes = tuple(f"{folder} is not used: {tests[0]} is the test split" for folder in tests[1:])
-    _compare(train, tests[0], classes, _classes(tests[0], tree))
     return RawDataset(
-        train=read(train, classes), test=read(tests[0], classes, True), classes=classes, notes=notes
+        train=None if layout.train is None else split(layout.train),
+        test=None if layout.test is None else split(layout.test),
+        classes=tuple(classes),
+        notes=(*layout.notes, *left_out.notes()),
+        refusal=_empty_class(main, layout, tree, left_out)
+        or _different_classes(layout, found)
+        or _splits_as_classes(layout, main),
     )
 
 
@@ -89,63 +111,105 @@ def existing_path(rest: str, kind: str) -> Path:
     return path
 
 
-def _subfolders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] not in "._")
+def find_layout(root: Path, left_out: LeftOut) -> Layout:
+    """Return where the class folders are: in folders of splits, whatever their spelling, or in ``root``.
+
+    Raises:
+        AutodasError: if two folders have the name of one split.
+    """
+    names = subfolders(root, left_out)
+    splits: dict[SplitName, str] = {}
+    # A class may be called "train"; only a folder of folders is a split.
+    for name in names:
+        role = split_of(name)
+        if role is None or not subfolders(root / name, left_out):
+            continue
+        if role in splits:
+            raise AutodasError(
+                f"{root}: which is the {role} split, {splits[role]} or {name}? Rename one of them, "
+                "or move it elsewhere"
+            )
+        splits[role] = name
+    others = [name for name in names if name not in splits.values()]
+    test = splits.get("test") or splits.get("val")
+    notes = []
+    if "test" in splits and "val" in splits:
+        notes.append(f"{root / splits['val']} is not used: {root / splits['test']} is the test split")
+    if "train" in splits:
+        if others:
+            named = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+            notes.append(f"{root}: {named} beside the splits {'is' if len(others) == 1 else 'are'} not used")
+        return Layout(root / splits["train"], root / test if test else None, notes=tuple(notes))
+    if test is None:
+        return Layout(root, None)
+    if not others:
+        return Layout(None, root / test, notes=tuple(notes))
+    if set(others) >= set(subfolders(root / test, left_out)):
+        notes.append(f"{root / test} is the test split: its folders are called as those beside it")
+        return Layout(root, root / test, tuple(others), tuple(notes))
+    return Layout(root, None)
 
 
-def _classes(folder: Path, tree: Tree) -> tuple[str, ...]:
-    names = _subfolders(folder)
-    if names:
-        return tuple(names)
-    if any(path.suffix.lower() in tree.endings for path in folder.iterdir()):
+def _find(folder: Path, classes: tuple[str, ...], tree: Tree, left_out: LeftOut) -> dict[str, list[str]]:
+    """Return the samples of each class folder in a folder."""
+    names = classes or tuple(subfolders(folder, left_out))
+    loose = [path for path in files_in(folder) if path.lower().endswith(tree.endings)]
+    if not names and loose:
         raise AutodasError(
             f"{folder}: {tree.what} lie here, but no class folders: move the {tree.what} of each class to a "
             "folder with its name"
         )
-    raise AutodasError(f"{folder}: the folder is empty: it must hold one folder of {tree.what} a class")
+    if not names:
+        raise AutodasError(f"{folder}: the folder is empty: it must hold one folder of {tree.what} a class")
+    left_out.outside.update(loose)
+    return {name: sorted(tree.find(str(folder / name), left_out)) for name in names}
 
 
-def _compare(train: Path, test: Path, classes: tuple[str, ...], found: tuple[str, ...]) -> None:
-    for only, here, there in (
-        (sorted(set(classes) - set(found)), train, test),
-        (sorted(set(found) - set(classes)), test, train),
-    ):
+def _empty_class(samples: dict[str, list[str]], layout: Layout, tree: Tree, left_out: LeftOut) -> str | None:
+    empty = next((name for name, paths in samples.items() if not paths), None)
+    if empty is None or layout.train is None:
+        return None
+    folder = layout.train / empty
+    inside = LeftOut(tree.what)
+    tree.find(str(folder), inside)
+    there = "".join(f"; {note}" for note in inside.notes())
+    return (
+        f"{folder}: no {tree.what} in this class folder ({' '.join(tree.endings)}): "
+        f"add some or remove the folder{there}"
+    )
+
+
+def _different_classes(layout: Layout, found: dict[Path, dict[str, list[str]]]) -> str | None:
+    if layout.train is None or layout.test is None:
+        return None
+    pair = (layout.train, layout.test)
+    for here, there in (pair, pair[::-1]):
+        only = [name for name in found[here] if name not in found[there]]
         if only:
             names = ", ".join(f"'{name}'" for name in only[:5]) + (", ..." if len(only) > 5 else "")
-            raise AutodasError(
+            return (
                 f"{here} and {there} have different classes: {names} only in {here}: "
                 "make the class folders equal"
             )
+    return None
 
 
-def _read(
-    folder: Path, classes: tuple[str, ...], tree: Tree, may_be_empty: bool
-) -> tuple[list[str], np.ndarray]:
-    paths: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(tree.find(folder / name))
-        if not found and not may_be_empty:
-            raise AutodasError(
-                f"{folder / name}: no {tree.what} in this class folder ({' '.join(tree.endings)}): "
-                "add some or remove the folder"
-            )
-        paths += found
-        labels += [label] * len(found)
-    return paths, np.array(labels, dtype=np.int64)
-
-
-def _image_files(folder: Path) -> list[str]:
-    return files_below(folder, IMAGE_ENDINGS)
-
-
-def files_below(folder: Path, endings: tuple[str, ...]) -> list[str]:
-    """Return the files with such an ending in a folder and in those in it, hidden ones left out."""
-    return [
-        os.path.join(where, name)
-        for where, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(endings) and not name.startswith(".")
-    ]
+def _splits_as_classes(layout: Layout, samples: dict[str, list[str]]) -> str | None:
+    """Return why the class folders look like splits: all hold folders of the same names, and nothing else."""
+    if layout.train is None or len(samples) < 2:
+        return None
+    inner = []
+    for name, paths in samples.items():
+        parts = [PurePath(path).relative_to(layout.train / name).parts for path in paths]
+        if any(len(part) < 2 for part in parts):
+            return None
+        inner.append({part[0] for part in parts})
+    same = sorted(set.intersection(*inner))
+    if len(same) < 2:
+        return None
+    names, folders = ", ".join(list(samples)[:5]), ", ".join(same[:5])
+    return (
+        f"{layout.train}: its folders ({names}) hold folders of the same names ({folders}), so they look "
+        "like splits, not classes: call them train and test; or if they are classes, name them with classes "
+        f"(of commands: --data.classes {','.join(samples)})"
+    )

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from autodas.data._decode import IMAGE_ENDINGS, UnreadableError, convert, open_image, pixels_of
+from autodas.data._decode import UnreadableError, convert, open_image, pixels_of
+from autodas.data._endings import image_endings
 from autodas.data._video_decode import FrameIndex, read_frames, read_index
 
 _KEPT = 20_000
@@ -220,7 +221,7 @@ class FrameFolders(_Paths):
     def _files(self, index: int) -> list[str]:
         folder = self._paths[index]
         try:
-            names = [n for n in os.listdir(folder) if n.lower().endswith(IMAGE_ENDINGS) and n[0] != "."]
+            names = [n for n in os.listdir(folder) if n.lower().endswith(image_endings()) and n[0] != "."]
         except OSError as error:
             raise UnreadableError(error.strerror or str(error)) from error
         if not names:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from autodas.data._keys import keys_below
+from autodas.data._lists import Listed, ListedSet
 from autodas.data._text_lists import read_lines
-from autodas.data._video_lists import ListedVideos, VideoSet
 from autodas.data._video_places import first_with, locate, named_root, split_number
 from autodas.errors import AutodasError
 
@@ -16,7 +17,7 @@ _LISTS = (".", "testTrainMulti_7030_splits", "splits")
 _CODES = {"0": None, "1": "train", "2": "test"}
 
 
-def read_hmdb51(rest: str) -> VideoSet:
+def read_hmdb51(rest: str) -> ListedSet:
     """Read split 1, 2 or 3 of HMDB51: ``PATH``, ``PATH#2``.
 
     Below the path are the official lists ``CLASS_test_split1.txt`` (or 2, 3), themselves or in
@@ -51,14 +52,14 @@ def read_hmdb51(rest: str) -> VideoSet:
             names[part].append(f"{name}/{video}")
             labels[part].append(label)
     where = str(lists[classes[0]].parent / f"*{ending}")
-    train, test = (
-        ListedVideos(locate(videos, names[part], f"{where} ({part})"), np.array(labels[part], dtype=np.int64))
-        for part in ("train", "test")
-    )
+    found = {}
+    for part in names:
+        paths = locate(videos, names[part], f"{where} ({part})")
+        found[part] = Listed(paths, np.array(labels[part], dtype=np.int64), keys_below(videos, paths))
     notes = [f"split {split_number('hmdb51', option)} of 3"]
     if len(classes) != _CLASSES:
         notes.append(f"{where} are {len(classes)} classes; HMDB51 has {_CLASSES}")
-    return VideoSet(train, test, classes, tuple(notes))
+    return ListedSet(found["train"], found["test"], classes, tuple(notes))
 
 
 def _read(path: Path) -> list[tuple[str, str]]:

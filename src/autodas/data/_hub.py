@@ -10,6 +10,7 @@ from autodas.data._labels import number_labels
 from autodas.data._parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ItemSource, Source
+from autodas.data._split_names import split_of
 from autodas.errors import AutodasError
 
 
@@ -29,11 +30,15 @@ def read_hub(rest: str) -> RawDataset[Source]:
     except Exception as error:  # Network, names and formats fail in many ways.
         reason = str(error).split("\n")[0]
         raise AutodasError(f"hf:{rest}: cannot be loaded ({type(error).__name__}: {reason})") from error
-    train = splits.get("train")
-    if train is None:
+    named: dict[str, str] = {}
+    for split in splits:
+        named.setdefault(split_of(split) or split, split)
+    if "train" not in named:
         raise AutodasError(f"hf:{rest}: no split 'train' among {', '.join(splits)}")
-    test = next((splits[s] for s in ("test", "validation", "valid", "val") if s in splits), None)
-    notes = () if test is not None else (f"hf:{rest} has no test split: train is split 80/20",)
+    used = [named["train"], *[named[split] for split in ("test", "val") if split in named][:1]]
+    train, test = splits[used[0]], splits[used[1]] if len(used) > 1 else None
+    unused = [split for split in splits if split not in used]
+    notes = (f"hf:{rest}: not used: {', '.join(unused)}",) if unused else ()
     image = _column(rest, train, "Image", IMAGE_COLUMNS)
     label = _column(rest, train, "ClassLabel", LABEL_COLUMNS)
     labels = [None if part is None else np.asarray(list(part[label])) for part in (train, test)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._crops import random_boxes
 from autodas.data._decode import Header, UnreadableError, box_view, convert, evaluation_view, pixels_of
+from autodas.data._fingerprint import fingerprint_of
 from autodas.data._sources import ArraySource, Source
 from autodas.data._split import Split
-from autodas.data_options import Modality
+from autodas.data_options import DataOptions, Modality
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
@@ -118,9 +120,11 @@ class ImageDataset:
         std: likewise; never 0.
         bad: files that could not be read, each with the reason.
         default_augmentation: what suits these images when the user says nothing.
-        notes: what a user should know of how the data were read.
+        notes: what a user should know of how the data were read: what was left out, how they were split,
+            what is odd about them.
         clips: how clips are taken from videos; ``None`` for images.
         modality: what the network sees of videos: ``"rgb"`` or ``"flow"``.
+        options: how the data were read.
     """
 
     name: str
@@ -136,6 +140,12 @@ class ImageDataset:
     notes: tuple[str, ...] = ()
     clips: Clips | None = None
     modality: Modality = "rgb"
+    options: DataOptions = field(default_factory=DataOptions)
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """Plain data that tell whether another data set is the same: see :func:`fingerprint_of`."""
+        return fingerprint_of(self)
 
     @property
     def frames(self) -> int | None:

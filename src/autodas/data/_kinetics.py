@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from autodas.data._endings import VIDEO_ENDINGS
+from autodas.data._keys import keys_below
 from autodas.data._kinetics10 import CATEGORIES, merged_class
+from autodas.data._lists import Listed, ListedSet
+from autodas.data._split_names import split_of
 from autodas.data._text_lists import read_table
-from autodas.data._video_folder import VIDEO_ENDINGS
-from autodas.data._video_lists import ListedVideos, VideoSet
-from autodas.data._video_places import named_root, stems
+from autodas.data._video_places import named_root
+from autodas.data._walk import LeftOut, subfolders, videos_below, walk
 from autodas.errors import AutodasError
 
 _CLASSES = 400
@@ -20,7 +23,7 @@ _PARTS = {"train": ("train",), "val": ("val", "validate", "validation")}
 _COLUMNS = (("label",), ("youtube_id",), ("time_start",), ("time_end",))
 
 
-def read_kinetics400(rest: str) -> VideoSet:
+def read_kinetics400(rest: str) -> ListedSet:
     """Read Kinetics-400 from ``PATH``: its training videos, and its validation videos as test split.
 
     With the official lists ``train.csv`` and ``val.csv`` (or ``validate.csv``; other names may stand before,
@@ -39,7 +42,7 @@ def read_kinetics400(rest: str) -> VideoSet:
     return _numbered(root, parts, {name: name for name in names}, names, notes)
 
 
-def read_kinetics10(rest: str) -> VideoSet:
+def read_kinetics10(rest: str) -> ListedSet:
     """Read the ten categories that the SDAS paper (Table 3) merges from classes of Kinetics.
 
     The files are those of :func:`read_kinetics400`. Of the 66 classes in the table 55 are in Kinetics-400
@@ -63,6 +66,9 @@ def read_kinetics10(rest: str) -> VideoSet:
     absent = [name for name in wanted if name not in there]
     if absent:
         notes.append(f"{len(there)} of {len(wanted)} merged classes are here, without {', '.join(absent)}")
+    others = [name for name in names if name not in merged]
+    if others:
+        notes.append(f"{len(others)} classes belong to no category and are not used, such as {others[0]}")
     categories = {name: category for name, (category, _) in merged.items()}
     return _numbered(root, parts, categories, list(CATEGORIES), notes)
 
@@ -74,24 +80,22 @@ _Videos = list[tuple[str, str]]
 def _read(root: Path) -> tuple[dict[str, _Videos], list[str], list[str]]:
     """Return the videos of ``train`` and ``val``, all names of classes in order, and notes."""
     lists = {part: _list(root, endings) for part, endings in _PARTS.items()}
-    notes: list[str] = []
+    left_out = LeftOut("videos")
     parts: dict[str, _Videos] = {}
+    names: set[str] = set()
     if not any(lists.values()):
-        folders = {part: _folder(root, names) for part, names in _PARTS.items()}
+        folders = {part: _folder(root, part, left_out) for part in _PARTS}
         for part, folder in folders.items():
             if folder is None:
                 raise AutodasError(
                     f"{root}: neither the official lists train.csv and val.csv nor class folders in train "
                     f"and val are here ({part} is missing)"
                 )
-            parts[part] = _videos_of_folders(folder)
-        # A class without videos is one all the same.
-        names = {name for folder in folders.values() if folder for name in _subfolders(folder)}
-        return parts, sorted(names), notes
-    index: dict[str, str] = {}
-    for place, _, _ in os.walk(root):
-        index |= {stem: os.path.join(place, name) for stem, name in stems(place).items()}
-    names = set()
+            parts[part] = _videos_of_folders(folder, left_out)
+            # A class without videos is one all the same.
+            names |= set(subfolders(folder, left_out))
+        return parts, sorted(names), list(left_out.notes())
+    index, notes = _index(root, left_out)
     for part, path in lists.items():
         if path is None:
             raise AutodasError(f"{root}: there is no list {part}.csv here or in annotations: add it")
@@ -99,6 +103,21 @@ def _read(root: Path) -> tuple[dict[str, _Videos], list[str], list[str]]:
         names |= labels
         notes += note
     return parts, sorted(names), notes
+
+
+def _index(root: Path, left_out: LeftOut) -> tuple[dict[str, str], list[str]]:
+    """Return the videos below a folder by their names without ending, and notes."""
+    index: dict[str, str] = {}
+    twice = []
+    for place, names in walk(root, left_out):
+        for name in names:
+            if name.lower().endswith(VIDEO_ENDINGS):
+                path = os.path.join(place, name)
+                if index.setdefault(os.path.splitext(name)[0], path) != path:
+                    twice.append(path)
+    if not twice:
+        return index, []
+    return index, [f"{root}: {len(twice)} videos are here twice and used once, such as {twice[0]}"]
 
 
 def _list(root: Path, endings: tuple[str, ...]) -> Path | None:
@@ -141,19 +160,16 @@ def _videos_of_list(path: Path, root: Path, index: dict[str, str]) -> tuple[_Vid
     return videos, labels, [f"{path}: {len(missing)} of {len(rows)} videos are not here: {first}"]
 
 
-def _folder(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir() and _subfolders(root / name)), None)
+def _folder(root: Path, part: str, left_out: LeftOut) -> Path | None:
+    names = (name for name in subfolders(root, left_out) if split_of(name) == part)
+    return next((root / name for name in names if subfolders(root / name, left_out)), None)
 
 
-def _subfolders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] not in "._")
-
-
-def _videos_of_folders(folder: Path) -> _Videos:
+def _videos_of_folders(folder: Path, left_out: LeftOut) -> _Videos:
     videos = [
-        (str(folder / name / file), name)
-        for name in _subfolders(folder)
-        for file in stems(folder / name).values()
+        (path, name)
+        for name in subfolders(folder, left_out)
+        for path in sorted(videos_below(folder / name, left_out))
     ]
     if not videos:
         raise AutodasError(f"{folder}: there are no videos in its class folders ({' '.join(VIDEO_ENDINGS)})")
@@ -162,7 +178,7 @@ def _videos_of_folders(folder: Path) -> _Videos:
 
 def _numbered(
     root: Path, parts: dict[str, _Videos], targets: dict[str, str], classes: list[str], notes: list[str]
-) -> VideoSet:
+) -> ListedSet:
     """Return the videos whose class has a target, labelled by its place among ``classes``."""
     numbers = {name: number for number, name in enumerate(classes)}
     files = {}
@@ -171,5 +187,5 @@ def _numbered(
         if not kept:
             raise AutodasError(f"{root}: the {part} part has no video of the classes that are merged")
         paths, labels = zip(*kept, strict=True)
-        files[part] = ListedVideos(paths, np.array(labels, dtype=np.int64))
-    return VideoSet(files["train"], files["val"], tuple(classes), tuple(notes))
+        files[part] = Listed(paths, np.array(labels, dtype=np.int64), keys_below(root, paths))
+    return ListedSet(files["train"], files["val"], tuple(classes), tuple(notes))

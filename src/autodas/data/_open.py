@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,24 @@ from autodas.data._assemble import assemble
 from autodas.data._assemble_videos import RawVideos, assemble_videos
 from autodas.data._cifar import read_cifar10, read_cifar100
 from autodas.data._digits import read_digits
+from autodas.data._evaluation import for_evaluation
 from autodas.data._folder import read_folder
 from autodas.data._hmdb51 import read_hmdb51
 from autodas.data._hub import read_hub
-from autodas.data._images import ImageDataset
+from autodas.data._image_lists import read_image_lists
+from autodas.data._images import ImageDataset, Images
 from autodas.data._kinetics import read_kinetics10, read_kinetics400
+from autodas.data._lists import read_lists
 from autodas.data._moving_digits import read_moving_digits
+from autodas.data._notes import notes_of
 from autodas.data._parquet import read_parquet
 from autodas.data._parts import RawDataset
 from autodas.data._python import read_python
 from autodas.data._sources import Source
 from autodas.data._ucf101 import read_ucf101
 from autodas.data._video_folder import read_video_folder
-from autodas.data._video_lists import read_video_lists
 from autodas.data._video_sets import raw_videos
+from autodas.data._videos import Videos
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError, nearest
 
@@ -67,6 +71,11 @@ REGISTRY: dict[str, Kind] = {
         "image files in one folder a class; with train/ and test/ (or val/), or split 80/20",
         "imagefolder:PATH",
     ),
+    "imagelist": Kind(
+        read_image_lists,
+        "list files of images: lines 'path label', or csv with a header",
+        "imagelist:LIST, imagelist:LIST#ROOT or imagelist:FOLDER with train.txt and test.txt (or .csv)",
+    ),
     "parquet": Kind(
         read_parquet,
         "Parquet files with an image and a label column; train-* and test-* files, or split 80/20",
@@ -91,7 +100,7 @@ REGISTRY: dict[str, Kind] = {
         videos=True,
     ),
     "videolist": Kind(
-        lambda rest: raw_videos(read_video_lists(rest)),
+        lambda rest: raw_videos(read_lists(rest, "videolist", Videos.what)),
         "list files of videos: lines 'path label', or csv with a header (extra autodas[video])",
         "videolist:LIST, videolist:LIST#ROOT or videolist:FOLDER with train.txt and test.txt (or .csv)",
         videos=True,
@@ -148,13 +157,55 @@ def open_dataset(
         TypeError: if there is no such option.
     """
     options = replace(options or DataOptions(), **changes)
+    raw = _read(name, options)
+    if raw.train is None:
+        raise AutodasError(f"{name}: there are only test {_what(raw)}, there is nothing to train with")
+    if raw.refusal is not None and not options.classes:
+        raise AutodasError(raw.refusal)
+    return _assemble(name, raw, options, seed)
+
+
+def open_test_set(
+    name: str, classes: Sequence[str], options: DataOptions | None = None, **changes: Any
+) -> ImageDataset:
+    """Open a data set to evaluate a network on it: its test split, or all of it where it has no splits.
+
+    Nothing is needed or read to train with, and ``train`` of the result is empty. The data may have some of
+    the classes only.
+
+    Args:
+        name, options, changes: as for :func:`open_dataset`.
+        classes: of the network; labels are their places.
+
+    Raises:
+        AutodasError: as :func:`open_dataset`, and if there are samples of a class that is none of these.
+    """
+    options = replace(options or DataOptions(), **changes)
+    raw = _read(name, options)
+    evaluated: RawDataset[Any] = for_evaluation(name, raw, classes, options, _what(raw))
+    return _assemble(name, evaluated, options, 0)
+
+
+def _read(name: str, options: DataOptions) -> RawDataset[Source] | RawVideos:
+    """Return undecoded samples."""
     kind, rest = _kind(name)
     if not kind.videos:
         _check_image_options(name, options)
-    raw = kind.read(rest)
+    return kind.read(rest)
+
+
+def _what(raw: RawDataset[Any]) -> str:
+    return Videos.what if isinstance(raw, RawVideos) else Images.what
+
+
+def _assemble(name: str, raw: RawDataset[Any], options: DataOptions, seed: int) -> ImageDataset:
     if isinstance(raw, RawVideos):
-        return assemble_videos(name, raw, options, seed=seed)
-    return assemble(name, raw, options, seed=seed)
+        dataset = assemble_videos(name, raw, options, seed=seed)
+    else:
+        dataset = assemble(name, raw, options, seed=seed)
+    split = raw.train is not None and raw.test is None
+    notes = (*dataset.notes, *notes_of(dataset, split_here=split))
+    return replace(dataset, notes=notes, options=options)
 
 
 def _check_image_options(name: str, options: DataOptions) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from autodas.data._folder import existing_path
 from autodas.data._labels import number_labels
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ParquetSource, Source
+from autodas.data._split_names import SplitName, split_of, split_of_file
+from autodas.data._walk import LeftOut, files_below
 from autodas.errors import AutodasError
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
@@ -24,44 +27,119 @@ LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 def read_parquet(rest: str) -> RawDataset[Source]:
     """Read one file, or all Parquet files of a folder."""
     path = existing_path(rest, "parquet")
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    if path.is_file():
+        return read_parquet_files(path, [path])
+    left_out = LeftOut("images")
+    files = sorted(files_below(path, (".parquet", ".pq"), left_out))
     if not files:
         raise AutodasError(f"{path}: no *.parquet files in this folder")
-    return read_parquet_files(path, files)
+    data = read_parquet_files(path, [Path(file) for file in files])
+    return replace(data, notes=(*left_out.notes(), *data.notes))
 
 
 def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
-    """Read Parquet files; those whose names begin with ``train`` and ``test`` (or ``val``) are the splits.
+    """Read Parquet files; names of files or of their folders that mean splits say which these are.
 
     Args:
-        path: what messages name.
+        path: the file, or the folder that holds them.
         files: at least one.
     """
-    train = [file for file in files if file.name.lower().startswith("train")]
-    test = next(
-        (
-            found
-            for prefix in ("test", "val")
-            if (found := [f for f in files if f.name.lower().startswith(prefix)])
-        ),
-        [],
-    )
-    notes: tuple[str, ...] = ()
-    if not train or not test:
-        train, test = train or [file for file in files if file not in test], []
-        if not train:
-            raise AutodasError(f"{path}: only test files are here, there is nothing to train with")
-        notes = (f"{path} has no train-* and test-* files: it is split 80/20",)
-    image, label, names = _columns(train[0])
-    values = [_labels(part, label) if part else None for part in (train, test)]
-    assert values[0] is not None
-    numbers, classes = number_labels(str(path), values[0], values[1], names)
-    splits: list[RawSplit[Source] | None] = [
-        RawSplit(ParquetSource([str(f) for f in part], image), found) if found is not None else None
-        for part, found in zip((train, test), numbers, strict=True)
+    splits: dict[SplitName | None, list[Path]] = {}
+    for file in files:
+        splits.setdefault(_split_of(path, file), []).append(file)
+    other = splits.pop(None, [])
+    train = splits.pop("train", None)
+    test = splits.pop("test", None) or splits.pop("val", None)
+    notes = []
+    if train is None and other:
+        if test:
+            notes.append(f"{path}: {_some(other)} is read to train with: its name means no split")
+        train, other = other, []
+    notes += [
+        f"{path}: {_some(unused)} is not used: {why}"
+        for unused, why in (
+            (splits.get("val", []), "the test split is another one"),
+            (other, "its name means no split"),
+        )
+        if unused
     ]
-    assert splits[0] is not None
-    return RawDataset(train=splits[0], test=splits[1], classes=classes, notes=notes)
+    image, label, names = _columns((train or test or files)[0])
+    parts = [train, test]
+    values = [_labels(part, label) for part in parts if part]
+    numbers, classes = number_labels(str(path), values[0], values[1] if len(values) > 1 else None, names)
+    found = iter(numbers)
+    raw: list[RawSplit[Source] | None] = []
+    for part in parts:
+        labels = next(found) if part else None
+        source = ParquetSource([str(file) for file in part], image) if part else None
+        columns = ParquetColumns(part) if part else {}
+        raw.append(
+            None
+            if source is None or labels is None
+            else RawSplit(source, labels, _paths(part or [], image), columns)
+        )
+    return RawDataset(train=raw[0], test=raw[1], classes=classes, notes=tuple(notes))
+
+
+class ParquetColumns(Mapping[str, Sequence[str]]):
+    """The columns of Parquet files that may be groups: whole numbers and text. They are read when asked for.
+
+    Args:
+        files: in order.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        import pyarrow.types as types
+
+        self._files = files
+        self._names = [
+            column.name
+            for column in _open(files[0]).schema_arrow
+            if types.is_integer(column.type)
+            or types.is_string(column.type)
+            or types.is_large_string(column.type)
+        ]
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        if name not in self._names:
+            raise KeyError(name)
+        return [
+            "" if value is None else str(value)
+            for file in self._files
+            for value in _column(file, name).to_pylist()
+        ]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _split_of(path: Path, file: Path) -> SplitName | None:
+    """Return the split of a file: by its name, or by the nearest of the folders that it is in."""
+    if file == path:
+        return None
+    inner = file.relative_to(path)
+    folders = (split_of(folder.name) for folder in inner.parents)
+    return split_of_file(inner.name) or next((split for split in folders if split), None)
+
+
+def _some(files: Sequence[Path]) -> str:
+    return files[0].name if len(files) == 1 else f"{files[0].name} (and {len(files) - 1} more)"
+
+
+def _paths(files: Sequence[Path], image: str) -> list[str] | None:
+    """Return the paths that rows have for their images, if each has one of its own."""
+    import pyarrow.types as types
+
+    paths: list[str] = []
+    for file in files:
+        kind = _open(file).schema_arrow.field(image).type
+        if not types.is_struct(kind) or kind.get_field_index("path") < 0:
+            return None
+        paths += [row["path"] for row in _column(file, f"{image}.path").to_pylist()]
+    return paths if all(paths) and len(set(paths)) == len(paths) else None
 
 
 def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
@@ -96,14 +174,19 @@ def _choose(
 def _labels(files: Sequence[Path], column: str) -> np.ndarray:
     parts = []
     for file in files:
-        parquet = _open(file)
-        if column not in parquet.schema_arrow.names:
-            raise AutodasError(f"{file}: no column '{column}', which the other files have")
-        values = parquet.read(columns=[column])[column]
+        values = _column(file, column)
         if values.null_count:
             raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
         parts.append(values.to_numpy())
     return np.concatenate(parts)
+
+
+def _column(file: Path, column: str) -> Any:
+    """Return a column of a file; of ``a.b`` the field b in the column a."""
+    parquet, name = _open(file), column.partition(".")[0]
+    if name not in parquet.schema_arrow.names:
+        raise AutodasError(f"{file}: no column '{name}', which the other files have")
+    return parquet.read(columns=[column])[name]
 
 
 def _open(file: Path) -> Any:

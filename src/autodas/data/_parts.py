@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from autodas.data._augmentation import Augmentation
+from autodas.data._groups import groups_of
 from autodas.data._split import Named
 from autodas.data._splits import stratified_halves, stratified_subset
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError, nearest
 
 _SPLIT_SEED = 0
+_TRAINING_SHARE = 0.8
+_LISTED = 100
+"""How many unreadable samples an error names."""
 S = TypeVar("S", bound=Named)
 
 
 @dataclass(frozen=True)
 class RawSplit(Generic[S]):
-    """Undecoded samples with labels, int64 (N,)."""
+    """Undecoded samples with labels.
+
+    Args:
+        source: what they are read from.
+        labels: int64 (N,).
+        keys: what each sample is called whatever lies beside it, such as its path in the data set; splits
+            follow from it. ``None`` where only its place tells it from others.
+        columns: of the list or table that the samples come from, for groups.
+    """
 
     source: S
     labels: np.ndarray
+    keys: Sequence[str] | None = None
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,29 +46,52 @@ class RawDataset(Generic[S]):
     """What one kind of data set has to provide.
 
     Args:
-        train: samples to train with.
+        train: samples to train with; ``None`` if there are only test samples.
         test: ``None`` if the data have no split of their own: then ``train`` is split 80/20.
         classes: name of each label.
         augmentation: default for these data; ``None`` for the usual one.
         fixed: image size and channels where they are known, so that no headers have to be read.
         notes: what a user should know of how the data were read.
+        refusal: why these data cannot be trained with as they are, unless the user chooses classes; an
+            evaluation takes them.
     """
 
-    train: RawSplit[S]
+    train: RawSplit[S] | None
     test: RawSplit[S] | None
     classes: tuple[str, ...]
     augmentation: Augmentation | None = None
     fixed: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 @dataclass
 class Part(Generic[S]):
-    """A split on its way: which samples of the source are in it."""
+    """A split on its way: which samples of the source are in it.
+
+    Args:
+        source: what samples are read from.
+        selection: int64 (N,), their numbers in the source.
+        labels: int64 (N,).
+        keys, groups: of the samples; see :class:`Split`.
+    """
 
     source: S
     selection: np.ndarray
     labels: np.ndarray
+    keys: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, name: str, split: RawSplit[S], groups: str | None) -> Part[S]:
+        """Return all samples of a split; ``groups`` says which of them belong together."""
+        return cls(
+            split.source,
+            np.arange(len(split.labels)),
+            np.asarray(split.labels, dtype=np.int64),
+            split.keys,
+            None if groups is None else groups_of(name, groups, split.keys, split.columns),
+        )
 
     def drop(self, bad: Iterable[int]) -> None:
         """Leave out samples, by their place in the part."""
@@ -64,7 +101,16 @@ class Part(Generic[S]):
 
     def keep(self, chosen: np.ndarray) -> None:
         """Keep only some, by their places or by a mask."""
-        self.selection, self.labels = self.selection[chosen], self.labels[chosen]
+        places = np.arange(len(self.labels))[chosen].tolist()
+        self.selection, self.labels = self.selection[places], self.labels[places]
+        self.keys = None if self.keys is None else [self.keys[place] for place in places]
+        self.groups = None if self.groups is None else [self.groups[place] for place in places]
+
+    def some(self, chosen: np.ndarray) -> Part[S]:
+        """Return some of the samples as a part of their own."""
+        part = replace(self)
+        part.keep(chosen)
+        return part
 
 
 @dataclass
@@ -94,12 +140,13 @@ class Bad:
         bad = self.found
         if len(bad) <= self.allowed:
             return
-        first = "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
+        listed = "; ".join(bad[:_LISTED]) + (f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")
         # Two digits, rounded up: the value that is named must suffice.
-        enough = math.ceil(100 * len(bad) / self.total) / 100
+        enough = f"{math.ceil(100 * len(bad) / self.total) / 100:g}"
         raise AutodasError(
             f"{self.name}: {len(bad)} of {self.total} {self.what} cannot be read, {self.allowed} are allowed "
-            f"({first}): repair or remove them, or allow more with max_bad={enough:g}"
+            f"({listed}): repair or remove them, or allow more with max_bad={enough} "
+            f"(of commands: --data.max_bad {enough})"
         )
 
 
@@ -108,34 +155,47 @@ def split_parts(
 ) -> tuple[Part[S], Part[S], tuple[str, ...]]:
     """Return the training part, the test part and the classes.
 
+    The training part is empty where the data have none: they are only evaluated then.
+
     Args:
         name: of the data set, for messages.
         raw: the data.
         what: what the samples are called.
-        options: ``classes`` and ``subset`` say which samples are used.
+        options: ``classes``, ``subset`` and ``groups`` say which samples are used and how they are split.
         seed: chooses the subset.
     """
+    if raw.train is None:
+        assert raw.test is not None
+        test = Part.of(name, raw.test, None)
+        test.keep(test.labels >= 0)
+        return test.some(np.zeros(0, dtype=np.int64)), test, raw.classes
     for where, split in (("training", raw.train), ("test", raw.test)):
         if split is not None:
-            _check_labels(name, split.labels, raw.classes, where, what)
+            check_labels(name, split.labels, raw.classes, where, what)
     if len(raw.classes) < 2:
         raise AutodasError(f"{name}: at least two classes are needed, found {len(raw.classes)}")
-    if raw.test is None:
+    train, names = Part.of(name, raw.train, options.groups), raw.classes
+    if raw.test is not None:
+        test = Part.of(name, raw.test, options.groups)
+    else:
         try:
-            halves = stratified_halves(raw.train.labels, 0.8, _SPLIT_SEED, classes=raw.classes)
+            halves = stratified_halves(
+                train.labels,
+                _TRAINING_SHARE,
+                _SPLIT_SEED,
+                keys=train.keys,
+                groups=train.groups,
+                use="train and test",
+                classes=names,
+                what=what,
+            )
         except AutodasError as error:
             raise AutodasError(f"{name}: {error}") from error
-        train, test = (Part(raw.train.source, half, raw.train.labels[half]) for half in halves)
-    else:
-        train, test = (
-            Part(split.source, np.arange(len(split.labels)), np.asarray(split.labels, dtype=np.int64))
-            for split in (raw.train, raw.test)
-        )
-    names = raw.classes
+        train, test = (train.some(half) for half in halves)
     if options.classes:
         names = _only(name, (train, test), names, options.classes, what)
     if options.subset is not None:
-        train.keep(stratified_subset(train.labels, options.subset, seed))
+        train.keep(stratified_subset(train.labels, options.subset, seed, keys=train.keys, what=what))
     return train, test, names
 
 
@@ -150,7 +210,8 @@ def check_classes(
         )
 
 
-def _check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where: str, what: str) -> None:
+def check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where: str, what: str) -> None:
+    """Raise AutodasError if there are no samples, or labels that are no class."""
     if len(labels) == 0:
         raise AutodasError(f"{name}: there are no {where} {what}")
     low, high = labels.min(), labels.max()
@@ -178,4 +239,7 @@ def _only(
         part.labels = np.searchsorted(np.array(kept), part.labels).astype(np.int64)
         if not len(part.labels):
             raise AutodasError(f"{name}: there are no {where} {what} of these classes")
+    empty = np.setdiff1d(np.arange(len(kept)), parts[0].labels)
+    if len(empty):
+        raise AutodasError(f"{name}: class '{known[kept[empty[0]]]}' has no training {what}")
     return tuple(known[label] for label in kept)

@@ -14,19 +14,27 @@ from autodas.user_code import import_function
 
 
 def read_python(rest: str) -> RawDataset[Source]:
-    """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``."""
+    """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``; the latter may return ``None``."""
     function = import_function(rest, f"data set 'python:{rest}'")
-    splits = {split: _read(function, rest, split) for split in ("train", "test")}
-    (train, train_labels, names), (test, test_labels, _) = splits["train"], splits["test"]
-    (first, second), classes = number_labels(f"python:{rest}", train_labels, test_labels, names)
-    assert second is not None
-    return RawDataset(train=RawSplit(train, first), test=RawSplit(test, second), classes=classes)
+    train, test = (_read(function, rest, split) for split in ("train", "test"))
+    if train is None:
+        raise AutodasError(f"python:{rest}('train'): images and labels are expected, found None")
+    (first, second), classes = number_labels(
+        f"python:{rest}", train[1], None if test is None else test[1], train[2]
+    )
+    return RawDataset(
+        train=RawSplit(train[0], first),
+        test=None if test is None or second is None else RawSplit(test[0], second),
+        classes=classes,
+    )
 
 
-def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tuple[str, ...] | None]:
+def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tuple[str, ...] | None] | None:
     where = f"python:{rest}('{split}')"
     try:
         found = function(split)
+        if found is None:
+            return None
         if isinstance(found, tuple | list) and len(found) in (2, 3):
             names = tuple(str(name) for name in found[2]) if len(found) == 3 else None
             return _arrays(where, found[0], found[1]), np.asarray(found[1]), names

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autodas.data._augmentation import Augmentation
+from autodas.data._splits import stratified_halves
 
 
 class Named(Protocol):
@@ -40,6 +41,8 @@ class Split(ABC):
         image_size: what the network sees, in pixels.
         stored: uint8 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.
         bad_allowed: how many samples may still turn out to be unreadable while training.
+        keys: what each sample is called whatever lies beside it; ``None`` where only places tell them apart.
+        groups: name of the group of each sample; samples of a group stay on one side of every split.
     """
 
     what = "images"
@@ -55,15 +58,40 @@ class Split(ABC):
         image_size: int,
         stored: Tensor | None = None,
         bad_allowed: int = 0,
+        keys: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
     ) -> None:
         self.labels = labels
         self.channels, self.image_size, self.bad_allowed = channels, image_size, bad_allowed
         self._named, self._selection = source, selection
+        self.keys, self.groups = keys, groups
         self._stored = stored
         self._on_device: dict[str, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def halves(
+        self, fraction: float, seed: int, use: str, *, classes: Sequence[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Split these samples in two parts by what they are; see :func:`stratified_halves`.
+
+        Args:
+            fraction: share of the first part, in (0, 1).
+            seed: any integer.
+            use: what the parts are for; parts for different uses are independent of each other.
+            classes: names of the classes, for messages.
+        """
+        return stratified_halves(
+            self.labels,
+            fraction,
+            seed,
+            keys=self.keys,
+            groups=self.groups,
+            use=use,
+            classes=classes,
+            what=self.what,
+        )
 
     @abstractmethod
     def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
@@ -119,6 +147,12 @@ class Split(ABC):
         """Size of the pixels that are held in memory."""
         return 0 if self._stored is None else self._stored.numel()
 
+    def stored_bytes(self, most: int) -> np.ndarray:
+        """Return the first bytes of the pixels that are held in memory, uint8 (at most ``most``,)."""
+        if self._stored is None:
+            return np.zeros(0, dtype=np.uint8)
+        return self._stored.numpy().reshape(-1).view(np.uint8)[:most]
+
     def describe(self, index: int) -> str:
         """Return what messages call one sample: its file, or its place in the data set."""
         return self._named.describe(int(self._selection[index]))
@@ -141,4 +175,5 @@ class Split(ABC):
         return self._on_device[str(device)]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_on_device": {}}
+        # Processes that read files need no names for splits.
+        return {**self.__dict__, "_on_device": {}, "keys": None, "groups": None}

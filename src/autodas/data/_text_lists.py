@@ -5,8 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from autodas.errors import AutodasError
+
+
+class Header(NamedTuple):
+    """The line of a CSV file that names its columns, in lower case."""
+
+    line: int
+    names: list[str]
 
 
 def read_lines(path: Path, *, comments: bool = True) -> list[tuple[int, str]]:
@@ -34,38 +42,56 @@ def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, 
     Raises:
         AutodasError: if a column is missing or a row has not as many columns as the header.
     """
+    header, rows = read_rows(path)
+    if header is None:
+        return []
+    chosen = [choose_column(path, header, names) for names in columns]
+    return [(line, [None if i is None else values[i] for i in chosen]) for line, values in rows]
+
+
+def read_rows(path: Path) -> tuple[Header | None, list[tuple[int, list[str]]]]:
+    """Return the header of a CSV file, ``None`` if nothing is in it, and its rows with their line numbers.
+
+    Raises:
+        AutodasError: if a row has not as many columns as the header.
+    """
     # Comments become blank lines, so that lines are still counted.
     lines = ["" if line.startswith("#") else line for line in _text(path).splitlines()]
     reader = csv.reader(lines)
-    header: list[str] | None = None
-    chosen: list[int | None] = []
-    rows: list[tuple[int, list[str | None]]] = []
+    header: Header | None = None
+    rows: list[tuple[int, list[str]]] = []
     for row in reader:
         values = [value.strip() for value in row]
         if not any(values):
             continue
         if header is None:
-            header = [value.lower() for value in values]
-            chosen = [_column(path, reader.line_num, header, names) for names in columns]
-            continue
-        if len(values) != len(header):
+            header = Header(reader.line_num, [value.lower() for value in values])
+        elif len(values) != len(header.names):
             raise AutodasError(
-                f"{path}, line {reader.line_num}: {len(values)} columns, but the header has {len(header)}: "
-                "values with commas need quotation marks"
+                f"{path}, line {reader.line_num}: {len(values)} columns, but the header has "
+                f"{len(header.names)}: values with commas need quotation marks"
             )
-        rows.append((reader.line_num, [None if i is None else values[i] for i in chosen]))
-    return rows
+        else:
+            rows.append((reader.line_num, values))
+    return header, rows
 
 
-def _column(path: Path, line: int, header: list[str], names: Sequence[str]) -> int | None:
+def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | None:
+    """Return the number of the column that has the first of some names; ``None`` if it may be missing.
+
+    Args:
+        path: of the list, for messages.
+        header: of the list.
+        names: as for :func:`read_table`.
+    """
     for name in names:
-        if name in header:
-            return header.index(name)
+        if name in header.names:
+            return header.names.index(name)
     if not names[-1]:
         return None
     raise AutodasError(
-        f"{path}, line {line}: a header with a column {' or '.join(names)} is expected, "
-        f"found: {', '.join(header)}"
+        f"{path}, line {header.line}: a header with a column {' or '.join(names)} is expected, "
+        f"found: {', '.join(header.names)}"
     )
 
 

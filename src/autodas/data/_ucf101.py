@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from autodas.data._keys import keys_below
+from autodas.data._lists import Listed, ListedSet
 from autodas.data._text_lists import read_lines
-from autodas.data._video_lists import ListedVideos, VideoSet
 from autodas.data._video_places import first_with, locate, named_root, split_number
 from autodas.errors import AutodasError
 
 _CLASSES = 101
 
 
-def read_ucf101(rest: str) -> VideoSet:
+def read_ucf101(rest: str) -> ListedSet:
     """Read split 1, 2 or 3 of UCF101: ``PATH``, ``PATH#2``.
 
     Below the path are the official lists ``classInd.txt``, ``trainlist01.txt`` and ``testlist01.txt`` (or
@@ -45,7 +46,7 @@ def read_ucf101(rest: str) -> VideoSet:
     notes = [f"split {split} of 3"]
     if len(numbers) != _CLASSES:
         notes.append(f"{lists / index} has {len(numbers)} classes; UCF101 has {_CLASSES}")
-    return VideoSet(train, test, tuple(numbers), tuple(notes))
+    return ListedSet(train, test, tuple(numbers), tuple(notes))
 
 
 def _classes(path: Path) -> dict[str, int]:
@@ -62,7 +63,7 @@ def _classes(path: Path) -> dict[str, int]:
     return names
 
 
-def _read(path: Path, videos: Path, numbers: dict[str, int]) -> ListedVideos:
+def _read(path: Path, videos: Path, numbers: dict[str, int]) -> Listed:
     if not path.is_file():
         raise AutodasError(f"{path}: this official list is missing: add it")
     names, labels = [], []
@@ -79,4 +80,5 @@ def _read(path: Path, videos: Path, numbers: dict[str, int]) -> ListedVideos:
             )
         names.append(name)
         labels.append(numbers[folder])
-    return ListedVideos(locate(videos, names, str(path)), np.array(labels, dtype=np.int64))
+    paths = locate(videos, names, str(path))
+    return Listed(paths, np.array(labels, dtype=np.int64), keys_below(videos, paths))

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from autodas.data._endings import VIDEO_ENDINGS
 from autodas.data._folder import existing_path
-from autodas.data._video_folder import VIDEO_ENDINGS
-from autodas.data._video_lists import split_option
+from autodas.data._lists import split_option
 from autodas.errors import AutodasError
 
 
@@ -89,7 +89,7 @@ def locate(root: Path, names: Sequence[str], where: str) -> tuple[str, ...]:
         folder, file = os.path.split(name)
         if folder not in folders:
             folders[folder] = stems(root / folder)
-        found = folders[folder].get(os.path.splitext(file)[0])
+        found = file if (root / name).exists() else folders[folder].get(os.path.splitext(file)[0])
         if found is None:
             missing.append(name)
         else:

@@ -7,10 +7,15 @@ from functools import partial
 import numpy as np
 import torch
 
-from autodas.data import Augmentation, ImageDataset, Loader, stratified_halves
+from autodas.data import Augmentation, ImageDataset, Loader
 
 FEW = 256
 """How many validation pictures measure what a late decision costs."""
+
+
+def search_halves(dataset: ImageDataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the training samples of both halves: for the weights, for the architecture."""
+    return dataset.train.halves(0.5, seed, "search", classes=dataset.classes)
 
 
 class Halves:
@@ -43,7 +48,7 @@ class Halves:
         workers: int,
         micro_batches: int = 1,
     ) -> None:
-        train, validation = stratified_halves(dataset.train.labels, 0.5, seed, classes=dataset.classes)
+        train, validation = search_halves(dataset, seed)
         self.indices = {"train": train, "validation": validation}
         loader = partial(
             Loader,

@@ -35,6 +35,7 @@ from autodas.training import (
     available_memory,
     check_micro_batches,
     check_reduced_gradients,
+    check_same_data,
     check_space,
     explain_out_of_memory,
     load_checkpoint,
@@ -42,6 +43,7 @@ from autodas.training import (
     restore_random_state,
     save_checkpoint,
     seed_everything,
+    write_data,
 )
 
 LATE = 100
@@ -168,6 +170,8 @@ class Search:
             partial_channels = load_strategy(strategy).partial_channels
         partial_channels_for(space.skeleton, partial_channels)
         self.dataset, self.space, self.folder, self.engine = dataset, space, folder, engine
+        if resume:
+            check_same_data(folder, dataset)
         self.partial_channels, self.checkpoint_cells = partial_channels, checkpoint_cells
         self.optim, self.seed, self.device, self.precision = optim, seed, torch.device(device), precision
         self.micro_batches, self.graphs = micro_batches, graphs
@@ -250,6 +254,7 @@ class Search:
     def _begin(self) -> None:
         halves = self.halves.indices
         self.folder.write_environment()
+        write_data(self.folder, self.dataset)
         self.folder.write("split.json", json.dumps({n: half.tolist() for n, half in halves.items()}) + "\n")
         self.journal.begin(
             self.space,
@@ -257,6 +262,7 @@ class Search:
             data=self.dataset.name,
             classes=len(self.dataset.classes),
             pictures={name: len(half) for name, half in halves.items()},
+            notes=list(self.dataset.notes),
         )
 
     def _start_phase(self, number: int, state: dict[str, Any] | None) -> PhaseRun:

@@ -22,6 +22,7 @@ from autodas.training._seeding import (
 from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
+from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
 
@@ -39,9 +40,11 @@ __all__ = [
     "RunLog",
     "StopRequest",
     "available_memory",
+    "changed_since",
     "check_blueprint",
     "check_micro_batches",
     "check_reduced_gradients",
+    "check_same_data",
     "check_space",
     "correct_in_top",
     "duration",
@@ -54,6 +57,7 @@ __all__ = [
     "load_checkpoint",
     "load_optimiser",
     "micro_batches",
+    "notes_of_run",
     "random_state",
     "recorder_for",
     "restore_random_state",
@@ -62,9 +66,11 @@ __all__ = [
     "set_learning_rate",
     "shown",
     "standard_error",
+    "trained_on",
     "use_deterministic",
     "use_single_precision",
     "used_memory",
     "weight_optimiser",
+    "write_data",
     "write_whole",
 ]

@@ -41,6 +41,15 @@ class Evaluation:
     clips: int | None = None
     clip_top1: float | None = None
 
+    def some(self, chosen: Tensor) -> Evaluation:
+        """Return the evaluation on some of the samples, bool (samples,)."""
+        logits, labels = self.logits[chosen], self.labels[chosen]
+        meter = Meter()
+        meter.add(F.cross_entropy(logits, labels), logits, labels)
+        found = meter.result()
+        indices = self.indices[chosen]
+        return Evaluation(found["loss"], found["top1"], found["top5"], len(labels), logits, labels, indices)
+
     @property
     def error(self) -> float:
         """Standard error of the top-1 accuracy, in points."""

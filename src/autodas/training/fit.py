@@ -127,7 +127,7 @@ class Fit:
         """Train.
 
         Args:
-            start: fields of the log's first event.
+            start: fields of the log's first event; its ``notes`` have been told already.
             notes: what the user is told at the start.
 
         Raises:
@@ -143,7 +143,9 @@ class Fit:
         with Progress(self.iterations, done, self.quiet) as self.progress, StopRequest() as self.stop:
             try:
                 if self.lengths is None:
-                    self.log.event("start", command="train", **(start or {}), notes=list(notes))
+                    facts = start or {}
+                    said = [*facts.get("notes", ()), *notes]
+                    self.log.event("start", **{"command": "train", **facts, "notes": said})
                     for note in notes:
                         self.progress.line(note)
                 self.epoch_start = time.monotonic()

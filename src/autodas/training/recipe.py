@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autodas.data import Augmentation, ImageDataset, Loader, Split, stratified_halves
+from autodas.data import Augmentation, ImageDataset, Loader, Split
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.training._dimensions import check_blueprint
@@ -18,6 +18,7 @@ from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
+from autodas.training.run_data import check_same_data, write_data
 from autodas.training.run_folder import RunFolder
 from autodas.training.start_weights import start_from
 
@@ -90,6 +91,8 @@ class Training:
         quiet: bool = False,
     ) -> None:
         self.dataset, self.folder, self.resume = dataset, folder, resume
+        if resume:
+            check_same_data(folder, dataset)
         check_blueprint(dataset, blueprint)
         seed_everything(seed)
         refusal = blueprint.why_no_auxiliary(dataset.image_size)
@@ -114,9 +117,7 @@ class Training:
         self.network.use_compiled_kernels()
         held_out, used = None, None
         if validation > 0:
-            held_out, used = stratified_halves(
-                dataset.train.labels, validation, seed, classes=dataset.classes
-            )
+            held_out, used = dataset.train.halves(validation, seed, "validation", classes=dataset.classes)
 
         def loader(
             split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1
@@ -177,9 +178,11 @@ class Training:
             "pictures": self.pictures,
             "auxiliary": facts.auxiliary,
             "test_watched": self.fit.watched is not None,
+            "notes": self.dataset.notes,
         }
         if not self.resume:
             self.folder.write_environment()
+            write_data(self.folder, self.dataset)
             if isinstance(blueprint, CellBlueprint):
                 self.folder.write("genotype.json", blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):

@@ -1,0 +1,75 @@
+"""Test samples that are training samples too."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+
+from autodas.data._split import Split
+
+_START = 1 << 16
+_FILES = 20_000
+_BYTES = 1 << 30
+
+
+def duplicates(train: Split, test: Split) -> list[tuple[str, str]]:
+    """Return the test files whose bytes are those of a training file, each with the first such file.
+
+    Only files of equal size are read: their beginnings, and the rest where these are equal. That are at most
+    20,000 files and 1 GiB a split; of larger ones the rest is not looked at.
+    """
+    if train.paths is None or test.paths is None:
+        return []
+    sizes = {size for path in test.paths if (size := _size(path))}
+    known: dict[tuple[int, bytes], list[str]] = defaultdict(list)
+    room = _Room()
+    for path in train.paths:
+        size = _size(path)
+        if size in sizes and (digest := room.digest(path, min(size, _START))):
+            known[size, digest].append(path)
+    found = []
+    sizes = {size for size, _ in known}
+    room, whole = _Room(), _Room()
+    for path in test.paths:
+        size = _size(path)
+        digest = room.digest(path, min(size, _START)) if size in sizes else b""
+        twin = _twin(path, size, known.get((size, digest), []), whole) if digest else None
+        if twin is not None:
+            found.append((path, twin))
+    return found
+
+
+def _twin(path: str, size: int, others: Sequence[str], room: _Room) -> str | None:
+    """Return the first of some files, equal in size and beginning, that has the bytes of a file."""
+    if size <= _START or not others:
+        return others[0] if others else None
+    digest = room.digest(path, size)
+    return next((other for other in others if digest and room.digest(other, size) == digest), None)
+
+
+class _Room:
+    """Hashes of files, as long as there are not too many."""
+
+    def __init__(self) -> None:
+        self._files, self._bytes = _FILES, _BYTES
+
+    def digest(self, path: str, size: int) -> bytes:
+        """Return the hash of the first bytes of a file; nothing where they cannot be read or room is gone."""
+        if self._files <= 0 or self._bytes < size:
+            return b""
+        self._files, self._bytes = self._files - 1, self._bytes - size
+        try:
+            with open(path, "rb") as file:
+                return hashlib.blake2b(file.read(size), digest_size=16).digest()
+        except OSError:
+            return b""
+
+
+def _size(path: str) -> int:
+    """Return the size of a file; 0 for folders and what is missing."""
+    try:
+        return os.path.getsize(path) if os.path.isfile(path) else 0
+    except OSError:
+        return 0

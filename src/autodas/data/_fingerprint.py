@@ -1,0 +1,168 @@
+"""What a run remembers of its data, and what has changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodas.data._split import Split
+
+if TYPE_CHECKING:
+    from autodas.data._images import ImageDataset
+
+_LISTED = 100_000
+"""Splits of more samples are remembered by counts and a hash."""
+_NAMED = 3
+_HASHED_BYTES = 256 << 20
+_TOLERANCE = 1e-3
+_WORDS = {"train": "training", "test": "test"}
+_STATISTICS = ("mean", "std")
+
+
+def fingerprint_of(data: ImageDataset) -> dict[str, Any]:
+    """Return plain data that tell whether another data set is the same.
+
+    Returns:
+        ``name``, ``classes``, ``options`` (which samples are used), ``pixels`` (what the network sees:
+        channels, size, statistics, clips), ``train`` and ``test``. A split has ``count``, ``per_class``,
+        ``hash`` of all that follows, and ``samples``, the name, class and size in bytes of each; ``None``
+        where samples have no names, or are too many.
+    """
+    return {
+        "name": data.name,
+        "classes": list(data.classes),
+        "options": {"classes": list(data.options.classes), "subset": data.options.subset},
+        "pixels": {
+            "channels": data.channels,
+            "image_size": data.image_size,
+            "mean": list(data.mean),
+            "std": list(data.std),
+            "clips": None if data.clips is None else asdict(data.clips),
+            "modality": data.modality,
+        },
+        **{name: _of_split(getattr(data, name)) for name in _WORDS},
+    }
+
+
+def changes(saved: Mapping[str, Any], now: Mapping[str, Any], what: str) -> list[str]:
+    """Return what differs between two fingerprints, in words; nothing if they are equal.
+
+    Args:
+        saved: the older one.
+        now: the newer one.
+        what: what the samples are called.
+    """
+    found = changed_samples(saved, now, what)
+    # Other samples have other statistics: that is no change of its own.
+    unseen = _STATISTICS if found else ()
+    for name, words in (("classes", "the classes"), ("pixels", "what is seen of them")):
+        old, new = (_without(unseen, facts.get(name)) for facts in (saved, now))
+        if not _same(old, new):
+            found.append(f"{words}: {_difference(old, new)}")
+    return found
+
+
+def changed_samples(saved: Mapping[str, Any], now: Mapping[str, Any], what: str) -> list[str]:
+    """Return how the samples of two fingerprints differ, in words; arguments as of :func:`changes`."""
+    pairs = [(name, saved.get(name) or {}, now[name]) for name in _WORDS]
+    if all(old.get("hash") == new["hash"] for _, old, new in pairs):
+        return []
+    if any(split.get("samples") is None for _, *both in pairs for split in both):
+        return [
+            f"the {_WORDS[name]} {what} ({old.get('count')} then, {new['count']} now)"
+            for name, old, new in pairs
+            if old.get("hash") != new["hash"]
+        ]
+    old, new = (
+        [(name, *sample) for name, *both in pairs for sample in both[which]["samples"]] for which in (0, 1)
+    )
+    # Splits that come as folders may have samples of one name.
+    twice = any(len({key for _, key, *_ in samples}) < len(samples) for samples in (old, new))
+    before, after = (
+        {f"{name}/{key}" if twice else key: (name, label, size) for name, key, label, size in samples}
+        for samples in (old, new)
+    )
+    both = before.keys() & after.keys()
+    kinds = (
+        ("more", sorted(after.keys() - before.keys())),
+        ("less", sorted(before.keys() - after.keys())),
+        ("with another label", sorted(key for key in both if before[key][1] != after[key][1])),
+        ("of another size", sorted(key for key in both if before[key][2] != after[key][2])),
+        ("in the other split", sorted(key for key in both if before[key][0] != after[key][0])),
+    )
+    return [
+        f"{len(keys)} {what if len(keys) != 1 else what.removesuffix('s')} {words}: {_some(keys)}"
+        for words, keys in kinds
+        if keys
+    ] or [f"the order of the {what}"]
+
+
+def _of_split(split: Split) -> dict[str, Any]:
+    labels = split.labels.tolist()
+    paths = split.paths
+    sizes = [0] * len(labels) if paths is None else [_size(path) for path in paths]
+    found: dict[str, Any] = {"count": len(labels), "per_class": _counts(labels)}
+    if split.keys is None:
+        return found | {"hash": _hash(labels, sizes, split.stored_bytes(_HASHED_BYTES)), "samples": None}
+    samples = [list(sample) for sample in zip(split.keys, labels, sizes, strict=True)]
+    digest = _hash(samples)
+    return found | {"hash": digest, "samples": samples if len(samples) <= _LISTED else None}
+
+
+def _counts(labels: Sequence[int]) -> list[int]:
+    counts = Counter(labels)
+    return [counts[label] for label in range(max(counts, default=-1) + 1)]
+
+
+def _hash(*parts: Any) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            found.update(part.data)
+        else:
+            found.update(repr(part).encode("utf-8", "surrogateescape"))
+    return found.hexdigest()
+
+
+def _size(path: str) -> int:
+    """Return the size of a file, or the number of files in a folder of frames."""
+    try:
+        return len(os.listdir(path)) if os.path.isdir(path) else os.path.getsize(path)
+    except OSError:
+        return -1
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        # Means may differ in the last digits between decoders.
+        return abs(one - other) <= _TOLERANCE
+    return bool(one == other)
+
+
+def _without(names: Sequence[str], facts: Any) -> Any:
+    return (
+        {key: value for key, value in facts.items() if key not in names}
+        if names and isinstance(facts, Mapping)
+        else facts
+    )
+
+
+def _difference(one: Any, other: Any) -> str:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        key = next(key for key in other if not _same(one.get(key), other[key]))
+        return f"{key} {one.get(key)} then, {other[key]} now"
+    return f"{_some(one or ())} then, {_some(other)} now"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(str, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")

@@ -1,0 +1,86 @@
+"""What a user should know of a data set before numbers are made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autodas.data._duplicates import duplicates
+from autodas.data._images import ImageDataset
+
+_UNBALANCED = 10
+_TINY = 10
+_NAMED = 5
+
+
+def notes_of(data: ImageDataset, *, split_here: bool) -> tuple[str, ...]:
+    """Return notes on the splits of a data set as they have come out.
+
+    Args:
+        data: the data set.
+        split_here: whether it had no test split, so that a part of it was taken.
+    """
+    notes = []
+    train, test, what = data.train, data.test, data.what
+    if split_here:
+        notes.append(
+            f"{data.name} has no test split: it is split 80/20 ({len(train)} {what} to train with, "
+            f"{len(test)} to test)"
+        )
+    if len(train):
+        notes += _counts(data)
+        notes += _shared_groups(data)
+        notes += _copies(data)
+    if data.bad:
+        named = "; ".join(data.bad[:3]) + ("; ..." if len(data.bad) > 3 else "")
+        notes.append(f"{len(data.bad)} {what} cannot be read and are left out: {named}")
+    return tuple(notes)
+
+
+def _counts(data: ImageDataset) -> list[str]:
+    notes = []
+    what = data.what
+    counts = np.bincount(data.train.labels, minlength=len(data.classes))
+    there = np.flatnonzero(counts)
+    most, least = int(counts.argmax()), int(there[counts[there].argmin()])
+    if counts[most] > _UNBALANCED * counts[least]:
+        notes.append(
+            f"unbalanced: class '{data.classes[most]}' has {counts[most]} training {what}, "
+            f"'{data.classes[least]}' has {counts[least]}"
+        )
+    for found, words in (
+        (np.flatnonzero(counts == 0), f"no training {what}"),
+        (np.flatnonzero((counts > 0) & (counts < _TINY)), f"fewer than {_TINY} training {what}"),
+        (np.flatnonzero(np.bincount(data.test.labels, minlength=len(counts)) == 0), f"no test {what}"),
+    ):
+        if len(found):
+            names = _some([data.classes[i] for i in found])
+            notes.append(f"{words} in {len(found)} of {len(counts)} classes: {names}")
+    return notes
+
+
+def _shared_groups(data: ImageDataset) -> list[str]:
+    if data.train.groups is None or data.test.groups is None:
+        return []
+    both = sorted(set(data.train.groups) & set(data.test.groups))
+    if not both:
+        return []
+    return [
+        f"{len(both)} groups are in the training and in the test split, as the data have them: {_some(both)}"
+    ]
+
+
+def _copies(data: ImageDataset) -> list[str]:
+    pairs = duplicates(data.train, data.test)
+    if not pairs:
+        return []
+    test, train = pairs[0]
+    return [
+        f"{len(pairs)} of {len(data.test)} test {data.what} are training {data.what} too, byte for byte, "
+        f"such as {test} = {train}: accuracy on them says little"
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

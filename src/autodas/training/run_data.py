@@ -1,0 +1,75 @@
+"""The data of a run: ``data.json`` remembers them, and says whether others are the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodas.data import ImageDataset, changed_samples, changes
+from autodas.errors import AutodasError
+from autodas.training.run_folder import RunFolder
+
+_FILE = "data.json"
+
+
+def write_data(folder: RunFolder, dataset: ImageDataset) -> None:
+    """Write the fingerprint of the data, what was left out, and what there is to know of them."""
+    facts = {**dataset.fingerprint, "bad": list(dataset.bad), "notes": list(dataset.notes)}
+    folder.write(_FILE, json.dumps(facts) + "\n")
+
+
+def notes_of_run(folder: Path) -> list[str]:
+    """Return what a run says of its data."""
+    saved = _saved(RunFolder(folder)) or {}
+    return [str(note) for note in saved.get("notes", ())]
+
+
+def check_same_data(folder: RunFolder, dataset: ImageDataset) -> None:
+    """Check that a run can go on with these data.
+
+    Raises:
+        AutodasError: if they are not those that it was started with; the message names what has changed.
+    """
+    saved = _saved(folder)
+    found = [] if saved is None else changes(saved, dataset.fingerprint, dataset.what)
+    if found:
+        raise AutodasError(
+            f"{folder.path}: the data have changed since this run was started ({'; '.join(found)}): a run "
+            "can only be continued with its own data; restore them, or start a new run"
+        )
+
+
+def changed_since(folder: RunFolder, dataset: ImageDataset) -> str | None:
+    """Return in words what has changed in a data set since a run used it; ``None`` if nothing has.
+
+    Other data, or other parts of them, are no change.
+    """
+    saved, now = _saved(folder), dataset.fingerprint
+    if saved is None or any(saved.get(key) != now[key] for key in ("name", "options")):
+        return None
+    found = changed_samples(saved, now, dataset.what)
+    return f"the data have changed since {folder.path}: {'; '.join(found)}" if found else None
+
+
+def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
+    """Return which of the test samples a run was trained on, bool (N,): they have the same name and size."""
+    test, saved = dataset.fingerprint["test"], _saved(folder)
+    known = ((saved or {}).get("train") or {}).get("samples")
+    if not known or test["samples"] is None:
+        return np.zeros(test["count"], dtype=bool)
+    # Labels are left out: the classes may be numbered in another way.
+    names = {(key, size) for key, _, size in known}
+    return np.array([(key, size) in names for key, _, size in test["samples"]], dtype=bool)
+
+
+def _saved(folder: RunFolder) -> dict[str, Any] | None:
+    """Return what a run remembers; ``None`` where it is older than that, or no run."""
+    if not (folder.path / _FILE).is_file():
+        return None
+    found = folder.read_json(_FILE)
+    if not isinstance(found, dict):
+        raise AutodasError(f"{folder.path / _FILE}: broken: an object is expected")
+    return found
