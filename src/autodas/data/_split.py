@@ -38,7 +38,7 @@ class Split(ABC):
         labels: int64 (N,).
         channels: of the pixels.
         image_size: what the network sees, in pixels.
-        stored: uint8 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.
+        stored: uint8 or float32 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.
         bad_allowed: how many samples may still turn out to be unreadable while training.
     """
 
@@ -75,7 +75,7 @@ class Split(ABC):
             augmentation: what is varied.
 
         Returns:
-            uint8 (..., S, S, C).
+            uint8 or float32 (..., S, S, C), on the scale 0..255.
 
         Raises:
             UnreadableError: if it cannot be read.
@@ -117,7 +117,7 @@ class Split(ABC):
     @property
     def bytes_in_memory(self) -> int:
         """Size of the pixels that are held in memory."""
-        return 0 if self._stored is None else self._stored.numel()
+        return 0 if self._stored is None else self._stored.nbytes
 
     def describe(self, index: int) -> str:
         """Return what messages call one sample: its file, or its place in the data set."""
