@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autodas.data._unreadable import UnreadableError
 
 Range = tuple[float, float]
+# ITU-R 601; of bytes in whole numbers, with the very weights that Pillow has.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_LUMA_OF_BYTES = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 
 class Values(NamedTuple):
@@ -47,6 +49,11 @@ class Form:
         """Of pixels: uint8 or float32, both on the scale 0..255."""
         return np.uint8 if self.value_range is None else np.float32
 
+    @property
+    def ranges_bytes(self) -> bool:
+        """Whether the range is also that of bytes; one of 12 bits, or from 0 to 1, is not meant for them."""
+        return self.value_range is not None and self.value_range[0] >= 0 and 1 < self.value_range[1] <= 255
+
     def of(self, values: Values) -> tuple[np.ndarray, bool]:
         """Return pixels (H, W, channels), and whether values had to be clipped.
 
@@ -56,50 +63,41 @@ class Form:
         """
         array, alpha, _ = values
         if array.dtype == np.uint8 and self.value_range is None and alpha is None:
-            return self._channels_of(array), False
+            return self.channels_of(array), False
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UnreadableError("it holds values that are no finite numbers (NaN or infinite)")
-        low, high = self._range_of(values)
+        low, high = self._range_of(array.dtype)
         clipped = bool(array.min() < low or array.max() > high)
         pixels = _scaled(array, low, high)
         if alpha is not None:
             opaque = alpha.astype(np.float32) if alpha.dtype == bool else _scaled(alpha, low, high) / 255
             pixels = 255 + (pixels - 255) * opaque[..., None]
-        pixels = self._channels_of(pixels)
+        pixels = self.channels_of(pixels)
         return (np.rint(pixels).astype(np.uint8) if self.value_range is None else pixels), clipped
 
-    def _range_of(self, values: Values) -> Range:
-        """Return the values of black and white in one picture."""
-        stated, dtype = self.value_range, values.array.dtype
-        if dtype == np.uint8:
-            # A range of 12 bits, or of floating-point numbers from 0 to 1, is not meant for bytes.
-            for_bytes = stated is not None and stated[0] >= 0 and 1 < stated[1] <= 255
-            return stated if for_bytes and stated is not None else (0, 255)
-        if stated is not None:
-            return stated
-        if values.declared is not None:
-            return values.declared
-        if dtype.kind == "f" and values.array.min() >= 0 and values.array.max() <= 1:
-            return (0, 1)
-        if dtype == np.uint16:
-            return (0, 65535)
-        raise UnreadableError(
-            f"its values are {dtype} of an unknown range, from {values.array.min():g} to "
-            f"{values.array.max():g}, and 8 bits are expected: state data.value_range, or save it with 8 bits"
-        )
+    def _range_of(self, dtype: np.dtype[Any]) -> Range:
+        """Return the values of black and white in a picture."""
+        if dtype == np.uint8 and not self.ranges_bytes:
+            return (0, 255)
+        if self.value_range is None:
+            raise UnreadableError(f"its values are {dtype}, 8 bits are expected: state their value_range")
+        return self.value_range
 
-    def _channels_of(self, pixels: np.ndarray) -> np.ndarray:
-        found = pixels.shape[2]
+    def channels_of(self, pixels: np.ndarray) -> np.ndarray:
+        """Return pixels (..., H, W, C) with the channels that are wanted; raises UnreadableError."""
+        found = pixels.shape[-1]
         if found == self.channels:
             return pixels
         if found == 1 and self.channels == 3:
-            return np.repeat(pixels, 3, axis=2)
+            return np.repeat(pixels, 3, axis=-1)
         if found == 3 and self.channels == 1:
             if pixels.dtype == np.uint8:
-                import PIL.Image
-
-                return np.asarray(PIL.Image.fromarray(pixels).convert("L"))[..., None]
-            return (pixels @ _LUMA)[..., None]
+                weighted = (pixels * _LUMA_OF_BYTES).sum(-1, keepdims=True, dtype=np.uint32)
+                rounded: np.ndarray = (weighted + 0x8000 >> 16).astype(np.uint8)
+                return rounded
+            red, green, blue = (_LUMA[c] * pixels[..., c : c + 1] for c in range(3))
+            grey: np.ndarray = red + green + blue
+            return grey
         raise UnreadableError(f"it has {found} channels, {self.channels} are expected")
 
 
@@ -107,7 +105,7 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return float32 on the scale 0..255."""
     # 24 bits hold what has 16; the difference of larger numbers needs more.
     narrow = values.dtype.itemsize <= 2 or values.dtype == np.float32
-    wide = values.astype(np.float32 if narrow else np.float64)
+    wide: np.ndarray = values.astype(np.float32 if narrow else np.float64)
     wide -= low
     wide *= 255 / (high - low)
     scaled: np.ndarray = np.clip(wide, 0, 255).astype(np.float32, copy=False)

@@ -41,6 +41,10 @@ def header_notes(headers: Sequence[Header], form: Form, size: int | None) -> lis
         notes.append("colours are made grey values: one channel")
     elif form.channels == 3 and grey == len(headers) > 0:
         notes.append("grey values are repeated: three channels")
+    of_bytes = sum(not header.deep for header in headers)
+    if form.value_range is not None and of_bytes and not form.ranges_bytes:
+        low, high = form.value_range
+        notes.append(f"images of 8 bits are read as 0..255, not as {low:g}..{high:g}")
     short = sorted(min(header.width, header.height) for header in headers)
     median = short[len(short) // 2] if short else 0
     if size is not None and median and (short[-1] > 2 * median or 2 * short[0] < median):
