@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from autodas.data import Augmentation, check_dataset, open_dataset, read_image
-from autodas.data._decode import evaluation_view, stored_size
+from autodas.data._views import evaluation_view, stored_size
 from autodas.errors import AutodasError
 
 Maker = Callable[..., Path]
@@ -98,13 +98,15 @@ def test_kinds_of_images(tmp_path: Path, make_folder: Maker, picture: Picture) -
     assert data.channels == 3
     assert data.bad == ()
     view = {
-        name: read_image(root / "cat" / f"{name}.png", channels=3, image_size=20).permute(1, 2, 0).numpy()
+        name: read_image(root / "cat" / f"{name}.png", channels=3, image_size=20, value_range=(0, 65535))
+        .permute(1, 2, 0)
+        .numpy()
         for name in ("grey", "rgba", "sixteen", "turned")
     }
     assert (view["grey"] == view["grey"][:, :, :1]).all()
     assert view["rgba"][0, 0].tolist() == [255, 255, 255]
     np.testing.assert_allclose(view["rgba"][0, 1], [177, 127, 127], atol=1)
-    assert (view["sixteen"] == 0xAB).all()
+    np.testing.assert_allclose(view["sixteen"], 0xAB00 / 0xFFFF * 255, rtol=1e-6)
     np.testing.assert_array_equal(view["turned"], np.rot90(np.asarray(picture(4)), -1))
 
 

@@ -209,14 +209,14 @@ def test_python_damaged_items_are_counted(module: Any) -> None:
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        ((PIXELS / 255, LABELS), r"uint8 images \(0..255\) are expected, found float64"),
+        ((PIXELS.astype(str), LABELS), r"numbers of shape \(N, H, W\) or \(N, H, W, C\) .* found <U3"),
         ((PIXELS.transpose(0, 3, 1, 2), LABELS), "put the channels last"),
         ((PIXELS, LABELS[:5]), "6 images but 5 labels"),
         ((PIXELS, [0.5] * 6), "one whole number or text a label is expected"),
         ((PIXELS, LABELS, ["x"]), "labels out of range: 1 in the training images"),
         (7, r"\(images, labels\), .* or a torch Dataset is expected, found int"),
         (ZeroDivisionError("oops"), "failed with ZeroDivisionError: oops"),
-        (Items(list(PIXELS / 255), LABELS), r"uint8 \(H, W, C\) array .* found float64 \(9, 9, 3\)"),
+        (Items(list(PIXELS.astype(str)), LABELS), r"an array \(H, W, C\) .* found <U3 \(9, 9, 3\)"),
         (Items([KeyError("k")] * 6, LABELS, targets=LABELS), "item 0: failed with KeyError"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, DataConfig
+from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class EvaluateConfig:
     fuse: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
     batch_size: int | None = None
-    test_clips: int = 20
+    test_clips: int = TEST_CLIPS
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
 
@@ -82,14 +83,15 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple
 
     network, facts = load_model(model)
     _check_kind(model, facts, config.data.name)
-    clips, data = facts.clips, replace(config.data, image_size=facts.image_size)
+    check_test_clips(facts.clips is not None, config.test_clips)
+    clips, data = facts.clips, data_for(model, facts, config.data)
     if clips is not None:
         # A network may be tested on longer clips than it was trained on.
         frames = clips.frames if data.frames is None else data.frames
         step = clips.step if data.frame_step is None else data.frame_step
         data = replace(data, frames=frames, frame_step=step, modality=facts.modality)
     dataset = open_test_set(data.name, facts.classes, data.options)
-    _check(model, facts, dataset)
+    _check(model, facts, dataset, stated=config.data.value_range is not None)
     loader = Loader(
         dataset.test,
         None,
@@ -135,9 +137,10 @@ def _check_kind(model: str, facts: ModelFacts, data: str) -> None:
         )
 
 
-def _check(model: str, facts: ModelFacts, dataset: ImageDataset) -> None:
-    if dataset.channels != facts.channels:
+def _check(model: str, facts: ModelFacts, dataset: ImageDataset, *, stated: bool) -> None:
+    if facts.value_range is None and dataset.value_range is not None and not stated:
+        low, high = dataset.value_range
         raise AutodasError(
-            f"{model}: was trained on {dataset.what} of {facts.channels} channels, "
-            f"{dataset.name} has {dataset.channels}"
+            f"{model}: was trained on images of 8 bits, {dataset.name} has more: state the values that stand "
+            f"for black and white, such as --data.value_range={low:g},{high:g}"
         )

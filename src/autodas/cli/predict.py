@@ -10,6 +10,7 @@ from pathlib import Path
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
+from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.errors import AutodasError
 
 
@@ -22,6 +23,8 @@ class PredictConfig:
         files: pictures or videos, or folders of them; a folder of frames is a video.
         top: how many classes each.
         test_clips: clips of each video, whose scores are averaged.
+        value_range: the values that stand for black and white, of pictures with more than 8 bits; by default
+            those that the network was trained with.
         json: print JSON.
         csv: print CSV.
     """
@@ -29,7 +32,8 @@ class PredictConfig:
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
     top: int = 5
-    test_clips: int = 20
+    test_clips: int = TEST_CLIPS
+    value_range: tuple[float, float] | None = None
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
     csv: bool = False
@@ -38,6 +42,8 @@ class PredictConfig:
         for name in ("top", "test_clips"):
             if getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.json and self.csv:
+            raise AutodasError("json and csv exclude each other: leave one of them out")
 
 
 def run(argv: list[str]) -> int:
@@ -46,7 +52,6 @@ def run(argv: list[str]) -> int:
     import torch
 
     from autodas.cli._setup import use_compute
-    from autodas.data import normalise, read_clips, read_image
     from autodas.training.model_file import load_model
 
     device = use_compute(config.compute)
@@ -55,27 +60,17 @@ def run(argv: list[str]) -> int:
     top = min(config.top, len(facts.classes))
     rows = []
     unreadable = 0
-    clips, size = facts.clips, facts.image_size
-    for path in _files(config.files, videos=clips is not None):
+    check_test_clips(facts.clips is not None, config.test_clips)
+    for path in _files(config.files, videos=facts.clips is not None):
         try:
-            if clips is None:
-                views = read_image(path, channels=facts.channels, image_size=size)[None]
-            else:
-                views = read_clips(
-                    path,
-                    channels=facts.channels,
-                    image_size=size,
-                    clips=clips,
-                    number=config.test_clips,
-                    modality=facts.modality,
-                )
+            views = facts.preprocess(path, clips=config.test_clips, value_range=config.value_range)
         except AutodasError as error:
             # One broken file must not cost the answers for the others.
             print(f"autodas: skipped: {error}", file=sys.stderr)
             unreadable += 1
             continue
         with torch.no_grad():
-            scores = network(normalise(views.to(device), facts.mean, facts.std)).softmax(1).mean(0)
+            scores = network(views.to(device)).softmax(1).mean(0)
             probabilities, classes = scores.topk(top)
         best = zip(classes.tolist(), probabilities.tolist(), strict=True)
         rows.append((path, [{"class": facts.classes[c], "probability": p} for c, p in best]))

@@ -9,6 +9,7 @@ from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
+from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 
@@ -57,7 +58,7 @@ class TrainConfig:
     auxiliary: bool = True
     auxiliary_weight: float = 0.4
     weights: str | None = None
-    test_clips: int = 20
+    test_clips: int = TEST_CLIPS
     validation: float = 0.0
     test_every: int = 0
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -113,6 +114,7 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
+    check_test_clips(dataset.clips is not None, config.test_clips)
     data = config.data.name.partition(":")[0]
     note = changed_since(RunFolder(config.genotype), dataset)
     if note is not None:

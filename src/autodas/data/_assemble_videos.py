@@ -16,6 +16,7 @@ from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
+from autodas.data._form import Form
 from autodas.data._frame_store import StoredFrames, store_frames, stored_folder
 from autodas.data._frames import ArrayFrames, FrameSource
 from autodas.data._images import ImageDataset
@@ -45,6 +46,8 @@ def assemble_videos(
 
     ``say`` is told, in one line, what takes time and space.
     """
+    if options.value_range is not None:
+        raise AutodasError(f"value_range is for images, but '{name}' holds videos of 8 bits: leave it out")
     clips = Clips(options.frames or 16, options.frame_step or 1)
     storage, modality = options.storage, options.modality
     train, test, names = split_parts(name, raw, Videos.what, options, seed=seed)
@@ -62,6 +65,13 @@ def assemble_videos(
     if storage == "memory" and not in_arrays:
         raise AutodasError(f"{name}: decoded videos take too much memory; use data.storage cache")
 
+    natural = 2 if modality == "flow" else train.source.channels
+    channels = options.channels or natural
+    if channels != natural and (modality == "flow" or channels not in (1, 3)):
+        raise AutodasError(
+            f"{name}: its videos have {natural} channels, data.channels={channels} cannot be made"
+        )
+
     folder = Path(options.cache).expanduser() if options.cache else _default_cache()
     splits = []
     for part in (train, test):
@@ -76,11 +86,11 @@ def assemble_videos(
                 part.source,
                 part.selection,
                 part.labels,
-                channels=part.source.channels,
+                channels=channels,
                 image_size=size,
                 clips=clips,
                 side=side,
-                stored=_in_memory(part, clips, size),
+                stored=_in_memory(part, clips, size, channels),
                 bad_allowed=bad.allowed - len(bad.found),
                 keys=part.keys,
                 groups=part.groups,
@@ -159,14 +169,14 @@ def _stored(
     return None
 
 
-def _in_memory(part: Part[FrameSource], clips: Clips, size: int) -> torch.Tensor | None:
+def _in_memory(part: Part[FrameSource], clips: Clips, size: int, channels: int) -> torch.Tensor | None:
     """Return the pixels of videos that are in memory and exactly one clip each."""
     if not isinstance(part.source, ArrayFrames):
         return None
     array = part.source.array
     if clips.step != 1 or array.shape[1:4] != (clips.frames, size, size):
         return None
-    return torch.from_numpy(np.ascontiguousarray(array[part.selection]))
+    return torch.from_numpy(np.ascontiguousarray(Form(channels).channels_of(array[part.selection])))
 
 
 def _statistics(train: Videos) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,4 +1,6 @@
-"""Batched augmentation of uint8 images and clips, and the normalisation that follows it.
+"""Batched augmentation of images and clips, and the normalisation that follows it.
+
+Pixels are uint8, or float32 on the same scale 0..255 where the data have more than 8 bits.
 
 Inside this module a batch is (B, H, W, C): a batch that is made that way and permuted at the end is
 ``channels_last`` at no cost, and a row of a crop is one run of bytes. The frames of a clip lie one below the
@@ -68,7 +70,8 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     """Return ``(pixels / 255 - mean) / std``.
 
     Args:
-        pixels: uint8 (C, H, W), (B, C, H, W) or, of clips, (B, C, T, H, W).
+        pixels: uint8, or float32 on the scale 0..255, (C, H, W), (B, C, H, W) or, of clips,
+            (B, C, T, H, W).
         mean, std: one value a channel, on the scale 0..1.
 
     Returns:
@@ -77,7 +80,7 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     scale = [torch.tensor([255 * v for v in values], device=pixels.device) for values in (mean, std)]
     ones = (1,) * max(2, pixels.dim() - 2)
     shift, spread = (s.to(torch.float32).view(-1, *ones) for s in scale)
-    return pixels.to(torch.float32).sub_(shift).div_(spread)
+    return pixels.to(torch.float32, copy=True).sub_(shift).div_(spread)
 
 
 def finish(
@@ -93,7 +96,8 @@ def finish(
     """Augment and normalise a batch.
 
     Args:
-        pixels: uint8 (B, R, R, C) with R at least ``size``, or clips (B, T, size, size, C).
+        pixels: uint8 or float32 (B, R, R, C) with R at least ``size``, or clips (B, T, size, size, C); two
+            channels of a clip are optical flow.
         keys: int64 (B,), from :func:`autodas.data._random.sample_keys`, on the host: the boxes of resized
             crops are made there.
         augmentation: ``None`` for evaluation.
@@ -106,7 +110,9 @@ def finish(
     """
     if pixels.dim() == 5:
         flat = pixels.flatten(1, 2)
-        rows = _finish_rows(flat, keys.to(pixels.device, non_blocking=True), augmentation, mean=mean, std=std)
+        keys = keys.to(pixels.device, non_blocking=True)
+        flow = pixels.shape[4] == 2
+        rows = _finish_rows(flat, keys, augmentation, mean=mean, std=std, flow=flow)
         return rows.view(pixels.shape).permute(0, 4, 1, 2, 3)
     if augmentation is not None and augmentation.random_resized_crop and not cropped:
         pixels = resized_crop(pixels, keys, size)
@@ -127,11 +133,12 @@ def _finish_rows(
     *,
     mean: Sequence[float],
     std: Sequence[float],
+    flow: bool = False,
 ) -> Tensor:
     """Do what can be done to images and to frames below each other alike."""
     if augmentation is not None:
         if augmentation.flip:
-            pixels = flip(pixels, keys)
+            pixels = flip(pixels, keys, flow=flow)
         if augmentation.color_jitter:
             pixels = jitter(pixels, keys, augmentation.color_jitter)
     return _normalise_rows(pixels, mean, std)
@@ -152,10 +159,10 @@ def padded_crop(pixels: Tensor, keys: Tensor, padding: int) -> Tensor:
     return chosen.view(batch, height, width, channels)
 
 
-def flip(pixels: Tensor, keys: Tensor) -> Tensor:
-    """Mirror every second image of (B, H, W, C), at random; two channels are optical flow."""
+def flip(pixels: Tensor, keys: Tensor, *, flow: bool = False) -> Tensor:
+    """Mirror every second image of (B, H, W, C), at random; ``flow`` says that they are optical flow."""
     mirror_image = pixels.flip(2)
-    if pixels.shape[3] == 2:
+    if flow:
         # What moved to the right moves to the left in a mirror; 255 - v is the opposite of v.
         mirror_image[..., 0] = 255 - mirror_image[..., 0]
     both = torch.cat([pixels, mirror_image])
@@ -183,7 +190,7 @@ def _normalise_rows(pixels: Tensor, mean: Sequence[float], std: Sequence[float])
     # long enough to be vectorised.
     batch, height, width, channels = pixels.shape
     shift, spread = (_row(tuple(values), width, pixels.device) for values in (mean, std))
-    rows = pixels.reshape(batch, height, width * channels).to(torch.float32)
+    rows = pixels.reshape(batch, height, width * channels).to(torch.float32, copy=True)
     return rows.sub_(shift).div_(spread).view(batch, height, width, channels)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autodas.data._colour import like
 from autodas.data._random import integers, uniform
 
 _ATTEMPTS = 10
@@ -68,18 +69,18 @@ def resized_crop(pixels: Tensor, keys: Tensor, size: int) -> Tensor:
     The images are hardly larger than the result, so nothing is lost without a low-pass filter.
 
     Args:
-        pixels: uint8 (B, H, W, C).
+        pixels: uint8 or float32 (B, H, W, C).
         keys: int64 (B,).
         size: side of the result.
     """
     batch, height, width, _ = pixels.shape
     boxes = random_boxes(keys, np.full(batch, height), np.full(batch, width))
-    resized = torch.empty((batch, size, size, pixels.shape[3]), dtype=torch.uint8, device=pixels.device)
+    resized = pixels.new_empty((batch, size, size, pixels.shape[3]))
     for i, (top, left, box_height, box_width) in enumerate(boxes.tolist()):
         # One image at a time: boxes differ in size, and a sample must not depend on its batch.
         box = pixels[i : i + 1, top : top + box_height, left : left + box_width].permute(0, 3, 1, 2)
         image = torch.nn.functional.interpolate(
             box.to(torch.float32), (size, size), mode="bilinear", align_corners=False
         )
-        resized[i] = image[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+        resized[i] = like(image[0].permute(1, 2, 0), pixels)
     return resized

@@ -30,6 +30,8 @@ IMAGE_FORMATS = {
 }
 """Formats of Pillow that are decoded in this process, and the endings of their files. Left out are those that
 start other programs (PostScript), those that only point to data elsewhere, and vector graphics."""
+ARRAY_ENDINGS = (".npy",)
+"""Endings of files of numpy, whose arrays are images too."""
 UNMARKED = ("TGA",)
 """Formats whose files do not begin with a mark: only the ending tells them."""
 
@@ -61,4 +63,4 @@ def known_formats() -> tuple[str, ...]:
 @cache
 def image_endings() -> tuple[str, ...]:
     """Return the endings of the files that are taken for images, in lower or upper case."""
-    return tuple(ending for name in known_formats() for ending in IMAGE_FORMATS[name])
+    return (*(ending for name in known_formats() for ending in IMAGE_FORMATS[name]), *ARRAY_ENDINGS)

@@ -11,9 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from autodas.data._decode import UnreadableError, convert, open_image, pixels_of
+from autodas.data._decode import UnreadableError, open_image
 from autodas.data._endings import image_endings
+from autodas.data._form import Form
 from autodas.data._video_decode import FrameIndex, read_frames, read_index
+from autodas.data._views import pixels_of
 
 _KEPT = 20_000
 
@@ -190,8 +192,8 @@ class FrameFolders(_Paths):
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of the first frame."""
-        with open_image(self._files(index)[0]) as image:
-            return image.height, image.width
+        with open_image(self._files(index)[0]) as picture:
+            return picture.header.height, picture.header.width
 
     def count(self, index: int) -> int:
         """Return the number of images."""
@@ -206,7 +208,7 @@ class FrameFolders(_Paths):
         files = self._files(index)
         found: dict[int, np.ndarray] = {}
         for number in set(numbers):
-            found[number] = _resized_frame(pixels_of(convert(open_image(files[number]), 3)), side)
+            found[number] = _resized_frame(pixels_of(open_image(files[number]).decode(Form(3)).pixels), side)
             if found[number].shape != next(iter(found.values())).shape:
                 raise UnreadableError(f"{os.path.basename(files[number])} has another size than other frames")
         return np.stack([found[number] for number in numbers])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,50 +14,67 @@ from torch import Tensor
 from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._crops import random_boxes
-from autodas.data._decode import Header, UnreadableError, box_view, convert, evaluation_view, pixels_of
 from autodas.data._fingerprint import fingerprint_of
+from autodas.data._form import Form, Range
+from autodas.data._pictures import Header, Picture
 from autodas.data._sources import ArraySource, Source
 from autodas.data._split import Split
+from autodas.data._unreadable import UnreadableError
+from autodas.data._views import box_view, decoded_view, for_people, pixels_of
 from autodas.data_options import DataOptions, Modality
 from autodas.errors import AutodasError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 
 class Images(Split):
-    """The images of one split. Made by :func:`autodas.data.open_dataset`; arguments as of :class:`Split`."""
+    """The images of one split. Made by :func:`autodas.data.open_dataset`.
 
-    def __init__(self, source: Source, selection: np.ndarray, labels: np.ndarray, **facts: Any) -> None:
+    Args:
+        source, selection, labels: as of :class:`Split`.
+        value_range: the values that become 0 and 255, of images with more than 8 bits; ``None`` for bytes.
+        facts: further arguments of :class:`Split`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        selection: np.ndarray,
+        labels: np.ndarray,
+        *,
+        value_range: Range | None = None,
+        **facts: Any,
+    ) -> None:
         super().__init__(source, selection, labels, **facts)
         self._source = source
+        self.form = Form(self.channels, value_range)
 
     @classmethod
     def from_arrays(cls, pixels: np.ndarray, labels: np.ndarray) -> Images:
         """Make a split from arrays in memory.
 
         Args:
-            pixels: uint8 (N, S, S, C), C = 1 or 3.
+            pixels: uint8, or float32 on the scale 0..255, (N, S, S, C).
             labels: integers (N,), from 0.
         """
-        count, height, width, channels = pixels.shape
-        if pixels.dtype != np.uint8 or height != width or channels not in (1, 3) or len(labels) != count:
+        known = pixels.ndim == 4 and pixels.dtype in (np.uint8, np.float32)
+        if not known or pixels.shape[1] != pixels.shape[2] or len(labels) != len(pixels):
             raise AutodasError(
-                f"uint8 pixels (N, S, S, 1 or 3) and N labels are expected, found {pixels.dtype} "
+                f"uint8 or float32 pixels (N, S, S, C) and N labels are expected, found {pixels.dtype} "
                 f"{pixels.shape} and {len(labels)} labels"
             )
+        count, size, _, channels = pixels.shape
         return cls(
             ArraySource(pixels),
             np.arange(count),
             np.asarray(labels, dtype=np.int64),
             channels=channels,
-            image_size=height,
+            image_size=size,
+            value_range=None if pixels.dtype == np.uint8 else (0, 255),
             stored=torch.from_numpy(np.ascontiguousarray(pixels)),
         )
 
     @property
     def pixels(self) -> Tensor | None:
-        """uint8 (N, C, S, S) as evaluation sees the images, if they are held in memory, else ``None``."""
+        """uint8 or float32 (N, C, S, S) as evaluation sees the images; ``None`` if not held in memory."""
         if self._stored is None:
             return None
         start = (self._stored.shape[1] - self.image_size) // 2
@@ -65,26 +82,22 @@ class Images(Split):
         return self._stored[:, inner, inner].permute(0, 3, 1, 2)
 
     def read(self, index: int) -> np.ndarray:
-        """Return one image decoded, at its original size: uint8 (H, W, C).
+        """Return one image decoded, at its original size, for people: uint8 (H, W, 1 or 3).
 
         Raises:
             AutodasError: if it cannot be read.
         """
         try:
-            return pixels_of(self.open(index))
+            return for_people(pixels_of(self.open(index).decode(self.form).pixels))
         except UnreadableError as error:
             raise AutodasError(f"{self.describe(index)}: cannot be read as an image ({error})") from error
 
-    def open(self, index: int) -> Image:
-        """Return one image decoded, with the channels of the data set, as a Pillow image.
-
-        Raises:
-            UnreadableError: if it cannot be read.
-        """
-        return convert(self._source.open(int(self._selection[index])), self.channels)
+    def open(self, index: int) -> Picture:
+        """Return one image, opened and not decoded; raises UnreadableError."""
+        return self._source.open(int(self._selection[index]))
 
     def header(self, index: int) -> Header:
-        """Return the original size of one image."""
+        """Return what is known of one image without decoding it; raises UnreadableError."""
         return self._source.header(int(self._selection[index]))
 
     def view_shape(self) -> tuple[int, ...]:
@@ -93,16 +106,21 @@ class Images(Split):
 
     def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
         """Return the whole image, or a random resized crop of it."""
-        image = self.open(index)
+        picture, size = self.open(index), self.image_size
         if not augmentation.random_resized_crop:
-            return evaluation_view(image, self.image_size)
-        box = random_boxes(key[None], np.array([image.height]), np.array([image.width]))[0]
-        return box_view(image, box.tolist(), self.image_size)
+            return decoded_view(picture, self.form, size)
+        decoded, shown = None, picture.shown_size
+        if shown is None:
+            decoded = picture.decode(self.form)
+            shown = pixels_of(decoded.pixels).shape[:2]
+        box = random_boxes(key[None], np.array(shown[:1]), np.array(shown[1:]))[0]
+        # A large box may be decoded smaller, as long as it keeps twice the pixels that are needed.
+        decoded = decoded or picture.decode(self.form, min(box[2:].tolist()) / (2 * size))
+        return box_view(decoded.pixels, [edge / decoded.reduction for edge in box.tolist()], size)
 
     def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
         """Return the image as evaluation sees it."""
-        view = evaluation_view(self.open(index), self.image_size)
-        return [view] * len(numbers)
+        return [decoded_view(self.open(index), self.form, self.image_size)] * len(numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +132,7 @@ class ImageDataset:
         train: images (or videos) to search and train with.
         test: those that are only looked at in the end.
         classes: name of each label.
-        channels: 1 (grey), 3 (RGB) or 2 (optical flow).
+        channels: 1 (grey), 3 (RGB), 2 (optical flow), or as many as the images have.
         image_size: side of what the network sees, in pixels.
         mean: of the training images, one value a channel, on the scale 0..1.
         std: likewise; never 0.
@@ -124,6 +142,8 @@ class ImageDataset:
             what is odd about them.
         clips: how clips are taken from videos; ``None`` for images.
         modality: what the network sees of videos: ``"rgb"`` or ``"flow"``.
+        value_range: the values that stand for black and white, of images with more than 8 bits; ``None`` for
+            images of 8 bits, where these are 0 and 255.
         options: how the data were read.
     """
 
@@ -140,6 +160,7 @@ class ImageDataset:
     notes: tuple[str, ...] = ()
     clips: Clips | None = None
     modality: Modality = "rgb"
+    value_range: Range | None = None
     options: DataOptions = field(default_factory=DataOptions)
 
     @cached_property

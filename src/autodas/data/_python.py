@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from autodas.data._decode import channels_first
 from autodas.data._labels import number_labels
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ArraySource, ItemSource, Source
@@ -56,13 +57,11 @@ def _arrays(where: str, images: Any, labels: Any) -> ArraySource:
     array = np.asarray(images)
     if array.ndim == 3:
         array = array[..., None]
-    if array.dtype != np.uint8:
-        raise AutodasError(f"{where}: uint8 images (0..255) are expected, found {array.dtype}")
-    if array.ndim != 4 or array.shape[3] not in (1, 3, 4):
-        hint = ": put the channels last" if array.ndim == 4 and array.shape[1] in (1, 3, 4) else ""
+    if array.ndim != 4 or array.dtype.kind not in "biuf" or channels_first(array.shape):
+        hint = ": put the channels last" if channels_first(array.shape) else ""
         raise AutodasError(
-            f"{where}: images of shape (N, H, W) or (N, H, W, 1, 3 or 4) are expected, "
-            f"found {array.shape}{hint}"
+            f"{where}: numbers of shape (N, H, W) or (N, H, W, C) are expected, "
+            f"found {array.dtype} {array.shape}{hint}"
         )
     if len(array) != len(labels):
         raise AutodasError(f"{where}: {len(array)} images but {len(labels)} labels")

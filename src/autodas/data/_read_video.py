@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from autodas.data._clips import Clips
-from autodas.data._colour import grey
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource
@@ -55,12 +54,11 @@ def read_clips(
         np.zeros(1, dtype=np.int64),
         clips=clips,
         side=clip_side(image_size),
-        channels=frames.channels,
+        channels=channels,
         image_size=image_size,
     )
     try:
         views = split.evaluation_views(0, range(number), number)
     except UnreadableError as error:
         raise AutodasError(f"{path}: cannot be read as a video ({error})") from error
-    pixels = torch.from_numpy(np.stack(views))
-    return (grey(pixels) if channels == 1 else pixels).permute(0, 4, 1, 2, 3)
+    return torch.from_numpy(np.stack(views)).permute(0, 4, 1, 2, 3)

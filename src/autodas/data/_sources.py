@@ -5,15 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from autodas.data._decode import Header, UnreadableError, header, open_image
+from autodas.data._decode import as_picture, open_image
+from autodas.data._pictures import ArrayPicture, Header, Picture
+from autodas.data._unreadable import UnreadableError
 from autodas.errors import AutodasError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class Source(Protocol):
@@ -28,8 +27,8 @@ class Source(Protocol):
         """Return size and kind without decoding; raises UnreadableError."""
         ...
 
-    def open(self, index: int) -> Image:
-        """Return the image, decoded or not; raises UnreadableError."""
+    def open(self, index: int) -> Picture:
+        """Return the picture, opened and not decoded; raises UnreadableError."""
         ...
 
     def describe(self, index: int) -> str:
@@ -41,7 +40,7 @@ class ArraySource:
     """Images of one size in an array.
 
     Args:
-        array: uint8 (N, H, W, C) with C = 1, 3 or 4 (with transparency).
+        array: numbers of any type, (N, H, W, C).
     """
 
     paths: Sequence[str] | None = None
@@ -54,15 +53,11 @@ class ArraySource:
 
     def header(self, index: int) -> Header:
         """Return size and kind of an image."""
-        _, height, width, channels = self.array.shape
-        return Header(width, height, channels == 1)
+        return self.open(index).header
 
-    def open(self, index: int) -> Image:
+    def open(self, index: int) -> Picture:
         """Return one image."""
-        import PIL.Image
-
-        array = self.array[index]
-        return PIL.Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
+        return ArrayPicture(self.array[index])
 
     def describe(self, index: int) -> str:
         """Return what a message calls the image."""
@@ -85,10 +80,10 @@ class FileSource:
 
     def header(self, index: int) -> Header:
         """Return size and kind of an image, from the first bytes of its file."""
-        with open_image(self._paths[index]) as image:
-            return header(image)
+        with open_image(self._paths[index]) as picture:
+            return picture.header
 
-    def open(self, index: int) -> Image:
+    def open(self, index: int) -> Picture:
         """Return one image."""
         return open_image(self._paths[index])
 
@@ -134,9 +129,9 @@ class ParquetSource:
 
     def header(self, index: int) -> Header:
         """Return size and kind of an image."""
-        return header(self.open(index))
+        return self.open(index).header
 
-    def open(self, index: int) -> Image:
+    def open(self, index: int) -> Picture:
         """Return one image."""
         row = self._row(index)
         encoded = row.get("bytes") if isinstance(row, dict) else row
@@ -197,9 +192,9 @@ class ItemSource:
 
     def header(self, index: int) -> Header:
         """Return size and kind of an image."""
-        return header(self.open(index))
+        return self.open(index).header
 
-    def open(self, index: int) -> Image:
+    def open(self, index: int) -> Picture:
         """Return one image."""
         try:
             value = self._items[index][self._key]
@@ -211,39 +206,19 @@ class ItemSource:
             raise AutodasError(
                 f"{self._name}, item {index}: failed with {type(error).__name__}: {error}"
             ) from error
-        return as_image(value, f"{self._name}, item {index}")
+        picture = as_picture(value)
+        if picture is None:
+            found = (
+                f"{value.dtype} {tuple(value.shape)}"
+                if isinstance(value, np.ndarray)
+                else type(value).__name__
+            )
+            raise AutodasError(
+                f"{self._name}, item {index}: a Pillow image, an array (H, W, C) or a tensor (C, H, W) is "
+                f"expected, found {found}"
+            )
+        return picture
 
     def describe(self, index: int) -> str:
         """Return the name of the object and the number of the item."""
         return f"{self._name}, item {index}"
-
-
-def as_image(value: Any, where: str) -> Image:
-    """Return a Pillow image, uint8 (H, W), (H, W, C) array or uint8 (C, H, W) tensor as a Pillow image.
-
-    Raises:
-        AutodasError: for anything else.
-    """
-    import PIL.Image
-    import torch
-
-    if isinstance(value, PIL.Image.Image):
-        return value
-    if isinstance(value, torch.Tensor):
-        value = (value.permute(1, 2, 0) if value.ndim == 3 else value).numpy()
-    if (
-        not isinstance(value, np.ndarray)
-        or value.dtype != np.uint8
-        or value.ndim not in (2, 3)
-        or (value.ndim == 3 and value.shape[2] not in (1, 3, 4))
-    ):
-        found = (
-            f"{value.dtype} {tuple(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
-        )
-        raise AutodasError(
-            f"{where}: a Pillow image, a uint8 (H, W, C) array or a uint8 (C, H, W) tensor is expected, "
-            f"found {found}; leave scaling and normalisation to autodas"
-        )
-    if value.ndim == 3 and value.shape[2] == 1:
-        value = value[:, :, 0]
-    return PIL.Image.fromarray(np.ascontiguousarray(value))

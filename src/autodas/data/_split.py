@@ -39,7 +39,7 @@ class Split(ABC):
         labels: int64 (N,).
         channels: of the pixels.
         image_size: what the network sees, in pixels.
-        stored: uint8 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.
+        stored: uint8 or float32 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.
         bad_allowed: how many samples may still turn out to be unreadable while training.
         keys: what each sample is called whatever lies beside it; ``None`` where only places tell them apart.
         groups: name of the group of each sample; samples of a group stay on one side of every split.
@@ -103,7 +103,7 @@ class Split(ABC):
             augmentation: what is varied.
 
         Returns:
-            uint8 (..., S, S, C).
+            uint8 or float32 (..., S, S, C), on the scale 0..255.
 
         Raises:
             UnreadableError: if it cannot be read.
@@ -145,7 +145,7 @@ class Split(ABC):
     @property
     def bytes_in_memory(self) -> int:
         """Size of the pixels that are held in memory."""
-        return 0 if self._stored is None else self._stored.numel()
+        return 0 if self._stored is None else self._stored.nbytes
 
     def stored_bytes(self, most: int) -> np.ndarray:
         """Return the first bytes of the pixels that are held in memory, uint8 (at most ``most``,)."""

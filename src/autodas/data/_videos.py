@@ -11,6 +11,7 @@ from torch import Tensor
 from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
+from autodas.data._form import Form
 from autodas.data._frame_store import StoredFrames
 from autodas.data._frames import FrameSource, resized
 from autodas.data._random import integers
@@ -58,6 +59,7 @@ class Videos(Split):
         super().__init__(source, selection, labels, **facts)
         self.clips, self.side = clips, side
         self._source = source
+        self._form = Form(self.channels)
 
     def count(self, index: int) -> int:
         """Return the number of frames of a video; raises UnreadableError."""
@@ -81,7 +83,7 @@ class Videos(Split):
             except UnreadableError:
                 continue
             height, width = resized(*self._source.size(index), self.side)
-            decoded += counts[-1] * height * width * self.channels
+            decoded += counts[-1] * height * width * self._source.channels
         return {
             "frames": sum(counts),
             "shortest": min(counts, default=0),
@@ -142,4 +144,4 @@ class Videos(Split):
 
     def _crop(self, frames: np.ndarray, top: int, left: int) -> np.ndarray:
         size = self.image_size
-        return np.ascontiguousarray(frames[:, top : top + size, left : left + size])
+        return self._form.channels_of(np.ascontiguousarray(frames[:, top : top + size, left : left + size]))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from autodas import __version__
-from autodas.data import Clips, Modality
+from autodas.data import Clips, Modality, normalise, read_clips, read_image
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.training._files import write_whole
@@ -31,6 +31,8 @@ class ModelFacts:
         version: of autodas.
         clips: how clips are taken, where it recognises videos; ``None`` for images.
         modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
+        value_range: the values that stand for black and white, where it was trained on images of more than 8
+            bits; ``None`` for images of 8 bits.
     """
 
     blueprint: Blueprint
@@ -43,6 +45,7 @@ class ModelFacts:
     version: str = __version__
     clips: Clips | None = None
     modality: Modality = "rgb"
+    value_range: tuple[float, float] | None = None
 
     @property
     def frames(self) -> int | None:
@@ -58,6 +61,48 @@ class ModelFacts:
             image_size=self.image_size,
         )
 
+    def preprocess(
+        self, sample: str | Path | Any, *, clips: int = 20, value_range: tuple[float, float] | None = None
+    ) -> torch.Tensor:
+        """Return a picture or a video as evaluation gives it to the network.
+
+        The short side is resized (from 128 pixels on to 256/224 of ``image_size``, of videos to 128/112), the
+        centre is cut out, and values are normalised. ``network(facts.preprocess(path)).softmax(1).mean(0)``
+        are the probabilities of the classes.
+
+        Args:
+            sample: path of a picture, or of a video or a folder of its frames. A picture may also be a Pillow
+                image, an array (H, W) or (H, W, C), or a tensor (C, H, W).
+            clips: how many clips of a video, spread evenly over it.
+            value_range: the values that stand for black and white, of a picture with more than 8 bits, where
+                the network was trained on 8 bits; otherwise it is the network's own.
+
+        Returns:
+            float32 (1, C, S, S), of a video (clips, C, T, S, S).
+
+        Raises:
+            AutodasError: if it cannot be read, has other channels, or its range is not known or another.
+        """
+        if value_range is not None and value_range != (self.value_range or value_range):
+            raise AutodasError(f"value_range: the network was trained with {self.value_range}: leave it out")
+        if self.clips is None:
+            views = read_image(
+                sample,
+                channels=self.channels,
+                image_size=self.image_size,
+                value_range=self.value_range or value_range,
+            )[None]
+        else:
+            views = read_clips(
+                sample,
+                channels=self.channels,
+                image_size=self.image_size,
+                clips=self.clips,
+                number=clips,
+                modality=self.modality,
+            )
+        return normalise(views, self.mean, self.std)
+
     def profile(self) -> Profile:
         """Return what the network costs on what it was trained on, without an auxiliary head."""
         return self.blueprint.profile(
@@ -70,6 +115,7 @@ class ModelFacts:
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
         videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
+        deep = {} if self.value_range is None else {"value_range": self.value_range}
         return json.dumps(
             {
                 **self.blueprint.to_dict(),
@@ -81,6 +127,7 @@ class ModelFacts:
                 "auxiliary": self.auxiliary,
                 "version": self.version,
                 **videos,
+                **deep,
             }
         )
 
@@ -104,9 +151,20 @@ class ModelFacts:
                 facts["version"],
                 Clips(**facts["clips"]) if "clips" in facts else None,
                 facts.get("modality", "rgb"),
+                _value_range(facts.get("value_range")),
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AutodasError) as error:
             raise AutodasError(f"{where}: its description is broken: {error}") from error
+
+
+def _value_range(found: Any) -> tuple[float, float] | None:
+    """Return the range that a file holds; files of images of 8 bits have none."""
+    if found is None:
+        return None
+    low, high = map(float, found)
+    if not low < high:
+        raise ValueError(f"value_range must ascend, found {found}")
+    return low, high
 
 
 def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:

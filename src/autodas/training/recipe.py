@@ -106,6 +106,7 @@ class Training:
             auxiliary=auxiliary and refusal is None,
             clips=dataset.clips,
             modality=dataset.modality,
+            value_range=dataset.value_range,
         )
         self.network = self.facts.build()
         self.notes = [] if weights is None else [start_from(self.network, self.facts, weights)]
@@ -189,7 +190,7 @@ class Training:
             self.fit.run(start, self.notes)
             found = evaluate_network(self.network, self.test)
         save_model(self.folder.path / "model.safetensors", self.network, facts)
-        _write_predictions(self.folder, found, facts.classes)
+        _write_predictions(self.folder, found, self.dataset)
         _write_examples(self.folder, found, self.dataset)
         cost = facts.profile()
         summary = {
@@ -208,8 +209,11 @@ class Training:
         return summary
 
 
-def _write_predictions(folder: RunFolder, found: Evaluation, classes: tuple[str, ...]) -> None:
-    """Write one row for each test picture: number, label, prediction and the probability of each class."""
+def _write_predictions(folder: RunFolder, found: Evaluation, dataset: ImageDataset) -> None:
+    """Write a row for each test sample: number, path, label, prediction, probability of each class.
+
+    Of samples that are no files of their own the path says where they are.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -217,13 +221,14 @@ def _write_predictions(folder: RunFolder, found: Evaluation, classes: tuple[str,
     table = pa.table(
         {
             "index": found.indices.numpy(),
+            "path": [dataset.test.describe(index) for index in found.indices.tolist()],
             "label": found.labels.numpy(),
             "predicted": probabilities.argmax(1).numpy(),
             "probabilities": pa.FixedSizeListArray.from_arrays(
-                pa.array(probabilities.flatten().numpy()), len(classes)
+                pa.array(probabilities.flatten().numpy()), len(dataset.classes)
             ),
         }
-    ).replace_schema_metadata({"classes": "\n".join(classes)})
+    ).replace_schema_metadata({"classes": "\n".join(dataset.classes)})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     folder.write("predictions.parquet", buffer.getvalue())

@@ -1,0 +1,58 @@
+"""One rule for the data of a trained network: it sees what it was trained on, and no option is ignored."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from autodas.cli._settings import DataConfig
+from autodas.errors import AutodasError
+
+if TYPE_CHECKING:
+    from autodas.training.model_file import ModelFacts
+
+TEST_CLIPS = 20
+"""Clips of a video that are tested by default (SDAS, section 5.2)."""
+_OF_TRAINING = (
+    *("subset", "starts", "max_image_size"),
+    *("crop_padding", "flip", "cutout", "random_resized_crop", "color_jitter"),
+)
+
+
+def data_for(model: str, facts: ModelFacts, config: DataConfig) -> DataConfig:
+    """Return how data are to be read for a trained network.
+
+    Args:
+        model: what messages call the network.
+        facts: what it was trained on.
+        config: what the user has said.
+
+    Raises:
+        AutodasError: if the user asks for what the network was not trained on, or what is for training.
+    """
+    said = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
+    for name in _OF_TRAINING:
+        if name in said:
+            raise AutodasError(f"data.{name} is for training, not for a trained network: leave it out")
+    own: dict[str, Any] = {"image_size": facts.image_size}
+    if facts.modality != "flow":
+        own["channels"] = facts.channels
+    if facts.value_range is not None:
+        own["value_range"] = facts.value_range
+    for name, value in {"modality": facts.modality, **own}.items():
+        asked = getattr(config, name)
+        if name in said and asked != value:
+            raise AutodasError(
+                f"data.{name} is {_text(asked)}, but {model} was trained with {_text(value)}: leave it out"
+            )
+    return replace(config, **own)
+
+
+def check_test_clips(videos: bool, test_clips: int) -> None:
+    """Raise AutodasError if clips are asked for of pictures."""
+    if not videos and test_clips != TEST_CLIPS:
+        raise AutodasError("test_clips is for videos, but there are pictures here: leave it out")
+
+
+def _text(value: object) -> str:
+    return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,143 @@
+"""TIFF files that Pillow cannot read, or reads only a part of: many bands, 16 bits of colour, floats."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodas.data._form import Values
+from autodas.data._pictures import MAX_PIXELS, RANGE_TAGS, Header, Picture, native, tag_range, turned
+from autodas.data._unreadable import UnreadableError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BITS, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION, _EXTRA = 258, 262, 270, 274, 338
+_MAX_VALUES = 4 * MAX_PIXELS
+
+
+def pillow_suffices(image: Image) -> bool:
+    """Return whether Pillow reads all of a TIFF file that it has opened."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    bits = tags.get(_BITS, (1,))
+    if len(bits) > 1 and (max(bits) > 8 or 0 in tags.get(_EXTRA, ())):
+        return False  # The lower bits, or a band that is no transparency, would be dropped.
+    description = str(tags.get(_DESCRIPTION, ""))
+    # Microscopes' programs store channels as pages.
+    return not ("<OME" in description or (description.startswith("ImageJ=") and "channels=" in description))
+
+
+class TiffPicture(Picture):
+    """The first picture of a TIFF file, read by the library tifffile.
+
+    Args:
+        encoded: the path, or the bytes of the file.
+
+    Raises:
+        UnreadableError: if it is no TIFF file, has no form that is known, or tifffile is not installed.
+    """
+
+    def __init__(self, encoded: str | bytes) -> None:
+        tifffile = _library()
+        try:
+            self._file = tifffile.TiffFile(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded)
+            self._page = self._file.pages[0]
+            series = self._file.series[0]
+            # Channels that are pages belong together; times, depths and unnamed ones are separate pictures.
+            turn = self._page.tags.valueof(_ORIENTATION)
+            self._turn = int(turn) if turn in range(1, 9) else 1
+            self._whole = series if "C" in series.axes and _only(series.axes, "CYXS") else self._page
+            self._pages = self._whole is self._page and len(self._file.pages) > 1
+            shape, axes = self._whole.shape, self._whole.axes
+            self._check(shape, axes)
+            sizes = dict(zip(axes, shape, strict=True))
+            samples = sizes.get("C", 1) * sizes.get("S", 1)
+            self._alpha = self._whole is self._page and bool(
+                samples in (2, 4) and self._page.extrasamples and self._page.extrasamples[-1] in (1, 2)
+            )
+            self._header = Header(
+                sizes["X"],
+                sizes["Y"],
+                samples - self._alpha,
+                np.dtype(self._whole.dtype).name.replace("bool", "uint8"),
+                "TIFF",
+                self._turn != 1,
+                self._pages,
+            )
+        except (MemoryError, UnreadableError):
+            raise
+        except Exception as error:  # The library raises errors of many types on damaged files.
+            raise UnreadableError(_reason(error)) from error
+
+    @property
+    def header(self) -> Header:
+        """Size, channels and type."""
+        return self._header
+
+    def values(self) -> Values:
+        """Return all channels. The file is closed then."""
+        page, axes = self._page, self._whole.axes
+        try:
+            tags = {number: page.tags.valueof(number) for number in (_BITS, _PHOTOMETRIC, *RANGE_TAGS)}
+            array = self._whole.asarray()
+        except MemoryError:
+            raise
+        except Exception as error:  # As above.
+            raise UnreadableError(_reason(error)) from error
+        finally:
+            self.close()
+        array = np.moveaxis(array, [axes.index("Y"), axes.index("X")], [0, 1])
+        array = native(array.reshape(*array.shape[:2], -1))
+        declared = tag_range(tags, array.dtype.name)
+        if tags[_PHOTOMETRIC] == 0 and array.dtype.kind == "u":  # White is zero.
+            depth = tags[_BITS] or 8 * array.dtype.itemsize
+            depth = max(depth) if isinstance(depth, tuple) else depth
+            array = (2**depth - 1 - array.astype(np.int64)).astype(array.dtype)
+        array = turned(array, self._turn)
+        if self._alpha:
+            return Values(array[..., :-1], array[..., -1], declared)
+        return Values(array, None, declared)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _check(self, shape: tuple[int, ...], axes: str) -> None:
+        """Refuse what is too large or is no picture; nothing has been allocated yet."""
+        if not _only(axes, "CYXS") or not {"X", "Y"} <= set(axes):
+            raise UnreadableError(f"its axes are {axes}: a picture with channels is expected")
+        if self._page.photometric in (3, 5, 8) and self._whole is self._page:
+            raise UnreadableError(
+                f"its colours are {self._page.photometric.name.lower()} in a form that is not known: "
+                "save it as RGB"
+            )
+        if np.prod(shape, dtype=np.float64) > _MAX_VALUES:
+            raise UnreadableError(f"it has more than {_MAX_VALUES:,} values")
+
+
+def _only(axes: str, known: str) -> bool:
+    return set(axes) <= set(known)
+
+
+def _library() -> Any:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise UnreadableError(
+            "a TIFF file of many bands, or of more than 8 bits a colour, needs the package tifffile: "
+            "pip install 'autodas[tiff]'"
+        ) from error
+    # It tells of every odd tag on standard error otherwise.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    return tifffile
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).split("\n")[0]
+    if "imagecodecs" in text:
+        return f"{text}: pip install 'autodas[tiff]'"
+    return text or type(error).__name__
