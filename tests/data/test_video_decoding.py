@@ -12,7 +12,8 @@ from tests.data.videos import blank_packets, numbered_frames, numbers_in, write_
 
 from autodas.data._decode import UnreadableError
 from autodas.data._frames import FrameFolders, VideoFiles, resized
-from autodas.data._video_decode import read_frames, read_index
+from autodas.data._video_decode import read_frames
+from autodas.data._video_index import read_index
 from autodas.errors import AutodasError
 
 
@@ -59,14 +60,14 @@ def test_only_what_is_needed_is_decoded(tmp_path: Path, monkeypatch: pytest.Monk
     from autodas.data import _video_decode
 
     decoded = []
-    inner = _video_decode._seeking
+    inner = _video_decode.sought
 
     def counting(*arguments: object) -> object:
         for pair in inner(*arguments):  # type: ignore[arg-type]
             decoded.append(pair[0])
             yield pair
 
-    monkeypatch.setattr(_video_decode, "_seeking", counting)
+    monkeypatch.setattr(_video_decode, "sought", counting)
     read_frames(path, index, [5, 72], (24, 32))
     assert len(decoded) <= 12
 

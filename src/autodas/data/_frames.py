@@ -14,7 +14,9 @@ import numpy as np
 from autodas.data._decode import UnreadableError, open_image
 from autodas.data._endings import image_endings
 from autodas.data._form import Form
-from autodas.data._video_decode import FrameIndex, read_frames, read_index
+from autodas.data._video_decode import read_frames
+from autodas.data._video_index import FrameIndex, read_index
+from autodas.data._video_index_store import kept_index
 from autodas.data._views import pixels_of
 
 _KEPT = 20_000
@@ -175,7 +177,7 @@ class VideoFiles(_Paths):
     def _index(self, index: int) -> FrameIndex:
         """Return where the frames lie; what has been read lately is kept."""
         if index not in self._indices:
-            self._indices[index] = read_index(self._paths[index])
+            self._indices[index] = kept_index(self._paths[index], read_index)
             if len(self._indices) > _KEPT:
                 self._indices.popitem(last=False)
         return self._indices[index]

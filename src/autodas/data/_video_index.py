@@ -1,0 +1,256 @@
+"""Where the frames of a video lie, without decoding all of it where its time stamps can be believed."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from autodas.data._decode import UnreadableError
+from autodas.data._video_open import Video, opened
+from autodas.data._video_pixels import Orientation, orientation_of
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# Two days of 25 frames a second; a longer one is a file that lies.
+_MOST_PACKETS = 1 << 22
+# So many frames are decoded to see whether they come in the order that the packets' time stamps say.
+_HEAD = 12
+# No coding standard lets a frame be shown so many frames before or after its turn in the file.
+_MOST_REORDERED = 32
+# Containers that store no presentation times: those that FFmpeg makes up are wrong where frames are reordered.
+_WITHOUT_TIMES = frozenset({"avi"})
+UNKNOWN = int(np.iinfo(np.int64).min)
+
+
+class Key(NamedTuple):
+    """A packet from which decoding can begin.
+
+    Args:
+        packet: its place in the file.
+        number: of the first frame that is right from here on.
+        shown: presentation time of the packet, in the stream's units, or ``UNKNOWN``.
+        decoded: decoding time of the packet, or ``UNKNOWN``.
+        before: decoding time of the packet before it, or ``UNKNOWN``.
+        size: bytes of the packet.
+        checksum: of that frame's pixels, -1 where it is not known.
+    """
+
+    packet: int
+    number: int
+    shown: int
+    decoded: int
+    before: int
+    size: int
+    checksum: int
+
+
+class FrameIndex(NamedTuple):
+    """Where the frames of a video lie.
+
+    Args:
+        frames: how many there are.
+        height, width: of a frame as it is shown.
+        orientation: how frames as stored are turned to be shown.
+        order: int64 (P,), for each packet of the file the number of the frame that comes of it, -1 if none
+            does; empty where packets and frames do not belong together: then the video can only be decoded
+            from its start, and frames are counted.
+        keys: int64 (K, 7), the fields of a :class:`Key` each, by ascending number.
+        rate: frames a second, ``None`` where the file does not tell.
+    """
+
+    frames: int
+    height: int
+    width: int
+    orientation: Orientation
+    order: np.ndarray
+    keys: np.ndarray
+    rate: float | None
+
+    def key_before(self, number: int) -> Key | None:
+        """Return the last key at or before a frame, if there is one."""
+        place = int(np.searchsorted(self.keys[:, 1], number, side="right")) - 1
+        return Key(*self.keys[place].tolist()) if place >= 0 else None
+
+
+class _Packets:
+    """What a walk through the packets of a video notes."""
+
+    def __init__(self) -> None:
+        self.shown, self.decoded, self.size = array("q"), array("q"), array("q")
+        self.is_key, self.is_shown = array("b"), array("b")
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+    def add(self, packet: Packet[VideoStream], hidden: bool) -> None:
+        if len(self) >= _MOST_PACKETS:
+            raise UnreadableError(f"it claims more than {_MOST_PACKETS:,} frames")
+        self.shown.append(UNKNOWN if packet.pts is None else packet.pts)
+        self.decoded.append(UNKNOWN if packet.dts is None else packet.dts)
+        self.size.append(packet.size)
+        self.is_key.append(packet.is_keyframe)
+        self.is_shown.append(not hidden and not packet.is_discard)
+
+    def order(self) -> np.ndarray | None:
+        """Return the order of frames by time stamps, ``None`` if those cannot be right."""
+        places = np.flatnonzero(np.array(self.is_shown))
+        times = np.array(self.shown, dtype=np.int64)[places]
+        ranks = np.empty(len(times), dtype=np.int64)
+        ranks[np.argsort(times, kind="stable")] = np.arange(len(times))
+        ascending = np.sort(times)
+        if (
+            not len(times)
+            or ascending[0] == UNKNOWN
+            or (np.diff(ascending) <= 0).any()
+            or np.abs(ranks - np.arange(len(ranks))).max() > _MOST_REORDERED
+        ):
+            return None
+        order = np.full(len(self), -1)
+        order[places] = ranks
+        return order
+
+    def keys(self, order: np.ndarray) -> np.ndarray:
+        """Return the keys, (K, 7), by ascending number, without checksums."""
+        places = np.flatnonzero(np.array(self.is_key))
+        shown = np.array(self.shown, dtype=np.int64)
+        decoded = np.array([UNKNOWN, *self.decoded], dtype=np.int64)
+        numbers = order[places]
+        if (numbers < 0).any():
+            # Decoding may begin with a frame that an edit list hides: the first one after it is shown.
+            times = np.sort(shown[order >= 0])
+            hidden = np.searchsorted(times, shown[places])
+            numbers = np.where(numbers < 0, np.where(shown[places] == UNKNOWN, len(times), hidden), numbers)
+        size = np.array(self.size, dtype=np.int64)
+        nothing = np.full(len(places), -1)
+        found = np.stack(
+            [
+                places,
+                numbers,
+                shown[places],
+                decoded[1:][places],
+                decoded[:-1][places],
+                size[places],
+                nothing,
+            ],
+            1,
+        )
+        found = found[found[:, 1] <= order.max(initial=-1)]
+        return found[np.unique(found[:, 1], return_index=True)[1]]
+
+    def rate(self, order: np.ndarray | None, frames: int, unit: float) -> float | None:
+        """Return the frames a second that time stamps tell.
+
+        The steps near the usual one are taken, since time stamps are rounded, and gaps are no rate.
+
+        Args:
+            order: by time stamps, if those can be believed.
+            frames: how many there are.
+            unit: seconds of one unit of time.
+        """
+        if order is None:
+            # Decoding times ascend also where presentation times do not; fields of a frame have one each.
+            times, fields = np.array(self.decoded, dtype=np.int64), max(1, round(len(self) / max(1, frames)))
+        else:
+            times, fields = np.sort(np.array(self.shown, dtype=np.int64)[order >= 0]), 1
+        steps = np.diff(times)
+        if not len(steps) or times.min() == UNKNOWN or unit <= 0:
+            return None
+        usual = np.median(steps)
+        near = steps[(steps > usual / 2) & (steps < usual * 2)]
+        return 1 / (float(near.mean()) * unit * fields) if len(near) and usual > 0 else None
+
+
+def read_index(path: str) -> FrameIndex:
+    """Read where the frames of a video lie.
+
+    The packets are read and the first frames decoded. Where what comes out is not what the packets say, or
+    cannot be told from them, the whole video is decoded once.
+
+    Raises:
+        UnreadableError: if there is no video in the file, or no frame.
+    """
+    packets, head = _Packets(), array("q")
+    first: VideoFrame | None = None
+    with opened(path) as video:
+        for packet in video.numbered(video.packets()):
+            packets.add(packet, _is_hidden(video, packet))
+            if len(head) < _HEAD:
+                for frame in video.decode(packet):
+                    first = first or frame
+                    head.append(_packet_of(frame))
+        if len(head) < _HEAD:
+            for frame in video.decode(None):
+                first = first or frame
+                head.append(_packet_of(frame))
+        order = None if _invents_times(video) else packets.order()
+        unit = float(video.stream.time_base or 0)
+        claimed = float(video.stream.average_rate or 0)
+    if not len(packets):
+        raise UnreadableError("it has no frames")
+    if first is None:
+        raise UnreadableError("no frame can be decoded")
+    if order is not None and _agrees(order, head):
+        keys, frames = packets.keys(order), int(order.max()) + 1
+        rate = packets.rate(order, frames, unit)
+    else:
+        frames, order, keys = _by_decoding(path, packets)
+        rate = packets.rate(None, frames, unit)
+    if rate and abs(claimed / rate - 1) < 0.005:
+        rate = claimed  # The same without the rounding.
+    orientation = orientation_of(first)
+    size = orientation.size(first.height, first.width)
+    return FrameIndex(frames, *size, orientation, order, keys, rate)
+
+
+def _packet_of(frame: VideoFrame) -> int:
+    return -1 if frame.opaque is None else int(frame.opaque)
+
+
+def _is_hidden(video: Video, packet: Packet[VideoStream]) -> bool:
+    """Return whether a packet holds a frame that is only referred to (VP8's alternate reference frames)."""
+    return video.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
+
+
+def _invents_times(video: Video) -> bool:
+    return video.container.format.name in _WITHOUT_TIMES and bool(video.stream.codec_context.codec.reorder)
+
+
+def _agrees(order: np.ndarray, head: array[int]) -> bool:
+    """Return whether the first frames came in the order in which they should."""
+    come = [int(order[packet]) if packet >= 0 else -1 for packet in head]
+    return come == list(range(len(come))) and len(come) >= min(_HEAD, int(order.max()) + 1)
+
+
+def _by_decoding(path: str, packets: _Packets) -> tuple[int, np.ndarray, np.ndarray]:
+    """Decode a whole video; return the number of frames, their order, and the keys."""
+    places: array[int] = array("q")
+    checksums: dict[int, int] = {}
+    with opened(path) as video:
+        for frame in video.frames():
+            if frame.key_frame:
+                checksums[_packet_of(frame)] = checksum(frame)
+            places.append(_packet_of(frame))
+            if len(places) > _MOST_PACKETS:
+                raise UnreadableError(f"it claims more than {_MOST_PACKETS:,} frames")
+    found = np.array(places, dtype=np.int64)
+    if found.min() < 0 or len(np.unique(found)) < len(found):
+        return len(places), np.zeros(0, dtype=np.int64), np.zeros((0, len(Key._fields)), dtype=np.int64)
+    order = np.full(len(packets), -1)
+    order[found] = np.arange(len(found))
+    keys = packets.keys(order)
+    # Only the first pixels show whether a key is one: packets are marked as such that are none.
+    keys = keys[np.isin(keys[:, 0], list(checksums))]
+    keys[:, 6] = [checksums[packet] for packet in keys[:, 0].tolist()]
+    return len(places), order, keys
+
+
+def checksum(frame: VideoFrame) -> int:
+    """Return what tells a frame from others: a checksum of its grey values."""
+    grey = frame.reformat(format="gray", threads=1)
+    return zlib.crc32(np.ascontiguousarray(grey.to_ndarray()))

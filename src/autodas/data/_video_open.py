@@ -1,0 +1,134 @@
+"""Opening of video files through PyAV: which stream is meant, and what errors of FFmpeg mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autodas.data._decode import UnreadableError
+from autodas.errors import AutodasError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# A file that calls itself a video may be a playlist that names others: those are read from disk only. One that
+# claims frames of a billion pixels gets no memory for them.
+_OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(1 << 26)}
+# What ffmpeg adds to the pixels of a stream that is marked as the default one when it chooses between streams.
+_DEFAULT_BONUS = 5_000_000
+
+
+class Video(NamedTuple):
+    """An opened video.
+
+    Args:
+        container: the file.
+        stream: the one whose frames are meant.
+    """
+
+    container: InputContainer
+    stream: VideoStream
+
+    def packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets from here on; an empty one would be taken for the end of the video."""
+        return (packet for packet in self.container.demux(self.stream) if packet.size)
+
+    def numbered(
+        self, packets: Iterator[Packet[VideoStream]], first: int = 0
+    ) -> Iterator[Packet[VideoStream]]:
+        """Mark packets with their places in the file; the frames that come of them have the same mark."""
+        for place, packet in enumerate(packets, first):
+            packet.opaque = place
+            yield packet
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Yield all frames of a video that has just been opened."""
+        for packet in chain(self.numbered(self.packets()), (None,)):
+            yield from self.decode(packet)
+
+    def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        """Return the frames that a packet completes, without those that are damaged beyond decoding.
+
+        Args:
+            packet: ``None`` at the end, for the frames that the decoder still holds.
+        """
+        from av.error import EOFError, InvalidDataError
+
+        try:
+            return self.stream.codec_context.decode(packet)
+        except (InvalidDataError, EOFError):
+            return []
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Video]:
+    """Open a video file.
+
+    Raises:
+        UnreadableError: for every error of FFmpeg in this block: the video cannot be read.
+    """
+    open_container = _pyav_open(path)
+    from av.stream import Discard
+
+    try:
+        with open_container(path, options=_OPTIONS) as container:
+            stream = _best(container)
+            for other in container.streams:
+                if other.index != stream.index:
+                    other.discard = Discard.all
+            # Workers are processes already; threads would only add a delay to short clips.
+            stream.thread_type = "NONE"
+            stream.codec_context.thread_count = 1
+            stream.codec_context.copy_opaque = True
+            stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
+            yield Video(container, stream)
+    except (UnreadableError, MemoryError):
+        raise
+    except Exception as error:  # FFmpeg's errors are of many types.
+        raise UnreadableError(_reason(error)) from error
+
+
+def _best(container: InputContainer) -> VideoStream:
+    """Return the stream that ffmpeg would choose: the largest, or the one that is marked as the default.
+
+    Raises:
+        UnreadableError: if there is none; the picture on a cover is no video.
+    """
+    streams = list(container.streams.video)
+    if not streams:
+        raise UnreadableError("it has no video stream")
+    from av.stream import Disposition
+
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    moving = [stream for stream in streams if not stream.disposition & still]
+    if not moving:
+        raise UnreadableError("it has no video stream, only a cover picture")
+
+    def score(stream: VideoStream) -> tuple[bool, int]:
+        pixels = stream.codec_context.width * stream.codec_context.height
+        default = bool(stream.disposition & Disposition.default)
+        return stream.frames != 1, pixels + _DEFAULT_BONUS * default
+
+    return max(moving, key=score)
+
+
+def _pyav_open(path: str) -> Callable[..., Any]:
+    try:
+        import av
+    except ImportError as error:
+        raise AutodasError(
+            f"{path}: the package 'av', which decodes videos, is not installed: install autodas[video]"
+        ) from error
+    return av.open
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "strerror", None) or error).split("\n")[0]
+    return {"Invalid data found when processing input": "not a video file, or a damaged one"}.get(
+        text, text or type(error).__name__
+    )

@@ -1,0 +1,82 @@
+"""Pixels of decoded frames: resized, in RGB, the way round they are shown."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+# Of the sides of a display matrix: anything further from a quarter of a turn is left as it is stored.
+_TOLERANCE = 0.02
+
+
+class Orientation(NamedTuple):
+    """How frames are shown: first transposed, then mirrored.
+
+    Args:
+        transposed: rows become columns.
+        upside_down: the last row becomes the first.
+        mirrored: the last column becomes the first.
+    """
+
+    transposed: bool = False
+    upside_down: bool = False
+    mirrored: bool = False
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width as shown of a frame as stored, and the other way round."""
+        return (width, height) if self.transposed else (height, width)
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """Return frames as shown, a view of (H, W, C) as stored."""
+        if self.transposed:
+            pixels = pixels.swapaxes(0, 1)
+        return pixels[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """Return how a frame is shown, by its display matrix, as ffmpeg's autorotation does it.
+
+    The matrix says where a point (x, y) as stored is shown: at (a x + c y, b x + d y). An empty or skewed one
+    turns nothing.
+    """
+    found = frame.side_data.get("DISPLAYMATRIX")
+    if found is None:
+        return Orientation()
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(found))
+    across, down = np.hypot(a, c), np.hypot(b, d)
+    if not across or not down:
+        return Orientation()
+    if max(abs(b), abs(c)) < _TOLERANCE * min(across, down):
+        return Orientation(False, upside_down=d < 0, mirrored=a < 0)
+    if max(abs(a), abs(d)) < _TOLERANCE * min(across, down):
+        return Orientation(True, upside_down=b < 0, mirrored=c < 0)
+    return Orientation()
+
+
+class Pixels:
+    """Makes pixels of frames; one scaler serves all of them.
+
+    Args:
+        size: height and width of the result, as shown.
+        orientation: of the video.
+    """
+
+    def __init__(self, size: tuple[int, int], orientation: Orientation) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._height, self._width = orientation.size(*size)
+        self._orientation = orientation
+        self._scaler = VideoReformatter()
+
+    def of(self, frame: VideoFrame) -> np.ndarray:
+        """Return the pixels of a frame, uint8 (H, W, 3)."""
+        # The scaler's own threads cost more than they save on frames of this size.
+        scaled = self._scaler.reformat(
+            frame, self._width, self._height, "rgb24", interpolation="BILINEAR", threads=1
+        )
+        return self._orientation.apply(scaled.to_ndarray())
