@@ -35,7 +35,7 @@ def test_short_videos_are_looped() -> None:
     key = sample_keys(AUGMENTATION, 0, 0, torch.tensor(0))
     assert Clips(4).training(1, key) == [0, 0, 0, 0]
     # A clip of 4 frames, 3 apart, spans 10 frames.
-    assert Clips(4, 3).span == 10
+    assert Clips(4, 3).span() == 10
     assert Clips(4, 3).evaluation(8, 0, 1) == [0, 3, 6, 1]
 
 

@@ -22,6 +22,7 @@ class PredictConfig:
         files: pictures or videos, or folders of them; a folder of frames is a video.
         top: how many classes each.
         test_clips: clips of each video, whose scores are averaged.
+        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         json: print JSON.
         csv: print CSV.
     """
@@ -30,12 +31,13 @@ class PredictConfig:
     files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
     top: int = 5
     test_clips: int = 20
+    test_crops: int = 1
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
     csv: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("top", "test_clips"):
+        for name in ("top", "test_clips", "test_crops"):
             if getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 

@@ -7,28 +7,34 @@ from autodas.data._augmentation import Augmentation, normalise
 from autodas.data._check import check_dataset
 from autodas.data._clips import Clips
 from autodas.data._decode import IMAGE_ENDINGS, read_image
+from autodas.data._flow import BOUND as FLOW_BOUND
+from autodas.data._flow import FlowEncoding
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
 from autodas.data._open import dataset_names, holds_videos, open_dataset
-from autodas.data._read_video import read_clips
+from autodas.data._read_video import Stretch, clips_along, read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
 from autodas.data._video_folder import VIDEO_ENDINGS, videos_below
 from autodas.data_options import DataOptions, Modality
 
 __all__ = [
+    "FLOW_BOUND",
     "IMAGE_ENDINGS",
     "VIDEO_ENDINGS",
     "Augmentation",
     "Batch",
     "Clips",
     "DataOptions",
+    "FlowEncoding",
     "ImageDataset",
     "Images",
     "Loader",
     "Modality",
     "Split",
+    "Stretch",
     "check_dataset",
+    "clips_along",
     "dataset_names",
     "holds_videos",
     "normalise",

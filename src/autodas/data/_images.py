@@ -14,6 +14,7 @@ from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._crops import random_boxes
 from autodas.data._decode import Header, UnreadableError, box_view, convert, evaluation_view, pixels_of
+from autodas.data._flow import FlowEncoding
 from autodas.data._sources import ArraySource, Source
 from autodas.data._split import Split
 from autodas.data_options import Modality
@@ -97,7 +98,9 @@ class Images(Split):
         box = random_boxes(key[None], np.array([image.height]), np.array([image.width]))[0]
         return box_view(image, box.tolist(), self.image_size)
 
-    def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
+    def evaluation_views(
+        self, index: int, numbers: Sequence[int], of: int, crops: int = 1
+    ) -> list[np.ndarray]:
         """Return the image as evaluation sees it."""
         view = evaluation_view(self.open(index), self.image_size)
         return [view] * len(numbers)
@@ -121,6 +124,7 @@ class ImageDataset:
         notes: what a user should know of how the data were read.
         clips: how clips are taken from videos; ``None`` for images.
         modality: what the network sees of videos: ``"rgb"`` or ``"flow"``.
+        flow: how optical flow is made, where that is seen; ``None`` otherwise.
     """
 
     name: str
@@ -136,6 +140,7 @@ class ImageDataset:
     notes: tuple[str, ...] = ()
     clips: Clips | None = None
     modality: Modality = "rgb"
+    flow: FlowEncoding | None = None
 
     @property
     def frames(self) -> int | None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from autodas import __version__
-from autodas.data import Clips, Modality
+from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.training._files import write_whole
@@ -31,6 +31,7 @@ class ModelFacts:
         version: of autodas.
         clips: how clips are taken, where it recognises videos; ``None`` for images.
         modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
+        flow: how that flow is made; ``None`` for all others.
     """
 
     blueprint: Blueprint
@@ -43,6 +44,7 @@ class ModelFacts:
     version: str = __version__
     clips: Clips | None = None
     modality: Modality = "rgb"
+    flow: FlowEncoding | None = None
 
     @property
     def frames(self) -> int | None:
@@ -69,7 +71,11 @@ class ModelFacts:
 
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
-        videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
+        videos: dict[str, Any] = {}
+        if self.clips is not None:
+            videos = {"clips": asdict(self.clips), "modality": self.modality}
+        if self.flow is not None:
+            videos["flow"] = asdict(self.flow)
         return json.dumps(
             {
                 **self.blueprint.to_dict(),
@@ -104,6 +110,7 @@ class ModelFacts:
                 facts["version"],
                 Clips(**facts["clips"]) if "clips" in facts else None,
                 facts.get("modality", "rgb"),
+                FlowEncoding(**facts["flow"]) if "flow" in facts else None,
             )
         except (json.JSONDecodeError, KeyError, TypeError, AutodasError) as error:
             raise AutodasError(f"{where}: its description is broken: {error}") from error
@@ -146,6 +153,11 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
     if "autodas" not in metadata:
         raise AutodasError(f"{path}: was not written by autodas")
     facts = ModelFacts.from_json(metadata["autodas"], str(path))
+    if facts.modality == "flow" and (facts.flow is None or facts.flow.bound != FLOW_BOUND):
+        raise AutodasError(
+            f"{path}: was trained on optical flow in bytes of another range (autodas {facts.version}): "
+            "train it again"
+        )
     network = facts.build()
     try:
         network.load_state_dict(tensors)
