@@ -7,7 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autodas.cli._along import predict_along
 from autodas.cli._configuration import parse
+from autodas.cli._durations import seconds_of
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
 from autodas.errors import AutodasError
@@ -23,6 +25,8 @@ class PredictConfig:
         top: how many classes each.
         test_clips: clips of each video, whose scores are averaged.
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
+        every: a prediction for each second of a video (1s), or another span such as 0.5s or 2min, in place of
+            one for all of it.
         json: print JSON.
         csv: print CSV.
     """
@@ -32,6 +36,7 @@ class PredictConfig:
     top: int = 5
     test_clips: int = 20
     test_crops: int = 1
+    every: str | None = None
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
     csv: bool = False
@@ -40,6 +45,10 @@ class PredictConfig:
         for name in ("top", "test_clips", "test_crops"):
             if getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.every is not None:
+            seconds_of("every", self.every)
+            if self.test_clips != PredictConfig.test_clips:
+                raise AutodasError("every takes one clip of each part of a video: leave out test_clips")
 
 
 def run(argv: list[str]) -> int:
@@ -55,6 +64,19 @@ def run(argv: list[str]) -> int:
     network, facts = load_model(config.model)
     network.to(device)
     top = min(config.top, len(facts.classes))
+    if config.every is not None:
+        if facts.clips is None:
+            raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
+        return predict_along(
+            network,
+            facts,
+            _files(config.files, videos=True),
+            seconds_of("every", config.every),
+            top=top,
+            crops=config.test_crops,
+            device=device,
+            form="json" if config.json else "csv" if config.csv else "text",
+        )
     rows = []
     unreadable = 0
     clips, size = facts.clips, facts.image_size
@@ -69,7 +91,9 @@ def run(argv: list[str]) -> int:
                     image_size=size,
                     clips=clips,
                     number=config.test_clips,
+                    crops=config.test_crops,
                     modality=facts.modality,
+                    flow=facts.flow.method if facts.flow is not None else "tvl1",
                 )
         except AutodasError as error:
             # One broken file must not cost the answers for the others.

@@ -15,6 +15,7 @@ from autodas.data._open import dataset_names, holds_videos, open_dataset
 from autodas.data._read_video import Stretch, clips_along, read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
+from autodas.data._store_folder import StoreFolder, remove_store, store_folders
 from autodas.data._video_folder import VIDEO_ENDINGS, videos_below
 from autodas.data_options import DataOptions, Modality
 
@@ -32,6 +33,7 @@ __all__ = [
     "Loader",
     "Modality",
     "Split",
+    "StoreFolder",
     "Stretch",
     "check_dataset",
     "clips_along",
@@ -41,6 +43,8 @@ __all__ = [
     "open_dataset",
     "read_clips",
     "read_image",
+    "remove_store",
+    "store_folders",
     "stratified_halves",
     "stratified_subset",
     "videos_below",

@@ -1,8 +1,8 @@
 """One file that holds the decoded frames of one video.
 
 It begins with the frames, one after the other, as they are or as JPEG pictures. A table follows with place,
-length and checksum of each, then a description in JSON, its length, and a mark, so that a file that was cut off is
-known.
+length and checksum of each, then a description in JSON, its length, and a mark, which a file that was cut off
+lacks.
 """
 
 from __future__ import annotations
