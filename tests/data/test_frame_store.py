@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +23,21 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tests.data.videos import blank_packets, numbered_frames, numbers_in, write_video
 
-from autodas.data import Augmentation, Batch, Clips, ImageDataset, Loader, open_dataset, read_clips
+from autodas.data import (
+    Augmentation,
+    Batch,
+    Clips,
+    ImageDataset,
+    Loader,
+    open_dataset,
+    read_clips,
+    remove_store,
+    store_folders,
+)
 from autodas.data import _flow_frames as flow_frames
+from autodas.data import _frame_store as frame_store
+from autodas.data._frames import VideoFiles
+from autodas.data._store_folder import Lock, unfinished
 from autodas.errors import AutodasError
 
 FRAMES, SIZE = 9, 28  # 32 is the short side that frames get for 28 pixels
@@ -87,8 +105,21 @@ def assert_equal(first: list[Batch], second: list[Batch]) -> None:
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def stored(root: Path) -> list[str]:
-    return sorted(path.name for path in (root.parent / "cache").iterdir())
+def stored(root: Path) -> list[Path]:
+    """The files of stored videos."""
+    return sorted((root.parent / "cache").glob("*/*.frames"))
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Return a list that fills with the videos that are decoded, and how many frames of each."""
+    inner, found = VideoFiles.read, []
+
+    def read(self: VideoFiles, index: int, numbers: Any, side: int) -> np.ndarray:
+        found.append((self.describe(index), len(numbers)))
+        return inner(self, index, numbers, side)
+
+    monkeypatch.setattr(VideoFiles, "read", read)
+    return found
 
 
 @pytest.mark.parametrize("files", [True, False], ids=["files", "folders"])
@@ -115,27 +146,45 @@ def test_size_is_said_beforehand(root: Path, capsys: pytest.CaptureFixture[str])
         found = re.fullmatch(r"storing frames of (\d) videos in (\S+): ([\d.]+) MiB", line)
         assert found is not None
         assert int(found[1]) == count
-        assert os.path.getsize(Path(found[2]) / "frames.bin") == size
         assert float(found[3]) == pytest.approx(size / 2**20, abs=0.05)
+    # Beside the frames there is a table of 16 bytes a frame, and a description.
+    for path in stored(root):
+        assert 0 < path.stat().st_size - FRAMES * (32 * 43 * 3 + 16) < 250
 
 
-def test_used_where_it_exists(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_used_where_it_exists(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assert opened(root).train.storage == "stream"
     opened(root, "cache")
-    before = stored(root)
+    assert len(stored(root)) == 10
     capsys.readouterr()
-    # With the videos out of reach, whatever is seen comes from the cache; what files there are still counts.
+    decoded = count_reads(monkeypatch)
     for storage in ("auto", "cache"):
         data = opened(root, storage)
         assert data.train.storage == "cache"
         assert capsys.readouterr().err == ""
+        batches(data)
+    # A part of the set is there, too.
+    assert opened(root, subset=4).train.storage == "cache"
+    assert decoded == []
     assert opened(root, "stream").train.storage == "stream"
-    # Other frames are other files: sizes and parts of the set have their own.
+    # Other sizes are other files.
     assert opened(root, image_size=20).train.storage == "stream"
-    assert opened(root, subset=4).train.storage == "stream"
     opened(root, "cache", image_size=20)
-    assert set(before) < set(stored(root))
-    assert len(stored(root)) == 4
+    assert len(stored(root)) == 20
+
+
+def test_one_new_video_is_the_only_one_that_is_decoded(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(root, "cache")
+    new = write_video(root / "train/b/7.mp4", noise(77), key_every=4)
+    capsys.readouterr()
+    decoded = count_reads(monkeypatch)
+    data = opened(root, "cache")
+    assert decoded == [(str(new), FRAMES)]
+    assert "storing frames of 1 of 7 videos in " in capsys.readouterr().err
+    monkeypatch.undo()
+    assert_equal(batches(opened(root, "stream")), batches(data))
 
 
 @pytest.mark.parametrize("files", [True, False], ids=["files", "folders"])
@@ -152,6 +201,7 @@ def test_follows_changed_files(tmp_path: Path, files: bool) -> None:
         assert (root / "train/a/0").stat().st_mtime_ns == time
     assert opened(root).train.storage == "stream"
     data = opened(root, "cache")
+    assert len(stored(root)) == 10, "what was stored of the video before is gone"
     assert not np.array_equal(data.train.read(0), old)
     expected = batches(opened(root, "stream"))
     assert_equal(expected, batches(data))
@@ -167,26 +217,96 @@ def test_too_little_space(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         opened(root, "cache")
     assert stored(root) == []
+    # Less is needed for what is compressed.
+    assert opened(root, "compressed").train.storage == "compressed"
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=size))
     assert opened(root, "cache").train.storage == "cache"
 
 
 def test_stopped_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C, or an error that nobody foresaw."""
-    from autodas.data._frames import VideoFiles
-
+    """Ctrl-C, or an error that nobody foresaw: a second start goes on."""
     inner, read = VideoFiles.read, []
 
     def reads_two(self: VideoFiles, index: int, numbers: Any, side: int) -> np.ndarray:
         if len(read) == 2:
             raise KeyboardInterrupt
-        read.append(index)
+        read.append(self.describe(index))
         return inner(self, index, numbers, side)
 
     monkeypatch.setattr(VideoFiles, "read", reads_two)
     with pytest.raises(KeyboardInterrupt):
         opened(root, "cache")
-    assert stored(root) == []
+    assert 1 <= len(stored(root)) <= 2
+    assert not list((root.parent / "cache").glob("*/*.part"))
+    monkeypatch.undo()
+    kept, decoded = len(stored(root)), count_reads(monkeypatch)
+    data = opened(root, "cache")
+    assert len(decoded) == 10 - kept
+    monkeypatch.undo()
+    assert_equal(batches(opened(root, "stream")), batches(data))
+
+
+def test_full_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, written = frame_store.write_stored, []
+
+    def fills_up(*arguments: Any) -> Any:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(inner(*arguments))
+        return written[-1]
+
+    monkeypatch.setattr(frame_store, "write_stored", fills_up)
+    with pytest.raises(
+        AutodasError, match=r"cache/frames-\S+: cannot be written: No space left on device;.*make room"
+    ):
+        opened(root, "cache")
+    assert not list((root.parent / "cache").glob("*/*.part"))
+    assert len(stored(root)) == 3
+    monkeypatch.undo()
+    assert opened(root, "cache").train.storage == "cache"
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.getuid() == 0, reason="the owner of everything may write everywhere"
+)
+def test_a_folder_that_cannot_be_written(root: Path) -> None:
+    (root.parent / "cache").mkdir(mode=0o500)
+    with pytest.raises(
+        AutodasError, match=r"cannot be written: Permission denied.*choose another data\.cache"
+    ):
+        opened(root, "cache")
+    assert opened(root).train.storage == "stream"
+
+
+def test_without_a_home(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autodas.data import _assemble_videos
+
+    monkeypatch.setattr(_assemble_videos, "cache_folder", lambda name: None)
+    assert opened(root, cache=None).train.storage == "stream"
+    with pytest.raises(AutodasError, match=r"no folder for stored frames.*name one with data\.cache"):
+        opened(root, "cache", cache=None)
+
+
+def test_memory_does_not_grow_with_the_length_of_videos(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = batches(opened(root, "stream"))
+    # Room for two frames of 32 x 43 pixels, each of which is held twice.
+    monkeypatch.setattr(frame_store, "PIECE", 2 * 2 * 32 * 43 * 3)
+    decoded = count_reads(monkeypatch)
+    data = opened(root, "cache")
+    assert {count for _, count in decoded} == {1, 2}
+    assert sum(count for _, count in decoded) == 10 * FRAMES
+    assert_equal(expected, batches(data))
+
+
+def test_progress_with_the_time_left(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from autodas import progress
+
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "LINES_APART", 0.0)
+    opened(root, "cache")
+    lines = [line for line in capsys.readouterr().err.splitlines() if " left" in line]
+    assert re.fullmatch(r"9 of 54 frames, \d+ s left", lines[0])
+    assert len(lines) == 5 + 3
 
 
 KILLED = """
@@ -208,16 +328,37 @@ open_dataset(sys.argv[1], frames=4, image_size=28, storage="cache", cache=sys.ar
 """
 
 
-def test_killed_in_the_middle(root: Path) -> None:
+def test_killed_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = batches(opened(root, "stream"))
     command = [sys.executable, "-c", KILLED, f"videofolder:{root}", str(root.parent / "cache")]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    (left,) = stored(root)
-    assert "unfinished" in left
+    assert list((root.parent / "cache").glob("*/*.part"))
+    kept = len(stored(root))
+    assert kept < 4
     assert opened(root).train.storage == "stream"
+    decoded = count_reads(monkeypatch)
     data = opened(root, "cache")
+    assert len(decoded) == 10 - kept
+    monkeypatch.undo()
     assert_equal(expected, batches(data))
-    assert len(stored(root)) == 3
+    assert not list((root.parent / "cache").glob("*/*.part"))
+
+
+def test_leftovers_of_processes_that_live_are_kept(root: Path) -> None:
+    opened(root, "cache")
+    (folder,) = (root.parent / "cache").iterdir()
+    own = unfinished(folder / "0123456789abcdef-0123456789abcdef.frames")
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
+        ended.wait()
+    dead = own.with_name(own.name.replace(f".{os.getpid()}-", f".{ended.pid}-"))
+    elsewhere = own.with_name(re.sub(r"frames\.[^.]+\.", "frames.another-host.", own.name))
+    old = elsewhere.with_name(elsewhere.name.replace("another", "yet-another"))
+    for path in (own, dead, elsewhere, old):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    write_video(root / "train/b/7.mp4", noise(77), key_every=4)
+    opened(root, "cache")
+    assert [path.exists() for path in (own, dead, elsewhere, old)] == [True, False, True, False]
 
 
 TWICE = """
@@ -230,21 +371,204 @@ open_dataset(sys.argv[1], frames=4, image_size=28, storage="cache", cache=sys.ar
 
 def test_two_processes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process stores the same while this one does."""
-    from autodas.data import _frame_store
+    inner, others = frame_store.FrameStore._add_all, []
 
-    inner, others = _frame_store._write, []
-
-    def write(*arguments: Any) -> Any:
+    def add_all(*arguments: Any) -> Any:
         if not others:
             command = [sys.executable, "-c", TWICE, f"videofolder:{root}", str(root.parent / "cache")]
             others.append(subprocess.run(command, check=True, capture_output=True))
         return inner(*arguments)
 
-    monkeypatch.setattr(_frame_store, "_write", write)
+    monkeypatch.setattr(frame_store.FrameStore, "_add_all", add_all)
     data = opened(root, "cache")
     assert others[0].stderr.count(b"storing frames of") == 2
-    assert len(stored(root)) == 2, "nothing unfinished is left"
+    assert len(stored(root)) == 10
+    assert not list((root.parent / "cache").glob("*/*.part")), "nothing unfinished is left"
     assert_equal(batches(opened(root, "stream")), batches(data))
+
+
+class TestDamaged:
+    def damages(self) -> dict[str, Any]:
+        def tail(place: int, value: int) -> Any:
+            """Change one of the numbers at the end: frames, bytes of the description, checksum."""
+            return lambda c: c[: len(c) - 28 + place] + struct.pack("<Q", value) + c[len(c) - 20 + place :]
+
+        return {
+            "empty": lambda c: b"",
+            "cut off": lambda c: c[: len(c) // 2],
+            "one byte of a frame": lambda c: c[:5000] + bytes([c[5000] ^ 1]) + c[5001:],
+            "a frame gone": lambda c: c[4128:],
+            "not UTF-8": lambda c: c[:-40] + b"\xff" + c[-39:],
+            "another size": lambda c: c.replace(b'"height": 32, "width": 43', b'"height": 43, "width": 32'),
+            "a channel less": lambda c: c.replace(b'"channels": 3', b'"channels": 2'),
+            "no frames": tail(0, 0),
+            "many frames": tail(0, 2**63),
+            "frames that fill the file": tail(0, 2300),
+            "no description": tail(8, 0),
+            "a long description": tail(8, 2**64 - 1),
+            "another mark": lambda c: c[:-1] + b"4",
+            "another kind of file": lambda c: b"PK" * 5000,
+        }
+
+    def test_stored_frames_that_are_damaged_are_made_anew(self, root: Path, capsys: Any) -> None:
+        expected = batches(opened(root, "stream"), epochs=1)
+        opened(root, "cache")
+        files = stored(root)
+        whole = {path: path.read_bytes() for path in files}
+        for name, damage in self.damages().items():
+            for path in files:
+                path.write_bytes(damage(whole[path]) if path in (files[0], files[-1]) else whole[path])
+            capsys.readouterr()
+            data = opened(root, "cache")
+            found = batches(data, epochs=1)
+            assert "damaged" in capsys.readouterr().err, name
+            assert_equal(expected, found)
+            # A frame that nobody has read is not looked at.
+            if name != "one byte of a frame":
+                assert {path: path.read_bytes() for path in files} == whole, name
+
+    def test_in_a_worker_too(self, root: Path) -> None:
+        expected = batches(opened(root, "stream"))
+        data = opened(root, "cache")
+        for path in stored(root):
+            path.unlink()
+        assert_equal(expected, batches(data, workers=2))
+        assert len(stored(root)) == 10
+
+    def test_random_bytes(self, root: Path) -> None:
+        """Whatever is changed, what is read is right, or made anew."""
+        expected = batches(opened(root, "stream"), epochs=1)
+        opened(root, "cache")
+        random = np.random.default_rng(0)
+        for _ in range(30):
+            path = stored(root)[random.integers(10)]
+            content = bytearray(path.read_bytes())
+            # The last hundreds of bytes are table and description.
+            place = len(content) - int(random.integers(1, 400))
+            content[place] = (content[place] + int(random.integers(1, 256))) % 256
+            path.write_bytes(content)
+            assert_equal(expected, batches(opened(root, "cache"), epochs=1))
+
+    def test_compressed(self, root: Path, capsys: Any) -> None:
+        expected = batches(opened(root, "compressed"))
+        for path in stored(root):
+            content = bytearray(path.read_bytes())
+            content[300:320] = bytes(20)
+            path.write_bytes(content)
+        assert_equal(expected, batches(opened(root, "compressed")))
+        assert "stored frames are damaged (a frame has changed), and are made anew" in capsys.readouterr().err
+
+
+def test_compressed_frames_look_the_same_and_take_less(tmp_path: Path, capsys: Any) -> None:
+    root = tmp_path / "videos"
+    across, down, time = np.meshgrid(np.arange(48), np.arange(36), np.arange(FRAMES), indexing="ij")
+    smooth = np.stack([4 * across, 5 * down, 20 * time], -1).transpose(2, 1, 0, 3).astype(np.uint8)
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            write_video(root / split / name / "0.mp4", smooth, key_every=4)
+    stream, data = opened(root, "stream"), opened(root, "compressed")
+    assert "storing frames of 2 videos in " in capsys.readouterr().err
+    assert data.train.storage == "compressed"
+    for a, b in zip(batches(stream), batches(data), strict=True):
+        assert torch.equal(a.labels, b.labels)
+        assert (a.images - b.images).abs().mean() < 2
+    assert sum(path.stat().st_size for path in stored(root)) < 4 * FRAMES * 32 * 43 * 3 / 4
+    assert_equal(batches(data), batches(data, workers=2))
+    # They are not the same bytes: nobody gets them who does not ask.
+    assert opened(root).train.storage == "stream"
+
+
+HELD = """
+import sys
+from autodas.data import open_dataset
+
+data = open_dataset(sys.argv[1], frames=4, image_size=28, storage="cache", cache=sys.argv[2])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+class TestFolders:
+    def test_list(self, root: Path) -> None:
+        cache = root.parent / "cache"
+        assert store_folders(cache) == []
+        data = opened(root, "cache")
+        opened(root, "compressed", image_size=20)
+        other, one = sorted(store_folders(cache), key=lambda store: store.path)
+        assert (one.what, one.data, one.videos) == ("frames", f"videofolder:{root}", 10)
+        assert one.bytes >= 10 * FRAMES * 32 * 43 * 3
+        assert abs(one.used - time.time()) < 60
+        assert (one.in_use, other.in_use) == (True, False)
+        assert one.path.name.startswith("frames-32px-raw-")
+        assert other.path.name.startswith("frames-22px-jpeg-")
+        del data
+        gc.collect()
+        assert not any(store.in_use for store in store_folders(cache))
+
+    def test_only_own_files_are_removed(self, root: Path) -> None:
+        cache = root.parent / "cache"
+        opened(root, "cache")
+        gc.collect()
+        (store,) = store_folders(cache)
+        outside = root.parent / "outside"
+        outside.write_text("x")
+        (store.path / "notes.txt").write_text("x")
+        (store.path / f"{'0' * 16}-{'0' * 16}.frames").symlink_to(outside)
+        # Folders that only look like ours, and links to such.
+        others = [cache / "frames", cache / "frames-32px-raw-xyz", root.parent / store.path.name]
+        for folder in others:
+            folder.mkdir()
+            (folder / "store.json").write_text("{}")
+        (cache / f"frames-32px-raw-{'a' * 16}").symlink_to(root, target_is_directory=True)
+        assert store_folders(cache) == store_folders(cache)[:1]
+        assert remove_store(store) == "Directory not empty"
+        left = sorted(path.name for path in store.path.iterdir())
+        assert left == [f"{'0' * 16}-{'0' * 16}.frames", "notes.txt"]
+        assert outside.read_text() == "x"
+        assert all((folder / "store.json").exists() for folder in others)
+        assert len(list(root.rglob("*.mp4"))) == 10
+
+    def test_what_is_in_use_stays(self, root: Path) -> None:
+        cache = root.parent / "cache"
+        data = opened(root, "cache")
+        (store,) = store_folders(cache)
+        assert remove_store(store) == "it is in use"
+        batches(data)
+        del data
+        gc.collect()
+        words = [sys.executable, "-c", HELD, f"videofolder:{root}", str(cache)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"open\n"
+            assert remove_store(store) == "it is in use"
+            other.kill()
+            other.wait()
+        assert remove_store(store) is None
+        assert list(cache.iterdir()) == []
+
+    def test_folders_of_version_0_1(self, tmp_path: Path) -> None:
+        old, unfinished_one = (
+            tmp_path / f"frames-{'0a' * 8}",
+            tmp_path / f"optical-flow-{'b1' * 8}-unfinished-x_1",
+        )
+        for folder in (old, unfinished_one):
+            folder.mkdir()
+            (folder / "frames.bin").write_bytes(bytes(1000))
+        found = store_folders(tmp_path)
+        assert [store.what for store in found] == ["frames of an earlier version"] * 2
+        assert [store.bytes for store in found] == [1000, 1000]
+        assert [remove_store(store) for store in found] == [None, None]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_description_that_is_damaged(self, tmp_path: Path) -> None:
+        folder = tmp_path / f"frames-32px-raw-{'0' * 16}"
+        folder.mkdir()
+        for content in (b"", b"\xff", b"[]", b'{"what": 3, "data": null}', b"[" * 10_000):
+            (folder / "store.json").write_bytes(content)
+            (store,) = store_folders(tmp_path)
+            assert (store.what, store.data) == ("frames-32px", "")
+        with closing(Lock(folder)):
+            assert store_folders(tmp_path)[0].in_use
 
 
 def test_videos_that_cannot_be_decoded(tmp_path: Path) -> None:
@@ -306,20 +630,22 @@ def open_flow(root: Path, **options: Any) -> ImageDataset:
 def displacements(images: torch.Tensor) -> torch.Tensor:
     """Median over frames and the middle of the picture, (B, 2), in pixels."""
     middle = images[..., 12:-12, 12:-12].flatten(2)
-    return (middle.median(2).values - 127.5) * 20 / 127.5
+    # The bound is 20 pixels in 256: 5 in the 64 that the frames have.
+    return (middle.median(2).values - 128) * 5 / 127
 
 
 def test_flow_of_translations(moving: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = open_flow(moving)
     said = capsys.readouterr().err
-    assert "storing optical flow of 6 videos in " in said
+    assert "storing optical flow (tvl1) of 6 videos in " in said
     assert (data.channels, data.modality, data.train.storage) == (2, "flow", "cache")
     expected = torch.tensor([MOTIONS[name] for name in data.classes], dtype=torch.float32)
     for batch in batches(data, flip=False):
         assert batch.images.shape[1:] == (2, 3, 56, 56)
         assert batch.images.is_contiguous(memory_format=torch.channels_last_3d)
         assert torch.allclose(displacements(batch.images), expected[batch.labels], atol=0.2)
-    assert data.test.read(0).shape == (64, 64, 3)
+    # Three frames side by side, for people.
+    assert data.test.read(0).shape == (96, 288, 3)
 
 
 def test_flow_in_a_mirror(moving: Path) -> None:
@@ -331,7 +657,7 @@ def test_flow_in_a_mirror(moving: Path) -> None:
                 continue
             mirrored += 1
             # What moves to the right in a picture moves to the left in its mirror; down stays down.
-            assert torch.equal(after[0], 255 - before[0].flip(-1))
+            assert torch.equal(after[0], 256 - before[0].flip(-1))
             assert torch.equal(after[1], before[1].flip(-1))
     assert 4 < mirrored < 20  # of 24 training clips
 
@@ -339,27 +665,43 @@ def test_flow_in_a_mirror(moving: Path) -> None:
 def test_flow_is_computed_once(moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"image_size": SIZE, "modality": "flow", "cache": str(tmp_path)}
     calls = []
-    inner = flow_frames.flow_of_frames
+    inner = flow_frames.flow_solver
 
-    def counting(frames: np.ndarray) -> np.ndarray:
-        calls.append(frames.shape)
-        return inner(frames)
+    def counting(method: Any) -> Any:
+        calls.append(method)
+        return inner(method)
 
-    monkeypatch.setattr(flow_frames, "flow_of_frames", counting)
+    monkeypatch.setattr(flow_frames, "flow_solver", counting)
     data = opened(moving, **options)
     first = batches(data)
-    assert calls == [(4, 32, 32, 3)] * 9
+    assert calls == ["tvl1"] * 9
     # Another way to ask for it, and clips of other lengths, need no other flow.
     assert_equal(first, batches(opened(moving, "stream", **options), workers=2))
     opened(moving, "cache", **{**options, "frames": 2})
     assert len(calls) == 9
-    assert all(path.name.startswith("optical-flow-") for path in tmp_path.iterdir())
+    assert [path.name.startswith("optical-flow-tvl1-32px-raw-") for path in tmp_path.iterdir()] == [True]
     # That of a single video is computed without being stored, and is the same.
     path = (data.test.paths or ())[2]
     clips = read_clips(path, channels=2, image_size=SIZE, clips=Clips(4), number=3, modality="flow")
     assert len(calls) == 10
     expected = np.stack(data.test.evaluation_views(2, range(3), 3))
     assert np.array_equal(clips.permute(0, 2, 3, 4, 1).numpy(), expected)
+
+
+@pytest.mark.parametrize("storage", ["auto", "stream", "compressed"])
+def test_fast_flow_may_be_streamed(moving: Path, tmp_path: Path, storage: str) -> None:
+    data = open_flow(moving, storage=storage, flow="dis", cache=str(tmp_path))
+    assert data.flow is not None
+    assert data.flow.method == "dis"
+    assert data.train.storage == {"auto": "cache"}.get(storage, storage)
+    assert bool(list(tmp_path.iterdir())) == (storage != "stream")
+    expected = torch.tensor([MOTIONS[name] for name in data.classes], dtype=torch.float32)
+    for batch in batches(data, flip=False, epochs=1):
+        assert torch.allclose(displacements(batch.images), expected[batch.labels], atol=0.2)
+        assert batch.images.min() >= 1
+    # The same, to the bit, whether it is stored or not.
+    if storage == "stream":
+        assert_equal(batches(data), batches(open_flow(moving, flow="dis", cache=str(tmp_path))))
 
 
 def test_without_opencv(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autodas.cli._cache import CacheConfig, run_cache
 from autodas.cli._output import print_facts
 from autodas.cli._settings import DataConfig, ListConfig
 from autodas.cli._verbs import run_verbs
@@ -26,7 +27,11 @@ class CheckConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    return run_verbs("data", argv, {"list": (ListConfig, _list), "check": (CheckConfig, _check)})
+    return run_verbs(
+        "data",
+        argv,
+        {"list": (ListConfig, _list), "check": (CheckConfig, _check), "cache": (CacheConfig, run_cache)},
+    )
 
 
 def _list(config: ListConfig) -> None:

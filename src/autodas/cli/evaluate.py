@@ -15,7 +15,7 @@ from autodas.errors import AutodasError
 if TYPE_CHECKING:
     import torch
 
-    from autodas.data import ImageDataset
+    from autodas.data import Clips, ImageDataset
     from autodas.training import Evaluation
     from autodas.training.model_file import ModelFacts
 
@@ -30,6 +30,7 @@ class EvaluateConfig:
             colours and one of optical flow. Each sees what it was trained on.
         batch_size: pictures, or clips, at a time; by default 256 pictures or 32 clips.
         test_clips: clips of each video, whose scores are averaged.
+        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         json: print JSON.
     """
 
@@ -38,11 +39,12 @@ class EvaluateConfig:
     data: DataConfig = field(default_factory=DataConfig)
     batch_size: int | None = None
     test_clips: int = TEST_CLIPS
+    test_crops: int = 1
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "test_clips"):
+        for name in ("batch_size", "test_clips", "test_crops"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
@@ -86,10 +88,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple
     check_test_clips(facts.clips is not None, config.test_clips)
     clips, data = facts.clips, data_for(model, facts, config.data)
     if clips is not None:
-        # A network may be tested on longer clips than it was trained on.
-        frames = clips.frames if data.frames is None else data.frames
-        step = clips.step if data.frame_step is None else data.frame_step
-        data = replace(data, frames=frames, frame_step=step, modality=facts.modality)
+        data = _with_clips(data, facts, clips)
     dataset = open_test_set(data.name, facts.classes, data.options)
     _check(model, facts, dataset, stated=config.data.value_range is not None)
     loader = Loader(
@@ -105,6 +104,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple
         device=device,
         workers=config.data.workers,
         views=1 if clips is None else config.test_clips,
+        crops=1 if clips is None else config.test_crops,
     )
     return evaluate_network(network.to(device), loader), dataset
 
@@ -122,6 +122,25 @@ def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, A
         return {}
     facts: dict[str, Any] = {"trained_on": int(seen.sum())}
     return facts if seen.all() else facts | {"unseen": found.some(~seen).summary()}
+
+
+def _with_clips(data: DataConfig, facts: ModelFacts, clips: Clips) -> DataConfig:
+    """Return how the data are read: as in training, but for what the user says, such as longer clips."""
+    frames, step, fps, sampling = data.frames or clips.frames, data.frame_step, data.fps, data.sampling
+    if step is None and fps is None and sampling == "dense":
+        sampling, fps = clips.sampling, clips.fps
+        step = clips.step if sampling == "dense" and fps is None else None
+    flow = facts.flow.method if facts.flow is not None else data.flow
+    return replace(
+        data,
+        frames=frames,
+        frame_step=step,
+        fps=fps,
+        sampling=sampling,
+        starts=clips.starts,
+        modality=facts.modality,
+        flow=flow,
+    )
 
 
 def _check_kind(model: str, facts: ModelFacts, data: str) -> None:

@@ -7,7 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autodas.cli._along import predict_along
 from autodas.cli._configuration import parse
+from autodas.cli._durations import seconds_of
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
@@ -23,6 +25,9 @@ class PredictConfig:
         files: pictures or videos, or folders of them; a folder of frames is a video.
         top: how many classes each.
         test_clips: clips of each video, whose scores are averaged.
+        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
+        every: a prediction for each second of a video (1s), or another span such as 0.5s or 2min, in place of
+            one for all of it.
         value_range: the values that stand for black and white, of pictures with more than 8 bits; by default
             those that the network was trained with.
         json: print JSON.
@@ -33,17 +38,23 @@ class PredictConfig:
     files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
     top: int = 5
     test_clips: int = TEST_CLIPS
+    test_crops: int = 1
+    every: str | None = None
     value_range: tuple[float, float] | None = None
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     json: bool = False
     csv: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("top", "test_clips"):
+        for name in ("top", "test_clips", "test_crops"):
             if getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
         if self.json and self.csv:
             raise AutodasError("json and csv exclude each other: leave one of them out")
+        if self.every is not None:
+            seconds_of("every", self.every)
+            if self.test_clips != PredictConfig.test_clips:
+                raise AutodasError("every takes one clip of each part of a video: leave out test_clips")
 
 
 def run(argv: list[str]) -> int:
@@ -58,12 +69,27 @@ def run(argv: list[str]) -> int:
     network, facts = load_model(config.model)
     network.to(device)
     top = min(config.top, len(facts.classes))
+    if config.every is not None:
+        if facts.clips is None:
+            raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
+        return predict_along(
+            network,
+            facts,
+            _files(config.files, videos=True),
+            seconds_of("every", config.every),
+            top=top,
+            crops=config.test_crops,
+            device=device,
+            form="json" if config.json else "csv" if config.csv else "text",
+        )
     rows = []
     unreadable = 0
     check_test_clips(facts.clips is not None, config.test_clips)
     for path in _files(config.files, videos=facts.clips is not None):
         try:
-            views = facts.preprocess(path, clips=config.test_clips, value_range=config.value_range)
+            views = facts.preprocess(
+                path, clips=config.test_clips, crops=config.test_crops, value_range=config.value_range
+            )
         except AutodasError as error:
             # One broken file must not cost the answers for the others.
             print(f"autodas: skipped: {error}", file=sys.stderr)

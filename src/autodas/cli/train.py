@@ -33,6 +33,7 @@ class TrainConfig:
         auxiliary_weight: weight of that head's loss.
         weights: a trained network to start from: a run folder or a model file; of pictures for videos, too.
         test_clips: clips of each test video, whose scores are averaged.
+        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         validation: share of the training pictures that is held out; the best epoch on them is tested.
         test_every: also evaluate on the test pictures every so many epochs, for curves; the run is
             marked so.
@@ -59,6 +60,7 @@ class TrainConfig:
     auxiliary_weight: float = 0.4
     weights: str | None = None
     test_clips: int = TEST_CLIPS
+    test_crops: int = 1
     validation: float = 0.0
     test_every: int = 0
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -74,8 +76,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.validation < 1:
             raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
-        if self.test_clips < 1:
-            raise AutodasError(f"test_clips={self.test_clips} must be at least 1")
+        for name in ("test_clips", "test_crops"):
+            if getattr(self, name) < 1:
+                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 def run(argv: list[str]) -> int:
@@ -134,6 +137,7 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         auxiliary_weight=config.auxiliary_weight,
         validation=config.validation,
         test_clips=config.test_clips,
+        test_crops=config.test_crops,
         weights=config.weights,
         test_every=config.test_every,
         seed=config.seed,

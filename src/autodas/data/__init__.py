@@ -9,30 +9,38 @@ from autodas.data._clips import Clips
 from autodas.data._decode import read_image
 from autodas.data._endings import VIDEO_ENDINGS, image_endings
 from autodas.data._fingerprint import changed_samples, changes
+from autodas.data._flow import BOUND as FLOW_BOUND
+from autodas.data._flow import FlowEncoding
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
 from autodas.data._open import dataset_names, holds_videos, open_dataset, open_test_set
-from autodas.data._read_video import read_clips
+from autodas.data._read_video import Stretch, clips_along, read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
+from autodas.data._store_folder import StoreFolder, remove_store, store_folders
 from autodas.data._walk import LeftOut, images_below, videos_below
 from autodas.data_options import DataOptions, Modality
 
 __all__ = [
+    "FLOW_BOUND",
     "VIDEO_ENDINGS",
     "Augmentation",
     "Batch",
     "Clips",
     "DataOptions",
+    "FlowEncoding",
     "ImageDataset",
     "Images",
     "LeftOut",
     "Loader",
     "Modality",
     "Split",
+    "StoreFolder",
+    "Stretch",
     "changed_samples",
     "changes",
     "check_dataset",
+    "clips_along",
     "dataset_names",
     "holds_videos",
     "image_endings",
@@ -42,6 +50,8 @@ __all__ = [
     "open_test_set",
     "read_clips",
     "read_image",
+    "remove_store",
+    "store_folders",
     "stratified_halves",
     "stratified_subset",
     "videos_below",

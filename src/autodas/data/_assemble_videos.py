@@ -11,18 +11,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from autodas.cache_folder import cache_folder
 from autodas.data._assemble import histogram, moments
 from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
+from autodas.data._flow import FlowEncoding
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._form import Form
-from autodas.data._frame_store import StoredFrames, store_frames, stored_folder
-from autodas.data._frames import ArrayFrames, FrameSource
+from autodas.data._frame_store import FrameStore, StoredFrames
+from autodas.data._frames import ArrayFrames, FrameFolders, FrameSource
 from autodas.data._images import ImageDataset
 from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_parts
+from autodas.data._stored_video import Encoding
 from autodas.data._videos import Videos, clip_side
-from autodas.data_options import DataOptions, Modality
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 
 _LARGEST = 112
@@ -48,7 +51,13 @@ def assemble_videos(
     """
     if options.value_range is not None:
         raise AutodasError(f"value_range is for images, but '{name}' holds videos of 8 bits: leave it out")
-    clips = Clips(options.frames or 16, options.frame_step or 1)
+    clips = Clips(
+        options.frames or 16,
+        options.frame_step or 1,
+        fps=options.fps,
+        sampling=options.sampling,
+        starts=options.starts,
+    )
     storage, modality = options.storage, options.modality
     train, test, names = split_parts(name, raw, Videos.what, options, seed=seed)
     bad = Bad(name, Videos.what, len(train.labels) + len(test.labels), options.max_bad)
@@ -60,8 +69,13 @@ def assemble_videos(
     size = options.image_size or _default_size(short_sides, options.max_image_size)
     in_arrays = isinstance(train.source, ArrayFrames)
     side = size if in_arrays else clip_side(size)
-    if in_arrays and storage == "cache":
-        raise AutodasError(f"{name}: its videos are in memory; data.storage cache is for files")
+    if in_arrays and storage in ("cache", "compressed"):
+        raise AutodasError(f"{name}: its videos are in memory; data.storage {storage} is for files")
+    if clips.fps is not None and isinstance(train.source, ArrayFrames | FrameFolders):
+        kind = "in memory" if in_arrays else "folders of frames"
+        raise AutodasError(
+            f"{name}: its videos are {kind}, which have no clock: use data.frame_step in place of data.fps"
+        )
     if storage == "memory" and not in_arrays:
         raise AutodasError(f"{name}: decoded videos take too much memory; use data.storage cache")
 
@@ -71,11 +85,10 @@ def assemble_videos(
         raise AutodasError(
             f"{name}: its videos have {natural} channels, data.channels={channels} cannot be made"
         )
-
-    folder = Path(options.cache).expanduser() if options.cache else _default_cache()
+    stores = _Stores(name, side, options, say)
     splits = []
     for part in (train, test):
-        stored = _stored(part, side, storage, modality, folder, say)
+        stored = None if in_arrays and modality == "rgb" else stores.apply(part)
         if stored is not None:
             part.source, part.selection = stored, np.arange(len(part.labels))
             bad.found += [f"{stored.describe(place)}: {reason}" for place, reason in stored.bad.items()]
@@ -112,11 +125,8 @@ def assemble_videos(
         notes=raw.notes,
         clips=clips,
         modality=modality,
+        flow=FlowEncoding(options.flow) if modality == "flow" else None,
     )
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autodas" / "frames"
 
 
 def _probe(part: Part[FrameSource], bad: list[str]) -> list[int]:
@@ -148,25 +158,43 @@ def _default_size(short_sides: list[int], most: int | None) -> int:
     return min(size, most or size)
 
 
-def _stored(
-    part: Part[FrameSource],
-    side: int,
-    storage: str,
-    modality: Modality,
-    folder: Path,
-    say: Callable[[str], None],
-) -> StoredFrames | None:
-    """Return the decoded frames of a part if they are, or are to be, in a file."""
-    source, selection = part.source, part.selection
-    if not len(selection):
-        return None
-    if modality == "flow":
-        return store_frames(FlowFrames(source), selection, side, folder, "optical flow", say)
-    if isinstance(source, ArrayFrames) or storage == "stream":
-        return None
-    if storage == "cache" or stored_folder(source, selection, side, folder, "frames").exists():
-        return store_frames(source, selection, side, folder, "frames", say)
-    return None
+class _Stores:
+    """Where frames of a data set are stored, or found.
+
+    Args:
+        data: name of the data set.
+        side: short side of the frames.
+        options: how the data set is read.
+        say: is told what takes time and space.
+    """
+
+    def __init__(self, data: str, side: int, options: DataOptions, say: Callable[[str], None]) -> None:
+        self._data, self._side, self._options, self._say = data, side, options, say
+        self._root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
+
+    def apply(self, part: Part[FrameSource]) -> StoredFrames | None:
+        """Make flow of a part if that is asked for; return its stored frames, if it has some."""
+        options, what = self._options, "frames"
+        storage = options.storage
+        if options.modality == "flow":
+            part.source = FlowFrames(part.source, options.flow)
+            what = f"optical flow ({options.flow})"
+            # TV-L1 takes longer than a training: it is never computed twice.
+            if storage == "auto" or (storage == "stream" and options.flow == "tvl1"):
+                storage = "cache"
+        if not len(part.selection) or storage == "stream" or (storage == "auto" and self._root is None):
+            return None
+        if self._root is None:
+            raise AutodasError(
+                f"{self._data}: there is no folder for stored {what}, since this user has no home: name one "
+                "with data.cache"
+            )
+        encoding: Encoding = "jpeg" if storage == "compressed" else "raw"
+        store = FrameStore(self._root, self._data, what, self._side, encoding)
+        if storage == "auto":
+            # What has been stored byte for byte gives the same results as the videos.
+            return store.open(part.source, part.selection)
+        return store.fill(part.source, part.selection, self._say)
 
 
 def _in_memory(part: Part[FrameSource], clips: Clips, size: int, channels: int) -> torch.Tensor | None:

@@ -163,8 +163,9 @@ def flip(pixels: Tensor, keys: Tensor, *, flow: bool = False) -> Tensor:
     """Mirror every second image of (B, H, W, C), at random; ``flow`` says that they are optical flow."""
     mirror_image = pixels.flip(2)
     if flow:
-        # What moved to the right moves to the left in a mirror; 255 - v is the opposite of v.
-        mirror_image[..., 0] = 255 - mirror_image[..., 0]
+        # What moved to the right moves to the left in a mirror. The opposite of v is 256 - v, which bytes
+        # write as -v.
+        mirror_image[..., 0].neg_()
     both = torch.cat([pixels, mirror_image])
     # Choosing whole images copies memory in one run each; choosing pixel by pixel takes five times as long.
     mirrored = integers(keys, _FLIP, 2) * len(pixels)

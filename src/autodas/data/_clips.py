@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import get_args
 
 from torch import Tensor
 
 from autodas.data._random import integers
+from autodas.data_options import Sampling, Starts
 from autodas.errors import AutodasError
 
 _CLIP = 9
+_SPARSE = 1_000  # one stream of random numbers for each frame, from here on
 
 
 @dataclass(frozen=True)
@@ -20,58 +25,119 @@ class Clips:
 
     Args:
         frames: frames of a clip, at least 1.
-        step: frames from one frame of a clip to the next, at least 1; a clip spans
-            ``(frames - 1) * step + 1`` frames.
+        step: frames of the video from one frame of a clip to the next, at least 1.
+        fps: frames a second that a clip has, above 0: the frames of the video that are nearest to these
+            times, in place of every ``step``-th one.
+        sampling: ``"dense"``, or ``"sparse"``: the video is cut into as many equal stretches as a clip has
+            frames, and one frame is taken of each (temporal segment networks: Wang et al., 2016).
+        starts: where dense training clips begin: ``"random"``, or on the ``"grid"`` of those that do not
+            overlap.
 
     Raises:
-        AutodasError: if a value is out of range.
+        AutodasError: if a value is out of range, or two exclude each other.
     """
 
     frames: int = 16
     step: int = 1
+    fps: float | None = None
+    sampling: Sampling = "dense"
+    starts: Starts = "random"
 
     def __post_init__(self) -> None:
         for name in ("frames", "step"):
             if getattr(self, name) < 1:
                 raise AutodasError(f"a clip needs {name} of at least 1, found {getattr(self, name)}")
+        for name, known in (("sampling", get_args(Sampling)), ("starts", get_args(Starts))):
+            if getattr(self, name) not in known:
+                raise AutodasError(f"unknown {name} of clips '{getattr(self, name)}'")
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise AutodasError(f"a clip needs fps above 0, found {self.fps}")
+        if self.fps is not None and (self.step != 1 or self.sampling == "sparse"):
+            raise AutodasError("fps excludes steps and sparse sampling")
 
-    @property
-    def span(self) -> int:
-        """Frames of the video from the first to the last of a clip, both counted."""
-        return (self.frames - 1) * self.step + 1
+    def span(self, rate: float | None = None) -> int:
+        """Return the frames of the video from the first to the last of a dense clip, both counted.
 
-    def training(self, count: int, key: Tensor) -> list[int]:
-        """Return the frames of one clip, drawn from those that do not overlap (SDAS, section 5.2).
+        Args:
+            rate: frames a second of the video; only clips with ``fps`` need it.
+        """
+        return self._offset(self.frames - 1, rate) + 1
 
-        The video is cut into clips from its first frame on; what is left over at its end, less than a
-        clip, is not used.
+    def training(self, count: int, key: Tensor, rate: float | None = None) -> list[int]:
+        """Return the frames of one clip, drawn at random.
+
+        Random clips begin anywhere between the first frame and the last place where they fit, all equally
+        likely. For those on the grid the video is cut into clips from its first frame on; what is left over
+        at its end, less than a clip, is not used (SDAS, section 5.2). Sparse clips take a random frame of
+        each stretch.
 
         Args:
             count: frames of the video, at least 1.
             key: int64 scalar; the choice follows from it.
+            rate: frames a second of the video; only clips with ``fps`` need it.
         """
-        number = int(integers(key, _CLIP, max(1, count // self._stretch)))
-        return self._numbers(number * self._stretch, count)
+        if self.sampling == "sparse":
+            return [
+                first + int(integers(key, _SPARSE + i, length))
+                for i, (first, length) in enumerate(self._stretches(count))
+            ]
+        if self.starts == "grid":
+            length = max(1, self._offset(self.frames, rate))
+            start = int(integers(key, _CLIP, max(1, count // length))) * length
+        else:
+            start = int(integers(key, _CLIP, max(0, count - self.span(rate)) + 1))
+        return self._numbers(start, count, rate)
 
-    def evaluation(self, count: int, number: int, of: int) -> list[int]:
+    def evaluation(self, count: int, number: int, of: int, rate: float | None = None) -> list[int]:
         """Return the frames of one of several clips that are spread evenly (SDAS, section 5.2: 20).
 
         The first clip begins with the first frame, the last one ends with the last frame, and clip i of n
         begins at frame ``floor(i (count - span) / (n - 1))``; a single clip is the middle one, at
-        ``floor((count - span) / 2)``.
+        ``floor((count - span) / 2)``. Sparse clip i of n takes frame
+        ``floor(length (2 i + 1) / (2 n))`` of each stretch, a single one the middle.
 
         Args:
             count: frames of the video, at least 1.
             number: which of them, from 0.
             of: how many there are.
+            rate: frames a second of the video; only clips with ``fps`` need it.
         """
-        room = max(0, count - self.span)
+        if self.sampling == "sparse":
+            place = 2 * number + 1
+            return [first + length * place // (2 * of) for first, length in self._stretches(count)]
+        room = max(0, count - self.span(rate))
         start = room // 2 if of == 1 else number * room // (of - 1)
-        return self._numbers(start, count)
+        return self._numbers(start, count, rate)
 
-    @property
-    def _stretch(self) -> int:
-        return self.frames * self.step
+    def within(self, first: int, length: int, count: int, rate: float | None = None) -> list[int]:
+        """Return the frames of the clip in the middle of a part of a video.
 
-    def _numbers(self, start: int, count: int) -> list[int]:
-        return [(start + i * self.step) % count for i in range(self.frames)]
+        A dense clip may be longer than the part; it is moved into the video where it would reach beyond.
+
+        Args:
+            first: first frame of the part.
+            length: frames of the part, at least 1; it ends within the video.
+            count: frames of the video.
+            rate: frames a second of the video; only clips with ``fps`` need it.
+        """
+        if self.sampling == "sparse":
+            return [first + number for number in self.evaluation(length, 0, 1)]
+        span = self.span(rate)
+        start = min(max(0, first + (length - span) // 2), max(0, count - span))
+        return self._numbers(start, count, rate)
+
+    def _offset(self, number: int, rate: float | None) -> int:
+        """Return how many frames of the video lie between the first of a dense clip and another."""
+        if self.fps is None:
+            return number * self.step
+        if rate is None:
+            raise ValueError("clips with fps need the rate of the video")
+        return math.floor(number * rate / self.fps + 0.5)
+
+    def _numbers(self, start: int, count: int, rate: float | None) -> list[int]:
+        return [(start + self._offset(i, rate)) % count for i in range(self.frames)]
+
+    def _stretches(self, count: int) -> list[tuple[int, int]]:
+        """Return first frame and length of each stretch, at least 1: short videos repeat frames."""
+        edges = [i * count // self.frames for i in range(self.frames + 1)]
+        return [(first, max(1, end - first)) for first, end in pairwise(edges)]

@@ -106,7 +106,7 @@ class ArrayFrames:
         frames = self.array[index, list(numbers)]
         if min(frames.shape[1:3]) == side:
             return frames
-        return np.stack([_resized_frame(frame, side) for frame in frames])
+        return np.stack([resized_frame(frame, side) for frame in frames])
 
     def describe(self, index: int) -> str:
         """Return what a message calls the video."""
@@ -210,7 +210,7 @@ class FrameFolders(_Paths):
         files = self._files(index)
         found: dict[int, np.ndarray] = {}
         for number in set(numbers):
-            found[number] = _resized_frame(pixels_of(open_image(files[number]).decode(Form(3)).pixels), side)
+            found[number] = resized_frame(pixels_of(open_image(files[number]).decode(Form(3)).pixels), side)
             if found[number].shape != next(iter(found.values())).shape:
                 raise UnreadableError(f"{os.path.basename(files[number])} has another size than other frames")
         return np.stack([found[number] for number in numbers])
@@ -247,7 +247,8 @@ def _fingerprint(path: str) -> str:
     return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"
 
 
-def _resized_frame(frame: np.ndarray, side: int) -> np.ndarray:
+def resized_frame(frame: np.ndarray, side: int) -> np.ndarray:
+    """Return a frame, uint8 (H, W, 1 or 3), whose short side is as given."""
     import PIL.Image
 
     height, width = resized(frame.shape[0], frame.shape[1], side)

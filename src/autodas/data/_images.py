@@ -15,6 +15,7 @@ from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._crops import random_boxes
 from autodas.data._fingerprint import fingerprint_of
+from autodas.data._flow import FlowEncoding
 from autodas.data._form import Form, Range
 from autodas.data._pictures import Header, Picture
 from autodas.data._sources import ArraySource, Source
@@ -118,7 +119,9 @@ class Images(Split):
         decoded = decoded or picture.decode(self.form, min(box[2:].tolist()) / (2 * size))
         return box_view(decoded.pixels, [edge / decoded.reduction for edge in box.tolist()], size)
 
-    def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
+    def evaluation_views(
+        self, index: int, numbers: Sequence[int], of: int, crops: int = 1
+    ) -> list[np.ndarray]:
         """Return the image as evaluation sees it."""
         return [decoded_view(self.open(index), self.form, self.image_size)] * len(numbers)
 
@@ -142,6 +145,7 @@ class ImageDataset:
             what is odd about them.
         clips: how clips are taken from videos; ``None`` for images.
         modality: what the network sees of videos: ``"rgb"`` or ``"flow"``.
+        flow: how optical flow is made, where that is seen; ``None`` otherwise.
         value_range: the values that stand for black and white, of images with more than 8 bits; ``None`` for
             images of 8 bits, where these are 0 and 255.
         options: how the data were read.
@@ -161,6 +165,7 @@ class ImageDataset:
     clips: Clips | None = None
     modality: Modality = "rgb"
     value_range: Range | None = None
+    flow: FlowEncoding | None = None
     options: DataOptions = field(default_factory=DataOptions)
 
     @cached_property

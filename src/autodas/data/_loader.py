@@ -55,6 +55,7 @@ class Loader:
         workers: processes that read files; 0 reads in this one. Without effect for samples in memory.
         channels_last: memory format of the batches.
         views: how many clips of each video are evaluated; they follow each other, with equal ``indices``.
+        crops: how many crops of each of these clips: the centre, or crops along the longer side.
 
     Raises:
         AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
@@ -76,16 +77,17 @@ class Loader:
         workers: int = 0,
         channels_last: bool = True,
         views: int = 1,
+        crops: int = 1,
     ) -> None:
         chosen = np.arange(len(split)) if indices is None else np.array(indices, dtype=np.int64)
         if len(chosen) == 0:
             raise AutodasError(f"there are no {split.what} to load")
         if chosen.min() < 0 or chosen.max() >= len(split):
             raise AutodasError(f"sample numbers out of range: the split has {len(split)} {split.what}")
-        if batch_size < 1 or workers < 0 or views < 1:
+        if min(batch_size, views, crops) < 1 or workers < 0:
             raise AutodasError(
-                "batch_size and views must be at least 1 and workers at least 0, "
-                f"found {batch_size}, {views} and {workers}"
+                "batch_size, views and crops must be at least 1 and workers at least 0, "
+                f"found {batch_size}, {views}, {crops} and {workers}"
             )
         if image_size != split.image_size:
             raise AutodasError(
@@ -94,8 +96,9 @@ class Loader:
             )
         if augmentation is not None:
             split.check_augmentation(augmentation)
-        # In memory there is one clip of each video.
-        self.views = 1 if augmentation is not None or split.in_memory else views
+        # In memory there is one clip of each video, which is its only crop.
+        alone = augmentation is not None or split.in_memory
+        self.views, crops = (1, 1) if alone else (views * crops, crops)
         self.batch_size = min(batch_size, len(chosen) * self.views)
         self.device = torch.device(device)
         self._split, self._samples = split, torch.from_numpy(chosen)
@@ -112,6 +115,7 @@ class Loader:
             seed=seed,
             augmentation=augmentation,
             views=self.views,
+            crops=crops,
             replace_bad=shuffle,
         )
 

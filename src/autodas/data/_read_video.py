@@ -1,8 +1,11 @@
-"""One video as evaluation sees it."""
+"""One video as evaluation sees it: clips that are spread over it, or one after the other along it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +17,25 @@ from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource
 from autodas.data._video_folder import frames_of
 from autodas.data._videos import Videos, clip_side
-from autodas.data_options import Modality
+from autodas.data_options import Flow, Modality
 from autodas.errors import AutodasError
+
+_MEMORY = 64 * 2**20  # of frames that are decoded together
+
+
+class Stretch(NamedTuple):
+    """A part of a video, and the clip in its middle.
+
+    Args:
+        start, end: in seconds from the beginning of the video.
+        length: of the whole video, in seconds.
+        views: uint8 (crops, channels, frames, S, S).
+    """
+
+    start: float
+    end: float
+    length: float
+    views: Tensor
 
 
 def read_clips(
@@ -25,7 +45,9 @@ def read_clips(
     image_size: int,
     clips: Clips,
     number: int = 20,
+    crops: int = 1,
     modality: Modality = "rgb",
+    flow: Flow = "tvl1",
 ) -> Tensor:
     """Read a video file, or a folder of frames, as evaluation sees it.
 
@@ -35,19 +57,85 @@ def read_clips(
         image_size: side of the result in pixels.
         clips: how clips are taken.
         number: how many are spread evenly over the video.
+        crops: of each clip, along the longer side; 1 for the centre.
         modality: ``"rgb"`` or ``"flow"``.
+        flow: method of the flow.
 
     Returns:
-        uint8 (number, channels, frames, image_size, image_size).
+        uint8 (number * crops, channels, frames, image_size, image_size).
 
     Raises:
         AutodasError: if it is missing or cannot be read.
     """
+    split, _ = _video(path, channels, image_size, clips, modality, flow)
+    try:
+        views = split.evaluation_views(0, range(number * crops), number * crops, crops)
+    except UnreadableError as error:
+        raise _refusal(path, error) from error
+    return _pixels(np.stack(views))
+
+
+def clips_along(
+    path: str | Path,
+    every: float,
+    *,
+    channels: int,
+    image_size: int,
+    clips: Clips,
+    crops: int = 1,
+    modality: Modality = "rgb",
+    flow: Flow = "tvl1",
+) -> Iterator[Stretch]:
+    """Yield the clip in the middle of each part of a video; a few at a time are read, whatever its length.
+
+    A dense clip that is longer than a part reaches into its neighbours. Times are those of frames at the
+    average rate of the video.
+
+    Args:
+        path: the file.
+        every: seconds from the beginning of one part to the next, above 0; the last one may be shorter.
+        channels, image_size, clips, crops, modality, flow: as of :func:`read_clips`.
+
+    Raises:
+        AutodasError: if it is missing, cannot be read, or has no clock.
+    """
+    split, frames = _video(path, channels, image_size, clips, modality, flow)
+    try:
+        count, rate = frames.count(0), frames.rate(0)
+        if rate is None:
+            raise AutodasError(f"{path}: nothing tells how many frames a second it has, which --every needs")
+        parts = _parts(count, rate, every)
+        height, width = frames.size(0)
+        frame = 6 * split.side**2 * max(height, width) / max(1, min(height, width))
+        together = max(1, int(_MEMORY / (frame * clips.frames * crops)))
+        for first in range(0, len(parts), together):
+            some = parts[first : first + together]
+            wanted = [clips.within(start, end - start, count, rate) for start, end in some]
+            views = _pixels(split.crops_of(0, wanted, crops))
+            for place, (start, end) in enumerate(some):
+                own = views[place * crops : (place + 1) * crops]
+                yield Stretch(start / rate, end / rate, count / rate, own)
+    except UnreadableError as error:
+        raise _refusal(path, error) from error
+
+
+def _parts(count: int, rate: float, every: float) -> list[tuple[int, int]]:
+    """Return the first frame of each part, and the one after its last; parts without a frame are left out."""
+    edges = [0]
+    while edges[-1] < count:
+        edges.append(min(count, max(edges[-1] + 1, round(len(edges) * every * rate))))
+    return list(pairwise(edges))
+
+
+def _video(
+    path: str | Path, channels: int, image_size: int, clips: Clips, modality: Modality, flow: Flow
+) -> tuple[Videos, FrameSource]:
+    """Return a split of one video, and where its frames come from."""
     if not Path(path).exists():
         raise AutodasError(f"{path}: no such file or folder")
     frames: FrameSource = frames_of([str(path)])
     if modality == "flow":
-        frames = FlowFrames(frames)
+        frames = FlowFrames(frames, flow)
     split = Videos(
         frames,
         np.arange(1),
@@ -57,8 +145,13 @@ def read_clips(
         channels=channels,
         image_size=image_size,
     )
-    try:
-        views = split.evaluation_views(0, range(number), number)
-    except UnreadableError as error:
-        raise AutodasError(f"{path}: cannot be read as a video ({error})") from error
-    return torch.from_numpy(np.stack(views)).permute(0, 4, 1, 2, 3)
+    return split, frames
+
+
+def _pixels(views: np.ndarray) -> Tensor:
+    """Return views (N, T, S, S, C) as (N, C, T, S, S)."""
+    return torch.from_numpy(views).permute(0, 4, 1, 2, 3)
+
+
+def _refusal(path: str | Path, error: UnreadableError) -> AutodasError:
+    return AutodasError(f"{path}: cannot be read as a video ({error})")

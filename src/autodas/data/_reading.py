@@ -26,7 +26,7 @@ def read_all(read: Callable[[int], T], count: int, what: str, *, threads: bool) 
         what: what is done, for people, on standard error, such as ``"reading images"``.
         threads: whether ``read`` may run in several threads, and is worth handing over.
     """
-    from autodas.training.progress import Progress, duration
+    from autodas.progress import Progress, duration
 
     found: list[T] = []
     start = time.monotonic()

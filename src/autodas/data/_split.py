@@ -113,13 +113,16 @@ class Split(ABC):
         """Raise AutodasError if these samples cannot be varied so."""
 
     @abstractmethod
-    def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
+    def evaluation_views(
+        self, index: int, numbers: Sequence[int], of: int, crops: int = 1
+    ) -> list[np.ndarray]:
         """Return a sample as evaluation sees it, once for each number; raises UnreadableError.
 
         Args:
             index: number of the sample.
             numbers: which of its ``of`` views; an image has one.
             of: how many views of a sample are evaluated.
+            crops: how many of them are crops of the same clip of a video; ``of`` is a multiple of it.
         """
 
     @abstractmethod

@@ -55,6 +55,7 @@ class Reader(Dataset[Any]):
         seed: of the augmentation.
         augmentation: of training; ``None`` for evaluation.
         views: how many views of a sample are evaluated.
+        crops: how many of them are crops of the same clip.
         replace_bad: put the next readable sample of ``pool`` in the place of a bad one, otherwise
             leave it out.
     """
@@ -67,11 +68,12 @@ class Reader(Dataset[Any]):
         seed: int,
         augmentation: Augmentation | None,
         views: int,
+        crops: int,
         replace_bad: bool,
     ) -> None:
         self.split, self.pool = split, pool
         self.seed, self.augmentation = seed, augmentation
-        self.views, self.replace_bad = views, replace_bad
+        self.views, self.crops, self.replace_bad = views, crops, replace_bad
 
     def __getitems__(self, request: Request) -> Answer:
         """Read one batch; errors travel back as text, so that no worker's traceback is wrapped around."""
@@ -122,7 +124,7 @@ class Reader(Dataset[Any]):
 
     def _views(self, index: int, key: Tensor, numbers: list[int]) -> list[np.ndarray]:
         if self.augmentation is None:
-            return self.split.evaluation_views(index, numbers, self.views)
+            return self.split.evaluation_views(index, numbers, self.views, self.crops)
         return [self.split.training_view(index, key, self.augmentation) for _ in numbers]
 
 

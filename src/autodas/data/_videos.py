@@ -11,14 +11,16 @@ from torch import Tensor
 from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
+from autodas.data._flow import picture_of_flow
 from autodas.data._form import Form
 from autodas.data._frame_store import StoredFrames
-from autodas.data._frames import FrameSource, resized
+from autodas.data._frames import FrameSource, resized, resized_frame
 from autodas.data._random import integers
 from autodas.data._split import Split
 from autodas.errors import AutodasError
 
 _TOP, _LEFT = range(10, 12)
+_STRIP, _ROWS = 6, 96  # frames that people are shown, and their height
 
 
 def clip_side(image_size: int) -> int:
@@ -67,8 +69,10 @@ class Videos(Split):
 
     @property
     def storage(self) -> str:
-        """Where the pixels are: see :class:`Split`; ``cache`` where frames have been stored decoded."""
-        return "cache" if isinstance(self._source, StoredFrames) else super().storage
+        """Where the pixels are: see :class:`Split`; stored frames are in a ``cache``, or ``compressed``."""
+        if isinstance(self._source, StoredFrames):
+            return "cache" if self._source.encoding == "raw" else "compressed"
+        return super().storage
 
     def facts(self) -> dict[str, int]:
         """Return what people want to know of the videos; all of them are looked at, none is decoded.
@@ -76,10 +80,11 @@ class Videos(Split):
         ``frames`` of all of them, the ``shortest`` and ``longest``, how many have fewer than a clip spans
         (``looped``), and the bytes that decoded frames take in a cache.
         """
-        counts, decoded = [], 0
+        counts, looped, decoded = [], 0, 0
         for index in self._selection.tolist():
             try:
                 counts.append(self._source.count(index))
+                looped += counts[-1] < self._shortest(index)
             except UnreadableError:
                 continue
             height, width = resized(*self._source.size(index), self.side)
@@ -88,7 +93,7 @@ class Videos(Split):
             "frames": sum(counts),
             "shortest": min(counts, default=0),
             "longest": max(counts, default=0),
-            "looped": sum(count < self.clips.span for count in counts),
+            "looped": looped,
             "bytes_decoded": decoded,
         }
 
@@ -99,7 +104,8 @@ class Videos(Split):
     def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
         """Return a random clip, a random crop of it."""
         place = int(self._selection[index])
-        frames = self._source.read(place, self.clips.training(self._source.count(place), key), self.side)
+        numbers = self.clips.training(self._source.count(place), key, self._rate(place))
+        frames = self._source.read(place, numbers, self.side)
         corner = (
             int(integers(key, stream, extent - self.image_size + 1))
             for stream, extent in zip((_TOP, _LEFT), frames.shape[1:3], strict=True)
@@ -117,30 +123,76 @@ class Videos(Split):
         if augmentation.color_jitter and self.channels == 2:
             raise AutodasError("color_jitter is for pictures: optical flow has no colours")
 
-    def evaluation_views(self, index: int, numbers: Sequence[int], of: int) -> list[np.ndarray]:
-        """Return the centres of clips that are spread evenly over the video."""
+    def evaluation_views(
+        self, index: int, numbers: Sequence[int], of: int, crops: int = 1
+    ) -> list[np.ndarray]:
+        """Return views of clips that are spread evenly over the video.
+
+        A view is a crop of a clip: the centre, or one of several that lie along the longer side, from one end
+        to the other. View v is crop ``v % crops`` of clip ``v // crops``.
+        """
         place = int(self._selection[index])
-        count = self._source.count(place)
-        wanted = [self.clips.evaluation(count, number, of) for number in numbers]
+        count, rate = self._source.count(place), self._rate(place)
+        clips = sorted({number // crops for number in numbers})
+        wanted = [self.clips.evaluation(count, clip, of // crops, rate) for clip in clips]
+        views = self.crops_of(index, wanted, crops)
+        return [views[clips.index(number // crops) * crops + number % crops] for number in numbers]
+
+    def crops_of(self, index: int, clips: Sequence[Sequence[int]], crops: int) -> np.ndarray:
+        """Return each of several crops of clips, which are given by the numbers of their frames.
+
+        Returns:
+            uint8 (len(clips) * crops, T, S, S, C).
+
+        Raises:
+            UnreadableError: if they cannot be read.
+        """
         # Read together: clips that overlap, or lie between the same key frames, are decoded once.
-        frames = self._source.read(place, [number for clip in wanted for number in clip], self.side)
-        top, left = ((extent - self.image_size) // 2 for extent in frames.shape[1:3])
-        return list(self._crop(frames, top, left).reshape(len(numbers), *self.view_shape()))
+        numbers = [number for clip in clips for number in clip]
+        frames = self._source.read(int(self._selection[index]), numbers, self.side)
+        corners = [self._corner(frames.shape[1:3], crop, crops) for crop in range(crops)]
+        separate = frames.reshape(len(clips), -1, *frames.shape[1:])
+        return np.stack([self._crop(clip, *corner) for clip in separate for corner in corners])
 
     def read(self, index: int) -> np.ndarray:
-        """Return the frame in the middle of a video, whole: uint8 (H, W, 1 or 3).
+        """Return frames of the clip in the middle of a video, side by side: uint8 (H, W, 1 or 3).
 
-        Optical flow gets a third channel, which is empty.
+        They are at most six, as the network sees them, but in 96 rows. Optical flow is shown in colours:
+        see :func:`~autodas.data._flow.picture_of_flow`.
 
         Raises:
             AutodasError: if it cannot be read.
         """
-        place = int(self._selection[index])
         try:
-            frame = self._source.read(place, [self._source.count(place) // 2], self.side)[0]
+            frames = self.evaluation_views(index, [0], 1)[0]
         except UnreadableError as error:
             raise AutodasError(f"{self.describe(index)}: cannot be read as a video ({error})") from error
-        return np.pad(frame, ((0, 0), (0, 0), (0, 1))) if frame.shape[2] == 2 else frame
+        chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _STRIP)).astype(int))
+        frames = frames[chosen]
+        if frames.shape[-1] == 2:
+            frames = picture_of_flow(frames)
+        return np.concatenate([resized_frame(frame, _ROWS) for frame in frames], axis=1)
+
+    def _rate(self, place: int) -> float | None:
+        """Return the frames a second of a video, where clips need it."""
+        if self.clips.fps is None:
+            return None
+        rate = self._source.rate(place)
+        if rate is None:
+            raise UnreadableError("nothing tells how many frames a second it has, which data.fps needs")
+        return rate
+
+    def _shortest(self, place: int) -> int:
+        """Return how many frames a video has that needs no repetition."""
+        return self.clips.frames if self.clips.sampling == "sparse" else self.clips.span(self._rate(place))
+
+    def _corner(self, extents: Sequence[int], crop: int, crops: int) -> tuple[int, int]:
+        """Return top and left of one of several crops of frames of a height and width."""
+        corner = [(extent - self.image_size) // 2 for extent in extents]
+        if crops > 1:
+            longer = int(extents[1] >= extents[0])
+            corner[longer] = crop * (extents[longer] - self.image_size) // (crops - 1)
+        return corner[0], corner[1]
 
     def _crop(self, frames: np.ndarray, top: int, left: int) -> np.ndarray:
         size = self.image_size

@@ -1,5 +1,6 @@
 """The train loop, and what searching and training share."""
 
+from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._available_memory import available_memory
 from autodas.training._dimensions import check_blueprint, check_space
@@ -21,7 +22,6 @@ from autodas.training._seeding import (
 )
 from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
-from autodas.training.progress import Progress, duration
 from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog

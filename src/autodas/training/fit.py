@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from autodas.data import Batch, Loader
 from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
+from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._gradient_check import check_reduced_gradients
@@ -25,7 +26,6 @@ from autodas.training._micro_batches import check_micro_batches, micro_batches
 from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._seeding import random_state, restore_random_state
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
-from autodas.training.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
 

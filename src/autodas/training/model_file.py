@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from autodas import __version__
-from autodas.data import Clips, Modality, normalise, read_clips, read_image
+from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality, normalise, read_clips, read_image
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.training._files import write_whole
@@ -33,6 +33,7 @@ class ModelFacts:
         modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
         value_range: the values that stand for black and white, where it was trained on images of more than 8
             bits; ``None`` for images of 8 bits.
+        flow: how that flow is made; ``None`` for all others.
     """
 
     blueprint: Blueprint
@@ -46,6 +47,7 @@ class ModelFacts:
     clips: Clips | None = None
     modality: Modality = "rgb"
     value_range: tuple[float, float] | None = None
+    flow: FlowEncoding | None = None
 
     @property
     def frames(self) -> int | None:
@@ -62,7 +64,12 @@ class ModelFacts:
         )
 
     def preprocess(
-        self, sample: str | Path | Any, *, clips: int = 20, value_range: tuple[float, float] | None = None
+        self,
+        sample: str | Path | Any,
+        *,
+        clips: int = 20,
+        crops: int = 1,
+        value_range: tuple[float, float] | None = None,
     ) -> torch.Tensor:
         """Return a picture or a video as evaluation gives it to the network.
 
@@ -74,6 +81,7 @@ class ModelFacts:
             sample: path of a picture, or of a video or a folder of its frames. A picture may also be a Pillow
                 image, an array (H, W) or (H, W, C), or a tensor (C, H, W).
             clips: how many clips of a video, spread evenly over it.
+            crops: of each clip, along the longer side; 1 for the centre.
             value_range: the values that stand for black and white, of a picture with more than 8 bits, where
                 the network was trained on 8 bits; otherwise it is the network's own.
 
@@ -99,7 +107,9 @@ class ModelFacts:
                 image_size=self.image_size,
                 clips=self.clips,
                 number=clips,
+                crops=crops,
                 modality=self.modality,
+                flow="tvl1" if self.flow is None else self.flow.method,
             )
         return normalise(views, self.mean, self.std)
 
@@ -114,7 +124,11 @@ class ModelFacts:
 
     def to_json(self) -> str:
         """Return the facts as the file's metadata holds them."""
-        videos = {} if self.clips is None else {"clips": asdict(self.clips), "modality": self.modality}
+        videos: dict[str, Any] = {}
+        if self.clips is not None:
+            videos = {"clips": asdict(self.clips), "modality": self.modality}
+        if self.flow is not None:
+            videos["flow"] = asdict(self.flow)
         deep = {} if self.value_range is None else {"value_range": self.value_range}
         return json.dumps(
             {
@@ -152,6 +166,7 @@ class ModelFacts:
                 Clips(**facts["clips"]) if "clips" in facts else None,
                 facts.get("modality", "rgb"),
                 _value_range(facts.get("value_range")),
+                FlowEncoding(**facts["flow"]) if "flow" in facts else None,
             )
         except (json.JSONDecodeError, KeyError, TypeError, ValueError, AutodasError) as error:
             raise AutodasError(f"{where}: its description is broken: {error}") from error
@@ -204,6 +219,11 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
     if "autodas" not in metadata:
         raise AutodasError(f"{path}: was not written by autodas")
     facts = ModelFacts.from_json(metadata["autodas"], str(path))
+    if facts.modality == "flow" and (facts.flow is None or facts.flow.bound != FLOW_BOUND):
+        raise AutodasError(
+            f"{path}: was trained on optical flow in bytes of another range (autodas {facts.version}): "
+            "train it again"
+        )
     network = facts.build()
     try:
         network.load_state_dict(tensors)

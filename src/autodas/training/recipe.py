@@ -45,6 +45,7 @@ class Training:
         auxiliary_weight: weight of that head's loss.
         validation: share of the training pictures that is held out, in [0, 1).
         test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
+        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         weights: a trained network to start from: a model file or a run folder; ``None`` for fresh weights.
         test_every: epochs between evaluations on the test pictures, for curves; 0 for none.
         seed: of everything random.
@@ -77,6 +78,7 @@ class Training:
         auxiliary_weight: float = 0.4,
         validation: float = 0.0,
         test_clips: int = 20,
+        test_crops: int = 1,
         weights: str | None = None,
         test_every: int = 0,
         seed: int = 0,
@@ -107,6 +109,7 @@ class Training:
             clips=dataset.clips,
             modality=dataset.modality,
             value_range=dataset.value_range,
+            flow=dataset.flow,
         )
         self.network = self.facts.build()
         self.notes = [] if weights is None else [start_from(self.network, self.facts, weights)]
@@ -121,7 +124,7 @@ class Training:
             held_out, used = dataset.train.halves(validation, seed, "validation", classes=dataset.classes)
 
         def loader(
-            split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1
+            split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1, crops: int = 1
         ) -> Loader:
             return Loader(
                 split,
@@ -136,9 +139,11 @@ class Training:
                 device=device,
                 workers=workers,
                 views=views,
+                crops=crops,
             )
 
-        self.test = loader(dataset.test, None, None, test_clips if dataset.clips is not None else 1)
+        views, crops = (1, 1) if dataset.clips is None else (test_clips, test_crops)
+        self.test = loader(dataset.test, None, None, views, crops)
         self.pictures = {
             "train": len(dataset.train) if used is None else len(used),
             "test": len(dataset.test),
@@ -235,7 +240,7 @@ def _write_predictions(folder: RunFolder, found: Evaluation, dataset: ImageDatas
 
 
 def _write_examples(folder: RunFolder, found: Evaluation, dataset: ImageDataset) -> None:
-    """Write the test pictures that are most confidently taken for something else."""
+    """Write the test pictures that are most confidently taken for something else; of videos some frames."""
     from PIL import Image
 
     probabilities = found.logits.softmax(1)
@@ -255,6 +260,7 @@ def _write_examples(folder: RunFolder, found: Evaluation, dataset: ImageDataset)
             {
                 "file": name,
                 "index": index,
+                "name": dataset.test.describe(index),
                 "label": dataset.classes[int(found.labels[place])],
                 "predicted": dataset.classes[int(predicted[place])],
                 "probability": float(confidence[place]),

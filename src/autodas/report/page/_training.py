@@ -17,6 +17,10 @@ _READABLE = 30  # a matrix of more classes is no picture any more; then the conf
 _PAIRS = 20
 _EXAMPLES = 24
 _LARGEST = 200_000  # bytes of a picture that is shown
+_FRAMES = (
+    "Frames of the clip in the middle of each video, as the network sees them. Colours of optical flow: red "
+    "moves to the right, green down, cyan to the left, violet up; what is white stands still."
+)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -91,16 +95,17 @@ def examples(run: Run, prefix: str) -> str:
         if picture is None:
             continue
         text = f"{entry['label']} taken for {entry['predicted']} ({100 * entry['probability']:.0f} %)"
+        item = str(entry.get("name", f"test item {entry['index']}"))
         figures.append(
-            f'<figure><img src="data:image/png;base64,{picture}" alt="Test item {escape(entry["index"])}: '
-            f'{escape(text)}"><figcaption>{escape(text)}</figcaption></figure>'
+            f'<figure><img src="data:image/png;base64,{picture}" alt="{escape(item)}: {escape(text)}">'
+            f"<figcaption>{escape(text)}<br><small>{escape(item)}</small></figcaption></figure>"
         )
     if not figures:
         return ""
     return section(
         f"{prefix}examples",
         "Most confident mistakes",
-        paragraph("Of videos one frame is shown.", "note") if _clips(run) else "",
+        paragraph(_FRAMES, "note") if _clips(run) else "",
         f'<div class="examples">{"".join(figures)}</div>',
     )
 

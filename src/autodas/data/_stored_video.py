@@ -1,0 +1,170 @@
+"""One file that holds the decoded frames of one video.
+
+It begins with the frames, one after the other, as they are or as JPEG pictures. A table follows with place,
+length and checksum of each, a description in JSON, and a tail with the lengths of these two, their checksum and
+a mark. So a file that was cut off or changed is known.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Literal, NamedTuple
+
+import numpy as np
+
+from autodas.data._decode import UnreadableError
+
+Encoding = Literal["raw", "jpeg"]
+"""How frames are stored: byte for byte, or as JPEG pictures."""
+
+JPEG_QUALITY = 90
+
+_MARK = b"autodas3"
+_TABLE = np.dtype([("start", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
+_TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, mark
+
+
+class DamagedError(Exception):
+    """A file that does not hold what was written."""
+
+
+class StoredVideo(NamedTuple):
+    """What a file holds.
+
+    Args:
+        frames: how many, 0 for a video that cannot be read.
+        height, width, channels: of a frame.
+        rate: frames a second of the video, ``None`` where nothing tells.
+        encoding: how the frames are stored.
+        bad: why the video cannot be read, ``None`` for one that can.
+    """
+
+    frames: int
+    height: int
+    width: int
+    channels: int
+    rate: float | None
+    encoding: Encoding
+    bad: str | None = None
+
+
+def write_stored(
+    file: IO[bytes], pieces: Iterable[np.ndarray], rate: Callable[[], float | None], encoding: Encoding
+) -> StoredVideo:
+    """Write the frames of a video, as they come.
+
+    Args:
+        file: open for writing, empty.
+        pieces: uint8 (F, H, W, C), one after the other; where they raise UnreadableError, the file says so.
+        rate: called afterwards for the frames a second.
+        encoding: how frames are stored.
+    """
+    rows: list[tuple[int, int, int]] = []
+    shape: tuple[int, ...] = (0, 0, 0)
+    place = 0
+    try:
+        for piece in pieces:
+            shape = piece.shape[1:]
+            for frame in piece:
+                data = _encoded(frame, encoding)
+                file.write(data)
+                rows.append((place, len(data), zlib.crc32(data)))
+                place += len(data)
+        found = StoredVideo(len(rows), shape[0], shape[1], shape[2], rate(), encoding)
+    except UnreadableError as error:
+        file.seek(0)
+        file.truncate()
+        rows = []
+        found = StoredVideo(0, 0, 0, 0, None, encoding, str(error))
+    description = json.dumps(found._asdict()).encode()
+    facts = np.array(rows, dtype=_TABLE).tobytes() + description
+    file.write(facts + _TAIL.pack(len(rows), len(description), zlib.crc32(facts), _MARK))
+    return found
+
+
+def read_description(path: str) -> StoredVideo:
+    """Return what a file holds.
+
+    Raises:
+        DamagedError: if it is not whole.
+        OSError: if it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return _facts(file)[0]
+
+
+def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
+    """Return frames, uint8 (len(numbers), H, W, C).
+
+    Args:
+        path: the file.
+        numbers: which, in any order, repeated or not.
+
+    Raises:
+        DamagedError: if they are not what was written.
+        OSError: if the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        stored, table = _facts(file)
+        shape = (stored.height, stored.width, stored.channels)
+        found: dict[int, np.ndarray] = {}
+        for number in sorted(set(numbers)):
+            if number >= len(table):
+                raise DamagedError("frames are missing")
+            start, length, checksum = table[number].tolist()
+            file.seek(start)
+            data = file.read(length)
+            if zlib.crc32(data) != checksum:
+                raise DamagedError("a frame has changed")
+            found[number] = _decoded(data, shape, stored.encoding)
+    return np.stack([found[number] for number in numbers])
+
+
+def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
+    """Return the description and the table of a file."""
+    size = file.seek(0, os.SEEK_END)
+    if size < _TAIL.size:
+        raise DamagedError("it is cut off")
+    file.seek(size - _TAIL.size)
+    frames, length, checksum, mark = _TAIL.unpack(file.read(_TAIL.size))
+    place = size - _TAIL.size - length - frames * _TABLE.itemsize
+    if mark != _MARK or place < 0:
+        raise DamagedError("it is cut off")
+    file.seek(place)
+    facts = file.read(size - _TAIL.size - place)
+    if zlib.crc32(facts) != checksum:
+        raise DamagedError("its description has changed")
+    split = frames * _TABLE.itemsize
+    return StoredVideo(**json.loads(facts[split:])), np.frombuffer(facts[:split], _TABLE)
+
+
+def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:
+    if encoding == "raw":
+        return frame.tobytes()
+    import PIL.Image
+
+    # What is not red, green and blue has its channels one below the other.
+    picture = frame if frame.shape[-1] == 3 else np.concatenate(np.moveaxis(frame, -1, 0))
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _decoded(data: bytes, shape: tuple[int, ...], encoding: Encoding) -> np.ndarray:
+    if encoding == "raw":
+        return np.frombuffer(data, np.uint8).reshape(shape)
+    import PIL.Image
+
+    with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        pixels = np.asarray(image)
+    height, width, channels = shape
+    if channels == 3:
+        return pixels
+    found: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)
+    # Flow has no 0 (see bytes_of_flow), which would be its own opposite.
+    return np.maximum(found, 1) if channels == 2 else found
