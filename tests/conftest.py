@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from autodas.data import _loader
 from autodas.kernels import compiled_library
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -21,6 +22,21 @@ SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 def _one_thread() -> None:
     # Sums are split among threads, so bits depend on their number.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _data_workers() -> Iterator[None]:
+    # Processes that read data serve the tests of a file one after the other: each takes seconds to start.
+    kept: list[Any] = []
+    original = _loader.shared_workers
+
+    def shared_and_kept(count: int) -> Any:
+        kept.append(original(count))
+        return kept[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_loader, "shared_workers", shared_and_kept)
+        yield
 
 
 @pytest.fixture

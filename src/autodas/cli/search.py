@@ -173,7 +173,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     dataset, augmentation = open_data(config.data, config.seed)
     check_space(dataset, space)
     data = config.data.name.partition(":")[0]
-    folder, resumed = choose_folder(config, f"search-{data}-{config.strategy.name}")
+    folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
     search = Search(
         dataset,
         space,
@@ -202,8 +202,8 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         pictures=CellPictures(folder.path) if can_draw() else None,
         quiet=config.quiet,
     )
-    open_folder(folder, config)
-    return folder, search.run()
+    with open_folder(folder, config):
+        return folder, search.run()
 
 
 def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget | None:

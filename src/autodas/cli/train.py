@@ -113,7 +113,7 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
-    folder, resumed = choose_folder(config, f"train-{data}-{blueprint.name or 'network'}")
+    folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
     training = Training(
         blueprint,
         dataset,
@@ -140,5 +140,5 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tensorboard=config.tensorboard,
         quiet=config.quiet,
     )
-    open_folder(folder, config)
-    return folder, training.run()
+    with open_folder(folder, config):
+        return folder, training.run()

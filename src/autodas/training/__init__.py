@@ -1,12 +1,12 @@
 """The train loop, and what searching and training share."""
 
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
+from autodas.stopping import StopRequest
 from autodas.training._available_memory import available_memory
 from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
-from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
