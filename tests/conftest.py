@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from autodas.data import _loader
-from autodas.kernels import compiled_library
+from autodas.kernels import built_kernels
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -43,10 +43,10 @@ def _data_workers() -> Iterator[None]:
 def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As where there is no compiler, or on a GPU: without the kernels for CPUs."""
     monkeypatch.setenv("AUTODAS_KERNELS", "plain")
-    compiled_library.cache_clear()
+    built_kernels.cache_clear()
     yield
     monkeypatch.undo()
-    compiled_library.cache_clear()
+    built_kernels.cache_clear()
 
 
 @pytest.fixture

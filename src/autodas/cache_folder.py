@@ -18,7 +18,7 @@ def cache_folder(name: str) -> Path | None:
     folder for temporary files, if it can be one that nobody else can write to.
 
     Args:
-        name: of the part of the cache.
+        name: of the part of the cache; empty for the folder of all parts.
     """
     for parent in (_own(), _temporary()):
         if parent is None:
@@ -35,7 +35,7 @@ def cache_folder(name: str) -> Path | None:
 
 def _own() -> Path | None:
     if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE])
+        return Path(os.environ[VARIABLE]).expanduser()
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "autodas"
     try:
@@ -46,7 +46,7 @@ def _own() -> Path | None:
 
 
 def _temporary() -> Path | None:
-    """Return a folder of this user's own: what is in the cache is executed, so nobody else may write there."""
+    """Return a folder that only this user can write to: what is in the cache is executed."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     try:
         folder = Path(tempfile.gettempdir()) / f"autodas-{user}"

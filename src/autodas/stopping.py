@@ -17,7 +17,7 @@ _entered: list[StopRequest] = []
 
 
 class StopRequest:
-    """While it is entered, Ctrl-C, a termination signal and the end of the terminal are noted, not acted upon.
+    """While it is entered, Ctrl-C, a termination signal and the loss of the terminal are only noted.
 
     A second signal acts as usual. Outside the main thread signals cannot be caught, and nothing is noted.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -106,8 +107,7 @@ def test_a_worker_that_dies_is_told_in_one_sentence(
     next(batches)
     os.kill(worker, number)
     with pytest.raises(AutodasError, match=message) as caught:
-        for _ in range(20):
-            next(batches)
+        list(itertools.islice(batches, 20))
     assert "\n" not in str(caught.value)
     assert until(lambda: gone(worker))
     # The next run of this process has new ones.
@@ -126,9 +126,10 @@ def test_a_worker_that_is_stopped_is_told_and_ends_the_run_after_the_limit(
     os.kill(worker, signal.SIGSTOP)
     monkeypatch.setenv("AUTODAS_WORKER_TIMEOUT", "1")
     with pytest.raises(AutodasError, match=f"number {worker}, which is stopped.*has not answered for 1 s"):
-        for _ in range(20):
-            next(batches)
-    assert f"still waiting, for 1 s, for a process that reads data (number {worker}" in capsys.readouterr().err
+        list(itertools.islice(batches, 20))
+    assert (
+        f"still waiting, for 1 s, for a process that reads data (number {worker}" in capsys.readouterr().err
+    )
     os.kill(worker, signal.SIGCONT)
 
 
@@ -141,8 +142,7 @@ def test_a_stop_request_is_seen_while_waiting(make_loader: Callable[..., Loader]
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
         started = time.monotonic()
         with pytest.raises(Stopped):
-            for _ in range(20):
-                next(batches)
+            list(itertools.islice(batches, 20))
         assert time.monotonic() - started < 2
         assert stop.requested
     os.kill(worker, signal.SIGCONT)

@@ -12,6 +12,9 @@ from autodas.cli._schema import tree
 from autodas.cli._yaml import read_yaml, write_yaml
 from autodas.errors import AutodasError
 
+FREE = ("data.workers",)
+"""Settings that change nothing of what a run computes: it may go on with others."""
+
 
 def resumed_words(argv: list[str]) -> list[str]:
     """Return the words of a command line with ``--resume FOLDER`` written out.
@@ -51,7 +54,7 @@ def difference(command: str, path: Path, wanted: Any) -> str:
         AutodasError: if the file is no configuration of this version.
     """
     saved = parse(command, type(wanted), [f"--config={path}"], presets=command)
-    there, here = _flat(tree(saved)), _flat(tree(wanted))
+    there, here = ({k: v for k, v in _flat(tree(c)).items() if k not in FREE} for c in (saved, wanted))
     written = _flat(read_yaml(path.read_text(encoding="utf-8"), str(path)))
     missing = [f"{key} = {value}" for key, value in there.items() if key not in written]
     for key in dict.fromkeys([*there, *here]):

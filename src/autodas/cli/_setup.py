@@ -16,6 +16,7 @@ from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
+from autodas.kernels import built_kernels
 from autodas.spaces import Skeleton, get_skeleton
 from autodas.training import RunFolder, use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
@@ -28,6 +29,13 @@ def use_compute(config: ComputeConfig) -> torch.device:
     use_deterministic(config.deterministic)
     use_single_precision()
     return best_device(config.device)
+
+
+def tell_kernels(device: torch.device) -> None:
+    """Say on standard error, in one line, that kernels are missing which the user may have."""
+    built = built_kernels() if device.type == "cpu" else None
+    if built is not None and built.library is None and not built.chosen:
+        print(f"kernels cannot be compiled, searches take SLOWER as long: {built.how}", file=sys.stderr)
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:

@@ -106,7 +106,7 @@ def test_line(summary: dict[str, Any]) -> str:
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
     from autodas.cli._blueprint import blueprint_of
-    from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
+    from autodas.cli._setup import choose_folder, open_data, open_folder, tell_kernels, use_compute
     from autodas.training.recipe import Training
 
     blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
@@ -114,6 +114,7 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
     folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
+    tell_kernels(device)
     training = Training(
         blueprint,
         dataset,

@@ -142,4 +142,3 @@ def _unpack(parcel: Parcel, known: dict[int, Any]) -> Any:
             f"the data set cannot be taken over by another process ({type(error).__name__}: {error}): "
             "use data.workers 0, which reads in this one"
         ) from error
-

@@ -42,6 +42,8 @@ from autodas.training import (
     restore_random_state,
     save_checkpoint,
     seed_everything,
+    tell_what_changed,
+    what_computes,
 )
 
 LATE = 100
@@ -226,6 +228,7 @@ class Search:
         if state is not None:
             first, self.candidates, self.margins = state["phase"], state["candidates"], state["margins"]
             done = sum(phase.iterations for phase in self.phases[:first]) + state["run"]["iteration"]
+            tell_what_changed(state.get("computed"), self.device)
         lengths = None if state is None else state["log"]
         total = sum(phase.iterations for phase in self.phases)
         self.log = RunLog(self.folder, lengths=lengths, tensorboard=self.tensorboard, step=done)
@@ -253,7 +256,7 @@ class Search:
 
     def _begin(self) -> None:
         halves = self.halves.indices
-        self.folder.write_environment()
+        self.folder.write_environment(self.device)
         self.folder.write("split.json", json.dumps({n: half.tolist() for n, half in halves.items()}) + "\n")
         self.journal.begin(
             self.space,
@@ -377,6 +380,7 @@ class Search:
             "margins": self.margins,
             "clock": self.journal.spent,
             "random": random_state(),
+            "computed": what_computes(self.device),
             "log": self.log.lengths,
         }
         save_checkpoint(self.folder.checkpoint, "search", state)

@@ -3,6 +3,7 @@
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import StopRequest
 from autodas.training._available_memory import available_memory
+from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
@@ -60,9 +61,11 @@ __all__ = [
     "set_learning_rate",
     "shown",
     "standard_error",
+    "tell_what_changed",
     "use_deterministic",
     "use_single_precision",
     "used_memory",
     "weight_optimiser",
+    "what_computes",
     "write_whole",
 ]

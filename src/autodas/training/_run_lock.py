@@ -66,8 +66,8 @@ class RunLock:
                 )
         elif age < SILENCE:
             raise AutodasError(
-                f"{self.path.parent}: process {process} of {place['host']} is running there: wait until it ends, "
-                f"or choose another --run folder; if it has died, delete {self.path}"
+                f"{self.path.parent}: process {process} of {place['host']} is running there: wait until "
+                f"it ends, or choose another --run folder; if it has died, delete {self.path}"
             )
         return text
 

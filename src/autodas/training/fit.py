@@ -17,6 +17,7 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import Stopped, StopRequest
+from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._metrics import LossWatch, Meter, shown
@@ -269,6 +270,7 @@ class Fit:
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
             "random": random_state(),
+            "computed": what_computes(self.device),
             "log": self.log.lengths,
         }
 
@@ -280,6 +282,7 @@ class Fit:
         self.best = state["best"]
         self.lengths = state["log"]
         self.random = state["random"]
+        tell_what_changed(state.get("computed"), self.device)
 
 
 def evaluate_network(network: nn.Module, loader: Loader) -> Evaluation:

@@ -179,7 +179,7 @@ class Training:
             "test_watched": self.fit.watched is not None,
         }
         if not self.resume:
-            self.folder.write_environment()
+            self.folder.write_environment(self.fit.device)
             if isinstance(blueprint, CellBlueprint):
                 self.folder.write("genotype.json", blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodas import __version__
 from autodas.errors import AutodasError
 from autodas.training._files import write_whole
 from autodas.training._run_lock import RunLock, is_part_of_lock
+
+if TYPE_CHECKING:
+    import torch
 
 
 class RunFolder:
@@ -158,9 +161,18 @@ class RunFolder:
 
         return run_html(self.path)
 
-    def write_environment(self) -> None:
-        """Write down the machine and the versions."""
-        self.write_json("environment.json", environment())
+    def write_environment(self, device: torch.device | None = None) -> None:
+        """Write down the machine and the versions.
+
+        Args:
+            device: where the run computes; ``None`` where others do.
+        """
+        facts = environment()
+        if device is not None:
+            from autodas.training._computed import what_computes
+
+            facts |= what_computes(device)
+        self.write_json("environment.json", facts)
 
 
 def environment() -> dict[str, Any]:
