@@ -307,16 +307,12 @@ def _content(path: Path) -> Any:
     return path.read_bytes()
 
 
-def _plain(value: Any, key: str = "") -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        return (
-            value.dtype,
-            value.shape,
-            value.contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else value.item(),
-        )
+        return value.dtype, value.shape, value.numpy().tobytes()
     if isinstance(value, dict):
         # Times, and the lengths of files that hold times.
-        return {k: _plain(v, str(k)) for k, v in value.items() if k not in ("clock", "log")}
+        return {k: _plain(v) for k, v in value.items() if k not in ("clock", "log")}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 

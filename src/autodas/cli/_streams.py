@@ -11,9 +11,9 @@ from typing import Any
 class _Unfailing(io.FileIO):
     """A file that takes what cannot be written for written."""
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or 0
         except OSError:
             return len(data)
 
