@@ -139,6 +139,20 @@ class TestKernels:
         tell_kernels(CPU)
         assert capsys.readouterr().err == ""
 
+    def test_a_damaged_cache_is_made_anew(
+        self, unbuilt: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        if built_kernels().library is None:
+            pytest.skip("no compiler here")
+        good = Path(built_kernels().library._name).name  # type: ignore[union-attr]
+        monkeypatch.setenv("AUTODAS_CACHE", str(tmp_path))
+        (tmp_path / "kernels/building-old").mkdir(parents=True)
+        os.utime(tmp_path / "kernels/building-old", (0, 0))
+        (tmp_path / "kernels" / good).write_bytes(b"\x7fELF cut")
+        built_kernels.cache_clear()
+        assert built_kernels().library is not None
+        assert [path.name for path in (tmp_path / "kernels").iterdir()] == [good]
+
     def test_going_on_with_other_kernels_is_told(
         self, unbuilt: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

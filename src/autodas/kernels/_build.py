@@ -107,8 +107,14 @@ def _load(compiler: list[str]) -> Built:
     library = folder / f"kernels-{key.hexdigest()[:16]}.so"
     if not library.exists():
         _compile(compiler, source, library)
+    try:
+        kernels = Kernels(str(library))
+    except OSError:
+        # What is there is damaged.
+        _compile(compiler, source, library)
+        kernels = Kernels(str(library))
     first = version.decode(errors="replace").strip().splitlines()
-    return Built(Kernels(str(library)), first[0] if first else compiler[0])
+    return Built(kernels, first[0] if first else compiler[0])
 
 
 def _compile(compiler: list[str], source: dict[str, bytes], library: Path) -> None:

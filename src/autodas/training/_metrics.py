@@ -88,7 +88,7 @@ class LossWatch:
         pending, self.pending = self.pending, []
         values = torch.stack([loss for _, _, loss in pending]).tolist() if pending else []
         for (iteration, step, _), loss in zip(pending, values, strict=True):
-            if not loss <= HOPELESS:
+            if not abs(loss) <= HOPELESS:
                 how = f"has grown to {loss:,.0f}" if math.isfinite(loss) else f"is {loss}"
                 raise AutodasError(
                     f"the loss of the {step} step {how} at iteration {iteration}; the last checkpoint is "

@@ -47,7 +47,7 @@ class RunLock:
         try:
             text = self.path.read_text(encoding="utf-8")
             age = time.time() - self.path.stat().st_mtime
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ""
         except (OSError, UnicodeDecodeError) as error:
             raise AutodasError(f"{self.path}: cannot be read: {getattr(error, 'strerror', error)}") from error
