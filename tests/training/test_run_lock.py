@@ -67,7 +67,9 @@ def test_another_process_with_the_same_number_is_not_the_holder(tmp_path: Path) 
 
 def test_a_run_of_another_machine_is_trusted_while_it_gives_signs_of_life(tmp_path: Path) -> None:
     folder = held_by(tmp_path / "run", 1, host="elsewhere")
-    with pytest.raises(AutodasError, match=r"process 1 of elsewhere is running there.*delete .*running\.json"):
+    with pytest.raises(
+        AutodasError, match=r"process 1 of elsewhere is running there.*delete .*running\.json"
+    ):
         RunLock(folder).acquire()
     long_ago = time.time() - run_lock.SILENCE - 1
     os.utime(folder / NAME, (long_ago, long_ago))

@@ -139,6 +139,15 @@ def test_keep_only(kind: str) -> None:
     optimiser.load_state_dict(optimiser.state_dict())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_answers_that_are_no_numbers_have_no_accuracy(value: float) -> None:
+    images = torch.zeros(6, 3)
+    images[4, 1] = value
+    batch = Batch(images, torch.zeros(6, dtype=torch.int64), torch.arange(6))
+    with pytest.raises(AutodasError, match=r"no numbers, for 1 of 6 samples.*--optim\.lr"):
+        evaluate(lambda x: x, [batch])
+
+
 def test_evaluate_against_one_picture_at_a_time() -> None:
     generator = torch.Generator().manual_seed(4)
     images = torch.randn(23, 3, generator=generator)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import sys
 import traceback
 from collections.abc import Callable
 from io import BytesIO
@@ -25,10 +26,11 @@ class Parcel:
     Args:
         number: its name among the parcels of this process.
         content: the pickled object; other parcels that it refers to stand in it by their numbers.
+        path: where its modules are found.
     """
 
-    def __init__(self, number: int, content: bytes) -> None:
-        self.number, self.content = number, content
+    def __init__(self, number: int, content: bytes, path: list[str]) -> None:
+        self.number, self.content, self.path = number, content, path
 
 
 class Failure:
@@ -58,10 +60,10 @@ def send(file: IO[bytes], message: Any) -> None:
     _Pickler(content, protocol=5, buffer_callback=arrays.append).dump(message)
     parts = [content.getbuffer(), *(array.raw() for array in arrays)]
     sizes = [len(part) for part in parts]
-    file.write(struct.pack(f"<I{len(parts)}Q", len(parts), *sizes))
-    for part in parts:
-        file.write(part)
-    file.flush()
+    for part in (struct.pack(f"<I{len(parts)}Q", len(parts), *sizes), *parts):
+        view = memoryview(part)
+        while len(view):
+            view = view[file.write(view) :]
 
 
 def receive(file: IO[bytes]) -> Any:
@@ -86,7 +88,7 @@ def _exactly(file: IO[bytes], size: int) -> bytearray:
 
 def serve() -> None:
     """Answer requests until there are no more."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     # Code of the user's own may print: that must not get between the answers.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -133,6 +135,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _unpack(parcel: Parcel, known: dict[int, Any]) -> Any:
+    sys.path += [place for place in parcel.path if place not in sys.path]
     try:
         return _Unpickler(parcel.content, known).load()
     except AutodasError:

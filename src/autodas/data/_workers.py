@@ -131,7 +131,7 @@ class Workers:
     def _parcel(self, content: Reader | Split) -> Parcel:
         """Return an object packed; each is packed once."""
         if content not in self._parcels:
-            self._parcels[content] = Parcel(next(_numbers), _packed(content, self._parcels))
+            self._parcels[content] = Parcel(next(_numbers), _packed(content, self._parcels), sys.path)
         return self._parcels[content]
 
 
@@ -168,7 +168,8 @@ class _Worker:
     def __init__(self, tasks: queue.SimpleQueue[_Task | None]) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.closed, self.death = False, ""
-        threading.Thread(target=self._run, args=(tasks,), name="data worker", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, args=(tasks,), name="data worker", daemon=True)
+        self._thread.start()
 
     def _run(self, tasks: queue.SimpleQueue[_Task | None]) -> None:
         try:
@@ -179,6 +180,7 @@ class _Worker:
                 environment={"OMP_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                bufsize=0,
             )
             known: set[int] = set()
             while not self.closed and (task := tasks.get()) is not None:
@@ -221,6 +223,7 @@ class _Worker:
         self.closed = True
         if self.process is not None:
             self.process.kill()
+            self._thread.join(2)
 
     @property
     def state(self) -> str:
@@ -243,9 +246,10 @@ def _settle(future: Future[Answer], outcome: Any) -> None:
 
 
 def _close(tasks: queue.SimpleQueue[_Task | None], workers: list[_Worker]) -> None:
+    for _ in workers:
+        tasks.put(None)
     for worker in workers:
         worker.close()
-        tasks.put(None)
 
 
 def _of(task: _Task, split: Split) -> str:
