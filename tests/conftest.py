@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from autodas.kernels import compiled_library
+from autodas.data import _loader
+from autodas.kernels import built_kernels
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -23,14 +24,29 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _data_workers() -> Iterator[None]:
+    # Processes that read data serve the tests of a file one after the other: each takes seconds to start.
+    kept: list[Any] = []
+    original = _loader.shared_workers
+
+    def shared_and_kept(count: int) -> Any:
+        kept.append(original(count))
+        return kept[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_loader, "shared_workers", shared_and_kept)
+        yield
+
+
 @pytest.fixture
 def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As where there is no compiler, or on a GPU: without the kernels for CPUs."""
     monkeypatch.setenv("AUTODAS_KERNELS", "plain")
-    compiled_library.cache_clear()
+    built_kernels.cache_clear()
     yield
     monkeypatch.undo()
-    compiled_library.cache_clear()
+    built_kernels.cache_clear()
 
 
 @pytest.fixture

@@ -108,6 +108,37 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
     assert (tmp_path / "run/das/seed0/search/events.jsonl").read_text().startswith(events.splitlines()[0])
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_what_it_has_started_ends_when_it_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "autodas", *compare(tmp_path / "run", "--methods=das", "--jobs=2")]
+    # A session of its own, by which its processes are found when they have lost their parent.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+
+    def others() -> list[int]:
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == process.pid and fields[0] != "Z" and int(stat.parent.name) != process.pid:
+                found.append(int(stat.parent.name))
+        return found
+
+    limit = time.monotonic() + 100
+    while len(others()) < 2:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    limit = time.monotonic() + 30
+    while others():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

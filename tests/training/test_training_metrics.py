@@ -69,9 +69,15 @@ def test_meter_with_three_classes_and_without_samples() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_loss_watch_names_step_and_iteration_at_once(value: float) -> None:
     watch = LossWatch("cpu", every=50)  # on the CPU looking is free
-    watch.add(6, "weight", torch.tensor(1e30))
+    watch.add(6, "weight", torch.tensor(999.0))
     with pytest.raises(AutodasError, match=r"weight step.*at iteration 7"):
         watch.add(7, "weight", torch.tensor(value))
+
+
+def test_a_loss_beyond_all_reason_stops_a_run_like_one_that_is_no_number() -> None:
+    watch = LossWatch("cpu")
+    with pytest.raises(AutodasError, match=r"has grown to 1,215,808 at iteration 3.*--optim\.lr"):
+        watch.add(3, "weight", torch.tensor(1215808.0))
 
 
 def test_loss_watch_looks_now_and_then_on_an_accelerator() -> None:
@@ -131,6 +137,15 @@ def test_keep_only(kind: str) -> None:
     # What was let go of no longer moves by its momentum.
     assert moved == [True, False, False, False, True]
     optimiser.load_state_dict(optimiser.state_dict())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_answers_that_are_no_numbers_have_no_accuracy(value: float) -> None:
+    images = torch.zeros(6, 3)
+    images[4, 1] = value
+    batch = Batch(images, torch.zeros(6, dtype=torch.int64), torch.arange(6))
+    with pytest.raises(AutodasError, match=r"no numbers, for 1 of 6 samples.*--optim\.lr"):
+        evaluate(lambda x: x, [batch])
 
 
 def test_evaluate_against_one_picture_at_a_time() -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from autodas.child_process import start_child
 from autodas.errors import Interrupted
 
 
@@ -55,7 +53,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> l
                 return job
         return None
 
-    with ThreadPoolExecutor(at_once) as pool, _termination_interrupts():
+    with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(work, number, job) for number, job in enumerate(jobs, 1)]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
@@ -78,7 +76,7 @@ class _Running:
             with self.lock:
                 if self.stopped:
                     return 0
-                process = subprocess.Popen(
+                process = start_child(
                     [sys.executable, "-m", "autodas", *command],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -95,23 +93,6 @@ class _Running:
             self.stopped = True
             for process in self.processes:
                 process.terminate()
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Take a termination signal as Ctrl-C."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _last_line(log: Path) -> str:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from autodas.cli._configuration import parse
+from autodas.cli._schema import tree
+from autodas.cli._yaml import read_yaml, write_yaml
 from autodas.errors import AutodasError
+
+FREE = ("data.workers",)
+"""Settings that change nothing of what a run computes: it may go on with others."""
 
 
 def resumed_words(argv: list[str]) -> list[str]:
@@ -30,7 +39,43 @@ def resumed_words(argv: list[str]) -> list[str]:
     return argv
 
 
-def difference(saved: str, wanted: str) -> str:
-    """Return the first setting in which two saved configurations differ, for people."""
-    pairs = zip(saved.splitlines(), wanted.splitlines(), strict=False)
-    return next((f"{a.strip()} there, {b.strip()} here" for a, b in pairs if a != b), "another layout")
+def difference(command: str, path: Path, wanted: Any) -> str:
+    """Return the first setting in which a saved configuration differs from another, empty for none.
+
+    What is compared is what they mean: a setting that a file of an older version lacks has its default, which
+    is told on standard error.
+
+    Args:
+        command: whose configuration it is.
+        path: the file.
+        wanted: the other configuration.
+
+    Raises:
+        AutodasError: if the file is no configuration of this version.
+    """
+    saved = parse(command, type(wanted), [f"--config={path}"], presets=command)
+    there, here = ({k: v for k, v in _flat(tree(c)).items() if k not in FREE} for c in (saved, wanted))
+    written = _flat(read_yaml(path.read_text(encoding="utf-8"), str(path)))
+    missing = [f"{key} = {value}" for key, value in there.items() if key not in written]
+    for key in dict.fromkeys([*there, *here]):
+        if key not in there or key not in here or there[key] != here[key]:
+            return ", ".join(
+                f"{key}: {write_yaml({'': found[key]})[3:].strip()} {where}"
+                if key in found
+                else f"no {key} {where}"
+                for found, where in ((there, "there"), (here, "here"))
+            )
+    if missing:
+        print(f"{path}: written by another version; taken as {', '.join(missing)}", file=sys.stderr)
+    return ""
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a nested mapping by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return found

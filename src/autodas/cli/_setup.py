@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from autodas.cli._configuration import dump
 from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
-from autodas.errors import AutodasError
+from autodas.errors import AutodasError, Interrupted
+from autodas.kernels import built_kernels
 from autodas.spaces import Skeleton, get_skeleton
 from autodas.training import RunFolder, use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
@@ -27,6 +29,13 @@ def use_compute(config: ComputeConfig) -> torch.device:
     use_deterministic(config.deterministic)
     use_single_precision()
     return best_device(config.device)
+
+
+def tell_kernels(device: torch.device) -> None:
+    """Say on standard error, in one line, that kernels are missing which the user may have."""
+    built = built_kernels() if device.type == "cpu" else None
+    if built is not None and built.library is None and not built.chosen:
+        print(f"kernels cannot be compiled, searches take SLOWER as long: {built.how}", file=sys.stderr)
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:
@@ -63,34 +72,54 @@ def skeleton_of(config: SkeletonConfig) -> Skeleton:
     return skeleton if config.pool_norm is None else replace(skeleton, pool_norm=config.pool_norm)
 
 
-def choose_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
+def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFolder, bool]:
     """Return the run folder, and whether it has a checkpoint to go on from. Nothing is written yet.
 
+    A run that was stopped before its first checkpoint begins again, with as many threads as it had.
+
     Args:
-        config: of the command; it has ``run``, ``resume`` and ``overwrite``.
+        command: the command.
+        config: its configuration; it has ``run``, ``resume`` and ``overwrite``.
         default_name: name of the folder under ``runs``, where the user gives none; the time is added.
 
     Raises:
-        AutodasError: if the folder holds another run; nothing is lost.
+        AutodasError: if the folder holds another run, or one that goes on; nothing is lost.
     """
     folder = RunFolder(config.run or f"runs/{default_name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    text = dump(config)
-    if config.resume != "never" and folder.exists:
-        saved = (folder.path / "config.yaml").read_text(encoding="utf-8")
-        if saved != text:
-            raise AutodasError(
-                f"{folder.path}: its run was started with other settings ({difference(saved, text)}); "
-                "a run can only be continued as it was"
-            )
-        if (folder.path / "summary.json").exists():
-            raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
-        return folder, folder.checkpoint.exists()
-    folder.check(overwrite=config.overwrite)
+    if config.resume == "never" or not folder.exists:
+        folder.check(overwrite=config.overwrite)
+        return folder, False
+    folder.check_free()
+    changed = difference(command, folder.path / "config.yaml", config)
+    if changed:
+        raise AutodasError(
+            f"{folder.path}: its run was started with other settings ({changed}); "
+            "a run can only be continued as it was"
+        )
+    if (folder.path / "summary.json").exists():
+        raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
+    if folder.checkpoint.exists():
+        return folder, True
+    if (folder.path / "environment.json").exists():
+        threads = folder.read_json("environment.json").get("threads")
+        if isinstance(threads, int) and threads > 0:
+            torch.set_num_threads(threads)
     return folder, False
 
 
-def open_folder(folder: RunFolder, config: Any) -> None:
-    """Make the folder of a new run, with its configuration in it; one that goes on is left as it is."""
-    if config.resume == "never" or not folder.exists:
-        folder.create(overwrite=config.overwrite)
-        folder.write("config.yaml", dump(config))
+@contextmanager
+def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
+    """Keep the folder for this run, with its configuration in it; one that goes on is left as it is.
+
+    Raises:
+        AutodasError: if another process runs there.
+        Interrupted: after Ctrl-C where the run has not seen to it itself.
+    """
+    with folder.locked():
+        if config.resume == "never" or not folder.exists:
+            folder.create(overwrite=config.overwrite)
+            folder.write("config.yaml", dump(config))
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; continue with --resume {folder.path}") from None

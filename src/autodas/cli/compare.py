@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autodas.cli._arguments import peek, take_prefixed, wants
-from autodas.cli._configuration import dump, given, parse
+from autodas.cli._configuration import given, parse
 from autodas.cli._jobs import Job, run_jobs
 from autodas.cli._output import print_facts
 from autodas.cli._resume import difference
@@ -72,14 +72,14 @@ class Entry:
         method, seed: which.
         folder: holds the run folders ``search`` and ``train``.
         words: of the commands ``search`` and ``train``.
-        saved: the configurations that these make, as ``config.yaml`` holds them.
+        configurations: what these make.
     """
 
     method: str
     seed: int
     folder: Path
     words: dict[str, tuple[str, ...]]
-    saved: dict[str, str]
+    configurations: dict[str, Any]
 
     def finished(self, part: str) -> bool:
         """Return whether a part is finished.
@@ -90,9 +90,8 @@ class Entry:
         run = self.folder / part
         if not (run / "summary.json").exists():
             return False
-        there = (run / "config.yaml").read_text(encoding="utf-8")
-        if there != self.saved[part]:
-            changed = difference(there, self.saved[part])
+        changed = difference(part, run / "config.yaml", self.configurations[part])
+        if changed:
             raise AutodasError(f"{run}: was made with other settings ({changed}); choose another --run")
         return True
 
@@ -194,8 +193,8 @@ def _entry(
             "train": ("train", *train, f"--run={trained}", *how),
         },
         {
-            "search": dump(_parsed("search", SearchConfig, search)),
-            "train": dump(_parsed("train", TrainConfig, train)),
+            "search": _parsed("search", SearchConfig, search),
+            "train": _parsed("train", TrainConfig, train),
         },
     )
 

@@ -9,6 +9,7 @@ from random import Random
 
 from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._settings import transient
+from autodas.errors import AutodasError
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ def run(argv: list[str]) -> int:
     show = _VIDEOS if config.video else _PICTURES
     name = "demo-video" if config.video else "demo"
     root = Path(config.run or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if not config.overwrite and any((root / part / "config.yaml").exists() for part in ("search", "train")):
+        raise AutodasError(
+            f"{root}: holds a demo already; replace it with --overwrite, or choose another --run folder"
+        )
     print(f"searching a network for {show.what} ...", flush=True)
     words = ["--data", show.data, "--strategy", show.strategy, "--seed", str(config.seed)]
     searching = read_preset_configuration(search.SearchConfig, "search", show.preset, words)
@@ -150,7 +155,6 @@ def _random_genotype(root: Path, name: str, seed: int) -> Path:
 
 
 def _draw(folder: Path, root: Path) -> list[Path]:
-    from autodas.errors import AutodasError
     from autodas.report import cells_of_genotype, draw_cells
     from autodas.zoo import load_genotype
 

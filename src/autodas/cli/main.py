@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 
 from autodas import __version__
+from autodas.child_process import end_with_parent
 from autodas.cli._allocator import restart_tuned
+from autodas.cli._streams import flush_output, prepare_streams
 from autodas.errors import AutodasError, Interrupted, nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -44,27 +49,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success, 2 an error that the user can mend, 1 a defect, 130 an interruption.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and words[:1] and words[0] in COMPUTING:
-        restart_tuned()
+    if argv is None:
+        prepare_streams()
+        if words[:1] and words[0] in COMPUTING:
+            restart_tuned()
+        end_with_parent()
     end = words.index("--") if "--" in words else len(words)
     debug = "--debug" in words[:end]
     words = [word for word in words[:end] if word != "--debug"] + words[end:]
-    try:
-        code = _run(words)
-        sys.stdout.flush()  # here, where a reader that has left is still caught
-    except Interrupted as stop:
-        print(f"autodas: {stop}", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        print("autodas: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read the output has left; Python must not try to flush to them at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception as error:
-        return _report(error, debug)
+    with _termination_interrupts():
+        try:
+            code = _run(words)
+            sys.stdout.flush()  # here, where a reader that has left is still caught
+        except Interrupted as stop:
+            print(f"autodas: {stop}", file=sys.stderr)
+            code = 130
+        except KeyboardInterrupt:
+            print("autodas: interrupted", file=sys.stderr)
+            code = 130
+        except BrokenPipeError:
+            flush_output()
+            return 141
+        except Exception as error:
+            code = _report(error, debug)
+    flush_output()
     return code
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Take a termination signal as Ctrl-C, so that what is open is closed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(words: list[str]) -> int:
@@ -94,7 +120,8 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, AutodasError | argparse.ArgumentError):
         message = " ".join(str(error).splitlines())
     elif isinstance(error, OSError) and error.errno in _MENDABLE:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        name = error.filename or ("standard output" if flush_output() is not None else None)
+        message = f"{name}: {error.strerror}" if name else str(error.strerror)
     if debug or message is None:
         traceback.print_exception(error)
     if message is not None:

@@ -162,7 +162,7 @@ def run(argv: list[str]) -> int:
 
 def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Search as configured; return the run folder and the result."""
-    from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
+    from autodas.cli._setup import choose_folder, open_data, open_folder, tell_kernels, use_compute
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
@@ -173,7 +173,8 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     dataset, augmentation = open_data(config.data, config.seed)
     check_space(dataset, space)
     data = config.data.name.partition(":")[0]
-    folder, resumed = choose_folder(config, f"search-{data}-{config.strategy.name}")
+    folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
+    tell_kernels(device)
     search = Search(
         dataset,
         space,
@@ -202,8 +203,8 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         pictures=CellPictures(folder.path) if can_draw() else None,
         quiet=config.quiet,
     )
-    open_folder(folder, config)
-    return folder, search.run()
+    with open_folder(folder, config):
+        return folder, search.run()
 
 
 def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget | None:

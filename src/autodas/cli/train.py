@@ -110,7 +110,14 @@ def test_line(summary: dict[str, Any]) -> str:
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
     from autodas.cli._blueprint import blueprint_of
-    from autodas.cli._setup import choose_folder, open_data, open_folder, say_notes, use_compute
+    from autodas.cli._setup import (
+        choose_folder,
+        open_data,
+        open_folder,
+        say_notes,
+        tell_kernels,
+        use_compute,
+    )
     from autodas.training import RunFolder, changed_since
     from autodas.training.recipe import Training
 
@@ -123,7 +130,8 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     if note is not None:
         say_notes([note])
         dataset = replace(dataset, notes=(*dataset.notes, note))
-    folder, resumed = choose_folder(config, f"train-{data}-{blueprint.name or 'network'}")
+    folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
+    tell_kernels(device)
     training = Training(
         blueprint,
         dataset,
@@ -151,5 +159,5 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tensorboard=config.tensorboard,
         quiet=config.quiet,
     )
-    open_folder(folder, config)
-    return folder, training.run()
+    with open_folder(folder, config):
+        return folder, training.run()

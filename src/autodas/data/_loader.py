@@ -15,7 +15,8 @@ from torch import Tensor
 from autodas.data._augmentation import Augmentation, finish
 from autodas.data._random import AUGMENTATION, ORDER, permutation, sample_keys
 from autodas.data._split import Split
-from autodas.data._stream import Answer, Reader, Request, Workers
+from autodas.data._stream import Answer, Reader, Request
+from autodas.data._workers import Workers, shared_workers
 from autodas.errors import AutodasError
 
 
@@ -52,7 +53,8 @@ class Loader:
         shuffle: a new order each epoch, as for training.
         augmentation: ``None`` for evaluation.
         device: where batches are.
-        workers: processes that read files; 0 reads in this one. Without effect for samples in memory.
+        workers: processes that read files, shared by all loaders of this process; 0 reads in this one.
+            Without effect for samples in memory.
         channels_last: memory format of the batches.
         views: how many clips of each video are evaluated; they follow each other, with equal ``indices``.
         crops: how many crops of each of these clips: the centre, or crops along the longer side.
@@ -194,15 +196,12 @@ class Loader:
 
     def _answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
         if self._worker_count == 0:
-            return (self._reader.__getitems__(request) for request in requests)
-        if self._workers is None or self._workers.busy:
-            # A second iterator over a pool would take the answers of the first.
-            self._workers = Workers(self._reader, self._worker_count, pin=self.device.type == "cuda")
-        return self._workers.answers(requests)
+            return (self._reader.answer(request) for request in requests)
+        if self._workers is None or not self._workers.whole:
+            self._workers = shared_workers(self._worker_count)
+        return self._workers.answers(self._reader, requests, pin=self.device.type == "cuda")
 
     def _check(self, answer: Answer) -> None:
-        if answer.error is not None:
-            raise AutodasError(answer.error)
         for index, reason in answer.bad.items():
             if index not in self._bad:
                 done = "replaced by the next one" if self._shuffle else "left out"

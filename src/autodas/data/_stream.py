@@ -1,23 +1,19 @@
-"""Reading batches of files, in this process or in workers."""
+"""Reading batches of files."""
 
 from __future__ import annotations
 
-import contextlib
-import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from autodas.data._augmentation import Augmentation
 from autodas.data._decode import UnreadableError
 from autodas.data._random import AUGMENTATION, sample_keys
 from autodas.data._split import Split
-from autodas.errors import AutodasError
 
 
 class Request(NamedTuple):
@@ -43,10 +39,9 @@ class Answer(NamedTuple):
     asked: Tensor
     found: Tensor
     bad: dict[int, str]
-    error: str | None
 
 
-class Reader(Dataset[Any]):
+class Reader:
     """Reads requests. It is sent to the workers once.
 
     Args:
@@ -75,15 +70,8 @@ class Reader(Dataset[Any]):
         self.seed, self.augmentation = seed, augmentation
         self.views, self.crops, self.replace_bad = views, crops, replace_bad
 
-    def __getitems__(self, request: Request) -> Answer:
-        """Read one batch; errors travel back as text, so that no worker's traceback is wrapped around."""
-        try:
-            return self._read(request)
-        except AutodasError as error:
-            nothing = torch.zeros(0, dtype=torch.int64)
-            return Answer(request.epoch, nothing, nothing, nothing, {}, str(error))
-
-    def _read(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
+        """Read one batch; raises AutodasError."""
         keys = dict(
             zip(
                 request.indices.tolist(),
@@ -110,7 +98,6 @@ class Reader(Dataset[Any]):
             torch.tensor(asked, dtype=torch.int64),
             torch.tensor(found, dtype=torch.int64),
             bad,
-            None,
         )
 
     def _candidates(self, index: int) -> Iterator[int]:
@@ -132,66 +119,3 @@ def _runs(indices: list[int], views: list[int]) -> Iterator[tuple[int, list[int]
     """Yield each sample once, with the views of it that follow each other."""
     for index, group in groupby(zip(indices, views, strict=True), key=lambda pair: pair[0]):
         yield index, [view for _, view in group]
-
-
-class Workers:
-    """A pool of worker processes that answers one series of requests after another.
-
-    Args:
-        reader: what the workers run.
-        workers: how many.
-        pin: put results in pinned memory, for copies to a CUDA device.
-    """
-
-    def __init__(self, reader: Reader, workers: int, *, pin: bool) -> None:
-        self.busy = False
-        self._series = _Series()
-        self._loader: DataLoader[Any] = DataLoader(
-            reader,
-            batch_sampler=self._series,  # type: ignore[arg-type]  # requests are more than indices
-            num_workers=workers,
-            collate_fn=_unchanged,
-            persistent_workers=True,
-            pin_memory=pin,
-            # Of its own: otherwise starting the workers would advance the generator of the program.
-            generator=torch.Generator(),
-        )
-
-        # The registry of finalizers keeps the pool whole until this object is gone. In a cycle of garbage,
-        # such as a traceback makes, its queues could be closed before the workers are told to stop.
-        weakref.finalize(self, _drain, self._series, self._loader)
-
-    def answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
-        """Yield the answers in the order of the requests; may be left early."""
-        self.busy = True
-        try:
-            self._series.requests, self._series.started = requests, True
-            yield from self._loader
-        finally:
-            self.busy = False
-
-
-class _Series:
-    """The requests of the moment; what the pool takes its work from."""
-
-    def __init__(self) -> None:
-        self.requests: Iterator[Request] = iter(())
-        self.started = False
-
-    def __iter__(self) -> Iterator[Request]:
-        return self.requests
-
-
-def _drain(series: _Series, loader: DataLoader[Any]) -> None:
-    """Fetch what the workers are still reading: with answers left over, each takes seconds to stop."""
-    if not series.started:
-        return
-    series.requests = iter(())
-    # A worker that has died needs no farewell.
-    with contextlib.suppress(RuntimeError):
-        for _ in loader:
-            pass
-
-
-def _unchanged(answer: Any) -> Any:
-    return answer

@@ -1,6 +1,7 @@
 """Compiled loops for what libraries do slowly on CPUs, each with a plain form that gives the same result."""
 
-from autodas.kernels._build import compiled_library
+from autodas.kernels._accelerated import triton_kernels
+from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels
@@ -16,6 +17,7 @@ __all__ = [
     "Slope",
     "Stencil",
     "Unit",
+    "built_kernels",
     "combine",
     "compiled_library",
     "gradient_sums",
@@ -27,6 +29,7 @@ __all__ = [
     "rehearse_kernels",
     "stencils_backward",
     "stencils_forward",
+    "triton_kernels",
     "units_backward",
     "units_forward",
 ]

@@ -23,6 +23,7 @@ from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, fit_skeleton, validate
+from autodas.stopping import Stopped
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
@@ -43,6 +44,8 @@ from autodas.training import (
     restore_random_state,
     save_checkpoint,
     seed_everything,
+    tell_what_changed,
+    what_computes,
     write_data,
 )
 
@@ -230,6 +233,7 @@ class Search:
         if state is not None:
             first, self.candidates, self.margins = state["phase"], state["candidates"], state["margins"]
             done = sum(phase.iterations for phase in self.phases[:first]) + state["run"]["iteration"]
+            tell_what_changed(state.get("computed"), self.device)
         lengths = None if state is None else state["log"]
         total = sum(phase.iterations for phase in self.phases)
         self.log = RunLog(self.folder, lengths=lengths, tensorboard=self.tensorboard, step=done)
@@ -248,12 +252,16 @@ class Search:
                     self._phase(number, state)
                     state = None
                 return self._end()
+            except Stopped:
+                raise Interrupted(
+                    f"stopped while evaluating; continue with --resume {self.folder.path}"
+                ) from None
             finally:
                 self.log.close()
 
     def _begin(self) -> None:
         halves = self.halves.indices
-        self.folder.write_environment()
+        self.folder.write_environment(self.device)
         write_data(self.folder, self.dataset)
         self.folder.write("split.json", json.dumps({n: half.tolist() for n, half in halves.items()}) + "\n")
         self.journal.begin(
@@ -313,7 +321,12 @@ class Search:
         relaxed = None if state is None else state["relaxed"]
         self.journal.start_clock(*(() if state is None else (state["clock"],)))
         while relaxed is None:
-            run.step(next(train), next(validation) if run.searches else None)
+            try:
+                batches = next(train), next(validation) if run.searches else None
+            except Stopped:
+                self._save(run, relaxed)
+                raise self._interruption(run) from None
+            run.step(*batches)
             last = run.iteration == run.phase.iterations
             found: dict[str, Diagnosis] = {}
             if last or run.iteration % self.length == 0:
@@ -364,22 +377,29 @@ class Search:
 
     def _save_if_due(self, run: PhaseRun, relaxed: float | None, last: bool) -> None:
         if last or self.stop.requested or run.iteration % self.checkpoint_every == 0:
-            run.watch.check()
-            state = {
-                "phase": run.number,
-                "run": run.state_dict(),
-                "relaxed": relaxed,
-                "candidates": self.candidates,
-                "margins": self.margins,
-                "clock": self.journal.spent,
-                "random": random_state(),
-                "log": self.log.lengths,
-            }
-            save_checkpoint(self.folder.checkpoint, "search", state)
+            self._save(run, relaxed)
         if self.stop.requested:
-            raise Interrupted(
-                f"stopped after iteration {run.iteration}; continue with --resume {self.folder.path}"
-            )
+            raise self._interruption(run)
+
+    def _save(self, run: PhaseRun, relaxed: float | None) -> None:
+        run.watch.check()
+        state = {
+            "phase": run.number,
+            "run": run.state_dict(),
+            "relaxed": relaxed,
+            "candidates": self.candidates,
+            "margins": self.margins,
+            "clock": self.journal.spent,
+            "random": random_state(),
+            "computed": what_computes(self.device),
+            "log": self.log.lengths,
+        }
+        save_checkpoint(self.folder.checkpoint, "search", state)
+
+    def _interruption(self, run: PhaseRun) -> Interrupted:
+        return Interrupted(
+            f"stopped after iteration {run.iteration}; continue with --resume {self.folder.path}"
+        )
 
     def _finish_phase(self, run: PhaseRun, relaxed: float) -> None:
         outcome = self.strategy.finish()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from autodas.child_process import end_with_parent, start_child
 from autodas.errors import AutodasError
 from autodas.search.bench_iteration import check_engines, make_iteration
 from autodas.search.bench_setting import BenchSetting
@@ -42,13 +43,17 @@ def peak_memory(engine: str, setting: BenchSetting) -> float | None:
     job = {"engine": engine, "threads": torch.get_num_threads(), "setting": setting.keywords()}
     # A new program, not a fork: a fork would start with our memory. -P: the folder where the user stands
     # must not hide modules of Python.
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", __name__, json.dumps(job)], capture_output=True, text=True, check=False
+    process = start_child(
+        [sys.executable, "-P", "-m", __name__, json.dumps(job)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    with process:
+        output, complaints = (part.decode(errors="replace").strip() for part in process.communicate())
+    if process.returncode != 0:
+        reason = (complaints.splitlines() or [f"exit code {process.returncode}"])[-1]
         raise AutodasError(f"memory of engine '{engine}' cannot be measured: {reason}")
-    return float(done.stdout.strip().splitlines()[-1])
+    return float(output.splitlines()[-1])
 
 
 def _measure(engine: str, setting: BenchSetting) -> float:
@@ -102,6 +107,7 @@ def _forget_peak() -> None:
 
 
 def _main() -> None:
+    end_with_parent()
     job = json.loads(sys.argv[1])
     torch.set_num_threads(job["threads"])
     try:

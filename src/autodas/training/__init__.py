@@ -2,13 +2,14 @@
 
 from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
+from autodas.stopping import StopRequest
 from autodas.training._available_memory import available_memory
+from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._gradient_check import check_reduced_gradients
 from autodas.training._graph import RecordedIteration, recorder_for
-from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
@@ -66,11 +67,13 @@ __all__ = [
     "set_learning_rate",
     "shown",
     "standard_error",
+    "tell_what_changed",
     "trained_on",
     "use_deterministic",
     "use_single_precision",
     "used_memory",
     "weight_optimiser",
+    "what_computes",
     "write_data",
     "write_whole",
 ]

@@ -81,6 +81,9 @@ def evaluate(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> E
     Args:
         forward: from images or clips to logits.
         batches: what it is evaluated on.
+
+    Raises:
+        AutodasError: if logits are infinite or not numbers.
     """
     meter: Meter | None = None
     parts = []
@@ -95,6 +98,13 @@ def evaluate(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> E
     assert meter is not None, "nothing to evaluate on"
     found = meter.result()
     logits, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+    lost = int((~logits.isfinite()).any(1).sum())
+    if lost:
+        # Any class would be the largest of them.
+        raise AutodasError(
+            f"what the network answers are no numbers, for {lost} of {len(logits)} samples: its weights have "
+            "grown beyond all bounds. A smaller --optim.lr may help"
+        )
     clip_top1 = None if clips is None else found["top1"]
     if clips is not None and len(set(indices.tolist())) < clips:
         found, logits, labels, indices = _of_videos(logits, labels, indices)

@@ -41,6 +41,10 @@ def load_checkpoint(path: Path, command: str) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise AutodasError(f"{path}: there is no checkpoint") from error
+    except OSError as error:
+        raise AutodasError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise AutodasError(f"{path}: there is not enough memory to read it") from error
     except Exception as error:  # on foreign bytes torch's unpickler may stumble in any way
         raise AutodasError(
             f"{path}: truncated, or not a checkpoint of autodas; delete it and start the run again "

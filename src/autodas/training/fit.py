@@ -17,10 +17,11 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
+from autodas.stopping import Stopped, StopRequest
+from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._gradient_check import check_reduced_gradients
 from autodas.training._graph import RecordedIteration, recorder_for
-from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, shown
 from autodas.training._micro_batches import check_micro_batches, micro_batches
 from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
@@ -150,8 +151,17 @@ class Fit:
                         self.progress.line(note)
                 self.epoch_start = time.monotonic()
                 while self.iteration < self.iterations:
-                    self._step(next(stream))
+                    try:
+                        batch = next(stream)
+                    except Stopped:
+                        self._save()
+                        raise self._interruption() from None
+                    self._step(batch)
                     self._after_step()
+            except Stopped:
+                raise Interrupted(
+                    f"stopped while evaluating; continue with --resume {self.folder.path}"
+                ) from None
             finally:
                 self.log.close()
         if self.best:
@@ -173,12 +183,18 @@ class Fit:
             self.progress.update(self.iteration, f"{shown(self.meter.result())}, {left} to go")
         due = ended and (self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs)
         if due or self.stop.requested:
-            self.watch.check()
-            save_checkpoint(self.folder.checkpoint, "train", self._state())
+            self._save()
         if self.stop.requested and self.iteration < self.iterations:
-            raise Interrupted(
-                f"stopped after iteration {self.iteration}; continue with --resume {self.folder.path}"
-            )
+            raise self._interruption()
+
+    def _save(self) -> None:
+        self.watch.check()
+        save_checkpoint(self.folder.checkpoint, "train", self._state())
+
+    def _interruption(self) -> Interrupted:
+        return Interrupted(
+            f"stopped after iteration {self.iteration}; continue with --resume {self.folder.path}"
+        )
 
     def _step(self, batch: Batch) -> None:
         self.network.train()
@@ -259,6 +275,7 @@ class Fit:
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
             "random": random_state(),
+            "computed": what_computes(self.device),
             "log": self.log.lengths,
         }
 
@@ -270,6 +287,7 @@ class Fit:
         self.best = state["best"]
         self.lengths = state["log"]
         self.random = state["random"]
+        tell_what_changed(state.get("computed"), self.device)
 
 
 def evaluate_network(network: nn.Module, loader: Loader) -> Evaluation:

@@ -187,7 +187,7 @@ class Training:
             "notes": self.dataset.notes,
         }
         if not self.resume:
-            self.folder.write_environment()
+            self.folder.write_environment(self.fit.device)
             write_data(self.folder, self.dataset)
             if isinstance(blueprint, CellBlueprint):
                 self.folder.write("genotype.json", blueprint.genotype.to_json())

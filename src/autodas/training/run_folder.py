@@ -7,12 +7,18 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodas import __version__
 from autodas.errors import AutodasError
 from autodas.training._files import write_whole
+from autodas.training._run_lock import RunLock, is_part_of_lock
+
+if TYPE_CHECKING:
+    import torch
 
 
 class RunFolder:
@@ -28,6 +34,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._lock: RunLock | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -50,6 +57,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise AutodasError(f"{self.path}: is a file, not a folder")
+        self.check_free()
         if self.path.is_dir() and not self._empty():
             if not self.exists:
                 raise AutodasError(f"{self.path}: is not empty and holds no run; choose another --run folder")
@@ -59,11 +67,38 @@ class RunFolder:
                     "choose another --run folder, or replace it with --overwrite"
                 )
 
+    def check_free(self) -> None:
+        """Raise AutodasError if another process is running here."""
+        if self._lock is None:
+            RunLock(self.path).check()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from running here, making the folder where there is none.
+
+        Raises:
+            AutodasError: if one is.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
+        lock = RunLock(self.path)
+        lock.acquire()
+        self._lock = lock
+        try:
+            yield
+        finally:
+            self._lock = None
+            lock.release()
+
     def _empty(self) -> bool:
-        """Return whether nothing is there, or only what a run made that died at once."""
-        inside = list(self.path.iterdir())
+        """Return whether nothing is there, or only what a run began that died at once."""
         return all(
-            path.name == "checkpoints" and path.is_dir() and not any(path.iterdir()) for path in inside
+            is_part_of_lock(path.name)
+            or path.name == "config.yaml.tmp"
+            or (path.name == "checkpoints" and path.is_dir() and not any(path.iterdir()))
+            for path in self.path.iterdir()
         )
 
     def create(self, *, overwrite: bool = False) -> RunFolder:
@@ -72,13 +107,27 @@ class RunFolder:
         With ``overwrite`` the run that is there is deleted.
         """
         self.check(overwrite=overwrite)
-        if self.exists:
-            shutil.rmtree(self.path)
         try:
+            if self.exists:
+                self._clear()
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
         return self
+
+    def _clear(self) -> None:
+        """Delete the run, so that what is left holds a run until nothing is: this may be killed, too.
+
+        The folder itself stays: it may be a link, or where a disk is mounted.
+        """
+        last = {"checkpoints": 0, "summary.json": 1, "config.yaml": 3}
+        for path in sorted(self.path.iterdir(), key=lambda path: last.get(path.name, 2)):
+            if is_part_of_lock(path.name):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def write(self, name: str, content: bytes | str) -> Path:
         """Write a file whole, making its folder where needed."""
@@ -112,9 +161,18 @@ class RunFolder:
 
         return run_html(self.path)
 
-    def write_environment(self) -> None:
-        """Write down the machine and the versions."""
-        self.write_json("environment.json", environment())
+    def write_environment(self, device: torch.device | None = None) -> None:
+        """Write down the machine and the versions.
+
+        Args:
+            device: where the run computes; ``None`` where others do.
+        """
+        facts = environment()
+        if device is not None:
+            from autodas.training._computed import what_computes
+
+            facts |= what_computes(device)
+        self.write_json("environment.json", facts)
 
 
 def environment() -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Processes that end with the one that started them, however that ends. No torch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_PARENT = "AUTODAS_PARENT"
+_PR_SET_PDEATHSIG = 1
+
+
+def start_child(
+    command: Sequence[str], *, environment: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a program that calls :func:`end_with_parent` as the first thing it does.
+
+    The thread that starts it must live as long as it does: Linux takes the end of that thread for the end of
+    the parent.
+
+    Args:
+        command: the program with its arguments.
+        environment: variables to be set for it, beside those of this process.
+        options: of :class:`subprocess.Popen`.
+
+    Returns:
+        The process; it also ends when this object is gone.
+    """
+    variables = {**os.environ, **(environment or {})}
+    if os.name != "posix":
+        return subprocess.Popen(command, env=variables, **options)
+    # Nobody writes into the pipe: it ends when the last holder of its other end does, and that is us alone.
+    line, held = os.pipe()
+    variables[_PARENT] = f"{os.getpid()}:{line}"
+    try:
+        process = subprocess.Popen(command, env=variables, pass_fds=(line,), **options)
+    except BaseException:
+        os.close(held)
+        raise
+    finally:
+        os.close(line)
+    weakref.finalize(process, os.close, held)
+    return process
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended; without effect in other programs."""
+    told = os.environ.pop(_PARENT, None)
+    if told is None:
+        return
+    parent, line = map(int, told.split(":"))
+    if sys.platform == "linux":
+        import ctypes
+
+        # The system does it at once, even to a process that is stopped.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=_end_with, args=(line,), name="end with parent", daemon=True).start()
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _end_with(line: int) -> None:
+    try:
+        os.read(line, 1)
+    except OSError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)

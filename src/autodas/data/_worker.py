@@ -1,0 +1,147 @@
+"""What a process does that reads batches: it takes requests from standard input, and answers.
+
+A message is one pickled object whose arrays follow it as they are. Nothing goes through shared memory, of
+which containers have little.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import sys
+import traceback
+from collections.abc import Callable
+from io import BytesIO
+from typing import IO, Any
+
+import torch
+
+from autodas.errors import AutodasError
+
+
+class Parcel:
+    """Something that is sent once and then called by its number.
+
+    Args:
+        number: its name among the parcels of this process.
+        content: the pickled object; other parcels that it refers to stand in it by their numbers.
+        path: where its modules are found.
+    """
+
+    def __init__(self, number: int, content: bytes, path: list[str]) -> None:
+        self.number, self.content, self.path = number, content, path
+
+
+class Failure:
+    """What went wrong in a worker, as text: no traceback is wrapped around another.
+
+    Args:
+        message: for people, or the traceback.
+        mendable: whether the user can mend it.
+    """
+
+    def __init__(self, message: str, mendable: bool) -> None:
+        self.message, self.mendable = message, mendable
+
+
+class _Pickler(pickle.Pickler):
+    """Takes tensors as arrays, whose bytes need no copy."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is torch.Tensor:
+            return torch.from_numpy, (value.numpy(),)
+        return NotImplemented
+
+
+def send(file: IO[bytes], message: Any) -> None:
+    """Write one message."""
+    content, arrays = BytesIO(), list[pickle.PickleBuffer]()
+    _Pickler(content, protocol=5, buffer_callback=arrays.append).dump(message)
+    parts = [content.getbuffer(), *(array.raw() for array in arrays)]
+    sizes = [len(part) for part in parts]
+    for part in (struct.pack(f"<I{len(parts)}Q", len(parts), *sizes), *parts):
+        view = memoryview(part)
+        while len(view):
+            view = view[file.write(view) :]
+
+
+def receive(file: IO[bytes]) -> Any:
+    """Read one message; raises EOFError when the other side has ended."""
+    (count,) = struct.unpack("<I", _exactly(file, 4))
+    sizes = struct.unpack(f"<{count}Q", _exactly(file, 8 * count))
+    content, *arrays = (_exactly(file, size) for size in sizes)
+    # The other side of the pipe is this program itself.
+    return pickle.loads(content, buffers=arrays)
+
+
+def _exactly(file: IO[bytes], size: int) -> bytearray:
+    content = bytearray(size)
+    view = memoryview(content)
+    while len(view):
+        count = file.readinto(view)  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError
+        view = view[count:]
+    return content
+
+
+def serve() -> None:
+    """Answer requests until there are no more."""
+    requests, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    # Code of the user's own may print: that must not get between the answers.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    torch.set_num_threads(1)
+    known: dict[int, Any] = {}
+    while True:
+        try:
+            message = receive(requests)
+        except EOFError:
+            return
+        if isinstance(message, Parcel):
+            known[message.number] = _attempt(lambda parcel: _unpack(parcel, known), message)
+        else:
+            number, request = message
+            reader = known[number]
+            send(answers, reader if isinstance(reader, Failure) else _attempt(reader.answer, request))
+
+
+def _attempt(work: Callable[[Any], Any], what: Any) -> Any:
+    """Return what comes out, or how it failed."""
+    try:
+        return work(what)
+    except AutodasError as error:
+        return Failure(str(error), mendable=True)
+    except MemoryError:
+        return Failure(
+            "a process that reads data finds no memory: use fewer data.workers or a smaller batch_size",
+            mendable=True,
+        )
+    except Exception:
+        return Failure(traceback.format_exc(), mendable=False)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, content: bytes, known: dict[int, Any]) -> None:
+        super().__init__(BytesIO(content))
+        self.known = known
+
+    def persistent_load(self, number: Any) -> Any:
+        found = self.known[number]
+        if isinstance(found, Failure):
+            raise AutodasError(found.message)
+        return found
+
+
+def _unpack(parcel: Parcel, known: dict[int, Any]) -> Any:
+    sys.path += [place for place in parcel.path if place not in sys.path]
+    try:
+        return _Unpickler(parcel.content, known).load()
+    except AutodasError:
+        raise
+    except Exception as error:
+        raise AutodasError(
+            f"the data set cannot be taken over by another process ({type(error).__name__}: {error}): "
+            "use data.workers 0, which reads in this one"
+        ) from error

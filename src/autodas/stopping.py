@@ -1,0 +1,53 @@
+"""Stopping where nothing is lost: at the end of an iteration, or while waiting."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+
+class Stopped(Exception):  # noqa: N818
+    """Waiting has ended because the run was asked to stop."""
+
+
+_ALWAYS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (*_ALWAYS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+_entered: list[StopRequest] = []
+
+
+class StopRequest:
+    """While it is entered, Ctrl-C, a termination signal and the loss of the terminal are only noted.
+
+    A second signal acts as usual. Outside the main thread signals cannot be caught, and nothing is noted.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        for number in _SIGNALS:
+            if number not in _ALWAYS and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup: the run outlives its terminal
+            try:
+                self._previous[number] = signal.signal(number, self._note)
+            except ValueError:
+                break
+        _entered.append(self)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)
+
+    def __exit__(self, *exception: object) -> None:
+        _entered.remove(self)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+def stop_requested() -> bool:
+    """Return whether the run was asked to stop. Whoever waits longer asks, and raises :class:`Stopped`."""
+    return any(request.requested for request in _entered)
