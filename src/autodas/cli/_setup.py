@@ -15,6 +15,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError
 from autodas.spaces import Skeleton, get_skeleton
+from autodas.terminal import message
 from autodas.training import RunFolder, use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
 
@@ -33,7 +34,8 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
     dataset = open_dataset(config.name, config.options, seed=seed)
     if dataset.bad:
         named = "; ".join(dataset.bad[:3]) + ("; ..." if len(dataset.bad) > 3 else "")
-        print(f"{len(dataset.bad)} {dataset.what} cannot be read and are left out: {named}", file=sys.stderr)
+        told = f"{len(dataset.bad)} {dataset.what} cannot be read and are left out: {named}"
+        print(message(told), file=sys.stderr)
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop
     # The two kinds of crops exclude each other: asking for one turns off the data set's other.

@@ -13,6 +13,8 @@ from importlib import import_module
 from autodas import __version__
 from autodas.cli._allocator import restart_tuned
 from autodas.errors import AutodasError, Interrupted, nearest
+from autodas.terminal import message as one_line
+from autodas.terminal import visible_output
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("autodas.cli.demo", "search, train and draw a network on embedded data, in a few minutes"),
@@ -38,6 +40,7 @@ COMPUTING = ("demo", "search", "train", "bench")
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
 
+@visible_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()  # here, where a reader that has left is still caught
     except Interrupted as stop:
-        print(f"autodas: {stop}", file=sys.stderr)
+        print(f"autodas: {one_line(str(stop))}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("autodas: interrupted", file=sys.stderr)
@@ -92,7 +95,7 @@ def _report(error: Exception, debug: bool) -> int:
     """Print an error and return its exit code."""
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
-        message = " ".join(str(error).splitlines())
+        message = one_line(str(error))
     elif isinstance(error, OSError) and error.errno in _MENDABLE:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     if debug or message is None:

@@ -11,6 +11,7 @@ from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def run(argv: list[str]) -> int:
                 )
         except AutodasError as error:
             # One broken file must not cost the answers for the others.
-            print(f"autodas: skipped: {error}", file=sys.stderr)
+            print(f"autodas: skipped: {message(str(error))}", file=sys.stderr)
             unreadable += 1
             continue
         with torch.no_grad():

@@ -23,6 +23,7 @@ from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_part
 from autodas.data._videos import Videos, clip_side
 from autodas.data_options import DataOptions, Modality
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 _LARGEST = 112
 _PROBED = 2_000
@@ -39,7 +40,7 @@ def assemble_videos(
     options: DataOptions,
     *,
     seed: int,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    say: Callable[[str], None] = lambda line: print(message(line), file=sys.stderr),
 ) -> ImageDataset:
     """Read what has to be read and return the data set; arguments as of ``open_dataset``.
 

@@ -17,6 +17,7 @@ from autodas.data._random import AUGMENTATION, ORDER, permutation, sample_keys
 from autodas.data._split import Split
 from autodas.data._stream import Answer, Reader, Request, Workers
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 
 class Batch(NamedTuple):
@@ -197,7 +198,7 @@ class Loader:
         for index, reason in answer.bad.items():
             if index not in self._bad:
                 done = "replaced by the next one" if self._shuffle else "left out"
-                print(f"cannot be read, {done}: {reason}", file=sys.stderr)
+                print(message(f"cannot be read, {done}: {reason}"), file=sys.stderr)
         self._bad.update(answer.bad)
         if len(self._bad) > self._split.bad_allowed:
             first = "; ".join(list(self._bad.values())[:3])

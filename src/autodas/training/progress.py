@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from autodas.terminal import message, raw_stream
+
 
 class Progress:
     """Lines on standard error, and below them, on a terminal, a bar.
@@ -28,8 +30,8 @@ class Progress:
             self._bar = Bar(
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.description}"),
-                console=Console(stderr=True),
+                TextColumn("{task.description}", markup=False),
+                console=Console(file=raw_stream(sys.stderr)),
             )
             self._task = self._bar.add_task("", total=total, completed=done)
 
@@ -55,8 +57,9 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
+        text = message(text)
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(text, highlight=False, markup=False, emoji=False)
         elif not self.quiet:
             print(text, file=sys.stderr, flush=True)
 

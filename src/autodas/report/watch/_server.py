@@ -22,6 +22,7 @@ from autodas.errors import AutodasError
 from autodas.report.page import render_main, render_page
 from autodas.report.watch._list import render_list, render_rows
 from autodas.report.watch._runs import WatchedRuns
+from autodas.terminal import message
 
 _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
@@ -77,7 +78,7 @@ class WatchServer(ThreadingTCPServer):
         """Say in one line what went wrong with a request; who has left is nobody's concern."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            print(f"autodas: a request failed: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"autodas: a request failed: {type(error).__name__}: {message(str(error))}", file=sys.stderr)
 
 
 class _Request(BaseHTTPRequestHandler):
