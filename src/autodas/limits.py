@@ -5,6 +5,8 @@ Files are checked against these numbers before anything is built of them, and so
 
 from __future__ import annotations
 
+from math import inf
+
 MOST_CLASSES = 1_000_000
 MOST_CHANNELS = 65_536
 MOST_PIXELS_ACROSS = 16_384
@@ -44,6 +46,11 @@ _LARGEST = {
 }
 
 
-def largest(name: str) -> int:
-    """Return the largest number that a setting may have, by the last part of its name."""
-    return _LARGEST.get(name, 2**31 - 1)
+def largest(name: str, whole: bool = True) -> float:
+    """Return the largest number that a setting may have.
+
+    Args:
+        name: the last part of its name.
+        whole: whether it is a whole number.
+    """
+    return _LARGEST.get(name, 2**31 - 1 if whole else inf)

@@ -1,4 +1,4 @@
-"""Files that may be damaged, foreign or hostile: read up to a limit, and checked before anything is made of them.
+"""Files that may be damaged, foreign or hostile: read up to a limit, checked before anything is made of them.
 
 A :class:`Shape` says what plain data have to look like. Checking raises an error that names the place:
 ``config: data.epochs: a whole number from 1 to 1,000,000 is expected, found 'many'``.
@@ -52,7 +52,9 @@ def read_text(path: str | Path, most: int) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise AutodasError(f"{path}: not a text file in UTF-8 (byte {error.start})") from error
+        raise AutodasError(
+            f"{path}: cannot be read: not a text file in UTF-8 (byte {error.start})"
+        ) from error
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
@@ -99,7 +101,9 @@ def shown(value: Any) -> str:
     return _short.repr(value)
 
 
-_short = reprlib.Repr(maxstring=60, maxother=60, maxlong=30, maxlist=4, maxdict=3, maxtuple=4, maxlevel=2)
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+_short.maxlevel = 2
 
 
 def _refuse(where: str, expected: str, value: Any) -> None:
@@ -131,7 +135,9 @@ class Number:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         # Whole numbers may be larger than any floating-point number.
         if not number or not abs(value) < 1e300 or value < self.low or (self.above and value == self.low):
-            bound = f" {'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
+            bound = (
+                f" {'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
+            )
             _refuse(where, f"a number{bound}", value)
 
 
@@ -151,6 +157,18 @@ class Is:
 TEXT = Is((str,), "text")
 TRUTH = Is((bool,), "true or false")
 MAPPING = Is((dict,), "a mapping")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of some texts."""
+
+    texts: tuple[str, ...]
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if not isinstance(value, str) or value not in self.texts:
+            _refuse(where, f"one of {', '.join(self.texts)}", value)
 
 
 @dataclass(frozen=True)

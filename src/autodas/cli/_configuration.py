@@ -99,7 +99,7 @@ def _merge(layers: Sequence[Layer], schema: Schema) -> dict[str, Any]:
     values = {key: leaf.default for key, leaf in schema.leaves.items() if not leaf.required}
     for layer in layers:
         for key, setting in expand_aliases(layer, schema).items():
-            values[key] = setting.convert(schema.leaves[key].hint)
+            values[key] = setting.convert(schema.leaves[key])
     if schema.chosen is not None:
         values[f"{schema.strategy}.name"] = schema.chosen
     return values

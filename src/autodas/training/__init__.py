@@ -12,6 +12,7 @@ from autodas.training._micro_batches import MicroBatch, check_micro_batches, mic
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._out_of_memory import explain_out_of_memory, is_out_of_memory
 from autodas.training._seeding import (
+    checked_random_state,
     random_state,
     restore_random_state,
     seed_everything,
@@ -19,7 +20,7 @@ from autodas.training._seeding import (
     use_single_precision,
 )
 from autodas.training._used_memory import used_memory
-from autodas.training.checkpoint import load_checkpoint, save_checkpoint
+from autodas.training.checkpoint import explain_damage, load_checkpoint, save_checkpoint
 from autodas.training.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
@@ -41,9 +42,11 @@ __all__ = [
     "check_blueprint",
     "check_micro_batches",
     "check_space",
+    "checked_random_state",
     "correct_in_top",
     "duration",
     "evaluate",
+    "explain_damage",
     "explain_out_of_memory",
     "fuse",
     "is_out_of_memory",

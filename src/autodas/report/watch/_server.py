@@ -78,7 +78,9 @@ class WatchServer(ThreadingTCPServer):
         """Say in one line what went wrong with a request; who has left is nobody's concern."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            print(f"autodas: a request failed: {type(error).__name__}: {message(str(error))}", file=sys.stderr)
+            print(
+                f"autodas: a request failed: {type(error).__name__}: {message(str(error))}", file=sys.stderr
+            )
 
 
 class _Request(BaseHTTPRequestHandler):
