@@ -125,20 +125,20 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number of at least ``low``, or above it."""
+    """A finite number from ``low``, or above it, to ``high``."""
 
     low: float = -math.inf
+    high: float = 1e300
     above: bool = False
 
     def check(self, value: Any, where: str) -> None:
         """Check a value."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        # Whole numbers may be larger than any floating-point number.
-        if not number or not abs(value) < 1e300 or value < self.low or (self.above and value == self.low):
-            bound = (
-                f" {'above' if self.above else 'of at least'} {self.low:g}" if self.low > -math.inf else ""
-            )
-            _refuse(where, f"a number{bound}", value)
+        # Whole numbers may be larger than any floating-point number; what is none compares with nothing.
+        if not number or not self.low <= value <= self.high or (self.above and value == self.low):
+            bounds = [] if self.low == -math.inf else [f"{'above' if self.above else 'from'} {self.low:g}"]
+            bounds += [f"to {self.high:g}"] if self.high < 1e300 else []
+            _refuse(where, " ".join(["a number", *bounds]), value)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from autodas.cli import main as cli
 from autodas.cli._configuration import dump, parse, read_preset_configuration
 from autodas.cli._output import print_facts
 from autodas.cli._verbs import Verb, run_verbs
-from autodas.cli._yaml import read_yaml, write_yaml
 from autodas.errors import AutodasError
 from autodas.strategies import (
     STRATEGIES,
@@ -31,6 +30,7 @@ from autodas.strategies import (
     settings_class,
     strategy_names,
 )
+from autodas.strict_yaml import read_yaml, write_yaml
 
 
 @dataclass(frozen=True)

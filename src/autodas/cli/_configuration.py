@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from autodas.cli._arguments import peek, wants
 from autodas.cli._layers import Layer, choose, document_layers, expand_aliases, options_layer, read_documents
 from autodas.cli._schema import Schema, build, default_strategy, describe, strategy_field, tree
-from autodas.cli._yaml import write_yaml
 from autodas.errors import AutodasError
 from autodas.strategies.settings import resolve_strategy
+from autodas.strict_yaml import write_yaml
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from typing import Any
 from autodas.cli._arguments import peek, read_arguments
 from autodas.cli._schema import Leaf, Schema, default_strategy, describe, strategy_field
 from autodas.cli._values import convert, expected, show
-from autodas.cli._yaml import read_yaml, read_yaml_file
 from autodas.errors import AutodasError, nearest
 from autodas.limits import largest
 from autodas.presets import read_preset
 from autodas.strategies.settings import STRATEGIES, resolve_strategy
+from autodas.strict_yaml import read_yaml, read_yaml_file
 
 PER_STRATEGY = "strategies"
 """Key of a document that holds settings for every strategy: those of the chosen one are used."""

@@ -98,6 +98,8 @@ def _report(error: Exception, debug: bool) -> int:
         message = one_line(str(error))
     elif isinstance(error, OSError) and error.errno in _MENDABLE:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    elif isinstance(error, MemoryError):
+        message = "memory has run out"
     if debug or message is None:
         traceback.print_exception(error)
     if message is not None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from autodas.data._arrow import explained, is_label, open_parquet
 from autodas.data._folder import existing_path
 from autodas.data._labels import number_labels
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ParquetSource, Source
 from autodas.errors import AutodasError
+from autodas.reading import known, parse_json
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
 """Names of the image column, where metadata do not tell."""
@@ -55,30 +55,41 @@ def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
     image, label, names = _columns(train[0])
     values = [_labels(part, label) if part else None for part in (train, test)]
     assert values[0] is not None
+    if not len(values[0]):
+        raise AutodasError(f"{path}: the files hold no rows to train with")
     numbers, classes = number_labels(str(path), values[0], values[1], names)
     splits: list[RawSplit[Source] | None] = [
         RawSplit(ParquetSource([str(f) for f in part], image), found) if found is not None else None
         for part, found in zip((train, test), numbers, strict=True)
     ]
     assert splits[0] is not None
+    for split in splits:
+        if split is not None and len(split.source) != len(split.labels):
+            raise AutodasError(
+                f"{path}: damaged: {len(split.labels)} labels, but {len(split.source)} rows are announced"
+            )
     return RawDataset(train=splits[0], test=splits[1], classes=classes, notes=notes)
 
 
 def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
     """Return the names of the image and label columns and of the classes, if metadata hold them."""
-    schema = _open(file).schema_arrow
-    features: dict[str, Any] = {}
+    opened = open_parquet(file)
+    with explained(file):
+        schema = opened.schema_arrow
+        columns, notes = list(schema.names), (schema.metadata or {}).get(b"huggingface", b"{}")
     try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        features = {}
-    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in schema.names}
+        features = known(parse_json(notes, str(file)), ("info", "features"))
+    except AutodasError:  # they help where they are there
+        features = None
+    features = features if isinstance(features, dict) else {}
+    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in columns}
     images = [name for name, kind in kinds.items() if kind == "Image"]
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-    image = _choose(file, "image", IMAGE_COLUMNS, images, schema.names)
-    label = _choose(file, "label", LABEL_COLUMNS, labels, schema.names)
+    image = _choose(file, "image", IMAGE_COLUMNS, images, columns)
+    label = _choose(file, "label", LABEL_COLUMNS, labels, columns)
     names = features[label].get("names") if label in labels else None
-    return image, label, tuple(names) if names else None
+    described = isinstance(names, list) and names and all(isinstance(name, str | int) for name in names)
+    return image, label, tuple(map(str, names)) if described else None
 
 
 def _choose(
@@ -96,22 +107,22 @@ def _choose(
 def _labels(files: Sequence[Path], column: str) -> np.ndarray:
     parts = []
     for file in files:
-        parquet = _open(file)
-        if column not in parquet.schema_arrow.names:
+        parquet = open_parquet(file)
+        with explained(file):
+            columns = list(parquet.schema_arrow.names)
+        if column not in columns:
             raise AutodasError(f"{file}: no column '{column}', which the other files have")
-        values = parquet.read(columns=[column])[column]
-        if values.null_count:
-            raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
-        parts.append(values.to_numpy())
-    return np.concatenate(parts)
-
-
-def _open(file: Path) -> Any:
-    import pyarrow.lib
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.ParquetFile(file)
-    except (pyarrow.lib.ArrowException, OSError) as error:
-        reason = str(error).split("\n")[0]
-        raise AutodasError(f"{file}: cannot be read as Parquet ({reason})") from error
+        groups = []
+        for group in range(parquet.num_row_groups):
+            with explained(file, f"row group {group}"):
+                values = parquet.read_row_group(group, columns=[column])[column]
+                nulls, kind = values.null_count, values.type
+                groups.append(values.to_numpy())
+            if nulls:
+                raise AutodasError(f"{file}: {nulls} rows have no label in column '{column}'")
+            if not is_label(kind):
+                raise AutodasError(
+                    f"{file}: column '{column}' holds {kind}, one whole number or text a label is expected"
+                )
+        parts += groups
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, read_text
+
+LARGEST = 256 * MEBIBYTE
+"""Bytes of a list."""
 
 
 def read_lines(path: Path, *, comments: bool = True) -> list[tuple[int, str]]:
@@ -40,20 +44,23 @@ def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, 
     header: list[str] | None = None
     chosen: list[int | None] = []
     rows: list[tuple[int, list[str | None]]] = []
-    for row in reader:
-        values = [value.strip() for value in row]
-        if not any(values):
-            continue
-        if header is None:
-            header = [value.lower() for value in values]
-            chosen = [_column(path, reader.line_num, header, names) for names in columns]
-            continue
-        if len(values) != len(header):
-            raise AutodasError(
-                f"{path}, line {reader.line_num}: {len(values)} columns, but the header has {len(header)}: "
-                "values with commas need quotation marks"
-            )
-        rows.append((reader.line_num, [None if i is None else values[i] for i in chosen]))
+    try:
+        for row in reader:
+            values = [value.strip() for value in row]
+            if not any(values):
+                continue
+            if header is None:
+                header = [value.lower() for value in values]
+                chosen = [_column(path, reader.line_num, header, names) for names in columns]
+                continue
+            if len(values) != len(header):
+                raise AutodasError(
+                    f"{path}, line {reader.line_num}: {len(values)} columns, but the header has {len(header)}: "
+                    "values with commas need quotation marks"
+                )
+            rows.append((reader.line_num, [None if i is None else values[i] for i in chosen]))
+    except csv.Error as error:
+        raise AutodasError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
     return rows
 
 
@@ -70,8 +77,8 @@ def _column(path: Path, line: int, header: list[str], names: Sequence[str]) -> i
 
 
 def _text(path: Path) -> str:
+    # Spreadsheets write a mark at the beginning.
     try:
-        # Spreadsheets write a mark at the beginning.
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AutodasError(f"{path}: not a text file in UTF-8 (byte {error.start}): is it a list?") from error
+        return read_text(path, LARGEST)
+    except AutodasError as error:
+        raise AutodasError(f"{error}: is it a list?") from error

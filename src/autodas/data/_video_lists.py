@@ -22,7 +22,7 @@ _SPLITS = {
     "test": "test",
     **dict.fromkeys(("val", "valid", "validation"), "val"),
 }
-_WHOLE = re.compile(r"-?\d+")
+_WHOLE = re.compile(r"-?\d{1,18}")
 
 
 @dataclass(frozen=True)
