@@ -15,6 +15,8 @@ SPACE = "nasbench201"
 KIND = "normal"
 """Their one kind of cell."""
 
+_LONGEST = 10_000
+
 
 def is_benchmark_string(text: str) -> bool:
     """Return whether a text is meant to be one: it begins as they all do."""
@@ -32,6 +34,8 @@ def read_benchmark_string(text: str) -> Genotype:
         GenotypeError: naming the offending place.
     """
     where, nodes = f"'{text.strip()}'", []
+    if len(text) > _LONGEST:
+        raise GenotypeError(f"a string of {len(text):,} characters is no genotype of NAS-Bench-201")
     for number, group in enumerate(text.split("+"), 1):
         node = _read_node(group, f"{where}: node {number}")
         if [edge.predecessor for edge in node] != list(range(number)):

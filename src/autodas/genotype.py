@@ -35,9 +35,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autodas.errors import GenotypeError, nearest
+from autodas.errors import AutodasError, GenotypeError, nearest
+from autodas.limits import MOST_NODES
+from autodas.reading import MEBIBYTE, parse_json, read_text, shown
 
 SCHEMA = 1
+
+LARGEST = MEBIBYTE
+"""Bytes of a genotype file."""
 
 OPERATIONS: set[str] = {
     "none",
@@ -168,9 +173,9 @@ class Genotype:
             GenotypeError: naming the offending place.
         """
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, endless nesting
-            raise GenotypeError(f"{where}: not JSON: {error}") from error
+            document = parse_json(text, where)
+        except AutodasError as error:
+            raise GenotypeError(str(error)) from error
         return cls.from_dict(document, where)
 
     @classmethod
@@ -179,8 +184,9 @@ class Genotype:
         if not isinstance(document, dict) or "schema" not in document:
             raise GenotypeError(f"{where}: not a genotype (an object with 'schema' and 'cells' is expected)")
         if not _is_index(document["schema"]) or document["schema"] != SCHEMA:
+            found = shown(document["schema"])
             raise GenotypeError(
-                f"{where}: schema {document['schema']!r} is not supported, this version reads schema {SCHEMA}"
+                f"{where}: schema {found} is not supported, this version reads schema {SCHEMA}"
             )
         for key in document:
             if key not in _KEYS:
@@ -190,6 +196,8 @@ class Genotype:
             raise GenotypeError(f"{where}: 'cells' must name at least one cell")
         if not isinstance(stages, dict) or ("stages" in document and not stages):
             raise GenotypeError(f"{where}: 'stages' must name at least one stage graph, or be left out")
+        for key, kinds in (("cells", cells), ("stages", stages)):
+            _check_length(kinds, f"{where}: {key}")
         both = sorted(set(cells) & set(stages))
         if both:
             raise GenotypeError(f"{where}: '{both[0]}' is both a cell and a stage graph")
@@ -231,9 +239,9 @@ class Genotype:
             GenotypeError: when the file cannot be read or is not valid.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise GenotypeError(f"{path}: cannot be read as a genotype: {error}") from error
+            text = read_text(path, LARGEST)
+        except AutodasError as error:
+            raise GenotypeError(f"{error}: is it a genotype?") from error
         return cls.from_json(text, str(path))
 
 
@@ -262,18 +270,22 @@ def _read_cell(cell: Any, where: str) -> CellGenotype:
             raise GenotypeError(f"{where}: unknown key '{key}'{nearest(key, ['inputs', 'nodes', 'concat'])}")
     inputs = cell.get("inputs", 2)
     if not _is_index(inputs) or inputs < 1:
-        raise GenotypeError(f"{where}.inputs: a number of at least 1 is expected, found {inputs!r}")
+        raise GenotypeError(f"{where}.inputs: a number of at least 1 is expected, found {shown(inputs)}")
+    if inputs > MOST_NODES:
+        raise GenotypeError(f"{where}.inputs: at most {MOST_NODES} are possible, found {shown(inputs)}")
     nodes = cell.get("nodes")
     if not isinstance(nodes, list) or not nodes:
         raise GenotypeError(f"{where}.nodes: a list with at least one node is expected")
+    _check_length(nodes, f"{where}.nodes")
     read = tuple(_read_node(node, inputs + i, f"{where}.nodes[{i}]") for i, node in enumerate(nodes))
     concat = cell.get("concat")
     states = inputs + len(nodes)
     if not isinstance(concat, list) or not concat:
         raise GenotypeError(f"{where}.concat: a list with at least one state is expected")
+    _check_length(concat, f"{where}.concat", 2 * MOST_NODES)
     for state in concat:
         if not _is_index(state) or not 0 <= state < states:
-            raise GenotypeError(f"{where}.concat: state {state!r} is out of range 0..{states - 1}")
+            raise GenotypeError(f"{where}.concat: state {shown(state)} is out of range 0..{states - 1}")
     if len(set(concat)) != len(concat):
         raise GenotypeError(f"{where}.concat: a state stands twice in {concat}")
     return CellGenotype(nodes=read, concat=tuple(concat), inputs=inputs)
@@ -282,11 +294,12 @@ def _read_cell(cell: Any, where: str) -> CellGenotype:
 def _read_node(node: Any, state: int, where: str) -> tuple[Edge, ...]:
     if not isinstance(node, list):
         raise GenotypeError(f"{where}: a list of [operation, predecessor] pairs is expected")
+    _check_length(node, where)
     edges = []
     for j, edge in enumerate(node):
         place = f"{where}[{j}]"
         if not isinstance(edge, list) or len(edge) != 2 or not isinstance(edge[0], str):
-            raise GenotypeError(f"{place}: [operation, predecessor] is expected, found {edge!r}")
+            raise GenotypeError(f"{place}: [operation, predecessor] is expected, found {shown(edge)}")
         operation, predecessor = edge
         if operation not in OPERATIONS:
             raise GenotypeError(
@@ -294,10 +307,16 @@ def _read_node(node: Any, state: int, where: str) -> tuple[Edge, ...]:
             )
         if not _is_index(predecessor) or not 0 <= predecessor < state:
             raise GenotypeError(
-                f"{place}: predecessor {predecessor!r} is out of range, state {state} can read 0..{state - 1}"
+                f"{place}: predecessor {shown(predecessor)} is out of range, "
+                f"state {state} can read 0..{state - 1}"
             )
         edges.append(Edge(operation, predecessor))
     return tuple(edges)
+
+
+def _check_length(found: Any, where: str, most: int = MOST_NODES) -> None:
+    if len(found) > most:
+        raise GenotypeError(f"{where}: at most {most} are possible, found {len(found):,}")
 
 
 def _is_index(value: Any) -> bool:

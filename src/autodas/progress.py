@@ -7,6 +7,8 @@ import threading
 import time
 from typing import Any
 
+from autodas.terminal import message, raw_stream
+
 FIRST_LINE = 5.0
 """Seconds after which a count is told where there is no terminal; what is faster passes in silence."""
 
@@ -47,8 +49,8 @@ class Progress:
             self._bar = Bar(
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.description}"),
-                console=Console(stderr=True),
+                TextColumn("{task.description}", markup=False),
+                console=Console(file=raw_stream(sys.stderr)),
                 transient=bool(what),
             )
             self._task = self._bar.add_task(what, total=total, completed=done)
@@ -91,8 +93,9 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
+        text = message(text)
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False)
+            self._bar.console.print(text, highlight=False, markup=False, emoji=False)
         elif not self.quiet:
             print(text, file=sys.stderr, flush=True)
 

@@ -18,7 +18,6 @@ from autodas.cli import main as cli
 from autodas.cli._configuration import dump, parse, read_preset_configuration
 from autodas.cli._output import print_facts
 from autodas.cli._verbs import Verb, run_verbs
-from autodas.cli._yaml import read_yaml, write_yaml
 from autodas.errors import AutodasError
 from autodas.strategies import (
     STRATEGIES,
@@ -31,6 +30,7 @@ from autodas.strategies import (
     settings_class,
     strategy_names,
 )
+from autodas.strict_yaml import read_yaml, write_yaml
 
 
 @dataclass(frozen=True)
@@ -420,7 +420,7 @@ def test_malformed_files(text: str, message: str, tmp_path: Path) -> None:
 def test_file_that_is_not_text(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    assert refusal("--config", str(path)) == f"{path}: not a text file in UTF-8"
+    assert refusal("--config", str(path)) == f"{path}: cannot be read: not a text file in UTF-8 (byte 0)"
 
 
 class TestStrategy:

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from autodas.cli._arguments import peek, wants
 from autodas.cli._layers import Layer, choose, document_layers, expand_aliases, options_layer, read_documents
 from autodas.cli._schema import Schema, build, default_strategy, describe, strategy_field, tree
-from autodas.cli._yaml import write_yaml
 from autodas.errors import AutodasError
 from autodas.strategies.settings import resolve_strategy
+from autodas.strict_yaml import write_yaml
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ def _merge(layers: Sequence[Layer], schema: Schema) -> dict[str, Any]:
     values = {key: leaf.default for key, leaf in schema.leaves.items() if not leaf.required}
     for layer in layers:
         for key, setting in expand_aliases(layer, schema).items():
-            values[key] = setting.convert(schema.leaves[key].hint)
+            values[key] = setting.convert(schema.leaves[key])
     if schema.chosen is not None:
         values[f"{schema.strategy}.name"] = schema.chosen
     return values

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from autodas.cli._arguments import peek, read_arguments
-from autodas.cli._schema import Schema, default_strategy, describe, strategy_field
+from autodas.cli._schema import Leaf, Schema, default_strategy, describe, strategy_field
 from autodas.cli._values import convert, expected, show
-from autodas.cli._yaml import read_yaml
 from autodas.errors import AutodasError, nearest
+from autodas.limits import largest
 from autodas.presets import read_preset
 from autodas.strategies.settings import STRATEGIES, resolve_strategy
+from autodas.strict_yaml import read_yaml, read_yaml_file
 
 PER_STRATEGY = "strategies"
 """Key of a document that holds settings for every strategy: those of the chosen one are used."""
@@ -33,17 +34,28 @@ class Setting:
     label: str
     from_text: bool = False
 
-    def convert(self, hint: Any) -> Any:
+    def convert(self, leaf: Leaf) -> Any:
         """Return the value as the type of its field.
 
         Raises:
-            AutodasError: naming the place, the type and the value.
+            AutodasError: naming the place, the type and the value; also if a number is larger than it may be.
         """
         items = self.value if self.from_text and isinstance(self.value, list) else None
+        wrong = AutodasError(f"{self.label}: expected {expected(leaf.hint)}, found {show(self.value)}")
         try:
-            return convert(hint, self.value, self.from_text and items is None)
+            found = convert(leaf.hint, self.value, self.from_text and items is None)
         except ValueError:
-            raise AutodasError(f"{self.label}: expected {expected(hint)}, found {show(self.value)}") from None
+            raise wrong from None
+        for number in found if isinstance(found, list | tuple) else (found,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise wrong
+            if isinstance(number, int | float):
+                most = largest(leaf.name, isinstance(number, int))
+                if abs(number) > most:
+                    raise AutodasError(
+                        f"{self.label}: {show(number)} is too large, at most {most:,} is possible"
+                    )
+        return found
 
 
 Layer = dict[str, Setting]
@@ -65,13 +77,7 @@ def read_documents(argv: Sequence[str], presets: str) -> list[Document]:
         label = f"preset '{name}'"
         documents.append(Document(label, read_yaml(read_preset(presets, name), label), is_preset=True))
     for path in peek(argv, "config"):
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise AutodasError(f"{path}: not a text file in UTF-8") from None
-        except OSError as error:
-            raise AutodasError(f"{path}: cannot be read: {error.strerror}") from None
-        documents.append(Document(path, read_yaml(text, path)))
+        documents.append(Document(path, read_yaml_file(path)))
     return documents
 
 
@@ -134,7 +140,7 @@ def expand_aliases(layer: Layer, schema: Schema) -> Layer:
     expanded = dict(layer)
     for setting, value in fixed.items():
         key = f"{schema.strategy}.{setting}"
-        if key in layer and (said := layer[key].convert(schema.leaves[key].hint)) != value:
+        if key in layer and (said := layer[key].convert(schema.leaves[key])) != value:
             raise AutodasError(
                 f"{layer[key].label}: '{name.value}' means {setting} {show(value)}, but {show(said)} is given"
             )

@@ -9,6 +9,8 @@ from dataclasses import asdict, is_dataclass
 from pathlib import PurePath
 from typing import Any
 
+from autodas.terminal import message
+
 
 def print_facts(facts: Mapping[str, Any] | Sequence[Any], as_json: bool) -> None:
     """Print facts: names with their values, or a list of such as a table.
@@ -39,7 +41,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, PurePath):
-        return str(value)
+        return message(str(value))
     # Scalars of numpy and torch, without importing either.
     return _plain(value.item()) if hasattr(value, "item") else str(value)
 
@@ -94,4 +96,4 @@ def _text(value: Any) -> str:
         return ", ".join(map(_text, value))
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
-    return str(value)
+    return message(str(value))

@@ -9,8 +9,8 @@ from typing import Any
 
 from autodas.cli._configuration import parse
 from autodas.cli._schema import tree
-from autodas.cli._yaml import read_yaml, write_yaml
 from autodas.errors import AutodasError
+from autodas.strict_yaml import read_yaml, write_yaml
 
 FREE = ("data.workers",)
 """Settings that change nothing of what a run computes: it may go on with others."""

@@ -18,6 +18,8 @@ from autodas.child_process import end_with_parent
 from autodas.cli._allocator import restart_tuned
 from autodas.cli._streams import flush_output, prepare_streams
 from autodas.errors import AutodasError, Interrupted, nearest
+from autodas.terminal import message as one_line
+from autodas.terminal import visible_output
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("autodas.cli.demo", "search, train and draw a network on embedded data, in a few minutes"),
@@ -43,6 +45,7 @@ COMPUTING = ("demo", "search", "train", "bench")
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
 
+@visible_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
@@ -62,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(words)
             sys.stdout.flush()  # here, where a reader that has left is still caught
         except Interrupted as stop:
-            print(f"autodas: {stop}", file=sys.stderr)
+            print(f"autodas: {one_line(str(stop))}", file=sys.stderr)
             code = 130
         except KeyboardInterrupt:
             print("autodas: interrupted", file=sys.stderr)
@@ -118,10 +121,12 @@ def _report(error: Exception, debug: bool) -> int:
     """Print an error and return its exit code."""
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
-        message = " ".join(str(error).splitlines())
+        message = one_line(str(error))
     elif isinstance(error, OSError) and error.errno in _MENDABLE:
         name = error.filename or ("standard output" if flush_output() is not None else None)
         message = f"{name}: {error.strerror}" if name else str(error.strerror)
+    elif isinstance(error, MemoryError):
+        message = "memory has run out"
     if debug or message is None:
         traceback.print_exception(error)
     if message is not None:

@@ -14,6 +14,7 @@ from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def run(argv: list[str]) -> int:
             )
         except AutodasError as error:
             # One broken file must not cost the answers for the others.
-            print(f"autodas: skipped: {error}", file=sys.stderr)
+            print(f"autodas: skipped: {message(str(error))}", file=sys.stderr)
             unreadable += 1
             continue
         with torch.no_grad():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
+from autodas.terminal import message
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,6 @@ def run(argv: list[str]) -> int:
         return 0
     for folder, found in problems.items():
         for problem in found:
-            print(f"{folder}: {problem}")
+            print(message(f"{folder}: {problem}"))
     print(path)
     return 0

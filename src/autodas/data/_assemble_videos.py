@@ -27,6 +27,7 @@ from autodas.data._stored_video import Encoding
 from autodas.data._videos import Videos, clip_side
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 _LARGEST = 112
 _PROBED = 2_000
@@ -43,7 +44,7 @@ def assemble_videos(
     options: DataOptions,
     *,
     seed: int,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    say: Callable[[str], None] = lambda line: print(message(line), file=sys.stderr),
 ) -> ImageDataset:
     """Read what has to be read and return the data set; arguments as of ``open_dataset``.
 

@@ -123,7 +123,7 @@ def _read_batches(variant: _Variant, root: Path) -> RawDataset[Source]:
     return RawDataset(
         train=_read_files(variant, [folder / name for name in variant.train]),
         test=_read_files(variant, [folder / variant.test]),
-        classes=tuple(name.decode() if isinstance(name, bytes) else name for name in names),
+        classes=tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names),
         augmentation=_AUGMENTATION,
         fixed=(_SIZE, 3),
     )
@@ -147,11 +147,11 @@ def _read_files(variant: _Variant, paths: Sequence[Path]) -> RawSplit[Source]:
             or data.shape[1] != 3 * _SIZE**2
             or not isinstance(numbers, list)
             or len(numbers) != len(data)
-            or not all(isinstance(number, int) for number in numbers)
+            or not all(isinstance(number, int) and 0 <= number < variant.classes for number in numbers)
         ):
             raise AutodasError(
                 f"{path}: not a batch of {variant.name}: uint8 'data' (N, 3072) and as many "
-                f"'{variant.label.decode()}' are expected"
+                f"'{variant.label.decode()}' below {variant.classes} are expected"
             )
         pixels.append(data.reshape(-1, 3, _SIZE, _SIZE).transpose(0, 2, 3, 1))
         labels += numbers

@@ -22,7 +22,7 @@ _PATH_COLUMNS = (
     *("filename", "file_name", "filepath", "file_path"),
 )
 _LABEL_COLUMNS = ("label", "class", "class_name")
-_WHOLE = re.compile(r"-?\d+")
+_WHOLE = re.compile(r"-?\d{1,18}")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from autodas.data._split import Split
 from autodas.data._stream import Answer, Reader, Request
 from autodas.data._workers import Workers, shared_workers
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 
 class Batch(NamedTuple):
@@ -205,7 +206,7 @@ class Loader:
         for index, reason in answer.bad.items():
             if index not in self._bad:
                 done = "replaced by the next one" if self._shuffle else "left out"
-                print(f"cannot be read, {done}: {reason}", file=sys.stderr)
+                print(message(f"cannot be read, {done}: {reason}"), file=sys.stderr)
         self._bad.update(answer.bad)
         if len(self._bad) > self._split.bad_allowed:
             first = "; ".join(list(self._bad.values())[:3])

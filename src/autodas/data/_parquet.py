@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autodas.data._arrow import explained, is_label, open_parquet
 from autodas.data._folder import existing_path
 from autodas.data._labels import number_labels
 from autodas.data._parts import RawDataset, RawSplit
@@ -17,6 +17,7 @@ from autodas.data._sources import ParquetSource, Source
 from autodas.data._split_names import SplitName, split_of, split_of_file
 from autodas.data._walk import LeftOut, files_below
 from autodas.errors import AutodasError
+from autodas.reading import known, parse_json
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
 """Names of the image column, where metadata do not tell."""
@@ -66,6 +67,8 @@ def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
     image, label, names = _columns((train or test or files)[0])
     parts = [train, test]
     values = [_labels(part, label) for part in parts if part]
+    if not all(len(found) for found in values):
+        raise AutodasError(f"{path}: the files hold no rows")
     numbers, classes = number_labels(str(path), values[0], values[1] if len(values) > 1 else None, names)
     found = iter(numbers)
     raw: list[RawSplit[Source] | None] = []
@@ -73,6 +76,8 @@ def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
         labels = next(found) if part else None
         source = ParquetSource([str(file) for file in part], image) if part else None
         columns = ParquetColumns(part) if part else {}
+        if source is not None and labels is not None and len(source) != len(labels):
+            raise AutodasError(f"{path}: damaged: {len(labels)} labels, but {len(source)} rows are announced")
         raw.append(
             None
             if source is None or labels is None
@@ -94,7 +99,7 @@ class ParquetColumns(Mapping[str, Sequence[str]]):
         self._files = files
         self._names = [
             column.name
-            for column in _open(files[0]).schema_arrow
+            for column in open_parquet(files[0]).schema_arrow
             if types.is_integer(column.type)
             or types.is_string(column.type)
             or types.is_large_string(column.type)
@@ -135,7 +140,7 @@ def _paths(files: Sequence[Path], image: str) -> list[str] | None:
 
     paths: list[str] = []
     for file in files:
-        kind = _open(file).schema_arrow.field(image).type
+        kind = open_parquet(file).schema_arrow.field(image).type
         if not types.is_struct(kind) or kind.get_field_index("path") < 0:
             return None
         paths += [row["path"] for row in _column(file, f"{image}.path").to_pylist()]
@@ -144,19 +149,23 @@ def _paths(files: Sequence[Path], image: str) -> list[str] | None:
 
 def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
     """Return the names of the image and label columns and of the classes, if metadata hold them."""
-    schema = _open(file).schema_arrow
-    features: dict[str, Any] = {}
+    opened = open_parquet(file)
+    with explained(file):
+        schema = opened.schema_arrow
+        columns, notes = list(schema.names), (schema.metadata or {}).get(b"huggingface", b"{}")
     try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        features = {}
-    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in schema.names}
+        features = known(parse_json(notes, str(file)), ("info", "features"))
+    except AutodasError:  # they help where they are there
+        features = None
+    features = features if isinstance(features, dict) else {}
+    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in columns}
     images = [name for name, kind in kinds.items() if kind == "Image"]
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-    image = _choose(file, "image", IMAGE_COLUMNS, images, schema.names)
-    label = _choose(file, "label", LABEL_COLUMNS, labels, schema.names)
+    image = _choose(file, "image", IMAGE_COLUMNS, images, columns)
+    label = _choose(file, "label", LABEL_COLUMNS, labels, columns)
     names = features[label].get("names") if label in labels else None
-    return image, label, tuple(names) if names else None
+    described = isinstance(names, list) and names and all(isinstance(name, str | int) for name in names)
+    return image, label, tuple(map(str, names)) if names and described else None
 
 
 def _choose(
@@ -177,24 +186,28 @@ def _labels(files: Sequence[Path], column: str) -> np.ndarray:
         values = _column(file, column)
         if values.null_count:
             raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
-        parts.append(values.to_numpy())
-    return np.concatenate(parts)
+        if not is_label(values.type):
+            raise AutodasError(
+                f"{file}: column '{column}' holds {values.type}, one whole number or text a label is expected"
+            )
+        with explained(file):
+            parts.append(values.to_numpy())
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def _column(file: Path, column: str) -> Any:
     """Return a column of a file; of ``a.b`` the field b in the column a."""
-    parquet, name = _open(file), column.partition(".")[0]
-    if name not in parquet.schema_arrow.names:
+    parquet, name = open_parquet(file), column.partition(".")[0]
+    with explained(file):
+        names = list(parquet.schema_arrow.names)
+    if name not in names:
         raise AutodasError(f"{file}: no column '{name}', which the other files have")
-    return parquet.read(columns=[column])[name]
+    groups = []
+    for group in range(parquet.num_row_groups):
+        with explained(file, f"row group {group}"):
+            groups.append(parquet.read_row_group(group, columns=[column]))
+    with explained(file):
+        import pyarrow
 
-
-def _open(file: Path) -> Any:
-    import pyarrow.lib
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.ParquetFile(file)
-    except (pyarrow.lib.ArrowException, OSError) as error:
-        reason = str(error).split("\n")[0]
-        raise AutodasError(f"{file}: cannot be read as Parquet ({reason})") from error
+        table = pyarrow.concat_tables(groups) if groups else parquet.schema_arrow.empty_table()
+        return table[name]

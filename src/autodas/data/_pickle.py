@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import numpy as np
 
 from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, read_bytes, shown
+
+LARGEST = 1024 * MEBIBYTE
+"""Bytes of a file; those of CIFAR have 31 million."""
 
 
 class _ArrayType:
@@ -56,7 +61,8 @@ class _RefusedError(Exception):
     pass
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+    # The one in Python: that in C makes room for as many objects as a number in the file says.
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise _RefusedError(f"{module}.{name}")
@@ -73,14 +79,13 @@ def read_pickle(path: Path) -> Any:
         AutodasError: if the file is malformed or asks for anything else.
     """
     try:
-        with path.open("rb") as file:
-            return _Unpickler(file, encoding="bytes").load()
+        return _Unpickler(io.BytesIO(read_bytes(path, LARGEST)), encoding="bytes").load()
+    except AutodasError:
+        raise
     except _RefusedError as error:
         raise AutodasError(
             f"{path}: refused: it asks for '{error}', but only lists, dictionaries, bytes, numbers and "
             "arrays are read: get the file from its official source"
         ) from error
-    except MemoryError:
-        raise
     except Exception as error:  # A malformed pickle can fail in any way.
-        raise AutodasError(f"{path}: cannot be read as a batch of images ({error})") from error
+        raise AutodasError(f"{path}: cannot be read as a batch of images ({shown(error)})") from error

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from autodas.data._arrow import explained, open_parquet
 from autodas.data._decode import as_picture, open_image
 from autodas.data._pictures import ArrayPicture, Header, Picture
 from autodas.data._unreadable import UnreadableError
@@ -107,14 +108,12 @@ class ParquetSource:
     paths: Sequence[str] | None = None
 
     def __init__(self, files: Sequence[str], column: str, cache_bytes: int = 4 << 30) -> None:
-        import pyarrow.parquet as parquet
-
         self._files, self._column, self._cache_bytes = list(files), column, cache_bytes
         self._groups: list[tuple[int, int]] = []
         self._starts: list[int] = []
         self._count = 0
         for number, file in enumerate(self._files):
-            metadata = parquet.ParquetFile(file).metadata
+            metadata = open_parquet(file).metadata
             for group in range(metadata.num_row_groups):
                 self._groups.append((number, group))
                 self._starts.append(self._count)
@@ -152,22 +151,19 @@ class ParquetSource:
 
     def _row(self, index: int) -> Any:
         group = bisect_right(self._starts, index) - 1
-        return self._read_group(group)[index - self._starts[group]].as_py()
+        values, (number, place) = self._read_group(group), self._groups[group]
+        with explained(self._files[number], f"row group {place}"):
+            return values[index - self._starts[group]].as_py()
 
     def _read_group(self, group: int) -> Any:
         if group in self._cache:
             self._cache.move_to_end(group)
             return self._cache[group]
-        import pyarrow.parquet as parquet
-
         number, place = self._groups[group]
-        try:
-            table = parquet.ParquetFile(self._files[number]).read_row_group(place, columns=[self._column])
-        except (OSError, ValueError, KeyError) as error:
-            raise AutodasError(
-                f"{self._files[number]}: row group {place} cannot be read: {str(error).splitlines()[0]}"
-            ) from error
-        self._cache[group] = table[self._column].combine_chunks()
+        opened = open_parquet(self._files[number])
+        with explained(self._files[number], f"row group {place}"):
+            table = opened.read_row_group(place, columns=[self._column])
+            self._cache[group] = table[self._column].combine_chunks()
         while len(self._cache) > 1 and sum(a.nbytes for a in self._cache.values()) > self._cache_bytes:
             self._cache.popitem(last=False)
         return self._cache[group]

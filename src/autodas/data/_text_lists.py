@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, read_text
+
+LARGEST = 256 * MEBIBYTE
+"""Bytes of a list."""
 
 
 class Header(NamedTuple):
@@ -60,19 +64,22 @@ def read_rows(path: Path) -> tuple[Header | None, list[tuple[int, list[str]]]]:
     reader = csv.reader(lines)
     header: Header | None = None
     rows: list[tuple[int, list[str]]] = []
-    for row in reader:
-        values = [value.strip() for value in row]
-        if not any(values):
-            continue
-        if header is None:
-            header = Header(reader.line_num, [value.lower() for value in values])
-        elif len(values) != len(header.names):
-            raise AutodasError(
-                f"{path}, line {reader.line_num}: {len(values)} columns, but the header has "
-                f"{len(header.names)}: values with commas need quotation marks"
-            )
-        else:
-            rows.append((reader.line_num, values))
+    try:
+        for row in reader:
+            values = [value.strip() for value in row]
+            if not any(values):
+                continue
+            if header is None:
+                header = Header(reader.line_num, [value.lower() for value in values])
+            elif len(values) != len(header.names):
+                raise AutodasError(
+                    f"{path}, line {reader.line_num}: {len(values)} columns, but the header has "
+                    f"{len(header.names)}: values with commas need quotation marks"
+                )
+            else:
+                rows.append((reader.line_num, values))
+    except csv.Error as error:
+        raise AutodasError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
     return header, rows
 
 
@@ -96,8 +103,8 @@ def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | Non
 
 
 def _text(path: Path) -> str:
+    # Spreadsheets write a mark at the beginning.
     try:
-        # Spreadsheets write a mark at the beginning.
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AutodasError(f"{path}: not a text file in UTF-8 (byte {error.start}): is it a list?") from error
+        return read_text(path, LARGEST)
+    except AutodasError as error:
+        raise AutodasError(f"{error}: is it a list?") from error

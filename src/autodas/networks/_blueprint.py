@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from autodas.genotype import Genotype
 from autodas.networks._network import Network, auxiliary_map, build
@@ -17,7 +17,8 @@ from autodas.networks.handcrafted import (
     check_handcrafted,
     profile_handcrafted,
 )
-from autodas.spaces import Skeleton, get_skeleton
+from autodas.reading import MAPPING, TEXT, Fields, Number, OneOf, Whole
+from autodas.spaces import PoolNorm, Skeleton, get_skeleton
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,12 @@ class HandcraftedBlueprint:
 Blueprint = CellBlueprint | HandcraftedBlueprint
 """What a network is built from."""
 
+_HANDCRAFTED = Fields({"name": TEXT, "width": Number(0, above=True)})
+_SKELETON = Fields(
+    {"name": TEXT, "K": Whole(), "C1": Whole(), "C2": Whole()},
+    {"pool_norm": OneOf(get_args(PoolNorm))},
+)
+
 
 def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
     """Return the blueprint that its plain data describes; other keys are left aside.
@@ -152,11 +159,12 @@ def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
         where: named in errors about the genotype.
 
     Raises:
-        AutodasError: if the genotype is not valid, or there is no such skeleton.
-        KeyError: if something is missing.
+        AutodasError: if something is missing, the genotype is not valid, or there is no such skeleton.
     """
     if "handcrafted" in facts:
-        return HandcraftedBlueprint(**facts["handcrafted"])
+        _HANDCRAFTED.check(facts["handcrafted"], f"{where}: handcrafted")
+        return HandcraftedBlueprint(facts["handcrafted"]["name"], facts["handcrafted"]["width"])
+    Fields({"skeleton": _SKELETON, "genotype": MAPPING}).check(facts, where)
     size = facts["skeleton"]
     skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
     pool_norm = size.get("pool_norm", skeleton.pool_norm)  # earlier files have the skeleton's own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.limits import MOST_EDGES
 from autodas.operations import check_dimensions
 from autodas.spaces import CellSlot, Skeleton
 
@@ -15,11 +16,27 @@ def check_genotype(genotype: Genotype, skeleton: Skeleton) -> None:
         AutodasError: naming what is missing, or does not fit.
     """
     check_cells(genotype, skeleton)
+    _check_number_of_edges(genotype, skeleton)
     missing = [slot.graph for slot in skeleton.slots() if slot.graph and slot.graph not in genotype.stages]
     if missing:
         raise AutodasError(
             f"genotype '{genotype.name}' has no stage graph {', '.join(missing)}, "
             f"which skeleton '{skeleton.name}' needs"
+        )
+
+
+def _check_number_of_edges(genotype: Genotype, skeleton: Skeleton) -> None:
+    """Check how many operations there would be, before there are any."""
+    edges = {kind: len(cell.edges()) for kind, cell in genotype.parts.items()}
+    nodes = {kind: len(graph.nodes) for kind, graph in genotype.stages.items()}
+    count = sum(
+        edges.get(slot.kind, 0) * nodes.get(slot.graph or "", 1) + edges.get(slot.graph or "", 0)
+        for slot in skeleton.slots()
+    )
+    if count > MOST_EDGES:
+        raise AutodasError(
+            f"genotype '{genotype.name}' in skeleton '{skeleton.name}' with K={skeleton.K}: a network of "
+            f"{count:,} edges, at most {MOST_EDGES:,} can be built"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,32 @@ from typing import Any
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.reading import (
+    MAPPING,
+    MEBIBYTE,
+    TEXT,
+    Fields,
+    Number,
+    Optional,
+    Shape,
+    Whole,
+    parse_json,
+    read_text,
+)
+
+_PERCENT = Number(0, 100)
+_SEARCHED = Fields(
+    {"accuracies": Fields({"relaxed": _PERCENT, "discrete": _PERCENT})}, {"margin": Optional(Number())}
+)
+_TRAINED = Fields(
+    {
+        "test": Fields({"top1": _PERCENT, "count": Whole(1)}),
+        "parameters": Whole(),
+        "multiply_adds": Whole(),
+    }
+)
+_START = Fields({"space": Fields({"name": TEXT})})
+_SPENT = Fields({"seconds": Number(), "cpu_seconds": Number()})
 
 
 @dataclass(frozen=True)
@@ -167,10 +192,15 @@ def read_method_run(method: str, seed: int, search: str | Path, train: str | Pat
         AutodasError: if one of them is not finished, or broken.
     """
     search, train = Path(search), Path(train)
-    found, trained = _json(search / "summary.json"), _json(train / "summary.json")
-    events = [_line(line, search) for line in _text(search / "events.jsonl").splitlines()]
-    start = next(event for event in events if event["event"] == "start")
-    spent = [event["volatile"] for event in events if event["event"] == "epoch"]
+    found = _checked(_json(search / "summary.json"), _SEARCHED, search / "summary.json")
+    trained = _checked(_json(train / "summary.json"), _TRAINED, train / "summary.json")
+    log = search / "events.jsonl"
+    events = [_checked(_line(line, log), MAPPING, log) for line in _text(log).split("\n") if line.strip()]
+    starts = [event for event in events if event.get("event") == "start"]
+    if not starts:
+        raise AutodasError(f"{log}: broken: the start of the search is missing")
+    start = _checked(starts[0], _START, log)
+    spent = [_checked(e.get("volatile"), _SPENT, log) for e in events if e.get("event") == "epoch"]
     genotype = Genotype.load(search / "genotype.json")
     return MethodRun(
         method=method,
@@ -190,7 +220,7 @@ def read_method_run(method: str, seed: int, search: str | Path, train: str | Pat
             if not kind.startswith("reduction")
             for _, edge in cell.edges()
         ),
-        margin=found["margin"],
+        margin=found.get("margin"),
     )
 
 
@@ -231,18 +261,22 @@ def _row(runs: Sequence[MethodRun]) -> MethodRow:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise AutodasError(f"{path}: missing; is {path.parent} the folder of a finished run?") from error
+        return read_text(path, 512 * MEBIBYTE)
+    except AutodasError as error:
+        if isinstance(error.__cause__, OSError):
+            raise AutodasError(f"{path}: missing; is {path.parent} the folder of a finished run?") from error
+        raise
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> Any:
     return _line(_text(path), path)
 
 
-def _line(text: str, path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise AutodasError(f"{path}: broken: {error}") from error
-    return content
+def _line(text: str, path: Path) -> Any:
+    return parse_json(text, f"{path}: broken")
+
+
+def _checked(content: Any, shape: Shape, path: Path) -> dict[str, Any]:
+    shape.check(content, f"{path}: broken")
+    found: dict[str, Any] = content
+    return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autodas.errors import AutodasError
+from autodas.limits import MOST_NODES
+from autodas.reading import MAPPING, MEBIBYTE, parse_json, read_bytes
 from autodas.report._cells import DrawnCell, DrawnEdge
 from autodas.spaces import CellSpace, get_cell_space, stage_graphs
 
@@ -108,22 +109,19 @@ def _count(event: dict[str, Any]) -> int | None:
 
 def _read_events(path: Path) -> list[tuple[int, dict[str, Any]]]:
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise AutodasError(
-            f"{path}: cannot be read, is it the folder of a search? {error.strerror}"
-        ) from error
+        lines = read_bytes(path, 512 * MEBIBYTE).splitlines()
+    except AutodasError as error:
+        raise AutodasError(f"{error}; is it the folder of a search?") from error
     events = []
     for number, line in enumerate(lines, start=1):
         try:
-            event = json.loads(line)
-            if not isinstance(event, dict):
-                raise ValueError("an object is expected")
-        except ValueError as error:
+            event = parse_json(line, f"{path}:{number}")
+            MAPPING.check(event, f"{path}:{number}")
+        except AutodasError as error:
             # The last line is cut when the search was killed, or is being written at this moment.
             if number == len(lines):
                 break
-            raise AutodasError(f"{path}:{number}: not an event: {error}") from error
+            raise AutodasError(f"{path}:{number}: not an event: {str(error).partition(': ')[2]}") from error
         events.append((number, event))
     return events
 
@@ -131,15 +129,22 @@ def _read_events(path: Path) -> list[tuple[int, dict[str, Any]]]:
 def _read_spaces(start: dict[str, Any], place: str) -> dict[str, CellSpace]:
     """Return the cell space of every kind, from all phases: those may search different parts."""
     phases = start.get("phases")
-    parts = [part for part in phases if "kinds" in part] if isinstance(phases, list) else []
+    parts = (
+        [part for part in phases if isinstance(part, dict) and "kinds" in part]
+        if isinstance(phases, list)
+        else []
+    )
     spaces: dict[str, CellSpace] = {}
     for facts in parts or [start["space"]]:
         name, kinds, nodes = facts.get("cell"), facts.get("kinds"), facts.get("nodes")
         if not isinstance(name, str) or not isinstance(kinds, list) or not kinds:
             raise AutodasError(f"{place}: 'space' must name its 'cell' and its 'kinds'")
         # The nodes of a stage graph are the cells of a stage, as many as the search wants.
-        graphs = name == _STAGES and isinstance(nodes, int)
-        spaces |= dict.fromkeys(map(str, kinds), stage_graphs(nodes) if graphs else get_cell_space(name))
+        if name == _STAGES and isinstance(nodes, int) and 1 < nodes <= MOST_NODES:
+            cell = stage_graphs(nodes)
+        else:
+            cell = get_cell_space(name)
+        spaces |= dict.fromkeys(map(str, kinds), cell)
     return spaces
 
 
@@ -161,6 +166,6 @@ def _apply(
                 del edges[edge]
             remaining = tuple(edge for edge in edges if edge[1] == state)
             return remaining, f"node {state} reads {' and '.join(str(edge[0]) for edge in remaining)}"
+        return (), str(event["what"])
     except (KeyError, TypeError, ValueError) as error:
         raise AutodasError(f"{place}: a decision that cannot be read: {error}") from error
-    return (), str(event["what"])

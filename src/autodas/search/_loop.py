@@ -21,6 +21,7 @@ from autodas.search._halves import Halves
 from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
+from autodas.search._state import SEARCH_STATE
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, fit_skeleton, validate
 from autodas.stopping import Stopped
@@ -38,6 +39,8 @@ from autodas.training import (
     check_reduced_gradients,
     check_same_data,
     check_space,
+    checked_random_state,
+    explain_damage,
     explain_out_of_memory,
     load_checkpoint,
     random_state,
@@ -209,7 +212,7 @@ class Search:
             self.size.check(available_memory(self.device))
         self.candidates: list[dict[str, Any]] = []
         self.margins: list[float] = []
-        self.state = load_checkpoint(folder.checkpoint, "search") if resume else None
+        self.state = load_checkpoint(folder.checkpoint, "search", SEARCH_STATE) if resume else None
 
     def _multiply_adds(self, alive: Any) -> int:
         return supernet_multiply_adds(
@@ -232,6 +235,8 @@ class Search:
         state, first, done = self.state, 0, 0
         if state is not None:
             first, self.candidates, self.margins = state["phase"], state["candidates"], state["margins"]
+            with explain_damage(self.folder.checkpoint):
+                self._check_candidates(first)
             done = sum(phase.iterations for phase in self.phases[:first]) + state["run"]["iteration"]
             tell_what_changed(state.get("computed"), self.device)
         lengths = None if state is None else state["log"]
@@ -259,6 +264,14 @@ class Search:
             finally:
                 self.log.close()
 
+    def _check_candidates(self, phase: int) -> None:
+        """Look at what earlier phases have found, which the end of the search needs again."""
+        if phase >= len(self.phases):
+            raise ValueError(f"phase {phase} of {len(self.phases)}")
+        for record in self.candidates:
+            if record["derived"]:
+                self._candidate(record)
+
     def _begin(self) -> None:
         halves = self.halves.indices
         self.folder.write_environment(self.device)
@@ -277,7 +290,8 @@ class Search:
         seed_everything(self.seed + number)
         self.strategy.start(number, self.device)
         if state is not None:
-            self.strategy.load_state_dict(state["run"]["strategy"])
+            with explain_damage(self.folder.checkpoint):
+                self.strategy.load_state_dict(state["run"]["strategy"])
         # Asked again: what a phase is made of may be what the one before it has found.
         phase = self.phases[number] = self.strategy.phases()[number]
         classes, channels = len(self.dataset.classes), self.dataset.channels
@@ -305,8 +319,9 @@ class Search:
             say=self.journal.progress.line,
         )
         if state is not None:
-            run.load_state_dict(state["run"])
-            restore_random_state(state["random"])
+            with explain_damage(self.folder.checkpoint):
+                run.load_state_dict(state["run"])
+                restore_random_state(checked_random_state(state["random"]))
         elif self.precision == "bf16" and self.device.type == "cpu":
             size = phase.space.skeleton.input_size(self.dataset.image_size, self.dataset.frames)
             images = torch.zeros(2, channels, *size)

@@ -334,6 +334,8 @@ class PhaseRun:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over the state of :meth:`state_dict`; optimisers are made anew for what is still alive."""
         self.iteration = state["iteration"]
+        if self.iteration > self.phase.iterations:
+            raise ValueError(f"iteration {self.iteration} of {self.phase.iterations}")
         self.strategy.load_state_dict(state["strategy"])
         self.supernet.prune(self.strategy.alive())
         self._collect()

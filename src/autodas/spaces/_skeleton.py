@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from autodas.errors import AutodasError, nearest
+from autodas.limits import MOST_CELLS, MOST_CHANNELS
 
 PoolNorm = Literal["none", "plain", "affine"]
 """What follows a pooling operation: nothing, or batch normalisation without or with scale and shift."""
@@ -114,6 +115,11 @@ class Skeleton:
             raise AutodasError(
                 f"skeleton {self.name}: K={self.K} must be at least 0 and C1={self.C1} at least 1"
             )
+        for name, most in (("K", MOST_CELLS), ("C1", MOST_CHANNELS), ("C2", MOST_CHANNELS)):
+            if getattr(self, name) > most:
+                raise AutodasError(
+                    f"skeleton {self.name}: {name}={getattr(self, name)} must be at most {most}"
+                )
         multiple = 8 if self.reads == "two" else 4
         if self.width < 1 or self.C2 % multiple:
             raise AutodasError(

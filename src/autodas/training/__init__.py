@@ -15,6 +15,7 @@ from autodas.training._micro_batches import MicroBatch, check_micro_batches, mic
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._out_of_memory import explain_out_of_memory, is_out_of_memory
 from autodas.training._seeding import (
+    checked_random_state,
     random_state,
     restore_random_state,
     seed_everything,
@@ -22,7 +23,7 @@ from autodas.training._seeding import (
     use_single_precision,
 )
 from autodas.training._used_memory import used_memory
-from autodas.training.checkpoint import load_checkpoint, save_checkpoint
+from autodas.training.checkpoint import explain_damage, load_checkpoint, save_checkpoint
 from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
@@ -47,9 +48,11 @@ __all__ = [
     "check_reduced_gradients",
     "check_same_data",
     "check_space",
+    "checked_random_state",
     "correct_in_top",
     "duration",
     "evaluate",
+    "explain_damage",
     "explain_out_of_memory",
     "fuse",
     "is_out_of_memory",

@@ -36,9 +36,11 @@ class Meter:
         self.sums += torch.stack([loss.double() * count, top1.double(), top5.double(), count])
 
     def reset(self, sums: Tensor | None = None) -> None:
-        """Begin again, or at other sums."""
+        """Begin again, or at other sums; raises ValueError if they are none."""
         if sums is None:
             self.sums.zero_()
+        elif sums.shape != self.sums.shape or sums.dtype != self.sums.dtype:
+            raise ValueError(f"{len(self.sums)} sums are expected")
         else:
             self.sums.copy_(sums)
 

@@ -54,12 +54,23 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -
     Args:
         optimiser: over as many parameters.
         state: of the other one, which may have been on another device.
+
+    Raises:
+        ValueError: if it is not the state of such an optimiser.
     """
     groups = [
         {**saved, **{name: value for name, value in own.items() if name != "params"}}
         for saved, own in zip(state["param_groups"], optimiser.param_groups, strict=True)
     ]
+    needed = {parameter: set(values) for parameter, values in optimiser.state.items()}
     optimiser.load_state_dict({**state, "param_groups": groups})
+    if any(names - set(optimiser.state.get(parameter, ())) for parameter, names in needed.items()):
+        raise ValueError("a momentum is missing")
+    for parameter, values in optimiser.state.items():
+        for name, value in values.items():
+            counts = name == "step" and isinstance(value, Tensor) and value.numel() == 1
+            if not counts and (not isinstance(value, Tensor) or value.shape != parameter.shape):
+                raise ValueError(f"'{name}' of the optimiser does not fit its parameter")
 
 
 def keep_only(optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> None:

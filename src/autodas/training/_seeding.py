@@ -28,6 +28,17 @@ def random_state() -> dict[str, Any]:
     return state
 
 
+def checked_random_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of :func:`random_state`, if it is one.
+
+    Raises:
+        RuntimeError: if not.
+        TypeError: likewise.
+    """
+    torch.Generator().set_state(state["cpu"])
+    return state
+
+
 def restore_random_state(state: dict[str, Any]) -> None:
     """Take over the state of :func:`random_state`."""
     torch.set_rng_state(state["cpu"])

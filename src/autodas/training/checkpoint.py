@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from autodas.errors import AutodasError
+from autodas.errors import AutodasError, Interrupted
+from autodas.reading import MAPPING, TEXT, Fields, Is, Items, Shape, Whole, shown
 from autodas.training._files import write_whole
 
 FORMAT = "autodas checkpoint"
 VERSION = 1
+
+TENSOR = Is((torch.Tensor,), "a tensor")
+SHARED: dict[str, Shape] = {
+    "random": Fields({"cpu": TENSOR, "threads": Whole(1, 65_536)}, {"cuda": Items(TENSOR)}),
+    "log": Fields({"events": Whole(), "metrics": Whole(), "columns": Items(TEXT)}),
+}
+"""What the states of all commands have: where the generators stand, and how long the logs are."""
 
 
 def save_checkpoint(path: Path, command: str, state: dict[str, Any]) -> None:
@@ -31,13 +42,20 @@ def save_checkpoint(path: Path, command: str, state: dict[str, Any]) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def load_checkpoint(path: Path, command: str) -> dict[str, Any]:
+def load_checkpoint(path: Path, command: str, shape: Shape = MAPPING) -> dict[str, Any]:
     """Read a checkpoint. Only tensors and plain data are read; nothing in the file is executed.
 
+    Args:
+        path: the file.
+        command: what has made it.
+        shape: what its state has to look like.
+
     Raises:
-        AutodasError: if the file is missing, truncated, foreign, of another version or another command.
+        AutodasError: if the file is missing, truncated, foreign, of another version or another command, or
+            its state is damaged.
     """
     try:
+        _check_container(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise AutodasError(f"{path}: there is no checkpoint") from error
@@ -52,11 +70,47 @@ def load_checkpoint(path: Path, command: str) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise AutodasError(f"{path}: not a checkpoint of autodas")
-    if content["version"] != VERSION:
+    if content.get("version") != VERSION:
         raise AutodasError(
-            f"{path}: written by another version (format {content['version']}, this one reads {VERSION})"
+            f"{path}: written by another version (format {shown(content.get('version'))}, this one reads "
+            f"{VERSION})"
         )
-    if content["command"] != command:
-        raise AutodasError(f"{path}: belongs to 'autodas {content['command']}', not 'autodas {command}'")
+    if content.get("command") != command:
+        raise AutodasError(
+            f"{path}: belongs to 'autodas {shown(content.get('command'))[1:-1]}', not 'autodas {command}'"
+        )
+    with explain_damage(path):
+        shape.check(content.get("state"), "state")
     state: dict[str, Any] = content["state"]
     return state
+
+
+@contextmanager
+def explain_damage(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a state is taken over into a sentence: it is not what was written.
+
+    Args:
+        path: the checkpoint.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, Interrupted):
+        raise
+    except (AutodasError, ArithmeticError, AssertionError, AttributeError, LookupError) as error:
+        raise _damaged(path, error) from error
+    except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> AutodasError:
+    what = str(error).split("\n")[0] if isinstance(error, AutodasError) else shown(error)
+    return AutodasError(
+        f"{path}: not a checkpoint of autodas, or damaged ({what}); start the run again with --overwrite"
+    )
+
+
+def _check_container(path: Path) -> None:
+    """Check that a file is as large as what it holds: torch reads packed tensors, and older forms, too."""
+    with zipfile.ZipFile(path) as container:
+        if any(entry.compress_size != entry.file_size for entry in container.infolist()):
+            raise ValueError("packed")

@@ -16,6 +16,7 @@ from autodas.data import Batch, Loader
 from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
+from autodas.reading import MAPPING, Fields, Number, Values, Whole
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import Stopped, StopRequest
 from autodas.training._computed import tell_what_changed, what_computes
@@ -25,10 +26,22 @@ from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._metrics import LossWatch, Meter, shown
 from autodas.training._micro_batches import check_micro_batches, micro_batches
 from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
-from autodas.training._seeding import random_state, restore_random_state
-from autodas.training.checkpoint import load_checkpoint, save_checkpoint
+from autodas.training._seeding import checked_random_state, random_state, restore_random_state
+from autodas.training.checkpoint import SHARED, TENSOR, explain_damage, load_checkpoint, save_checkpoint
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
+
+_STATE = Fields(
+    {
+        "iteration": Whole(),
+        "meter": TENSOR,
+        "network": Values(TENSOR),
+        "optimiser": MAPPING,
+        "best": MAPPING,
+        **SHARED,
+    }
+)
+_BEST = Fields({"epoch": Whole(), "top1": Number(), "weights": Values(TENSOR)})
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,9 @@ class Fit:
         self.tensorboard = tensorboard
         self.lengths: dict[str, Any] | None = None
         if resume:
-            self._load(load_checkpoint(folder.checkpoint, "train"))
+            state = load_checkpoint(folder.checkpoint, "train", _STATE)
+            with explain_damage(folder.checkpoint):
+                self._load(state)
 
     def run(self, start: dict[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
         """Train.
@@ -281,12 +296,18 @@ class Fit:
 
     def _load(self, state: dict[str, Any]) -> None:
         self.iteration = state["iteration"]
+        if self.iteration > self.iterations:
+            raise ValueError(f"iteration {self.iteration} of {self.iterations}")
         self.meter.reset(state["meter"])
+        self.best = state["best"]
+        if self.best:
+            _BEST.check(self.best, "best")
+            # Loaded for a moment, so that weights that do not fit are found now, not at the end.
+            self.network.load_state_dict(self.best["weights"])
         self.network.load_state_dict(state["network"])
         load_optimiser(self.optimiser, state["optimiser"])
-        self.best = state["best"]
         self.lengths = state["log"]
-        self.random = state["random"]
+        self.random = checked_random_state(state["random"])
         tell_what_changed(state.get("computed"), self.device)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from autodas import __version__
 from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality, normalise, read_clips, read_image
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
+from autodas.reading import MEBIBYTE, parse_json
 from autodas.training._files import write_whole
+from autodas.training._model_facts import LONGEST, check_facts
 
 
 @dataclass(frozen=True)
@@ -152,24 +155,25 @@ class ModelFacts:
         Raises:
             AutodasError: if something is missing or invalid.
         """
-        try:
-            facts: dict[str, Any] = json.loads(text)
-            return cls(
-                read_blueprint(facts, where),
-                tuple(facts["classes"]),
-                facts["channels"],
-                facts["image_size"],
-                tuple(facts["mean"]),
-                tuple(facts["std"]),
-                facts["auxiliary"],
-                facts["version"],
-                Clips(**facts["clips"]) if "clips" in facts else None,
-                facts.get("modality", "rgb"),
-                _value_range(facts.get("value_range")),
-                FlowEncoding(**facts["flow"]) if "flow" in facts else None,
-            )
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AutodasError) as error:
-            raise AutodasError(f"{where}: its description is broken: {error}") from error
+        where = f"{where}: its description is broken"
+        if len(text) > LONGEST:
+            raise AutodasError(f"{where}: it is longer than {LONGEST // MEBIBYTE} MiB")
+        facts: dict[str, Any] = parse_json(text, where)
+        check_facts(facts, where)
+        return cls(
+            read_blueprint(facts, where),
+            tuple(facts["classes"]),
+            facts["channels"],
+            facts["image_size"],
+            tuple(facts["mean"]),
+            tuple(facts["std"]),
+            facts["auxiliary"],
+            facts["version"],
+            Clips(**facts["clips"]) if "clips" in facts else None,
+            facts.get("modality", "rgb"),
+            _value_range(facts.get("value_range")),
+            FlowEncoding(**facts["flow"]) if "flow" in facts else None,
+        )
 
 
 def _value_range(found: Any) -> tuple[float, float] | None:
@@ -178,7 +182,7 @@ def _value_range(found: Any) -> tuple[float, float] | None:
         return None
     low, high = map(float, found)
     if not low < high:
-        raise ValueError(f"value_range must ascend, found {found}")
+        raise AutodasError(f"value_range must ascend, found {found}")
     return low, high
 
 
@@ -213,23 +217,31 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
+            if "autodas" not in metadata:
+                raise AutodasError(f"{path}: was not written by autodas")
+            facts = ModelFacts.from_json(metadata["autodas"], str(path))
+            _check_shapes(facts, {name: file.get_slice(name).get_shape() for name in file.keys()}, path)  # noqa: SIM118
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
-    if "autodas" not in metadata:
-        raise AutodasError(f"{path}: was not written by autodas")
-    facts = ModelFacts.from_json(metadata["autodas"], str(path))
-    if facts.modality == "flow" and (facts.flow is None or facts.flow.bound != FLOW_BOUND):
-        raise AutodasError(
-            f"{path}: was trained on optical flow in bytes of another range (autodas {facts.version}): "
-            "train it again"
-        )
-    network = facts.build()
-    try:
+        if facts.modality == "flow" and (facts.flow is None or facts.flow.bound != FLOW_BOUND):
+            raise AutodasError(
+                f"{path}: was trained on optical flow in bytes of another range (autodas {facts.version}): "
+                "train it again"
+            )
+        network = facts.build()
         network.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (OSError, SafetensorError, UnicodeError) as error:
+        raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
+    except (RuntimeError, NotImplementedError) as error:  # numbers of another kind
         raise AutodasError(f"{path}: the weights do not fit the network they come with") from error
     return network.to_memory_format().eval(), facts  # type: ignore[return-value]
+
+
+def _check_shapes(facts: ModelFacts, found: Mapping[str, Sequence[int]], path: Path) -> None:
+    """Check that a network needs the tensors of a file; until then it takes no memory."""
+    with torch.device("meta"):
+        needed = {name: list(tensor.shape) for name, tensor in facts.build().state_dict().items()}
+    if needed != found:
+        raise AutodasError(f"{path}: the weights do not fit the network they come with")
 
 
 def best_device(name: str) -> torch.device:

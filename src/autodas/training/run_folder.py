@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodas import __version__
 from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, parse_json, read_text
 from autodas.training._files import write_whole
 from autodas.training._run_lock import RunLock, is_part_of_lock
 
@@ -148,11 +149,13 @@ class RunFolder:
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise AutodasError(f"{path}: missing; is {self.path} the folder of a finished run?") from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise AutodasError(f"{path}: broken: {error}") from error
+            return parse_json(read_text(path, 256 * MEBIBYTE), f"{path}: broken")
+        except AutodasError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise AutodasError(
+                    f"{path}: missing; is {self.path} the folder of a finished run?"
+                ) from error
+            raise
 
     def _repr_html_(self) -> str:
         """Return what the run is and how far it came, for notebooks."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.errors import AutodasError, nearest
+from autodas.limits import largest
 from autodas.networks._tracing import Scriptable
 from autodas.networks.handcrafted._bninception import bninception_stages
 from autodas.networks.handcrafted._layers import Layers
@@ -56,8 +57,11 @@ def check_handcrafted(name: str, width: float) -> None:
     names = handcrafted_names()
     if name not in names:
         raise AutodasError(f"unknown hand-crafted network '{name}'{nearest(name, names)}")
-    if not width > 0:
-        raise AutodasError(f"width={width} must be above 0; 0.25 has a quarter of the published channels")
+    if not 0 < width <= largest("width"):
+        raise AutodasError(
+            f"width={width} must lie above 0 and be at most {largest('width')}; 0.25 has a quarter of the "
+            "published channels"
+        )
 
 
 class HandcraftedNetwork(Scriptable):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from autodas.report.page._html import csv_link, escape
 from autodas.report.page._numbers import power, short, tick_text, ticks
+from autodas.report.page._thinning import thinned
 
 _WIDTH, _HEIGHT = 480, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 46
@@ -96,6 +97,8 @@ def line_chart(
 ) -> str:
     """Return a figure with lines; an empty text where there is nothing to draw.
 
+    Of long lines the ends and the extremes of every stretch are drawn, and in its table.
+
     Args:
         identifier: of the figure, and the name of its CSV file.
         title: what it shows.
@@ -109,9 +112,10 @@ def line_chart(
         (number, each, [(x, y) for x, y in each.points if y is not None and _drawn(y, log)])
         for number, each in enumerate(series)
     ]
-    clean = [entry for entry in clean if entry[2]]
+    clean = [(number, each, thinned(points)) for number, each, points in clean if points]
     if not clean:
         return ""
+    kept = {x for _, _, points in clean for x, _ in points}
     places = [point for _, _, points in clean for point in points]
     across, up = _axes(x_label, y_label, [x for x, _ in places], [y for _, y in places], log)
     drawn = []
@@ -127,7 +131,7 @@ def line_chart(
         for _, each, points in clean
     )
     names = [(number, each.name) for number, each, _ in clean]
-    table = _joined([each for _, each, _ in clean])
+    table = [row for row in _joined([each for _, each, _ in clean]) if row[0] in kept]
     link = csv_link(f"{identifier}.csv", [x_label, *(name for _, name in names)], table)
     return _figure(identifier, title, description, across, up, "".join(drawn), names, link)
 

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from autodas.report._cells import DrawnCell, DrawnEdge
 from autodas.report.page._run import Run
+from autodas.report.page._thinning import some_of
 from autodas.spaces import CELL_SPACES, CellSpace, stage_graphs
+
+_STATES = 1000  # of the weights: a slider has no more places
 
 
 class Change(NamedTuple):
@@ -111,7 +114,7 @@ def evolution_of(run: Run) -> Evolution:
             open_edges: tuple[list[Change], ...] = tuple([Change(0, "undecided", "")] for _ in edges)
             found.tracks[kind] = Track(cell, space.operations, space.choices, open_edges)
     found.frames.append(Frame(0, None, 0, "The search begins.", _whole(run.start.get("remaining"))))
-    for event in run.events:
+    for event in _told_events(run):
         try:
             if event.get("event") == "decision":
                 _decide(found, event)
@@ -120,6 +123,13 @@ def evolution_of(run: Run) -> Evolution:
         except (KeyError, TypeError, ValueError, IndexError):
             continue
     return found
+
+
+def _told_events(run: Run) -> list[dict[str, Any]]:
+    """Return decisions and states of the weights in their order; of many states some."""
+    states = [place for place, event in enumerate(run.events) if event.get("event") == "architecture"]
+    left_out = set(states) - set(some_of(states, _STATES))
+    return [event for place, event in enumerate(run.events) if place not in left_out]
 
 
 def _sizes(run: Run) -> dict[str, int | None]:

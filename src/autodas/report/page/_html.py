@@ -9,10 +9,15 @@ from io import StringIO
 from typing import Any
 from urllib.parse import quote
 
+from autodas.terminal import visible
+
 
 def escape(content: Any) -> str:
-    """Return anything as text that may stand in HTML, in attributes too."""
-    return _escape(str(content), quote=True)
+    """Return anything as text that may stand in HTML, in attributes too.
+
+    What could turn the direction of the page, or cannot be written in UTF-8, is written out.
+    """
+    return _escape(visible(str(content)), quote=True)
 
 
 def section(identifier: str, title: str, *content: str) -> str:
@@ -85,7 +90,7 @@ def csv_link(file: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> s
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(rows)
-    content = quote(text.getvalue(), safe=",.-+:;/")
+    content = quote(text.getvalue(), safe=",.-+:;/", errors="replace")
     return (
         f'<a class="download" download="{escape(file)}" href="data:text/csv;charset=utf-8,{content}">'
         f"{escape(file)}</a>"

@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from autodas import __version__
-from autodas.errors import AutodasError
 from autodas.report._draw import _write
 from autodas.report.page._html import escape, folded, items, paragraph, section
 from autodas.report.page._result import cost, facts, final_cells, origin
@@ -15,6 +14,7 @@ from autodas.report.page._run import Run, read_run
 from autodas.report.page._search import SEARCH_SECTIONS
 from autodas.report.page._several import listing, several
 from autodas.report.page._training import TRAINING_SECTIONS
+from autodas.terminal import message
 
 _FEW = 6  # of more runs the comparison alone is shown, lest the page gets too large to open
 
@@ -35,12 +35,21 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
     Raises:
         AutodasError: if there is no such folder.
     """
+    return page_around(*render_main(runs), live=live)
+
+
+def page_around(main: str, title: str, *, live: bool = False) -> str:
+    """Return a whole page.
+
+    Args:
+        main: what stands inside its ``main`` element.
+        title: plain text.
+        live: as for :func:`render_page`.
+    """
     policy = _POLICY + ("; connect-src 'self'" if live else "")
     here = files("autodas.report.page")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
     script = here.joinpath("page.js").read_text(encoding="utf-8")
-    read = [read_run(run) for run in runs]
-    title = ", ".join(run.name for run in read)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -48,7 +57,7 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f'<body{" class=live" if live else ""}>\n<a class="skip" href="#main">Skip to the content</a>\n'
-        f'<main id="main">\n{_main(read)}</main>\n'
+        f'<main id="main">\n{main}</main>\n'
         f"<footer>{escape(f'autodas {__version__}')}</footer>\n"
         f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
@@ -64,11 +73,11 @@ def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
     Raises:
         AutodasError: if there is no such folder, or the file cannot be written.
     """
-    return _write(Path(output), render_page(runs).encode())
+    return _write(Path(output), render_page(runs).encode("utf-8", "replace"))
 
 
-def render_main(runs: Sequence[str | Path]) -> str:
-    """Return what stands inside the page's ``main`` element.
+def render_main(runs: Sequence[str | Path]) -> tuple[str, str]:
+    """Return what stands inside the page's ``main`` element, and the page's title.
 
     Args:
         runs: folders of runs.
@@ -76,7 +85,8 @@ def render_main(runs: Sequence[str | Path]) -> str:
     Raises:
         AutodasError: if there is no such folder.
     """
-    return _main([read_run(run) for run in runs])
+    read = [read_run(run) for run in runs]
+    return _main(read), ", ".join(run.name for run in read)
 
 
 def _main(read: Sequence[Run]) -> str:
@@ -110,10 +120,10 @@ def _tried(make: Section, run: Run, prefix: str) -> str:
     """Make a section; where the files hold something unexpected, say so in its place."""
     try:
         return make(run, prefix)
-    except (AutodasError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except Exception as error:  # a file may hold anything, and no part may cost the whole page
         what = (make.__doc__ or "The comparison.").strip().partition("\n")[0]
         return paragraph(
             f"{what} This part is left out, the files of the run hold something unexpected: "
-            f"{type(error).__name__}: {error}",
+            f"{type(error).__name__}: {message(str(error))}",
             "problem",
         )

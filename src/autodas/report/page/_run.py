@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from autodas import __version__
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.reading import MEBIBYTE, parse_json, read_bytes, read_text
+from autodas.strict_yaml import read_yaml
+from autodas.terminal import message
 
 Event = dict[str, Any]
+
+_LARGEST = {"events.jsonl": 512 * MEBIBYTE, "metrics.csv": 128 * MEBIBYTE, "summary.json": 16 * MEBIBYTE}
+"""Bytes that are read of a file; of the others one million."""
 
 _COMMON = re.compile(r"search|train|seed\d+")  # folders that `demo` and `compare` make
 
@@ -73,10 +75,9 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """The configuration as data; empty where it cannot be read."""
         try:
-            found = yaml.safe_load(self.configuration)
-        except yaml.YAMLError:
+            return read_yaml(self.configuration, "config.yaml")
+        except AutodasError:
             return {}
-        return found if isinstance(found, dict) else {}
 
     def events_of(self, name: str) -> list[Event]:
         """Return the events of one name, in their order."""
@@ -131,26 +132,32 @@ def read_run(folder: str | Path) -> Run:
 def _text(path: Path, problems: list[str], absent: str | None = None) -> str:
     """Return the text of a file; an empty one, and a problem, where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        problems.append(f"{absent}: {path.name} is not there." if absent else f"{path.name} is missing.")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path.name} cannot be read: {error}.")
+        return read_text(path, _LARGEST.get(path.name, MEBIBYTE))
+    except AutodasError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            problems.append(f"{absent}: {path.name} is not there." if absent else f"{path.name} is missing.")
+        else:
+            problems.append(f"{_without_folder(error, path)}.")
     return ""
+
+
+def _without_folder(error: AutodasError, path: Path) -> str:
+    """Return an error without the folder that the page is about."""
+    return str(error).replace(str(path), path.name)
 
 
 def _object(path: Path, problems: list[str], absent: str | None = None) -> dict[str, Any]:
     text = _text(path, problems, absent)
     if not text:
         return {}
-    return _parsed(json.loads, text, f"{path.name} is damaged", problems) or {}
+    return _parsed(text, f"{path.name} is damaged", problems) or {}
 
 
-def _parsed(parse: Callable[[str], Any], text: str, what: str, problems: list[str]) -> dict[str, Any] | None:
+def _parsed(text: str, what: str, problems: list[str]) -> dict[str, Any] | None:
     try:
-        found = parse(text)
-    except (ValueError, RecursionError) as error:
-        problems.append(f"{what}: {error}.")
+        found = parse_json(text, what)
+    except AutodasError as error:
+        problems.append(f"{message(str(error))}.")
         return None
     if not isinstance(found, dict):
         problems.append(f"{what}: an object is expected.")
@@ -161,18 +168,21 @@ def _parsed(parse: Callable[[str], Any], text: str, what: str, problems: list[st
 def _events(path: Path, problems: list[str]) -> list[Event]:
     """Return the events that can be read: the last line may be cut, or be written at this moment."""
     try:
-        lines = path.read_bytes().decode("utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        problems.append(f"{path.name} is missing: nothing is known of what happened.")
+        content = read_bytes(path, _LARGEST[path.name])
+    except AutodasError as error:
+        missing = isinstance(error.__cause__, FileNotFoundError)
+        problems.append(
+            f"{path.name} is missing: nothing is known of what happened."
+            if missing
+            else f"{_without_folder(error, path)}."
+        )
         return []
-    except OSError as error:
-        problems.append(f"{path.name} cannot be read: {error}.")
-        return []
+    lines = content.decode("utf-8", errors="replace").split("\n")
     last = lines.pop()
     events = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            event = _parsed(json.loads, line, f"Line {number} of {path.name} is left out", problems)
+            event = _parsed(line, f"Line {number} of {path.name} is left out", problems)
             if event is not None:
                 events.append(event)
     if last.strip():
@@ -181,12 +191,15 @@ def _events(path: Path, problems: list[str]) -> list[Event]:
 
 
 def _metrics(path: Path, problems: list[str]) -> list[dict[str, float | None]]:
-    rows = []
-    for number, row in enumerate(csv.DictReader(_text(path, problems).splitlines()), start=2):
-        if None in row or None in row.values():
-            problems.append(f"Line {number} of {path.name} is cut, and left out.")
-            continue
-        rows.append({name: _number(text) for name, text in row.items()})
+    rows: list[dict[str, float | None]] = []
+    try:
+        for number, row in enumerate(csv.DictReader(_text(path, problems).splitlines()), start=2):
+            if None in row or None in row.values():
+                problems.append(f"Line {number} of {path.name} is cut, and left out.")
+                continue
+            rows.append({name: _number(text) for name, text in row.items()})
+    except csv.Error as error:
+        problems.append(f"{path.name} is damaged: {error}.")
     return rows
 
 
@@ -204,7 +217,7 @@ def _genotype(path: Path, problems: list[str]) -> Genotype | None:
     try:
         return Genotype.load(path)
     except AutodasError as error:
-        problems.append(f"{path.name} cannot be used: {error}.")
+        problems.append(f"{path.name} cannot be used: {message(str(error))}.")
         return None
 
 
@@ -214,4 +227,4 @@ def _newer(version: str) -> bool:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(part) if part.isdecimal() else 0 for part in version.split(".")[:3]]
+    return [int(part) if part.isdecimal() and len(part) < 10 else 0 for part in version.split(".")[:3]]

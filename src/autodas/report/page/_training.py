@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from autodas.reading import MEBIBYTE, Items, Whole, parse_json, read_text
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.report.page._run import Run
@@ -55,15 +56,15 @@ def confusion(run: Run, prefix: str) -> str:
         return ""
     classes, labels, predicted = _predictions(path)
     count = len(classes)
-    matrix = [[0] * count for _ in classes]
-    for label, prediction in zip(labels, predicted, strict=True):
-        matrix[label][prediction] += 1
+    # Counted, not laid out: a matrix of many classes would be empty for the most part.
+    counts = Counter(zip(labels, predicted, strict=True))
     pairs = sorted(
-        ((matrix[i][j], classes[i], classes[j]) for i in range(count) for j in range(count) if i != j),
-        key=lambda pair: -pair[0],
+        ((times, i, j) for (i, j), times in counts.items() if i != j), key=lambda pair: (-pair[0], *pair[1:])
     )
-    wrong = [[label, prediction, times] for times, label, prediction in pairs[:_PAIRS] if times]
-    shown = _matrix(classes, matrix) if count <= _READABLE else ""
+    wrong = [[classes[i], classes[j], times] for times, i, j in pairs[:_PAIRS]]
+    places = range(count if count <= _READABLE else 0)
+    matrix = [[counts[i, j] for j in places] for i in places]
+    shown = _matrix(classes, matrix) if matrix else ""
     told = (
         table(["label", "predicted", "times"], wrong, "The pairs that are confused most often")
         if wrong
@@ -90,7 +91,8 @@ def examples(run: Run, prefix: str) -> str:
     if not path.exists():
         return ""
     figures = []
-    for entry in json.loads(path.read_text(encoding="utf-8"))[:_EXAMPLES]:
+    index = parse_json(read_text(path, MEBIBYTE), path.name)
+    for entry in index[:_EXAMPLES]:
         picture = _picture(run.folder, str(entry["file"]))
         if picture is None:
             continue
@@ -113,11 +115,13 @@ def examples(run: Run, prefix: str) -> str:
 def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
     import pyarrow.parquet as parquet
 
-    read = parquet.read_table(path, columns=["label", "predicted"])
+    file = parquet.ParquetFile(path)
+    if file.metadata.num_rows > path.stat().st_size:
+        raise ValueError(f"{file.metadata.num_rows} rows in {path.stat().st_size} bytes")
+    read = file.read(columns=["label", "predicted"])
     names = (read.schema.metadata or {}).get(b"classes", b"").decode("utf-8").split("\n")
     labels, predicted = read["label"].to_pylist(), read["predicted"].to_pylist()
-    if min([*labels, *predicted], default=0) < 0:
-        raise ValueError("a class below 0")
+    Items(Whole(0, len(names) - 1), high=2 * len(labels)).check([*labels, *predicted], path.name)
     return names, labels, predicted
 
 

@@ -9,6 +9,7 @@ from autodas.report._colours import colour_of
 from autodas.report.page._evolution import Track, evolution_of
 from autodas.report.page._html import csv_link, escape, paragraph
 from autodas.report.page._run import Run
+from autodas.report.page._thinning import some_of
 
 _WIDTH, _HEIGHT = 200, 90
 _MANY = 200  # more states of the weights than that are thinned out: a picture has no more pixels
@@ -28,7 +29,7 @@ def draw_weights(run: Run, prefix: str) -> str:
         for event in run.events_of("architecture")
         if event.get("weights")
     ]
-    snapshots = snapshots[:: -(-len(snapshots) // _MANY)] if snapshots else []
+    snapshots = some_of(snapshots, _MANY)
     tracks = evolution_of(run).tracks
     parts: list[str] = []
     used: set[str] = set()

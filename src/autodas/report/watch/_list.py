@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from autodas import __version__
+from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, parse_json
 from autodas.report.page._html import escape
 from autodas.report.watch._runs import WatchedRuns
 
@@ -53,9 +54,9 @@ def _row(name: str, folder: Path) -> str:
 
 def _first_event(folder: Path) -> dict[str, Any]:
     try:
-        with open(folder / "events.jsonl", encoding="utf-8") as log:
-            event = json.loads(log.readline())
-    except (OSError, ValueError):
+        with open(folder / "events.jsonl", "rb") as log:
+            event = parse_json(log.readline(MEBIBYTE), "events.jsonl")
+    except (OSError, AutodasError):
         return {}
     return event if isinstance(event, dict) else {}
 

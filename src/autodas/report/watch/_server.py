@@ -9,7 +9,9 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
@@ -19,11 +21,43 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from autodas.errors import AutodasError
-from autodas.report.page import render_main, render_page
+from autodas.report.page import page_around, render_main
 from autodas.report.watch._list import render_list, render_rows
 from autodas.report.watch._runs import WatchedRuns
+from autodas.terminal import message
 
 _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
+
+
+_KEPT = 16
+"""Pages in memory."""
+
+_REST = 4
+"""A page that takes long is not made anew before so many times as long: a run writes every second."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The page of a run.
+
+    Args:
+        version: of the run that it shows.
+        main: what stands in its ``main`` element.
+        title: plain text.
+        made: when it was ready.
+        took: how long it took, in seconds.
+    """
+
+    version: str
+    main: str
+    title: str
+    made: float
+    took: float
+
+    @property
+    def recent(self) -> bool:
+        """Whether it is too soon to make another one."""
+        return time.monotonic() - self.made < _REST * self.took
 
 
 class WatchServer(ThreadingTCPServer):
@@ -48,7 +82,7 @@ class WatchServer(ThreadingTCPServer):
     def __init__(self, places: Sequence[str | Path], host: str = "127.0.0.1", port: int = 8765) -> None:
         self.runs = WatchedRuns(places)
         self.token = None if _is_loopback(host) else secrets.token_urlsafe(16)
-        self.pages: dict[str, tuple[str, str]] = {}
+        self.pages: dict[str, _Page] = {}
         self.rendering = threading.Lock()
         self.host = host
         if ":" in host:
@@ -64,20 +98,33 @@ class WatchServer(ThreadingTCPServer):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.server_address[1]}/{f'{self.token}/' if self.token else ''}"
 
-    def main_of(self, name: str, folder: Path) -> tuple[str, str]:
-        """Return the version of a run and its content; made once for all who look at it."""
+    def version_of(self, name: str) -> str:
+        """Return the version of a run's page: of the one that is there, while it would be too soon for another."""
+        page = self.pages.get(name)
+        return page.version if page is not None and page.recent else self.runs.version(name)
+
+    def page_of(self, name: str, folder: Path) -> _Page:
+        """Return the page of a run; made once for all who look at it."""
         with self.rendering:
             # Asked before it is made: what is written meanwhile makes another version.
-            version = self.runs.version(name)
-            if self.pages.get(name, ("", ""))[0] != version:
-                self.pages[name] = (version, render_main([folder]))
-            return self.pages[name]
+            version, start = self.version_of(name), time.monotonic()
+            page = self.pages.pop(name, None)
+            if page is None or page.version != version:
+                main, title = render_main([folder])
+                end = time.monotonic()
+                page = _Page(version, main, title, end, end - start)
+            self.pages[name] = page  # at the end: the one that was looked at last
+            while len(self.pages) > _KEPT:
+                del self.pages[next(iter(self.pages))]
+            return page
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in one line what went wrong with a request; who has left is nobody's concern."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            print(f"autodas: a request failed: {type(error).__name__}: {error}", file=sys.stderr)
+            print(
+                f"autodas: a request failed: {type(error).__name__}: {message(str(error))}", file=sys.stderr
+            )
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -122,18 +169,14 @@ class _Request(BaseHTTPRequestHandler):
         if folder is None:
             return _moved(part) if runs.folder(path) else _nothing()
         if part == "version":
-            return HTTPStatus.OK, runs.version(name), _TEXT, {}
+            return HTTPStatus.OK, server.version_of(name), _TEXT, {}
         if part == "main":
-            version, main = server.main_of(name, folder)
-            return HTTPStatus.OK, main, _HTML, {"X-Version": version}
+            made = server.page_of(name, folder)
+            return HTTPStatus.OK, made.main, _HTML, {"X-Version": made.version}
         if part == "":
-            version = runs.version(name)
-            return (
-                HTTPStatus.OK,
-                _alive(self._with_way_back(name, render_page([folder], live=True)), version),
-                _HTML,
-                {},
-            )
+            made = server.page_of(name, folder)
+            page = self._with_way_back(name, page_around(made.main, made.title, live=True))
+            return HTTPStatus.OK, _alive(page, made.version), _HTML, {}
         return _moved(part) if runs.folder(path) else _nothing()
 
     def _with_way_back(self, name: str, page: str) -> str:

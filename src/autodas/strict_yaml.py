@@ -1,7 +1,8 @@
 """YAML as configuration files use it: strict, and written so that it reads back equal.
 
 Scalars follow YAML 1.2, not the 1.1 of PyYAML: ``1e-3`` is a number, while ``no``, ``1:30``, ``012`` and
-dates are what a person meant by them. A key that stands twice is an error.
+dates are what a person meant by them. A key that stands twice is an error, and so are tags of one's own,
+aliases that contain themselves and documents that unfold to more than a configuration could need.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from typing import Any
 import yaml
 
 from autodas.errors import AutodasError
+from autodas.reading import read_text
+
+LARGEST = 2**17
+"""Bytes of a configuration file."""
+
+_DEEPEST = 32  # mappings and lists inside each other
+_MOST = 100_000  # values, with those of aliases as often as they stand there
 
 _TAG = "tag:yaml.org,2002:"
 _RESOLVERS = (
@@ -33,6 +41,17 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars of YAML 1.2."""
 
     yaml_implicit_resolvers: Any = {}  # noqa: RUF012
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        # Refused while it is read: what is nested deeply is read slowly, too.
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            problem = f"nested more than {_DEEPEST} levels deep"
+            raise yaml.constructor.ConstructorError(None, None, problem, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -61,6 +80,10 @@ for _name, _pattern, _first in _RESOLVERS:
 _Loader.add_constructor(f"{_TAG}int", lambda loader, node: int(node.value))
 
 
+_FORMS = {f"{_TAG}{name}": re.compile(pattern) for name, pattern, _ in _RESOLVERS}
+_TAGS = {f"{_TAG}{name}" for name in ("str", "seq", "map")} | set(_FORMS)
+
+
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # Only double quotes keep every kind of line break (also U+0085, U+2028) as it is.
     style = None if text.isprintable() else '"'
@@ -73,6 +96,15 @@ _Dumper.add_representer(
 )
 
 
+def read_yaml_file(path: str) -> dict[Any, Any]:
+    """Return the mapping that a configuration file holds.
+
+    Raises:
+        AutodasError: if it cannot be read, or as :func:`read_yaml`.
+    """
+    return read_yaml(read_text(path, LARGEST), path)
+
+
 def read_yaml(text: str, where: str) -> dict[Any, Any]:
     """Return the mapping that a document holds; an empty document is an empty mapping.
 
@@ -81,11 +113,19 @@ def read_yaml(text: str, where: str) -> dict[Any, Any]:
         where: what error messages call it, usually the path.
 
     Raises:
-        AutodasError: if it is not valid YAML, or not a mapping.
+        AutodasError: if it is not valid YAML, not a mapping, or too large.
     """
     try:
         # A subclass of the safe loader: constructs plain data only.
-        document = yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return {}
+            _check(node, {})
+            document = loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
@@ -97,6 +137,42 @@ def read_yaml(text: str, where: str) -> dict[Any, Any]:
     if not isinstance(document, dict):
         raise AutodasError(f"{where}: a mapping of keys to values is expected")
     return document
+
+
+def _check(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Check a node before anything is made of it; return how many values it unfolds to.
+
+    Args:
+        node: the node.
+        counted: the values of nodes that were checked; 0 while that goes on. Aliases come back to a node.
+    """
+
+    def refuse(problem: str) -> None:
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+    if id(node) in counted:
+        if not counted[id(node)]:
+            refuse("an alias contains itself")
+        return counted[id(node)]
+    counted[id(node)] = 0
+    if node.tag not in _TAGS:
+        refuse(f"could not determine a constructor for the tag '{node.tag}'")
+    count = 1
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag in _FORMS and not _FORMS[node.tag].fullmatch(node.value):
+            refuse(f"'{node.value}' is no {node.tag.removeprefix(_TAG)}")
+        if node.tag in (f"{_TAG}seq", f"{_TAG}map"):
+            refuse("a value cannot be a list or a mapping by its tag alone")
+    else:
+        if node.tag != f"{_TAG}{'map' if isinstance(node, yaml.MappingNode) else 'seq'}":
+            refuse(f"a list or a mapping is no {node.tag.removeprefix(_TAG)}")
+        for item in node.value:
+            for each in item if isinstance(item, tuple) else (item,):
+                count += _check(each, counted)
+                if count > _MOST:
+                    refuse(f"more than {_MOST:,} values")
+    counted[id(node)] = count
+    return count
 
 
 def write_yaml(document: Mapping[str, Any]) -> str:

@@ -1,0 +1,57 @@
+"""What can go wrong while Parquet files are read, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autodas.errors import AutodasError
+
+
+@contextmanager
+def explained(file: str | Path, place: str = "") -> Iterator[None]:
+    """Turn what the reader raises on a damaged file into an error that names the file and the place in it.
+
+    Args:
+        file: the file.
+        place: such as ``row group 3``.
+    """
+    import pyarrow.lib
+
+    try:
+        yield
+    except (
+        pyarrow.lib.ArrowException,
+        *(LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
+    ) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        where = f"{file}: {place}" if place else str(file)
+        raise AutodasError(f"{where} cannot be read as Parquet ({reason})") from error
+
+
+def open_parquet(file: str | Path) -> Any:
+    """Return an open Parquet file, whose metadata have been read.
+
+    Raises:
+        AutodasError: if it is none, or its number of rows cannot be true.
+    """
+    import pyarrow.parquet
+
+    path = Path(file)
+    with explained(path):
+        opened = pyarrow.parquet.ParquetFile(path)
+        counts = [opened.metadata.row_group(i).num_rows for i in range(opened.metadata.num_row_groups)]
+        if min(counts, default=0) < 0 or sum(counts) > path.stat().st_size:
+            raise ValueError(f"{sum(counts)} rows in {path.stat().st_size} bytes")
+        return opened
+
+
+def is_label(kind: Any) -> bool:
+    """Return whether values of a type can be labels: whole numbers, text, or either from a dictionary."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))

@@ -1,0 +1,243 @@
+"""Files that may be damaged, foreign or hostile: read up to a limit, checked before anything is made of them.
+
+A :class:`Shape` says what plain data have to look like. Checking raises an error that names the place:
+``config: data.epochs: a whole number from 1 to 1,000,000 is expected, found 'many'``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from autodas.errors import AutodasError
+
+MEBIBYTE = 2**20
+DEEPEST = 64
+"""Levels of lists and objects inside each other."""
+
+
+def read_bytes(path: str | Path, most: int) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: a file, or a pipe.
+        most: how many bytes it may hold; more are never read.
+
+    Raises:
+        AutodasError: if it cannot be read, or is larger; ``__cause__`` is the error of the system, if any.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(most + 1)
+    except (OSError, ValueError) as error:  # ValueError: no name of a file at all
+        raise AutodasError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > most:
+        limit = f"{most // MEBIBYTE} MiB" if most >= MEBIBYTE else f"{most:,} bytes"
+        raise AutodasError(f"{path}: larger than {limit}, which is the most that is read of such a file")
+    return content
+
+
+def read_text(path: str | Path, most: int) -> str:
+    """Return the text of a file in UTF-8; a mark at its beginning is left out.
+
+    Raises:
+        AutodasError: as :func:`read_bytes`, and if it is no such text.
+    """
+    content = read_bytes(path, most)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AutodasError(
+            f"{path}: cannot be read: not a text file in UTF-8 (byte {error.start})"
+        ) from error
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """Return the data of a JSON document.
+
+    Args:
+        text: the document.
+        where: what messages call it, usually the path.
+
+    Raises:
+        AutodasError: if it is none, or nested too deeply.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
+        raise AutodasError(f"{where}: not JSON: {error}") from error
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return found
+    raise AutodasError(f"{where}: nested more than {DEEPEST} levels deep")
+
+
+class Shape(Protocol):
+    """What a value has to look like."""
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value.
+
+        Raises:
+            AutodasError: naming the place, what is expected and what is there.
+        """
+        ...
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message quotes it, however large it is."""
+    return _short.repr(value)
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+_short.maxlevel = 2
+
+
+def _refuse(where: str, expected: str, value: Any) -> None:
+    raise AutodasError(f"{where}: {expected} is expected, found {shown(value)}")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from ``low`` to ``high``."""
+
+    low: int = 0
+    high: int = 2**63 - 1
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
+            _refuse(where, f"a whole number from {self.low:,} to {self.high:,}", value)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number from ``low``, or above it, to ``high``."""
+
+    low: float = -math.inf
+    high: float = 1e300
+    above: bool = False
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        # Whole numbers may be larger than any floating-point number; what is none compares with nothing.
+        if not number or not self.low <= value <= self.high or (self.above and value == self.low):
+            bounds = [] if self.low == -math.inf else [f"{'above' if self.above else 'from'} {self.low:g}"]
+            bounds += [f"to {self.high:g}"] if self.high < 1e300 else []
+            _refuse(where, " ".join(["a number", *bounds]), value)
+
+
+@dataclass(frozen=True)
+class Is:
+    """A value of one of some types."""
+
+    types: tuple[type, ...]
+    what: str
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if not isinstance(value, self.types):
+            _refuse(where, self.what, value)
+
+
+TEXT = Is((str,), "text")
+TRUTH = Is((bool,), "true or false")
+MAPPING = Is((dict,), "a mapping")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of some texts."""
+
+    texts: tuple[str, ...]
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if not isinstance(value, str) or value not in self.texts:
+            _refuse(where, f"one of {', '.join(self.texts)}", value)
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list (or a tuple) of so many items of one shape."""
+
+    shape: Shape
+    low: int = 0
+    high: int = 1_000_000
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if not isinstance(value, list | tuple):
+            _refuse(where, "a list", value)
+        if not self.low <= len(value) <= self.high:
+            raise AutodasError(
+                f"{where}: a list of {self.low:,} to {self.high:,} items is expected, found {len(value):,}"
+            )
+        for number, item in enumerate(value):
+            self.shape.check(item, f"{where}[{number}]")
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A mapping with certain keys; what else it holds is left alone."""
+
+    required: Mapping[str, Shape]
+    optional: Mapping[str, Shape] = field(default_factory=dict)
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        MAPPING.check(value, where)
+        for key, shape in self.required.items():
+            if key not in value:
+                raise AutodasError(f"{where}: '{key}' is missing")
+            shape.check(value[key], f"{where}: {key}")
+        for key, shape in self.optional.items():
+            if key in value:
+                shape.check(value[key], f"{where}: {key}")
+
+
+@dataclass(frozen=True)
+class Values:
+    """A mapping from texts to values of one shape."""
+
+    shape: Shape
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        MAPPING.check(value, where)
+        for key, item in value.items():
+            TEXT.check(key, f"{where}: a key")
+            self.shape.check(item, f"{where}: {key}")
+
+
+@dataclass(frozen=True)
+class Optional:
+    """Nothing, or a value of a shape."""
+
+    shape: Shape
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if value is not None:
+            self.shape.check(value, where)
+
+
+def known(value: Any, keys: Sequence[str]) -> Any:
+    """Return what stands below some keys of nested mappings; ``None`` where there is nothing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
