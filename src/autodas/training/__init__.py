@@ -20,7 +20,7 @@ from autodas.training._seeding import (
 )
 from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
-from autodas.training.progress import Progress, duration
+from autodas.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
 

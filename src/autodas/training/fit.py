@@ -24,7 +24,7 @@ from autodas.training._micro_batches import check_micro_batches, micro_batches
 from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._seeding import random_state, restore_random_state
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
-from autodas.training.progress import Progress, duration
+from autodas.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
 

@@ -1,0 +1,109 @@
+"""What a person sees while something takes its time. No torch, so that every room can use it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+FIRST_LINE = 5.0
+"""Seconds after which a count is told where there is no terminal; what is faster passes in silence."""
+
+LINES_APART = 15.0
+"""Seconds from one such line to the next."""
+
+
+class Progress:
+    """Lines on standard error, and below them, on a terminal, a bar.
+
+    There are two ways to use it. A loop with much to say calls :meth:`update` where it is :attr:`due`, and
+    :meth:`line`. A loop that only counts names ``what`` it counts and calls :meth:`advance`, from any thread;
+    where there is no terminal it gets a line now and then, such as ``1,200 of 5,000 images, 12 s left``::
+
+        with Progress(len(paths), what="images") as progress:
+            for path in paths:
+                read(path)
+                progress.advance()
+
+    Args:
+        total: number of steps.
+        done: how many of them are finished.
+        quiet: whether to show nothing at all.
+        what: what :meth:`advance` counts, such as ``"images"``; the bar then goes away at the end.
+    """
+
+    def __init__(self, total: int, done: int = 0, quiet: bool = False, what: str = "") -> None:
+        self.total, self.done, self.quiet, self.what = total, done, quiet, what
+        self._bar: Any = None
+        self._lock = threading.Lock()
+        self._begin, self._first, self._last = time.monotonic(), done, 0.0
+        self._next_line = self._begin + FIRST_LINE
+        if not quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.description}"),
+                console=Console(stderr=True),
+                transient=bool(what),
+            )
+            self._task = self._bar.add_task(what, total=total, completed=done)
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    @property
+    def due(self) -> bool:
+        """Whether the bar should be drawn anew now; what it shows may cost a look at the device."""
+        return self._bar is not None and time.monotonic() - self._last > 0.25
+
+    def update(self, done: int, text: str) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._last = time.monotonic()
+            self._bar.update(self._task, completed=done, description=text)
+
+    def advance(self, count: int = 1) -> None:
+        """Count steps that are finished, and show how far it is where that is due."""
+        with self._lock:
+            self.done += count
+            if self.due:
+                self.update(self.done, f"{self.what}, {self.left} left")
+            elif self._bar is None and time.monotonic() >= self._next_line and self.done < self.total:
+                self._next_line = time.monotonic() + LINES_APART
+                self.line(f"{self.done:,} of {self.total:,} {self.what}, {self.left} left")
+
+    @property
+    def left(self) -> str:
+        """The time that the steps ahead will take at the pace of those behind, in words."""
+        pace = (time.monotonic() - self._begin) / max(1, self.done - self._first)
+        return duration(pace * max(0, self.total - self.done))
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+        elif not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people: ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
