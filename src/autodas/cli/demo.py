@@ -96,7 +96,7 @@ def run(argv: list[str]) -> int:
         overwrite=config.overwrite,
     )
     folder, result = search.run_search(searching)
-    print("\n".join(search.report(folder, result)[:-1]))
+    print("\n".join(search.report(folder, result)))
     print(f"\ntraining the network that was found, on all training {show.samples} ...", flush=True)
     found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)

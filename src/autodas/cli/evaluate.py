@@ -32,8 +32,8 @@ class EvaluateConfig:
     """
 
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
+    data: DataConfig
     fuse: str | None = None
-    data: DataConfig = field(default_factory=DataConfig)
     batch_size: int | None = None
     test_clips: int = 20
     compute: ComputeConfig = field(default_factory=ComputeConfig)

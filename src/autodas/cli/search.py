@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
+from autodas.cli._schema import tree
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
+from autodas.train_command import train_command
 
 if TYPE_CHECKING:
     from autodas.data import ImageDataset
@@ -113,11 +116,12 @@ class SearchConfig:
         stop_at_skips: end the search when cells that do not reduce would have so many skip connections; 0 for
             never.
         check_memory: refuse to start where less memory is there than the estimate.
+        train_preset: preset with which 'autodas train' trains what is found, unless it is given another.
         quiet: print no progress.
         json: print the result as JSON.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig
     space: SpaceConfig = field(default_factory=SpaceConfig)
     strategy: StrategyChoice = field(default_factory=StrategyChoice)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -131,6 +135,7 @@ class SearchConfig:
     seed: int = 0
     checkpoint_every: int = 0
     tensorboard: bool = True
+    train_preset: str | None = None
     run: str | None = transient(None)
     resume: str = transient("never")
     overwrite: bool = transient(False)
@@ -156,7 +161,7 @@ def run(argv: list[str]) -> int:
     if config.json:
         print_facts(facts, as_json=True)
     else:
-        print("\n".join(report(folder, result)))
+        print("\n".join([*report(folder, result), *next_steps(folder, config)]))
     return 0
 
 
@@ -243,11 +248,14 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
-    lines += [
-        f"genotype: {folder.path / 'genotype.json'}",
-        f"next: autodas train {folder.path} --data ... ; autodas draw {folder.path} -o cell.svg",
-    ]
-    return lines
+    return [*lines, f"genotype: {folder.path / 'genotype.json'}"]
+
+
+def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
+    """Return the commands that go on from a search, as they can be pasted."""
+    path = str(folder.path)
+    commands = (train_command(path, tree(config)), ["autodas", "draw", path, "-o", "cell.svg"])
+    return ["next:", *(f"  {shlex.join(words)}" for words in commands)]
 
 
 def _dry_run(config: SearchConfig) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
+from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TrainConfig:
     """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
+
+    What stands in a run folder is trained on the data of that run, unless --data names others; what a search
+    found, with the preset that belongs to that of the search, unless --preset names another.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
@@ -46,7 +52,7 @@ class TrainConfig:
     """
 
     genotype: str = field(metadata={"positional": True})
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     width: float | None = None
     epochs: int = 600
@@ -79,7 +85,11 @@ class TrainConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("train", TrainConfig, resumed_words(argv), presets="train")
+    words = resumed_words(argv)
+    taken_over = words_of_run(TrainConfig, words)
+    config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
+    if taken_over and not config.quiet:
+        print(f"taken over from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)
     folder, summary = run_train(config)
     if config.json:
         print_facts({"run": str(folder.path), **summary}, as_json=True)
@@ -88,7 +98,8 @@ def run(argv: list[str]) -> int:
         print("note: test accuracy was watched during training (--test-every)")
     print(test_line(summary))
     print(f"weights: {folder.path / 'model.safetensors'}")
-    print(f"next: autodas predict {folder.path} FILE ... ; autodas evaluate {folder.path} --data ...")
+    path = shlex.quote(str(folder.path))
+    print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")
     return 0
 
 

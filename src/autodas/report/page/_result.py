@@ -12,6 +12,7 @@ from autodas.report.page._drawing import draw_track
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.report.page._run import Run
+from autodas.train_command import train_command
 
 _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
 
@@ -97,7 +98,7 @@ def origin(run: Run, prefix: str) -> str:
     if run.command == "search" and run.genotype is not None:
         parts.append(
             paragraph("Training of what was found:")
-            + _code(shlex.join(["autodas", "train", str(run.folder)]))
+            + _code(shlex.join(train_command(str(run.folder), run.settings)))
         )
     if run.configuration:
         parts.append(folded("Configuration", _code(run.configuration)))
