@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from autodas.accuracy import in_words
 from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._settings import transient
 
@@ -108,9 +109,7 @@ def run(argv: list[str]) -> int:
         f"\nmean margin of the decisions: {result.margin:.3f}\n"
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
-        f"test accuracy: {found['test']['top1']:.1f} %  "
-        f"({found['test']['count']} {show.samples}, "
-        f"standard error {found['test']['standard_error']:.1f} points)\n"
+        f"test accuracy: {in_words(found['test']['top1'], found['test']['count'], show.samples)}\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
         f"page of the whole demo: {page}\n"
         f"genotype: {folder.path / 'genotype.json'}\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
@@ -49,21 +49,33 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("evaluate", EvaluateConfig, argv)
     from autodas.cli._setup import use_compute
-    from autodas.training import fuse
+    from autodas.training import fuse, remarks
 
     device = use_compute(config.compute)
     found = _evaluate(config, config.model, device)
-    facts = {"model": config.model, "data": config.data.name, **found.summary()}
-    if config.fuse is not None:
+    facts = {"model": config.model, "data": config.data.name}
+    if config.fuse is None:
+        facts |= found.summary()
+    else:
         other = _evaluate(config, config.fuse, device)
-        facts |= {
-            "fused_with": config.fuse,
-            "alone": {config.model: found.summary(), config.fuse: other.summary()},
-            **fuse([found, other]).summary(),
-        }
-        facts.pop("clip_top1", None)
-    print_facts(facts, config.json)
+        fused = fuse([found, other])
+        alone = {config.model: found.summary(), config.fuse: other.summary()}
+        facts |= {"fused_with": config.fuse, "alone": alone, **fused.summary()}
+        found = fused
+    print_facts(facts if config.json else _for_people(facts), config.json)
+    if not config.json:
+        print("".join(f"note: {remark}\n" for remark in remarks(found)), end="")
+        if found.clips is not None and found.clip_top1 is None:
+            print("note: no clip_top1 of two networks together: their clips need not be the same")
     return 0
+
+
+def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts without what is told in words, where it matters."""
+    told = {name: fact for name, fact in facts.items() if name not in ("recalls", "majority", "standard_error")}
+    if "alone" in told:
+        told["alone"] = {name: _for_people(summary) for name, summary in told["alone"].items()}
+    return told
 
 
 def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evaluation:
@@ -96,7 +108,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
         workers=config.data.workers,
         views=1 if clips is None else config.test_clips,
     )
-    return evaluate_network(network.to(device), loader)
+    return evaluate_network(network.to(device), loader, facts.classes)
 
 
 def _check_kind(model: str, facts: ModelFacts, data: str) -> None:

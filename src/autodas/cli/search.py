@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from autodas.accuracy import wilson_interval
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
@@ -231,9 +232,10 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     from autodas.benchmark_string import benchmark_string
 
     found = result.accuracies
+    low, high = wilson_interval(found.discrete, found.count)
     lines = [
         f"accuracy on {found.count} samples of the validation half, with the weights of the search "
-        f"(standard error {found.error:.1f} points):",
+        f"(95 % interval of the final network: {low:.1f} to {high:.1f} %):",
         f"  relaxed, before derivation        {found.relaxed:5.1f} %",
         f"  final network                     {found.discrete:5.1f} %",
         f"  with statistics re-estimated      {found.reestimated:5.1f} %",

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from autodas.accuracy import in_words
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
@@ -96,7 +97,7 @@ def run(argv: list[str]) -> int:
         return 0
     if config.test_every:
         print("note: test accuracy was watched during training (--test-every)")
-    print(test_line(summary))
+    print("\n".join([test_line(summary), *(f"note: {remark}" for remark in summary["remarks"])]))
     print(f"weights: {folder.path / 'model.safetensors'}")
     path = shlex.quote(str(folder.path))
     print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")
@@ -106,12 +107,10 @@ def run(argv: list[str]) -> int:
 def test_line(summary: dict[str, Any]) -> str:
     """Return the line with the test accuracy."""
     test = summary["test"]
-    clips = f"; single clips: {test['clip_top1']:.1f} %" if "clip_top1" in test else ""
-    return (
-        f"test accuracy: {test['top1']:.1f} % top-1, {test['top5']:.1f} % top-5 "
-        f"({test['count']} {'videos' if clips else 'pictures'}, "
-        f"standard error {test['standard_error']:.1f} points{clips})"
-    )
+    more = [f"top-5 {test['top5']:.1f} %"] if "top5" in test else []
+    more += [f"single clips {test['clip_top1']:.1f} %"] if "clip_top1" in test else []
+    what = "videos" if "clips" in test else "pictures"
+    return "; ".join([f"test accuracy: {in_words(test['top1'], test['count'], what)}", *more])
 
 
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The train loop, and what searching and training share."""
 
+from autodas.accuracy import standard_error
+from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._available_memory import available_memory
 from autodas.training._dimensions import check_blueprint, check_space
@@ -7,10 +9,11 @@ from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._interrupt import StopRequest
-from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
+from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._out_of_memory import explain_out_of_memory, is_out_of_memory
+from autodas.training._remarks import remarks
 from autodas.training._seeding import (
     random_state,
     restore_random_state,
@@ -20,9 +23,8 @@ from autodas.training._seeding import (
 )
 from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
-from autodas.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
-from autodas.training.run_log import RunLog
+from autodas.training.run_log import RunLog, read_events
 
 __all__ = [
     "Evaluation",
@@ -53,7 +55,9 @@ __all__ = [
     "load_optimiser",
     "micro_batches",
     "random_state",
+    "read_events",
     "recorder_for",
+    "remarks",
     "restore_random_state",
     "save_checkpoint",
     "seed_everything",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -267,7 +267,13 @@ class Fit:
         self.random = state["random"]
 
 
-def evaluate_network(network: nn.Module, loader: Loader) -> Evaluation:
-    """Evaluate a network in evaluation mode and single precision; it is left in that mode."""
+def evaluate_network(network: nn.Module, loader: Loader, classes: tuple[str, ...] = ()) -> Evaluation:
+    """Evaluate a network in evaluation mode and single precision; it is left in that mode.
+
+    Args:
+        network: on the device of the batches.
+        loader: of what it is evaluated on.
+        classes: their names, for what is told of single classes.
+    """
     network.eval()
-    return evaluate(network, loader.batches(0))
+    return replace(evaluate(network, loader.batches(0)), classes=classes)

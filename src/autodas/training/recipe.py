@@ -15,10 +15,12 @@ from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.training._dimensions import check_blueprint
 from autodas.training._evaluate import Evaluation
 from autodas.training._out_of_memory import explain_out_of_memory
+from autodas.training._remarks import remarks
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.run_folder import RunFolder
+from autodas.training.run_log import read_events
 from autodas.training.start_weights import start_from
 
 EXAMPLES = 16
@@ -184,7 +186,7 @@ class Training:
                 self.folder.write("genotype.json", blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):
             self.fit.run(start, self.notes)
-            found = evaluate_network(self.network, self.test)
+            found = evaluate_network(self.network, self.test, facts.classes)
         save_model(self.folder.path / "model.safetensors", self.network, facts)
         _write_predictions(self.folder, found, facts.classes)
         _write_examples(self.folder, found, self.dataset)
@@ -200,9 +202,16 @@ class Training:
             "stages": [asdict(stage) for stage in cost.stages],
             "test_watched": self.fit.watched is not None,
             "test": found.summary(),
+            "remarks": remarks(found, _train_top1(self.folder)),
         }
         self.folder.write_json("summary.json", summary)
         return summary
+
+
+def _train_top1(folder: RunFolder) -> float | None:
+    """Return the accuracy on the training samples in the last epoch, in percent, from the log."""
+    epochs = [event for event in read_events(folder) if event["event"] == "epoch"]
+    return epochs[-1]["train_top1"] if epochs else None
 
 
 def _write_predictions(folder: RunFolder, found: Evaluation, classes: tuple[str, ...]) -> None:

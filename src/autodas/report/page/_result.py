@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 from urllib.parse import quote
 
+from autodas.accuracy import in_words
 from autodas.report._cells import cells_of_genotype
 from autodas.report.page._drawing import draw_track
 from autodas.report.page._evolution import finished_track
@@ -49,7 +50,8 @@ def facts(run: Run, prefix: str) -> str:
         for name, value in told
         if value not in (None, "", {})
     ]
-    return f'<dl class="facts">{"".join(rows)}</dl>' if rows else ""
+    remarks = [paragraph(str(remark), "problem") for remark in summary.get("remarks") or ()]
+    return f'<dl class="facts">{"".join(rows)}</dl>{"".join(remarks)}' if rows else ""
 
 
 def final_cells(run: Run, prefix: str) -> str:
@@ -108,7 +110,7 @@ def origin(run: Run, prefix: str) -> str:
 
 
 def _accuracy(found: dict[str, Any], name: str) -> str:
-    return f"{found[name]:.2f} % ± {found['standard_error']:.2f} ({found['count']} items)"
+    return in_words(found[name], found["count"], "items")
 
 
 def _rounded(value: Any) -> str:
