@@ -17,7 +17,12 @@ from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 
 if TYPE_CHECKING:
+    import torch
+
+    from autodas.data import Augmentation, ImageDataset
+    from autodas.networks import Blueprint
     from autodas.training import RunFolder
+    from autodas.training.recipe import Training
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class TrainConfig:
         run: folder of the run; by default a new one under runs/.
         resume: continue the run in this folder; auto continues what --run holds, if anything.
         overwrite: replace the run that --run holds.
+        dry_run: estimate time and stop: a few iterations are done, nothing is written.
         quiet: print no progress.
         json: print the result as JSON.
     """
@@ -74,6 +80,7 @@ class TrainConfig:
     run: str | None = transient(None)
     resume: str = transient("never")
     overwrite: bool = transient(False)
+    dry_run: bool = transient(False)
     quiet: bool = transient(False)
     json: bool = transient(False)
 
@@ -91,6 +98,9 @@ def run(argv: list[str]) -> int:
     config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
     if taken_over and not config.quiet:
         print(f"taken over from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)
+    if config.dry_run:
+        _dry_run(config)
+        return 0
     folder, summary = run_train(config)
     if config.json:
         print_facts({"run": str(folder.path), **summary}, as_json=True)
@@ -115,16 +125,37 @@ def test_line(summary: dict[str, Any]) -> str:
 
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
-    from autodas.cli._blueprint import blueprint_of
     from autodas.cli._setup import choose_folder, open_data, open_folder, use_compute
-    from autodas.training.recipe import Training
 
-    blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
+    blueprint = _blueprint(config)
     device = use_compute(config.compute)
-    dataset, augmentation = open_data(config.data, config.seed)
+    opened = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
     folder, resumed = choose_folder(config, f"train-{data}-{blueprint.name or 'network'}")
-    training = Training(
+    training = _training_of(config, blueprint, *opened, device, folder, resumed)
+    open_folder(folder, config)
+    return folder, training.run()
+
+
+def _blueprint(config: TrainConfig) -> Blueprint:
+    from autodas.cli._blueprint import blueprint_of
+
+    return blueprint_of(config.genotype, config.skeleton, config.width)
+
+
+def _training_of(
+    config: TrainConfig,
+    blueprint: Blueprint,
+    dataset: ImageDataset,
+    augmentation: Augmentation,
+    device: torch.device,
+    folder: RunFolder,
+    resumed: bool = False,
+) -> Training:
+    """Return the training that is configured, before it begins."""
+    from autodas.training.recipe import Training
+
+    return Training(
         blueprint,
         dataset,
         folder,
@@ -150,5 +181,25 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tensorboard=config.tensorboard,
         quiet=config.quiet,
     )
-    open_folder(folder, config)
-    return folder, training.run()
+
+
+def _dry_run(config: TrainConfig) -> None:
+    from autodas.cli._dry_run import data_facts, open_unstored, time_facts
+    from autodas.cli._setup import use_compute
+    from autodas.training import RunFolder, used_memory
+
+    blueprint, device = _blueprint(config), use_compute(config.compute)
+    dataset, augmentation, opening = open_unstored(config.data, config.seed)
+    training = _training_of(config, blueprint, dataset, augmentation, device, RunFolder("nowhere"))
+    estimate = training.estimate_time()
+    cost, memory = training.facts.profile(), used_memory(device)
+    facts = {
+        **data_facts(dataset),
+        "iterations": training.fit.iterations,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "memory_bytes": memory,
+        "memory": "unknown" if memory is None else f"{memory / 2**20:,.0f} MiB after some iterations, in all",
+        **time_facts(estimate, opening),
+    }
+    print_facts(facts, config.json)

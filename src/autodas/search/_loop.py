@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -21,12 +21,14 @@ from autodas.search._halves import Halves
 from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
+from autodas.search._time import estimate_time
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, fit_skeleton, validate
 from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet, genotype_mixture, get_engine
+from autodas.time_estimate import TimeEstimate
 from autodas.training import (
     Progress,
     RunFolder,
@@ -258,7 +260,23 @@ class Search:
             pictures={name: len(half) for name, half in halves.items()},
         )
 
-    def _start_phase(self, number: int, state: dict[str, Any] | None) -> PhaseRun:
+    def estimate_time(self) -> TimeEstimate:
+        """Predict how long :meth:`run` will take, by doing some iterations. Afterwards it is of no more use."""
+        return estimate_time(self, LATE)
+
+    def start_phase(
+        self,
+        number: int,
+        state: dict[str, Any] | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> PhaseRun:
+        """Return a phase at its start, or where a checkpoint has left it.
+
+        Args:
+            number: which.
+            state: of the checkpoint.
+            say: is told, in one line, when recording fails.
+        """
         seed_everything(self.seed + number)
         self.strategy.start(number, self.device)
         if state is not None:
@@ -287,7 +305,7 @@ class Search:
             self.precision,
             micro_batches=self.micro_batches,
             graphs=self.graphs,
-            say=self.journal.progress.line,
+            say=say,
         )
         if state is not None:
             run.load_state_dict(state["run"])
@@ -295,7 +313,7 @@ class Search:
         return run
 
     def _phase(self, number: int, state: dict[str, Any] | None) -> None:
-        run = self._start_phase(number, state)
+        run = self.start_phase(number, state, self.journal.progress.line)
         train = self.halves.train.stream(run.iteration)
         validation = self.halves.validation.stream(max(0, run.iteration - run.phase.weights_only))
         # The accuracy before derivation is known from the last iteration on.

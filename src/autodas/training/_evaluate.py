@@ -127,7 +127,15 @@ def evaluate(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> E
     if clips is not None and len(set(indices.tolist())) < clips:
         found, logits, labels, indices = _of_videos(logits, labels, indices)
     return Evaluation(
-        found["loss"], found["top1"], found.get("top5"), len(labels), logits, labels, indices, clips, clip_top1
+        found["loss"],
+        found["top1"],
+        found.get("top5"),
+        len(labels),
+        logits,
+        labels,
+        indices,
+        clips,
+        clip_top1,
     )
 
 

@@ -52,7 +52,9 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
     present = found.counts[found.counts > 0]
     if several and int(present.max()) >= UNBALANCED * int(present.min()):
         recalls = [(recall, number) for number, recall in enumerate(found.recalls) if recall is not None]
-        told = ", ".join(f"{_name(found, number)} {recall:.1f} %" for recall, number in sorted(recalls)[:SHOWN])
+        told = ", ".join(
+            f"{_name(found, number)} {recall:.1f} %" for recall, number in sorted(recalls)[:SHOWN]
+        )
         lowest_of = "" if len(recalls) <= SHOWN else f"lowest of {len(recalls)}: "
         said.append(
             f"unbalanced classes: the largest is {found.majority:.1f} % of the test {what}; balanced accuracy "

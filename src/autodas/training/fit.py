@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from autodas.data import Batch, Loader
 from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
+from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._graph import RecordedIteration, recorder_for
@@ -24,7 +25,6 @@ from autodas.training._micro_batches import check_micro_batches, micro_batches
 from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._seeding import random_state, restore_random_state
 from autodas.training.checkpoint import load_checkpoint, save_checkpoint
-from autodas.progress import Progress, duration
 from autodas.training.run_folder import RunFolder
 from autodas.training.run_log import RunLog
 
@@ -145,7 +145,7 @@ class Fit:
                         self.progress.line(note)
                 self.epoch_start = time.monotonic()
                 while self.iteration < self.iterations:
-                    self._step(next(stream))
+                    self.step(next(stream))
                     self._after_step()
             finally:
                 self.log.close()
@@ -175,7 +175,8 @@ class Fit:
                 f"stopped after iteration {self.iteration}; continue with --resume {self.folder.path}"
             )
 
-    def _step(self, batch: Batch) -> None:
+    def step(self, batch: Batch) -> None:
+        """Do the next iteration."""
         self.network.train()
         drop_path = self.regularisation.drop_path * self.epoch / self.epochs
         if drop_path != self.drop_path:
@@ -239,7 +240,11 @@ class Fit:
             volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
         )
         self.log.metrics(self.iteration, metrics)
-        self.progress.line(f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}")
+        text = f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}"
+        if self.epoch < self.epochs:
+            with_evaluations = time.monotonic() - self.epoch_start
+            text += f", {duration(with_evaluations * (self.epochs - self.epoch))} left"
+        self.progress.line(text)
         self.epoch_start = time.monotonic()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:

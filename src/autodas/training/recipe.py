@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from autodas.data import Augmentation, ImageDataset, Loader, Split, stratified_halves
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.settings import Graphs, OptimSettings, Precision
+from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training._dimensions import check_blueprint
-from autodas.training._evaluate import Evaluation
+from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._remarks import remarks
 from autodas.training._seeding import seed_everything
@@ -161,6 +163,34 @@ class Training:
             tensorboard=tensorboard,
             quiet=quiet,
         )
+
+    def estimate_time(self) -> TimeEstimate:
+        """Predict how long :meth:`run` will take, by doing some iterations and a part of an evaluation.
+
+        Nothing is written. Afterwards the training is of no more use.
+        """
+        fit = self.fit
+        stream, waits = fit.train.stream(0), fit.device.type == "cuda"
+
+        def wait() -> None:
+            if waits:
+                torch.cuda.synchronize(fit.device)
+
+        # Recording on a GPU takes some iterations until it pays.
+        steps = times_of(lambda: fit.step(next(stream)), wait, warm_up=6 if waits else 1)
+        self.network.eval()
+        parts = times_of(lambda: evaluate(self.network, islice(self.test.batches(0), 1)), wait)
+        sample = sum(parts) / len(parts) / self.test.batch_size
+        tests = (
+            len(self.test)
+            * self.test.batch_size
+            * (1 + (fit.epochs // fit.watch_every if fit.watch_every else 0))
+        )
+        held_out = (
+            0 if fit.validation is None else fit.epochs * len(fit.validation) * fit.validation.batch_size
+        )
+        seconds = fit.iterations * sum(steps) / len(steps) + (tests + held_out) * sample
+        return TimeEstimate.around(seconds, steps)
 
     def _advice(self) -> str:
         parts, size = 2 * self.fit.micro_batches, self.fit.train.batch_size
