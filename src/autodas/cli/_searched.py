@@ -82,11 +82,10 @@ def _skeleton(settings: Mapping[Any, Any], said: Layer, preset: Layer, schema: S
     """Return the skeleton of the search, where it is of another family: images, large images, videos."""
     space = settings.get("space")
     name = str(space.get("name", "")).partition("-")[0] if isinstance(space, Mapping) else ""
-    usual = (
-        preset["skeleton.name"].value if "skeleton.name" in preset else schema.leaves["skeleton.name"].default
-    )
+    key = "skeleton.name"
+    usual = preset[key].value if key in preset else schema.leaves[key].default
     same = name.partition("_")[0] == str(usual).partition("_")[0]
-    return [] if not name or same or "skeleton.name" in said else [f"--skeleton.name={name}"]
+    return [] if not name or same or key in said else [f"--{key}={name}"]
 
 
 def _without(words: list[str], said: Layer) -> list[str]:

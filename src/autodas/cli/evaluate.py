@@ -72,9 +72,8 @@ def run(argv: list[str]) -> int:
 
 def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
     """Return facts without what is told in words, where it matters."""
-    told = {
-        name: fact for name, fact in facts.items() if name not in ("recalls", "majority", "standard_error")
-    }
+    unsaid = ("recalls", "majority", "standard_error")
+    told = {name: fact for name, fact in facts.items() if name not in unsaid}
     if "alone" in told:
         told["alone"] = {name: _for_people(summary) for name, summary in told["alone"].items()}
     return told

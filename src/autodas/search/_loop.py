@@ -261,7 +261,7 @@ class Search:
         )
 
     def estimate_time(self) -> TimeEstimate:
-        """Predict how long :meth:`run` will take, by doing some iterations. Afterwards it is of no more use."""
+        """Predict how long :meth:`run` will take, by doing some iterations, which spoils the search."""
         return estimate_time(self, LATE)
 
     def start_phase(

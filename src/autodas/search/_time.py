@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,9 @@ def estimate_time(search: Search, late: int) -> TimeEstimate:
         return times_of(step, wait, warm_up=1 if device.type == "cpu" else 6)
 
     few, mixture = search.halves.validation_few, strategy.mixture()
-    relaxed = timed(lambda: evaluate_mixture(run.supernet, mixture, few), wait) / search.halves.few
-    discrete = (
-        timed(lambda: evaluate_mixture(run.supernet, _discrete(phase, run), few), wait) / search.halves.few
+    relaxed, discrete = (
+        timed(partial(evaluate_mixture, run.supernet, each, few), wait) / search.halves.few
+        for each in (mixture, _discrete(phase, run))
     )
     alone = paces(0) if phase.weights_only else []
     both = paces(phase.weights_only) if phase.weights_only < phase.iterations else alone

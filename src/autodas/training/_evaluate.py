@@ -75,7 +75,7 @@ class Evaluation:
 
     @property
     def majority(self) -> float:
-        """Share of the samples that are of the largest class, in percent: what always saying it would reach."""
+        """Share of the largest class in percent: the accuracy of always saying that class."""
         return 100 * int(self.counts.max()) / len(self.labels)
 
     def summary(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ BY_HEART = 30.0
 """Points by which the accuracy on training samples exceeds that on test samples where people are told."""
 
 UNBALANCED = 2.0
-"""Times that the largest class has the samples of the smallest one where people are told of single classes."""
+"""So many times the samples of the smallest class in the largest one, and people are told of classes."""
 
 SHOWN = 6
 """How many recalls are told: the lowest."""
@@ -29,36 +29,35 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
     what = "pictures" if found.clips is None else "videos"
     lowest = wilson_interval(found.top1, found.count)[0]
     by_chance = lowest <= found.majority
-    several = int((found.counts > 0).sum()) > 1
+    present = found.counts[found.counts > 0]
+    if len(present) < 2:
+        return []
     said = []
-    if several and len(found.predicted.unique()) == 1:
+    if len(found.predicted.unique()) == 1:
         said.append(
-            f"every one of the {found.count:,} test {what} is taken for {_name(found, int(found.predicted[0]))}: "
-            "the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"
+            f"every one of the {found.count:,} test {what} is taken for {_name(found, int(found.predicted[0]))}:"
+            " the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"
         )
     elif train_top1 is not None and train_top1 - found.top1 > BY_HEART:
+        others = "nothing else is" if by_chance else "others are not"
         said.append(
             f"{train_top1:.1f} % on the training {what}, {found.top1:.1f} % on the test {what} (the largest "
-            f"class alone: {found.majority:.1f} %): the training {what} are learned by heart, "
-            + ("and nothing else is. " if by_chance else "others are not. ")
-            + f"More training {what}, stronger augmentation, a smaller network or fewer epochs may help; "
+            f"class alone: {found.majority:.1f} %): the training {what} are learned by heart, and {others}. "
+            f"More training {what}, stronger augmentation, a smaller network or fewer epochs may help; "
             "see that both sets show the same"
         )
-    elif several and by_chance:
+    elif by_chance:
         said.append(
             f"no better than always saying {_name(found, int(found.counts.argmax()))}, "
             f"which is right for {found.majority:.1f} % of the test {what}"
         )
-    present = found.counts[found.counts > 0]
-    if several and int(present.max()) >= UNBALANCED * int(present.min()):
-        recalls = [(recall, number) for number, recall in enumerate(found.recalls) if recall is not None]
-        told = ", ".join(
-            f"{_name(found, number)} {recall:.1f} %" for recall, number in sorted(recalls)[:SHOWN]
-        )
-        lowest_of = "" if len(recalls) <= SHOWN else f"lowest of {len(recalls)}: "
+    if int(present.max()) >= UNBALANCED * int(present.min()):
+        recalls = sorted((recall, n) for n, recall in enumerate(found.recalls) if recall is not None)
+        told = ", ".join(f"{_name(found, n)} {recall:.1f} %" for recall, n in recalls[:SHOWN])
+        which = f"lowest of {len(recalls)} recalls" if len(recalls) > SHOWN else "recalls"
         said.append(
-            f"unbalanced classes: the largest is {found.majority:.1f} % of the test {what}; balanced accuracy "
-            f"(mean recall of the classes) {found.balanced:.1f} %; recalls: {lowest_of}{told}"
+            f"unbalanced classes: the largest is {found.majority:.1f} % of the test {what}; balanced "
+            f"accuracy (mean recall of the classes) {found.balanced:.1f} %; {which}: {told}"
         )
     return said
 
