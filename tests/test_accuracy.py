@@ -47,7 +47,7 @@ def test_the_largest_class_alone_is_told_beside_the_accuracy() -> None:
     assert summary["balanced"] == 50.0
     assert summary["recalls"] == {"a": 100.0, "b": 0.0}
     one, unbalanced = remarks(found)
-    assert one.startswith("every one of the 96 test pictures is taken for a")
+    assert one.startswith("all 96 test pictures are taken for a:")
     assert "balanced accuracy (mean recall of the classes) 50.0 %; recalls: b 0.0 %, a 100.0 %" in unbalanced
 
 

@@ -15,7 +15,7 @@ from autodas.train_command import data_words
 
 
 def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
-    """Return the options that a command line of ``autodas train RUN`` leaves to the configuration of that run.
+    """Return the options that a command line of ``autodas train RUN`` leaves to that run.
 
     Without ``--data`` these are the data of the run, with all their options; without ``--preset`` and
     ``--config`` the preset that belongs to that of the search. They are to stand before the words of the

@@ -104,9 +104,11 @@ def run(argv: list[str]) -> int:
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     pictures = _draw(folder.path, root)
+    decisive = result.decisiveness
+    said = "\n".join([] if decisive is None else [*decisive.told(), *decisive.remarks()])
     page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
     print(
-        f"\nmean margin of the decisions: {result.margin:.3f}\n"
+        f"\n{said}\n"
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
         f"test accuracy: {in_words(found['test']['top1'], found['test']['count'], show.samples)}\n"

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from autodas.training import RunFolder
 
 
-CLEAR = 0.01
-"""Decisions with a smaller mean margin are told to be close to random."""
-
-
 @dataclass(frozen=True)
 class SpaceConfig:
     """Where to search.
@@ -160,6 +156,7 @@ def run(argv: list[str]) -> int:
         "genotype": str(folder.path / "genotype.json"),
         "accuracies": result.accuracies.to_dict(),
         "margin": result.margin,
+        "decisiveness": result.decisiveness and result.decisiveness.to_dict(),
     }
     if config.json:
         print_facts(facts, as_json=True)
@@ -257,10 +254,9 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         f"  rebuilt from genotype.json        {found.rebuilt:5.1f} %  "
         f"(logits {'equal to the bit' if found.rebuilt_equal else 'DIFFER'})",
     ]
-    if result.margin is not None:
-        random = " (close to random: a short search needs a larger --strategy.learning_rate)"
-        margin = f"mean margin of the decisions on edges: {result.margin:.3f}"
-        lines.append(margin + (random if result.margin < CLEAR else ""))
+    if result.decisiveness is not None:
+        lines += result.decisiveness.told()
+        lines += [f"note: {remark}" for remark in result.decisiveness.remarks()]
     if len(result.candidates) > 1 and result.chooses == "best":
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)

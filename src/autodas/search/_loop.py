@@ -17,6 +17,7 @@ from autodas.networks import partial_channels_for, profile
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._collapse import Diagnosis, diagnose
+from autodas.search._decisiveness import Decisiveness, decisiveness
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
@@ -40,6 +41,7 @@ from autodas.training import (
     explain_out_of_memory,
     load_checkpoint,
     random_state,
+    read_events,
     restore_random_state,
     save_checkpoint,
     seed_everything,
@@ -69,6 +71,7 @@ class SearchResult:
         chooses: which of them is the result.
         margin: mean priority of the decisions on edges, in [0, 1]: how clear they were. ``None``
             where nothing was decided.
+        decisiveness: of the last phase, against chance; likewise.
     """
 
     genotype: Genotype
@@ -76,6 +79,7 @@ class SearchResult:
     candidates: tuple[Candidate, ...]
     chooses: Literal["best", "last"]
     margin: float | None
+    decisiveness: Decisiveness | None = None
 
     def _repr_html_(self) -> str:
         """Return accuracies and cells, for notebooks."""
@@ -425,18 +429,28 @@ class Search:
         margin = sum(self.margins) / len(self.margins) if self.margins else None
         self.folder.write("genotype.json", chosen.genotype.to_json())
         self.folder.write_json("candidates/index.json", self.candidates)
+        clear = self._decisiveness()
         summary = {
             "command": "search",
             "strategy": self.strategy.name,
             "data": self.dataset.name,
             "accuracies": chosen.accuracies.to_dict(),
             "margin": margin,
+            "decisiveness": None if clear is None else clear.to_dict(),
+            "remarks": [] if clear is None else clear.remarks(),
             "candidates": len(found),
             "network": self._cost(chosen.genotype),
         }
         self.log.event("end", genotype=derived[best]["file"], margin=margin, **chosen.accuracies.to_dict())
         self.folder.write_json("summary.json", summary)
-        return SearchResult(chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin)
+        return SearchResult(
+            chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin, clear
+        )
+
+    def _decisiveness(self) -> Decisiveness | None:
+        phase, before = self.phases[-1], sum(phase.iterations for phase in self.phases[:-1])
+        rate = getattr(self.strategy.settings, "learning_rate", 0.0)
+        return decisiveness(read_events(self.folder), phase.space.cell, before, phase.weights_only, rate)
 
     def _cost(self, genotype: Genotype) -> dict[str, Any]:
         """Return what the network costs that is built from a genotype in the skeleton of the search."""

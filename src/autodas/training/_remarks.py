@@ -35,8 +35,8 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
     said = []
     if len(found.predicted.unique()) == 1:
         said.append(
-            f"every one of the {found.count:,} test {what} is taken for {_name(found, int(found.predicted[0]))}:"
-            " the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"
+            f"all {found.count:,} test {what} are taken for {_name(found, int(found.predicted[0]))}: "
+            "the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"
         )
     elif train_top1 is not None and train_top1 - found.top1 > BY_HEART:
         others = "nothing else is" if by_chance else "others are not"

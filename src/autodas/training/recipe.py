@@ -181,15 +181,11 @@ class Training:
         self.network.eval()
         parts = times_of(lambda: evaluate(self.network, islice(self.test.batches(0), 1)), wait)
         sample = sum(parts) / len(parts) / self.test.batch_size
-        tests = (
-            len(self.test)
-            * self.test.batch_size
-            * (1 + (fit.epochs // fit.watch_every if fit.watch_every else 0))
-        )
-        held_out = (
-            0 if fit.validation is None else fit.epochs * len(fit.validation) * fit.validation.batch_size
-        )
-        seconds = fit.iterations * sum(steps) / len(steps) + (tests + held_out) * sample
+        tests = 1 + (fit.epochs // fit.watch_every if fit.watch_every else 0)
+        samples = tests * len(self.test) * self.test.batch_size
+        if fit.validation is not None:
+            samples += fit.epochs * len(fit.validation) * fit.validation.batch_size
+        seconds = fit.iterations * sum(steps) / len(steps) + samples * sample
         return TimeEstimate.around(seconds, steps)
 
     def _advice(self) -> str:
