@@ -49,8 +49,8 @@ class Decisiveness:
     def told(self) -> list[str]:
         """Return lines for people."""
         lines = [
-            f"mean margin of the decisions on edges: {self.margin:.3f} (steps in random directions would have "
-            f"come to {self.chance:.3f})"
+            f"mean margin of the decisions on edges: {self.margin:.3f} (of steps in random directions it is "
+            f"{self.chance:.3f})"
         ]
         if self.edges:
             share = 100 * self.changed / self.edges
