@@ -39,6 +39,7 @@ from autodas.training import (
     check_micro_batches,
     check_space,
     explain_out_of_memory,
+    input_facts,
     load_checkpoint,
     random_state,
     read_events,
@@ -262,6 +263,7 @@ class Search:
             data=self.dataset.name,
             classes=len(self.dataset.classes),
             pictures={name: len(half) for name, half in halves.items()},
+            input=input_facts(self.dataset),
         )
 
     def estimate_time(self) -> TimeEstimate:

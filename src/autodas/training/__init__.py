@@ -8,6 +8,7 @@ from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._graph import RecordedIteration, recorder_for
+from autodas.training._inputs import input_facts
 from autodas.training._interrupt import StopRequest
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
@@ -48,6 +49,7 @@ __all__ = [
     "evaluate",
     "explain_out_of_memory",
     "fuse",
+    "input_facts",
     "is_out_of_memory",
     "keep_only",
     "learning_rate",

@@ -16,6 +16,7 @@ from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training._dimensions import check_blueprint
 from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._inputs import input_facts
 from autodas.training._out_of_memory import explain_out_of_memory
 from autodas.training._remarks import remarks
 from autodas.training._seeding import seed_everything
@@ -203,6 +204,7 @@ class Training:
             "data": self.dataset.name,
             "genotype": blueprint.name,
             "pictures": self.pictures,
+            "input": input_facts(self.dataset),
             "auxiliary": facts.auxiliary,
             "test_watched": self.fit.watched is not None,
         }
