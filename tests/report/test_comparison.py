@@ -31,10 +31,16 @@ def method_run(method: str, seed: int, error: float, count: int = 400, **facts: 
 
 
 def test_standard_error_by_hand() -> None:
-    # One seed: that of a share of test items, sqrt(10 * 90 / 400) points.
-    assert standard_error([10.0], 400) == pytest.approx(1.5)
+    # One seed: nearly that of a share of test items, sqrt(10 * 90 / 400) points.
+    assert standard_error([10.0], 400) == pytest.approx(1.5, abs=0.002)
     # Two seeds, 9 and 11: their variance is 2, that of their mean 1.
-    assert standard_error([9.0, 11.0], 400) == pytest.approx(math.sqrt(2.25 + 1.0))
+    assert standard_error([9.0, 11.0], 400) == pytest.approx(math.sqrt(2.25 + 1.0), abs=0.002)
+
+
+def test_no_error_on_few_items_ranks_nothing() -> None:
+    # None wrong of 10 and two wrong of 10 is no difference; without an error bar on 0 it would be one.
+    found = Comparison((method_run("a", 0, 0.0, 10), method_run("b", 0, 20.0, 10)))
+    assert "No two methods differ" in found.verdict()
 
 
 def test_rows_are_means_over_seeds() -> None:

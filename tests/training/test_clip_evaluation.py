@@ -57,7 +57,7 @@ def test_clips_and_videos_apart(size: int) -> None:
     # By themselves the first clip of the first and of the last video are right, and no other.
     assert found.clip_top1 == pytest.approx(100 * 2 / 6)
     assert found.top1 == 100.0
-    assert found.top5 == 100.0
+    assert found.top5 is None  # of three classes
     # The loss is that of the mean probabilities of the labels: 0.6, 0.4, 0.425.
     assert found.loss == pytest.approx(-(math.log(0.6) + math.log(0.4) + math.log(0.425)) / 3)
     assert found.indices.tolist() == [2, 4, 7]
@@ -67,8 +67,8 @@ def test_clips_and_videos_apart(size: int) -> None:
     assert summary["video_top1"] == summary["top1"] == 100.0
     assert summary["clip_top1"] == found.clip_top1
     assert (summary["clips"], summary["count"]) == (6, 3)
-    # Three right of three: the error is that of videos, not of clips.
-    assert summary["standard_error"] == 0.0
+    # Three right of three: the interval is that of videos, not of clips.
+    assert summary["interval"] == pytest.approx([100 * 3 / (3 + 1.959964**2), 100.0])
 
 
 def test_a_wrong_video() -> None:
@@ -76,7 +76,7 @@ def test_a_wrong_video() -> None:
     found = evaluate(logits_of, batches(rows, 3))
     assert found.clip_top1 == pytest.approx(100 * 3 / 8)
     assert found.top1 == 75.0
-    assert found.error == pytest.approx(100 * math.sqrt(0.75 * 0.25 / 4))
+    assert found.error == pytest.approx(100 * math.sqrt(0.75 * 0.25 / 4 + 1 / 64) / (5 / 4))
 
 
 def test_videos_with_different_numbers_of_clips() -> None:

@@ -17,7 +17,7 @@ from autodas.errors import Interrupted
 from autodas.genotype import Genotype
 from autodas.networks import CellBlueprint
 from autodas.settings import OptimSettings
-from autodas.training import RunFolder, evaluate, standard_error
+from autodas.training import RunFolder, evaluate
 from autodas.training.fit import Fit
 from autodas.training.model_file import load_model
 from autodas.training.recipe import EXAMPLES, Training
@@ -80,7 +80,9 @@ def test_the_summary(run: Any) -> None:
         assert summary[cost] == sum(stage[cost] for stage in summary["stages"])
     test = summary["test"]
     assert test["count"] == len(run.data.test) == 360
-    assert test["standard_error"] == pytest.approx(standard_error(test["top1"], 360))
+    low, high = test["interval"]
+    assert 0 <= low < test["top1"] < high <= 100
+    assert list(test["recalls"]) == list(run.data.classes)
     assert (summary["best_epoch"], summary["test_watched"], summary["epochs"]) == (None, False, 2)
 
 

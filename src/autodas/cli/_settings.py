@@ -22,7 +22,7 @@ class ListConfig:
     json: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataConfig(DataOptions):
     """The images or videos.
 
@@ -38,7 +38,7 @@ class DataConfig(DataOptions):
         color_jitter: strength of random changes of brightness, contrast and saturation.
     """
 
-    name: str = "digits"
+    name: str
     workers: int = 0
     crop_padding: int | None = None
     flip: bool | None = None

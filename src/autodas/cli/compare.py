@@ -47,10 +47,10 @@ class CompareConfig:
         json: print the table as JSON.
     """
 
+    data: DataConfig
     methods: str = "das,sdas-a,sdas-b,sdas-c,snas,pdarts,edas,hdas,pcdarts,random"
     seeds: int = 2
     preset: str = "quickstart"
-    data: DataConfig = field(default_factory=DataConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     native_spaces: bool = False
     jobs: int = 1

@@ -21,7 +21,7 @@ class CheckConfig:
     """
 
     name: str = field(metadata={"positional": True})
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig = field(default_factory=lambda: DataConfig(name=""))
     json: bool = False
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from autodas.accuracy import in_words
 from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._settings import transient
 from autodas.errors import AutodasError
@@ -101,21 +102,21 @@ def run(argv: list[str]) -> int:
         overwrite=config.overwrite,
     )
     folder, result = search.run_search(searching)
-    print("\n".join(search.report(folder, result)[:-1]))
+    print("\n".join(search.report(folder, result)))
     print(f"\ntraining the network that was found, on all training {show.samples} ...", flush=True)
     found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     pictures = _draw(folder.path, root)
+    decisive = result.decisiveness
+    said = "\n".join([] if decisive is None else [*decisive.told(), *decisive.remarks()])
     page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
     print(
-        f"\nmean margin of the decisions: {result.margin:.3f}\n"
+        f"\n{said}\n"
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
-        f"test accuracy: {found['test']['top1']:.1f} %  "
-        f"({found['test']['count']} {show.samples}, "
-        f"standard error {found['test']['standard_error']:.1f} points)\n"
+        f"test accuracy: {in_words(found['test']['top1'], found['test']['count'], show.samples)}\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
         f"page of the whole demo: {page}\n"
         f"genotype: {folder.path / 'genotype.json'}\n"

@@ -35,8 +35,8 @@ class EvaluateConfig:
     """
 
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
+    data: DataConfig
     fuse: str | None = None
-    data: DataConfig = field(default_factory=DataConfig)
     batch_size: int | None = None
     test_clips: int = TEST_CLIPS
     test_crops: int = 1
@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("evaluate", EvaluateConfig, argv)
     from autodas.cli._setup import say_notes, use_compute
-    from autodas.training import fuse
+    from autodas.training import fuse, remarks
 
     device = use_compute(config.compute)
     found, dataset = _evaluate(config, config.model, device)
@@ -63,19 +63,34 @@ def run(argv: list[str]) -> int:
             f"{unseen['trained_on']} of {found.count} {dataset.what} were used to train {config.model}: "
             "what it says of the others stands under 'unseen'"
         )
-    facts = {"model": config.model, "data": config.data.name, **found.summary(), **unseen}
-    if config.fuse is not None:
+    facts: dict[str, Any] = {"model": config.model, "data": config.data.name}
+    if config.fuse is None:
+        facts |= found.summary() | unseen
+    else:
         other, dataset = _evaluate(config, config.fuse, device)
         notes += dataset.notes
-        facts |= {
-            "fused_with": config.fuse,
-            "alone": {config.model: found.summary(), config.fuse: other.summary()},
-            **fuse([found, other]).summary(),
-        }
-        facts.pop("clip_top1", None)
+        fused = fuse([found, other])
+        alone = {config.model: found.summary(), config.fuse: other.summary()}
+        facts |= {"fused_with": config.fuse, "alone": alone, **fused.summary(), **unseen}
+        found = fused
     say_notes(dict.fromkeys(notes))
-    print_facts(facts, config.json)
+    print_facts(facts if config.json else _for_people(facts), config.json)
+    if not config.json:
+        print("".join(f"note: {remark}\n" for remark in remarks(found)), end="")
+        if found.clips is not None and found.clip_top1 is None:
+            print("note: no clip_top1 of two networks together: their clips need not be the same")
     return 0
+
+
+def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts without what is told in words, where it matters."""
+    unsaid = ("recalls", "majority", "standard_error")
+    told = {name: fact for name, fact in facts.items() if name not in unsaid}
+    if "alone" in told:
+        told["alone"] = {name: _for_people(summary) for name, summary in told["alone"].items()}
+    if "unseen" in told:
+        told["unseen"] = _for_people(told["unseen"])
+    return told
 
 
 def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple[Evaluation, ImageDataset]:
@@ -106,7 +121,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple
         views=1 if clips is None else config.test_clips,
         crops=1 if clips is None else config.test_crops,
     )
-    return evaluate_network(network.to(device), loader), dataset
+    return evaluate_network(network.to(device), loader, facts.classes), dataset
 
 
 def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, Any]:

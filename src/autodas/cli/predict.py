@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autodas.cli._along import predict_along
 from autodas.cli._configuration import parse
 from autodas.cli._durations import seconds_of
-from autodas.cli._output import print_facts
+from autodas.cli._predictions import Form, Predictions
 from autodas.cli._settings import ComputeConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.errors import AutodasError
-from autodas.terminal import message
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,7 @@ def run(argv: list[str]) -> int:
     network, facts = load_model(config.model)
     network.to(device)
     top = min(config.top, len(facts.classes))
+    form: Form = "json" if config.json else "csv" if config.csv else "text"
     if config.every is not None:
         if facts.clips is None:
             raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
@@ -81,29 +79,30 @@ def run(argv: list[str]) -> int:
             top=top,
             crops=config.test_crops,
             device=device,
-            form="json" if config.json else "csv" if config.csv else "text",
+            form=form,
         )
-    rows = []
     unreadable = 0
     check_test_clips(facts.clips is not None, config.test_clips)
-    for path in _files(config.files, videos=facts.clips is not None):
-        try:
-            views = facts.preprocess(
-                path, clips=config.test_clips, crops=config.test_crops, value_range=config.value_range
-            )
-        except AutodasError as error:
-            # One broken file must not cost the answers for the others.
-            print(f"autodas: skipped: {message(str(error))}", file=sys.stderr)
-            unreadable += 1
-            continue
-        with torch.no_grad():
-            scores = network(views.to(device)).softmax(1).mean(0)
-            probabilities, classes = scores.topk(top)
-        best = zip(classes.tolist(), probabilities.tolist(), strict=True)
-        rows.append((path, [{"class": facts.classes[c], "probability": p} for c, p in best]))
-    if not rows:
+    paths = _files(config.files, videos=facts.clips is not None)
+    with Predictions(form, len(paths)) as printed:
+        for path in paths:
+            printed.advance()
+            try:
+                views = facts.preprocess(
+                    path, clips=config.test_clips, crops=config.test_crops, value_range=config.value_range
+                )
+            except AutodasError as error:
+                # One broken file must not cost the answers for the others.
+                printed.passed(f"autodas: skipped: {error}")
+                unreadable += 1
+                continue
+            with torch.no_grad():
+                scores = network(views.to(device)).softmax(1).mean(0)
+                probabilities, classes = scores.topk(top)
+            names = [facts.classes[number] for number in classes.tolist()]
+            printed.add(path, list(zip(names, probabilities.tolist(), strict=True)))
+    if not printed.count:
         raise AutodasError("none of the files could be read")
-    _print(rows, config)
     return 2 if unreadable else 0
 
 
@@ -128,18 +127,3 @@ def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
             raise AutodasError(f"{path}: does not exist")
     say_notes(left_out.notes())
     return found
-
-
-def _print(rows: list[tuple[Path, list[dict[str, float]]]], config: PredictConfig) -> None:
-    if config.json:
-        print_facts([{"file": str(path), "top": top} for path, top in rows], as_json=True)
-    elif config.csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["file", "rank", "class", "probability"])
-        for path, top in rows:
-            for rank, entry in enumerate(top, 1):
-                writer.writerow([path, rank, entry["class"], f"{entry['probability']:.6f}"])
-    else:
-        for path, top in rows:
-            best = ", ".join(f"{entry['class']} {100 * entry['probability']:.1f} %" for entry in top)
-            print(f"{path}: {best}")

@@ -54,7 +54,9 @@ def run(argv: list[str]) -> int:
     genotype = load_genotype(config.genotype)
     base = SkeletonConfig()
     if config.preset is not None:
-        base = read_preset_configuration(TrainConfig, "train", config.preset, [config.genotype]).skeleton
+        no_data = "--data="  # of a preset that leaves them open; the skeleton knows none
+        words = [config.genotype, no_data]
+        base = read_preset_configuration(TrainConfig, "train", config.preset, words).skeleton
     from autodas import networks
     from autodas.benchmark_string import benchmark_string
     from autodas.cli._setup import skeleton_of

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from autodas.accuracy import wilson_interval
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
+from autodas.cli._schema import tree
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
+from autodas.train_command import train_command
 
 if TYPE_CHECKING:
-    from autodas.data import ImageDataset
-    from autodas.search import SearchResult
+    import torch
+
+    from autodas.data import Augmentation, ImageDataset
+    from autodas.search import Search, SearchResult
     from autodas.spaces import Space
     from autodas.strategies._budget import Budget
     from autodas.training import RunFolder
-
-
-CLEAR = 0.01
-"""Decisions with a smaller mean margin are told to be close to random."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +111,16 @@ class SearchConfig:
         run: folder of the run; by default a new one under runs/.
         resume: continue the run in this folder; auto continues what --run holds, if anything.
         overwrite: replace the run that --run holds.
-        dry_run: estimate memory and stop.
+        dry_run: estimate memory and time and stop: a few iterations are done, nothing is written.
         stop_at_skips: end the search when cells that do not reduce would have so many skip connections; 0 for
             never.
         check_memory: refuse to start where less memory is there than the estimate.
+        train_preset: preset with which 'autodas train' trains what is found, unless it is given another.
         quiet: print no progress.
         json: print the result as JSON.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig
     space: SpaceConfig = field(default_factory=SpaceConfig)
     strategy: StrategyChoice = field(default_factory=StrategyChoice)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -131,6 +134,7 @@ class SearchConfig:
     seed: int = 0
     checkpoint_every: int = 0
     tensorboard: bool = True
+    train_preset: str | None = None
     run: str | None = transient(None)
     resume: str = transient("never")
     overwrite: bool = transient(False)
@@ -152,30 +156,46 @@ def run(argv: list[str]) -> int:
         "genotype": str(folder.path / "genotype.json"),
         "accuracies": result.accuracies.to_dict(),
         "margin": result.margin,
+        "decisiveness": result.decisiveness and result.decisiveness.to_dict(),
     }
     if config.json:
         print_facts(facts, as_json=True)
     else:
-        print("\n".join(report(folder, result)))
+        print("\n".join([*report(folder, result), *next_steps(folder, config)]))
     return 0
 
 
 def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Search as configured; return the run folder and the result."""
     from autodas.cli._setup import choose_folder, open_data, open_folder, tell_kernels, use_compute
+
+    device = use_compute(config.compute)
+    opened = open_data(config.data, config.seed)
+    data = config.data.name.partition(":")[0]
+    folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
+    tell_kernels(device)
+    search = _search_of(config, *opened, device, folder, resumed)
+    with open_folder(folder, config):
+        return folder, search.run()
+
+
+def _search_of(
+    config: SearchConfig,
+    dataset: ImageDataset,
+    augmentation: Augmentation,
+    device: torch.device,
+    folder: RunFolder,
+    resumed: bool = False,
+) -> Search:
+    """Return the search that is configured, before it begins."""
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
     from autodas.training import check_space
 
-    device = use_compute(config.compute)
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
-    dataset, augmentation = open_data(config.data, config.seed)
     check_space(dataset, space)
-    data = config.data.name.partition(":")[0]
-    folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
-    tell_kernels(device)
-    search = Search(
+    return Search(
         dataset,
         space,
         config.strategy.name,
@@ -195,7 +215,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         checkpoint_cells=config.supernet.checkpoint,
         stop_at_skips=config.stop_at_skips,
         budget=_budget(config.budget, space, dataset),
-        check_memory=config.check_memory,
+        check_memory=config.check_memory and not config.dry_run,
         workers=config.data.workers,
         checkpoint_every=config.checkpoint_every,
         resume=resumed,
@@ -203,8 +223,6 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
         pictures=CellPictures(folder.path) if can_draw() else None,
         quiet=config.quiet,
     )
-    with open_folder(folder, config):
-        return folder, search.run()
 
 
 def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget | None:
@@ -227,75 +245,55 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     from autodas.benchmark_string import benchmark_string
 
     found = result.accuracies
+    low, high = wilson_interval(found.discrete, found.count)
     lines = [
         f"accuracy on {found.count} samples of the validation half, with the weights of the search "
-        f"(standard error {found.error:.1f} points):",
+        f"(95 % interval of the final network: {low:.1f} to {high:.1f} %):",
         f"  relaxed, before derivation        {found.relaxed:5.1f} %",
         f"  final network                     {found.discrete:5.1f} %",
         f"  with statistics re-estimated      {found.reestimated:5.1f} %",
         f"  rebuilt from genotype.json        {found.rebuilt:5.1f} %  "
         f"(logits {'equal to the bit' if found.rebuilt_equal else 'DIFFER'})",
     ]
-    if result.margin is not None:
-        random = " (close to random: a short search needs a larger --strategy.learning_rate)"
-        margin = f"mean margin of the decisions on edges: {result.margin:.3f}"
-        lines.append(margin + (random if result.margin < CLEAR else ""))
+    if result.decisiveness is not None:
+        lines += result.decisiveness.told()
+        lines += [f"note: {remark}" for remark in result.decisiveness.remarks()]
     if len(result.candidates) > 1 and result.chooses == "best":
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
-    lines += [
-        f"genotype: {folder.path / 'genotype.json'}",
-        f"next: autodas train {folder.path} --data ... ; autodas draw {folder.path} -o cell.svg",
-    ]
-    return lines
+    return [*lines, f"genotype: {folder.path / 'genotype.json'}"]
+
+
+def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
+    """Return the commands that go on from a search, as they can be pasted."""
+    path = str(folder.path)
+    commands = (train_command(path, tree(config)), ["autodas", "draw", path, "-o", "cell.svg"])
+    return ["next:", *(f"  {shlex.join(words)}" for words in commands)]
 
 
 def _dry_run(config: SearchConfig) -> None:
-    from autodas.cli._setup import open_data, use_compute
-    from autodas.search import SearchSize
-    from autodas.search._halves import search_halves
+    from autodas.cli._dry_run import data_facts, open_unstored, time_facts
+    from autodas.cli._setup import use_compute
     from autodas.search._memory import in_words
-    from autodas.spaces import get_space
-    from autodas.strategies import load_strategy
-    from autodas.training import available_memory, check_micro_batches, check_space
+    from autodas.training import RunFolder, available_memory
 
     device = use_compute(config.compute)
-    space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
-    dataset, _ = open_data(config.data, config.seed)
-    half = len(search_halves(dataset, config.seed)[0])
-    batch_size = min(config.batch_size, half)
-    check_micro_batches(config.micro_batches, batch_size)
-    check_space(dataset, space)
-    size = SearchSize(
-        space,
-        config.strategy.name,
-        config.strategy.settings,
-        classes=len(dataset.classes),
-        channels=dataset.channels,
-        image_size=dataset.image_size,
-        batch_size=batch_size,
-        micro_batches=config.micro_batches,
-        precision=config.compute.precision,
-        engine=config.supernet.engine,
-        partial_channels=config.supernet.partial_channels
-        or load_strategy(config.strategy.name).partial_channels,
-        checkpoint=config.supernet.checkpoint,
-        device=device.type,
-        frames=dataset.frames,
-    )
-    estimate, free = size.estimate(), available_memory(device)
+    dataset, augmentation, opening = open_unstored(config.data, config.seed)
+    search = _search_of(config, dataset, augmentation, device, RunFolder("nowhere"))
+    memory, free = search.size.estimate(), available_memory(device)
     what = dataset.what.replace("images", "pictures")
-    facts = {
-        what: {"train": len(dataset.train), "test": len(dataset.test)},
-        "classes": len(dataset.classes),
-        "image_size": dataset.image_size,
-        **({} if dataset.frames is None else {"frames": dataset.frames}),
-        "iterations": config.epochs * -(-half // batch_size),
-        "architectures": space.architectures,
-        "memory_bytes": estimate.total,
-        "memory": f"{estimate} beyond Python, torch and the {what}, in the first iterations",
+    facts: dict[str, Any] = {
+        **data_facts(dataset),
+        "iterations": search.iterations,
+        "architectures": search.space.architectures,
+        "memory_bytes": memory.total,
+        "memory": f"{memory} beyond Python, torch and the {what}, in the first iterations",
         "free_memory_bytes": free,
         "free_memory": "unknown" if free is None else in_words(free),
     }
+    if free is None or memory.total <= free:
+        facts |= time_facts(search.estimate_time(), opening)
+    else:
+        facts["time"] = "unknown: there is not enough memory to try"
     print_facts(facts, config.json)

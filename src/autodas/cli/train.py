@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from autodas.accuracy import in_words
 from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
+from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 
 if TYPE_CHECKING:
+    import torch
+
+    from autodas.data import Augmentation, ImageDataset
+    from autodas.networks import Blueprint
     from autodas.training import RunFolder
+    from autodas.training.recipe import Training
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
+
+    What stands in a run folder is trained on the data of that run, unless --data names others; what a search
+    found, with the preset that belongs to that of the search, unless --preset names another.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
@@ -43,12 +55,13 @@ class TrainConfig:
         run: folder of the run; by default a new one under runs/.
         resume: continue the run in this folder; auto continues what --run holds, if anything.
         overwrite: replace the run that --run holds.
+        dry_run: estimate time and stop: a few iterations are done, nothing is written.
         quiet: print no progress.
         json: print the result as JSON.
     """
 
     genotype: str = field(metadata={"positional": True})
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     width: float | None = None
     epochs: int = 600
@@ -70,6 +83,7 @@ class TrainConfig:
     run: str | None = transient(None)
     resume: str = transient("never")
     overwrite: bool = transient(False)
+    dry_run: bool = transient(False)
     quiet: bool = transient(False)
     json: bool = transient(False)
 
@@ -83,33 +97,38 @@ class TrainConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("train", TrainConfig, resumed_words(argv), presets="train")
+    words = resumed_words(argv)
+    taken_over = words_of_run(TrainConfig, words)
+    config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
+    if taken_over and not config.quiet:
+        print(f"taken over from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)
+    if config.dry_run:
+        _dry_run(config)
+        return 0
     folder, summary = run_train(config)
     if config.json:
         print_facts({"run": str(folder.path), **summary}, as_json=True)
         return 0
     if config.test_every:
         print("note: test accuracy was watched during training (--test-every)")
-    print(test_line(summary))
+    print("\n".join([test_line(summary), *(f"note: {remark}" for remark in summary["remarks"])]))
     print(f"weights: {folder.path / 'model.safetensors'}")
-    print(f"next: autodas predict {folder.path} FILE ... ; autodas evaluate {folder.path} --data ...")
+    path = shlex.quote(str(folder.path))
+    print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")
     return 0
 
 
 def test_line(summary: dict[str, Any]) -> str:
     """Return the line with the test accuracy."""
     test = summary["test"]
-    clips = f"; single clips: {test['clip_top1']:.1f} %" if "clip_top1" in test else ""
-    return (
-        f"test accuracy: {test['top1']:.1f} % top-1, {test['top5']:.1f} % top-5 "
-        f"({test['count']} {'videos' if clips else 'pictures'}, "
-        f"standard error {test['standard_error']:.1f} points{clips})"
-    )
+    more = [f"top-5 {test['top5']:.1f} %"] if "top5" in test else []
+    more += [f"single clips {test['clip_top1']:.1f} %"] if "clip_top1" in test else []
+    what = "videos" if "clips" in test else "pictures"
+    return "; ".join([f"test accuracy: {in_words(test['top1'], test['count'], what)}", *more])
 
 
 def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     """Train as configured; return the run folder and its summary."""
-    from autodas.cli._blueprint import blueprint_of
     from autodas.cli._setup import (
         choose_folder,
         open_data,
@@ -119,12 +138,10 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         use_compute,
     )
     from autodas.training import RunFolder, changed_since
-    from autodas.training.recipe import Training
 
-    blueprint = blueprint_of(config.genotype, config.skeleton, config.width)
+    blueprint = _blueprint(config)
     device = use_compute(config.compute)
     dataset, augmentation = open_data(config.data, config.seed)
-    check_test_clips(dataset.clips is not None, config.test_clips)
     data = config.data.name.partition(":")[0]
     note = changed_since(RunFolder(config.genotype), dataset)
     if note is not None:
@@ -132,7 +149,31 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         dataset = replace(dataset, notes=(*dataset.notes, note))
     folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
     tell_kernels(device)
-    training = Training(
+    training = _training_of(config, blueprint, dataset, augmentation, device, folder, resumed)
+    with open_folder(folder, config):
+        return folder, training.run()
+
+
+def _blueprint(config: TrainConfig) -> Blueprint:
+    from autodas.cli._blueprint import blueprint_of
+
+    return blueprint_of(config.genotype, config.skeleton, config.width)
+
+
+def _training_of(
+    config: TrainConfig,
+    blueprint: Blueprint,
+    dataset: ImageDataset,
+    augmentation: Augmentation,
+    device: torch.device,
+    folder: RunFolder,
+    resumed: bool = False,
+) -> Training:
+    """Return the training that is configured, before it begins."""
+    from autodas.training.recipe import Training
+
+    check_test_clips(dataset.clips is not None, config.test_clips)
+    return Training(
         blueprint,
         dataset,
         folder,
@@ -159,5 +200,25 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tensorboard=config.tensorboard,
         quiet=config.quiet,
     )
-    with open_folder(folder, config):
-        return folder, training.run()
+
+
+def _dry_run(config: TrainConfig) -> None:
+    from autodas.cli._dry_run import data_facts, open_unstored, time_facts
+    from autodas.cli._setup import use_compute
+    from autodas.training import RunFolder, used_memory
+
+    blueprint, device = _blueprint(config), use_compute(config.compute)
+    dataset, augmentation, opening = open_unstored(config.data, config.seed)
+    training = _training_of(config, blueprint, dataset, augmentation, device, RunFolder("nowhere"))
+    estimate = training.estimate_time()
+    cost, memory = training.facts.profile(), used_memory(device)
+    facts = {
+        **data_facts(dataset),
+        "iterations": training.fit.iterations,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "memory_bytes": memory,
+        "memory": "unknown" if memory is None else f"{memory / 2**20:,.0f} MiB after some iterations, in all",
+        **time_facts(estimate, opening),
+    }
+    print_facts(facts, config.json)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from autodas import accuracy
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.reading import (
@@ -227,17 +228,17 @@ def read_method_run(method: str, seed: int, search: str | Path, train: str | Pat
 def standard_error(errors: Sequence[float], count: int) -> float:
     r"""Return the standard error of a mean error over seeds, in points.
 
-    .. math:: \sqrt{\frac{p (100 - p)}{N} + \frac{s^2}{n}}
+    .. math:: \sqrt{e^2 + \frac{s^2}{n}}
 
-    with the mean error p, N test items, which all seeds share, and the standard deviation s over n seeds.
+    with the standard error e of the mean error over N test items, which all seeds share, and the standard
+    deviation s over n seeds.
 
     Args:
         errors: one for each seed, in percent.
         count: N.
     """
-    mean = fmean(errors)
     spread = stdev(errors) ** 2 / len(errors) if len(errors) > 1 else 0.0
-    return math.sqrt(mean * (100 - mean) / count + spread)
+    return math.sqrt(accuracy.standard_error(fmean(errors), count) ** 2 + spread)
 
 
 def _row(runs: Sequence[MethodRun]) -> MethodRow:

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autodas.accuracy import standard_error, wilson_interval
 from autodas.data import Loader
 from autodas.genotype import Genotype
 from autodas.supernet import CellMixture, Supernet, genotype_mixture, reestimate_statistics
-from autodas.training import Evaluation, evaluate, standard_error
+from autodas.training import Evaluation, evaluate
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class SearchAccuracies:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return {**asdict(self), "standard_error": self.error}
+        interval = list(wilson_interval(self.discrete, self.count))
+        return {**asdict(self), "standard_error": self.error, "interval": interval}
 
 
 def evaluate_mixture(supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader) -> Evaluation:

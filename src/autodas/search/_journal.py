@@ -143,6 +143,8 @@ class Journal:
         if state["skips"] is not None:
             told += f", skips {state['skips']:.0f}"
         metrics |= state
+        pace = self.spent[0] / ((run.iteration - 1) % self.length + 1)
+        left = self._left(run)
         pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
         run.new_meters()
         seconds, cpu = self.spent
@@ -170,8 +172,9 @@ class Journal:
         self._board(run)
         self.start_clock()  # pictures are no part of what an epoch costs
         self.progress.line(
-            f"{run.phase.name} epoch {self._epoch(run)}: {told}, "
+            f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {told}, "
             f"architectures left {_short(remaining)}, {duration(seconds)}"
+            + (f", {duration(pace * left)} left" if left else "")
         )
         line = warning(found, run.phase.space)
         if line is not None and not self.warned:

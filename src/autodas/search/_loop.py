@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -17,11 +17,13 @@ from autodas.networks import partial_channels_for, profile
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._collapse import Diagnosis, diagnose
+from autodas.search._decisiveness import Decisiveness, decisiveness
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
 from autodas.search._state import SEARCH_STATE
+from autodas.search._time import estimate_time
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, fit_skeleton, validate
 from autodas.stopping import Stopped
@@ -29,6 +31,7 @@ from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet, genotype_mixture, get_engine, mixture_of
+from autodas.time_estimate import TimeEstimate
 from autodas.training import (
     Progress,
     RunFolder,
@@ -42,8 +45,10 @@ from autodas.training import (
     checked_random_state,
     explain_damage,
     explain_out_of_memory,
+    input_facts,
     load_checkpoint,
     random_state,
+    read_events,
     restore_random_state,
     save_checkpoint,
     seed_everything,
@@ -76,6 +81,7 @@ class SearchResult:
         chooses: which of them is the result.
         margin: mean priority of the decisions on edges, in [0, 1]: how clear they were. ``None``
             where nothing was decided.
+        decisiveness: of the last phase, against chance; likewise.
     """
 
     genotype: Genotype
@@ -83,6 +89,7 @@ class SearchResult:
     candidates: tuple[Candidate, ...]
     chooses: Literal["best", "last"]
     margin: float | None
+    decisiveness: Decisiveness | None = None
 
     def _repr_html_(self) -> str:
         """Return accuracies and cells, for notebooks."""
@@ -284,9 +291,26 @@ class Search:
             classes=len(self.dataset.classes),
             pictures={name: len(half) for name, half in halves.items()},
             notes=list(self.dataset.notes),
+            input=input_facts(self.dataset),
         )
 
-    def _start_phase(self, number: int, state: dict[str, Any] | None) -> PhaseRun:
+    def estimate_time(self) -> TimeEstimate:
+        """Predict how long :meth:`run` will take, by doing some iterations, which spoils the search."""
+        return estimate_time(self, LATE)
+
+    def start_phase(
+        self,
+        number: int,
+        state: dict[str, Any] | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> PhaseRun:
+        """Return a phase at its start, or where a checkpoint has left it.
+
+        Args:
+            number: which.
+            state: of the checkpoint.
+            say: is told, in one line, when recording fails.
+        """
         seed_everything(self.seed + number)
         self.strategy.start(number, self.device)
         if state is not None:
@@ -316,7 +340,7 @@ class Search:
             self.precision,
             micro_batches=self.micro_batches,
             graphs=self.graphs,
-            say=self.journal.progress.line,
+            say=say,
         )
         if state is not None:
             with explain_damage(self.folder.checkpoint):
@@ -329,7 +353,7 @@ class Search:
         return run
 
     def _phase(self, number: int, state: dict[str, Any] | None) -> None:
-        run = self._start_phase(number, state)
+        run = self.start_phase(number, state, self.journal.progress.line)
         train = self.halves.train.stream(run.iteration)
         validation = self.halves.validation.stream(max(0, run.iteration - run.phase.weights_only))
         # The accuracy before derivation is known from the last iteration on.
@@ -453,18 +477,28 @@ class Search:
         margin = sum(self.margins) / len(self.margins) if self.margins else None
         self.folder.write("genotype.json", chosen.genotype.to_json())
         self.folder.write_json("candidates/index.json", self.candidates)
+        clear = self._decisiveness()
         summary = {
             "command": "search",
             "strategy": self.strategy.name,
             "data": self.dataset.name,
             "accuracies": chosen.accuracies.to_dict(),
             "margin": margin,
+            "decisiveness": None if clear is None else clear.to_dict(),
+            "remarks": [] if clear is None else clear.remarks(),
             "candidates": len(found),
             "network": self._cost(chosen.genotype),
         }
         self.log.event("end", genotype=derived[best]["file"], margin=margin, **chosen.accuracies.to_dict())
         self.folder.write_json("summary.json", summary)
-        return SearchResult(chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin)
+        return SearchResult(
+            chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin, clear
+        )
+
+    def _decisiveness(self) -> Decisiveness | None:
+        phase, before = self.phases[-1], sum(phase.iterations for phase in self.phases[:-1])
+        rate = getattr(self.strategy.settings, "learning_rate", 0.0)
+        return decisiveness(read_events(self.folder), phase.space.cell, before, phase.weights_only, rate)
 
     def _cost(self, genotype: Genotype) -> dict[str, Any]:
         """Return what the network costs that is built from a genotype in the skeleton of the search."""

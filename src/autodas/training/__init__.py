@@ -1,5 +1,6 @@
 """The train loop, and what searching and training share."""
 
+from autodas.accuracy import standard_error
 from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import StopRequest
@@ -10,10 +11,12 @@ from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._gradient_check import check_reduced_gradients
 from autodas.training._graph import RecordedIteration, recorder_for
-from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown, standard_error
+from autodas.training._inputs import input_facts
+from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._out_of_memory import explain_out_of_memory, is_out_of_memory
+from autodas.training._remarks import remarks
 from autodas.training._seeding import (
     checked_random_state,
     random_state,
@@ -26,7 +29,7 @@ from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import explain_damage, load_checkpoint, save_checkpoint
 from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
 from autodas.training.run_folder import RunFolder
-from autodas.training.run_log import RunLog
+from autodas.training.run_log import RunLog, read_events
 
 __all__ = [
     "Evaluation",
@@ -55,6 +58,7 @@ __all__ = [
     "explain_damage",
     "explain_out_of_memory",
     "fuse",
+    "input_facts",
     "is_out_of_memory",
     "keep_only",
     "learning_rate",
@@ -63,7 +67,9 @@ __all__ = [
     "micro_batches",
     "notes_of_run",
     "random_state",
+    "read_events",
     "recorder_for",
+    "remarks",
     "restore_random_state",
     "save_checkpoint",
     "seed_everything",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from autodas.accuracy import standard_error, wilson_interval
 from autodas.data import Batch
 from autodas.errors import AutodasError
-from autodas.training._metrics import Meter, standard_error
+from autodas.training._metrics import Meter
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Evaluation:
     Attributes:
         loss: mean cross entropy.
         top1: top-1 accuracy in percent.
-        top5: top-5 accuracy in percent; of the number of classes where there are fewer.
+        top5: top-5 accuracy in percent; ``None`` where there are fewer than six classes.
         count: number of samples.
         logits: shape (samples, classes), on the CPU, in the order of the loader; for videos of several clips
             the logarithm of the mean of their probabilities.
@@ -29,17 +31,19 @@ class Evaluation:
         indices: shape (samples,), the position of each in its set.
         clips: how many clips were evaluated; ``None`` for images.
         clip_top1: top-1 accuracy of single clips in percent; ``None`` for images and fused networks.
+        classes: names of the classes, where they are known.
     """
 
     loss: float
     top1: float
-    top5: float
+    top5: float | None
     count: int
     logits: Tensor
     labels: Tensor
     indices: Tensor
     clips: int | None = None
     clip_top1: float | None = None
+    classes: tuple[str, ...] = ()
 
     def some(self, chosen: Tensor) -> Evaluation:
         """Return the evaluation on some of the samples, bool (samples,)."""
@@ -55,14 +59,47 @@ class Evaluation:
         """Standard error of the top-1 accuracy, in points."""
         return standard_error(self.top1, self.count)
 
-    def summary(self) -> dict[str, float]:
+    @property
+    def predicted(self) -> Tensor:
+        """The most likely class of each sample."""
+        return self.logits.argmax(1)
+
+    @property
+    def counts(self) -> Tensor:
+        """Number of samples of each class."""
+        return self.labels.bincount(minlength=self.logits.shape[1])
+
+    @property
+    def recalls(self) -> list[float | None]:
+        """Share of the samples of each class that is recognised, in percent; ``None`` where it has none."""
+        right = self.labels[self.predicted == self.labels].bincount(minlength=self.logits.shape[1])
+        pairs = zip(right.tolist(), self.counts.tolist(), strict=True)
+        return [100 * hits / count if count else None for hits, count in pairs]
+
+    @property
+    def balanced(self) -> float:
+        """Balanced accuracy in percent: the mean recall of the classes that there are samples of."""
+        recalls = [recall for recall in self.recalls if recall is not None]
+        return sum(recalls) / len(recalls)
+
+    @property
+    def majority(self) -> float:
+        """Share of the largest class in percent: the accuracy of always saying that class."""
+        return 100 * int(self.counts.max()) / len(self.labels)
+
+    def summary(self) -> dict[str, Any]:
         """Return the numbers for logs."""
-        found: dict[str, float] = {
+        recalls = self.recalls
+        found: dict[str, Any] = {
             "loss": self.loss,
             "top1": self.top1,
-            "top5": self.top5,
+            **({} if self.top5 is None else {"top5": self.top5}),
             "count": self.count,
+            "interval": list(wilson_interval(self.top1, self.count)),
             "standard_error": self.error,
+            "balanced": self.balanced,
+            "majority": self.majority,
+            "recalls": dict(zip(self.classes, recalls, strict=True)) if self.classes else recalls,
         }
         if self.clips is not None:
             found |= {"video_top1": self.top1, "clips": self.clips}
@@ -109,7 +146,15 @@ def evaluate(forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> E
     if clips is not None and len(set(indices.tolist())) < clips:
         found, logits, labels, indices = _of_videos(logits, labels, indices)
     return Evaluation(
-        found["loss"], found["top1"], found["top5"], len(labels), logits, labels, indices, clips, clip_top1
+        found["loss"],
+        found["top1"],
+        found.get("top5"),
+        len(labels),
+        logits,
+        labels,
+        indices,
+        clips,
+        clip_top1,
     )
 
 
@@ -138,7 +183,17 @@ def fuse(evaluations: Sequence[Evaluation]) -> Evaluation:
     logits = torch.cat([other.logits[order] for other, order in zip(evaluations, orders, strict=True)])
     found, fused, labels, indices = _of_videos(logits, labels.repeat(count), indices.repeat(count))
     clips = None if first.clips is None else sum(e.clips or 0 for e in evaluations)
-    return Evaluation(found["loss"], found["top1"], found["top5"], len(labels), fused, labels, indices, clips)
+    return Evaluation(
+        found["loss"],
+        found["top1"],
+        found.get("top5"),
+        len(labels),
+        fused,
+        labels,
+        indices,
+        clips,
+        classes=first.classes,
+    )
 
 
 def _of_videos(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autodas.accuracy import CLASSES_OF_TOP5
 from autodas.errors import AutodasError
 
 
@@ -26,10 +27,12 @@ class Meter:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.sums = torch.zeros(4, dtype=torch.float64, device=device)
+        self.has_top5 = True
 
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch, whose loss is a mean."""
+        self.has_top5 = logits.shape[1] >= CLASSES_OF_TOP5
         count = torch.full((), float(len(labels)), dtype=torch.float64, device=self.sums.device)
         top1 = correct_in_top(logits, labels, 1).sum()
         top5 = correct_in_top(logits, labels, 5).sum()
@@ -45,15 +48,12 @@ class Meter:
             self.sums.copy_(sums)
 
     def result(self, prefix: str = "") -> dict[str, float]:
-        """Return mean loss, and top-1 and top-5 accuracy in percent."""
+        """Return mean loss, and top-1 and, of six classes and more, top-5 accuracy in percent."""
         loss, top1, top5, count = self.sums.tolist()
         if count == 0:
             return {}
-        return {
-            f"{prefix}loss": loss / count,
-            f"{prefix}top1": 100 * top1 / count,
-            f"{prefix}top5": 100 * top5 / count,
-        }
+        found = {f"{prefix}loss": loss / count, f"{prefix}top1": 100 * top1 / count}
+        return found | {f"{prefix}top5": 100 * top5 / count} if self.has_top5 else found
 
 
 HOPELESS = 1000.0
@@ -97,11 +97,6 @@ class LossWatch:
                     "from before that. A smaller --optim.lr, a smaller --optim.clip or --compute.precision "
                     "fp32 may help"
                 )
-
-
-def standard_error(accuracy: float, count: int) -> float:
-    r"""Return the standard error of an accuracy in percent: :math:`\sqrt{a (100 - a) / n}`."""
-    return math.sqrt(max(0.0, accuracy * (100 - accuracy)) / max(1, count))
 
 
 def shown(metrics: Mapping[str, Any]) -> str:

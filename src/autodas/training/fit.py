@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -171,7 +171,7 @@ class Fit:
                     except Stopped:
                         self._save()
                         raise self._interruption() from None
-                    self._step(batch)
+                    self.step(batch)
                     self._after_step()
             except Stopped:
                 raise Interrupted(
@@ -211,7 +211,8 @@ class Fit:
             f"stopped after iteration {self.iteration}; continue with --resume {self.folder.path}"
         )
 
-    def _step(self, batch: Batch) -> None:
+    def step(self, batch: Batch) -> None:
+        """Do the next iteration."""
         self.network.train()
         drop_path = self.regularisation.drop_path * self.epoch / self.epochs
         if drop_path != self.drop_path:
@@ -275,7 +276,11 @@ class Fit:
             volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
         )
         self.log.metrics(self.iteration, metrics)
-        self.progress.line(f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}")
+        text = f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}"
+        if self.epoch < self.epochs:
+            with_evaluations = time.monotonic() - self.epoch_start
+            text += f", {duration(with_evaluations * (self.epochs - self.epoch))} left"
+        self.progress.line(text)
         self.epoch_start = time.monotonic()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:
@@ -311,7 +316,13 @@ class Fit:
         tell_what_changed(state.get("computed"), self.device)
 
 
-def evaluate_network(network: nn.Module, loader: Loader) -> Evaluation:
-    """Evaluate a network in evaluation mode and single precision; it is left in that mode."""
+def evaluate_network(network: nn.Module, loader: Loader, classes: tuple[str, ...] = ()) -> Evaluation:
+    """Evaluate a network in evaluation mode and single precision; it is left in that mode.
+
+    Args:
+        network: on the device of the batches.
+        loader: of what it is evaluated on.
+        classes: their names, for what is told of single classes.
+    """
     network.eval()
-    return evaluate(network, loader.batches(0))
+    return replace(evaluate(network, loader.batches(0)), classes=classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,18 @@ import torch
 from autodas.data import Augmentation, ImageDataset, Loader, Split
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.settings import Graphs, OptimSettings, Precision
+from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training._dimensions import check_blueprint
-from autodas.training._evaluate import Evaluation
+from autodas.training._evaluate import Evaluation, evaluate
+from autodas.training._inputs import input_facts
 from autodas.training._out_of_memory import explain_out_of_memory
+from autodas.training._remarks import remarks
 from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.run_data import check_same_data, write_data
 from autodas.training.run_folder import RunFolder
+from autodas.training.run_log import read_events
 from autodas.training.start_weights import start_from
 
 EXAMPLES = 16
@@ -167,6 +172,30 @@ class Training:
             quiet=quiet,
         )
 
+    def estimate_time(self) -> TimeEstimate:
+        """Predict how long :meth:`run` will take, by doing some iterations and a part of an evaluation.
+
+        Nothing is written. Afterwards the training is of no more use.
+        """
+        fit = self.fit
+        stream, waits = fit.train.stream(0), fit.device.type == "cuda"
+
+        def wait() -> None:
+            if waits:
+                torch.cuda.synchronize(fit.device)
+
+        # Recording on a GPU takes some iterations until it pays.
+        steps = times_of(lambda: fit.step(next(stream)), wait, warm_up=6 if waits else 1)
+        self.network.eval()
+        parts = times_of(lambda: evaluate(self.network, islice(self.test.batches(0), 1)), wait)
+        sample = sum(parts) / len(parts) / self.test.batch_size
+        tests = 1 + (fit.epochs // fit.watch_every if fit.watch_every else 0)
+        samples = tests * len(self.test) * self.test.batch_size
+        if fit.validation is not None:
+            samples += fit.epochs * len(fit.validation) * fit.validation.batch_size
+        seconds = fit.iterations * sum(steps) / len(steps) + samples * sample
+        return TimeEstimate.around(seconds, steps)
+
     def _advice(self) -> str:
         parts, size = 2 * self.fit.micro_batches, self.fit.train.batch_size
         return f"less is needed with --micro_batches {parts} or a --batch_size below {size}"
@@ -182,6 +211,7 @@ class Training:
             "data": self.dataset.name,
             "genotype": blueprint.name,
             "pictures": self.pictures,
+            "input": input_facts(self.dataset),
             "auxiliary": facts.auxiliary,
             "test_watched": self.fit.watched is not None,
             "notes": self.dataset.notes,
@@ -193,7 +223,7 @@ class Training:
                 self.folder.write("genotype.json", blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):
             self.fit.run(start, self.notes)
-            found = evaluate_network(self.network, self.test)
+            found = evaluate_network(self.network, self.test, facts.classes)
         save_model(self.folder.path / "model.safetensors", self.network, facts)
         _write_predictions(self.folder, found, self.dataset)
         _write_examples(self.folder, found, self.dataset)
@@ -209,9 +239,16 @@ class Training:
             "stages": [asdict(stage) for stage in cost.stages],
             "test_watched": self.fit.watched is not None,
             "test": found.summary(),
+            "remarks": remarks(found, _train_top1(self.folder)),
         }
         self.folder.write_json("summary.json", summary)
         return summary
+
+
+def _train_top1(folder: RunFolder) -> float | None:
+    """Return the accuracy on the training samples in the last epoch, in percent, from the log."""
+    epochs = [event for event in read_events(folder) if event["event"] == "epoch"]
+    return epochs[-1]["train_top1"] if epochs else None
 
 
 def _write_predictions(folder: RunFolder, found: Evaluation, dataset: ImageDataset) -> None:

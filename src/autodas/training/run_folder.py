@@ -190,12 +190,18 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [*_program(), *sys.argv[1:]],
     }
     if torch.cuda.is_available():
         facts["cuda"] = torch.version.cuda
         facts["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return facts
+
+
+def _program() -> list[str]:
+    """Return how this program was started: by its name, or as a module."""
+    name = Path(sys.argv[0]).name
+    return ["python", "-m", "autodas"] if name == "__main__.py" else [name]
 
 
 def _processor() -> str:

@@ -112,6 +112,12 @@ class RunLog:
             self._board.close()
 
 
+def read_events(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the events of a run that this program has just written."""
+    text = (folder.path / "events.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def _cell(value: Any) -> str:
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
 

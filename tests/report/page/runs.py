@@ -129,15 +129,33 @@ def write_search(folder: Path, epochs: int = 3, length: int = 34, seed: int = 0)
     return folder
 
 
-def write_training(folder: Path, search: Path, top1: float = 75.0, parameters: int = 1_500_000) -> Path:
-    """Write the folder of a training with four test items, one of them mistaken."""
-    write_common(folder, "train", f"genotype: {search}\nseed: 0\n")
+def write_training(
+    folder: Path,
+    search: Path,
+    top1: float = 75.0,
+    parameters: int = 1_500_000,
+    settings: str = "",
+    seen: dict[str, Any] | None = None,
+) -> Path:
+    """Write the folder of a training with four test items, one of them mistaken.
+
+    Args:
+        folder: where to.
+        search: whose result it trained.
+        top1: accuracy.
+        parameters: of the network.
+        settings: more lines of its configuration.
+        seen: what its network sees, as the log says it.
+    """
+    write_common(folder, "train", f"genotype: {search}\nseed: 0\n{settings}")
     epochs = [
         {"event": "epoch", "epoch": n, "iteration": 10 * n, "train_loss": 1 / n, "train_top1": 90.0}
         | {"train_top5": 99.0, "volatile": {"seconds": 1.0}}
         for n in (1, 2, 3)
     ]
     start = {"event": "start", "command": "train", "data": "cifar10", "genotype": "sdas-b"}
+    if seen is not None:
+        start["input"] = seen
     write_events(folder, [start, *epochs])
     (folder / "genotype.json").write_text((search / "genotype.json").read_text())
     test = {"top1": top1, "count": 4, "standard_error": 2.0}

@@ -23,6 +23,7 @@ from tests.report.page.runs import (
     write_training,
 )
 
+from autodas.accuracy import standard_error
 from autodas.cli.main import main
 from autodas.errors import AutodasError
 from autodas.report import cells_of_run
@@ -281,8 +282,71 @@ def test_several_runs(tmp_path: Path) -> None:
     assert float(found["test accuracy, %: deviation"]) == pytest.approx(50**0.5)
     dot = dict(zip(*table_of(page, "accuracy-multiply-adds.csv"), strict=True))
     assert float(dot["multiply-adds, M"]) == 300
-    # Squared: 2.0 of the test items, and 50 / 2 of two runs.
-    assert float(dot["high"]) - 75 == pytest.approx((4 + 25) ** 0.5)
+    # Squared: that of four test items, of which 70 and 80 % are right, and 50 / 2 of two runs.
+    items = (standard_error(70.0, 4) + standard_error(80.0, 4)) / 2
+    assert float(dot["high"]) - 75 == pytest.approx((items**2 + 25) ** 0.5)
+
+
+def test_trainings_on_different_data_are_no_repetitions(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "search")
+    made = {
+        "colours": (
+            "data: {modality: rgb}\nepochs: 30\n",
+            {"image_size": 32, "frames": 16, "modality": "rgb"},
+        ),
+        "again": (
+            "data: {modality: rgb, workers: 4}\nepochs: 30\ncompute: {threads: 1}\n",
+            {"image_size": 32, "frames": 16, "modality": "rgb"},
+        ),
+        "flow": (
+            "data: {modality: flow}\nepochs: 30\n",
+            {"image_size": 32, "frames": 16, "modality": "flow"},
+        ),
+        "short": ("data: {modality: rgb}\nepochs: 30\n", {"image_size": 32, "frames": 8, "modality": "rgb"}),
+        "long": ("data: {modality: rgb}\nepochs: 60\n", {"image_size": 32, "frames": 16, "modality": "rgb"}),
+        "classes": (
+            "data: {modality: rgb, classes: [a, b]}\nepochs: 30\n",
+            {"image_size": 32, "frames": 16, "modality": "rgb"},
+        ),
+    }
+    runs = [
+        write_training(tmp_path / name, search, 50.0 + 5 * n, settings=settings, seen=seen)
+        for n, (name, (settings, seen)) in enumerate(made.items())
+    ]
+    page = render_main([search, *runs])
+    head, *rows = table_of(page, "comparison.csv")
+    told = ["modality", "epochs", "frames", "classes"]
+    assert [name for name in head if name in told] == told
+    assert "image_size" not in head, "it is the same everywhere"
+    found = [[dict(zip(head, row, strict=True))[key] for key in (*told, "runs")] for row in rows]
+    assert sorted(found) == sorted(
+        [
+            ["rgb", "30", "16", "", "2"],
+            ["flow", "30", "16", "", "1"],
+            ["rgb", "30", "8", "", "1"],
+            ["rgb", "60", "16", "", "1"],
+            ["rgb", "30", "16", "a, b", "1"],
+        ]
+    )
+    assert "52.5 ± 3.5" in page  # 50 and 55: the only two that are repetitions
+    # A run whose settings are lost is a repetition of none.
+    (runs[1] / "config.yaml").unlink()
+    assert "not known: again" in render_main([search, *runs])
+
+
+def test_the_page_of_a_video_run_says_what_was_seen(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "search")
+    seen = {"image_size": 112, "channels": 2, "frames": 16, "step": 2, "modality": "flow", "fps": None}
+    run = write_training(tmp_path / "net", search, seen=seen)
+    summary = json.loads((run / "summary.json").read_text())
+    summary["test"] |= {"clips": 80, "clip_top1": 61.25}
+    summary["remarks"] = ["all 4 test videos are taken for cat"]
+    (run / "summary.json").write_text(json.dumps(summary))
+    page = render_main([run])
+    assert "16 frames of 112 x 112, 2 channels, step 2, modality flow" in page
+    assert "75.0 % (4 videos, 20 clips each, 95 % interval 30.1 to 95.4)" in page
+    assert "<dt>of single clips</dt><dd>61.2 %</dd>" in page
+    assert "all 4 test videos are taken for cat" in page
 
 
 def test_runs_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

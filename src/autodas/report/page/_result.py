@@ -7,11 +7,13 @@ import shlex
 from typing import Any
 from urllib.parse import quote
 
+from autodas.accuracy import in_words
 from autodas.report._cells import cells_of_genotype
 from autodas.report.page._drawing import draw_track
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.report.page._run import Run
+from autodas.train_command import train_command
 
 _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
 
@@ -33,11 +35,13 @@ def facts(run: Run, prefix: str) -> str:
             else "",
         ),
         ("genotype", run.genotype.name if run.genotype else start.get("genotype")),
+        ("input", _input(start.get("input") or {})),
         ("items", ", ".join(f"{count} {part}" for part, count in (start.get("pictures") or {}).items())),
-        ("test accuracy, top-1", _accuracy(test, "top1") if test else ""),
+        ("test accuracy, top-1", _accuracy(test, "top1", _items(test)) if test else ""),
+        ("of single clips", f"{test['clip_top1']:.1f} %" if "clip_top1" in test else ""),
         (
             "found network, with the weights of the search",
-            _accuracy(accuracies, "discrete") if accuracies else "",
+            _accuracy(accuracies, "discrete", "items") if accuracies else "",
         ),
         ("mean margin of the decisions", _rounded(summary.get("margin"))),
         ("time of the epochs", _spent(run)),
@@ -48,7 +52,8 @@ def facts(run: Run, prefix: str) -> str:
         for name, value in told
         if value not in (None, "", {})
     ]
-    return f'<dl class="facts">{"".join(rows)}</dl>' if rows else ""
+    remarks = [paragraph(str(remark), "problem") for remark in summary.get("remarks") or ()]
+    return f'<dl class="facts">{"".join(rows)}</dl>{"".join(remarks)}' if rows else ""
 
 
 def final_cells(run: Run, prefix: str) -> str:
@@ -97,7 +102,7 @@ def origin(run: Run, prefix: str) -> str:
     if run.command == "search" and run.genotype is not None:
         parts.append(
             paragraph("Training of what was found:")
-            + _code(shlex.join(["autodas", "train", str(run.folder)]))
+            + _code(shlex.join(train_command(str(run.folder), run.settings)))
         )
     if run.configuration:
         parts.append(folded("Configuration", _code(run.configuration)))
@@ -106,8 +111,27 @@ def origin(run: Run, prefix: str) -> str:
     return section(f"{prefix}origin", "How to make it again", *parts)
 
 
-def _accuracy(found: dict[str, Any], name: str) -> str:
-    return f"{found[name]:.2f} % ± {found['standard_error']:.2f} ({found['count']} items)"
+def _accuracy(found: dict[str, Any], name: str, what: str) -> str:
+    return in_words(found[name], found["count"], what)
+
+
+def _items(test: dict[str, Any]) -> str:
+    return f"videos, {test['clips'] / test['count']:.3g} clips each" if "clips" in test else "items"
+
+
+def _input(found: dict[str, Any]) -> str:
+    """Return what the network sees: ``16 frames of 112 x 112, 3 channels, step 1, modality rgb``."""
+    if "image_size" not in found:
+        return ""
+    size = f"{found['image_size']} x {found['image_size']}"
+    size = f"{found['frames']} frames of {size}" if "frames" in found else size
+    rest = {k: v for k, v in found.items() if k not in ("image_size", "frames", "channels") and v is not None}
+    told = [
+        size,
+        f"{found.get('channels')} channels",
+        *(f"{k.replace('_', ' ')} {v}" for k, v in rest.items()),
+    ]
+    return ", ".join(told)
 
 
 def _rounded(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from autodas.accuracy import wilson_interval
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._drawing import draw_evolution
 from autodas.report.page._evolution import evolution_of, told
@@ -116,7 +117,7 @@ def accuracies(run: Run, prefix: str) -> str:
         + ["yes" if event.get("derived") else "no"]
         for event in run.events_of("candidate")
     ]
-    count, error = found.get("count"), found.get("standard_error")
+    low, high = wilson_interval(found["discrete"], found["count"])
     more = (
         folded(
             "All candidates",
@@ -129,9 +130,11 @@ def accuracies(run: Run, prefix: str) -> str:
         f"{prefix}accuracies",
         "Relaxed and discrete accuracy",
         table(["network", "top-1, %"], rows, "Accuracies with the weights of the search"),
-        paragraph(f"On the validation half: {count} items, standard error {error:.2g} points.", "note")
-        if isinstance(error, float)
-        else "",
+        paragraph(
+            f"On the validation half: {found['count']:,} items; 95 % interval of the discrete network "
+            f"{low:.1f} to {high:.1f} %.",
+            "note",
+        ),
         more,
     )
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from autodas.accuracy import standard_error
 from autodas.report.page._charts import Dot, scatter_chart
 from autodas.report.page._html import csv_link, escape, paragraph, section, table
 from autodas.report.page._run import Run
 from autodas.report.page._search import grid
+from autodas.report.page._settings import differences, setting_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class _Entry:
     run: Run
     search: Run | None
     training: Run | None
+
+    @cached_property
+    def setting(self) -> dict[str, str]:
+        """How it was made."""
+        return setting_of(self.search, self.training)
 
     def of(self, part: str, *keys: str) -> Any:
         """Return a number of a summary; ``None`` where it is not there."""
@@ -50,18 +58,23 @@ def several(runs: Sequence[Run]) -> str:
     Args:
         runs: searches and trainings. The training of what a search found stands with that search.
     """
-    groups: dict[tuple[str, str], list[_Entry]] = {}
-    for entry in _entries(runs):
-        groups.setdefault((entry.method, entry.data), []).append(entry)
-    head = ["method", "data", "runs", *(name for name, _ in _COLUMNS)]
-    rows, numbers = [], []
-    for (method, data), group in groups.items():
+    entries = _entries(runs)
+    differ = differences([(entry.method, entry.setting) for entry in entries])
+    groups: dict[tuple[str, ...], list[_Entry]] = {}
+    for entry in entries:
+        own = [entry.setting.get(key, "") for key in differ]
+        groups.setdefault((entry.method, entry.data, *own), []).append(entry)
+    what = ["method", "data", *differ, "runs"]
+    rows: list[list[Any]] = []
+    numbers: list[list[Any]] = []
+    for made, group in groups.items():
         found = [[v for v in map(take, group) if v is not None] for _, take in _COLUMNS]
-        rows.append([method, data, len(group), *map(_spread, found)])
-        numbers.append([method, data, len(group)])
+        rows.append([*made, len(group), *map(_spread, found)])
+        numbers.append([*made, len(group)])
         for values in found:
             numbers[-1] += [fmean(values) if values else None, stdev(values) if len(values) > 1 else None]
-    wide = ["method", "data", "runs", *(n for name, _ in _COLUMNS for n in (name, f"{name}: deviation"))]
+    head = [*what, *(name for name, _ in _COLUMNS)]
+    wide = [*what, *(n for name, _ in _COLUMNS for n in (name, f"{name}: deviation"))]
     charts = [
         scatter_chart(
             f"accuracy-{identifier}", f"Accuracy against {label}", f"{label}, M", "test accuracy, %", dots
@@ -75,9 +88,9 @@ def several(runs: Sequence[Run]) -> str:
     return section(
         "comparison",
         "Comparison",
-        table(head, rows, "Mean ± standard deviation over the runs of a method"),
+        table(head, rows, "Mean ± standard deviation over runs of equal settings"),
         paragraph(
-            "Points are means over the runs of a method, bars one standard error of the test accuracy in "
+            "Points are means over runs of equal settings, bars one standard error of the test accuracy in "
             "each direction: of the test items, and of the runs where there are several. A difference within "
             "two standard errors says nothing.",
             "note",
@@ -130,11 +143,11 @@ def _method(search: Run) -> str:
     return strategy
 
 
-def _dots(groups: dict[tuple[str, str], list[_Entry]], key: str) -> list[Dot]:
+def _dots(groups: dict[tuple[str, ...], list[_Entry]], key: str) -> list[Dot]:
     dots = []
-    for (method, data), group in groups.items():
+    for (method, data, *own), group in groups.items():
         known = [
-            (x, y, e.of("training", "test", "standard_error") or 0.0)
+            (x, y, standard_error(y, e.of("training", "test", "count") or 0))
             for e in group
             if (x := _millions(e, key)) is not None and (y := e.of("training", "test", "top1")) is not None
         ]
@@ -145,7 +158,8 @@ def _dots(groups: dict[tuple[str, str], list[_Entry]], key: str) -> list[Dot]:
         # The runs share their test items: that error is not averaged away.
         spread = stdev(ys) ** 2 / len(ys) if len(ys) > 1 else 0.0
         error = (fmean(e for _, _, e in known) ** 2 + spread) ** 0.5
-        name = f"{method}, {data}" if len({d for _, d in groups}) > 1 else method
+        several_data = len({made[1] for made in groups}) > 1
+        name = ", ".join(filter(None, [method, data if several_data else "", *own]))
         dots.append(Dot(name, name, fmean(x for x, _, _ in known), middle, middle - error, middle + error))
     return dots
 

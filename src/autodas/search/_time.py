@@ -1,0 +1,117 @@
+"""How long a search will take: some of its iterations are done, and the schedule tells the rest."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+import torch
+
+from autodas.search._accuracies import evaluate_mixture
+from autodas.search._budget import supernet_multiply_adds
+from autodas.search._phase import PhaseRun
+from autodas.strategies.base import Phase, Strategy
+from autodas.strategies.random import random_cell
+from autodas.supernet import CellMixture, alive_of, mixture_of
+from autodas.time_estimate import TimeEstimate, timed, times_of
+
+if TYPE_CHECKING:
+    from autodas.search._loop import Search
+
+POINTS = 50
+"""At so many places of a phase the schedule is asked what an iteration costs."""
+
+EVALUATIONS = 4
+"""Passes over the validation half that the accuracies of a result take, beside one over the training half."""
+
+
+def estimate_time(search: Search, late: int) -> TimeEstimate:
+    """Estimate how long a search will take. Its state is spoilt afterwards; nothing is written.
+
+    The first iterations are done on the real data, with the architecture step and, where the search begins
+    without, also without it; then, where the schedule makes iterations cheaper, one near the end, after
+    decisions with random outcomes. Phases that follow count by their multiply-adds. Evaluations are timed
+    on some of the validation half.
+
+    Args:
+        search: not yet run.
+        late: a decision that fewer iterations follow is evaluated.
+    """
+    run = search.start_phase(0)
+    strategy, phase, device = search.strategy, run.phase, search.device
+    train, validation = search.halves.train.stream(0), search.halves.validation.stream(0)
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    def step() -> None:
+        run.step(next(train), next(validation) if run.searches else None)
+        if strategy.after_iteration(run.iteration):
+            run.let_go()
+
+    def paces(iteration: int) -> list[float]:
+        run.iteration = iteration
+        if strategy.after_iteration(iteration):
+            run.let_go()
+        # Recording on a GPU takes some iterations until it pays.
+        return times_of(step, wait, warm_up=1 if device.type == "cpu" else 6)
+
+    few, mixture = search.halves.validation_few, strategy.mixture()
+    relaxed, discrete = (
+        timed(partial(evaluate_mixture, run.supernet, each, few), wait) / search.halves.few
+        for each in (mixture, _discrete(phase, run))
+    )
+    alone = paces(0) if phase.weights_only else []
+    both = paces(phase.weights_only) if phase.weights_only < phase.iterations else alone
+    last = paces(phase.iterations - 1) if _falls(strategy) else both
+    weights, first, end = (sum(times) / len(times) if times else 0.0 for times in (alone, both, last))
+
+    seconds = 0.0
+    halves = {name: len(indices) for name, indices in search.halves.indices.items()}
+    sizes = [_multiply_adds(search, each) for each in search.phases] if len(search.phases) > 1 else [1]
+    for number, (each, size) in enumerate(zip(search.phases, sizes, strict=True), 1):
+        mean = sum(_pace(strategy, (i + 0.5) / POINTS, first, end) for i in range(POINTS)) / POINTS
+        share = size / sizes[0]
+        seconds += share * (each.weights_only * weights + (each.iterations - each.weights_only) * mean)
+        seconds += share * halves["validation"] * _pace(strategy, 1.0, relaxed, discrete)
+        if type(strategy).after_epoch is not Strategy.after_epoch:
+            seconds += share * each.iterations / search.length * halves["validation"] * relaxed
+        for iteration in range(max(1, each.iterations - late + 1), each.iterations + 1):
+            before, after = ((iteration - i) / each.iterations for i in (1, 0))
+            if strategy.expected_cost(before) != strategy.expected_cost(after):  # there is a decision
+                seconds += 2 * search.halves.few * _pace(strategy, after, relaxed, discrete)
+        if strategy.chooses == "best" or number == len(search.phases):
+            seconds += share * (EVALUATIONS * halves["validation"] + halves["train"]) * discrete
+    return TimeEstimate.around(seconds, both)
+
+
+def _discrete(phase: Phase, run: PhaseRun) -> dict[str, CellMixture]:
+    """Return the mixture of some architecture."""
+    generator, cell = Random(0), phase.space.cell
+    alive = {kind: alive_of(random_cell(cell, generator), cell) for kind in phase.space.kinds}
+    return mixture_of(alive, run.device)
+
+
+def _falls(strategy: Strategy) -> bool:
+    return strategy.expected_cost(1.0) < strategy.expected_cost(0.0)
+
+
+def _pace(strategy: Strategy, share: float, first: float, end: float) -> float:
+    """Return what something costs at some place of a phase, between its start and its end."""
+    if not _falls(strategy):
+        return first
+    most, least = strategy.expected_cost(0.0), strategy.expected_cost(1.0)
+    return end + (first - end) * (strategy.expected_cost(share) - least) / (most - least)
+
+
+def _multiply_adds(search: Search, phase: Phase) -> int:
+    return supernet_multiply_adds(
+        phase.space,
+        phase.alive,
+        classes=len(search.dataset.classes),
+        channels=search.dataset.channels,
+        image_size=search.dataset.image_size,
+        partial_channels=search.partial_channels,
+    )

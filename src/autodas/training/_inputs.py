@@ -1,0 +1,14 @@
+"""What a network sees, for logs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from autodas.data import ImageDataset
+
+
+def input_facts(dataset: ImageDataset) -> dict[str, Any]:
+    """Return size and channels of the pictures of a data set; of clips also how they are taken."""
+    clips = {} if dataset.clips is None else {**asdict(dataset.clips), "modality": dataset.modality}
+    return {"image_size": dataset.image_size, "channels": dataset.channels, **clips}

@@ -1,0 +1,210 @@
+"""What commands take over, print as the next command, and predict: with real files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autodas.cli.main import main
+from autodas.train_command import data_words, train_command
+
+TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
+TINY_NETWORK = ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8"]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Two of three classes are recognised by their brightness; the folder's name has a space."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for label, name in enumerate(("dark", "light", "other")):
+            folder = tmp_path / "my pictures" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.integers(0, 80, (16, 16, 3)) + 80 * label
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    return "imagefolder:my pictures"
+
+
+def search(pictures: str, *words: str) -> None:
+    assert (
+        main(["search", "--data", pictures, "--preset=quickstart", "--run=runs/found it", *TINY, *words]) == 0
+    )
+
+
+def configuration(folder: str) -> str:
+    return Path(folder, "config.yaml").read_text()
+
+
+def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.CaptureFixture[str]) -> None:
+    search(pictures, "--data.classes=dark,other", "--data.flip=false", "--data.image_size=8")
+    (line,) = re.findall(r"^  (autodas train .*)$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert line == (
+        "autodas train 'runs/found it' --preset quickstart --data 'imagefolder:my pictures' "
+        "--data.classes dark,other --data.image_size 8 --data.max_image_size 32 --data.flip false"
+    )
+    assert main(["report", "runs/found it"]) == 0
+    page = Path("report.html").read_text()
+    assert line.replace("'", "&#x27;") in page
+    program, *words = shlex.split(line)
+    assert program == "autodas"
+    assert main([*words, *TINY_NETWORK, "--run=net", "--quiet"]) == 0
+    summary = json.loads(Path("net/summary.json").read_text())
+    assert summary["data"] == pictures
+    assert list(summary["test"]["recalls"]) == ["dark", "other"]
+    # The same without the options: they are those of the search.
+    capsys.readouterr()
+    assert main(["train", "runs/found it", *TINY_NETWORK, "--run=short"]) == 0
+    assert configuration("short") == configuration("net")
+    assert "taken over from runs/found it: --preset=quickstart --data" in capsys.readouterr().err
+
+
+def test_options_win_over_what_the_search_had(pictures: str) -> None:
+    search(pictures, "--data.image_size=8", "--data.flip=false")
+    assert (
+        main(["train", "runs/found it", *TINY_NETWORK, "--run=net", "--data.image_size=12", "--quiet"]) == 0
+    )
+    assert "image_size: 12" in configuration("net")
+    assert "flip: false" in configuration("net")
+    # Other data: nothing of how the search read its own.
+    words = ["train", "runs/found it", "--data=digits", "--data.subset=40", *TINY_NETWORK, "--run=other"]
+    assert main([*words, "--quiet"]) == 0
+    assert "flip: null" in configuration("other")
+    assert "name: digits" in configuration("other")
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(list(words)) == 2
+    return capsys.readouterr().err
+
+
+def test_no_command_takes_data_that_nobody_named(pictures: str, capsys: pytest.CaptureFixture[str]) -> None:
+    search(pictures)
+    capsys.readouterr()
+    genotype = "runs/found it/genotype.json"
+    for words in (["train", genotype], ["train", "darts_v2"], ["search"], ["evaluate", "net"], ["compare"]):
+        assert f"--data is required; see 'autodas {words[0]} --help'" in refusal(capsys, *words)
+
+
+def test_a_preset_of_other_data_is_not_taken_for_an_answer(
+    pictures: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(pictures)
+    message = refusal(capsys, "train", "runs/found it", "--preset=cifar10-eval")
+    assert "preset 'cifar10-eval' is for cifar10, but runs/found it has imagefolder:my pictures" in message
+    assert "say which with --data" in message
+
+
+def test_words_of_every_kind_of_option() -> None:
+    data = {
+        "name": "videofolder:a b",
+        "classes": ["one, two", "three"],
+        "value_range": [0.0, 4095.0],
+        "groups": r"_g(\d+)_",
+        "max_bad": 0.0,
+        "fps": None,
+        "storage": "auto",
+        "workers": 2,
+        "flip": False,
+        "cutout": 0,
+        "color_jitter": 0.4,
+    }
+    assert data_words(data) == [
+        *("--data", "videofolder:a b", "--data.classes", '["one, two", "three"]'),
+        *("--data.value_range", "0.0,4095.0", "--data.groups", r"_g(\d+)_", "--data.max_bad", "0.0"),
+        *("--data.workers", "2", "--data.flip", "false", "--data.color_jitter", "0.4"),
+    ]
+    assert train_command("run", {"train_preset": None, "data": {"name": "digits"}})[3:] == [
+        "--data",
+        "digits",
+    ]
+
+
+def test_words_come_back_as_the_same_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    from autodas.cli._configuration import parse
+    from autodas.cli._schema import tree
+    from autodas.cli.search import SearchConfig
+
+    said = [
+        "--data=x",
+        '--data.classes=["one, two", "three"]',
+        "--data.value_range=-1,1",
+        "--data.flip=false",
+    ]
+    config = parse("search", SearchConfig, said, presets="search")
+    again = parse("search", SearchConfig, data_words(tree(config)["data"]), presets="search")
+    assert again == config
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_dry_run_predicts_time_and_writes_nothing(
+    command: str, pictures: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    sizes = ["--space.K=0", "--space.C1=4", "--space.C2=8"]
+    if command == "train":
+        sizes = [word.replace("space", "skeleton") for word in sizes]
+    words = [command, *(["darts_v2"] if command == "train" else []), "--data", pictures, "--batch_size=8"]
+    found = {}
+    for epochs in (10, 1000):
+        assert main([*words, *sizes, f"--epochs={epochs}", "--dry_run", "--json"]) == 0
+        found[epochs] = json.loads(capsys.readouterr().out)
+    # What does not grow with the epochs, reading and the last evaluations, is little; machines are uneven.
+    assert 10 < found[1000]["time_seconds"] / found[10]["time_seconds"] < 500
+    assert re.fullmatch(r"about .* \(.* to .*\)", found[10]["time"])
+    assert found[10]["pictures"] == {"train": 36, "test": 12}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_plain_logs_say_how_far_it_is(pictures: str, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", pictures, "--batch_size=8", "--epochs=2", "--tensorboard=false"]
+    assert main(["search", *words, "--space.K=0", "--space.C1=4", "--space.C2=8", "--run=found"]) == 0
+    first, second = re.findall(r"^search epoch .*$", capfd.readouterr().err, flags=re.MULTILINE)
+    assert first.startswith("search epoch 1/2: ")
+    assert first.endswith(" left")
+    assert second.startswith("search epoch 2/2: ")
+    assert not second.endswith(" left")
+    assert main(["train", "found", *words, *TINY_NETWORK, "--epochs=2", "--run=net"]) == 0
+    first, second = re.findall(r"^epoch .*$", capfd.readouterr().err, flags=re.MULTILINE)
+    assert re.fullmatch(r"epoch 1/2: train loss .*, \d+ s, \d+ s left", first)
+    assert not second.endswith(" left")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("form", ["--csv", "--json"])
+def test_predictions_before_an_interruption_are_kept(form: str, pictures: str, tmp_path: Path) -> None:
+    words = ["--data", pictures, *TINY_NETWORK, "--run=net", "--quiet"]
+    assert main(["train", "darts_v2", *words]) == 0
+    pipe = tmp_path / "waits.png"
+    subprocess.run(["mkfifo", str(pipe)], check=True)
+    ready = "my pictures/test/dark/0.png"
+    output = tmp_path / "output"
+    with open(output, "w") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "autodas", "predict", "net", ready, ready, str(pipe), form],
+            stdout=printed,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        # Opening the pipe waits until the program has come to it: what was before is done.
+        with open(pipe, "wb"):
+            if form == "--csv":
+                assert len(output.read_text().splitlines()) == 1 + 2 * 3, "printed as they come"
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+    finally:
+        process.kill()
+    if form == "--json":
+        assert [row["file"] for row in json.loads(output.read_text())] == [ready, ready]
