@@ -31,7 +31,11 @@ def convolution(
         dilation: distance between the taps of windows wider than 1.
         groups: groups of channels; ``inputs`` makes the convolution depthwise.
     """
-    kinds = _DEPTHWISE if groups == inputs > 1 else _DENSE
+    kinds = _DENSE
+    if groups == inputs > 1:
+        kinds = _DEPTHWISE
+    elif stride is not None and max(kernel) == 1 < max(stride):
+        kinds = _STRIDED_POINTWISE
     spread = tuple(dilation if k > 1 else 1 for k in kernel)
     return kinds[len(kernel)](
         inputs,
@@ -68,8 +72,33 @@ class DepthwiseConv3d(_DepthwiseConvolution, nn.Conv3d):
     """A depthwise convolution of clips."""
 
 
+class _StridedPointwiseConvolution:
+    """A pointwise convolution that leaves out the pixels between its strides before it computes.
+
+    On processors with AVX2 and without AVX-512, torch's own (seen in 2.13) writes outside of its memory
+    while it computes the gradient of the weights, where the stride passes over the end of a row.
+    """
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        kept: tuple[Any, ...] = (..., *(slice(None, None, step) for step in self.stride))
+        compute = F.conv2d if len(self.stride) == 2 else F.conv3d
+        return compute(x[kept], self.weight, self.bias, groups=self.groups)
+
+
+class StridedPointwiseConv2d(_StridedPointwiseConvolution, nn.Conv2d):
+    """A pointwise convolution of images, with a stride."""
+
+
+class StridedPointwiseConv3d(_StridedPointwiseConvolution, nn.Conv3d):
+    """A pointwise convolution of clips, with a stride."""
+
+
 _DENSE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _DEPTHWISE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: DepthwiseConv2d, 3: DepthwiseConv3d}
+_STRIDED_POINTWISE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {
+    2: StridedPointwiseConv2d,
+    3: StridedPointwiseConv3d,
+}
 
 
 class ReLUConvNorm(nn.Sequential):
