@@ -31,7 +31,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(30):
             save(root / f"set/{label}/{i}.png", 1000 * (label == "b") + i)
     (root / "set/a/notes.heicx").touch()
-    assert main(["train", "darts_v2", f"--data=imagefolder:{root / 'set'}", *TRAIN, f"--run={root / 'net'}"]) == 0
+    assert (
+        main(["train", "darts_v2", f"--data=imagefolder:{root / 'set'}", *TRAIN, f"--run={root / 'net'}"])
+        == 0
+    )
     return root
 
 
@@ -83,9 +86,7 @@ def test_class_folders_that_the_network_does_not_know(
     )
 
 
-def test_notes_are_told_once_and_kept(
-    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_notes_are_told_once_and_kept(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     data = f"--data=imagefolder:{work / 'set'}"
     assert main(["search", data, *SEARCH, f"--run={tmp_path / 'run'}"]) == 0

