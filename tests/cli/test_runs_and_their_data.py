@@ -13,8 +13,8 @@ from autodas.cli.main import main
 from autodas.data import open_dataset
 from autodas.training import RunFolder, check_same_data, write_data
 
-SEARCH = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
-TRAIN = ["--epochs=1", "--batch_size=8", "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--quiet"]
+SEARCH = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=16", "--quiet"]
+TRAIN = ["--epochs=1", "--batch_size=8", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=16", "--quiet"]
 
 
 def save(path: Path, seed: int) -> None:

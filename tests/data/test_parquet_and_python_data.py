@@ -271,6 +271,22 @@ def test_python_data_without_test_images_are_split(module: Any) -> None:
     assert "has no test split: it is split 80/20 (32 images to train with, 8 to test)" in data.notes[0]
 
 
+def test_arrays_that_are_in_both_splits_are_told(module: Any) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    data = open_dataset(
+        module(
+            lambda split: (
+                images[:30] if split == "train" else images[28:],
+                np.arange(40)[: 30 if split == "train" else 12] % 2,
+            )
+        )
+    )
+    (note,) = (note for note in data.notes if "byte for byte" in note)
+    assert note.startswith(
+        "2 of 12 test images are training images too, byte for byte, such as image 0 = image 28"
+    )
+
+
 def test_python_names(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(lambda split: None)
     with pytest.raises(AutodasError, match="no function 'laod'; did you mean 'load'"):

@@ -204,7 +204,8 @@ def _assemble(name: str, raw: RawDataset[Any], options: DataOptions, seed: int) 
     else:
         dataset = assemble(name, raw, options, seed=seed)
     split = raw.train is not None and raw.test is None
-    notes = (*dataset.notes, *notes_of(dataset, split_here=split))
+    found = notes_of(dataset, split_here=split, well_known=raw.fixed is not None)
+    notes = (*dataset.notes, *found)
     return replace(dataset, notes=notes, options=options)
 
 
