@@ -181,7 +181,7 @@ def test_files_of_unknown_kind_are_counted_by_ending(make_folder: Maker) -> None
         assert any(
             note.startswith("18 files of unknown kind are ignored (.heic 12, .eps 6") for note in notes
         )
-    assert any(note.startswith("1 images beside the class folders are not used") for note in notes)
+    assert any(note.startswith("1 image beside the class folders is not used") for note in notes)
 
 
 def test_what_is_not_used_beside_splits_is_named(make_folder: Maker) -> None:

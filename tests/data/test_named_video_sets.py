@@ -277,7 +277,7 @@ def test_kinetics10_of_kinetics_400(tmp_path: Path) -> None:
     assert found.test is not None
     assert found.test.labels.tolist() == [categories[name] for name in names[:56:5]]
     note, others = found.notes
-    assert others.startswith("2 classes belong to no category and are not used, such as abseiling")
+    assert others.startswith("classes that belong to no category are not used (2, such as abseiling)")
     assert note.startswith("56 of 66 merged classes are here, without falling off bike, jumping bicycle, ")
     assert all(name in note for name in NOT_IN_KINETICS_400)
 
@@ -289,7 +289,7 @@ def test_kinetics10_of_class_folders(tmp_path: Path) -> None:
     found = read_kinetics10(str(root))
     expected = sorted((f"train/{name.replace(' ', '_')}/v.mp4", i) for name, i in table)
     assert sorted(videos(found.train, root)) == expected
-    assert found.notes == ("1 classes belong to no category and are not used, such as abseiling",)
+    assert found.notes == ("classes that belong to no category are not used (1, such as abseiling)",)
     few = make(tmp_path / "few", [name for name in parts if "golf" not in name])
     expect(
         read_kinetics10,
