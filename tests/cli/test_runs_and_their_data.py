@@ -170,3 +170,27 @@ def test_every_change_of_the_data_is_named(tmp_path: Path) -> None:
     check_same_data(folder, open_dataset("digits"))
     with pytest.raises(Exception, match=r"the training images \(1437 then, 100 now\)"):
         check_same_data(folder, open_dataset("digits", subset=100))
+
+
+def test_predict_takes_the_files_of_a_folder_by_the_rules_of_data_sets(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a/1.png", "2.jfif", "a/.ipynb_checkpoints/1.png", ".hidden.png"):
+        save((tmp_path / "new" / name).with_suffix(".png"), 1)
+    (tmp_path / "new/2.png").rename(tmp_path / "new/2.jfif")
+    save(tmp_path / "elsewhere/3.png", 3)
+    (tmp_path / "new/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "new/linked/back").symlink_to(tmp_path / "new")
+    (tmp_path / "new/notes.odt").touch()
+    capsys.readouterr()
+    assert main(["predict", str(work / "net"), str(tmp_path / "new"), "--json"]) == 0
+    output = capsys.readouterr()
+    names = [Path(row["file"]).relative_to(tmp_path / "new") for row in json.loads(output.out)]
+    assert sorted(map(str, names)) == ["2.jfif", "a/1.png", "linked/3.png"]
+    for told in (
+        "1 file of unknown kind is ignored (.odt 1)",
+        "1 hidden file",
+        ".ipynb_checkpoints 1",
+        "1 link",
+    ):
+        assert told in output.err
