@@ -69,7 +69,8 @@ def test_parquet_splits_with_names(
     for i, seed in enumerate([0, 1, 2, 3, 0, 1, 2]):
         np.testing.assert_array_equal(data.train.read(i), np.asarray(picture(seed)))
     assert data.train.describe(5) == f"{tmp_path / 'train-1.parquet'} row 1 (1.png)"
-    assert data.notes == ("fewer than 10 training images in 2 of 2 classes: cat, dog",)
+    told = "fewer than 10 training images in 2 of 2 classes: cat, dog"
+    assert [note for note in data.notes if "byte for byte" not in note] == [told]
 
 
 def test_parquet_without_metadata(write: Write, tmp_path: Path) -> None:
@@ -268,7 +269,8 @@ def test_python_data_without_test_images_are_split(module: Any) -> None:
     images, labels = np.zeros((40, 8, 8), dtype=np.uint8), np.arange(40) % 2
     data = open_dataset(module(lambda split: (images, labels) if split == "train" else None))
     assert (len(data.train), len(data.test)) == (32, 8)
-    assert "has no test split: it is split 80/20 (32 images to train with, 8 to test)" in data.notes[0]
+    told = "has no test split: it is split 80/20 (32 images to train with, 8 to test)"
+    assert any(told in note for note in data.notes)
 
 
 def test_arrays_that_are_in_both_splits_are_told(module: Any) -> None:
