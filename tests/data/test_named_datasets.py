@@ -211,6 +211,7 @@ def test_list() -> None:
         "cifar10",
         "cifar100",
         "imagefolder",
+        "imagelist",
         "parquet",
         "python",
         "moving-digits",

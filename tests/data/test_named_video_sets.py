@@ -9,8 +9,8 @@ import pytest
 from autodas.data._hmdb51 import read_hmdb51
 from autodas.data._kinetics import read_kinetics10, read_kinetics400
 from autodas.data._kinetics10 import CATEGORIES, merged_class
+from autodas.data._lists import Listed, ListedSet
 from autodas.data._ucf101 import read_ucf101
-from autodas.data._video_lists import ListedVideos, VideoSet
 from autodas.errors import AutodasError
 
 # Table 3 against the lists of both versions: these came with Kinetics-600, or have that name only there.
@@ -28,14 +28,14 @@ def make(root: Path, files: dict[str, str] | list[str]) -> Path:
     return root
 
 
-def videos(files: ListedVideos | None, root: Path) -> list[tuple[str, int]]:
+def videos(files: Listed | None, root: Path) -> list[tuple[str, int]]:
     assert files is not None
     assert all(os.path.isfile(path) for path in files.paths)
     names = [os.path.relpath(path, root) for path in files.paths]
     return list(zip(names, files.labels.tolist(), strict=True))
 
 
-def expect(reader: Callable[[str], VideoSet], rest: object, message: str) -> None:
+def expect(reader: Callable[[str], ListedSet], rest: object, message: str) -> None:
     with pytest.raises(AutodasError, match=message) as caught:
         reader(str(rest))
     assert "\n" not in str(caught.value)
@@ -276,7 +276,8 @@ def test_kinetics10_of_kinetics_400(tmp_path: Path) -> None:
     ]
     assert found.test is not None
     assert found.test.labels.tolist() == [categories[name] for name in names[:56:5]]
-    (note,) = found.notes
+    note, others = found.notes
+    assert others.startswith("classes that belong to no category are not used (2, such as abseiling)")
     assert note.startswith("56 of 66 merged classes are here, without falling off bike, jumping bicycle, ")
     assert all(name in note for name in NOT_IN_KINETICS_400)
 
@@ -288,7 +289,7 @@ def test_kinetics10_of_class_folders(tmp_path: Path) -> None:
     found = read_kinetics10(str(root))
     expected = sorted((f"train/{name.replace(' ', '_')}/v.mp4", i) for name, i in table)
     assert sorted(videos(found.train, root)) == expected
-    assert found.notes == ()
+    assert found.notes == ("classes that belong to no category are not used (1, such as abseiling)",)
     few = make(tmp_path / "few", [name for name in parts if "golf" not in name])
     expect(
         read_kinetics10,

@@ -69,7 +69,8 @@ def test_parquet_splits_with_names(
     for i, seed in enumerate([0, 1, 2, 3, 0, 1, 2]):
         np.testing.assert_array_equal(data.train.read(i), np.asarray(picture(seed)))
     assert data.train.describe(5) == f"{tmp_path / 'train-1.parquet'} row 1 (1.png)"
-    assert data.notes == ()
+    told = "fewer than 10 training images in 2 of 2 classes: cat, dog"
+    assert [note for note in data.notes if "byte for byte" not in note] == [told]
 
 
 def test_parquet_without_metadata(write: Write, tmp_path: Path) -> None:
@@ -77,8 +78,41 @@ def test_parquet_without_metadata(write: Write, tmp_path: Path) -> None:
     for name in (tmp_path, tmp_path / "all.parquet"):
         data = open_dataset(f"parquet:{name}")
         assert data.classes == ("cat", "dog")
-        assert (len(data.train), len(data.test)) == (16, 4)
+        assert len(data.train) + len(data.test) == 20
+        assert (np.bincount(data.test.labels) >= 1).all()
         assert "split 80/20" in data.notes[0]
+
+
+def test_every_file_of_a_folder_is_used_or_named(write: Write, tmp_path: Path) -> None:
+    for name in ("train/0000.parquet", "train/0001.parquet", "Test/0000.parquet", "validation/0000.parquet"):
+        (tmp_path / "folders" / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "folders" / name, [0, 1, 0])
+    data = open_dataset(f"parquet:{tmp_path / 'folders'}")
+    assert (len(data.train), len(data.test)) == (6, 3)
+    assert data.notes[0].endswith("0000.parquet is not used: the test split is another one")
+    write(tmp_path / "other/data.parquet", [0, 1] * 5)
+    write(tmp_path / "other/test.parquet", [0, 1])
+    data = open_dataset(f"parquet:{tmp_path / 'other'}")
+    assert (len(data.train), len(data.test)) == (10, 2)
+    assert data.notes[0].endswith("data.parquet is read to train with: its name means no split")
+    write(tmp_path / "other/train.parquet", [0, 1] * 3)
+    (tmp_path / "other/labels.json").touch()
+    data = open_dataset(f"parquet:{tmp_path / 'other'}")
+    assert (len(data.train), len(data.test)) == (6, 2)
+    assert data.notes[:2] == (
+        "1 file of unknown kind is ignored (.json 1)",
+        f"{tmp_path / 'other'}: data.parquet is not used: its name means no split",
+    )
+
+
+def test_rows_with_paths_stay_in_their_split(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "all.parquet", [0, 1] * 20)
+    before = open_dataset(f"parquet:{tmp_path / 'all.parquet'}")
+    table = pq.read_table(tmp_path / "all.parquet")
+    pq.write_table(table.slice(3), tmp_path / "all.parquet")
+    after = open_dataset(f"parquet:{tmp_path / 'all.parquet'}")
+    assert set(before.test.keys or ()) - set(after.test.keys or ()) <= {"0.png", "1.png", "2.png"}
+    assert set(after.test.keys or ()) <= set(before.test.keys or ())
 
 
 def test_numbers_without_names_are_the_classes(write: Write, tmp_path: Path) -> None:
@@ -112,7 +146,7 @@ def test_parquet_errors(write: Write, tmp_path: Path) -> None:
     write(tmp_path / "b" / "train.parquet", [0, 1], columns=("image", "kind"))
     fails("b", "no label column among image, kind: rename the column to 'label'")
     write(tmp_path / "c" / "test.parquet", [0, 1])
-    fails("c", "only test files are here")
+    fails("c", "there are only test images, there is nothing to train with")
     write(tmp_path / "d" / "train.parquet", [0, 1, 0], names=["x", "y"])
     write(tmp_path / "d" / "test.parquet", [-1, -1], names=["x", "y"])
     fails("d", r"labels out of range: -1 in the test images.*without labels")
@@ -231,6 +265,30 @@ def test_python_errors(module: Any, result: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_python_data_without_test_images_are_split(module: Any) -> None:
+    images, labels = np.zeros((40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    data = open_dataset(module(lambda split: (images, labels) if split == "train" else None))
+    assert (len(data.train), len(data.test)) == (32, 8)
+    told = "has no test split: it is split 80/20 (32 images to train with, 8 to test)"
+    assert any(told in note for note in data.notes)
+
+
+def test_arrays_that_are_in_both_splits_are_told(module: Any) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    data = open_dataset(
+        module(
+            lambda split: (
+                images[:30] if split == "train" else images[28:],
+                np.arange(40)[: 30 if split == "train" else 12] % 2,
+            )
+        )
+    )
+    (note,) = (note for note in data.notes if "byte for byte" in note)
+    assert note.startswith(
+        "2 of 12 test images are training images too, byte for byte, such as image 0 = image 28"
+    )
+
+
 def test_python_names(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(lambda split: None)
     with pytest.raises(AutodasError, match="no function 'laod'; did you mean 'load'"):
@@ -265,13 +323,14 @@ def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(arguments)
         if arguments[0] == "absent":
             raise ConnectionError("no network\nat all")
-        return {"train": Split(), "validation": Split()}
+        return {"train": Split(), "validation": Split(), "unsupervised": Split()}
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
     data = open_dataset("hf:someone/pictures:small")
     assert asked == [("someone/pictures", "small")]
     assert data.classes == ("x", "y")
     assert (len(data.train), len(data.test), data.image_size) == (6, 6, 9)
+    assert "hf:someone/pictures:small: not used: unsupervised" in data.notes
     np.testing.assert_array_equal(data.train.read(2), PIXELS[2])
     with pytest.raises(AutodasError, match=r"hf:absent: cannot be loaded \(ConnectionError: no network\)$"):
         open_dataset("hf:absent")

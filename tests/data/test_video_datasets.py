@@ -115,7 +115,9 @@ class TestOpening:
             for i in range(10):
                 write_frames(tmp_path / name / str(i), places(3, 8, 8))
         data = open_dataset(f"videofolder:{tmp_path}", frames=2)
-        assert np.bincount(data.train.labels).tolist() == [8, 8]
+        assert len(data.train) + len(data.test) == 20
+        assert (np.bincount(data.train.labels) >= 2).all()
+        assert (np.bincount(data.test.labels) >= 1).all()
         assert np.bincount(data.test.labels).tolist() == [2, 2]
         assert len({*data.train.paths, *data.test.paths}) == 20
         again = open_dataset(f"videofolder:{tmp_path}", frames=2, seed=9)
@@ -378,7 +380,8 @@ class TestBadFiles:
         left = {*(data.train.paths or ()), *(data.test.paths or ())}
         assert not left & {str(root / path) for path, _ in damaged}
         found = check_dataset(name, max_bad=0.3)
-        assert "4 videos cannot be read and are left out" in found["warnings"]
+        told = "4 videos cannot be read and are left out: "
+        assert any(note.startswith(told) for note in found["warnings"])
 
     def test_beyond_the_limit(self, root: Path) -> None:
         self.damage(root)

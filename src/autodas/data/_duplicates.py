@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,24 +16,42 @@ _BYTES = 1 << 30
 
 
 def duplicates(train: Split, test: Split) -> list[tuple[str, str]]:
-    """Return the test files whose bytes are those of a training file, each with the first such file.
+    """Return the test samples that are a training sample to the byte, each with the first such sample.
 
-    Only files of equal size are read: their beginnings, and the rest where these are equal. That are at most
-    20,000 files and 1 GiB a split; of larger ones the rest is not looked at.
+    Of files only those of equal size are read: their beginnings, and the rest where these are equal. That are
+    at most 20,000 files and 1 GiB a split; of larger ones the rest is not looked at. Of samples without files
+    the pixels are compared, if they are in memory.
     """
     if train.paths is None or test.paths is None:
+        return _equal_pixels(train, test)
+    return _equal_files(train.paths, test.paths)
+
+
+def _equal_pixels(train: Split, test: Split) -> list[tuple[str, str]]:
+    if not (train.in_memory and test.in_memory) or train.view_shape() != test.view_shape():
         return []
-    sizes = {size for path in test.paths if (size := _size(path))}
+    known: dict[bytes, int] = {}
+    for place, digest in enumerate(train.stored_digests()):
+        known.setdefault(digest, place)
+    return [
+        (test.describe(place), train.describe(known[digest]))
+        for place, digest in enumerate(test.stored_digests())
+        if digest in known
+    ]
+
+
+def _equal_files(train: Sequence[str], test: Sequence[str]) -> list[tuple[str, str]]:
+    sizes = {size for path in test if (size := _size(path))}
     known: dict[tuple[int, bytes], list[str]] = defaultdict(list)
     room = _Room()
-    for path in train.paths:
+    for path in train:
         size = _size(path)
         if size in sizes and (digest := room.digest(path, min(size, _START))):
             known[size, digest].append(path)
     found = []
     sizes = {size for size, _ in known}
     room, whole = _Room(), _Room()
-    for path in test.paths:
+    for path in test:
         size = _size(path)
         digest = room.digest(path, min(size, _START)) if size in sizes else b""
         twin = _twin(path, size, known.get((size, digest), []), whole) if digest else None
@@ -70,6 +89,7 @@ class _Room:
 def _size(path: str) -> int:
     """Return the size of a file; 0 for folders and what is missing."""
     try:
-        return os.path.getsize(path) if os.path.isfile(path) else 0
+        found = os.stat(path)
     except OSError:
         return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0

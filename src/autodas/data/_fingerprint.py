@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ _NAMED = 3
 _HASHED_BYTES = 256 << 20
 _TOLERANCE = 1e-3
 _WORDS = {"train": "training", "test": "test"}
+_NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", "notes", "options")
+"""Fields of a data set that do not tell what the network sees."""
 _STATISTICS = ("mean", "std")
 
 
@@ -39,12 +41,9 @@ def fingerprint_of(data: ImageDataset) -> dict[str, Any]:
         "classes": list(data.classes),
         "options": {"classes": list(data.options.classes), "subset": data.options.subset},
         "pixels": {
-            "channels": data.channels,
-            "image_size": data.image_size,
-            "mean": list(data.mean),
-            "std": list(data.std),
-            "clips": None if data.clips is None else asdict(data.clips),
-            "modality": data.modality,
+            field.name: _plain(getattr(data, field.name))
+            for field in fields(data)
+            if field.name not in _NOT_SEEN
         },
         **{name: _of_split(getattr(data, name)) for name in _WORDS},
     }
@@ -101,6 +100,12 @@ def changed_samples(saved: Mapping[str, Any], now: Mapping[str, Any], what: str)
         for words, keys in kinds
         if keys
     ] or [f"the order of the {what}"]
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _of_split(split: Split) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def read_kinetics10(rest: str) -> ListedSet:
         notes.append(f"{len(there)} of {len(wanted)} merged classes are here, without {', '.join(absent)}")
     others = [name for name in names if name not in merged]
     if others:
-        notes.append(f"{len(others)} classes belong to no category and are not used, such as {others[0]}")
+        notes.append(f"classes that belong to no category are not used ({len(others)}, such as {others[0]})")
     categories = {name: category for name, (category, _) in merged.items()}
     return _numbered(root, parts, categories, list(CATEGORIES), notes)
 

@@ -115,8 +115,8 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
         entries[split] = _once(found, root)
         if len(entries[split]) < len(found):
             notes.append(
-                f"{path}: {len(found) - len(entries[split])} lines of {split} name {what} that stand there "
-                "already; each is used once"
+                f"{path}: {what} that {split} lists more than once are used once "
+                f"({len(found) - len(entries[split])} lines left out)"
             )
     train, test = entries["train"], entries["test"] or entries["val"]
     if not train and not test:

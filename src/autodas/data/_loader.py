@@ -209,10 +209,10 @@ class Loader:
                 print(message(f"cannot be read, {done}: {reason}"), file=sys.stderr)
         self._bad.update(answer.bad)
         if len(self._bad) > self._split.bad_allowed:
-            first = "; ".join(list(self._bad.values())[:3])
             raise AutodasError(
                 f"{len(self._bad)} more {self._split.what} cannot be read, {self._split.bad_allowed} are "
-                f"allowed ({first}): repair or remove them, or allow more with max_bad"
+                f"allowed ({'; '.join(self._bad.values())}): repair or remove them, or allow more with "
+                "max_bad (of commands: --data.max_bad)"
             )
 
     def _finish(

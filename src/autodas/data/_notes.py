@@ -14,12 +14,13 @@ _TINY = 10
 _NAMED = 5
 
 
-def notes_of(data: ImageDataset, *, split_here: bool) -> tuple[str, ...]:
+def notes_of(data: ImageDataset, *, split_here: bool, well_known: bool) -> tuple[str, ...]:
     """Return notes on the splits of a data set as they have come out.
 
     Args:
         data: the data set.
         split_here: whether it had no test split, so that a part of it was taken.
+        well_known: whether all know what is in it, so that nothing has to be said of copies.
     """
     notes = []
     train, test, what = data.train, data.test, data.what
@@ -31,7 +32,7 @@ def notes_of(data: ImageDataset, *, split_here: bool) -> tuple[str, ...]:
     if len(train):
         notes += _counts(data)
         notes += _shared_groups(data)
-        notes += _copies(data)
+        notes += [] if well_known else _copies(data)
     if data.bad:
         named = "; ".join(data.bad[:3]) + ("; ..." if len(data.bad) > 3 else "")
         notes.append(f"{len(data.bad)} {what} cannot be read and are left out: {named}")

@@ -166,23 +166,23 @@ def open_dataset(
 
 
 def open_test_set(
-    name: str, classes: Sequence[str], options: DataOptions | None = None, **changes: Any
+    name: str, known: Sequence[str], options: DataOptions | None = None, **changes: Any
 ) -> ImageDataset:
     """Open a data set to evaluate a network on it: its test split, or all of it where it has no splits.
 
-    Nothing is needed or read to train with, and ``train`` of the result is empty. The data may have some of
-    the classes only.
+    Nothing is needed or read to train with, and ``train`` of the result is empty. The data may have samples
+    of some of the classes only.
 
     Args:
         name, options, changes: as for :func:`open_dataset`.
-        classes: of the network; labels are their places.
+        known: the classes that the network knows; labels are their places.
 
     Raises:
         AutodasError: as :func:`open_dataset`, and if there are samples of a class that is none of these.
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)
-    evaluated: RawDataset[Any] = for_evaluation(name, raw, classes, options, _what(raw))
+    evaluated: RawDataset[Any] = for_evaluation(name, raw, known, options, _what(raw))
     return _assemble(name, evaluated, options, 0)
 
 
@@ -204,7 +204,8 @@ def _assemble(name: str, raw: RawDataset[Any], options: DataOptions, seed: int) 
     else:
         dataset = assemble(name, raw, options, seed=seed)
     split = raw.train is not None and raw.test is None
-    notes = (*dataset.notes, *notes_of(dataset, split_here=split))
+    found = notes_of(dataset, split_here=split, well_known=raw.fixed is not None)
+    notes = (*dataset.notes, *found)
     return replace(dataset, notes=notes, options=options)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -155,6 +156,11 @@ class Split(ABC):
         if self._stored is None:
             return np.zeros(0, dtype=np.uint8)
         return self._stored.numpy().reshape(-1).view(np.uint8)[:most]
+
+    def stored_digests(self) -> Iterator[bytes]:
+        """Return a hash of the pixels of each sample that is held in memory."""
+        for pixels in () if self._stored is None else self._stored.numpy():
+            yield hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
 
     def describe(self, index: int) -> str:
         """Return what messages call one sample: its file, or its place in the data set."""

@@ -67,8 +67,8 @@ class LeftOut:
             )
         if self.outside:
             found.append(
-                f"{len(self.outside)} {self.what} beside the class folders are not used, "
-                f"such as {min(self.outside)}"
+                f"{_count(self.outside, self.what.removesuffix('s'))} beside the class folders "
+                f"{_are(self.outside)} not used, such as {min(self.outside)}"
             )
         if self.frames:
             found.append(
