@@ -34,6 +34,11 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
     if dataset.bad:
         named = "; ".join(dataset.bad[:3]) + ("; ..." if len(dataset.bad) > 3 else "")
         print(f"{len(dataset.bad)} {dataset.what} cannot be read and are left out: {named}", file=sys.stderr)
+    return dataset, augmentation_of(config, dataset)
+
+
+def augmentation_of(config: DataConfig, dataset: ImageDataset) -> Augmentation:
+    """Return how training pictures are varied: as the user says, otherwise as suits the data set."""
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop
     # The two kinds of crops exclude each other: asking for one turns off the data set's other.
@@ -41,7 +46,7 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         padding = 0 if resized else own.crop_padding
     if resized is None:
         resized = own.random_resized_crop and not padding
-    augmentation = replace(
+    return replace(
         own,
         crop_padding=padding,
         flip=own.flip if config.flip is None else config.flip,
@@ -49,7 +54,6 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         random_resized_crop=resized,
         color_jitter=config.color_jitter,
     )
-    return dataset, augmentation
 
 
 def skeleton_of(config: SkeletonConfig) -> Skeleton:

@@ -4,8 +4,9 @@ Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 """
 
 from autodas.data._augmentation import Augmentation, normalise
-from autodas.data._check import check_dataset
+from autodas.data._check import check_dataset, describe_dataset
 from autodas.data._clips import Clips
+from autodas.data._contact_sheet import contact_sheet
 from autodas.data._decode import IMAGE_ENDINGS, read_image
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
@@ -29,7 +30,9 @@ __all__ = [
     "Modality",
     "Split",
     "check_dataset",
+    "contact_sheet",
     "dataset_names",
+    "describe_dataset",
     "holds_videos",
     "normalise",
     "open_dataset",
