@@ -94,7 +94,7 @@ def test_kinds_of_images(tmp_path: Path, make_folder: Maker, picture: Picture) -
     exif[0x0112] = 6
     turned.save(root / "cat" / "turned.png", exif=exif)
     (root / "cat" / "notes.txt").write_text("not an image")
-    data = open_dataset(f"imagefolder:{root}")
+    data = open_dataset(f"imagefolder:{root}", value_range=(0, 65535))
     assert data.channels == 3
     assert data.bad == ()
     view = {
@@ -207,6 +207,11 @@ def test_check(make_folder: Maker) -> None:
         "images_per_class": {"a": 56, "b": 4},
         "storage": "memory",
         "bytes_in_memory": 60 * 20 * 20 * 3,
+        "kinds": {"PNG": 60},
+        "values": {"uint8": 60},
+        "channels": {3: 60},
+        "sizes": {"smallest": "20x20", "median": 20, "largest": "20x20"},
+        "turned": 0,
     }
     assert facts["test"]["images"] == 15
     assert facts["augmentation"] == "crop_padding=2, flip=True"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
@@ -27,6 +28,23 @@ if TYPE_CHECKING:
 # Pillow tells of odd tags and of large images, with a path of its own: the first are of no consequence, the
 # second have a limit here. Once for the process, as filters that come and go are not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@cache
+def _quiet_libtiff() -> None:
+    """Keep the C library behind Pillow from writing to standard error what Pillow raises as an error."""
+    import ctypes
+
+    import PIL._imaging
+
+    # Where the library is part of Pillow's own, its functions cannot be found, and it goes on talking.
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(PIL._imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            setter = getattr(library, name)
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
+
 
 # Pillow knows more, and some of those start other programs (PostScript) or are rarely well tested.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
@@ -102,6 +120,7 @@ def _open_pillow(encoded: str | bytes, formats: list[str]) -> Image:
 
 
 def _open_tiff(encoded: str | bytes) -> Picture:
+    _quiet_libtiff()
     try:
         image = _open_pillow(encoded, ["TIFF"])
         if pillow_suffices(image):

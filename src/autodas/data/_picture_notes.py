@@ -64,9 +64,7 @@ def contrast_note(contrast: float, std: Sequence[float], what: str) -> str | Non
         what: what the samples are called.
     """
     if contrast == 0:
-        return (
-            f"every one of the training {what} is of one value only: is the range right (data.value_range)?"
-        )
+        return f"each of the training {what} has one value only: is the range right (data.value_range)?"
     if contrast < _DULL:
         return (
             f"no training {what[:-1]} uses more than {100 * contrast:.1f} % of the range of values: state "
