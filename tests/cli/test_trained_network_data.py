@@ -21,7 +21,7 @@ from autodas.cli.main import main
 from autodas.data import Loader, open_dataset
 from autodas.training.model_file import ModelFacts, load_model
 
-SMALL = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--epochs=1", "--batch_size=8", "--quiet"]
+SMALL = ["--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=16", "--epochs=1", "--batch_size=8", "--quiet"]
 SMALL += ["--tensorboard=false"]
 
 
