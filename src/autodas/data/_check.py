@@ -107,10 +107,12 @@ def _warnings(data: ImageDataset, max_bad: float) -> list[str]:
         warnings.append(f"no test {what} in {len(absent)} of {len(counts)} classes: {named}")
     if data.bad:
         total = len(data.train) + len(data.test) + len(data.bad)
-        share = Bad(data.name, what, total, max_bad, list(data.bad))
-        advice = "are left out"
-        if len(data.bad) > share.allowed:
-            advice = f"{share.allowed} are allowed: repair or remove them, or allow more with "
-            advice += f"--data.max_bad={share.enough:g}"
-        warnings.append(f"{len(data.bad)} of {total} {what} cannot be read, {advice}")
+        bad = Bad(data.name, what, total, max_bad, list(data.bad))
+        if len(data.bad) <= bad.allowed:
+            warnings.append(f"{len(data.bad)} {what} cannot be read and are left out")
+        else:
+            warnings.append(
+                f"{len(data.bad)} of {total} {what} cannot be read, {bad.allowed} are allowed: repair or remove "
+                f"them, or allow more with --data.max_bad={bad.enough:g}"
+            )
     return warnings
