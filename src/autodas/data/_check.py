@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -66,7 +67,7 @@ def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bo
         "augmentation": str(dataset.default_augmentation),
         "bad": list(dataset.bad),
         **damaged,
-        "warnings": _warnings(dataset, max_bad),
+        "warnings": [*_warnings(dataset), *_advice(dataset, max_bad)],
     }
 
 
@@ -85,7 +86,7 @@ def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
     return facts
 
 
-def _warnings(data: ImageDataset, max_bad: float) -> list[str]:
+def _warnings(data: ImageDataset) -> list[str]:
     warnings = list(data.notes)
     what = data.what
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
@@ -106,13 +107,18 @@ def _warnings(data: ImageDataset, max_bad: float) -> list[str]:
         named = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
         warnings.append(f"no test {what} in {len(absent)} of {len(counts)} classes: {named}")
     if data.bad:
-        total = len(data.train) + len(data.test) + len(data.bad)
-        bad = Bad(data.name, what, total, max_bad, list(data.bad))
-        if len(data.bad) <= bad.allowed:
-            warnings.append(f"{len(data.bad)} {what} cannot be read and are left out")
-        else:
-            warnings.append(
-                f"{len(data.bad)} of {total} {what} cannot be read, {bad.allowed} are allowed: repair or remove "
-                f"them, or allow more with --data.max_bad={bad.enough:g}"
-            )
+        warnings.append(f"{len(data.bad)} {what} cannot be read and are left out")
     return warnings
+
+
+def _advice(data: ImageDataset, max_bad: float) -> list[str]:
+    """Return what a user is to do where other commands would not bear so many unreadable samples."""
+    total, count = len(data.train) + len(data.test) + len(data.bad), len(data.bad)
+    allowed = Bad(data.name, data.what, total, max_bad).allowed
+    if count <= allowed:
+        return []
+    enough = math.ceil(100 * count / total) / 100  # Two digits, rounded up: it must suffice.
+    return [
+        f"{count} of {total} {data.what} cannot be read, other commands bear {allowed}: repair or remove them, "
+        f"or allow more with --data.max_bad={enough:g}"
+    ]

@@ -89,20 +89,17 @@ class Bad:
         """How many may be bad."""
         return max(1, math.ceil(self.share * self.total)) if self.share > 0 else 0
 
-    @property
-    def enough(self) -> float:
-        """A share that suffices for what was found: two digits, rounded up."""
-        return math.ceil(100 * len(self.found) / self.total) / 100
-
     def check(self) -> None:
         """Raise AutodasError if too many are bad."""
         bad = self.found
         if len(bad) <= self.allowed:
             return
         first = "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
+        # Two digits, rounded up: the value that is named must suffice.
+        enough = math.ceil(100 * len(bad) / self.total) / 100
         raise AutodasError(
             f"{self.name}: {len(bad)} of {self.total} {self.what} cannot be read, {self.allowed} are allowed "
-            f"({first}): repair or remove them, or allow more with max_bad={self.enough:g}"
+            f"({first}): repair or remove them, or allow more with max_bad={enough:g}"
         )
 
 
