@@ -119,6 +119,6 @@ def _advice(data: ImageDataset, max_bad: float) -> list[str]:
         return []
     enough = math.ceil(100 * count / total) / 100  # Two digits, rounded up: it must suffice.
     return [
-        f"{count} of {total} {data.what} cannot be read, other commands bear {allowed}: repair or remove them, "
-        f"or allow more with --data.max_bad={enough:g}"
+        f"{count} of {total} {data.what} cannot be read, other commands bear {allowed}: repair or remove "
+        f"them, or allow more with --data.max_bad={enough:g}"
     ]
