@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import warnings
@@ -17,7 +16,7 @@ from torch import Tensor
 from autodas.data._form import Form, Range
 from autodas.data._pictures import MAX_PIXELS, ArrayPicture, Picture, PillowPicture, reason_of
 from autodas.data._png import DeepPng, is_deep
-from autodas.data._tiff import MAGIC, TiffPicture, pillow_suffices
+from autodas.data._tiff import MAGIC, TiffPicture, pillow_suffices, quiet_libtiff
 from autodas.data._unreadable import UnreadableError as UnreadableError
 from autodas.data._views import decoded_view
 from autodas.errors import AutodasError
@@ -28,23 +27,6 @@ if TYPE_CHECKING:
 # Pillow tells of odd tags and of large images, with a path of its own: the first are of no consequence, the
 # second have a limit here. Once for the process, as filters that come and go are not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-@cache
-def _quiet_libtiff() -> None:
-    """Keep the C library behind Pillow from writing to standard error what Pillow raises as an error."""
-    import ctypes
-
-    import PIL._imaging
-
-    # Where the library is part of Pillow's own, its functions cannot be found, and it goes on talking.
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(PIL._imaging.__file__)
-        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
-            setter = getattr(library, name)
-            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
-            setter(None)
-
 
 # Pillow knows more, and some of those start other programs (PostScript) or are rarely well tested.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000")
@@ -120,7 +102,7 @@ def _open_pillow(encoded: str | bytes, formats: list[str]) -> Image:
 
 
 def _open_tiff(encoded: str | bytes) -> Picture:
-    _quiet_libtiff()
+    quiet_libtiff()
     try:
         image = _open_pillow(encoded, ["TIFF"])
         if pillow_suffices(image):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +34,22 @@ def pillow_suffices(image: Image) -> bool:
     description = str(tags.get(_DESCRIPTION, ""))
     # Microscopes' programs store channels as pages.
     return not ("<OME" in description or (description.startswith("ImageJ=") and "channels=" in description))
+
+
+@cache
+def quiet_libtiff() -> None:
+    """Keep the C library behind Pillow from writing to standard error what Pillow raises as an error."""
+    import ctypes
+
+    import PIL._imaging
+
+    # Where the library is part of Pillow's own, its functions cannot be found, and it goes on talking.
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(PIL._imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            setter = getattr(library, name)
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
 
 
 class TiffPicture(Picture):
