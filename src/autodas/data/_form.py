@@ -81,7 +81,7 @@ class Form:
             return (0, 255)
         if self.value_range is None:
             raise UnreadableError(
-                f"its values are {dtype}, 8 bits are expected: state their value_range, or save it with 8 bits"
+                f"its values are {dtype}, 8 bits are expected: state their value_range, or save 8 bits"
             )
         return self.value_range
 
