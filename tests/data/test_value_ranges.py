@@ -572,6 +572,18 @@ def test_check_tells_depths_and_kinds(folder: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
+def test_transparent_tiff_of_sixteen_bits_is_put_on_white(tmp_path: Path, kind: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    colour, alpha = np.array([40000, 20000, 10000]), 32768 / 65535
+    stored = colour if kind == "unassalpha" else np.rint(colour * alpha)
+    values = np.tile(np.append(stored, 32768), (6, 6, 1)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="rgb", extrasamples=[kind])
+    found = read_image(tmp_path / "x.tif", channels=3, image_size=6, value_range=(0, 65535))[:, 0, 0]
+    expected = alpha * colour / 65535 * 255 + (1 - alpha) * 255
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
 def test_bytes_of_images_may_be_deep_too() -> None:
     stream = io.BytesIO()
     Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(stream, "PNG")

@@ -105,7 +105,9 @@ class TiffPicture(Picture):
             array = (2**depth - 1 - array.astype(np.int64)).astype(array.dtype)
         array = turned(array, self._turn)
         if self._alpha:
-            return Values(array[..., :-1], array[..., -1], declared)
+            colours, alpha = array[..., :-1], array[..., -1]
+            premultiplied = page.extrasamples[-1] == 1
+            return Values(_divided(colours, alpha) if premultiplied else colours, alpha, declared)
         return Values(array, None, declared)
 
     def close(self) -> None:
@@ -142,6 +144,14 @@ class TiffPicture(Picture):
             self._turn != 1,
             whole is page and len(self._file.pages) > 1,
         )
+
+
+def _divided(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return colours that are stored as products with how opaque they are."""
+    full = 1.0 if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
+    opaque = np.maximum(alpha.astype(np.float64), np.finfo(np.float32).tiny)[..., None] / full
+    found = np.where(alpha[..., None] > 0, colours / opaque, 0).clip(0, full)
+    return (found if alpha.dtype.kind == "f" else np.rint(found)).astype(colours.dtype)
 
 
 def _library() -> Any:
