@@ -95,7 +95,7 @@ def test_kinds_of_images(tmp_path: Path, make_folder: Maker, picture: Picture) -
     exif[0x0112] = 6
     turned.save(root / "cat" / "turned.png", exif=exif)
     (root / "cat" / "notes.txt").write_text("not an image")
-    data = open_dataset(f"imagefolder:{root}")
+    data = open_dataset(f"imagefolder:{root}", value_range=(0, 65535))
     assert data.channels == 3
     assert data.bad == ()
     view = {
@@ -210,6 +210,11 @@ def test_check(make_folder: Maker) -> None:
         "images_per_class": {"a": of_a, "b": of_b},
         "storage": "memory",
         "bytes_in_memory": count * 20 * 20 * 3,
+        "kinds": {"PNG": count},
+        "values": {"uint8": count},
+        "channels": {3: count},
+        "sizes": {"smallest": "20x20", "median": 20, "largest": "20x20"},
+        "turned": 0,
     }
     assert facts["test"]["images"] == 75 - count
     assert facts["augmentation"] == "crop_padding=2, flip=True"

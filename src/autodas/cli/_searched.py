@@ -9,8 +9,8 @@ from typing import Any
 from autodas.cli._arguments import peek, wants
 from autodas.cli._layers import Layer, document_layers, options_layer, read_documents
 from autodas.cli._schema import Schema, describe
-from autodas.strict_yaml import read_yaml
 from autodas.errors import AutodasError
+from autodas.strict_yaml import read_yaml
 from autodas.train_command import data_words
 
 

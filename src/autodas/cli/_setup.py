@@ -42,6 +42,11 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
     """Open a data set; return it with the augmentation of its training pictures. Its notes are told."""
     dataset = open_dataset(config.name, config.options, seed=seed)
     say_notes(dataset.notes)
+    return dataset, augmentation_of(config, dataset)
+
+
+def augmentation_of(config: DataConfig, dataset: ImageDataset) -> Augmentation:
+    """Return how training pictures are varied: as the user says, otherwise as suits the data set."""
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop
     # The two kinds of crops exclude each other: asking for one turns off the data set's other.
@@ -49,7 +54,7 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         padding = 0 if resized else own.crop_padding
     if resized is None:
         resized = own.random_resized_crop and not padding
-    augmentation = replace(
+    return replace(
         own,
         crop_padding=padding,
         flip=own.flip if config.flip is None else config.flip,
@@ -57,7 +62,6 @@ def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation
         random_resized_crop=resized,
         color_jitter=config.color_jitter,
     )
-    return dataset, augmentation
 
 
 def say_notes(notes: Iterable[str]) -> None:

@@ -48,10 +48,11 @@ def data_for(model: str, facts: ModelFacts, config: DataConfig) -> DataConfig:
     return replace(config, **own)
 
 
-def check_test_clips(videos: bool, test_clips: int) -> None:
-    """Raise AutodasError if clips are asked for of pictures."""
-    if not videos and test_clips != TEST_CLIPS:
-        raise AutodasError("test_clips is for videos, but there are pictures here: leave it out")
+def check_test_clips(videos: bool, test_clips: int, test_crops: int = 1) -> None:
+    """Raise AutodasError if clips, or crops of them, are asked for of pictures."""
+    for name, ignored in (("test_clips", test_clips != TEST_CLIPS), ("test_crops", test_crops != 1)):
+        if ignored and not videos:
+            raise AutodasError(f"{name} is for videos, but there are pictures here: leave it out")
 
 
 def _text(value: object) -> str:

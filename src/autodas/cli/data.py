@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from autodas.cli._cache import CacheConfig, run_cache
 from autodas.cli._output import print_facts
 from autodas.cli._settings import DataConfig, ListConfig
 from autodas.cli._verbs import run_verbs
+from autodas.errors import AutodasError
+
+
+@dataclass(frozen=True)
+class CheckedData(DataConfig):
+    """How the data are read, as in other commands.
+
+    Args:
+        name: the data set, as for --data of other commands.
+    """
+
+    name: str = field(kw_only=True, metadata={"positional": True, "metavar": "DATA"})
 
 
 @dataclass(frozen=True)
@@ -15,13 +28,14 @@ class CheckConfig:
     """Read a whole data set and say what is in it.
 
     Args:
-        name: the data set, as for --data.
-        data: how it is read, as in other commands.
+        decode: decode all of all files: damage in the middle of videos is found, too. It takes long.
+        output: write a picture of augmented training samples, as the network sees them, to this file.
         json: print JSON.
     """
 
-    name: str = field(metadata={"positional": True})
-    data: DataConfig = field(default_factory=lambda: DataConfig(name=""))
+    data: CheckedData
+    decode: bool = False
+    output: Path | None = field(default=None, metadata={"short": "-o"})
     json: bool = False
 
 
@@ -43,6 +57,26 @@ def _list(config: ListConfig) -> None:
 
 def _check(config: CheckConfig) -> None:
     """Read a data set and say what is in it, unreadable pictures included."""
-    from autodas.data import check_dataset
+    from autodas.cli._setup import augmentation_of
+    from autodas.data import contact_sheet, describe_dataset, open_dataset
 
-    print_facts(check_dataset(config.name, config.data.options), config.json)
+    # Whatever cannot be read is listed; what other commands would make of it stands among the warnings.
+    dataset = open_dataset(config.data.name, replace(config.data.options, max_bad=1.0))
+    augmentation = augmentation_of(config.data, dataset)
+    facts = describe_dataset(dataset, max_bad=config.data.max_bad, decode=config.decode)
+    facts["augmentation"] = str(augmentation)
+    if config.output is not None:
+        try:
+            contact_sheet(dataset, augmentation).save(config.output)
+        except (OSError, ValueError) as error:
+            raise AutodasError(f"{config.output}: cannot be written as a picture: {error}") from error
+        facts["sheet"] = str(config.output)
+    if config.json:
+        print_facts(facts, as_json=True)
+        return
+    lists = {"unreadable": facts.pop("bad"), "damaged": facts.pop("damaged", [])}
+    warnings = facts.pop("warnings")
+    print_facts(facts, as_json=False)
+    for what, lines in {**lists, "note": warnings}.items():
+        for line in lines:
+            print(f"{what}: {line}")

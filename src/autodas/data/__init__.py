@@ -4,8 +4,9 @@ Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 """
 
 from autodas.data._augmentation import Augmentation, normalise
-from autodas.data._check import check_dataset
+from autodas.data._check import check_dataset, describe_dataset
 from autodas.data._clips import Clips
+from autodas.data._contact_sheet import contact_sheet
 from autodas.data._decode import read_image
 from autodas.data._endings import VIDEO_ENDINGS, image_endings
 from autodas.data._fingerprint import changed_samples, changes
@@ -41,7 +42,9 @@ __all__ = [
     "changes",
     "check_dataset",
     "clips_along",
+    "contact_sheet",
     "dataset_names",
+    "describe_dataset",
     "holds_videos",
     "image_endings",
     "images_below",

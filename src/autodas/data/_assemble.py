@@ -78,7 +78,8 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
         for part, stored in zip((train, test), in_memory, strict=True)
     ]
     check_classes(name, images[0].labels, names, used, Images.what)
-    seen = _look(images[0])
+    # Where nothing is trained, what is evaluated is looked at.
+    seen = _look(images[0] if len(images[0]) else images[1])
     clipped += seen.clipped
     notes = [
         why,
@@ -166,18 +167,18 @@ class _Look(NamedTuple):
 
     Args:
         mean, std: of each channel, on the scale 0..1; std is never 0.
-        contrast: largest difference of two values in one image, on the scale 0..1.
+        contrast: largest difference of two values in one image, on the scale 0..1; ``None`` without images.
         clipped: how many of those that had to be decoded for this were clipped.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    contrast: float
+    contrast: float | None
     clipped: int
 
 
 def _look(train: Images) -> _Look:
-    """Look at all training images in memory, at a sample when streaming."""
+    """Look at all images of a split in memory, at a sample when streaming."""
     clipped = 0
 
     def views() -> Iterator[np.ndarray]:
@@ -199,7 +200,7 @@ def _look(train: Images) -> _Look:
     # Of bytes the counts of values are exact and quick; of numbers their sums.
     counts = np.zeros((train.channels, 256), dtype=np.int64)
     sums, number = np.zeros((2, train.channels)), 0
-    contrast = 0.0
+    contrast: float | None = None
     for view in views():
         if view.dtype == np.uint8:
             counts += histogram(view)
@@ -207,9 +208,9 @@ def _look(train: Images) -> _Look:
             values = view.reshape(len(view), -1).astype(np.float64) / 255
             sums += values.sum(1), (values**2).sum(1)
             number += values.shape[1]
-        if contrast < 1 / 4:  # Enough has been seen otherwise.
+        if contrast is None or contrast < 1 / 4:  # Enough has been seen otherwise.
             spans = np.ptp(view.swapaxes(0, 1).reshape(view.shape[1], -1), axis=1)
-            contrast = max(contrast, float(spans.max(initial=0)) / 255)
+            contrast = max(contrast or 0.0, float(spans.max(initial=0)) / 255)
     mean, std = moments(counts) if train.form.value_range is None else _of_sums(sums[0], sums[1], number)
     return _Look(mean, std, contrast, clipped)
 

@@ -2,42 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from autodas.data._check_files import damage, picture_facts, video_facts
+from autodas.data._images import ImageDataset, Images
 from autodas.data._open import open_dataset
+from autodas.data._parts import Bad
 from autodas.data._split import Split
 from autodas.data._videos import Videos
 from autodas.data_options import DataOptions
 
 
 def check_dataset(
-    name: str, options: DataOptions | None = None, *, seed: int = 0, **changes: Any
+    name: str, options: DataOptions | None = None, *, seed: int = 0, decode: bool = False, **changes: Any
 ) -> dict[str, Any]:
-    """Open a data set and describe it; arguments and errors are those of ``open_dataset``.
+    """Open a data set and describe it; all unreadable samples are listed, however many there are.
+
+    Args:
+        name, options, seed, changes: as of :func:`open_dataset`; ``max_bad`` is only compared with.
+        decode: as of :func:`describe_dataset`.
+
+    Raises:
+        AutodasError: as of :func:`open_dataset`, but for unreadable samples.
+    """
+    options = replace(options or DataOptions(), **changes)
+    dataset = open_dataset(name, replace(options, max_bad=1.0), seed=seed)
+    return describe_dataset(dataset, max_bad=options.max_bad, decode=decode)
+
+
+def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bool = False) -> dict[str, Any]:
+    """Describe a data set.
+
+    Args:
+        dataset: which was opened so that everything may be bad (``max_bad=1``).
+        max_bad: largest share that other commands would bear.
+        decode: decode all of all files, so that damage in the middle of videos is found, too.
 
     Returns:
-        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, of videos ``clips`` (frames and
-        step), ``train`` and ``test`` (each with ``images``, ``images_per_class``, ``storage``,
-        ``bytes_in_memory``; of videos with ``videos`` and what :meth:`Videos.facts` tells), ``mean``,
-        ``std``, ``augmentation``, ``bad`` and ``warnings``.
+        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``value_range``, of videos ``clips``
+        (frames and step), ``train`` and ``test`` (each with ``images`` or ``videos``, how many there are a
+        class, ``storage``, ``bytes_in_memory``, and what :func:`picture_facts`, or :func:`video_facts` and
+        :meth:`Videos.facts`, tell), ``mean``, ``std``, ``augmentation``, ``bad``, with ``decode`` what is
+        ``damaged``, and ``warnings``.
     """
-    data = open_dataset(name, options, seed=seed, **changes)
+    damaged = {"damaged": [*damage(dataset.train), *damage(dataset.test)]} if decode else {}
     return {
-        "name": data.name,
-        "classes": list(data.classes),
-        "channels": data.channels,
-        "image_size": data.image_size,
-        **({} if data.clips is None else {"clips": asdict(data.clips)}),
-        "train": _facts(data.train, data.classes),
-        "test": _facts(data.test, data.classes),
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "augmentation": str(data.default_augmentation),
-        "bad": list(data.bad),
-        "warnings": list(data.notes),
+        "name": dataset.name,
+        "classes": list(dataset.classes),
+        "channels": dataset.channels,
+        "image_size": dataset.image_size,
+        "value_range": list(dataset.value_range or (0, 255)),
+        **({} if dataset.clips is None else {"clips": asdict(dataset.clips)}),
+        "train": _facts(dataset.train, dataset.classes),
+        "test": _facts(dataset.test, dataset.classes),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "augmentation": str(dataset.default_augmentation),
+        "bad": list(dataset.bad),
+        **damaged,
+        "warnings": [*dataset.notes, *_advice(dataset, max_bad)],
     }
 
 
@@ -49,4 +76,21 @@ def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
         "storage": split.storage,
         "bytes_in_memory": split.bytes_in_memory,
     }
-    return facts | (split.facts() if isinstance(split, Videos) else {})
+    if isinstance(split, Images):
+        facts |= picture_facts(split)
+    if isinstance(split, Videos):
+        facts |= {**split.facts(), **video_facts(split)}
+    return facts
+
+
+def _advice(data: ImageDataset, max_bad: float) -> list[str]:
+    """Return what a user is to do where other commands would not bear so many unreadable samples."""
+    total, count = len(data.train) + len(data.test) + len(data.bad), len(data.bad)
+    allowed = Bad(data.name, data.what, total, max_bad).allowed
+    if count <= allowed:
+        return []
+    enough = math.ceil(100 * count / total) / 100  # Two digits, rounded up: it must suffice.
+    return [
+        f"{count} of {total} {data.what} cannot be read, other commands bear {allowed}: repair or remove "
+        f"them, or allow more with --data.max_bad={enough:g}"
+    ]

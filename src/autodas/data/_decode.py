@@ -16,7 +16,7 @@ from autodas.data._endings import IMAGE_FORMATS, UNMARKED, known_formats
 from autodas.data._form import Form, Range
 from autodas.data._pictures import MAX_PIXELS, ArrayPicture, Picture, PillowPicture, reason_of
 from autodas.data._png import DeepPng, is_deep
-from autodas.data._tiff import MAGIC, TiffPicture, pillow_suffices
+from autodas.data._tiff import MAGIC, TiffPicture, pillow_suffices, quiet_libtiff
 from autodas.data._unreadable import UnreadableError as UnreadableError
 from autodas.data._views import decoded_view
 from autodas.errors import AutodasError
@@ -94,6 +94,7 @@ def _open_pillow(encoded: str | bytes, formats: list[str]) -> Image:
 
 
 def _open_tiff(encoded: str | bytes) -> Picture:
+    quiet_libtiff()
     try:
         image = _open_pillow(encoded, ["TIFF"])
         if pillow_suffices(image):

@@ -80,7 +80,9 @@ class Form:
         if dtype == np.uint8 and not self.ranges_bytes:
             return (0, 255)
         if self.value_range is None:
-            raise UnreadableError(f"its values are {dtype}, 8 bits are expected: state their value_range")
+            raise UnreadableError(
+                f"its values are {dtype}, 8 bits are expected: state their value_range, or save 8 bits"
+            )
         return self.value_range
 
     def channels_of(self, pixels: np.ndarray) -> np.ndarray:

@@ -55,18 +55,19 @@ def header_notes(headers: Sequence[Header], form: Form, size: int | None) -> lis
     return notes
 
 
-def contrast_note(contrast: float, std: Sequence[float], what: str) -> str | None:
+def contrast_note(contrast: float | None, std: Sequence[float], what: str) -> str | None:
     """Return a warning where training samples show next to nothing.
 
     Args:
-        contrast: largest difference of two values in one sample, as a part of the range.
+        contrast: largest difference of two values in one sample, as a part of the range; ``None`` if there
+            are no samples.
         std: standard deviation of each channel; 1 where it is constant.
         what: what the samples are called.
     """
+    if contrast is None:
+        return None
     if contrast == 0:
-        return (
-            f"every one of the training {what} is of one value only: is the range right (data.value_range)?"
-        )
+        return f"each of the training {what} has one value only: is the range right (data.value_range)?"
     if contrast < _DULL:
         return (
             f"no training {what[:-1]} uses more than {100 * contrast:.1f} % of the range of values: state "

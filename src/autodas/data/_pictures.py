@@ -313,7 +313,9 @@ def reason_of(error: Exception) -> str:
         return f"it has more than {MAX_PIXELS:,} pixels"
     text = str(error).split("\n")[0]
     # The message of Pillow names the stream object, which tells a user nothing.
-    return "not an image file" if "cannot identify image file" in text else text or type(error).__name__
+    if "cannot identify image file" in text:
+        return "not an image file"
+    return f"damaged: {text}" if text.startswith("decoder error") else text or type(error).__name__
 
 
 def _array(image: Image) -> np.ndarray:

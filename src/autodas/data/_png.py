@@ -57,6 +57,7 @@ class DeepPng(PillowPicture):
         else:
             array = halves[0][..., 0::2].astype(np.uint16) << 8 | halves[0][..., 1::2]
         array = turned(array, orientation(self._image))
+        self.close()
         if self._layout == "RGB;16B":
             clear = self._image.info.get("transparency")
             opaque = None if clear is None else (array != np.array(clear, dtype=np.uint16)).any(2)

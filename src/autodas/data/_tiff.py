@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION, _EXTRA = 258, 262, 270, 274, 338
 _MAX_VALUES = 4 * MAX_PIXELS
+_AXES = set("CYXS")  # Channels, rows, columns, samples.
+_STRANGE_COLOURS = (3, 5, 8)  # Palettes, CMYK and CIELAB, of which Pillow reads the usual ones.
 
 
 def pillow_suffices(image: Image) -> bool:
@@ -31,6 +36,22 @@ def pillow_suffices(image: Image) -> bool:
     return not ("<OME" in description or (description.startswith("ImageJ=") and "channels=" in description))
 
 
+@cache
+def quiet_libtiff() -> None:
+    """Keep the C library behind Pillow from writing to standard error what Pillow raises as an error."""
+    import ctypes
+
+    import PIL._imaging
+
+    # Where the library is part of Pillow's own, its functions cannot be found, and it goes on talking.
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(PIL._imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            setter = getattr(library, name)
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
+
+
 class TiffPicture(Picture):
     """The first picture of a TIFF file, read by the library tifffile.
 
@@ -42,35 +63,20 @@ class TiffPicture(Picture):
     """
 
     def __init__(self, encoded: str | bytes) -> None:
-        tifffile = _library()
+        library = _library()
         try:
-            self._file = tifffile.TiffFile(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded)
-            self._page = self._file.pages[0]
-            series = self._file.series[0]
-            # Channels that are pages belong together; times, depths and unnamed ones are separate pictures.
-            turn = self._page.tags.valueof(_ORIENTATION)
-            self._turn = int(turn) if turn in range(1, 9) else 1
-            self._whole = series if "C" in series.axes and _only(series.axes, "CYXS") else self._page
-            self._pages = self._whole is self._page and len(self._file.pages) > 1
-            shape, axes = self._whole.shape, self._whole.axes
-            self._check(shape, axes)
-            sizes = dict(zip(axes, shape, strict=True))
-            samples = sizes.get("C", 1) * sizes.get("S", 1)
-            self._alpha = self._whole is self._page and bool(
-                samples in (2, 4) and self._page.extrasamples and self._page.extrasamples[-1] in (1, 2)
-            )
-            self._header = Header(
-                sizes["X"],
-                sizes["Y"],
-                samples - self._alpha,
-                np.dtype(self._whole.dtype).name.replace("bool", "uint8"),
-                "TIFF",
-                self._turn != 1,
-                self._pages,
-            )
-        except (MemoryError, UnreadableError):
+            self._file = library.TiffFile(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded)
+        except MemoryError:
             raise
         except Exception as error:  # The library raises errors of many types on damaged files.
+            raise UnreadableError(_reason(error)) from error
+        try:
+            self._header = self._read_header()
+        except (MemoryError, UnreadableError):
+            self.close()
+            raise
+        except Exception as error:  # As above.
+            self.close()
             raise UnreadableError(_reason(error)) from error
 
     @property
@@ -99,28 +105,53 @@ class TiffPicture(Picture):
             array = (2**depth - 1 - array.astype(np.int64)).astype(array.dtype)
         array = turned(array, self._turn)
         if self._alpha:
-            return Values(array[..., :-1], array[..., -1], declared)
+            colours, alpha = array[..., :-1], array[..., -1]
+            premultiplied = page.extrasamples[-1] == 1
+            return Values(_divided(colours, alpha) if premultiplied else colours, alpha, declared)
         return Values(array, None, declared)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _check(self, shape: tuple[int, ...], axes: str) -> None:
-        """Refuse what is too large or is no picture; nothing has been allocated yet."""
-        if not _only(axes, "CYXS") or not {"X", "Y"} <= set(axes):
-            raise UnreadableError(f"its axes are {axes}: a picture with channels is expected")
-        if self._page.photometric in (3, 5, 8) and self._whole is self._page:
+    def _read_header(self) -> Header:
+        if not self._file.pages:
+            raise UnreadableError("the TIFF file is cut off: there is no picture in it")
+        self._page = page = self._file.pages[0]
+        series = self._file.series[0]
+        # Channels that are pages belong together; times, depths and unnamed ones are separate pictures.
+        self._whole = whole = series if "C" in series.axes and set(series.axes) <= _AXES else page
+        if not {"X", "Y"} <= set(whole.axes) <= _AXES:
+            raise UnreadableError(f"its axes are {whole.axes}: a picture with channels is expected")
+        if page.photometric in _STRANGE_COLOURS and whole is page:
             raise UnreadableError(
-                f"its colours are {self._page.photometric.name.lower()} in a form that is not known: "
-                "save it as RGB"
+                f"its colours are {page.photometric.name.lower()} of a kind that is not known"
             )
-        if np.prod(shape, dtype=np.float64) > _MAX_VALUES:
+        if math.prod(whole.shape) > _MAX_VALUES:
             raise UnreadableError(f"it has more than {_MAX_VALUES:,} values")
+        turn = page.tags.valueof(_ORIENTATION)
+        self._turn = int(turn) if turn in range(1, 9) else 1
+        sizes = dict(zip(whole.axes, whole.shape, strict=True))
+        samples = sizes.get("C", 1) * sizes.get("S", 1)
+        transparent = page.extrasamples and page.extrasamples[-1] in (1, 2)
+        self._alpha = whole is page and samples in (2, 4) and bool(transparent)
+        return Header(
+            sizes["X"],
+            sizes["Y"],
+            samples - self._alpha,
+            np.dtype(whole.dtype).name.replace("bool", "uint8"),
+            "TIFF",
+            self._turn != 1,
+            whole is page and len(self._file.pages) > 1,
+        )
 
 
-def _only(axes: str, known: str) -> bool:
-    return set(axes) <= set(known)
+def _divided(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return colours that are stored as products with how opaque they are."""
+    full = 1.0 if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
+    opaque = np.maximum(alpha.astype(np.float64), np.finfo(np.float32).tiny)[..., None] / full
+    found = np.where(alpha[..., None] > 0, colours / opaque, 0).clip(0, full)
+    return (found if alpha.dtype.kind == "f" else np.rint(found)).astype(colours.dtype)
 
 
 def _library() -> Any:

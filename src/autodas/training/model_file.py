@@ -94,6 +94,8 @@ class ModelFacts:
         Raises:
             AutodasError: if it cannot be read, has other channels, or its range is not known or another.
         """
+        if value_range is not None and self.clips is not None:
+            raise AutodasError("value_range is for pictures, but the network is for videos: leave it out")
         if value_range is not None and value_range != (self.value_range or value_range):
             raise AutodasError(f"value_range: the network was trained with {self.value_range}: leave it out")
         if self.clips is None:

@@ -1,0 +1,118 @@
+"""A picture of augmented training samples, as the network sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autodas.data._augmentation import Augmentation
+from autodas.data._images import ImageDataset
+from autodas.data._loader import Loader
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_SAMPLES = 32
+_COLUMNS = 8
+_LEAST_SIDE = 96
+_LABEL_HEIGHT, _GAP = 14, 4
+
+
+def contact_sheet(dataset: ImageDataset, augmentation: Augmentation | None = None, *, seed: int = 0) -> Image:
+    """Return a picture of up to 32 training samples, augmented and with the name of their class.
+
+    They are the input of the network with its normalisation taken back. A clip is a row of its frames, flow
+    in colours (the hue is the direction, the strength the speed); an image of other than one or three
+    channels is a row of its channels in grey. Of long rows eight are shown, evenly spaced.
+
+    Args:
+        dataset: what is shown.
+        augmentation: ``None`` for the data set's own.
+        seed: of the augmentation.
+    """
+    rows, names = [], []
+    for views, label in _samples(dataset, augmentation or dataset.default_augmentation, seed):
+        rows.append(_tiles(views, flow=dataset.modality == "flow"))
+        names.append(dataset.classes[label])
+    if len(rows[0]) == 1:  # One tile a sample: several samples in a row.
+        return _sheet([row[0] for row in rows], names)
+    columns = len(rows[0])
+    labels = [name if i == 0 else "" for name in names for i in range(columns)]
+    return _sheet([tile for row in rows for tile in row], labels, columns)
+
+
+def _samples(dataset: ImageDataset, augmentation: Augmentation, seed: int) -> list[tuple[np.ndarray, int]]:
+    """Return samples of all classes: (C, S, S) or (C, T, S, S) on the scale 0..255, and their labels."""
+    labels = dataset.train.labels
+    wanted = _SAMPLES if dataset.clips is None and dataset.channels in (1, 3) else _SAMPLES // 4
+    each = max(1, wanted // len(dataset.classes))
+    chosen = np.concatenate([np.flatnonzero(labels == c)[:each] for c in range(len(dataset.classes))])[
+        :wanted
+    ]
+    loader = Loader(
+        dataset.train,
+        chosen,
+        batch_size=len(chosen),
+        mean=dataset.mean,
+        std=dataset.std,
+        image_size=dataset.image_size,
+        seed=seed,
+        shuffle=False,
+        augmentation=augmentation,
+    )
+    found = []
+    for batch in loader.batches(0):
+        shape = (1, -1, *(1 for _ in batch.images.shape[2:]))
+        mean, std = (batch.images.new_tensor(values).view(shape) for values in (dataset.mean, dataset.std))
+        pixels = ((batch.images * std + mean) * 255).clamp(0, 255)
+        found += [(p.numpy(), int(label)) for p, label in zip(pixels, batch.labels, strict=True)]
+    return found
+
+
+def _tiles(views: np.ndarray, *, flow: bool) -> list[np.ndarray]:
+    """Return the tiles of one sample, uint8 (S, S, 3)."""
+    if views.ndim == 4:
+        frames = np.moveaxis(views, (1, 0), (0, -1))  # (T, S, S, C)
+        tiles = [_flow_colours(f) if flow else f for f in frames]
+    elif views.shape[0] in (1, 3):
+        tiles = [np.moveaxis(views, 0, -1)]
+    else:
+        tiles = [channel[..., None] for channel in views]
+    chosen = np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), _COLUMNS)).astype(int))
+    return [np.broadcast_to(np.rint(tiles[i]).astype(np.uint8), (*tiles[i].shape[:2], 3)) for i in chosen]
+
+
+def _flow_colours(flow: np.ndarray) -> np.ndarray:
+    """Return optical flow (S, S, 2), where about 127.5 is rest, as colours on white."""
+    import PIL.Image
+
+    across, down = (flow[..., i] - 127.5 for i in range(2))
+    speed = np.hypot(across, down)
+    hue = np.arctan2(down, across) / (2 * np.pi) % 1
+    strength = speed / max(float(speed.max()), 16.0)  # So that noise stays pale.
+    colours = np.stack([255 * hue, 255 * strength, np.full_like(hue, 255)], -1).astype(np.uint8)
+    return np.asarray(PIL.Image.fromarray(colours, "HSV").convert("RGB"))
+
+
+def _sheet(tiles: list[np.ndarray], labels: list[str], columns: int = _COLUMNS) -> Image:
+    import PIL.Image
+    import PIL.ImageDraw
+
+    size = tiles[0].shape[0]
+    side = size * max(1, -(-_LEAST_SIDE // size))  # Whole pixels, so that nothing is smoothed.
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    sheet = PIL.Image.new(
+        "RGB", (columns * (side + _GAP) + _GAP, rows * (side + _LABEL_HEIGHT + _GAP) + _GAP), "white"
+    )
+    draw = PIL.ImageDraw.Draw(sheet)
+    for number, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
+        left = _GAP + number % columns * (side + _GAP)
+        top = _GAP + number // columns * (side + _LABEL_HEIGHT + _GAP)
+        image = PIL.Image.fromarray(np.ascontiguousarray(tile))
+        sheet.paste(image.resize((side, side), PIL.Image.Resampling.NEAREST), (left, top))
+        # The built-in font knows few letters.
+        text = label.encode("ascii", "replace").decode()[: side // 6]
+        draw.text((left, top + side + 1), text, fill="black")
+    return sheet
