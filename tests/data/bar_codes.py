@@ -1,4 +1,4 @@
-"""Frames that tell their own number: it is written into the pixels as a bar code that lossy coding leaves legible."""
+"""Frames that tell their own number: it is written into their pixels as a bar code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ def texture(count: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
     frames = np.empty((count, height, width, 3), dtype=np.uint8)
     for i in range(count):
-        for channel, (across, down, speed) in enumerate(((0.11, 0.05, 0.3), (0.03, 0.12, -0.2), (0.07, 0.07, 0.5))):
+        for channel, (across, down, speed) in enumerate(
+            ((0.11, 0.05, 0.3), (0.03, 0.12, -0.2), (0.07, 0.07, 0.5))
+        ):
             frames[i, ..., channel] = 128 + 90 * np.sin(across * columns + down * rows + speed * i)
     return frames
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
-
+from PIL import Image
 from tests.data.bar_codes import bar_coded
 
 X264 = {"preset": "veryfast", "crf": "18"}
@@ -79,9 +79,13 @@ def write_variant(variant: Variant, path: Path, frames: np.ndarray) -> None:
         source = path.with_name(f"source-{path.stem}{variant.source}")
         _encode(variant, source, coded)
         begin = ["-ss", variant.seek] if variant.seek else []
-        command = ["ffmpeg", "-v", "error", "-y", *begin, "-i", str(source), *variant.ffmpeg, str(path)]
+        cover = path.with_suffix(".jpg")
+        Image.new("RGB", (800, 600), (90, 140, 60)).save(cover)
+        arguments = [str(cover) if word == "COVER" else word for word in variant.ffmpeg]
+        command = ["ffmpeg", "-v", "error", "-y", *begin, "-i", str(source), *arguments, str(path)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
         source.unlink()
+        cover.unlink()
     if variant.kept != (0, 1):
         content = path.read_bytes()
         start, end = (round(len(content) * part) for part in variant.kept)
@@ -160,14 +164,18 @@ def _x264(**options: object) -> dict[str, str]:
 VARIANTS: dict[str, Variant] = {
     "H.264 in MP4, long groups": Variant("a.mp4", options=_x264(keyint=250)),
     "H.264 in MP4, short closed groups": Variant("a.mp4", options=_x264(keyint=12, bframes=3)),
-    "H.264 in MP4, open groups": Variant("a.mp4", options=_x264(keyint=24, open_gop=1, bframes=3, b_pyramid="normal")),
+    "H.264 in MP4, open groups": Variant(
+        "a.mp4", options=_x264(keyint=24, open_gop=1, bframes=3, b_pyramid="normal")
+    ),
     "H.264 in MP4, intra refresh": Variant("a.mp4", options=_x264(keyint=30, intra_refresh=1)),
     "H.264 in MP4, no B-frames": Variant("a.mp4", options=_x264(keyint=24, bframes=0)),
     "H.264 in MP4, key frames only": Variant("a.mp4", options=_x264(keyint=1)),
     "H.264 in MP4, 16 B-frames": Variant("a.mp4", options=_x264(keyint=60, bframes=16, b_adapt=0)),
     "H.264 in MP4, 29.97": Variant("a.mp4", options=_x264(keyint=30), rate=NTSC),
     "H.264 in MP4, interlaced": Variant("a.mp4", options=_x264(keyint=24, tff=1), rate=NTSC),
-    "H.264 in MP4, variable rate": Variant("a.mp4", options=_x264(keyint=24), milliseconds=(17, 33, 50, 33, 400, 20)),
+    "H.264 in MP4, variable rate": Variant(
+        "a.mp4", options=_x264(keyint=24), milliseconds=(17, 33, 50, 33, 400, 20)
+    ),
     "H.264 in MP4, late start": Variant("a.mp4", options=_x264(keyint=24), start=2.0, sound="first"),
     "H.264 in MP4, negative times": Variant(
         "a.mp4", options=_x264(keyint=24, bframes=3), muxer={"movflags": "negative_cts_offsets"}
@@ -184,10 +192,14 @@ VARIANTS: dict[str, Variant] = {
     "H.264 in MP4, lossless": Variant("a.mp4", options={"preset": "veryfast", "qp": "0"}),
     "H.264 in MOV": Variant("a.mov", options=_x264(keyint=24)),
     "H.264 in MKV": Variant("a.mkv", options=_x264(keyint=24, bframes=3)),
-    "H.264 in MKV, open groups, 29.97": Variant("a.mkv", options=_x264(keyint=24, open_gop=1, bframes=3), rate=NTSC),
+    "H.264 in MKV, open groups, 29.97": Variant(
+        "a.mkv", options=_x264(keyint=24, open_gop=1, bframes=3), rate=NTSC
+    ),
     "H.264 in MKV, intra refresh": Variant("a.mkv", options=_x264(keyint=30, intra_refresh=1)),
-    "H.264 in MKV, variable rate": Variant("a.mkv", options=_x264(keyint=24), milliseconds=(17, 33, 50, 33, 400, 20)),
-    "H.264 in MKV, cover first": Variant("a.mkv", options=_x264(keyint=24), cover=True),
+    "H.264 in MKV, variable rate": Variant(
+        "a.mkv", options=_x264(keyint=24), milliseconds=(17, 33, 50, 33, 400, 20)
+    ),
+    "H.264 in MKV, picture in the first stream": Variant("a.mkv", options=_x264(keyint=24), cover=True),
     "H.264 in MKV, no cues": Variant("a.mkv", options=_x264(keyint=24), muxer={"live": "1"}),
     "H.264 in FLV": Variant("a.flv", options=_x264(keyint=24, bframes=3)),
     "H.264 in AVI, no B-frames": Variant("a.avi", options=_x264(keyint=24, bframes=0)),
@@ -202,19 +214,54 @@ VARIANTS: dict[str, Variant] = {
     "H.264 in PS": Variant("a.mpg", options=_x264(keyint=24, bframes=3)),
     "H.264 in NUT": Variant("a.nut", options=_x264(keyint=24, bframes=3)),
     "H.264 bare": Variant("a.h264", options=_x264(keyint=24, bframes=3)),
-    "HEVC in MP4": Variant("a.mp4", "libx265", {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"}),
-    "HEVC in MP4, open groups": Variant("a.mp4", "libx265", {"preset": "medium", "crf": "18", "x265-params": "keyint=24:bframes=4:open-gop=1:log-level=none"}),
-    "HEVC in MP4, temporal layers": Variant("a.mp4", "libx265", {"preset": "medium", "crf": "18", "x265-params": "keyint=48:bframes=7:temporal-layers=3:log-level=none"}),
-    "HEVC in MKV": Variant("a.mkv", "libx265", {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"}),
-    "HEVC in TS": Variant("a.ts", "libx265", {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"}),
-    "HEVC in MP4, 10 bits": Variant("a.mp4", "libx265", {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:log-level=none"}, pixels="yuv420p10le"),
+    "HEVC in MP4": Variant(
+        "a.mp4",
+        "libx265",
+        {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"},
+    ),
+    "HEVC in MP4, open groups": Variant(
+        "a.mp4",
+        "libx265",
+        {"preset": "medium", "crf": "18", "x265-params": "keyint=24:bframes=4:open-gop=1:log-level=none"},
+    ),
+    "HEVC in MP4, temporal layers": Variant(
+        "a.mp4",
+        "libx265",
+        {
+            "preset": "medium",
+            "crf": "18",
+            "x265-params": "keyint=48:bframes=7:temporal-layers=3:log-level=none",
+        },
+    ),
+    "HEVC in MKV": Variant(
+        "a.mkv",
+        "libx265",
+        {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"},
+    ),
+    "HEVC in TS": Variant(
+        "a.ts",
+        "libx265",
+        {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"},
+    ),
+    "HEVC in MP4, 10 bits": Variant(
+        "a.mp4",
+        "libx265",
+        {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:log-level=none"},
+        pixels="yuv420p10le",
+    ),
     "AV1 in MP4": Variant("a.mp4", "libsvtav1", {"preset": "12", "crf": "25", "g": "24"}),
     "AV1 in MKV": Variant("a.mkv", "libsvtav1", {"preset": "12", "crf": "25", "g": "24"}),
     "VP8 in WebM": Variant("a.webm", "libvpx", {"g": "24", "deadline": "realtime", "cpu-used": "8"}),
-    "VP8 in WebM, hidden frames": Variant("a.webm", "libvpx", {"g": "48", "auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "4"}),
-    "VP8 in WebM, sound first": Variant("a.webm", "libvpx", {"g": "24", "deadline": "realtime", "cpu-used": "8"}, sound="first"),
+    "VP8 in WebM, hidden frames": Variant(
+        "a.webm", "libvpx", {"g": "48", "auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "4"}
+    ),
+    "VP8 in WebM, sound first": Variant(
+        "a.webm", "libvpx", {"g": "24", "deadline": "realtime", "cpu-used": "8"}, sound="first"
+    ),
     "VP9 in WebM": Variant("a.webm", "libvpx-vp9", {"g": "24", "deadline": "realtime", "cpu-used": "8"}),
-    "VP9 in WebM, hidden frames": Variant("a.webm", "libvpx-vp9", {"g": "48", "auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "5"}),
+    "VP9 in WebM, hidden frames": Variant(
+        "a.webm", "libvpx-vp9", {"g": "48", "auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "5"}
+    ),
     "VP9 in MP4": Variant("a.mp4", "libvpx-vp9", {"g": "24", "deadline": "realtime", "cpu-used": "8"}),
     "MPEG-4 in AVI, no B-frames": Variant("a.avi", "mpeg4", {"g": "24"}),
     "MPEG-4 in AVI, B-frames": Variant("a.avi", "mpeg4", {"g": "24", "bf": "2"}),
@@ -222,17 +269,32 @@ VARIANTS: dict[str, Variant] = {
     "MPEG-4 in MKV, B-frames": Variant("a.mkv", "mpeg4", {"g": "24", "bf": "2"}),
     "MPEG-4 bare": Variant("a.m4v", "mpeg4", {"g": "24", "bf": "2"}),
     "MS-MPEG-4 in AVI": Variant("a.avi", "msmpeg4", {"g": "24"}),
-    "XviD in AVI, packed B-frames": Variant("a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "100", "-b:v", "2M"), source=".mkv"),
-    "XviD in AVI, packed B-frames, short groups": Variant("a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "24", "-b:v", "2M"), source=".mkv"),
-    "XviD in AVI, B-frames unpacked": Variant("a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "24", "-b:v", "2M", "-bsf:v", "mpeg4_unpack_bframes"), source=".mkv"),
-    "XviD in AVI, no B-frames": Variant("a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-g", "24", "-b:v", "2M"), source=".mkv"),
-    "XviD in MP4, packed B-frames": Variant("a.mp4", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "24", "-b:v", "2M"), source=".mkv"),
+    "XviD in AVI, packed B-frames": Variant(
+        "a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "100", "-b:v", "2M"), source=".mkv"
+    ),
+    "XviD in AVI, packed B-frames, short groups": Variant(
+        "a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "24", "-b:v", "2M"), source=".mkv"
+    ),
+    "XviD in AVI, B-frames unpacked": Variant(
+        "a.avi",
+        "ffv1",
+        ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "24", "-b:v", "2M", "-bsf:v", "mpeg4_unpack_bframes"),
+        source=".mkv",
+    ),
+    "XviD in AVI, no B-frames": Variant(
+        "a.avi", "ffv1", ffmpeg=("-c:v", "libxvid", "-g", "24", "-b:v", "2M"), source=".mkv"
+    ),
+    "XviD in MP4, packed B-frames": Variant(
+        "a.mp4", "ffv1", ffmpeg=("-c:v", "libxvid", "-bf", "2", "-g", "24", "-b:v", "2M"), source=".mkv"
+    ),
     "MPEG-2 in PS": Variant("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}),
     "MPEG-2 in PS, sound": Variant("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}, sound="last"),
     "MPEG-2 in PS, no B-frames, 29.97": Variant("a.mpg", "mpeg2video", {"g": "15"}, rate=NTSC),
     "MPEG-2 in VOB": Variant("a.vob", "mpeg2video", {"g": "12", "bf": "2"}, sound="last"),
     "MPEG-2 in TS": Variant("a.ts", "mpeg2video", {"g": "12", "bf": "2"}),
-    "MPEG-2 in TS, interlaced": Variant("a.ts", "mpeg2video", {"g": "12", "bf": "2", "flags": "+ilme+ildct"}, rate=NTSC),
+    "MPEG-2 in TS, interlaced": Variant(
+        "a.ts", "mpeg2video", {"g": "12", "bf": "2", "flags": "+ilme+ildct"}, rate=NTSC
+    ),
     "MPEG-2 in MKV": Variant("a.mkv", "mpeg2video", {"g": "12", "bf": "2"}),
     "MPEG-2 in MXF": Variant("a.mxf", "mpeg2video", {"g": "12", "bf": "2"}),
     "MPEG-2 bare": Variant("a.m2v", "mpeg2video", {"g": "12", "bf": "2"}),
@@ -254,7 +316,9 @@ VARIANTS: dict[str, Variant] = {
     "GIF": Variant("a.gif", "gif", pixels="rgb8"),
     "Animated PNG": Variant("a.apng", "apng", pixels="rgb24"),
     "Cinepak in AVI": Variant("a.avi", "cinepak", {"g": "24"}, pixels="rgb24"),
-    "Theora in Ogg": Variant("a.ogv", "ffv1", ffmpeg=("-c:v", "libtheora", "-g", "24", "-q:v", "8"), source=".mkv"),
+    "Theora in Ogg": Variant(
+        "a.ogv", "ffv1", ffmpeg=("-c:v", "libtheora", "-g", "24", "-q:v", "8"), source=".mkv"
+    ),
     "UtVideo in AVI": Variant("a.avi", "utvideo"),
     "MagicYUV in AVI": Variant("a.avi", "magicyuv"),
     "ASV1 in AVI": Variant("a.avi", "asv1"),
@@ -265,21 +329,64 @@ VARIANTS: dict[str, Variant] = {
     "PNG in MOV": Variant("a.mov", "png", pixels="rgb24"),
     "JPEG 2000 in MOV": Variant("a.mov", "jpeg2000", pixels="rgb24"),
     "CineForm in MOV": Variant("a.mov", "cfhd", pixels="yuv422p10le"),
-    "WebP animation": Variant("a.webp", "libwebp_anim", {"quality": "90"}),
     "VP9 in IVF": Variant("a.ivf", "libvpx-vp9", {"g": "24", "deadline": "realtime", "cpu-used": "8"}),
     "AV1 bare": Variant("a.obu", "libsvtav1", {"preset": "12", "crf": "25", "g": "24"}),
-    "HEVC bare": Variant("a.hevc", "libx265", {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"}),
-    "DNxHR in MXF": Variant("a.mxf", "ffv1", ffmpeg=("-c:v", "dnxhd", "-profile:v", "dnxhr_sq", "-vf", "scale=320:240:flags=neighbor,format=yuv422p"), source=".mkv"),
-    "H.264 in MP4, cut between key frames (edit list)": Variant("a.mp4", options=_x264(keyint=24, bframes=3), seek="1.4", ffmpeg=("-c", "copy"), source=".mp4"),
-    "H.264 in MP4, made by cutting and encoding": Variant("a.mp4", "ffv1", seek="1.4", ffmpeg=("-c:v", "libx264", "-g", "24"), source=".mkv"),
+    "HEVC bare": Variant(
+        "a.hevc",
+        "libx265",
+        {"preset": "ultrafast", "crf": "18", "x265-params": "keyint=24:bframes=3:log-level=none"},
+    ),
+    "DNxHR in MXF": Variant(
+        "a.mxf",
+        "ffv1",
+        ffmpeg=(
+            "-c:v",
+            "dnxhd",
+            "-profile:v",
+            "dnxhr_sq",
+            "-vf",
+            "scale=320:240:flags=neighbor,format=yuv422p",
+        ),
+        source=".mkv",
+    ),
+    "H.264 in MP4, cut between key frames (edit list)": Variant(
+        "a.mp4", options=_x264(keyint=24, bframes=3), seek="1.4", ffmpeg=("-c", "copy"), source=".mp4"
+    ),
+    "H.264 in MP4, made by cutting and encoding": Variant(
+        "a.mp4", "ffv1", seek="1.4", ffmpeg=("-c:v", "libx264", "-g", "24"), source=".mkv"
+    ),
     "H.264 in TS, beginning lost": Variant("a.ts", options=_x264(keyint=24, bframes=3), kept=(0.37, 1)),
     "H.264 in TS, end lost": Variant("a.ts", options=_x264(keyint=24, bframes=3), kept=(0, 0.7)),
     "H.264 in MKV, end lost": Variant("a.mkv", options=_x264(keyint=24, bframes=3), kept=(0, 0.7)),
     "H.264 in FLV, end lost": Variant("a.flv", options=_x264(keyint=24, bframes=3), kept=(0, 0.7)),
     "MPEG-2 in PS, beginning lost": Variant("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}, kept=(0.37, 1)),
     "MPEG-4 in AVI, end lost": Variant("a.avi", "mpeg4", {"g": "24", "bf": "2"}, kept=(0, 0.7)),
-    "H.264 copied from MP4 to TS": Variant("a.ts", options=_x264(keyint=100, bframes=3), ffmpeg=("-c", "copy"), source=".mp4"),
-    "H.264 copied from TS to MKV": Variant("a.mkv", options=_x264(keyint=24, bframes=3), ffmpeg=("-c", "copy"), source=".ts"),
-    "H.264 copied from MP4 to AVI": Variant("a.avi", options=_x264(keyint=24, bframes=3), ffmpeg=("-c", "copy"), source=".mp4"),
-    "H.264 in MP4, time base 1/1000": Variant("a.mp4", options=_x264(keyint=24), rate=NTSC, ffmpeg=("-c", "copy", "-video_track_timescale", "1000"), source=".mkv"),
+    "H.264 in MKV, attached cover": Variant(
+        "a.mkv",
+        options=_x264(keyint=24),
+        ffmpeg=("-attach", "COVER", "-metadata:s:t", "mimetype=image/jpeg", "-c", "copy"),
+        source=".mkv",
+    ),
+    "H.264 in MP4, attached cover first": Variant(
+        "a.mp4",
+        options=_x264(keyint=24),
+        ffmpeg=("-i", "COVER", "-map", "1", "-map", "0", "-c", "copy", "-disposition:v:0", "attached_pic"),
+        source=".mp4",
+    ),
+    "H.264 copied from MP4 to TS": Variant(
+        "a.ts", options=_x264(keyint=100, bframes=3), ffmpeg=("-c", "copy"), source=".mp4"
+    ),
+    "H.264 copied from TS to MKV": Variant(
+        "a.mkv", options=_x264(keyint=24, bframes=3), ffmpeg=("-c", "copy"), source=".ts"
+    ),
+    "H.264 copied from MP4 to AVI": Variant(
+        "a.avi", options=_x264(keyint=24, bframes=3), ffmpeg=("-c", "copy"), source=".mp4"
+    ),
+    "H.264 in MP4, time base 1/1000": Variant(
+        "a.mp4",
+        options=_x264(keyint=24),
+        rate=NTSC,
+        ffmpeg=("-c", "copy", "-video_track_timescale", "1000"),
+        source=".mkv",
+    ),
 }

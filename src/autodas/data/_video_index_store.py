@@ -49,11 +49,11 @@ def kept_index(path: str, read: Callable[[str], FrameIndex]) -> FrameIndex:
 
 def _name(path: str) -> bytes | None:
     """Return what changes when the file does, or what decodes it."""
-    from av import library_versions
-
     try:
+        from av import library_versions
+
         found = os.stat(path)
-    except OSError:
+    except (ImportError, OSError):
         return None
     decoder = ".".join(map(str, library_versions["libavcodec"]))
     facts = f"\0{found.st_size} {found.st_mtime_ns} {_VERSION} {decoder}"
