@@ -110,7 +110,7 @@ def _decoded_from(
 
 
 def _is_first(number: int, frame: VideoFrame, key: Key) -> bool:
-    return number == key.number and key.checksum in (-1, checksum(frame))
+    return number == key.number and not frame.is_corrupt and key.checksum in (-1, checksum(frame))
 
 
 def _number(item: Packet[VideoStream] | VideoFrame, index: FrameIndex) -> int:
