@@ -1,4 +1,4 @@
-"""Frames that tell their own number: it is written into the pixels as a bar code that lossy coding leaves legible."""
+"""Frames that tell their own number: it is written into their pixels as a bar code."""
 
 from __future__ import annotations
 

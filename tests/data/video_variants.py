@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
+from PIL import Image
 from tests.data.bar_codes import bar_coded
 
 X264 = {"preset": "veryfast", "crf": "18"}
@@ -78,9 +79,13 @@ def write_variant(variant: Variant, path: Path, frames: np.ndarray) -> None:
         source = path.with_name(f"source-{path.stem}{variant.source}")
         _encode(variant, source, coded)
         begin = ["-ss", variant.seek] if variant.seek else []
-        command = ["ffmpeg", "-v", "error", "-y", *begin, "-i", str(source), *variant.ffmpeg, str(path)]
+        cover = path.with_suffix(".jpg")
+        Image.new("RGB", (800, 600), (90, 140, 60)).save(cover)
+        arguments = [str(cover) if word == "COVER" else word for word in variant.ffmpeg]
+        command = ["ffmpeg", "-v", "error", "-y", *begin, "-i", str(source), *arguments, str(path)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
         source.unlink()
+        cover.unlink()
     if variant.kept != (0, 1):
         content = path.read_bytes()
         start, end = (round(len(content) * part) for part in variant.kept)
@@ -194,7 +199,7 @@ VARIANTS: dict[str, Variant] = {
     "H.264 in MKV, variable rate": Variant(
         "a.mkv", options=_x264(keyint=24), milliseconds=(17, 33, 50, 33, 400, 20)
     ),
-    "H.264 in MKV, cover first": Variant("a.mkv", options=_x264(keyint=24), cover=True),
+    "H.264 in MKV, picture in the first stream": Variant("a.mkv", options=_x264(keyint=24), cover=True),
     "H.264 in MKV, no cues": Variant("a.mkv", options=_x264(keyint=24), muxer={"live": "1"}),
     "H.264 in FLV": Variant("a.flv", options=_x264(keyint=24, bframes=3)),
     "H.264 in AVI, no B-frames": Variant("a.avi", options=_x264(keyint=24, bframes=0)),
@@ -324,7 +329,6 @@ VARIANTS: dict[str, Variant] = {
     "PNG in MOV": Variant("a.mov", "png", pixels="rgb24"),
     "JPEG 2000 in MOV": Variant("a.mov", "jpeg2000", pixels="rgb24"),
     "CineForm in MOV": Variant("a.mov", "cfhd", pixels="yuv422p10le"),
-    "WebP animation": Variant("a.webp", "libwebp_anim", {"quality": "90"}),
     "VP9 in IVF": Variant("a.ivf", "libvpx-vp9", {"g": "24", "deadline": "realtime", "cpu-used": "8"}),
     "AV1 bare": Variant("a.obu", "libsvtav1", {"preset": "12", "crf": "25", "g": "24"}),
     "HEVC bare": Variant(
@@ -357,6 +361,18 @@ VARIANTS: dict[str, Variant] = {
     "H.264 in FLV, end lost": Variant("a.flv", options=_x264(keyint=24, bframes=3), kept=(0, 0.7)),
     "MPEG-2 in PS, beginning lost": Variant("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}, kept=(0.37, 1)),
     "MPEG-4 in AVI, end lost": Variant("a.avi", "mpeg4", {"g": "24", "bf": "2"}, kept=(0, 0.7)),
+    "H.264 in MKV, attached cover": Variant(
+        "a.mkv",
+        options=_x264(keyint=24),
+        ffmpeg=("-attach", "COVER", "-metadata:s:t", "mimetype=image/jpeg", "-c", "copy"),
+        source=".mkv",
+    ),
+    "H.264 in MP4, attached cover first": Variant(
+        "a.mp4",
+        options=_x264(keyint=24),
+        ffmpeg=("-i", "COVER", "-map", "1", "-map", "0", "-c", "copy", "-disposition:v:0", "attached_pic"),
+        source=".mp4",
+    ),
     "H.264 copied from MP4 to TS": Variant(
         "a.ts", options=_x264(keyint=100, bframes=3), ffmpeg=("-c", "copy"), source=".mp4"
     ),

@@ -62,14 +62,12 @@ def write_sound(path: Path) -> Path:
 
 
 def blank_packets(path: Path, numbers: set[int]) -> None:
-    """Overwrite encoded frames of an .avi file with zeros; its container stays whole."""
+    """Overwrite encoded frames of an .avi or .mp4 file with zeros; its container stays whole."""
     content = bytearray(path.read_bytes())
-    place, number = content.index(b"movi") + 4, 0
-    while content[place : place + 4] == b"00dc":
-        length = int.from_bytes(content[place + 4 : place + 8], "little")
-        if number in numbers:
-            content[place + 8 : place + 8 + length] = bytes(length)
-        place, number = place + 8 + length + length % 2, number + 1
+    with av.open(str(path)) as container:
+        for number, packet in enumerate(container.demux(video=0)):
+            if number in numbers and packet.size:
+                content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     path.write_bytes(content)
 
 

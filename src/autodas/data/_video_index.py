@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from autodas.data._decode import UnreadableError
-from autodas.data._video_open import Video, opened
+from autodas.data._video_open import Video, opened, place_of
 from autodas.data._video_pixels import Orientation, orientation_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _MOST_PACKETS = 1 << 22
 _HEAD = 12
 # No coding standard lets a frame be shown so many frames before or after its turn in the file.
 _MOST_REORDERED = 32
-# Containers that store no presentation times: those that FFmpeg makes up are wrong where frames are reordered.
+# Containers without presentation times: those that FFmpeg makes up are wrong where frames are reordered.
 _WITHOUT_TIMES = frozenset({"avi"})
 UNKNOWN = int(np.iinfo(np.int64).min)
 
@@ -141,7 +142,8 @@ class _Packets:
             1,
         )
         found = found[found[:, 1] <= order.max(initial=-1)]
-        return found[np.unique(found[:, 1], return_index=True)[1]]
+        first: np.ndarray = np.unique(found[:, 1], return_index=True)[1]
+        return np.asarray(found[first])
 
     def rate(self, order: np.ndarray | None, frames: int, unit: float) -> float | None:
         """Return the frames a second that time stamps tell.
@@ -166,6 +168,29 @@ class _Packets:
         return 1 / (float(near.mean()) * unit * fields) if len(near) and usual > 0 else None
 
 
+class _Head:
+    """The first frames of a video, decoded."""
+
+    def __init__(self) -> None:
+        self.first: VideoFrame | None = None
+        self._places: list[int] = []
+        self._damaged: set[int] = set()
+
+    def decode(self, video: Video, packet: Packet[VideoStream] | None) -> None:
+        """Decode a packet if more frames are needed."""
+        if len(self._places) < _HEAD:
+            for frame in video.decode(packet, self._damaged):
+                self.first = self.first or frame
+                self._places.append(place_of(frame))
+
+    def agrees(self, order: np.ndarray) -> bool:
+        """Return whether the frames came in an order, all of them but for those of damaged packets."""
+        lost = {int(order[place]) for place in self._damaged}
+        due = list(islice((number for number in range(int(order.max()) + 1) if number not in lost), _HEAD))
+        come = [int(order[place]) if place >= 0 else -1 for place in self._places]
+        return come[:_HEAD] == due
+
+
 def read_index(path: str) -> FrameIndex:
     """Read where the frames of a video lie.
 
@@ -175,27 +200,20 @@ def read_index(path: str) -> FrameIndex:
     Raises:
         UnreadableError: if there is no video in the file, or no frame.
     """
-    packets, head = _Packets(), array("q")
-    first: VideoFrame | None = None
+    packets, head = _Packets(), _Head()
     with opened(path) as video:
         for packet in video.numbered(video.packets()):
             packets.add(packet, _is_hidden(video, packet))
-            if len(head) < _HEAD:
-                for frame in video.decode(packet):
-                    first = first or frame
-                    head.append(_packet_of(frame))
-        if len(head) < _HEAD:
-            for frame in video.decode(None):
-                first = first or frame
-                head.append(_packet_of(frame))
+            head.decode(video, packet)
+        head.decode(video, None)
         order = None if _invents_times(video) else packets.order()
         unit = float(video.stream.time_base or 0)
         claimed = float(video.stream.average_rate or 0)
     if not len(packets):
         raise UnreadableError("it has no frames")
-    if first is None:
+    if head.first is None:
         raise UnreadableError("no frame can be decoded")
-    if order is not None and _agrees(order, head):
+    if order is not None and head.agrees(order):
         keys, frames = packets.keys(order), int(order.max()) + 1
         rate = packets.rate(order, frames, unit)
     else:
@@ -203,13 +221,9 @@ def read_index(path: str) -> FrameIndex:
         rate = packets.rate(None, frames, unit)
     if rate and abs(claimed / rate - 1) < 0.005:
         rate = claimed  # The same without the rounding.
-    orientation = orientation_of(first)
-    size = orientation.size(first.height, first.width)
+    orientation = orientation_of(head.first)
+    size = orientation.size(head.first.height, head.first.width)
     return FrameIndex(frames, *size, orientation, order, keys, rate)
-
-
-def _packet_of(frame: VideoFrame) -> int:
-    return -1 if frame.opaque is None else int(frame.opaque)
 
 
 def _is_hidden(video: Video, packet: Packet[VideoStream]) -> bool:
@@ -221,12 +235,6 @@ def _invents_times(video: Video) -> bool:
     return video.container.format.name in _WITHOUT_TIMES and bool(video.stream.codec_context.codec.reorder)
 
 
-def _agrees(order: np.ndarray, head: array[int]) -> bool:
-    """Return whether the first frames came in the order in which they should."""
-    come = [int(order[packet]) if packet >= 0 else -1 for packet in head]
-    return come == list(range(len(come))) and len(come) >= min(_HEAD, int(order.max()) + 1)
-
-
 def _by_decoding(path: str, packets: _Packets) -> tuple[int, np.ndarray, np.ndarray]:
     """Decode a whole video; return the number of frames, their order, and the keys."""
     places: array[int] = array("q")
@@ -234,8 +242,8 @@ def _by_decoding(path: str, packets: _Packets) -> tuple[int, np.ndarray, np.ndar
     with opened(path) as video:
         for frame in video.frames():
             if frame.key_frame:
-                checksums[_packet_of(frame)] = checksum(frame)
-            places.append(_packet_of(frame))
+                checksums[place_of(frame)] = checksum(frame)
+            places.append(place_of(frame))
             if len(places) > _MOST_PACKETS:
                 raise UnreadableError(f"it claims more than {_MOST_PACKETS:,} frames")
     found = np.array(places, dtype=np.int64)
@@ -253,4 +261,4 @@ def _by_decoding(path: str, packets: _Packets) -> tuple[int, np.ndarray, np.ndar
 def checksum(frame: VideoFrame) -> int:
     """Return what tells a frame from others: a checksum of its grey values."""
     grey = frame.reformat(format="gray", threads=1)
-    return zlib.crc32(np.ascontiguousarray(grey.to_ndarray()))
+    return zlib.crc32(grey.to_ndarray().tobytes())

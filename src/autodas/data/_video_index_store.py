@@ -49,11 +49,11 @@ def kept_index(path: str, read: Callable[[str], FrameIndex]) -> FrameIndex:
 
 def _name(path: str) -> bytes | None:
     """Return what changes when the file does, or what decodes it."""
-    from av import library_versions
-
     try:
+        from av import library_versions
+
         found = os.stat(path)
-    except OSError:
+    except (ImportError, OSError):
         return None
     decoder = ".".join(map(str, library_versions["libavcodec"]))
     facts = f"\0{found.st_size} {found.st_mtime_ns} {_VERSION} {decoder}"
@@ -81,8 +81,9 @@ def _keep(place: Path, name: bytes, content: bytes) -> None:
             _drop_older_half(place)
         except sqlite3.DatabaseError:
             # Not a database, or a damaged one.
-            with contextlib.suppress(OSError):
-                place.unlink()
+            for remains in (place, place.with_name(f"{place.name}-journal")):
+                with contextlib.suppress(OSError):
+                    remains.unlink()
         except OSError:
             return
 
@@ -122,7 +123,7 @@ def _unpacked(content: bytes) -> FrameIndex:
     head, _, rest = zlib.decompress(content).partition(b"\n")
     facts = json.loads(head)
     numbers = np.frombuffer(rest, dtype="<i8").astype(np.int64)
-    order = numbers[: facts["packets"]] + np.arange(facts["packets"])
-    keys = numbers[facts["packets"] :].reshape(len(Key._fields), -1).T
+    order, keys = numbers[: facts["packets"]], numbers[facts["packets"] :].reshape(len(Key._fields), -1).T
+    order += np.arange(len(order))
     frames, height, width = facts["size"]
     return FrameIndex(frames, height, width, Orientation(*facts["orientation"]), order, keys, facts["rate"])

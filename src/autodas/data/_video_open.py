@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# A file that calls itself a video may be a playlist that names others: those are read from disk only. One that
-# claims frames of a billion pixels gets no memory for them.
+# A file that calls itself a video may be a playlist that names others: those are read from disk only. One
+# that claims frames of a billion pixels gets no memory for them.
 _OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(1 << 26)}
-# What ffmpeg adds to the pixels of a stream that is marked as the default one when it chooses between streams.
+# These may be the video, but beside another codec they are pictures that go with it.
+_PICTURES = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"})
+# What ffmpeg adds to the pixels of a stream that is marked as the default one when it chooses.
 _DEFAULT_BONUS = 5_000_000
 
 
@@ -43,7 +45,8 @@ class Video(NamedTuple):
     ) -> Iterator[Packet[VideoStream]]:
         """Mark packets with their places in the file; the frames that come of them have the same mark."""
         for place, packet in enumerate(packets, first):
-            packet.opaque = place
+            # PyAV finds a mark by its identity: small numbers, which Python has once, would be lost.
+            packet.opaque = (place,)
             yield packet
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -51,18 +54,27 @@ class Video(NamedTuple):
         for packet in chain(self.numbered(self.packets()), (None,)):
             yield from self.decode(packet)
 
-    def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    def decode(self, packet: Packet[VideoStream] | None, damaged: set[int] | None = None) -> list[VideoFrame]:
         """Return the frames that a packet completes, without those that are damaged beyond decoding.
 
         Args:
             packet: ``None`` at the end, for the frames that the decoder still holds.
+            damaged: gets the places of packets that cannot be decoded.
         """
         from av.error import EOFError, InvalidDataError
 
         try:
             return self.stream.codec_context.decode(packet)
         except (InvalidDataError, EOFError):
+            if damaged is not None and packet is not None:
+                damaged.add(place_of(packet))
             return []
+
+
+def place_of(item: Packet[VideoStream] | VideoFrame) -> int:
+    """Return the place of a packet in the file, or of the one that a frame came of; -1 if it has no mark."""
+    mark: Any = item.opaque
+    return -1 if mark is None else int(mark[0])
 
 
 @contextmanager
@@ -94,7 +106,7 @@ def opened(path: str) -> Iterator[Video]:
 
 
 def _best(container: InputContainer) -> VideoStream:
-    """Return the stream that ffmpeg would choose: the largest, or the one that is marked as the default.
+    """Return the stream that is the video, as ffmpeg does: the largest, or the one marked as the default.
 
     Raises:
         UnreadableError: if there is none; the picture on a cover is no video.
@@ -112,7 +124,7 @@ def _best(container: InputContainer) -> VideoStream:
     def score(stream: VideoStream) -> tuple[bool, int]:
         pixels = stream.codec_context.width * stream.codec_context.height
         default = bool(stream.disposition & Disposition.default)
-        return stream.frames != 1, pixels + _DEFAULT_BONUS * default
+        return stream.codec_context.name not in _PICTURES, pixels + _DEFAULT_BONUS * default
 
     return max(moving, key=score)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,10 +44,10 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix says where a point (x, y) as stored is shown: at (a x + c y, b x + d y). An empty or skewed one
     turns nothing.
     """
-    found = frame.side_data.get("DISPLAYMATRIX")
-    if found is None:
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
         return Orientation()
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(found))
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
     across, down = np.hypot(a, c), np.hypot(b, d)
     if not across or not down:
         return Orientation()

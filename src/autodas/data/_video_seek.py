@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autodas.data._decode import UnreadableError
 from autodas.data._video_index import UNKNOWN, FrameIndex, Key, checksum
-from autodas.data._video_open import Video
+from autodas.data._video_open import Video, place_of
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -21,9 +21,9 @@ _WORTH_A_JUMP = 4
 _NEAR = 250
 # These containers are searched by decoding times, others by those of presentation.
 _SEARCHED_BY_DECODING = frozenset({"mpegts", "mpeg"})
-# Here a frame that says that no other refers to it is referred to by no other. (In HEVC it may be by frames of
-# higher temporal layers.)
-_SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg2video", "mpeg1video"})
+# Here a frame that says that no other refers to it can be left out. (In HEVC frames of higher temporal layers
+# may refer to it, in MPEG-4 the next frame may lie in the same packet.)
+_SKIPPABLE = frozenset({"h264", "mpeg2video", "mpeg1video"})
 
 
 class SeekingFailedError(UnreadableError):
@@ -110,12 +110,12 @@ def _decoded_from(
 
 
 def _is_first(number: int, frame: VideoFrame, key: Key) -> bool:
-    return number == key.number and key.checksum in (-1, checksum(frame))
+    return number == key.number and not frame.is_corrupt and key.checksum in (-1, checksum(frame))
 
 
 def _number(item: Packet[VideoStream] | VideoFrame, index: FrameIndex) -> int:
     """Return the number of the frame that comes of a packet, or of a frame; -1 if there is none."""
-    place = -1 if item.opaque is None else int(item.opaque)
+    place = place_of(item)
     return int(index.order[place]) if 0 <= place < len(index.order) else -1
 
 

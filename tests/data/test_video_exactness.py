@@ -1,0 +1,409 @@
+"""The right frames of every format: their numbers are written into their pixels."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tests.data.bar_codes import HEIGHT, WIDTH, bar_coded, numbers_of, texture
+from tests.data.video_variants import VARIANTS, Variant, has_encoder, write_variant
+from tests.data.videos import write_video
+
+from autodas.data import _video_decode, _video_open
+from autodas.data._clips import Clips
+from autodas.data._decode import UnreadableError
+from autodas.data._frames import VideoFiles
+from autodas.data._video_decode import read_frames
+from autodas.data._video_index import FrameIndex, read_index
+from autodas.data._video_open import opened
+from autodas.data._video_seek import from_start, sought
+from autodas.data._videos import Videos
+
+COUNT = 60
+PACKED = Path(__file__).parent / "packed_b_frames.avi"
+# One for each way of finding frames; the others are tried by the slow test below.
+QUICK = (
+    "H.264 in MP4, long groups",
+    "H.264 in MP4, open groups",
+    "H.264 in MP4, intra refresh",
+    "H.264 in MP4, key frames only",
+    "H.264 in MP4, 16 B-frames",
+    "H.264 in MP4, variable rate",
+    "H.264 in MP4, late start",
+    "H.264 in MP4, fragments",
+    "H.264 in MKV, picture in the first stream",
+    "H.264 in MKV, no cues",
+    "H.264 in FLV",
+    "H.264 in AVI, B-frames",
+    "H.264 in TS, short groups",
+    "H.264 in TS, open groups",
+    "H.264 in TS, intra refresh",
+    "H.264 in TS, beginning lost",
+    "H.264 in PS",
+    "H.264 bare",
+    "VP8 in WebM, hidden frames",
+    "VP9 in WebM, hidden frames",
+    "MPEG-4 in AVI, B-frames",
+    "MPEG-4 bare",
+    "MPEG-2 in PS, sound",
+    "MPEG-2 in PS, beginning lost",
+    "MPEG-2 in TS, interlaced",
+    "MPEG-1 in AVI",
+    "WMV2 in ASF, sound",
+    "MJPEG in AVI",
+    "GIF",
+)
+
+
+def check(path: Path, held: list[int]) -> None:
+    """Ask for frames in many ways; ``held`` are the numbers of those in the file."""
+    index = read_index(str(path))
+    assert index.frames == len(held)
+    rng = np.random.default_rng(0)
+    last = index.frames - 1
+    asked = [list(range(index.frames)), [last], [0], [last // 2, 0, last, last // 2]]
+    asked += [list(range(start, min(start + 8, last + 1))) for start in rng.integers(0, last, 4)]
+    asked += [rng.integers(0, last + 1, 5).tolist() for _ in range(4)]
+    for numbers in asked:
+        frames = read_frames(str(path), index, numbers, (HEIGHT, WIDTH))
+        assert numbers_of(frames) == [held[number] for number in numbers]
+
+
+def held_by(path: Path) -> list[int]:
+    """Decode a video from its start; return the numbers of its frames."""
+    with av.open(str(path)) as container:
+        stream = container.streams.best("video")
+        stream.thread_type = "NONE"
+        frames = [frame.reformat(WIDTH, HEIGHT, "rgb24").to_ndarray() for frame in container.decode(stream)]
+    return numbers_of(np.stack(frames))
+
+
+def write(variant: Variant, folder: Path) -> Path:
+    if not has_encoder(variant):
+        pytest.skip(f"no encoder for {variant.codec}")
+    path = folder / variant.file
+    write_variant(variant, path, texture(COUNT))
+    return path
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_frames_that_are_asked_for(tmp_path: Path, name: str) -> None:
+    variant = VARIANTS[name]
+    path = write(variant, tmp_path)
+    check(path, list(range(COUNT)) if variant.kept == (0, 1) else held_by(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(VARIANTS) - set(QUICK)))
+def test_the_frames_that_are_asked_for_of_further_formats(tmp_path: Path, name: str) -> None:
+    variant = VARIANTS[name]
+    path = write(variant, tmp_path)
+    if variant.kept[1] < 1:
+        pytest.skip("the last frame is a part of one")
+    check(path, held_by(path) if variant.ffmpeg or variant.kept != (0, 1) else list(range(COUNT)))
+
+
+def test_xvid_with_packed_b_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their time stamps do not ascend.
+
+    The file is from ``ffmpeg -c:v libxvid -bf 2 -g 15`` of 51 frames; that encoder loses the last two.
+    """
+    monkeypatch.setattr(_video_decode, "from_start", _never)
+    check(PACKED, list(range(49)))
+    assert read_index(str(PACKED)).rate == 25
+
+
+@pytest.mark.parametrize(
+    "name", ["H.264 in TS, short groups", "H.264 in TS, open groups", "MPEG-2 in TS", "MPEG-2 in PS"]
+)
+def test_healthy_streams_are_not_decoded_from_their_start(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(VARIANTS[name], tmp_path)
+    monkeypatch.setattr(_video_decode, "from_start", _never)
+    check(path, list(range(COUNT)))
+
+
+def _never(*arguments: object) -> Iterator[tuple[int, av.VideoFrame]]:
+    raise AssertionError("decoded from the start")
+
+
+@pytest.mark.parametrize("name", ["H.264 in MP4, open groups", "H.264 in AVI, B-frames", "MPEG-2 in PS"])
+def test_leaving_out_frames_changes_no_byte(tmp_path: Path, name: str) -> None:
+    path = write(VARIANTS[name], tmp_path)
+    index = read_index(str(path))
+    with av.open(str(path)) as container:
+        everything = [
+            frame.reformat(80, 60, "rgb24", interpolation="BILINEAR").to_ndarray()
+            for frame in container.decode(video=0)
+        ]
+    for numbers in ([*range(37, 53)], [11, 13, 17, 40], [59]):
+        found = read_frames(str(path), index, numbers, (60, 80))
+        assert np.array_equal(found, np.stack([everything[number] for number in numbers]))
+
+
+def test_frames_that_nothing_refers_to_are_not_decoded_before_a_clip(tmp_path: Path) -> None:
+    variant = VARIANTS["H.264 in MP4, long groups"]
+    path = write(variant, tmp_path)
+    index = read_index(str(path))
+
+    class Counting:
+        """The opened video, with a note of each frame that comes out."""
+
+        def __init__(self, video: _video_open.Video) -> None:
+            self.video, self.frames = video, 0
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.video, name)
+
+        def decode(self, packet: object) -> list[av.VideoFrame]:
+            found = self.video.decode(packet)  # type: ignore[arg-type]
+            self.frames += len(found)
+            return found
+
+    with opened(str(path)) as video:
+        counting = Counting(video)
+        assert [number for number, _ in sought(counting, index, [50])] == [50]  # type: ignore[arg-type]
+    assert counting.frames < 40  # of 51 frames from the only key frame on
+
+
+def test_two_videos_at_once_do_not_mix_up_their_frames(tmp_path: Path) -> None:
+    paths = [str(write_video(tmp_path / f"{i}.mp4", bar_coded(texture(30)), key_every=30)) for i in range(3)]
+    indices = [read_index(path) for path in paths]
+    with opened(paths[0]) as first, opened(paths[1]) as second:
+        walks = [from_start(first, indices[0]), from_start(second, indices[1])]
+        numbers = []
+        for _ in range(30):
+            numbers.append([next(walk)[0] for walk in walks])
+            read_frames(paths[2], indices[2], [1], (HEIGHT, WIDTH))
+    assert numbers == [[i, i] for i in range(30)]
+
+
+def test_a_video_without_a_key_frame_before_the_one_wanted(tmp_path: Path) -> None:
+    path = write(VARIANTS["H.264 in TS, beginning lost"], tmp_path)
+    index = read_index(str(path))
+    bare = index._replace(keys=index.keys[1:])
+    held = held_by(path)
+    assert numbers_of(read_frames(str(path), bare, [0, 3], (HEIGHT, WIDTH))) == [held[0], held[3]]
+
+
+def test_keys_that_are_elsewhere_than_the_index_says(tmp_path: Path) -> None:
+    """Nothing is believed without a look: the video is decoded from its start then."""
+    for name in ("H.264 in MP4, short closed groups", "H.264 in AVI, B-frames"):
+        path = write(VARIANTS[name], tmp_path)
+        index = read_index(str(path))
+        shifted = index.keys.copy()
+        shifted[1:, 2:] = index.keys[:-1, 2:]
+        wrong = index._replace(keys=shifted)
+        assert numbers_of(read_frames(str(path), wrong, [40], (HEIGHT, WIDTH))) == [40]
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        ("H.264 in MP4, short closed groups", 25),
+        ("H.264 in MP4, 29.97", 30000 / 1001),
+        ("H.264 in MKV, open groups, 29.97", 30000 / 1001),
+        ("H.264 in TS, 29.97, sound", 30000 / 1001),
+        ("H.264 in MP4, late start", 25),
+        ("H.264 in AVI, B-frames", 25),
+        ("MPEG-2 in PS", 25),
+        ("H.264 bare", None),
+    ],
+)
+def test_rates(tmp_path: Path, name: str, rate: float | None) -> None:
+    path = write(VARIANTS[name], tmp_path)
+    assert VideoFiles([str(path)]).rate(0) == (None if rate is None else pytest.approx(rate, rel=1e-6))
+
+
+def test_the_rate_is_not_that_of_a_container_that_lies(tmp_path: Path) -> None:
+    """A pause of a minute makes the mean rate of the container a fraction of the frames' own."""
+    steps = (40,) * 30 + (60_000,) + (40,) * 40
+    path = tmp_path / "a.mkv"
+    write_variant(
+        Variant("a.mkv", options={"preset": "veryfast", "crf": "18"}, milliseconds=steps),
+        path,
+        texture(COUNT),
+    )
+    assert VideoFiles([str(path)]).rate(0) == pytest.approx(25, rel=0.01)
+
+
+MATRICES = [
+    (a, b, c, d)
+    for a, b, c, d in (
+        *((a, 0, 0, d) for a in (1, -1) for d in (1, -1)),
+        *((0, b, c, 0) for b in (1, -1) for c in (1, -1)),
+    )
+]
+
+
+def write_with_matrix(
+    path: Path, frames: np.ndarray, matrix: tuple[int, int, int, int], unit: int = 1 << 16
+) -> Path:
+    """Write a video with a display matrix: what is stored at (x, y) is shown at (a x + c y, b x + d y)."""
+    a, b, c, d = (unit * entry for entry in matrix)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "12"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def shown_by_matrix(frame: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    """Return a frame as shown, pixel by pixel."""
+    a, b, c, d = matrix
+    height, width = frame.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    across, down = a * x + c * y, b * x + d * y
+    across, down = across - across.min(), down - down.min()
+    shown = np.zeros((down.max() + 1, across.max() + 1, 3), dtype=frame.dtype)
+    shown[down, across] = frame
+    return shown
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_every_orientation_is_shown_as_its_display_matrix_says(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    frames = np.full((3, 48, 64, 3), 20, dtype=np.uint8)
+    frames[:, :16, :16], frames[:, :16, 48:], frames[:, 32:, :16] = (
+        (220, 40, 40),
+        (40, 220, 40),
+        (60, 60, 230),
+    )
+    path = str(write_with_matrix(tmp_path / "a.mp4", frames, matrix))
+    index = read_index(path)
+    expected = shown_by_matrix(frames[1], matrix)
+    assert (index.height, index.width) == expected.shape[:2]
+    shown = read_frames(path, index, [1], (index.height, index.width))[0]
+    assert np.abs(shown.astype(int) - expected).mean() < 8
+    if shutil.which("ffmpeg"):
+        command = ["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        raw = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True).stdout
+        played = np.frombuffer(raw, np.uint8).reshape(3, *expected.shape)
+        assert np.abs(shown.astype(int) - played[1]).mean() < 8
+
+
+@pytest.mark.parametrize("matrix", [(0, 0, 0, 0), (1, 1, -1, 1)])
+def test_an_empty_or_oblique_display_matrix_turns_nothing(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    frames = bar_coded(texture(3))
+    path = str(write_with_matrix(tmp_path / "a.mp4", frames, matrix))
+    index = read_index(path)
+    assert numbers_of(read_frames(path, index, [0, 1, 2], (HEIGHT, WIDTH))) == [0, 1, 2]
+
+
+def test_the_larger_of_two_videos_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for height, width in ((60, 80), (HEIGHT, WIDTH)):
+            stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            streams.append(stream)
+        large = bar_coded(texture(5))
+        for frames, stream in zip((large[:, ::2, ::2].copy(), large), streams, strict=True):
+            for pixels in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())
+    index = read_index(str(path))
+    assert (index.height, index.width) == (HEIGHT, WIDTH)
+    check(path, list(range(5)))
+
+
+def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    from av.stream import Disposition
+
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 60, 80, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        container.mux(
+            cover.encode(av.VideoFrame.from_ndarray(np.zeros((60, 80, 3), np.uint8), format="rgb24"))
+        )
+        container.mux(cover.encode())
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        container.mux([*sound.encode(frame), *sound.encode()])
+    with pytest.raises(UnreadableError, match="only a cover picture"):
+        VideoFiles([str(path)]).count(0)
+
+
+def test_clips_of_one_video_are_read_from_one_opened_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", bar_coded(texture(COUNT)), key_every=12)
+    frames = VideoFiles([str(path)])
+    frames.count(0)
+    inner, calls = _video_open._pyav_open, []
+
+    def counting(path: str) -> Callable[..., object]:
+        calls.append(path)
+        return inner(path)
+
+    monkeypatch.setattr(_video_open, "_pyav_open", counting)
+    videos = Videos(
+        frames,
+        np.arange(1),
+        np.zeros(1, dtype=np.int64),
+        clips=Clips(frames=4),
+        side=HEIGHT,
+        channels=3,
+        image_size=HEIGHT,
+    )
+    assert len(videos.evaluation_views(0, range(20), 20)) == 20
+    assert len(calls) == 1
+
+
+def test_a_file_that_claims_too_many_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mp4", texture(COUNT))
+    monkeypatch.setattr("autodas.data._video_index._MOST_PACKETS", 50)
+    with pytest.raises(UnreadableError, match="more than 50 frames"):
+        VideoFiles([str(path)]).count(0)
+
+
+def test_a_file_that_claims_enormous_frames(tmp_path: Path) -> None:
+    path = write(VARIANTS["MJPEG in AVI"], tmp_path)
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) - 4):  # height and width in the headers of the JPEG pictures
+        if content[place : place + 2] == b"\xff\xc0":
+            content[place + 5 : place + 9] = (65_000).to_bytes(2, "big") * 2
+    path.write_bytes(content)
+    with pytest.raises(UnreadableError):
+        VideoFiles([str(path)]).read(0, [0], 24)
+
+
+def test_the_decoder_does_not_write_to_the_terminal(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", bar_coded(texture(COUNT)), key_every=10)
+    content = bytearray(path.read_bytes())
+    for start in range(len(content) // 4, len(content) // 2, 500):
+        content[start : start + 30] = bytes(30)
+    path.write_bytes(content)
+    code = (
+        "import sys; from autodas.data._frames import VideoFiles; v = VideoFiles(sys.argv[1:]);"
+        "print(v.read(0, range(v.count(0)), 24).shape[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout, done.stderr) == (f"{COUNT}\n", "")
+
+
+def test_index_of_a_file_that_is_decoded_once_has_the_keys_it_needs() -> None:
+    index: FrameIndex = read_index(str(PACKED))
+    assert len(index.keys) >= 3
+    assert (index.keys[:, 6] >= 0).all()
