@@ -1,49 +1,58 @@
-"""Where files are kept that can be made anew: compiled kernels, decoded frames."""
+"""Where this program keeps what it can make again. No torch."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
+VARIABLE = "AUTODAS_CACHE"
+
 
 def cache_folder(name: str) -> Path | None:
-    """Return the folder for files of one kind; it need not exist yet.
+    """Return a folder for files that can be made again, making it; ``None`` where none can be written.
 
-    It lies in ``$AUTODAS_CACHE``, else in ``$XDG_CACHE_HOME/autodas``, else in ``~/.cache/autodas``. Users
-    without a home, as in containers that run with any user id, get a folder of their own among the temporary
-    files.
+    It is below ``$AUTODAS_CACHE``, otherwise ``$XDG_CACHE_HOME/autodas``, otherwise ``~/.cache/autodas``.
+    Where there is no home, or it cannot be written (containers run with any user id), it is in the system's
+    folder for temporary files, if it can be one that nobody else can write to.
 
     Args:
-        name: of the folder, such as ``frames``; empty for the folder of all kinds.
-
-    Returns:
-        ``None`` where there is no home, and the folder among the temporary files cannot be made or belongs to
-        somebody else.
+        name: of the part of the cache; empty for the folder of all parts.
     """
-    root = _root()
-    return None if root is None else root / name
+    for parent in (_own(), _temporary()):
+        if parent is None:
+            continue
+        folder = parent / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return None
 
 
-def _root() -> Path | None:
-    if own := os.environ.get("AUTODAS_CACHE"):
-        return Path(own).expanduser()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "autodas"
+def _own() -> Path | None:
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE]).expanduser()
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "autodas"
     try:
         return Path.home() / ".cache" / "autodas"
-    except RuntimeError:  # neither HOME nor an entry in the table of users
-        return _temporary()
+    except RuntimeError:
+        # Neither $HOME nor an entry in the table of users.
+        return None
 
 
 def _temporary() -> Path | None:
-    """Return a folder that nobody else can write to."""
+    """Return a folder that only this user can write to: what is in the cache is executed."""
     user = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir()) / f"autodas-{user}"
     try:
+        folder = Path(tempfile.gettempdir()) / f"autodas-{user}"
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError:
         return None
-    safe = not folder.is_symlink() and found.st_uid == user and not found.st_mode & 0o022
-    return folder if safe or not hasattr(os, "getuid") else None
+    ours = stat.S_ISDIR(found.st_mode) and (not hasattr(os, "getuid") or found.st_uid == user)
+    return folder if ours and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else None

@@ -159,7 +159,6 @@ class _Stores:
 
     def __init__(self, data: str, side: int, options: DataOptions, say: Callable[[str], None]) -> None:
         self._data, self._side, self._options, self._say = data, side, options, say
-        self._root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
 
     def apply(self, part: Part[FrameSource]) -> StoredFrames | None:
         """Make flow of a part if that is asked for; return its stored frames, if it has some."""
@@ -171,15 +170,17 @@ class _Stores:
             # TV-L1 takes longer than a training: it is never computed twice.
             if storage == "auto" or (storage == "stream" and options.flow == "tvl1"):
                 storage = "cache"
-        if storage == "stream" or (storage == "auto" and self._root is None):
+        if storage == "stream":
             return None
-        if self._root is None:
+        root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
+        if root is None:
+            if storage == "auto":
+                return None
             raise AutodasError(
-                f"{self._data}: there is no folder for stored {what}, since this user has no home: name one "
-                "with data.cache"
+                f"{self._data}: no folder for stored {what} can be written: name one with data.cache"
             )
         encoding: Encoding = "jpeg" if storage == "compressed" else "raw"
-        store = FrameStore(self._root, self._data, what, self._side, encoding)
+        store = FrameStore(root, self._data, what, self._side, encoding)
         if storage == "auto":
             # What has been stored byte for byte gives the same results as the videos.
             return store.open(part.source, part.selection)
