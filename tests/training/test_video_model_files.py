@@ -35,7 +35,8 @@ def with_facts(path: Path, **changes: Any) -> Path:
     """Write the network with other facts; those that are ``None`` are left out."""
     facts = {**json.loads(FLOW.to_json()), **changes}
     facts = {key: value for key, value in facts.items() if value is not None}
-    save_file(FLOW.build().state_dict(), path, {"autodas": json.dumps(facts)})
+    tensors = {name: tensor.contiguous() for name, tensor in FLOW.build().state_dict().items()}
+    save_file(tensors, path, {"autodas": json.dumps(facts)})
     return path
 
 
