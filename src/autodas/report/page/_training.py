@@ -106,7 +106,7 @@ def examples(run: Run, prefix: str) -> str:
         f"{prefix}examples",
         "Most confident mistakes",
         paragraph(_FRAMES, "note") if _clips(run) else "",
-        f'<div class="examples">{"".join(figures)}</div>',
+        f'<div class="examples{" strips" if _clips(run) else ""}">{"".join(figures)}</div>',
     )
 
 
