@@ -266,13 +266,10 @@ def test_full_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert opened(root, "cache").train.storage == "cache"
 
 
-@pytest.mark.skipif(
-    os.name != "posix" or os.getuid() == 0, reason="the owner of everything may write everywhere"
-)
 def test_a_folder_that_cannot_be_written(root: Path) -> None:
-    (root.parent / "cache").mkdir(mode=0o500)
+    (root.parent / "cache").write_text("a file")
     with pytest.raises(
-        AutodasError, match=r"cannot be written: Permission denied.*choose another data\.cache"
+        AutodasError, match=r"cannot be written: (Not a directory|File exists); .*another data\.cache"
     ):
         opened(root, "cache")
     assert opened(root).train.storage == "stream"

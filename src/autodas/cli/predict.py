@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autodas.cli._along import predict_along
 from autodas.cli._configuration import parse
 from autodas.cli._durations import seconds_of
-from autodas.cli._output import print_facts
+from autodas.cli._predictions import Predictions
 from autodas.cli._settings import ComputeConfig
 from autodas.errors import AutodasError
 
@@ -64,50 +62,42 @@ def run(argv: list[str]) -> int:
     network, facts = load_model(config.model)
     network.to(device)
     top = min(config.top, len(facts.classes))
-    if config.every is not None:
-        if facts.clips is None:
-            raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
-        return predict_along(
-            network,
-            facts,
-            _files(config.files, videos=True),
-            seconds_of("every", config.every),
-            top=top,
-            crops=config.test_crops,
-            device=device,
-            form="json" if config.json else "csv" if config.csv else "text",
-        )
-    rows = []
     unreadable = 0
     clips, size = facts.clips, facts.image_size
-    for path in _files(config.files, videos=clips is not None):
-        try:
-            if clips is None:
-                views = read_image(path, channels=facts.channels, image_size=size)[None]
-            else:
-                views = read_clips(
-                    path,
-                    channels=facts.channels,
-                    image_size=size,
-                    clips=clips,
-                    number=config.test_clips,
-                    crops=config.test_crops,
-                    modality=facts.modality,
-                    flow=facts.flow.method if facts.flow is not None else "tvl1",
-                )
-        except AutodasError as error:
-            # One broken file must not cost the answers for the others.
-            print(f"autodas: skipped: {error}", file=sys.stderr)
-            unreadable += 1
-            continue
-        with torch.no_grad():
-            scores = network(normalise(views.to(device), facts.mean, facts.std)).softmax(1).mean(0)
-            probabilities, classes = scores.topk(top)
-        best = zip(classes.tolist(), probabilities.tolist(), strict=True)
-        rows.append((path, [{"class": facts.classes[c], "probability": p} for c, p in best]))
-    if not rows:
+    paths = _files(config.files, videos=clips is not None)
+    if config.every is not None:
+        if clips is None:
+            raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
+        return predict_along(network, facts, paths, config, device)
+    with Predictions("json" if config.json else "csv" if config.csv else "text", len(paths)) as printed:
+        for path in paths:
+            printed.advance()
+            try:
+                if clips is None:
+                    views = read_image(path, channels=facts.channels, image_size=size)[None]
+                else:
+                    views = read_clips(
+                        path,
+                        channels=facts.channels,
+                        image_size=size,
+                        clips=clips,
+                        number=config.test_clips,
+                        crops=config.test_crops,
+                        modality=facts.modality,
+                        flow=facts.flow.method if facts.flow is not None else "tvl1",
+                    )
+            except AutodasError as error:
+                # One broken file must not cost the answers for the others.
+                printed.passed(f"autodas: skipped: {error}")
+                unreadable += 1
+                continue
+            with torch.no_grad():
+                scores = network(normalise(views.to(device), facts.mean, facts.std)).softmax(1).mean(0)
+                probabilities, classes = scores.topk(top)
+            names = [facts.classes[number] for number in classes.tolist()]
+            printed.add(path, list(zip(names, probabilities.tolist(), strict=True)))
+    if not printed.count:
         raise AutodasError("none of the files could be read")
-    _print(rows, config)
     return 2 if unreadable else 0
 
 
@@ -131,18 +121,3 @@ def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
         else:
             raise AutodasError(f"{path}: does not exist")
     return found
-
-
-def _print(rows: list[tuple[Path, list[dict[str, float]]]], config: PredictConfig) -> None:
-    if config.json:
-        print_facts([{"file": str(path), "top": top} for path, top in rows], as_json=True)
-    elif config.csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["file", "rank", "class", "probability"])
-        for path, top in rows:
-            for rank, entry in enumerate(top, 1):
-                writer.writerow([path, rank, entry["class"], f"{entry['probability']:.6f}"])
-    else:
-        for path, top in rows:
-            best = ", ".join(f"{entry['class']} {100 * entry['probability']:.1f} %" for entry in top)
-            print(f"{path}: {best}")

@@ -12,7 +12,7 @@ from autodas.data._flow import FlowEncoding
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
 from autodas.data._open import dataset_names, holds_videos, open_dataset
-from autodas.data._read_video import Stretch, clips_along, read_clips
+from autodas.data._read_video import clips_along, count_along, read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
 from autodas.data._store_folder import StoreFolder, remove_store, store_folders
@@ -34,9 +34,9 @@ __all__ = [
     "Modality",
     "Split",
     "StoreFolder",
-    "Stretch",
     "check_dataset",
     "clips_along",
+    "count_along",
     "dataset_names",
     "holds_videos",
     "normalise",
