@@ -7,7 +7,9 @@ import gc
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,9 +17,13 @@ import torch
 from tests.data.videos import moving_square, write_classes, write_video
 
 from autodas import load_model
+from autodas.cli._settings import DataConfig
+from autodas.cli.evaluate import _with_clips
 from autodas.cli.main import main
-from autodas.data import _read_video, normalise
+from autodas.data import FlowEncoding, _read_video, normalise
 from autodas.data._frames import VideoFiles
+from autodas.data_options import Flow
+from autodas.errors import AutodasError
 
 GENOTYPE = str(Path(__file__).parents[2] / "docs/genotypes/oadv_example.json")
 SIZE = ["--skeleton.name=video", "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--batch_size=4"]
@@ -93,6 +99,17 @@ def test_the_speed_of_clips_travels_with_the_weights(
         assert json.loads(printed(capsys, *words, other))["loss"] != own["loss"]
     line = refusal(capsys, *words, "--data.fps=10", "--data.frame_step=2")
     assert "fps and frame_step exclude each other" in line
+
+
+def test_flow_is_made_as_in_training(net: Path) -> None:
+    _, facts = load_model(net)
+    assert facts.clips is not None
+    for method in get_args(Flow):
+        seen = replace(facts, modality="flow", flow=FlowEncoding(method))
+        data = _with_clips(DataConfig(name="x"), seen, facts.clips)
+        assert (data.modality, data.flow, data.fps) == ("flow", method, 10)
+    with pytest.raises(AutodasError, match=r"trained on flow by tvl1: leave out data\.flow dis"):
+        _with_clips(DataConfig(name="x", flow="dis"), replace(seen, flow=FlowEncoding("tvl1")), facts.clips)
 
 
 class TestAlong:
