@@ -98,7 +98,7 @@ def examples(run: Run, prefix: str) -> str:
         item = str(entry.get("name", f"test item {entry['index']}"))
         figures.append(
             f'<figure><img src="data:image/png;base64,{picture}" alt="{escape(item)}: {escape(text)}">'
-            f"<figcaption>{escape(text)}<br><small>{escape(item)}</small></figcaption></figure>"
+            f"<figcaption>{escape(text)} <small>{escape(item)}</small></figcaption></figure>"
         )
     if not figures:
         return ""
