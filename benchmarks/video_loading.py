@@ -59,6 +59,7 @@ def main() -> None:
     size, batch_size = options.image_size, options.batch_size
     with tempfile.TemporaryDirectory() as cache:
         stored = autodas.open_dataset(options.data, image_size=size, storage="cache", cache=cache)
+        small = autodas.open_dataset(options.data, image_size=size, storage="compressed", cache=cache)
         streamed = autodas.open_dataset(options.data, image_size=size, storage="stream")
 
         def loader(data: autodas.ImageDataset, workers: int) -> Loader:
@@ -81,6 +82,7 @@ def main() -> None:
             "stream, 2 workers": loader(streamed, 2),
             "cache, in the process": loader(stored, 0),
             "cache, 1 worker": loader(stored, 1),
+            "compressed, in the process": loader(small, 0),
         }
         batch = next(loader(stored, 0).batches(0))
         space = get_space("video-oadv").with_size(1, 8, 32)

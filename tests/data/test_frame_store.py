@@ -266,24 +266,21 @@ def test_full_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert opened(root, "cache").train.storage == "cache"
 
 
-@pytest.mark.skipif(
-    os.name != "posix" or os.getuid() == 0, reason="the owner of everything may write everywhere"
-)
 def test_a_folder_that_cannot_be_written(root: Path) -> None:
-    (root.parent / "cache").mkdir(mode=0o500)
+    (root.parent / "cache").write_text("a file")
     with pytest.raises(
-        AutodasError, match=r"cannot be written: Permission denied.*choose another data\.cache"
+        AutodasError, match=r"cannot be written: (Not a directory|File exists); .*another data\.cache"
     ):
         opened(root, "cache")
     assert opened(root).train.storage == "stream"
 
 
-def test_without_a_home(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_folder_for_caches(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from autodas.data import _assemble_videos
 
     monkeypatch.setattr(_assemble_videos, "cache_folder", lambda name: None)
     assert opened(root, cache=None).train.storage == "stream"
-    with pytest.raises(AutodasError, match=r"no folder for stored frames.*name one with data\.cache"):
+    with pytest.raises(AutodasError, match=r"no folder for stored frames can be written: name one"):
         opened(root, "cache", cache=None)
 
 

@@ -160,7 +160,13 @@ class TestOpening:
     def test_facts(self, folders: Path) -> None:
         found = check_dataset(f"videofolder:{folders}")
         train, test = found["train"], found["test"]
-        assert found["clips"] == {"frames": 16, "step": 1}
+        assert found["clips"] == {
+            "frames": 16,
+            "step": 1,
+            "fps": None,
+            "sampling": "dense",
+            "starts": "random",
+        }
         assert train["videos_per_class"] == {"a": 3, "b": 3}
         assert (train["frames"], train["shortest"], train["longest"], train["looped"]) == (73, 4, 21, 4)
         assert (test["frames"], test["shortest"], test["longest"], test["looped"]) == (41, 5, 25, 2)
@@ -193,7 +199,7 @@ class TestTrainingBatches:
 
     def test_clips_crops_and_flips(self, folders: Path) -> None:
         """Every pixel says which frame, row and column it is of."""
-        data = open_folders(folders)
+        data = open_folders(folders, starts="grid")
         batches = loader(data, augmentation=Augmentation(flip=True), seed=7)
         starts: dict[int, set[int]] = {i: set() for i in range(6)}
         corners, mirrored = set(), 0
@@ -206,7 +212,7 @@ class TestTrainingBatches:
                     key = sample_keys(AUGMENTATION, 7, epoch, torch.tensor(index))
                     numbers = clip[..., 0]
                     assert (numbers == numbers[:, :1, :1]).all()
-                    assert numbers[:, 0, 0].tolist() == Clips(CLIP).training(count, key)
+                    assert numbers[:, 0, 0].tolist() == Clips(CLIP, starts="grid").training(count, key)
                     first = int(numbers[0, 0, 0])
                     assert first % CLIP == 0
                     assert first + CLIP <= count
@@ -231,7 +237,7 @@ class TestTrainingBatches:
 
     def test_steps_and_short_videos(self, folders: Path) -> None:
         """Four frames, two apart, span 7 frames and take 8: videos with fewer are looped."""
-        data = open_folders(folders, frame_step=2)
+        data = open_folders(folders, frame_step=2, starts="grid")
         starts: dict[int, set[int]] = {i: set() for i in range(6)}
         for epoch in range(12):
             for batch in loader(data).batches(epoch):
@@ -243,6 +249,49 @@ class TestTrainingBatches:
         # Class folders come one after the other: 9, 16, 21 frames of a, 13, 4, 10 of b.
         assert list(starts.values()) == [{0}, {0, 8}, {0, 8}, {0}, {0}, {0}]
 
+    def test_clips_begin_anywhere(self, folders: Path) -> None:
+        """Also where the grid of clips leaves a rest at the end."""
+        data = open_folders(folders)
+        batches = loader(data, seed=7)
+        starts: dict[int, set[int]] = {i: set() for i in range(6)}
+        for epoch in range(150):
+            for batch in batches.batches(epoch):
+                for clip, index in zip(pixels(batch.images), batch.indices.tolist(), strict=True):
+                    starts[index].add(int(clip[0, 0, 0, 0]))
+        counts = [count_of(path) for path in data.train.paths or ()]
+        assert list(starts.values()) == [set(range(count - CLIP + 1)) for count in counts]
+
+    def test_sparse_clips(self, folders: Path) -> None:
+        data = open_folders(folders, sampling="sparse")
+        for epoch in range(5):
+            for batch in loader(data, seed=7).batches(epoch):
+                for clip, index in zip(pixels(batch.images), batch.indices.tolist(), strict=True):
+                    count = count_of(data.train.paths[index])
+                    for i, number in enumerate(clip[:, 0, 0, 0].tolist()):
+                        assert i * count // CLIP <= number < (i + 1) * count // CLIP
+        # The middle of each quarter of 11, 5 and 25 frames: of 0-1, 2-4, 5-7, 8-10 and so on.
+        (batch,) = loader(data, train=False).batches(0)
+        found = pixels(batch.images)[..., 0, 0, 0].tolist()
+        assert found == [[1, 3, 6, 9], [0, 1, 2, 4], [3, 9, 15, 21]]
+
+    def test_frames_a_second(self, tmp_path: Path) -> None:
+        """Files of 25 and of 50 frames a second give clips of the same speed."""
+        for split in ("train", "test"):
+            for name, rate in (("slow", 25), ("fast", 50)):
+                frames = numbered_frames(60, 32, 32)
+                write_video(tmp_path / split / name / "1.mp4", frames, key_every=7, rate=rate)
+        data = open_dataset(f"videofolder:{tmp_path}", frames=4, image_size=28, fps=10)
+        (batch,) = loader(data, train=False).batches(0)
+        # A tenth of a second is 2.5 and 5 frames: spans of 9 and 16 frames, in the middle of 60.
+        expected = {"slow": [25, 28, 30, 33], "fast": [22, 27, 32, 37]}
+        found = [numbers_in(clip) for clip in pixels(batch.images)]
+        assert found == [expected[name] for name in data.classes]
+        train = [b for epoch in range(3) for b in loader(data).batches(epoch)]
+        for batch in train:
+            for clip, label in zip(pixels(batch.images), batch.labels.tolist(), strict=True):
+                steps = np.diff(numbers_in(clip)).tolist()
+                assert steps == {"slow": [3, 2, 3], "fast": [5, 5, 5]}[data.classes[label]]
+
     def test_frames_of_files(self, tmp_path: Path) -> None:
         """Numbered frames come out of encoded files as they went in."""
         for split in ("train", "test"):
@@ -253,7 +302,7 @@ class TestTrainingBatches:
             for batch in loader(data, seed=1).batches(epoch):
                 for clip, index in zip(pixels(batch.images), batch.indices.tolist(), strict=True):
                     key = sample_keys(AUGMENTATION, 1, epoch, torch.tensor(index))
-                    assert numbers_in(clip) == Clips(8).training(40 + index, key)
+                    assert numbers_in(clip) == Clips(8).training(40 + index, key, 25.0)
 
     def test_colours_change_alike_in_all_frames(self, tmp_path: Path) -> None:
         """A still clip stays still, whatever is done to its colours."""
@@ -293,12 +342,44 @@ class TestEvaluationBatches:
         # Class folders come one after the other: 11 and 5 frames of a, 25 of b.
         assert pixels(batch.images)[:, 0, 0, 0, 0].tolist() == [3, 0, 10]
 
+    @pytest.mark.parametrize("batch_size", [6, 7, 18])
+    def test_three_crops_of_each_clip(self, folders: Path, batch_size: int) -> None:
+        """Along the longer side: columns 0 to 27, 6 to 33 and 12 to 39 of 40, in the middle of the rows."""
+        data = open_folders(folders)
+        batches = loader(data, train=False, views=2, crops=3, batch_size=batch_size)
+        assert len(batches) == -(-18 // batch_size)
+        found = list(batches.batches(0))
+        assert torch.cat([batch.indices for batch in found]).tolist() == [0] * 6 + [1] * 6 + [2] * 6
+        for place, clip in enumerate(np.concatenate([pixels(batch.images) for batch in found])):
+            video, view = divmod(place, 6)
+            start = (view // 3) * (count_of(data.test.paths[video]) - CLIP)
+            assert clip[:, 0, 0, 0].tolist() == list(range(start, start + CLIP))
+            left = (0, 6, 12)[view % 3]
+            assert (clip[..., 1] == np.arange(2, 30)[None, :, None]).all()
+            assert (clip[..., 2] == np.arange(left, left + SIZE)).all()
+
+    def test_crops_of_upright_videos_lie_below_each_other(self, tmp_path: Path) -> None:
+        path = write_frames(tmp_path / "video", places(5, WIDTH, HEIGHT))
+        views = read_clips(path, channels=3, image_size=SIZE, clips=Clips(CLIP), number=1, crops=3)
+        assert views[:, 1, 0, :, 0].tolist() == [list(range(top, top + SIZE)) for top in (0, 6, 12)]
+        assert (views[:, 2, 0] == torch.arange(2, 30)).all()
+
     def test_a_single_video_gives_the_same(self, folders: Path) -> None:
         data = open_folders(folders)
         batches = list(loader(data, train=False, views=5, batch_size=5).batches(0))
         for path, batch in zip(data.test.paths or (), batches, strict=True):
             views = read_clips(path, channels=3, image_size=SIZE, clips=Clips(CLIP), number=5)
             assert np.array_equal(views.permute(0, 2, 3, 4, 1).numpy(), pixels(batch.images))
+
+
+def test_people_are_shown_frames_of_the_middle_clip(folders: Path) -> None:
+    """Up to six of them, side by side, as the network sees them."""
+    data = open_folders(folders, image_size=96)
+    strip = data.test.read(2)  # 25 frames; the clip is 10, 11, 12, 13
+    assert strip.shape == (96, 4 * 96, 3)
+    assert [int(strip[48, 96 * i + 48, 0]) for i in range(4)] == [10, 11, 12, 13]
+    longer = open_folders(folders, image_size=96, frames=11).test.read(2)  # 7 to 17
+    assert [int(longer[48, 96 * i + 48, 0]) for i in range(longer.shape[1] // 96)] == [7, 9, 11, 13, 15, 17]
 
 
 class TestWorkers:
@@ -463,8 +544,11 @@ class TestOptions:
         [
             ({"frames": 8}, "frames is for videos, but 'digits' holds images: leave it out"),
             ({"frame_step": 2}, "frame_step is for videos, but 'digits' holds images"),
+            ({"fps": 5.0}, "fps is for videos, but 'digits' holds images"),
+            ({"sampling": "sparse"}, "sampling is for videos, but 'digits' holds images"),
+            ({"storage": "compressed"}, "storage compressed is for videos, but 'digits' holds images"),
             ({"cache": "x"}, "cache is for videos, but 'digits' holds images"),
-            ({"modality": "flow"}, "modality flow is for videos, but 'digits' holds images"),
+            ({"modality": "flow"}, "modality is for videos, but 'digits' holds images"),
             ({"storage": "cache"}, "storage cache is for videos, but 'digits' holds images"),
         ],
     )
@@ -484,8 +568,12 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"frames": 0}, "frames of at least 1, found 0"),
-            ({"frame_step": 0}, "step of at least 1, found 0"),
+            ({"frames": 0}, "frames must be at least 1, found 0"),
+            ({"frame_step": 0}, "frame_step must be at least 1, found 0"),
+            (
+                {"fps": 5.0},
+                "folders of frames, which have no clock: use data.frame_step in place of data.fps",
+            ),
             ({"storage": "memory"}, "take too much memory; use data.storage cache"),
             ({"storage": "cash"}, "unknown storage 'cash'.*'cache'"),
             ({"modality": "flwo"}, "unknown modality 'flwo'.*'flow'"),

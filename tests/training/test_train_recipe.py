@@ -147,6 +147,7 @@ def test_examples_are_the_most_confident_mistakes(run: Any) -> None:
     assert [row["probability"] for row in rows] == pytest.approx(wrong[: len(rows)])
     for row in rows:
         place = table["index"].index(row["index"])
+        assert row["name"] == run.data.test.describe(row["index"])
         assert row["label"] == run.data.classes[table["label"][place]]
         assert row["predicted"] == run.data.classes[table["predicted"][place]] != row["label"]
         image = np.asarray(Image.open(run.folder.path / row["file"]))

@@ -47,7 +47,7 @@ def run_cache(config: CacheConfig) -> int:
 
     root = Path(config.folder).expanduser() if config.folder else cache_folder("frames")
     if root is None:
-        raise AutodasError("this user has no home, so that no frames are stored: name a folder with --folder")
+        raise AutodasError("no frames are stored, since there is no folder for them: name one with --folder")
     age = seconds_of("older", config.older) if config.older is not None else 0.0
     now = time.time()
     chosen = [store for store in store_folders(root) if now - store.used >= age]

@@ -21,20 +21,24 @@ class Predictions:
 
     Args:
         form: how they are printed.
-        total: number of files.
+        total: number of files, or of predictions where there are several of a file.
+        several: whether each is of a part of a file, from one second to another.
     """
 
-    def __init__(self, form: Form, total: int) -> None:
-        self.form, self.count = form, 0
+    def __init__(self, form: Form, total: int, *, several: bool = False) -> None:
+        self.form, self.count, self.several = form, 0, several
         self._rows: list[dict[str, Any]] = []
         self._csv = csv.writer(sys.stdout)
         seen = form != "json" and sys.stdout.isatty()
-        self._progress = Progress(total, quiet=seen or not sys.stderr.isatty(), what="files")
+        self._progress = Progress(
+            total, quiet=seen or not sys.stderr.isatty(), what="predictions" if several else "files"
+        )
 
     def __enter__(self) -> Predictions:
         self._progress.__enter__()
         if self.form == "csv":
-            self._csv.writerow(["file", "rank", "class", "probability"])
+            span = ["start", "end"] if self.several else []
+            self._csv.writerow(["file", *span, "rank", "class", "probability"])
         return self
 
     def __exit__(
@@ -44,18 +48,21 @@ class Predictions:
         if self.form == "json" and self._rows:
             print_facts(self._rows, as_json=True)
 
-    def add(self, path: Path, top: list[tuple[str, float]]) -> None:
-        """Print the most likely classes of a file, with their probabilities."""
+    def add(self, path: Path, top: list[tuple[str, float]], span: tuple[float, float] | None = None) -> None:
+        """Print the most likely classes of a file, or of a part of it, with their probabilities."""
         self.count += 1
         if self.form == "json":
+            times = {} if span is None else {"start": span[0], "end": span[1]}
             found = [{"class": name, "probability": probability} for name, probability in top]
-            self._rows.append({"file": str(path), "top": found})
+            self._rows.append({"file": str(path), **times, "top": found})
         elif self.form == "csv":
+            columns = [] if span is None else [f"{time:.3f}" for time in span]
             for rank, (name, probability) in enumerate(top, 1):
-                self._csv.writerow([path, rank, name, f"{probability:.6f}"])
+                self._csv.writerow([path, *columns, rank, name, f"{probability:.6f}"])
         else:
             best = ", ".join(f"{name} {100 * probability:.1f} %" for name, probability in top)
-            print(f"{path}: {best}")
+            where = "" if span is None else f" {span[0]:.2f}-{span[1]:.2f} s"
+            print(f"{path}{where}: {best}")
         sys.stdout.flush()
 
     def passed(self, message: str) -> None:
@@ -66,5 +73,5 @@ class Predictions:
             self._progress.line(message)
 
     def advance(self) -> None:
-        """Take note that a file is done."""
+        """Take note that a file, or a part of one, is done."""
         self._progress.advance()

@@ -146,6 +146,8 @@ def _with_clips(data: DataConfig, facts: ModelFacts, clips: Clips) -> DataConfig
         sampling, fps = clips.sampling, clips.fps
         step = clips.step if sampling == "dense" and fps is None else None
     flow = facts.flow.method if facts.flow is not None else data.flow
+    if data.flow not in (flow, DataConfig.flow):
+        raise AutodasError(f"the network was trained on flow by {flow}: leave out data.flow {data.flow}")
     return replace(
         data,
         frames=frames,

@@ -15,7 +15,7 @@ from autodas.data._flow import FlowEncoding
 from autodas.data._images import ImageDataset, Images
 from autodas.data._loader import Batch, Loader
 from autodas.data._open import dataset_names, holds_videos, open_dataset, open_test_set
-from autodas.data._read_video import Stretch, clips_along, read_clips
+from autodas.data._read_video import clips_along, count_along, read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
 from autodas.data._store_folder import StoreFolder, remove_store, store_folders
@@ -37,12 +37,12 @@ __all__ = [
     "Modality",
     "Split",
     "StoreFolder",
-    "Stretch",
     "changed_samples",
     "changes",
     "check_dataset",
     "clips_along",
     "contact_sheet",
+    "count_along",
     "dataset_names",
     "describe_dataset",
     "holds_videos",

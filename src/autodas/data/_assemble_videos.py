@@ -86,10 +86,9 @@ def assemble_videos(
         raise AutodasError(
             f"{name}: its videos have {natural} channels, data.channels={channels} cannot be made"
         )
-    stores = _Stores(name, side, options, say)
     splits = []
     for part in (train, test):
-        stored = None if in_arrays and modality == "rgb" else stores.apply(part)
+        stored = None if in_arrays and modality == "rgb" else _store(part, name, side, options, say)
         if stored is not None:
             part.source, part.selection = stored, np.arange(len(part.labels))
             bad.found += [f"{stored.describe(place)}: {reason}" for place, reason in stored.bad.items()]
@@ -159,43 +158,30 @@ def _default_size(short_sides: list[int], most: int | None) -> int:
     return min(size, most or size)
 
 
-class _Stores:
-    """Where frames of a data set are stored, or found.
-
-    Args:
-        data: name of the data set.
-        side: short side of the frames.
-        options: how the data set is read.
-        say: is told what takes time and space.
-    """
-
-    def __init__(self, data: str, side: int, options: DataOptions, say: Callable[[str], None]) -> None:
-        self._data, self._side, self._options, self._say = data, side, options, say
-        self._root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
-
-    def apply(self, part: Part[FrameSource]) -> StoredFrames | None:
-        """Make flow of a part if that is asked for; return its stored frames, if it has some."""
-        options, what = self._options, "frames"
-        storage = options.storage
-        if options.modality == "flow":
-            part.source = FlowFrames(part.source, options.flow)
-            what = f"optical flow ({options.flow})"
-            # TV-L1 takes longer than a training: it is never computed twice.
-            if storage == "auto" or (storage == "stream" and options.flow == "tvl1"):
-                storage = "cache"
-        if not len(part.selection) or storage == "stream" or (storage == "auto" and self._root is None):
-            return None
-        if self._root is None:
-            raise AutodasError(
-                f"{self._data}: there is no folder for stored {what}, since this user has no home: name one "
-                "with data.cache"
-            )
-        encoding: Encoding = "jpeg" if storage == "compressed" else "raw"
-        store = FrameStore(self._root, self._data, what, self._side, encoding)
+def _store(
+    part: Part[FrameSource], name: str, side: int, options: DataOptions, say: Callable[[str], None]
+) -> StoredFrames | None:
+    """Make flow of a part if that is asked for; return its stored frames, if it has some."""
+    storage, what = options.storage, "frames"
+    if options.modality == "flow":
+        part.source = FlowFrames(part.source, options.flow)
+        what = f"optical flow ({options.flow})"
+        # TV-L1 takes longer than a training: it is never computed twice.
+        if storage == "auto" or (storage == "stream" and options.flow == "tvl1"):
+            storage = "cache"
+    if not len(part.selection) or storage == "stream":
+        return None
+    root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
+    if root is None:
         if storage == "auto":
-            # What has been stored byte for byte gives the same results as the videos.
-            return store.open(part.source, part.selection)
-        return store.fill(part.source, part.selection, self._say)
+            return None
+        raise AutodasError(f"{name}: no folder for stored {what} can be written: name one with data.cache")
+    encoding: Encoding = "jpeg" if storage == "compressed" else "raw"
+    store = FrameStore(root, name, what, side, encoding)
+    if storage == "auto":
+        # What has been stored byte for byte gives the same results as the videos.
+        return store.open(part.source, part.selection)
+    return store.fill(part.source, part.selection, say)
 
 
 def _in_memory(part: Part[FrameSource], clips: Clips, size: int, channels: int) -> torch.Tensor | None:

@@ -292,10 +292,13 @@ def _pieces(source: FrameSource, index: int, side: int, done: Callable[[int], No
 
 def _file_names(source: FrameSource, selection: np.ndarray) -> list[str]:
     """Return a name for each video: the first half is the video's own, the second one that of its state."""
-    return [
-        f"{_hash(os.path.abspath(source.describe(index)))}-{_hash(source.fingerprint(index))}{ENDING}"
-        for index in selection.tolist()
-    ]
+    files = source.paths is not None
+    names = []
+    for index in selection.tolist():
+        video = source.describe(index)
+        own = _hash(os.path.abspath(video) if files else video)
+        names.append(f"{own}-{_hash(source.fingerprint(index))}{ENDING}")
+    return names
 
 
 def _hash(text: str) -> str:

@@ -28,13 +28,11 @@ class Stretch(NamedTuple):
 
     Args:
         start, end: in seconds from the beginning of the video.
-        length: of the whole video, in seconds.
         views: uint8 (crops, channels, frames, S, S).
     """
 
     start: float
     end: float
-    length: float
     views: Tensor
 
 
@@ -101,9 +99,7 @@ def clips_along(
     """
     split, frames = _video(path, channels, image_size, clips, modality, flow)
     try:
-        count, rate = frames.count(0), frames.rate(0)
-        if rate is None:
-            raise AutodasError(f"{path}: nothing tells how many frames a second it has, which --every needs")
+        count, rate = frames.count(0), _rate(path, frames)
         parts = _parts(count, rate, every)
         height, width = frames.size(0)
         frame = 6 * split.side**2 * max(height, width) / max(1, min(height, width))
@@ -114,9 +110,29 @@ def clips_along(
             views = _pixels(split.crops_of(0, wanted, crops))
             for place, (start, end) in enumerate(some):
                 own = views[place * crops : (place + 1) * crops]
-                yield Stretch(start / rate, end / rate, count / rate, own)
+                yield Stretch(start / rate, end / rate, own)
     except UnreadableError as error:
         raise _refusal(path, error) from error
+
+
+def count_along(path: str | Path, every: float) -> int:
+    """Return how many parts :func:`clips_along` finds in a video; only its index is read.
+
+    Raises:
+        AutodasError: if it is missing, cannot be read, or has no clock.
+    """
+    frames = _frames(path)
+    try:
+        return len(_parts(frames.count(0), _rate(path, frames), every))
+    except UnreadableError as error:
+        raise _refusal(path, error) from error
+
+
+def _rate(path: str | Path, frames: FrameSource) -> float:
+    rate = frames.rate(0)
+    if rate is None:
+        raise AutodasError(f"{path}: nothing tells how many frames a second it has, which --every needs")
+    return rate
 
 
 def _parts(count: int, rate: float, every: float) -> list[tuple[int, int]]:
@@ -131,9 +147,7 @@ def _video(
     path: str | Path, channels: int, image_size: int, clips: Clips, modality: Modality, flow: Flow
 ) -> tuple[Videos, FrameSource]:
     """Return a split of one video, and where its frames come from."""
-    if not Path(path).exists():
-        raise AutodasError(f"{path}: no such file or folder")
-    frames: FrameSource = frames_of([str(path)])
+    frames = _frames(path)
     if modality == "flow":
         frames = FlowFrames(frames, flow)
     split = Videos(
@@ -146,6 +160,12 @@ def _video(
         image_size=image_size,
     )
     return split, frames
+
+
+def _frames(path: str | Path) -> FrameSource:
+    if not Path(path).exists():
+        raise AutodasError(f"{path}: no such file or folder")
+    return frames_of([str(path)])
 
 
 def _pixels(views: np.ndarray) -> Tensor:

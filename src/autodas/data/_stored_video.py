@@ -1,8 +1,8 @@
 """One file that holds the decoded frames of one video.
 
 It begins with the frames, one after the other, as they are or as JPEG pictures. A table follows with place,
-length and checksum of each, a description in JSON, and a tail with the lengths of these two, their checksum and
-a mark. So a file that was cut off or changed is known.
+length and checksum of each, then a description in JSON, and a tail with lengths and checksum of these two, so
+that a file that was cut off or changed is known.
 """
 
 from __future__ import annotations

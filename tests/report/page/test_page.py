@@ -169,6 +169,23 @@ def test_what_a_training_shows(training: Path) -> None:
     assert 'src="data:image/png;base64,' in page
 
 
+def test_mistakes_name_the_file(training: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(training, tmp_path / "run"))
+    entry = {"file": "examples/000003.png", "index": 3, "label": "a", "predicted": "b", "probability": 0.9}
+    entry["name"] = "videos/test/a/g01<1>.mp4"
+    (run / "examples/index.json").write_text(json.dumps([entry]))
+    page = render_main([run])
+    assert "<small>videos/test/a/g01&lt;1&gt;.mp4</small>" in page
+    assert "Frames of the clip" not in page
+    # Of videos there are frames side by side.
+    summary = json.loads((run / "summary.json").read_text())
+    summary["test"]["clips"] = 20
+    (run / "summary.json").write_text(json.dumps(summary))
+    page = render_main([run])
+    assert "Frames of the clip in the middle of each video" in page
+    assert 'class="examples strips"' in page
+
+
 def test_pictures_elsewhere_are_not_shown(training: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(training, tmp_path / "run"))
     shutil.copy(training / "examples/000003.png", tmp_path / "secret.png")

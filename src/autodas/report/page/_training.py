@@ -100,7 +100,7 @@ def examples(run: Run, prefix: str) -> str:
         item = str(entry.get("name", f"test item {entry['index']}"))
         figures.append(
             f'<figure><img src="data:image/png;base64,{picture}" alt="{escape(item)}: {escape(text)}">'
-            f"<figcaption>{escape(text)}<br><small>{escape(item)}</small></figcaption></figure>"
+            f"<figcaption>{escape(text)} <small>{escape(item)}</small></figcaption></figure>"
         )
     if not figures:
         return ""
@@ -108,7 +108,7 @@ def examples(run: Run, prefix: str) -> str:
         f"{prefix}examples",
         "Most confident mistakes",
         paragraph(_FRAMES, "note") if _clips(run) else "",
-        f'<div class="examples">{"".join(figures)}</div>',
+        f'<div class="examples{" strips" if _clips(run) else ""}">{"".join(figures)}</div>',
     )
 
 
