@@ -142,18 +142,19 @@ class TestKernels:
     def test_a_damaged_cache_is_made_anew(
         self, unbuilt: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setenv("AUTODAS_CACHE", str(tmp_path))
         monkeypatch.setattr(_build, "FLAGS", tuple(f.replace("-O3", "-O0") for f in _build.FLAGS))
+        monkeypatch.setenv("AUTODAS_CACHE", str(tmp_path / "whole"))
         if built_kernels().library is None:
             pytest.skip("no compiler here")
-        (good,) = (tmp_path / "kernels").iterdir()
-        good.unlink()  # the one that is loaded keeps its pages
-        good.write_bytes(b"\x7fELF cut")
-        (tmp_path / "kernels/building-old").mkdir()
-        os.utime(tmp_path / "kernels/building-old", (0, 0))
+        (name,) = os.listdir(tmp_path / "whole/kernels")
+        # Elsewhere: what is loaded once is not looked at again.
+        monkeypatch.setenv("AUTODAS_CACHE", str(tmp_path / "cut"))
+        (tmp_path / "cut/kernels/building-old").mkdir(parents=True)
+        (tmp_path / "cut/kernels" / name).write_bytes(b"\x7fELF cut")
+        os.utime(tmp_path / "cut/kernels/building-old", (0, 0))
         built_kernels.cache_clear()
         assert built_kernels().library is not None
-        assert list((tmp_path / "kernels").iterdir()) == [good]
+        assert os.listdir(tmp_path / "cut/kernels") == [name]
 
     def test_going_on_with_other_kernels_is_told(
         self, unbuilt: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
