@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from autodas.cli._arguments import take_prefixed
+from autodas.cli._configuration import dump
 from autodas.cli.main import main
 
 SMALL = [
@@ -174,8 +175,8 @@ def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None
     }
     for method, expected in (("das", "learning_rate: 0.25"), ("random", "candidates: 2")):
         entry = _entry(CompareConfig(), method, 0, tmp_path, [], options)
-        assert expected in entry.saved["search"]
-        assert "name: nasbench201" in entry.saved["train"], "what is found there is trained there"
+        assert expected in dump(entry.configurations["search"])
+        assert "name: nasbench201" in dump(entry.configurations["train"]), "what is found there is trained there"
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
