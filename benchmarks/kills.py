@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo
 from PIL import Image
 
 import autodas.cli.compare

@@ -48,6 +48,14 @@ def start_child(
     return process
 
 
+def signal_name(code: int) -> str:
+    """Return the name of the signal that ended a process with a negative exit code."""
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
 def end_with_parent() -> None:
     """End this process as soon as the one that started it has ended; without effect in other programs."""
     told = os.environ.pop(_PARENT, None)

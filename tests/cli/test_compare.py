@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from autodas.cli._arguments import take_prefixed
+from autodas.cli._configuration import dump
 from autodas.cli.main import main
 
 SMALL = [
@@ -174,14 +175,28 @@ def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None
     }
     for method, expected in (("das", "learning_rate: 0.25"), ("random", "candidates: 2")):
         entry = _entry(CompareConfig(), method, 0, tmp_path, [], options)
-        assert expected in entry.saved["search"]
-        assert "name: nasbench201" in entry.saved["train"], "what is found there is trained there"
+        assert expected in dump(entry.configurations["search"])
+        assert "name: nasbench201" in dump(entry.configurations["train"]), (
+            "what is found there is trained there"
+        )
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(compare(tmp_path / "file", "--methods=random", "--seeds=1")) == 2
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+def test_a_run_that_is_killed_is_not_taken_for_one_that_printed_an_error(tmp_path: Path) -> None:
+    from autodas.cli._jobs import _reason
+
+    log = tmp_path / "log.txt"
+    log.write_text("search epoch 1\nautodas: error: no room\n")
+    assert _reason(2, log) == "no room"
+    assert _reason(-signal.SIGKILL, log) == (
+        "it was killed by SIGKILL, as where memory has run out: use fewer --jobs"
+    )
+    assert _reason(-signal.SIGSEGV, log) == "it was killed by SIGSEGV"
 
 
 def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,9 +67,8 @@ def test_another_process_with_the_same_number_is_not_the_holder(tmp_path: Path) 
 
 def test_a_run_of_another_machine_is_trusted_while_it_gives_signs_of_life(tmp_path: Path) -> None:
     folder = held_by(tmp_path / "run", 1, host="elsewhere")
-    with pytest.raises(
-        AutodasError, match=r"process 1 of elsewhere is running there.*delete .*running\.json"
-    ):
+    message = r"process 1 of elsewhere is running there.*delete .*running\.json"
+    with pytest.raises(AutodasError, match=message):
         RunLock(folder).acquire()
     long_ago = time.time() - run_lock.SILENCE - 1
     os.utime(folder / NAME, (long_ago, long_ago))
@@ -131,17 +130,17 @@ def test_other_beginnings_are_not(tmp_path: Path) -> None:
 
 
 def test_overwriting_may_be_killed_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = 0
+
     class KilledError(Exception):
         pass
 
-    removed = 0
-    finished = False
-    while not finished:
-        folder = RunFolder(tmp_path / f"run{removed}").create()
+    unlink = os.unlink
+    for before in range(6):
+        folder = RunFolder(tmp_path / f"run{before}").create()
         for name in ("config.yaml", "checkpoints/last.pt", "summary.json", "examples/1.png", "a.csv"):
             folder.write(name, "x")
-        left = removed
-        unlink = os.unlink
+        left = before
 
         def unlink_or_die(path: object, **options: object) -> None:
             nonlocal left
@@ -152,14 +151,12 @@ def test_overwriting_may_be_killed_at_any_time(tmp_path: Path, monkeypatch: pyte
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "unlink", unlink_or_die)
-            try:
+            if before < 5:
+                with pytest.raises(KilledError):
+                    folder.create(overwrite=True)
+            else:
                 folder.create(overwrite=True)
-                finished = True
-            except KilledError:
-                pass
         # Never a run that could be gone on with, and whose parts are missing.
         assert not folder.checkpoint.exists() or (folder.path / "summary.json").exists()
         folder.create(overwrite=True)
         assert [p.name for p in folder.path.iterdir()] == ["checkpoints"]
-        removed += 1
-    assert removed == 6

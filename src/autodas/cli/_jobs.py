@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from autodas.child_process import start_child
+from autodas.child_process import signal_name, start_child
 from autodas.errors import Interrupted
 
 
@@ -49,7 +49,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> l
             say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} ...")
             code = running.call(command, job.log)
             if code != 0 and not running.stopped:
-                say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} failed: {_last_line(job.log)}")
+                say(f"[{number}/{len(jobs)}] {job.name}: {command[0]} failed: {_reason(code, job.log)}")
                 return job
         return None
 
@@ -95,6 +95,11 @@ class _Running:
                 process.terminate()
 
 
-def _last_line(log: Path) -> str:
+def _reason(code: int, log: Path) -> str:
+    """Return why a command has failed, from its exit code or the last line that it has printed."""
+    if code < 0:
+        name = signal_name(code)
+        remedy = ", as where memory has run out: use fewer --jobs" if name == "SIGKILL" else ""
+        return f"it was killed by {name}{remedy}"
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1].removeprefix("autodas: error: ") if lines else f"see {log}"

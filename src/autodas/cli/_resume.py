@@ -56,18 +56,17 @@ def difference(command: str, path: Path, wanted: Any) -> str:
     saved = parse(command, type(wanted), [f"--config={path}"], presets=command)
     there, here = ({k: v for k, v in _flat(tree(c)).items() if k not in FREE} for c in (saved, wanted))
     written = _flat(read_yaml(path.read_text(encoding="utf-8"), str(path)))
-    missing = [f"{key} = {value}" for key, value in there.items() if key not in written]
+    missing = [_setting(key, there) for key in there if key not in written]
     for key in dict.fromkeys([*there, *here]):
         if key not in there or key not in here or there[key] != here[key]:
-            return ", ".join(
-                f"{key}: {write_yaml({'': found[key]})[3:].strip()} {where}"
-                if key in found
-                else f"no {key} {where}"
-                for found, where in ((there, "there"), (here, "here"))
-            )
+            return f"{_setting(key, there)} there, {_setting(key, here)} here"
     if missing:
-        print(f"{path}: written by another version; taken as {', '.join(missing)}", file=sys.stderr)
+        print(f"{path}: written by another version; {', '.join(missing)} by default", file=sys.stderr)
     return ""
+
+
+def _setting(key: str, values: Mapping[str, Any]) -> str:
+    return write_yaml({key: values[key]}).strip() if key in values else f"no {key}"
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -35,7 +35,10 @@ def tell_kernels(device: torch.device) -> None:
     """Say on standard error, in one line, that kernels are missing which the user may have."""
     built = built_kernels() if device.type == "cpu" else None
     if built is not None and built.library is None and not built.chosen:
-        print(f"kernels cannot be compiled, searches take SLOWER as long: {built.how}", file=sys.stderr)
+        print(
+            f"kernels cannot be compiled, so searches take two to three times as long: {built.how}",
+            file=sys.stderr,
+        )
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:

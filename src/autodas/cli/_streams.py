@@ -8,6 +8,16 @@ import sys
 from typing import Any
 
 
+class _Output(io.FileIO):
+    """A file whose errors say what it is."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from None
+
+
 class _Unfailing(io.FileIO):
     """A file that takes what cannot be written for written."""
 
@@ -30,27 +40,22 @@ def prepare_streams() -> None:
         except OSError:
             # The next file that is opened would take the number, and with it what libraries write there.
             os.open(os.devnull, os.O_RDWR)
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    encoding = getattr(sys.stderr, "encoding", None)
-    sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(_Unfailing(2, "w", closefd=False)),
-        encoding=encoding,
+    sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout, os.isatty(1))
+    sys.stderr = _text(_Unfailing(2, "w", closefd=False), sys.stderr, True)
+
+
+def _text(raw: io.FileIO, before: Any, by_lines: bool) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=getattr(before, "encoding", None),
         errors="backslashreplace",
-        line_buffering=True,
+        line_buffering=by_lines,
     )
 
 
-def flush_output() -> OSError | None:
-    """Write what waits in standard output; return why it cannot be, which is then forgotten.
-
-    Python must not try it again at its exit.
-    """
+def flush_output() -> None:
+    """Write what waits in standard output, or forget it: Python must not fail over it at its exit."""
     try:
         sys.stdout.flush()
-    except OSError as error:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return error
-    return None

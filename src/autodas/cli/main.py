@@ -123,8 +123,7 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, AutodasError | argparse.ArgumentError):
         message = one_line(str(error))
     elif isinstance(error, OSError) and error.errno in _MENDABLE:
-        name = error.filename or ("standard output" if flush_output() is not None else None)
-        message = f"{name}: {error.strerror}" if name else str(error.strerror)
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):
         message = "memory has run out"
     if debug or message is None:

@@ -58,12 +58,11 @@ def send(file: IO[bytes], message: Any) -> None:
     """Write one message."""
     content, arrays = BytesIO(), list[pickle.PickleBuffer]()
     _Pickler(content, protocol=5, buffer_callback=arrays.append).dump(message)
-    parts = [content.getbuffer(), *(array.raw() for array in arrays)]
+    parts: list[memoryview] = [content.getbuffer(), *(array.raw() for array in arrays)]
     sizes = [len(part) for part in parts]
-    for part in (struct.pack(f"<I{len(parts)}Q", len(parts), *sizes), *parts):
-        view = memoryview(part)
-        while len(view):
-            view = view[file.write(view) :]
+    for part in (memoryview(struct.pack(f"<I{len(parts)}Q", len(parts), *sizes)), *parts):
+        while len(part):
+            part = part[file.write(part) :]
 
 
 def receive(file: IO[bytes]) -> Any:

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from autodas.child_process import start_child
+from autodas.child_process import signal_name, start_child
 from autodas.data._split import Split
 from autodas.data._stream import Answer, Reader, Request
 from autodas.data._worker import Failure, Parcel, receive, send
@@ -263,10 +262,7 @@ def _ending(code: int) -> str:
     """Return how a process has ended, and what to do about it."""
     if code >= 0:
         return f"has ended with exit code {code} (--data.workers 0 reads in this process)"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
+    name = signal_name(code)
     if name == "SIGKILL":
         return (
             "was killed by SIGKILL, for which memory that has run out is the usual cause (use fewer "

@@ -83,6 +83,8 @@ def built_kernels() -> Built:
         return Built(None, "there is no C compiler (cc, gcc or clang)")
     try:
         return _load(compiler)
+    except subprocess.TimeoutExpired as error:
+        return Built(None, f"{compiler[0]} has not finished within {error.timeout:.0f} s")
     except subprocess.SubprocessError as error:
         lines = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().splitlines()
         return Built(None, f"{compiler[0]} fails: {lines[0] if lines else error}")

@@ -122,9 +122,16 @@ def _system_dot(text: str, form: str, scale: float = 1.0) -> bytes | None:
     program = shutil.which("dot")
     if program is None:
         return None
-    done = subprocess.run(
-        [program, f"-T{form}", f"-Gdpi={72 * scale:g}"], input=text.encode(), capture_output=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [program, f"-T{form}", f"-Gdpi={72 * scale:g}"],
+            input=text.encode(),
+            capture_output=True,
+            check=False,
+            timeout=300,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AutodasError(f"{program} has not finished within {error.timeout:.0f} s") from None
     if done.returncode:
         complaint = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise AutodasError(f"{program} could not draw the cell: {complaint[0]}")
