@@ -55,7 +55,8 @@ def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, 
                 continue
             if len(values) != len(header):
                 raise AutodasError(
-                    f"{path}, line {reader.line_num}: {len(values)} columns, but the header has {len(header)}: "
+                    f"{path}, line {reader.line_num}: {len(values)} columns, "
+                    f"but the header has {len(header)}: "
                     "values with commas need quotation marks"
                 )
             rows.append((reader.line_num, [None if i is None else values[i] for i in chosen]))

@@ -111,7 +111,8 @@ def _read_events(path: Path) -> list[tuple[int, dict[str, Any]]]:
     try:
         lines = read_bytes(path, 512 * MEBIBYTE).splitlines()
     except AutodasError as error:
-        raise AutodasError(f"{error}; is it the folder of a search?") from error
+        reason = str(error).removeprefix(f"{path}: cannot be read: ")
+        raise AutodasError(f"{path}: cannot be read, is it the folder of a search? {reason}") from error
     events = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -140,8 +141,11 @@ def _read_spaces(start: dict[str, Any], place: str) -> dict[str, CellSpace]:
         if not isinstance(name, str) or not isinstance(kinds, list) or not kinds:
             raise AutodasError(f"{place}: 'space' must name its 'cell' and its 'kinds'")
         # The nodes of a stage graph are the cells of a stage, as many as the search wants.
-        graphs = name == _STAGES and isinstance(nodes, int) and 1 < nodes <= MOST_NODES
-        spaces |= dict.fromkeys(map(str, kinds), stage_graphs(nodes) if graphs else get_cell_space(name))
+        if name == _STAGES and isinstance(nodes, int) and 1 < nodes <= MOST_NODES:
+            space = stage_graphs(nodes)
+        else:
+            space = get_cell_space(name)
+        spaces |= dict.fromkeys(map(str, kinds), space)
     return spaces
 
 
