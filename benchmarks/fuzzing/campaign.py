@@ -1,10 +1,10 @@
-"""Damaged files of every format that is read, many thousands, each read in a child with little memory and time.
+"""Damaged files of every format that is read, many thousands, read in children with little memory and time.
 
     python benchmarks/fuzzing/campaign.py [--count 10000] [--only NAME] [--output FILE]
 
-What counts as a fault: an error that is not one of the program's own (a traceback), a reader that takes longer
-than the limit, a child that dies, memory beyond the limit, a program that is started. Formats that are done
-stand in the output file and are not done again: a campaign that was stopped goes on.
+What counts as a fault: an error that is not one of the program's own (a traceback), a reader that takes
+longer than the limit, a child that dies, memory beyond the limit, a program that is started. Formats that are
+done stand in the output file and are not done again: a campaign that was stopped goes on.
 """
 
 from __future__ import annotations

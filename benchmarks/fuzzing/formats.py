@@ -6,6 +6,7 @@ Pillow, PyAV and pyarrow have.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -153,10 +154,8 @@ def _run_files(search: Path, train: Path) -> list[Format]:
 
     def log(path: Path) -> None:
         page(path)
-        try:
+        with contextlib.suppress(AutodasError):
             cells_of_run(path.parent)
-        except AutodasError:
-            pass
         read_method_run("m", 0, path.parent, train)
 
     def summary(path: Path) -> None:

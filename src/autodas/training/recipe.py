@@ -220,7 +220,7 @@ def _write_predictions(folder: RunFolder, found: Evaluation, classes: tuple[str,
                 pa.array(probabilities.flatten().numpy()), len(classes)
             ),
         }
-    ).replace_schema_metadata({"classes": "\n".join(classes)})
+    ).replace_schema_metadata({"classes": "\n".join(classes).encode("utf-8", "surrogatepass")})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     folder.write("predictions.parquet", buffer.getvalue())

@@ -34,8 +34,8 @@ _KEPT = 16
 
 _LONG = 0.5
 _REST = 4
-"""A page that takes more than ``_LONG`` seconds of computing is made anew when so many times as long have gone,
-not earlier: a run writes every second."""
+"""A page that takes more than ``_LONG`` seconds of computing is made anew when so many times as long have
+gone, not earlier: a run writes every second."""
 
 
 @dataclass(frozen=True)
