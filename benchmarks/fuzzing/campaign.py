@@ -163,8 +163,9 @@ def _input(each: Format, number: int, seed: int, work: Path) -> Path:
     random = Random(f"{seed} {each.name} {number}")
     content = each.damage(random.choice(sorted(each.seeds)).read_bytes(), random)
     place = work / "input"
-    shutil.rmtree(place, ignore_errors=True)
-    if each.around is not None:
+    if each.writes or each.around is None:
+        shutil.rmtree(place, ignore_errors=True)
+    if each.around is not None and not place.exists():
         shutil.copytree(each.around, place)
     path = place / each.place
     path.parent.mkdir(parents=True, exist_ok=True)

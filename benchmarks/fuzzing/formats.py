@@ -46,6 +46,7 @@ class Format:
         read: reads a file as the program does; refusals are errors of the program's own.
         place: where the damaged file goes, in a folder of its own that was copied from ``around``.
         around: a folder that the file belongs to; ``None`` for none.
+        writes: whether reading changes that folder.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Format:
     read: Callable[[Path], Any]
     place: str
     around: Path | None = None
+    writes: bool = False
 
 
 class Payload:
@@ -70,7 +72,7 @@ def formats(folder: Path) -> list[Format]:
     from autodas.cli.search import SearchConfig
     from autodas.cli.train import TrainConfig
     from autodas.genotype import Genotype
-    from autodas.networks import CellBlueprint
+    from autodas.networks._check import check_genotype
     from autodas.spaces import SKELETONS, fit_skeleton, validate
     from autodas.training.model_file import load_model
 
@@ -83,7 +85,7 @@ def formats(folder: Path) -> list[Format]:
     def genotype(path: Path) -> None:
         found = validate(Genotype.load(path), str(path))
         skeleton = fit_skeleton(SKELETONS["cifar"].with_size(1, 8, 8), found)
-        CellBlueprint(found, skeleton).profile(classes=2, channels=1)
+        check_genotype(found, skeleton)
 
     def string(path: Path) -> None:
         validate(read_benchmark_string(path.read_text("utf-8", "surrogateescape")))
@@ -112,6 +114,10 @@ def formats(folder: Path) -> list[Format]:
         Format(
             "model.safetensors", (train / "model.safetensors",), _model_damage, load_model, "m.safetensors"
         ),
+    ]
+    found += _run_files(search, train)
+    found += _data_files(folder)
+    found += [
         Format(
             "checkpoint of a search",
             (folder / "stopped" / "search.pt",),
@@ -119,6 +125,7 @@ def formats(folder: Path) -> list[Format]:
             _search_reader(folder),
             "checkpoints/last.pt",
             search,
+            writes=True,
         ),
         Format(
             "checkpoint of a training",
@@ -127,10 +134,9 @@ def formats(folder: Path) -> list[Format]:
             _train_reader(folder),
             "checkpoints/last.pt",
             train,
+            writes=True,
         ),
     ]
-    found += _run_files(search, train)
-    found += _data_files(folder)
     return found
 
 

@@ -41,7 +41,7 @@ def test_skeletons(name: str, value: int) -> None:
 def test_networks_of_too_many_edges() -> None:
     genotype = Genotype.from_dict(document(nodes=100, edges=50))
     start = time.process_time()
-    with pytest.raises(AutodasError, match="45,000 edges, at most 10,000"):
+    with pytest.raises(AutodasError, match="40,000 edges, at most 10,000"):
         build(genotype, get_skeleton("cifar").with_size(K=2, C1=8, C2=8))
     assert time.process_time() - start < 1
 

@@ -43,7 +43,8 @@ def refused(path: Path, change: Callable[[dict[str, Any]], object]) -> str:
     ("change", "expected"),
     [
         (lambda f: f["skeleton"].update(K=10**9), "K=1000000000 must be at most 1000"),
-        (lambda f: f["skeleton"].update(K=999), "do not fit the network"),
+        (lambda f: f["skeleton"].update(K=999), "11,996 edges, at most 10,000"),
+        (lambda f: f["skeleton"].update(K=9), "do not fit the network"),
         (lambda f: f["skeleton"].update(C1=10**6), "C1=1000000 must be at most"),
         (lambda f: f["skeleton"].update(C2=65536), "do not fit the network"),
         (lambda f: f["skeleton"].update(C1="many"), "skeleton: C1: a whole number"),

@@ -151,6 +151,9 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = facts.build()
         network.load_state_dict(tensors)
+    except AutodasError as error:
+        # What a network cannot be built of is said without knowing where it comes from.
+        raise AutodasError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except (OSError, SafetensorError, UnicodeError) as error:
         raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
     except (RuntimeError, NotImplementedError) as error:  # numbers of another kind
