@@ -142,10 +142,13 @@ def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
 
 def _picture(folder: Path, file: str) -> str | None:
     """Return a picture of the run folder as text; ``None`` where it is none, or lies elsewhere."""
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST:
+    try:
+        path = (folder / file).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
+        content = path.read_bytes()
+    except (OSError, ValueError):  # no file can have such a name
         return None
-    content = path.read_bytes()
     return base64.b64encode(content).decode("ascii") if content.startswith(_PNG) else None
 
 
