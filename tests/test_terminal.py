@@ -74,6 +74,26 @@ def test_keys_of_a_file_cannot_act_in_messages(
     assert len(written.err) < LONGEST + 30
 
 
+def test_the_program_itself(tmp_path: Path) -> None:
+    """In a process of its own, where standard output is a real one."""
+    import json
+    import os
+    import subprocess
+
+    evil = EVIL.replace("\ud800", "")
+    (tmp_path / "c.yaml").write_text(f"{json.dumps(evil)}: 3\n")
+    for changes in ({"LC_ALL": "C"}, {"LC_ALL": "C.UTF-8"}, {"PYTHONIOENCODING": "ascii"}):
+        found = subprocess.run(
+            [sys.executable, "-m", "autodas", "search", "--config", str(tmp_path / "c.yaml")],
+            env={**os.environ, **changes},
+            capture_output=True,
+            check=False,
+        )
+        assert found.returncode == 2
+        assert acting(found.stderr.decode()) == {"\n"}
+        assert visible(evil) in found.stderr.decode()
+
+
 def test_lines_of_a_run_cannot_act(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(1) as progress:
         progress.line(f"data/{EVIL}.png cannot be read")

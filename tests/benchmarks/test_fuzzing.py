@@ -1,4 +1,4 @@
-"""A few damaged files of every format that is read; ``benchmarks/fuzzing/campaign.py`` reads many thousands."""
+"""A few damaged files of every format that is read; ``benchmarks/fuzzing/campaign.py`` reads thousands."""
 
 from __future__ import annotations
 
