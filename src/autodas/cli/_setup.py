@@ -14,7 +14,9 @@ from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError
+from autodas.reading import read_text
 from autodas.spaces import Skeleton, get_skeleton
+from autodas.strict_yaml import LARGEST
 from autodas.terminal import message
 from autodas.training import RunFolder, use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
@@ -73,7 +75,7 @@ def choose_folder(config: Any, default_name: str) -> tuple[RunFolder, bool]:
     folder = RunFolder(config.run or f"runs/{default_name}-{time.strftime('%Y%m%d-%H%M%S')}")
     text = dump(config)
     if config.resume != "never" and folder.exists:
-        saved = (folder.path / "config.yaml").read_text(encoding="utf-8")
+        saved = read_text(folder.path / "config.yaml", LARGEST)
         if saved != text:
             raise AutodasError(
                 f"{folder.path}: its run was started with other settings ({difference(saved, text)}); "

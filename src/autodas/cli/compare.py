@@ -19,8 +19,10 @@ from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
+from autodas.reading import read_text
 from autodas.spaces import get_skeleton
 from autodas.strategies.settings import STRATEGIES, resolve_strategy
+from autodas.strict_yaml import LARGEST
 
 PARTS = ("search", "train")
 OWN = ("strategy", "strategy.name", "seed", "run", "resume", "overwrite", "dry_run", "quiet", "json")
@@ -90,7 +92,7 @@ class Entry:
         run = self.folder / part
         if not (run / "summary.json").exists():
             return False
-        there = (run / "config.yaml").read_text(encoding="utf-8")
+        there = read_text(run / "config.yaml", LARGEST)
         if there != self.saved[part]:
             changed = difference(there, self.saved[part])
             raise AutodasError(f"{run}: was made with other settings ({changed}); choose another --run")
