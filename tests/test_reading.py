@@ -79,6 +79,18 @@ def test_no_more_than_the_limit_is_read(tmp_path: Path) -> None:
             read_bytes("/dev/zero", 2**20)
 
 
+def test_room_is_made_for_what_is_there(tmp_path: Path) -> None:
+    import tracemalloc
+
+    (tmp_path / "file").write_bytes(b"x" * 100)
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "file", 2**40) == b"x" * 100
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
 def test_pipes_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("text",))

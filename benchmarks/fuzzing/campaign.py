@@ -27,6 +27,7 @@ from random import Random
 from typing import Any
 
 from formats import MARK, Format, formats
+from mutations import damaged_bytes
 
 MEMORY = 1 << 30
 """Bytes of address space that one input may take beyond what the process has when it begins."""
@@ -161,7 +162,11 @@ def _read_all(each: Format, numbers: range, seed: int, folder: Path, send: int) 
 
 def _input(each: Format, number: int, seed: int, work: Path) -> Path:
     random = Random(f"{seed} {each.name} {number}")
-    content = each.damage(random.choice(sorted(each.seeds)).read_bytes(), random)
+    seed_file = random.choice(sorted(each.seeds)).read_bytes()
+    try:
+        content = each.damage(seed_file, random)
+    except RecursionError:  # what came out is too deep to be written
+        content = damaged_bytes(seed_file, random)
     place = work / "input"
     if each.writes or each.around is None:
         shutil.rmtree(place, ignore_errors=True)

@@ -542,7 +542,7 @@ def _make_videos(folder: Path, random: np.random.Generator) -> None:
             container.mux(stream.encode())
     lines = ["path,label,split", "v.mp4,a,train", "v.mkv,b,train", "v.avi,a,test"]
     (folder / "lists" / "train.csv").write_text("\n".join(lines) + "\n")
-    (folder / "lists" / "train.txt").write_text("v.mp4 a\nv.mkv b\nv.avi a\n")
+    (folder / "lists" / "train.txt").write_text("v.mp4 a\nv.mkv b\nv.avi a\nv.webm b\n")
     (folder / "lists" / "classes.txt").write_text("a\nb\n")
 
 

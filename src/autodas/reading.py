@@ -32,7 +32,12 @@ def read_bytes(path: str | Path, most: int) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(most + 1)
+            # Piece by piece: room is made for as much as is asked for, whether it is there or not.
+            pieces, left = [], most + 1
+            while left and (piece := file.read(min(left, MEBIBYTE))):
+                pieces.append(piece)
+                left -= len(piece)
+        content = b"".join(pieces)
     except (OSError, ValueError) as error:  # ValueError: no name of a file at all
         raise AutodasError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > most:
