@@ -13,10 +13,11 @@ import torch
 
 from autodas.cli.main import main
 from autodas.errors import AutodasError
+from autodas.spaces import get_skeleton
 from autodas.training import RunFolder, load_checkpoint
 
 SEARCH = [
-    *("--space.K=0", "--space.C1=4", "--space.C2=8", "--epochs=1", "--batch_size=8", "--data.subset=40"),
+    *("--space.K=0", "--space.C1=16", "--space.C2=64", "--epochs=1", "--batch_size=8", "--data.subset=40"),
     *("--compute.threads=1", "--tensorboard=false", "--check_memory=false", "--quiet"),
 ]
 
@@ -78,7 +79,8 @@ def changed(path: Path, change: Change) -> None:
 
 @pytest.fixture(scope="module")
 def stopped_training(make_tools: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, bytes]:
-    tools = make_tools(tmp_path_factory.mktemp("training"))
+    skeleton = get_skeleton("cifar").with_size(0, 16, 64)
+    tools = make_tools(tmp_path_factory.mktemp("training"), skeleton)
     fit = tools.fit(tools.folder("whole"))
     fit.run()
     return tools, fit.folder.checkpoint.read_bytes()
