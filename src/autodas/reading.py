@@ -7,7 +7,6 @@ A :class:`Shape` says what plain data have to look like. Checking raises an erro
 from __future__ import annotations
 
 import json
-import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,12 @@ def read_bytes(path: str | Path, most: int) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(most + 1)
+            # Piece by piece: room is made for as much as is asked for, whether it is there or not.
+            pieces, left = [], most + 1
+            while left and (piece := file.read(min(left, MEBIBYTE))):
+                pieces.append(piece)
+                left -= len(piece)
+        content = b"".join(pieces)
     except (OSError, ValueError) as error:  # ValueError: no name of a file at all
         raise AutodasError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > most:
@@ -96,6 +100,9 @@ class Shape(Protocol):
         ...
 
 
+_HUGE = 1e300
+
+
 def shown(value: Any) -> str:
     """Return a value as a message quotes it, however large it is."""
     return _short.repr(value)
@@ -127,8 +134,8 @@ class Whole:
 class Number:
     """A finite number from ``low``, or above it, to ``high``."""
 
-    low: float = -math.inf
-    high: float = 1e300
+    low: float = -_HUGE
+    high: float = _HUGE
     above: bool = False
 
     def check(self, value: Any, where: str) -> None:
@@ -136,8 +143,8 @@ class Number:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         # Whole numbers may be larger than any floating-point number; what is none compares with nothing.
         if not number or not self.low <= value <= self.high or (self.above and value == self.low):
-            bounds = [] if self.low == -math.inf else [f"{'above' if self.above else 'from'} {self.low:g}"]
-            bounds += [f"to {self.high:g}"] if self.high < 1e300 else []
+            bounds = [] if self.low == -_HUGE else [f"{'above' if self.above else 'from'} {self.low:g}"]
+            bounds += [f"to {self.high:g}"] if self.high < _HUGE else []
             _refuse(where, " ".join(["a number", *bounds]), value)
 
 

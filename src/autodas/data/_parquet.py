@@ -164,8 +164,9 @@ def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
     image = _choose(file, "image", IMAGE_COLUMNS, images, columns)
     label = _choose(file, "label", LABEL_COLUMNS, labels, columns)
     names = features[label].get("names") if label in labels else None
-    described = isinstance(names, list) and names and all(isinstance(name, str | int) for name in names)
-    return image, label, tuple(map(str, names)) if names and described else None
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        names = None
+    return image, label, tuple(map(str, names)) if names else None
 
 
 def _choose(

@@ -61,7 +61,7 @@ class _RefusedError(Exception):
     pass
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _Unpickler(pickle._Unpickler):
     # The one in Python: that in C makes room for as many objects as a number in the file says.
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:

@@ -111,7 +111,8 @@ def _read_events(path: Path) -> list[tuple[int, dict[str, Any]]]:
     try:
         lines = read_bytes(path, 512 * MEBIBYTE).splitlines()
     except AutodasError as error:
-        raise AutodasError(f"{error}; is it the folder of a search?") from error
+        reason = str(error).removeprefix(f"{path}: cannot be read: ")
+        raise AutodasError(f"{path}: cannot be read, is it the folder of a search? {reason}") from error
     events = []
     for number, line in enumerate(lines, start=1):
         try:

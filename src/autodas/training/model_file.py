@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -217,7 +219,7 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
         if not path.exists():
             raise AutodasError(f"{path.parent}: holds no trained network; run 'autodas train' first")
     try:
-        with safe_open(path, "pt") as file:
+        with _named_in_utf8(path) as name, safe_open(name, "pt") as file:
             metadata = file.metadata() or {}
             if "autodas" not in metadata:
                 raise AutodasError(f"{path}: was not written by autodas")
@@ -231,11 +233,28 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
             )
         network = facts.build()
         network.load_state_dict(tensors)
+    except AutodasError as error:
+        # What a network cannot be built of is said without knowing where it comes from.
+        raise AutodasError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except (OSError, SafetensorError, UnicodeError) as error:
         raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
     except (RuntimeError, NotImplementedError) as error:  # numbers of another kind
         raise AutodasError(f"{path}: the weights do not fit the network they come with") from error
     return network.to_memory_format().eval(), facts  # type: ignore[return-value]
+
+
+@contextmanager
+def _named_in_utf8(path: Path) -> Iterator[Path]:
+    """Give a name to a file that the library can open: it knows no names but those in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with TemporaryDirectory() as folder:
+            link = Path(folder) / "model.safetensors"
+            link.symlink_to(path.resolve())
+            yield link
+    else:
+        yield path
 
 
 def _check_shapes(facts: ModelFacts, found: Mapping[str, Sequence[int]], path: Path) -> None:

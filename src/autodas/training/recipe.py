@@ -270,7 +270,7 @@ def _write_predictions(folder: RunFolder, found: Evaluation, dataset: ImageDatas
                 pa.array(probabilities.flatten().numpy()), len(dataset.classes)
             ),
         }
-    ).replace_schema_metadata({"classes": "\n".join(dataset.classes)})
+    ).replace_schema_metadata({"classes": "\n".join(dataset.classes).encode("utf-8", "surrogatepass")})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     folder.write("predictions.parquet", buffer.getvalue())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
+from autodas.terminal import message
 from autodas.training.run_folder import RunFolder
 
 
@@ -133,6 +135,12 @@ def _tensorboard(path: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
+        return None
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        told = f"note: {path}: no TensorBoard files are written, they need a folder whose name is UTF-8"
+        print(message(told), file=sys.stderr)
         return None
     # Everything from the purged step on is hidden; what was logged at the checkpoint's own step stays.
     return SummaryWriter(str(path), purge_step=step + 1 if step else None)

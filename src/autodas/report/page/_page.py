@@ -10,7 +10,7 @@ from autodas import __version__
 from autodas.report._draw import _write
 from autodas.report.page._html import escape, folded, items, paragraph, section
 from autodas.report.page._result import cost, facts, final_cells, origin
-from autodas.report.page._run import Run, read_run
+from autodas.report.page._run import Run, name_of, read_run
 from autodas.report.page._search import SEARCH_SECTIONS
 from autodas.report.page._several import listing, several
 from autodas.report.page._training import TRAINING_SECTIONS
@@ -35,7 +35,7 @@ def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
     Raises:
         AutodasError: if there is no such folder.
     """
-    return page_around(*render_main(runs), live=live)
+    return page_around(render_main(runs), ", ".join(map(name_of, runs)), live=live)
 
 
 def page_around(main: str, title: str, *, live: bool = False) -> str:
@@ -76,8 +76,8 @@ def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
     return _write(Path(output), render_page(runs).encode("utf-8", "replace"))
 
 
-def render_main(runs: Sequence[str | Path]) -> tuple[str, str]:
-    """Return what stands inside the page's ``main`` element, and the page's title.
+def render_main(runs: Sequence[str | Path]) -> str:
+    """Return what stands inside the page's ``main`` element.
 
     Args:
         runs: folders of runs.
@@ -85,8 +85,7 @@ def render_main(runs: Sequence[str | Path]) -> tuple[str, str]:
     Raises:
         AutodasError: if there is no such folder.
     """
-    read = [read_run(run) for run in runs]
-    return _main(read), ", ".join(run.name for run in read)
+    return _main([read_run(run) for run in runs])
 
 
 def _main(read: Sequence[Run]) -> str:

@@ -53,13 +53,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called: its folder, with those above where that alone says little."""
-        path = self.folder.resolve()
-        name = path.name
-        while _COMMON.fullmatch(path.name) and path.parent != path:
-            path = path.parent
-            name = f"{path.name}/{name}"
-        return name
+        """What the run is called."""
+        return name_of(self.folder)
 
     @property
     def finished(self) -> bool:
@@ -82,6 +77,16 @@ class Run:
     def events_of(self, name: str) -> list[Event]:
         """Return the events of one name, in their order."""
         return [event for event in self.events if event.get("event") == name]
+
+
+def name_of(folder: str | Path) -> str:
+    """Return what a run is called: its folder, with those above where that alone says little."""
+    path = Path(folder).resolve()
+    name = path.name
+    while _COMMON.fullmatch(path.name) and path.parent != path:
+        path = path.parent
+        name = f"{path.name}/{name}"
+    return name
 
 
 def read_run(folder: str | Path) -> Run:

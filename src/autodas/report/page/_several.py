@@ -108,8 +108,7 @@ def _entries(runs: Sequence[Run]) -> list[_Entry]:
     for run in runs:
         if run.command != "train":
             continue
-        source = run.settings.get("genotype")
-        place = Path(str(source)).resolve() if source else None
+        place = _place_of(run.settings.get("genotype"))
         if place not in searches and (run.folder.parent / "search").resolve() in searches:
             # Folders that were moved: a demo or a comparison keeps both parts side by side.
             beside = (run.folder.parent / "search").resolve()
@@ -125,6 +124,14 @@ def _entries(runs: Sequence[Run]) -> list[_Entry]:
         if run.folder not in used
     ]
     return found
+
+
+def _place_of(genotype: Any) -> Path | None:
+    """Return the folder that a setting names; ``None`` where no folder can have such a name."""
+    try:
+        return Path(genotype).resolve() if isinstance(genotype, str) and genotype else None
+    except (OSError, ValueError):
+        return None
 
 
 def _same(training: Run, search: Run) -> bool:

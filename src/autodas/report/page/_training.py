@@ -119,7 +119,7 @@ def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
     if file.metadata.num_rows > path.stat().st_size:
         raise ValueError(f"{file.metadata.num_rows} rows in {path.stat().st_size} bytes")
     read = file.read(columns=["label", "predicted"])
-    names = (read.schema.metadata or {}).get(b"classes", b"").decode("utf-8").split("\n")
+    names = (read.schema.metadata or {}).get(b"classes", b"").decode("utf-8", "surrogatepass").split("\n")
     labels, predicted = read["label"].to_pylist(), read["predicted"].to_pylist()
     Items(Whole(0, len(names) - 1), high=2 * len(labels)).check([*labels, *predicted], path.name)
     return names, labels, predicted
@@ -147,10 +147,13 @@ def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
 
 def _picture(folder: Path, file: str) -> str | None:
     """Return a picture of the run folder as text; ``None`` where it is none, or lies elsewhere."""
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST:
+    try:
+        path = (folder / file).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
+        content = path.read_bytes()
+    except (OSError, ValueError):  # no file can have such a name
         return None
-    content = path.read_bytes()
     return base64.b64encode(content).decode("ascii") if content.startswith(_PNG) else None
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from autodas.errors import AutodasError
-from autodas.report.page import page_around, render_main
+from autodas.report.page import name_of, page_around, render_main
 from autodas.report.watch._list import render_list, render_rows
 from autodas.report.watch._runs import WatchedRuns
 from autodas.terminal import message
@@ -32,8 +32,10 @@ _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 _KEPT = 16
 """Pages in memory."""
 
+_LONG = 0.5
 _REST = 4
-"""A page that takes long is not made anew before so many times as long: a run writes every second."""
+"""A page that takes more than ``_LONG`` seconds of computing is made anew when so many times as long have
+gone, not earlier: a run writes every second."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,19 @@ class _Page:
     Args:
         version: of the run that it shows.
         main: what stands in its ``main`` element.
-        title: plain text.
         made: when it was ready.
-        took: how long it took, in seconds.
+        took: seconds of computing.
     """
 
     version: str
     main: str
-    title: str
     made: float
     took: float
 
     @property
     def recent(self) -> bool:
         """Whether it is too soon to make another one."""
-        return time.monotonic() - self.made < _REST * self.took
+        return self.took > _LONG and time.monotonic() - self.made < _REST * self.took
 
 
 class WatchServer(ThreadingTCPServer):
@@ -99,7 +99,7 @@ class WatchServer(ThreadingTCPServer):
         return f"http://{host}:{self.server_address[1]}/{f'{self.token}/' if self.token else ''}"
 
     def version_of(self, name: str) -> str:
-        """Return the version of a run's page: of the one that is there, while it would be too soon for another."""
+        """Return the version of a run's page: of the one there is, while it is too soon for another."""
         page = self.pages.get(name)
         return page.version if page is not None and page.recent else self.runs.version(name)
 
@@ -107,12 +107,11 @@ class WatchServer(ThreadingTCPServer):
         """Return the page of a run; made once for all who look at it."""
         with self.rendering:
             # Asked before it is made: what is written meanwhile makes another version.
-            version, start = self.version_of(name), time.monotonic()
+            version, start = self.version_of(name), time.thread_time()
             page = self.pages.pop(name, None)
             if page is None or page.version != version:
-                main, title = render_main([folder])
-                end = time.monotonic()
-                page = _Page(version, main, title, end, end - start)
+                main = render_main([folder])
+                page = _Page(version, main, time.monotonic(), time.thread_time() - start)
             self.pages[name] = page  # at the end: the one that was looked at last
             while len(self.pages) > _KEPT:
                 del self.pages[next(iter(self.pages))]
@@ -175,7 +174,7 @@ class _Request(BaseHTTPRequestHandler):
             return HTTPStatus.OK, made.main, _HTML, {"X-Version": made.version}
         if part == "":
             made = server.page_of(name, folder)
-            page = self._with_way_back(name, page_around(made.main, made.title, live=True))
+            page = self._with_way_back(name, page_around(made.main, name_of(folder), live=True))
             return HTTPStatus.OK, _alive(page, made.version), _HTML, {}
         return _moved(part) if runs.folder(path) else _nothing()
 
