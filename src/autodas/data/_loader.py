@@ -203,7 +203,7 @@ class Loader:
             first = "; ".join(list(self._bad.values())[:3])
             raise AutodasError(
                 f"{len(self._bad)} more {self._split.what} cannot be read, {self._split.bad_allowed} are "
-                f"allowed ({first}): repair or remove them, or allow more with max_bad"
+                f"allowed ({first}): repair or remove them, or allow more with data.max_bad"
             )
 
     def _finish(
