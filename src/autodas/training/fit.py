@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -272,13 +272,23 @@ class Fit:
         self.random = state["random"]
 
 
-def evaluate_network(network: nn.Module, loader: Loader, classes: tuple[str, ...] = ()) -> Evaluation:
+def evaluate_network(
+    network: nn.Module, loader: Loader, classes: tuple[str, ...] = (), quiet: bool = True
+) -> Evaluation:
     """Evaluate a network in evaluation mode and single precision; it is left in that mode.
 
     Args:
         network: on the device of the batches.
         loader: of what it is evaluated on.
         classes: their names, for what is told of single classes.
+        quiet: whether nothing is shown of how far it is.
     """
     network.eval()
-    return replace(evaluate(network, loader.batches(0)), classes=classes)
+    with Progress(len(loader), quiet=quiet, what="batches of the evaluation") as progress:
+
+        def batches() -> Iterator[Batch]:
+            for batch in loader.batches(0):
+                yield batch
+                progress.advance()
+
+        return replace(evaluate(network, batches()), classes=classes)
