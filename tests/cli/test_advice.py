@@ -19,20 +19,24 @@ GENERAL = {"preset", "config", "print_config", "help", "version", "debug"}
 
 
 def options() -> set[str]:
-    found = set(GENERAL)
+    """Return the options of all commands; parts of configurations are no commands."""
+    found, classes, parts = set(GENERAL), set(), set()
     for module, _ in COMMANDS.values():
         for item in vars(import_module(module)).values():
             if isinstance(item, type) and is_dataclass(item) and item.__name__.endswith("Config"):
-                for strategy in STRATEGIES:
-                    schema = describe(item, strategy)
-                    found |= {*schema.leaves, *schema.short_forms, *schema.groups}
+                classes.add(item)
+                parts |= set(describe(item, "sdas").groups.values())
+    for command in classes - parts:
+        for strategy in STRATEGIES:
+            schema = describe(command, strategy)
+            found |= {*schema.leaves, *schema.short_forms, *schema.groups}
     return found
 
 
 def texts() -> Iterator[tuple[str, str]]:
     """Yield every sentence of the program but its docstrings, with the file."""
     for path in sorted(SOURCE.rglob("*.py")):
-        if path.parent.name == "page":  # variables of style sheets look the same
+        if path.parent.name in ("page", "watch"):  # variables of style sheets look the same
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
