@@ -109,7 +109,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> Evalu
         workers=config.data.workers,
         views=1 if clips is None else config.test_clips,
     )
-    return evaluate_network(network.to(device), loader, facts.classes, quiet=False)
+    return evaluate_network(network.to(device), loader, facts.classes)
 
 
 def _check_kind(model: str, facts: ModelFacts, data: str) -> None:

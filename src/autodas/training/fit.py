@@ -248,7 +248,7 @@ class Fit:
         self.epoch_start = time.monotonic()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:
-        found = evaluate_network(self.network, loader)
+        found = evaluate_network(self.network, loader, quiet=True)
         return {f"{prefix}{name}": getattr(found, name) for name in ("loss", "top1", "top5")}
 
     def _state(self) -> dict[str, Any]:
@@ -273,7 +273,7 @@ class Fit:
 
 
 def evaluate_network(
-    network: nn.Module, loader: Loader, classes: tuple[str, ...] = (), quiet: bool = True
+    network: nn.Module, loader: Loader, classes: tuple[str, ...] = (), quiet: bool = False
 ) -> Evaluation:
     """Evaluate a network in evaluation mode and single precision; it is left in that mode.
 
