@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
 
     device = use_compute(config.compute)
     found = _evaluate(config, config.model, device)
-    facts: dict[str, Any] = {"model": config.model, "data": config.data.name}
+    facts = {"model": config.model, "data": config.data.name}
     if config.fuse is None:
         facts |= found.summary()
     else:
