@@ -203,7 +203,7 @@ def test_predictions_before_an_interruption_are_kept(form: str, pictures: str, t
                 assert len(output.read_text().splitlines()) == 1 + 2 * 3, "printed as they come"
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
+            assert process.wait(120) == 130
     finally:
         process.kill()
     if form == "--json":
