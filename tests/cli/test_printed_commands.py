@@ -18,8 +18,8 @@ from PIL import Image
 from autodas.cli.main import main
 from autodas.train_command import data_words, train_command
 
-TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
-TINY_NETWORK = ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8"]
+TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=8", "--quiet"]
+TINY_NETWORK = ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=8"]
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_dry_run_predicts_time_and_writes_nothing(
     command: str, pictures: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    sizes = ["--space.K=0", "--space.C1=4", "--space.C2=8"]
+    sizes = ["--space.K=0", "--space.C1=8", "--space.C2=8"]
     if command == "train":
         sizes = [word.replace("space", "skeleton") for word in sizes]
     words = [command, *(["darts_v2"] if command == "train" else []), "--data", pictures, "--batch_size=8"]
@@ -169,7 +169,7 @@ def test_dry_run_predicts_time_and_writes_nothing(
 
 def test_plain_logs_say_how_far_it_is(pictures: str, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["--data", pictures, "--batch_size=8", "--epochs=2", "--tensorboard=false"]
-    assert main(["search", *words, "--space.K=0", "--space.C1=4", "--space.C2=8", "--run=found"]) == 0
+    assert main(["search", *words, "--space.K=0", "--space.C1=8", "--space.C2=8", "--run=found"]) == 0
     first, second = re.findall(r"^search epoch .*$", capfd.readouterr().err, flags=re.MULTILINE)
     assert first.startswith("search epoch 1/2: ")
     assert first.endswith(" left")
@@ -203,7 +203,7 @@ def test_predictions_before_an_interruption_are_kept(form: str, pictures: str, t
                 assert len(output.read_text().splitlines()) == 1 + 2 * 3, "printed as they come"
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
+            assert process.wait(120) == 130
     finally:
         process.kill()
     if form == "--json":

@@ -116,7 +116,7 @@ def run(argv: list[str]) -> int:
         f"\n{said}\n"
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
-        f"test accuracy: {in_words(found['test']['top1'], found['test']['count'], show.samples)}\n"
+        f"test accuracy: {in_words(found['test']['top1'], int(found['test']['count']), show.samples)}\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
         f"page of the whole demo: {page}\n"
         f"genotype: {folder.path / 'genotype.json'}\n"

@@ -33,7 +33,7 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
     if len(present) < 2:
         return []
     said = []
-    if len(found.predicted.unique()) == 1:
+    if bool((found.predicted == found.predicted[0]).all()):
         said.append(
             f"all {found.count:,} test {what} are taken for {_name(found, int(found.predicted[0]))}: "
             "the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"

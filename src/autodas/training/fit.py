@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -284,7 +284,7 @@ class Fit:
         self.epoch_start = time.monotonic()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, float]:
-        found = evaluate_network(self.network, loader)
+        found = evaluate_network(self.network, loader, quiet=True)
         return {f"{prefix}{name}": getattr(found, name) for name in ("loss", "top1", "top5")}
 
     def _state(self) -> dict[str, Any]:
@@ -316,13 +316,23 @@ class Fit:
         tell_what_changed(state.get("computed"), self.device)
 
 
-def evaluate_network(network: nn.Module, loader: Loader, classes: tuple[str, ...] = ()) -> Evaluation:
+def evaluate_network(
+    network: nn.Module, loader: Loader, classes: tuple[str, ...] = (), quiet: bool = False
+) -> Evaluation:
     """Evaluate a network in evaluation mode and single precision; it is left in that mode.
 
     Args:
         network: on the device of the batches.
         loader: of what it is evaluated on.
         classes: their names, for what is told of single classes.
+        quiet: whether nothing is shown of how far it is.
     """
     network.eval()
-    return replace(evaluate(network, loader.batches(0)), classes=classes)
+    with Progress(len(loader), quiet=quiet, what="batches of the evaluation") as progress:
+
+        def batches() -> Iterator[Batch]:
+            for batch in loader.batches(0):
+                yield batch
+                progress.advance()
+
+        return replace(evaluate(network, batches()), classes=classes)

@@ -223,7 +223,7 @@ class Training:
                 self.folder.write("genotype.json", blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):
             self.fit.run(start, self.notes)
-            found = evaluate_network(self.network, self.test, facts.classes)
+            found = evaluate_network(self.network, self.test, facts.classes, self.fit.quiet)
         save_model(self.folder.path / "model.safetensors", self.network, facts)
         _write_predictions(self.folder, found, self.dataset)
         _write_examples(self.folder, found, self.dataset)
