@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,8 +48,9 @@ class Evaluation:
         meter = Meter()
         meter.add(F.cross_entropy(logits, labels), logits, labels)
         found = meter.result()
-        indices = self.indices[chosen]
-        return Evaluation(found["loss"], found["top1"], found["top5"], len(labels), logits, labels, indices)
+        changed: dict[str, Any] = {name: found.get(name) for name in ("loss", "top1", "top5")}
+        changed |= {"count": len(labels), "logits": logits, "labels": labels, "indices": self.indices[chosen]}
+        return replace(self, clips=None, clip_top1=None, **changed)
 
     @property
     def error(self) -> float:
