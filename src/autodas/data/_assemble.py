@@ -185,7 +185,7 @@ def _look(train: Images) -> _Look:
         """Yield (C, N, S, S)."""
         nonlocal clipped
         if train.pixels is not None:
-            for chunk in torch.split(train.pixels, 1024):
+            for chunk in torch.split(train.pixels, 1024) if len(train) else ():
                 yield chunk.permute(1, 0, 2, 3).numpy()
             return
         for i in evenly_spaced(len(train), _STATISTICS_SAMPLE):
