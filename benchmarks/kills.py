@@ -44,6 +44,9 @@ RESULTS = Path(__file__).parent / "results" / "kills.json"
 PATIENCE = 300.0
 """Seconds after which a run counts as hung."""
 
+GRACE = 5.0
+"""Seconds that the processes of a run have to end after it."""
+
 SIZE = ["--space.K=0", "--space.C1=4", "--space.C2=8"]
 TRAINED = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--auxiliary=false"]
 COMMON = ["--compute.threads=1", "--tensorboard=false"]
@@ -246,8 +249,8 @@ class Run:
         return found
 
     def orphans(self) -> list[int]:
-        """Return what is left of its processes after five seconds, and end it."""
-        limit = time.monotonic() + 5
+        """Return what is left of its processes after a while, and end it."""
+        limit = time.monotonic() + GRACE
         while (left := self.others()) and time.monotonic() < limit:
             time.sleep(0.02)
         for process in left:
