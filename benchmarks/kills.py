@@ -111,7 +111,7 @@ def scenarios(root: Path) -> list[Scenario]:
     alone = ("--data.workers=0",)
     found += [
         Scenario("training", (*train, *DIGITS), 3),
-        Scenario("training, best epoch", (*train, *DIGITS, "--validation=0.3"), 2),
+        Scenario("training to the best epoch", (*train, *DIGITS, "--validation=0.3"), 2),
         Scenario(
             "pictures streamed",
             ("search", *streamed, *SIZE, *COMMON, "--epochs=2", "--strategy=das", rate),
@@ -132,7 +132,7 @@ def scenarios(root: Path) -> list[Scenario]:
             2,
             alone,
         ),
-        Scenario("training, streamed by workers", (*train, *streamed, "--data.workers=2"), 2, alone),
+        Scenario("training streamed by workers", (*train, *streamed, "--data.workers=2"), 2, alone),
         Scenario("videos", ("search", *filmed, *films, *COMMON, "--epochs=1", "--strategy=sdas-c", rate), 2),
         Scenario(
             "videos by workers",
@@ -328,7 +328,7 @@ def words_of(scenario: Scenario, folder: Path) -> list[str]:
 
 def whole_run(scenario: Scenario, root: Path) -> tuple[Path, float]:
     """Return the folder of a run that nobody has killed, and how long it takes."""
-    folder = root / "whole" / scenario.name.replace(" ", "-").replace(",", "")
+    folder = root / "whole" / scenario.name.replace(" ", "-")
     took = folder.with_suffix(".seconds")
     if not took.exists():
         folder.parent.mkdir(exist_ok=True)
