@@ -60,7 +60,7 @@ METHODS = {
     "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7"],
     "snas": [],
     "edas": ["--strategy.random_share=0.2"],
-    "hdas": ["--space.name=cifar_stages-darts"],
+    "hdas": ["--space.name=cifar_stages-darts", "--space.K=1", "--strategy.cells_a_stage=2"],
     "random": ["--strategy.candidates=2"],
 }
 
