@@ -44,6 +44,9 @@ RESULTS = Path(__file__).parent / "results" / "kills.json"
 PATIENCE = 300.0
 """Seconds after which a run counts as hung."""
 
+GRACE = 5.0
+"""Seconds that the processes of a run have to end after it."""
+
 SIZE = ["--space.K=0", "--space.C1=4", "--space.C2=8"]
 TRAINED = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--auxiliary=false"]
 COMMON = ["--compute.threads=1", "--tensorboard=false"]
@@ -57,7 +60,7 @@ METHODS = {
     "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7"],
     "snas": [],
     "edas": ["--strategy.random_share=0.2"],
-    "hdas": ["--space.name=cifar_stages-darts"],
+    "hdas": ["--space.name=cifar_stages-darts", "--space.K=1", "--strategy.cells_a_stage=2"],
     "random": ["--strategy.candidates=2"],
 }
 
@@ -108,7 +111,7 @@ def scenarios(root: Path) -> list[Scenario]:
     alone = ("--data.workers=0",)
     found += [
         Scenario("training", (*train, *DIGITS), 3),
-        Scenario("training, best epoch", (*train, *DIGITS, "--validation=0.3"), 2),
+        Scenario("training to the best epoch", (*train, *DIGITS, "--validation=0.3"), 2),
         Scenario(
             "pictures streamed",
             ("search", *streamed, *SIZE, *COMMON, "--epochs=2", "--strategy=das", rate),
@@ -129,7 +132,7 @@ def scenarios(root: Path) -> list[Scenario]:
             2,
             alone,
         ),
-        Scenario("training, streamed by workers", (*train, *streamed, "--data.workers=2"), 2, alone),
+        Scenario("training streamed by workers", (*train, *streamed, "--data.workers=2"), 2, alone),
         Scenario("videos", ("search", *filmed, *films, *COMMON, "--epochs=1", "--strategy=sdas-c", rate), 2),
         Scenario(
             "videos by workers",
@@ -246,8 +249,8 @@ class Run:
         return found
 
     def orphans(self) -> list[int]:
-        """Return what is left of its processes after five seconds, and end it."""
-        limit = time.monotonic() + 5
+        """Return what is left of its processes after a while, and end it."""
+        limit = time.monotonic() + GRACE
         while (left := self.others()) and time.monotonic() < limit:
             time.sleep(0.02)
         for process in left:
@@ -325,7 +328,7 @@ def words_of(scenario: Scenario, folder: Path) -> list[str]:
 
 def whole_run(scenario: Scenario, root: Path) -> tuple[Path, float]:
     """Return the folder of a run that nobody has killed, and how long it takes."""
-    folder = root / "whole" / scenario.name.replace(" ", "-").replace(",", "")
+    folder = root / "whole" / scenario.name.replace(" ", "-")
     took = folder.with_suffix(".seconds")
     if not took.exists():
         folder.parent.mkdir(exist_ok=True)

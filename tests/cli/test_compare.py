@@ -187,7 +187,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
-def test_a_run_that_is_killed_is_not_taken_for_one_that_printed_an_error(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     from autodas.cli._jobs import _reason
 
     log = tmp_path / "log.txt"
