@@ -26,7 +26,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from formats import MARK, Format, formats
+from damage import MARK
+from formats import Format, formats
 from mutations import damaged_bytes
 
 MEMORY = 1 << 30

@@ -159,7 +159,7 @@ def test_parquet_errors(write: Write, tmp_path: Path) -> None:
     write(tmp_path / "g" / "train.parquet", [0, 1, None])
     fails("g", "1 rows have no label in column 'label'")
     write(tmp_path / "h" / "train.parquet", [0.5, 1.0])
-    fails("h", "holds double, one whole number or text a label is expected")
+    fails("h", "one whole number or text a label is expected, found double")
 
 
 @pytest.fixture

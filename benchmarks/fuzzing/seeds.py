@@ -1,0 +1,100 @@
+"""Good files, to be damaged: of Pillow, PyAV, pyarrow, and of a search and a training of the program."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+SIZE = 12
+"""Pictures of a class."""
+
+
+def make_seeds(folder: Path) -> None:
+    """Make good files of all formats in a new folder."""
+    from autodas.zoo import load_zoo
+
+    random = np.random.default_rng(0)
+    for kind in ("set/a", "set/b", "genotypes", "pictures", "stopped", "cifar", "lists", "videos"):
+        (folder / kind).mkdir(parents=True)
+    for name in ("darts_v2", "nasnet"):
+        load_zoo(name).save(folder / "genotypes" / f"{name}.json")
+    (folder / "string.txt").write_text(
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|"
+    )
+    _make_pictures(folder, random)
+    _make_videos(folder, random)
+    _make_runs(folder)
+
+
+def _make_pictures(folder: Path, random: np.random.Generator) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    rows = []
+    for kind in "ab":
+        for number in range(SIZE):
+            pixels = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "set" / kind / f"{number}.png")
+            content = (folder / "set" / kind / f"{number}.png").read_bytes()
+            rows.append({"image": {"bytes": content, "path": f"{number}.png"}, "label": "ab".index(kind)})
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["a", "b"]}}
+    table = pa.Table.from_pylist(rows)
+    notes = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(notes), folder / "p.parquet", row_group_size=10)
+    picture = Image.fromarray(random.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+    for ending in ("jpg", "png", "bmp", "gif", "webp", "tif", "ppm", "jp2"):
+        picture.save(folder / "pictures" / f"p.{ending}")
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        batch = {b"data": random.integers(0, 255, (10, 3072), dtype=np.uint8), b"labels": [*range(10)]}
+        (folder / "cifar" / name).write_bytes(pickle.dumps(batch, 2))
+    names = {b"label_names": [f"c{i}".encode() for i in range(10)]}
+    (folder / "cifar" / "batches.meta").write_bytes(pickle.dumps(names, 2))
+
+
+def _make_videos(folder: Path, random: np.random.Generator) -> None:
+    try:
+        import av
+    except ImportError:
+        return
+    frames = random.integers(0, 255, (12, 32, 48, 3), dtype=np.uint8)
+    for ending, codec in (("mp4", "libx264"), ("mkv", "libx264"), ("avi", "mpeg4"), ("webm", "libvpx")):
+        if codec not in av.codecs_available:
+            continue
+        with av.open(str(folder / "videos" / f"v.{ending}"), "w") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+    lines = ["path,label,split", "v.mp4,a,train", "v.mkv,b,train", "v.avi,a,test"]
+    (folder / "lists" / "train.csv").write_text("\n".join(lines) + "\n")
+    (folder / "lists" / "train.txt").write_text("v.mp4 a\nv.mkv b\nv.avi a\nv.webm b\n")
+    (folder / "lists" / "classes.txt").write_text("a\nb\n")
+
+
+def _make_runs(folder: Path) -> None:
+    from autodas.cli._configuration import parse
+    from autodas.cli.search import SearchConfig, run_search
+    from autodas.cli.train import TrainConfig, run_train
+
+    common = [f"--data=imagefolder:{folder / 'set'}", "--batch_size=4", "--quiet", "--tensorboard=false"]
+    words = [
+        *common,
+        "--space.K=0",
+        "--space.C1=16",
+        "--space.C2=64",
+        "--check_memory=false",
+        "--strategy=sdas-b",
+    ]
+    search = [*words, "--epochs=2", f"--run={folder / 'search'}"]
+    run_search(parse("search", SearchConfig, search, presets="search"))
+    shutil.copy(folder / "search" / "checkpoints" / "last.pt", folder / "stopped" / "search.pt")
+    words = [str(folder / "search"), *common, "--skeleton.K=0", "--skeleton.C1=16", "--skeleton.C2=64"]
+    train = [*words, "--epochs=2", "--auxiliary=false", f"--run={folder / 'train'}"]
+    run_train(parse("train", TrainConfig, train, presets="train"))
+    shutil.copy(folder / "train" / "checkpoints" / "last.pt", folder / "stopped" / "train.pt")
