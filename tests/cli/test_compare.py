@@ -24,6 +24,7 @@ SMALL = [
     "--train.skeleton.C2=8",
     "--search.epochs=1",
     "--train.epochs=1",
+    "--data=digits",
     "--data.subset=200",
     "--compute.threads=1",
 ]
@@ -127,12 +128,13 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
 def test_bad_input(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    assert main(["compare", f"--run={tmp_path / 'run'}", "--methods=das", *words]) == 2
+    assert main(["compare", f"--run={tmp_path / 'run'}", "--methods=das", "--data=digits", *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None:
+    from autodas.cli._settings import DataConfig
     from autodas.cli.compare import CompareConfig, _entry
 
     own = tmp_path / "own.yaml"
@@ -142,7 +144,9 @@ def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None
         "train": ["--skeleton.C1=8"],
     }
     for method, expected in (("das", "learning_rate: 0.25"), ("random", "candidates: 2")):
-        entry = _entry(CompareConfig(), method, 0, tmp_path, [], options)
+        entry = _entry(
+            CompareConfig(DataConfig(name="digits")), method, 0, tmp_path, ["--data=digits"], options
+        )
         assert expected in entry.saved["search"]
         assert "name: nasbench201" in entry.saved["train"], "what is found there is trained there"
 
