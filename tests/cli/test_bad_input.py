@@ -78,13 +78,15 @@ def test_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if words[0] in ("search", "train", "evaluate") and not any(word.startswith("--data=") for word in words):
+        words = [*words, "--data=digits"]
     assert expected in refused(capsys, *words)
     assert list(tmp_path.iterdir()) == [], "nothing is written before everything has been checked"
 
 
 def test_unknown_key_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "my.yaml").write_text("optim: {learning_rate: 0.1}\nepochs: 3\n")
-    assert "optim.learning_rate" in refused(capsys, "search", f"--config={tmp_path / 'my.yaml'}")
+    assert "optim.learning_rate" in refused(capsys, "search", f"--config={tmp_path / 'my.yaml'}", *DIGITS)
 
 
 def test_data_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

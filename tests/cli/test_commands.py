@@ -193,7 +193,7 @@ def test_search_train_evaluate_predict_draw(
     assert main(["train", "found", *data, "--epochs=2", *SMALL_TRAIN, "--auxiliary=true", "--run=net"]) == 0
     text = capsys.readouterr().out
     assert "test accuracy:" in text
-    assert "standard error" in text
+    assert "95 % interval" in text
     summary = json.loads(Path("net/summary.json").read_text())
     evaluated = printed_json(capsys, "evaluate", "net", "--data=digits", "--json")
     assert evaluated["top1"] == summary["test"]["top1"]
@@ -233,8 +233,9 @@ def test_dry_run_estimates_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    size = [*SMALL_SEARCH, "--space.C2=32"]
     found = {
-        words: printed_json(capsys, "search", "--dry_run", "--json", *SMALL_SEARCH, "--space.C2=32", *words)
+        words: printed_json(capsys, "search", "--data=digits", "--dry_run", "--json", *size, *words)
         for words in (
             ("--batch_size=16",),
             ("--batch_size=32",),

@@ -25,6 +25,7 @@ SMALL = [
     "--train.skeleton.C2=8",
     "--search.epochs=1",
     "--train.epochs=1",
+    "--data=digits",
     "--data.subset=200",
     "--compute.threads=1",
 ]
@@ -159,7 +160,7 @@ def test_what_it_has_started_ends_when_it_is_killed(tmp_path: Path) -> None:
 def test_bad_input(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    assert main(["compare", f"--run={tmp_path / 'run'}", "--methods=das", *words]) == 2
+    assert main(["compare", f"--run={tmp_path / 'run'}", "--methods=das", "--data=digits", *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 

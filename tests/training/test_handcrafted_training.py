@@ -121,7 +121,7 @@ def test_evaluate_finds_the_accuracy_of_the_run(
 def test_a_run_is_no_genotype(
     run: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", str(run[0]), f"--run={tmp_path / 'other'}"]) == 2
+    assert main(["train", str(run[0]), "--data=moving-digits", f"--run={tmp_path / 'other'}"]) == 2
     assert "trained a hand-crafted network" in capsys.readouterr().err
 
 
