@@ -82,9 +82,8 @@ def test_contact_sheet_of_clips(videos: Path) -> None:
 def test_contact_sheet_of_flow_is_white_at_rest() -> None:
     from autodas.data._contact_sheet import _flow_colours
 
-    rest = _flow_colours(np.full((8, 8, 2), 127.5))
-    assert (rest >= 254).all()
-    moving = np.full((8, 8, 2), 127.5)
+    assert (_flow_colours(np.full((8, 8, 2), 128.0)) == 255).all()
+    moving = np.full((8, 8, 2), 128.0)
     moving[:, :4, 0] = 255  # to the right: the hue 0 is red
     moving[:, 4:, 0] = 0  # to the left: the opposite hue
     colours = _flow_colours(moving).astype(int)
