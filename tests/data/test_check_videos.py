@@ -12,6 +12,7 @@ import pytest
 from autodas.data import check_dataset, contact_sheet, open_dataset
 from autodas.data._augmentation import Augmentation
 from autodas.data._check_files import damage_in_video
+from autodas.errors import AutodasError
 
 pytest.importorskip("av")
 
@@ -82,9 +83,8 @@ def test_contact_sheet_of_clips(videos: Path) -> None:
 def test_contact_sheet_of_flow_is_white_at_rest() -> None:
     from autodas.data._contact_sheet import _flow_colours
 
-    rest = _flow_colours(np.full((8, 8, 2), 127.5))
-    assert (rest >= 254).all()
-    moving = np.full((8, 8, 2), 127.5)
+    assert (_flow_colours(np.full((8, 8, 2), 128.0)) == 255).all()
+    moving = np.full((8, 8, 2), 128.0)
     moving[:, :4, 0] = 255  # to the right: the hue 0 is red
     moving[:, 4:, 0] = 0  # to the left: the opposite hue
     colours = _flow_colours(moving).astype(int)
@@ -107,3 +107,26 @@ def test_contact_sheet_of_many_channels(monkeypatch: pytest.MonkeyPatch) -> None
     for channel in range(5):
         tile = sheet[4:100:8, 4 + 100 * channel : 100 + 100 * channel : 8]
         np.testing.assert_allclose(tile, images[0, :, :, channel, None].repeat(3, -1), atol=1)
+
+
+def test_channels_of_videos_can_be_chosen(videos: Path) -> None:
+    from PIL import Image
+
+    from autodas.data import Clips, read_clips
+
+    options = {"frames": 4, "image_size": 32}
+    colours = open_dataset(f"videofolder:{videos}", **options)
+    grey = open_dataset(f"videofolder:{videos}", channels=1, **options)
+    assert (grey.channels, len(grey.mean)) == (1, 1)
+    clip = colours.test.evaluation_views(0, [0], 1)[0]
+    expected = np.stack([np.asarray(Image.fromarray(frame).convert("L")) for frame in clip])[..., None]
+    np.testing.assert_array_equal(grey.test.evaluation_views(0, [0], 1)[0], expected)
+    path = (grey.test.paths or [""])[0]
+    read = read_clips(path, channels=1, image_size=32, clips=Clips(frames=4), number=1)
+    np.testing.assert_array_equal(read[0].permute(1, 2, 3, 0).numpy(), expected)
+    still = open_dataset("moving-digits:1", channels=3, subset=8)
+    assert still.train.view_shape()[-1] == 3
+    with pytest.raises(AutodasError, match=r"its videos have 3 channels, data.channels=5 cannot be made"):
+        open_dataset(f"videofolder:{videos}", channels=5, **options)
+    with pytest.raises(AutodasError, match="value_range is for images"):
+        open_dataset(f"videofolder:{videos}", value_range=(0, 4095))

@@ -28,7 +28,7 @@ class CheckConfig:
     """Read a whole data set and say what is in it.
 
     Args:
-        decode: decode all of all files: damage in the middle of videos is found, too. It takes long.
+        decode: decode every file to its end, which finds damage in the middle of videos; it takes long.
         output: write a picture of augmented training samples, as the network sees them, to this file.
         json: print JSON.
     """
@@ -76,6 +76,7 @@ def _check(config: CheckConfig) -> None:
         return
     lists = {"unreadable": facts.pop("bad"), "damaged": facts.pop("damaged", [])}
     warnings = facts.pop("warnings")
+    facts["value_range"] = "{:g} to {:g}".format(*facts["value_range"])
     print_facts(facts, as_json=False)
     for what, lines in {**lists, "note": warnings}.items():
         for line in lines:

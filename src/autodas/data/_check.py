@@ -40,7 +40,7 @@ def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bo
     Args:
         dataset: which was opened so that everything may be bad (``max_bad=1``).
         max_bad: largest share that other commands would bear.
-        decode: decode all of all files, so that damage in the middle of videos is found, too.
+        decode: decode every file to its end, which finds damage in the middle of videos.
 
     Returns:
         Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``value_range``, of videos ``clips``

@@ -70,7 +70,7 @@ def video_facts(videos: Split) -> dict[str, Any]:
 
 
 def damage(split: Split) -> list[str]:
-    """Decode all of the files of a split, and return what cannot be decoded, one line a file."""
+    """Decode every file of a split to its end; return what cannot be decoded, one line a file."""
     paths = split.paths
     videos = not isinstance(split, Images)
 

@@ -84,10 +84,11 @@ def _tiles(views: np.ndarray, *, flow: bool) -> list[np.ndarray]:
 
 
 def _flow_colours(flow: np.ndarray) -> np.ndarray:
-    """Return optical flow (S, S, 2), where about 127.5 is rest, as colours on white."""
+    """Return optical flow (S, S, 2), where 128 is rest, as colours on white."""
     import PIL.Image
 
-    across, down = (flow[..., i] - 127.5 for i in range(2))
+    # Less than one step of a byte is rest, too.
+    across, down = (np.where(abs(d) < 1, 0, d) for d in (flow[..., i] - 128 for i in range(2)))
     speed = np.hypot(across, down)
     hue = np.arctan2(down, across) / (2 * np.pi) % 1
     strength = speed / max(float(speed.max()), 16.0)  # So that noise stays pale.
