@@ -100,7 +100,7 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple
 
     network, facts = load_model(model)
     _check_kind(model, facts, config.data.name)
-    check_test_clips(facts.clips is not None, config.test_clips)
+    check_test_clips(facts.clips is not None, config.test_clips, config.test_crops)
     clips, data = facts.clips, data_for(model, facts, config.data)
     if clips is not None:
         data = _with_clips(data, facts, clips)

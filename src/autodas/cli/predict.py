@@ -68,7 +68,7 @@ def run(argv: list[str]) -> int:
     network.to(device)
     top = min(config.top, len(facts.classes))
     unreadable = 0
-    check_test_clips(facts.clips is not None, config.test_clips)
+    check_test_clips(facts.clips is not None, config.test_clips, config.test_crops)
     paths = _files(config.files, videos=facts.clips is not None)
     if config.every is not None:
         if facts.clips is None:

@@ -172,7 +172,7 @@ def _training_of(
     """Return the training that is configured, before it begins."""
     from autodas.training.recipe import Training
 
-    check_test_clips(dataset.clips is not None, config.test_clips)
+    check_test_clips(dataset.clips is not None, config.test_clips, config.test_crops)
     return Training(
         blueprint,
         dataset,
