@@ -14,7 +14,7 @@ LESS, MORE = 0.75, 1.35
 
 STEPS = 3
 ENOUGH = 1.0
-TOO_LONG = 20.0
+TOO_LONG = 10.0
 """So many steps are timed and so many seconds at least, and no further one after so many."""
 
 

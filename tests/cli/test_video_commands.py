@@ -245,7 +245,7 @@ from autodas.cli.main import main
 from autodas.training.fit import Fit
 
 torch.set_num_threads(1)
-step, count = Fit._step, 0
+step, count = Fit.step, 0
 
 def step_or_die(self, batch):
     global count
@@ -254,7 +254,7 @@ def step_or_die(self, batch):
         os.kill(os.getpid(), signal.SIGKILL)
     step(self, batch)
 
-Fit._step = step_or_die
+Fit.step = step_or_die
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -34,14 +34,14 @@ def same_weights(left: torch.nn.Module, right: torch.nn.Module) -> bool:
 
 def stop_at(patch: pytest.MonkeyPatch, iteration: int, action: Any) -> None:
     """Let something happen after a certain iteration, counted from 0."""
-    original = Fit._step
+    original = Fit.step
 
     def step(self: Fit, batch: Any) -> None:
         original(self, batch)
         if self.iteration == iteration + 1:
             action(self)
 
-    patch.setattr(Fit, "_step", step)
+    patch.setattr(Fit, "step", step)
 
 
 def raise_signal(fit: Fit) -> None:
@@ -178,13 +178,13 @@ def test_watched_pictures_change_nothing(tools: Any) -> None:
 def test_drop_path_rises_from_zero(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # DARTS: rate * epoch / epochs, with epochs from 0.
     rates = []
-    original = Fit._step
+    original = Fit.step
 
     def step(self: Fit, *arguments: Any) -> None:
         original(self, *arguments)
         rates.extend(cell.drop_path for cell in self.network.cells)
 
-    monkeypatch.setattr(Fit, "_step", step)
+    monkeypatch.setattr(Fit, "step", step)
     fit = tools.fit(tools.folder(), epochs=4, regularisation=Regularisation(drop_path=0.2))
     fit.run()
     # Two cells, five batches an epoch.

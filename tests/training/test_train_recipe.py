@@ -174,14 +174,14 @@ def test_another_seed_gives_another(run: Any, tools: Any) -> None:
 
 
 def test_interrupted_and_resumed(run: Any, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, original = tools.folder(), Fit._step
+    folder, original = tools.folder(), Fit.step
 
     def step(self: Fit, batch: Any) -> None:
         original(self, batch)
         self.stop.requested = self.iteration == 6
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fit, "_step", step)
+        patch.setattr(Fit, "step", step)
         with pytest.raises(Interrupted):
             train(tools, folder)
     assert not (folder.path / "summary.json").exists()

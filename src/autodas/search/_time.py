@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
 import torch
 
-from autodas.search._accuracies import evaluate_mixture
+from autodas.data import Loader
 from autodas.search._budget import supernet_multiply_adds
 from autodas.search._phase import PhaseRun
 from autodas.strategies.base import Phase, Strategy
 from autodas.strategies.random import random_cell
-from autodas.supernet import CellMixture, alive_of, mixture_of
+from autodas.supernet import CellMixture, Mixture, Supernet, alive_of, mixture_of
 from autodas.time_estimate import TimeEstimate, timed, times_of
+from autodas.training import evaluate
 
 if TYPE_CHECKING:
     from autodas.search._loop import Search
@@ -32,7 +34,7 @@ def estimate_time(search: Search, late: int) -> TimeEstimate:
     The first iterations are done on the real data, with the architecture step and, where the search begins
     without, also without it; then, where the schedule makes iterations cheaper, one near the end, after
     decisions with random outcomes. Phases that follow count by their multiply-adds. Evaluations are timed
-    on some of the validation half.
+    on one batch.
 
     Args:
         search: not yet run.
@@ -60,7 +62,7 @@ def estimate_time(search: Search, late: int) -> TimeEstimate:
 
     few, mixture = search.halves.validation_few, strategy.mixture()
     relaxed, discrete = (
-        timed(partial(evaluate_mixture, run.supernet, each, few), wait) / search.halves.few
+        timed(partial(_evaluate_batch, run.supernet, each, few), wait) / few.batch_size
         for each in (mixture, _discrete(phase, run))
     )
     alone = paces(0) if phase.weights_only else []
@@ -85,6 +87,11 @@ def estimate_time(search: Search, late: int) -> TimeEstimate:
         if strategy.chooses == "best" or number == len(search.phases):
             seconds += share * (EVALUATIONS * halves["validation"] + halves["train"]) * discrete
     return TimeEstimate.around(seconds, both)
+
+
+def _evaluate_batch(supernet: Supernet, mixture: Mixture, loader: Loader) -> None:
+    supernet.eval()
+    evaluate(lambda images: supernet(images, mixture), islice(loader.batches(0), 1))
 
 
 def _discrete(phase: Phase, run: PhaseRun) -> dict[str, CellMixture]:
