@@ -90,7 +90,7 @@ def _decoded_from(
     skippable = context.name in _SKIPPABLE
     last = key.number - 1
     try:
-        for packet in chain(_packets_from(video, key), (None,)):
+        for packet in _up_to(wanted, _packets_from(video, key), index):
             if skippable and packet:
                 number = _number(packet, index)
                 needed = number < 0 or number in wanted or number == key.number
@@ -107,6 +107,21 @@ def _decoded_from(
                 yield number, frame
     finally:
         context.skip_frame = "DEFAULT"
+
+
+def _up_to(
+    wanted: frozenset[int], packets: Iterator[Packet[VideoStream]], index: FrameIndex
+) -> Iterator[Packet[VideoStream] | None]:
+    """Yield packets up to the last one wanted, and ``None``, upon which the decoder gives what it holds."""
+    # Where a frame takes several packets, the last one of them is not known.
+    one_each = bool((index.order >= 0).all())
+    missing = set(wanted)
+    for packet in packets:
+        yield packet
+        missing.discard(_number(packet, index))
+        if one_each and not missing:
+            break
+    yield None
 
 
 def _is_first(number: int, frame: VideoFrame, key: Key) -> bool:
