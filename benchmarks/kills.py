@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -338,6 +339,7 @@ def whole_run(scenario: Scenario, root: Path) -> tuple[Path, float]:
     took = folder.with_suffix(".seconds")
     if not took.exists():
         folder.parent.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # of another campaign that was ended
         started = time.monotonic()
         words = [*words_of(scenario, folder), *scenario.uninterrupted]
         run = Run(words, folder.with_suffix(".log"))
