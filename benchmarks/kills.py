@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -48,7 +49,7 @@ GRACE = 5.0
 """Seconds that the processes of a run have to end after it."""
 
 SIZE = ["--space.K=0", "--space.C1=4", "--space.C2=8"]
-TRAINED = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--auxiliary=false"]
+TRAINED = ["--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=32", "--auxiliary=false"]
 COMMON = ["--compute.threads=1", "--tensorboard=false"]
 DIGITS = ["--data=digits", "--data.subset=60", "--batch_size=16"]
 METHODS = {
@@ -60,7 +61,13 @@ METHODS = {
     "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7"],
     "snas": [],
     "edas": ["--strategy.random_share=0.2"],
-    "hdas": ["--space.name=cifar_stages-darts", "--space.K=1", "--strategy.cells_a_stage=2"],
+    "hdas": [
+        "--space.name=cifar_stages-darts",
+        "--space.K=1",
+        "--space.C1=8",
+        "--space.C2=32",
+        "--strategy.cells_a_stage=2",
+    ],
     "random": ["--strategy.candidates=2"],
 }
 
@@ -152,8 +159,8 @@ def scenarios(root: Path) -> list[Scenario]:
                 "--search.epochs=1",
                 "--train.epochs=1",
                 "--train.skeleton.K=0",
-                "--train.skeleton.C1=4",
-                "--train.skeleton.C2=8",
+                "--train.skeleton.C1=8",
+                "--train.skeleton.C2=32",
                 *(word.replace("--space", "--search.space") for word in SIZE),
             ),
         ),
@@ -332,6 +339,7 @@ def whole_run(scenario: Scenario, root: Path) -> tuple[Path, float]:
     took = folder.with_suffix(".seconds")
     if not took.exists():
         folder.parent.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # of another campaign that was ended
         started = time.monotonic()
         words = [*words_of(scenario, folder), *scenario.uninterrupted]
         run = Run(words, folder.with_suffix(".log"))

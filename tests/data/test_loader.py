@@ -160,7 +160,7 @@ def test_workers_stop_at_once(streamed: ImageDataset) -> None:
     started = time.monotonic()
     del stream, make
     gc.collect()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

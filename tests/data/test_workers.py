@@ -44,7 +44,7 @@ def gone(process: int) -> bool:
         return True
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60) -> bool:
     limit = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > limit:
@@ -143,7 +143,7 @@ def test_a_stop_request_is_seen_while_waiting(make_loader: Callable[..., Loader]
         started = time.monotonic()
         with pytest.raises(Stopped):
             list(itertools.islice(batches, 20))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert stop.requested
     os.kill(worker, signal.SIGCONT)
 
@@ -187,7 +187,7 @@ def test_workers_end_with_their_parent(make_folder: Callable[..., Path], stopped
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert until(lambda: all(map(gone, workers)), 5)
+    assert until(lambda: all(map(gone, workers)), 30)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="mounts a file system")
@@ -197,7 +197,7 @@ def test_no_shared_memory_is_needed(make_folder: Callable[..., Path]) -> None:
     script = script.replace("len(stream_left)", "'done'").replace("image_size=16", "image_size=224")
     mount = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", script, data]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     if "mount:" in done.stderr or "unshare:" in done.stderr:
         pytest.skip("no file system can be mounted here")
     assert done.stdout.splitlines() == ["ready", "done"], done.stderr
