@@ -123,7 +123,7 @@ def _labels(files: Sequence[Path], column: str) -> np.ndarray:
                 raise AutodasError(f"{file}: {nulls} rows have no label in column '{column}'")
             if not is_label(kind):
                 raise AutodasError(
-                    f"{file}: column '{column}': one whole number or text a label is expected, found {kind}\"
+                    f"{file}: column '{column}': one whole number or text a label is expected, found {kind}"
                 )
         parts += groups
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
