@@ -101,18 +101,21 @@ class ModelFacts:
             raise AutodasError(f"{where}: it is longer than {LONGEST // MEBIBYTE} MiB")
         facts: dict[str, Any] = parse_json(text, where)
         check_facts(facts, where)
-        return cls(
-            read_blueprint(facts, where),
-            tuple(facts["classes"]),
-            facts["channels"],
-            facts["image_size"],
-            tuple(facts["mean"]),
-            tuple(facts["std"]),
-            facts["auxiliary"],
-            facts["version"],
-            Clips(**facts["clips"]) if "clips" in facts else None,
-            facts.get("modality", "rgb"),
-        )
+        try:
+            return cls(
+                read_blueprint(facts, where),
+                tuple(facts["classes"]),
+                facts["channels"],
+                facts["image_size"],
+                tuple(facts["mean"]),
+                tuple(facts["std"]),
+                facts["auxiliary"],
+                facts["version"],
+                Clips(**facts["clips"]) if "clips" in facts else None,
+                facts.get("modality", "rgb"),
+            )
+        except (KeyError, TypeError, ValueError) as error:  # what a newer version says of clips
+            raise AutodasError(f"{where}: {error}") from error
 
 
 def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:
