@@ -133,7 +133,7 @@ def _read_files(variant: _Variant, paths: Sequence[Path]) -> RawSplit[Source]:
         batch = read_pickle(path)
         # Files written by Python 3 may have text keys.
         batch = (
-            {k.encode() if isinstance(k, str) else k: v for k, v in batch.items()}
+            {k.encode("utf-8", "replace") if isinstance(k, str) else k: v for k, v in batch.items()}
             if isinstance(batch, dict)
             else {}
         )
