@@ -241,7 +241,8 @@ class Genotype:
         try:
             text = read_text(path, LARGEST)
         except AutodasError as error:
-            raise GenotypeError(f"{error}: is it a genotype?") from error
+            reason = str(error).removeprefix(f"{path}: ").removeprefix("cannot be read: ")
+            raise GenotypeError(f"{path}: cannot be read as a genotype: {reason}") from error
         return cls.from_json(text, str(path))
 
 

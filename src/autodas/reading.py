@@ -56,9 +56,7 @@ def read_text(path: str | Path, most: int) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise AutodasError(
-            f"{path}: cannot be read: not a text file in UTF-8 (byte {error.start})"
-        ) from error
+        raise AutodasError(f"{path}: not a text file in UTF-8 (byte {error.start})") from error
 
 
 def parse_json(text: str | bytes, where: str) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from pathlib import Path
@@ -80,3 +81,22 @@ def test_numpy_keeps_its_own_types(tmp_path: Path) -> None:
     assert read_pickle(tmp_path / "p").tolist() == [0, 1, 2]
     assert np.dtype("i4").isnative
     assert np.dtype("i4").byteorder == "="
+
+
+def test_room_is_not_made_for_what_a_number_says(tmp_path: Path) -> None:
+    """Two billion remembered objects, a text of as many bytes: neither is there."""
+    import tracemalloc
+
+    for content in (
+        b"\x80\x02]r\xff\xff\xff\x7f.",
+        b"\x80\x04\x8e" + b"\xff" * 5 + b"\x00" * 3,
+        b"T\xff\xff\xff\x7f.",
+    ):
+        (tmp_path / "p").write_bytes(content)
+        tracemalloc.start()
+        try:
+            with contextlib.suppress(AutodasError):
+                read_pickle(tmp_path / "p")
+            assert tracemalloc.get_traced_memory()[1] < 2**24
+        finally:
+            tracemalloc.stop()

@@ -58,6 +58,7 @@ def refused(path: Path, change: Callable[[dict[str, Any]], object]) -> str:
         (lambda f: f.update(classes="ab"), "classes: a list is expected"),
         (lambda f: f.update(auxiliary="no"), "auxiliary: true or false"),
         (lambda f: f.update(clips={"frames": 10**9, "step": 1}), "clips: frames: a whole number"),
+        (lambda f: f.update(clips={"frames": 4, "step": 1, "colour": 3}), "colour"),
         (lambda f: f.update(modality="sound"), "modality: one of rgb, flow"),
         (lambda f: f.update(handcrafted={"name": "resnet50-3d", "width": 10**9}), "width=1000000000"),
         (lambda f: f.update(handcrafted=["resnet50-3d"]), "handcrafted: a mapping is expected"),

@@ -135,7 +135,7 @@ def _read_files(variant: _Variant, paths: Sequence[Path]) -> RawSplit[Source]:
         batch = read_pickle(path)
         # Files written by Python 3 may have text keys.
         batch = (
-            {k.encode() if isinstance(k, str) else k: v for k, v in batch.items()}
+            {k.encode("utf-8", "replace") if isinstance(k, str) else k: v for k, v in batch.items()}
             if isinstance(batch, dict)
             else {}
         )
@@ -147,11 +147,11 @@ def _read_files(variant: _Variant, paths: Sequence[Path]) -> RawSplit[Source]:
             or data.shape[1] != 3 * _SIZE**2
             or not isinstance(numbers, list)
             or len(numbers) != len(data)
-            or not all(isinstance(number, int) and 0 <= number < variant.classes for number in numbers)
+            or not all(isinstance(number, int) and abs(number) < 2**63 for number in numbers)
         ):
             raise AutodasError(
                 f"{path}: not a batch of {variant.name}: uint8 'data' (N, 3072) and as many "
-                f"'{variant.label.decode()}' below {variant.classes} are expected"
+                f"'{variant.label.decode()}' are expected"
             )
         pixels.append(data.reshape(-1, 3, _SIZE, _SIZE).transpose(0, 2, 3, 1))
         labels += numbers

@@ -189,7 +189,8 @@ def _labels(files: Sequence[Path], column: str) -> np.ndarray:
             raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
         if not is_label(values.type):
             raise AutodasError(
-                f"{file}: column '{column}': one whole number or text a label is expected, found {values.type}"
+                f"{file}: column '{column}': one whole number or text a label is expected, "
+                f"found {values.type}"
             )
         with explained(file):
             parts.append(values.to_numpy())

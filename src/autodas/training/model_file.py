@@ -164,20 +164,23 @@ class ModelFacts:
             raise AutodasError(f"{where}: it is longer than {LONGEST // MEBIBYTE} MiB")
         facts: dict[str, Any] = parse_json(text, where)
         check_facts(facts, where)
-        return cls(
-            read_blueprint(facts, where),
-            tuple(facts["classes"]),
-            facts["channels"],
-            facts["image_size"],
-            tuple(facts["mean"]),
-            tuple(facts["std"]),
-            facts["auxiliary"],
-            facts["version"],
-            Clips(**facts["clips"]) if "clips" in facts else None,
-            facts.get("modality", "rgb"),
-            _value_range(facts.get("value_range")),
-            FlowEncoding(**facts["flow"]) if "flow" in facts else None,
-        )
+        try:
+            return cls(
+                read_blueprint(facts, where),
+                tuple(facts["classes"]),
+                facts["channels"],
+                facts["image_size"],
+                tuple(facts["mean"]),
+                tuple(facts["std"]),
+                facts["auxiliary"],
+                facts["version"],
+                Clips(**facts["clips"]) if "clips" in facts else None,
+                facts.get("modality", "rgb"),
+                _value_range(facts.get("value_range")),
+                FlowEncoding(**facts["flow"]) if "flow" in facts else None,
+            )
+        except (KeyError, TypeError, ValueError) as error:  # what a newer version says of clips
+            raise AutodasError(f"{where}: {error}") from error
 
 
 def _value_range(found: Any) -> tuple[float, float] | None:
