@@ -166,6 +166,7 @@ def test_bad_input(
 
 
 def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None:
+    from autodas.cli._settings import DataConfig
     from autodas.cli.compare import CompareConfig, _entry
 
     own = tmp_path / "own.yaml"
@@ -175,7 +176,9 @@ def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None
         "train": ["--skeleton.C1=8"],
     }
     for method, expected in (("das", "learning_rate: 0.25"), ("random", "candidates: 2")):
-        entry = _entry(CompareConfig(), method, 0, tmp_path, [], options)
+        entry = _entry(
+            CompareConfig(data=DataConfig(name="digits")), method, 0, tmp_path, ["--data=digits"], options
+        )
         assert expected in dump(entry.configurations["search"])
         assert "name: nasbench201" in dump(entry.configurations["train"]), (
             "what is found there is trained there"

@@ -236,7 +236,7 @@ class TestGoingOn:
     def test_the_beginning_of_a_run_is_taken_over(self, tmp_path: Path) -> None:
         (tmp_path / "run/checkpoints").mkdir(parents=True)
         (tmp_path / "run/config.yaml.tmp").write_text("epoc")
-        words = [f"--run={tmp_path / 'run'}"]
+        words = ["--data=digits", f"--run={tmp_path / 'run'}"]
         for resume in ([], ["--resume=auto"]):
             for command, config_class in (("search", SearchConfig), ("train", TrainConfig)):
                 more = ["genotype.json"] if command == "train" else []
