@@ -8,7 +8,7 @@ from typing import Any
 
 from autodas.cli._settings import DataConfig
 from autodas.cli._setup import open_data
-from autodas.data import Augmentation, ImageDataset
+from autodas.data import Augmentation, ImageDataset, seconds_to_store
 from autodas.time_estimate import TimeEstimate
 
 
@@ -21,9 +21,23 @@ def open_unstored(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmenta
         The data set, the augmentation, and the seconds that this took.
     """
     start = time.monotonic()
-    if config.modality == "flow" or config.storage in ("cache", "compressed"):
+    if _stores(config):
         config = replace(config, modality="rgb", storage="stream")
     return *open_data(config, seed), time.monotonic() - start
+
+
+def storing_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
+    """Return how long it takes to store frames or flow before the run, where that is asked for."""
+    if not _stores(config) or dataset.frames is None:
+        return {}
+    seconds = sum(seconds_to_store(split, config.options) for split in (dataset.train, dataset.test))
+    estimate = TimeEstimate.around(seconds, [1.0])
+    what = "frames" if config.modality == "rgb" else f"optical flow ({config.flow})"
+    return {"storing_seconds": seconds, "storing": f"{what}: {estimate} more, as far as they are not there"}
+
+
+def _stores(config: DataConfig) -> bool:
+    return config.modality == "flow" or config.storage in ("cache", "compressed")
 
 
 def data_facts(dataset: ImageDataset) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 
 
 def _dry_run(config: SearchConfig) -> None:
-    from autodas.cli._dry_run import data_facts, open_unstored, time_facts
+    from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
     from autodas.search._memory import in_words
     from autodas.training import RunFolder, available_memory
@@ -285,6 +285,7 @@ def _dry_run(config: SearchConfig) -> None:
     what = dataset.what.replace("images", "pictures")
     facts: dict[str, Any] = {
         **data_facts(dataset),
+        **storing_facts(dataset, config.data),
         "iterations": search.iterations,
         "architectures": search.space.architectures,
         "memory_bytes": memory.total,

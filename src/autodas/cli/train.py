@@ -203,7 +203,7 @@ def _training_of(
 
 
 def _dry_run(config: TrainConfig) -> None:
-    from autodas.cli._dry_run import data_facts, open_unstored, time_facts
+    from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
     from autodas.training import RunFolder, used_memory
 
@@ -214,6 +214,7 @@ def _dry_run(config: TrainConfig) -> None:
     cost, memory = training.facts.profile(), used_memory(device)
     facts = {
         **data_facts(dataset),
+        **storing_facts(dataset, config.data),
         "iterations": training.fit.iterations,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,

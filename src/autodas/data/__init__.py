@@ -19,6 +19,7 @@ from autodas.data._read_video import clips_along, count_along, read_clips
 from autodas.data._split import Split
 from autodas.data._splits import stratified_halves, stratified_subset
 from autodas.data._store_folder import StoreFolder, remove_store, store_folders
+from autodas.data._storing_time import seconds_to_store
 from autodas.data._walk import LeftOut, images_below, videos_below
 from autodas.data_options import DataOptions, Modality
 
@@ -54,6 +55,7 @@ __all__ = [
     "read_clips",
     "read_image",
     "remove_store",
+    "seconds_to_store",
     "store_folders",
     "stratified_halves",
     "stratified_subset",

@@ -236,7 +236,7 @@ class FrameStore:
     def _add_all(self, source: FrameSource, missing: dict[str, int], frames: int) -> dict[str, StoredVideo]:
         stopped = threading.Event()
         # Decoders and optical flow release the interpreter lock.
-        pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
+        pool = ThreadPoolExecutor(storing_threads())
         with Progress(frames, what="frames") as progress:
 
             def done(count: int) -> None:
@@ -274,6 +274,11 @@ class FrameStore:
             if path.name.partition("-")[0] in videos and path.name not in kept:
                 with suppress(OSError):
                     path.unlink()
+
+
+def storing_threads() -> int:
+    """Return how many videos are stored at a time."""
+    return min(_THREADS, os.cpu_count() or 1)
 
 
 def _pieces(source: FrameSource, index: int, side: int, done: Callable[[int], None]) -> Iterator[np.ndarray]:
