@@ -67,7 +67,6 @@ _SEARCH: list[tuple[Change, str]] = [
     (lambda s: s["run"]["strategy"].update(decisions={}), "damaged"),
     (lambda s: s["run"]["supernet"].popitem(), "damaged"),
     (lambda s: s["run"].update(weight_optimiser={}), "damaged"),
-    (lambda s: s["run"].update(architecture_optimiser=None), "damaged"),
 ]
 
 
