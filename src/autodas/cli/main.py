@@ -45,7 +45,6 @@ COMPUTING = ("demo", "search", "train", "bench")
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
 
-@visible_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     end = words.index("--") if "--" in words else len(words)
     debug = "--debug" in words[:end]
     words = [word for word in words[:end] if word != "--debug"] + words[end:]
-    with _termination_interrupts():
+    with visible_output(), _termination_interrupts():
         try:
             code = _run(words)
             sys.stdout.flush()  # here, where a reader that has left is still caught
