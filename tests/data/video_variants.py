@@ -103,6 +103,7 @@ def _encode(variant: Variant, path: Path, frames: np.ndarray) -> None:
         stream = container.add_stream(variant.codec, rate=variant.rate, options=variant.options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = variant.pixels
+        stream.codec_context.thread_count = 1  # more of them only wait for each other
         if "crf" not in variant.options and "qp" not in variant.options:
             stream.bit_rate = 3_000_000
         if variant.sound == "last":
