@@ -8,9 +8,9 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from autodas.training.progress import Progress
 
 from autodas.cli.main import main
+from autodas.progress import Progress
 from autodas.terminal import LONGEST, message, visible, visible_output
 
 EVIL = "\x1b[31mred\x9b31m\u202eevil\u2066\x07\ud800\udcff"

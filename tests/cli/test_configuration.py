@@ -577,7 +577,9 @@ class TestDump:
     strategy = st.one_of(
         st.builds(choose_strategy, st.just("das"), learning_rate=number, betas=st.tuples(beta, beta)),
         st.builds(choose_strategy, st.sampled_from(strategy_names()[1:2]), keep_beta=st.booleans()),
-        st.builds(choose_strategy, st.just("random"), candidates=st.integers(min_value=1)),
+        st.builds(
+            choose_strategy, st.just("random"), candidates=st.integers(min_value=1, max_value=1_000_000)
+        ),
     )
 
     @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -587,7 +589,7 @@ class TestDump:
             data=st.builds(Data, text, st.none() | st.integers(), st.lists(text).map(tuple)),
             strategy=strategy,
             optim=st.builds(Optim, number, st.booleans(), st.tuples(number, number)),
-            epochs=st.integers(min_value=1),
+            epochs=st.integers(min_value=1, max_value=1_000_000),
             precision=st.sampled_from(["fp32", "bf16"]),
             json=st.booleans(),
             note=text

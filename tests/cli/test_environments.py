@@ -176,7 +176,8 @@ class TestKernels:
 class TestGoingOn:
     @staticmethod
     def begun(path: Path, *words: str) -> tuple[SearchConfig, RunFolder]:
-        config = parse("search", SearchConfig, ["--resume=auto", f"--run={path}", *words], presets="search")
+        words = ("--data=digits", "--resume=auto", f"--run={path}", *words)
+        config = parse("search", SearchConfig, words, presets="search")
         folder = RunFolder(path).create()
         folder.write("config.yaml", dump(config))
         return config, folder
@@ -202,7 +203,7 @@ class TestGoingOn:
         changed = parse(
             "search",
             SearchConfig,
-            ["--resume=auto", f"--run={folder.path}", "--data.max_bad=0.2"],
+            ["--data=digits", "--resume=auto", f"--run={folder.path}", "--data.max_bad=0.2"],
             presets="search",
         )
         with pytest.raises(AutodasError, match=r"data\.max_bad: 0\.01 there, data\.max_bad: 0\.2 here"):
@@ -218,7 +219,7 @@ class TestGoingOn:
     def test_workers_may_change(self, tmp_path: Path) -> None:
         # Fewer of them are the remedy where memory has run out.
         _, folder = self.begun(tmp_path / "run", "--data.workers=2")
-        words = ["--resume=auto", f"--run={folder.path}", "--data.workers=1"]
+        words = ["--data=digits", "--resume=auto", f"--run={folder.path}", "--data.workers=1"]
         fewer = parse("search", SearchConfig, words, presets="search")
         assert choose_folder("search", fewer, "x")[0].path == folder.path
 

@@ -192,7 +192,7 @@ def test_what_is_no_list(make: Callable[..., Path], tmp_path: Path) -> None:
         read_video_lists(str(tmp_path))
     path = make("list.txt", "")
     path.write_bytes(b"\x00\x01\xff\xfe")
-    with pytest.raises(AutodasError, match=r"list.txt: cannot be read: not a text file in UTF-8 \(byte 2\)"):
+    with pytest.raises(AutodasError, match=r"list.txt: not a text file in UTF-8 \(byte 2\)"):
         read_video_lists(str(path))
 
 

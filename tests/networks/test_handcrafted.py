@@ -53,7 +53,7 @@ class TestNames:
 
     @pytest.mark.parametrize("width", [0.0, -1.0, float("nan")])
     def test_a_width_without_channels(self, width: float) -> None:
-        with pytest.raises(AutodasError, match="must be above 0"):
+        with pytest.raises(AutodasError, match="must lie above 0"):
             build_handcrafted("senet-2d", width=width)
 
 

@@ -17,6 +17,7 @@ from autodas.spaces import get_skeleton
 from autodas.training import RunFolder, load_checkpoint
 
 SEARCH = [
+    "--data=digits",
     *("--space.K=0", "--space.C1=16", "--space.C2=64", "--epochs=1", "--batch_size=8", "--data.subset=40"),
     *("--compute.threads=1", "--tensorboard=false", "--check_memory=false", "--quiet"),
 ]

@@ -206,8 +206,10 @@ class FactorizedReduce(nn.Module):
     def shift(self, x: Tensor) -> Tensor:
         """Return the map that the second convolution reads."""
         rows, columns = (int(s > 1) for s in self.stride[-2:])
-        # The stride passes over the padding of even maps. No question about the size: it can be traced.
-        return F.pad(x, (0, columns, 0, rows))[..., rows:, columns:]
+        # What traces a network has no sizes and pads every map: the stride passes over what is not needed.
+        if not isinstance(x, Tensor) or rows * x.shape[-2] % 2 or columns * x.shape[-1] % 2:
+            x = F.pad(x, (0, columns, 0, rows))
+        return x[..., rows:, columns:]
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce ``(batch, inputs, ...)`` to ``(batch, outputs, ...)`` with maps divided by the stride."""
