@@ -586,7 +586,7 @@ class TestDump:
     @given(
         st.builds(
             Search,
-            data=st.builds(Data, text, st.none() | st.integers(), st.lists(text).map(tuple)),
+            data=st.builds(Data, text, st.none() | st.integers(-16_384, 16_384), st.lists(text).map(tuple)),
             strategy=strategy,
             optim=st.builds(Optim, number, st.booleans(), st.tuples(number, number)),
             epochs=st.integers(min_value=1, max_value=1_000_000),

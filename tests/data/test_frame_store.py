@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -249,11 +250,14 @@ def test_stopped_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_full_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inner, written = frame_store.write_stored, []
 
+    one_at_a_time = threading.Lock()
+
     def fills_up(*arguments: Any) -> Any:
-        if len(written) == 3:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written.append(inner(*arguments))
-        return written[-1]
+        with one_at_a_time:
+            if len(written) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written.append(inner(*arguments))
+            return written[-1]
 
     monkeypatch.setattr(frame_store, "write_stored", fills_up)
     with pytest.raises(

@@ -58,6 +58,7 @@ def test_the_folder_holds_all_of_it(run: Any) -> None:
     # No config.yaml: that belongs to the command.
     assert names == {
         "checkpoints",
+        "data.json",
         "environment.json",
         "events.jsonl",
         "examples",
@@ -209,9 +210,8 @@ def test_watching_the_test_pictures_is_on_record(run: Any, tools: Any) -> None:
 
 
 def test_an_auxiliary_head_that_does_not_fit_is_left_out_with_a_note(tools: Any) -> None:
-    # DECISIONS.md 5: 8 pixels come to a 2x2 map after two reductions; 5x5 is the smallest.
+    # 8 pixels come to a 2x2 map after two reductions; 5x5 is the smallest.
     folder = tools.folder()
     train(tools, folder, epochs=1, auxiliary=True)
-    (note,) = events(folder)[0]["notes"]
-    assert "no auxiliary head" in note
+    assert "no auxiliary head" in events(folder)[0]["notes"][-1]
     assert load_model(folder.path)[1].auxiliary is False

@@ -179,6 +179,10 @@ class ModelFacts:
                 _value_range(facts.get("value_range")),
                 FlowEncoding(**facts["flow"]) if "flow" in facts else None,
             )
+        except AutodasError as error:
+            if str(error).startswith(where):
+                raise
+            raise AutodasError(f"{where}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:  # what a newer version says of clips
             raise AutodasError(f"{where}: {error}") from error
 
