@@ -43,7 +43,7 @@ def test_profile_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         (["darts_v3"], "did you mean 'darts_v"),
         (["senet-2d", "--preset=cifar10-eval"], "--preset"),
         (["senet-2d", "--skeleton.K=2"], "--skeleton"),
-        (["senet-2d", "--width=0"], "width=0.0 must be above 0"),
+        (["senet-2d", "--width=0"], "width=0.0 must lie above 0"),
         (["darts_v2", "--width=0.5"], "--width belongs to hand-crafted networks"),
     ],
 )
