@@ -47,7 +47,8 @@ def test_from_search_to_report(pictures: Path, tmp_path: Path, capsys: pytest.Ca
 
     assert main(["train", str(search), data, *SMALL, *skeleton, f"--run={train}"]) == 0
     assert load_model(train)[1].classes == CLASSES
-    names = pq.read_schema(train / "predictions.parquet").metadata[b"classes"]
+    with open(train / "predictions.parquet", "rb") as file:
+        names = pq.read_schema(file).metadata[b"classes"]
     assert tuple(names.decode("utf-8", "surrogatepass").split("\n")) == CLASSES
 
     capsys.readouterr()

@@ -13,6 +13,7 @@ import torch
 from autodas.data import Augmentation, ImageDataset, Loader, Split
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.settings import Graphs, OptimSettings, Precision
+from autodas.terminal import visible
 from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training._dimensions import check_blueprint
 from autodas.training._evaluate import Evaluation, evaluate
@@ -263,7 +264,8 @@ def _write_predictions(folder: RunFolder, found: Evaluation, dataset: ImageDatas
     table = pa.table(
         {
             "index": found.indices.numpy(),
-            "path": [dataset.test.describe(index) for index in found.indices.tolist()],
+            # Names that are no UTF-8 are written out: Parquet has no other text.
+            "path": [visible(dataset.test.describe(index)) for index in found.indices.tolist()],
             "label": found.labels.numpy(),
             "predicted": probabilities.argmax(1).numpy(),
             "probabilities": pa.FixedSizeListArray.from_arrays(
