@@ -35,6 +35,8 @@ def convert(hint: Any, value: Any, from_text: bool) -> Any:
         raise ValueError("nothing where a value is needed")
     if isinstance(value, str) and str in members and (not from_text or len(members) == 1):
         return value
+    if isinstance(value, str) and Path in members and value:
+        return Path(value)  # whatever bytes its name has
     if from_text and takes_list(hint) and not value.lstrip().startswith("["):
         value = [part.strip() for part in value.split(",")] if value.strip() else []
     import jsonargparse  # costs a tenth of a second: not for --help
