@@ -66,4 +66,6 @@ def test_from_search_to_report(pictures: Path, tmp_path: Path, capsys: pytest.Ca
 
     page = tmp_path / os.fsdecode(b"page\xff.html")
     assert main(["report", str(runs), "-o", str(page)]) == 0
-    assert "<html" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert all(visible(name) in text for name in CLASSES)
+    assert "left out" not in text

@@ -115,10 +115,12 @@ def examples(run: Run, prefix: str) -> str:
 def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
     import pyarrow.parquet as parquet
 
-    file = parquet.ParquetFile(path)
-    if file.metadata.num_rows > path.stat().st_size:
-        raise ValueError(f"{file.metadata.num_rows} rows in {path.stat().st_size} bytes")
-    read = file.read(columns=["label", "predicted"])
+    # Given the open file: the library takes no names that are no UTF-8.
+    with open(path, "rb") as opened:
+        file = parquet.ParquetFile(opened)
+        if file.metadata.num_rows > path.stat().st_size:
+            raise ValueError(f"{file.metadata.num_rows} rows in {path.stat().st_size} bytes")
+        read = file.read(columns=["label", "predicted"])
     names = (read.schema.metadata or {}).get(b"classes", b"").decode("utf-8", "surrogatepass").split("\n")
     labels, predicted = read["label"].to_pylist(), read["predicted"].to_pylist()
     Items(Whole(0, len(names) - 1), high=2 * len(labels)).check([*labels, *predicted], path.name)
