@@ -225,7 +225,7 @@ def test_arrays_arrive_as_they_were_sent() -> None:
 
     reading, writing = os.pipe()
     message = (3, {"a": torch.arange(12).reshape(3, 4).T, "b": np.array([[1.5]]), "c": "é", "d": None})
-    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb") as target:
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", 0) as target:
         send(target, message)
         number, found = receive(source)
     assert number == 3
