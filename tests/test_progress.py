@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from autodas import progress
@@ -57,3 +59,10 @@ def test_short_and_quiet_counts_print_nothing(clock: Clock, capfd: pytest.Captur
 
 def test_durations() -> None:
     assert [duration(s) for s in (0.2, 59, 185, 7800)] == ["0 s", "59 s", "3 min 5 s", "2 h 10 min"]
+
+
+def test_a_program_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with Progress(3, what="images") as progress:
+        progress.advance()
+        assert not progress.due

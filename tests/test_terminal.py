@@ -39,8 +39,12 @@ def test_a_message_is_one_line_and_cut() -> None:
     assert message("a\nb") == "a b"
     assert message("x" * LONGEST) == "x" * LONGEST
     for text in ("x" * 9000, EVIL * 1000):
-        assert len(message(text)) == LONGEST
-        assert message(text).endswith(" ...")
+        found = message(f"beginning {text} end")
+        assert len(found) == LONGEST
+        assert found.startswith("beginning ")
+        assert found.endswith(" end")
+        assert " ... " in found
+    assert message("ab" * 100, longest=20) == "ababababa ... ababab"
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "±é"), ("ascii", r"\xb1\xe9"), ("latin-1", "±é")])

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import struct
+import zlib
 from random import Random
 from typing import Any
 
@@ -60,6 +61,73 @@ def yaml_damage(content: bytes, random: Random) -> bytes:
     if random.random() < 0.3:
         return text_damage(content, random)
     return _structured_yaml(content, random)
+
+
+_HEADERS = (
+    b"(24, 32, 1000000000)",
+    b"(-1, 32, 5)",
+    b"()",
+    b"(0, 32, 5)",
+    b"(24, 32)",
+    b"(1, 24, 32, 5)",
+    b"(True, 32, 5)",
+    b"[24, 32, 5]",
+    b"(9" + b"9" * 400 + b",)",
+)
+_KINDS = (b"|O", b"|V8", b"<U7", b"<c8", b"<M8[s]", b">f8", b"<i8", b"|b1", b"<f2", b"|S1", b"<u2,<u2")
+
+
+def npy_damage(content: bytes, random: Random) -> bytes:
+    """Damage the header of an array, or bytes."""
+    kind = random.random()
+    if kind < 0.4:
+        return damaged_bytes(content, random)
+    start = content.index(b"{")
+    header, rest = content[start : content.index(b"\n")], content[content.index(b"\n") + 1 :]
+    if kind < 0.6:
+        header = header.replace(b"(24, 32, 5)", random.choice(_HEADERS))
+    elif kind < 0.8:
+        header = header.replace(b"<u2", random.choice(_KINDS))
+    else:
+        header = text_damage(header, random)
+    if random.random() < 0.2:
+        rest += pickle.dumps([Payload()])
+    header = (header.rstrip() + b"\n")[:65535]
+    return content[: start - 2] + struct.pack("<H", len(header)) + header + rest
+
+
+_TAIL = struct.Struct("<QQI8s")
+
+
+def stored_damage(content: bytes, random: Random) -> bytes:
+    """Damage bytes of stored frames, or their description with a checksum that is right."""
+    if random.random() < 0.5:
+        return damaged_bytes(content, random)
+    frames, length, _, mark = _TAIL.unpack(content[-_TAIL.size :])
+    end = len(content) - _TAIL.size
+    start = end - length - 16 * frames
+    table, description = content[start : end - length], content[end - length : end]
+    if random.random() < 0.3:
+        table = damaged_bytes(table, random)
+        frames = random.choice((frames, len(table) // 16, 2**63))
+    else:
+        description = json.dumps(damaged_data(json.loads(description), random)).encode()
+    facts = table + description
+    return content[:start] + facts + _TAIL.pack(frames, len(description), zlib.crc32(facts), mark)
+
+
+_KEPT_TAIL = struct.Struct("<QII8s")
+
+
+def kept_damage(content: bytes, random: Random) -> bytes:
+    """Damage bytes of kept pictures, or their description with a checksum that is right."""
+    if random.random() < 0.5:
+        return damaged_bytes(content, random)
+    length, _, pixels, mark = _KEPT_TAIL.unpack(content[-_KEPT_TAIL.size :])
+    start = len(content) - _KEPT_TAIL.size - length
+    facts = damaged_data(json.loads(content[start : start + length]), random)
+    text = json.dumps(facts).encode()
+    return content[:start] + text + _KEPT_TAIL.pack(len(text), zlib.crc32(text), pixels, mark)
 
 
 def model_damage(content: bytes, random: Random) -> bytes:

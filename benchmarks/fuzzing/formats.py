@@ -14,7 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from damage import checkpoint_damage, model_damage, parquet_damage, pickle_damage, yaml_damage
+from damage import (
+    checkpoint_damage,
+    kept_damage,
+    model_damage,
+    npy_damage,
+    parquet_damage,
+    pickle_damage,
+    stored_damage,
+    yaml_damage,
+)
 from mutations import damaged_bytes, json_damage, lines_damage, text_damage
 from seeds import make_seeds
 
@@ -121,10 +130,23 @@ def formats(folder: Path) -> list[Format]:
 
 def _run_files(search: Path, train: Path) -> list[Format]:
     """Return the files of run folders, which pages and comparisons read."""
+    from autodas.data import open_dataset
     from autodas.errors import AutodasError
     from autodas.report import cells_of_run, read_method_run, skeleton_of_run
     from autodas.report.page import find_runs, render_page
     from autodas.report.watch import WatchServer
+    from autodas.training import RunFolder
+    from autodas.training._run_lock import RunLock
+    from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on
+
+    dataset = open_dataset(f"imagefolder:{search.parent / 'set'}")
+
+    def data(path: Path) -> None:
+        run = RunFolder(path.parent)
+        notes_of_run(run.path)
+        changed_since(run, dataset)
+        trained_on(run, dataset)
+        check_same_data(run, dataset)
 
     def page(path: Path) -> None:
         place = path.parent
@@ -165,6 +187,8 @@ def _run_files(search: Path, train: Path) -> list[Format]:
         (search, "genotype.json", json_damage, page),
         (train, "predictions.parquet", parquet_damage, page),
         (train, "examples/index.json", json_damage, lambda path: page(path.parent)),
+        (search, "data.json", json_damage, data),
+        (search.parent / "lock", "running.json", json_damage, lambda path: RunLock(path.parent).check()),
     ):
         if (run / name).exists():
             found.append(Format(f"{name} of a {run.name}", (run / name,), damage, read, name, run))
@@ -189,6 +213,9 @@ def _data_files(folder: Path) -> list[Format]:
     def picture(path: Path) -> None:
         read_image(path, channels=3, image_size=16)
 
+    def bands(path: Path) -> None:
+        read_image(path, channels=5, image_size=16, value_range=(0, 4095))
+
     cifar = folder / "cifar"
     found = [
         Format(
@@ -211,10 +238,39 @@ def _data_files(folder: Path) -> list[Format]:
             cifar,
         ),
         *(
-            Format(f"picture, {path.suffix[1:]}", (path,), damaged_bytes, picture, f"p{path.suffix}")
+            Format(
+                f"picture, {path.suffix[1:]}",
+                (path,),
+                npy_damage if path.suffix == ".npy" else damaged_bytes,
+                bands if path.suffix in (".npy", ".tiff") else picture,
+                f"p{path.suffix}",
+            )
             for path in sorted((folder / "pictures").iterdir())
         ),
     ]
+    kept = folder / "kept"
+    found.append(
+        Format(
+            "decoded pictures, kept",
+            tuple(kept.glob("*/*.images"))[:1],
+            kept_damage,
+            lambda path: open_dataset(
+                f"imagefolder:{folder / 'set'}", storage="cache", cache=str(path.parent.parent)
+            ),
+            str(next(kept.glob("*/*.images")).relative_to(kept)),
+            kept,
+            writes=True,
+        )
+    )
+    found.append(
+        Format(
+            "list of pictures",
+            (folder / "lists" / "images.csv",),
+            text_damage,
+            lambda path: open_dataset(f"imagelist:{path}#{folder / 'set'}", max_bad=1.0),
+            "images.csv",
+        )
+    )
     return found + _video_files(folder)
 
 
@@ -223,7 +279,7 @@ def _video_files(folder: Path) -> list[Format]:
         import av  # noqa: F401
     except ImportError:
         return []
-    from autodas.data import Clips, open_dataset, read_clips
+    from autodas.data import Clips, open_dataset, read_clips, store_folders
 
     def video(path: Path) -> None:
         read_clips(path, channels=3, image_size=16, clips=Clips(4, 1), number=2, modality="rgb")
@@ -234,8 +290,54 @@ def _video_files(folder: Path) -> list[Format]:
     def classes(path: Path) -> None:
         listed(path.parent / "train.csv")
 
+    def stored(path: Path) -> None:
+        data = open_dataset(
+            f"videolist:{lists / 'train.csv'}#{folder / 'videos'}",
+            frames=4,
+            image_size=16,
+            max_bad=1.0,
+            storage="compressed" if "-jpeg-" in path.parent.name else "cache",
+            cache=str(path.parent.parent),
+        )
+        for index in range(len(data.train)):
+            data.train.read(index)
+        for each in store_folders(path.parent.parent):
+            assert each.files
+
+    def named(name: str) -> Callable[[Path], Any]:
+        return lambda path: open_dataset(f"{name}:{path.parent}", frames=4, image_size=16, max_bad=1.0)
+
     lists = folder / "lists"
     return [
+        *(
+            Format(
+                f"stored frames, {storage}, {path.name.partition('.')[2]}",
+                (path,),
+                stored_damage if path.suffix == ".frames" else json_damage,
+                stored,
+                str(path.relative_to(folder / storage)),
+                folder / storage,
+                writes=True,
+            )
+            for storage in ("cache", "compressed")
+            for path in (
+                next((folder / storage).glob("*/*.frames")),
+                *(folder / storage).glob("*/store.json"),
+            )
+        ),
+        *(
+            Format(
+                f"{path.name} of {name}",
+                (path,),
+                text_damage,
+                named(name),
+                path.name,
+                folder / name,
+            )
+            for name in ("ucf101", "hmdb51", "kinetics10")
+            for path in sorted((folder / name).glob("*.*"))
+            if path.is_file()
+        ),
         *(
             Format(f"video, {path.suffix[1:]}", (path,), damaged_bytes, video, f"v{path.suffix}")
             for path in sorted((folder / "videos").iterdir())

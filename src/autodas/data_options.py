@@ -43,8 +43,8 @@ class DataOptions:
         max_bad: largest share of the samples, in [0, 1], that may be unreadable; those are left out and
             named.
         storage: memory, stream (read files when they are needed), or auto: images in memory below 2 GiB a
-            split, videos streamed. cache decodes videos once into a file; compressed does so in a tenth of
-            the space.
+            split, and kept on disk where decoding them takes long; videos streamed. cache decodes images and
+            videos once into files; compressed does so with videos in a tenth of the space.
         frames: frames of a clip; by default 16.
         frame_step: frames of the video from one frame of a clip to the next; by default 1.
         fps: frames a second that a clip has, whatever the rate of its video; by default every frame_step-th
@@ -54,7 +54,7 @@ class DataOptions:
         starts: where training clips begin: random, or on the grid of clips that do not overlap (SDAS, 5.2).
         modality: what is seen of videos: rgb, or flow (optical flow, computed once and stored).
         flow: method of the optical flow: tvl1 (of the two-stream papers), or dis (a hundred times faster).
-        cache: folder for stored frames and flow; by default ~/.cache/autodas/frames.
+        cache: folder for stored frames, flow and decoded images; by default ~/.cache/autodas/frames.
 
     Raises:
         AutodasError: if a value is out of its range, or two exclude each other.

@@ -19,6 +19,9 @@ MOST_EDGES = 10_000
 """Edges of all cells of a network together; published ones have some hundred."""
 MOST_PARAMETERS = 10**10
 
+MOST_THREADS = 1_024
+"""CPU threads: with ten thousands, the libraries that compute give up."""
+
 _LARGEST = {
     "epochs": 1_000_000,
     "train_epochs": 1_000_000,
@@ -36,7 +39,7 @@ _LARGEST = {
     "cutout": MOST_PIXELS_ACROSS,
     "crop_padding": MOST_PIXELS_ACROSS,
     "workers": 1_000,
-    "threads": 10_000,
+    "threads": MOST_THREADS,
     "jobs": 1_000,
     "seeds": 10_000,
     "width": 64,

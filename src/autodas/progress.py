@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from autodas.terminal import message, raw_stream
+from autodas.terminal import is_terminal, message, raw_stream
 
 FIRST_LINE = 5.0
 """Seconds after which a count is told where there is no terminal; what is faster passes in silence."""
@@ -41,7 +41,7 @@ class Progress:
         self._lock = threading.Lock()
         self._begin, self._first, self._last = time.monotonic(), done, 0.0
         self._next_line = self._begin + FIRST_LINE
-        if not quiet and sys.stderr.isatty():
+        if not quiet and is_terminal(sys.stderr):
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
             from rich.progress import Progress as Bar

@@ -197,6 +197,20 @@ class Items:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A list (or a tuple) of one value of each of some shapes."""
+
+    shapes: tuple[Shape, ...]
+
+    def check(self, value: Any, where: str) -> None:
+        """Check a value."""
+        if not isinstance(value, list | tuple) or len(value) != len(self.shapes):
+            _refuse(where, f"a list of {len(self.shapes)} values", value)
+        for number, (shape, item) in enumerate(zip(self.shapes, value, strict=True)):
+            shape.check(item, f"{where}[{number}]")
+
+
+@dataclass(frozen=True)
 class Fields:
     """A mapping with certain keys; what else it holds is left alone."""
 

@@ -28,15 +28,20 @@ def visible(text: str) -> str:
 
 
 def message(text: str, longest: int = LONGEST) -> str:
-    """Return a message as one visible line, cut where it is too long.
+    """Return a message as one visible line; of one that is too long, the middle is left out.
 
     Args:
         text: of any length; it may have been made of anything that a file held.
         longest: characters of the result, at most.
     """
-    # More than the beginning is never looked at.
-    line = visible(" ".join(text[: 2 * longest].split("\n")))
-    return line if len(line) <= longest else f"{line[: longest - 4]} ..."
+    # Of a long text only both ends are looked at: what is wrong often stands at the end, behind a name.
+    if len(text) > 4 * longest:
+        text = f"{text[: 2 * longest]}{text[-2 * longest :]}"
+    line = visible(" ".join(text.split("\n")))
+    if len(line) <= longest:
+        return line
+    end = min(longest // 3, 200)
+    return f"{line[: longest - end - 5]} ... {line[len(line) - end :]}"
 
 
 @contextmanager
@@ -48,6 +53,11 @@ def visible_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person sees what is written; programs without standard streams have ``None`` there."""
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def raw_stream(stream: TextIO) -> TextIO:

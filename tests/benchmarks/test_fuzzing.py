@@ -45,13 +45,13 @@ def test_the_campaign_sees_faults(campaign: ModuleType, tmp_path: Path) -> None:
     seed.write_text("x")
 
     def faults(read: object) -> dict[str, int]:
-        one = formats.Format("made up", (seed,), lambda content, random: content, read, "f")
+        one = formats.Format("made up", (seed,), lambda content, random: b"damaged", read, "f")
         found: dict[str, int] = campaign.run(one, 2, seed=0)
         return {name: count for name, count in found.items() if isinstance(count, int) and count}
 
-    def kept() -> None:
-        blocks = []
-        while True:
+    def hungry(path: Path) -> None:
+        blocks: list[bytes] = []
+        while path.read_text() == "damaged":  # the good file is read without a limit
             blocks.append(bytes(campaign.MEMORY // 4))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -60,7 +60,7 @@ def test_the_campaign_sees_faults(campaign: ModuleType, tmp_path: Path) -> None:
         assert faults(lambda path: os._exit(3))["crashes"] == 2
         assert faults(lambda path: time.sleep(60))["hangs"] == 2
         patch.setattr(campaign, "SECONDS", 30)
-        assert faults(lambda path: kept())["out of memory"] == 2
+        assert faults(hungry)["out of memory"] == 2
         assert faults(lambda path: os.system("true"))["executed"] == 2
         assert faults(lambda path: path.read_text())["read"] == 2
 

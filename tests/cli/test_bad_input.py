@@ -204,3 +204,38 @@ def test_full_disk_keeps_the_last_good_checkpoint(
     assert not list(run.rglob("*.tmp"))
     assert main(["search", f"--resume={run}", "--quiet"]) == 0
     assert (run / "genotype.json").exists()
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ["data", "check", f"{kind}{LONG}"]
+            for kind in ("", "imagefolder:", "parquet:", "cifar10:", "ucf101:")
+        ),
+        *(
+            ["data", "check", f"{kind}:{LONG}"]
+            for kind in ("hmdb51", "kinetics400", "imagelist", "videolist")
+        ),
+        ["search", "--data=digits", f"--run={LONG}"],
+        ["search", "--data=digits", f"--config={LONG}"],
+        ["train", LONG, "--data=digits"],
+        ["train", "darts_v2", "--data=digits", f"--run={LONG}"],
+        ["evaluate", LONG, "--data=digits"],
+        ["predict", LONG, "x.png"],
+        ["compare", "--methods=random", "--data=digits", f"--run={LONG}"],
+        *([command, LONG] for command in ("report", "watch", "draw", "profile")),
+    ],
+    ids=lambda words: " ".join(words).replace(LONG, "LONG"),
+)
+def test_names_longer_than_the_system_allows(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "autodas: error: " in capsys.readouterr().err
+
+
+def test_threads_that_no_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
+    found = refused(capsys, "search", *DIGITS, *SMALL, "--compute.threads=1025")
+    assert "--compute.threads: 1025 is too large, at most 1,024 is possible" in found

@@ -197,7 +197,7 @@ def test_stored_frames_are_listed_and_cleared(
     assert facts["train"]["storage"] == "compressed"
     gc.collect()
     (row,) = json.loads(printed(capsys, *words, "list", folder, "--json"))
-    assert (row["what"], row["data"], row["videos"]) == ("frames", f"videofolder:{videos}", 10)
+    assert (row["what"], row["data"], row["files"]) == ("frames", f"videofolder:{videos}", 10)
     assert (row["in_use"], row["unused_days"]) == (False, 0.0)
     stored = Path(row["folder"])
     # Nothing is deleted that was used lately, or without --yes.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from autodas.cli.main import main
 from autodas.data import open_dataset
+from autodas.errors import AutodasError
 from autodas.training import RunFolder, check_same_data, write_data
 
 SEARCH = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=16", "--quiet"]
@@ -194,3 +197,38 @@ def test_predict_takes_the_files_of_a_folder_by_the_rules_of_data_sets(
         "1 link",
     ):
         assert told in output.err
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda facts: [facts],
+        lambda facts: facts | {"train": []},
+        lambda facts: facts | {"train": facts["train"] | {"samples": [["a", 1]]}},
+        lambda facts: facts | {"test": facts["test"] | {"samples": {"a": 1}}},
+        lambda facts: facts | {"classes": 3},
+        lambda facts: facts | {"notes": 3},
+        lambda facts: facts | {"pixels": "none"},
+        lambda facts: {key: value for key, value in facts.items() if key != "classes"},
+    ],
+)
+def test_damaged_facts_about_data(
+    work: Path, tmp_path: Path, damage: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = json.loads((work / "net" / "data.json").read_text())
+    shutil.copytree(work / "net", tmp_path / "net")
+    (tmp_path / "net" / "data.json").write_text(json.dumps(damage(facts)))
+    found = refusal(capsys, "evaluate", str(tmp_path / "net"), f"--data=imagefolder:{work / 'set'}")
+    assert "data.json: broken" in found
+
+
+def test_data_of_a_later_version_may_know_more(tmp_path: Path) -> None:
+    for i in range(6):
+        save(tmp_path / f"set/{'ab'[i % 2]}/{i}.png", i)
+    data, run = open_dataset(f"imagefolder:{tmp_path / 'set'}"), RunFolder(tmp_path)
+    write_data(run, data)
+    facts = run.read_json("data.json")
+    facts["pixels"]["later"] = 1
+    run.write_json("data.json", facts)
+    with pytest.raises(AutodasError, match="what is seen of them: later 1 then, None now"):
+        check_same_data(run, data)

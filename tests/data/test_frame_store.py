@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -354,12 +356,14 @@ def test_leftovers_of_processes_that_live_are_kept(root: Path) -> None:
     dead = own.with_name(own.name.replace(f".{os.getpid()}-", f".{ended.pid}-"))
     elsewhere = own.with_name(re.sub(r"frames\.[^.]+\.", "frames.another-host.", own.name))
     old = elsewhere.with_name(elsewhere.name.replace("another", "yet-another"))
-    for path in (own, dead, elsewhere, old):
+    impossible = own.with_name(own.name.replace(f".{os.getpid()}-", f".{10**30}-"))
+    for path in (own, dead, elsewhere, old, impossible):
         path.write_bytes(b"x")
     os.utime(old, (0, 0))
     write_video(root / "train/b/7.mp4", noise(77), key_every=4)
     opened(root, "cache")
     assert [path.exists() for path in (own, dead, elsewhere, old)] == [True, False, True, False]
+    assert not impossible.exists()
 
 
 TWICE = """
@@ -394,7 +398,26 @@ class TestDamaged:
             """Change one of the numbers at the end: frames, bytes of the description, checksum."""
             return lambda c: c[: len(c) - 28 + place] + struct.pack("<Q", value) + c[len(c) - 20 + place :]
 
+        def described(change: Any) -> Any:
+            """Write another description, with a checksum that is right."""
+
+            def damage(c: bytes) -> bytes:
+                frames, length, _, mark = struct.unpack("<QQI8s", c[-28:])
+                start = len(c) - 28 - length
+                description = json.dumps(change(json.loads(c[start:-28]))).encode()
+                facts = c[start - 16 * frames : start] + description
+                tail = struct.pack("<QQI8s", frames, len(description), zlib.crc32(facts), mark)
+                return c[: start - 16 * frames] + facts + tail
+
+            return damage
+
         return {
+            "no object": described(lambda facts: [facts]),
+            "a key gone": described(lambda facts: {"frames": facts["frames"]}),
+            "another number of frames": described(lambda facts: facts | {"frames": facts["frames"] + 1}),
+            "frames of text": described(lambda facts: facts | {"height": "32"}),
+            "huge frames": described(lambda facts: facts | {"height": 10**12}),
+            "an unknown encoding": described(lambda facts: facts | {"encoding": "zip"}),
             "empty": lambda c: b"",
             "cut off": lambda c: c[: len(c) // 2],
             "one byte of a frame": lambda c: c[:5000] + bytes([c[5000] ^ 1]) + c[5001:],
@@ -496,7 +519,7 @@ class TestFolders:
         data = opened(root, "cache")
         opened(root, "compressed", image_size=20)
         other, one = sorted(store_folders(cache), key=lambda store: store.path)
-        assert (one.what, one.data, one.videos) == ("frames", f"videofolder:{root}", 10)
+        assert (one.what, one.data, one.files) == ("frames", f"videofolder:{root}", 10)
         assert one.bytes >= 10 * FRAMES * 32 * 43 * 3
         assert abs(one.used - time.time()) < 60
         assert (one.in_use, other.in_use) == (True, False)

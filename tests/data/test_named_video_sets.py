@@ -109,6 +109,8 @@ def test_ucf101_with_something_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyP
     expect(read_ucf101, root, r"trainlist01.txt, line 1: Archery has the number 1 in classInd.txt, found '2'")
     make(lists, {"classInd.txt": "1 Archery\n3 Running\n"})
     expect(read_ucf101, root, "classInd.txt, line 2: '2 NAME' is expected, found '3 Running'")
+    make(lists, {"classInd.txt": f"1 Archery\n{'2' * 5000} Running\n"})
+    expect(read_ucf101, root, "classInd.txt, line 2: '2 NAME' is expected, found '222")
     make(lists, {"classInd.txt": "1 Skating\n"})
     expect(read_ucf101, root, "no class folders here, in UCF-101 or in videos")
 
@@ -156,6 +158,8 @@ def test_hmdb51_with_something_wrong(tmp_path: Path) -> None:
         root,
         "walk_test_split1.txt, line 2: a file and 0, 1 or 2 are expected, found 'b_walk_1.avi 3'",
     )
+    make(lists, {"walk_test_split1.txt": f"a_walk_0.avi 1\n{'x' * 5000}.avi 1\n"})
+    expect(read_hmdb51, root, r"split1.txt \(train\): 1 of 3 videos are not in .*hmdb51_org: walk/xxx")
     expect(read_hmdb51, make(tmp_path / "lists", {n: t for n, t in HMDB51.items() if t}), "no class folders")
 
 
@@ -213,6 +217,8 @@ def test_kinetics400_with_something_wrong(tmp_path: Path) -> None:
     )
     make(root, {train: HEADER + "zumba,xyz,1,2,train\nzumba,xyz,,4,train\n"})
     expect(read_kinetics400, root, "train.csv, line 3: numbers of seconds are expected, found '' and '4'")
+    make(root, {train: HEADER + "zumba,xyz,1,1e400,train\n"})
+    expect(read_kinetics400, root, "train.csv, line 2: numbers of seconds .*, found '1' and '1e400'")
     make(root, {train: HEADER + ",xyz,1,2,train\n"})
     expect(read_kinetics400, root, "train.csv, line 2: a label and an identifier are expected")
     make(root, {train: HEADER})

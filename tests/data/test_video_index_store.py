@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_a_file_that_changes_is_read_again(video: str) -> None:
     assert kept_index(video, read_index).frames == 12
 
 
-@pytest.mark.parametrize("damage", ["no database", "cut", "rows", "flipped"])
+@pytest.mark.parametrize("damage", ["no database", "cut", "rows", "flipped", "bomb", "shape"])
 def test_damage_is_made_good_in_silence(
     cache: Path, video: str, damage: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +84,11 @@ def test_damage_is_made_good_in_silence(
     elif damage == "rows":
         with sqlite3.connect(cache) as database:
             database.execute("UPDATE indices SET content = X'789c00'")
+        database.close()
+    elif damage in ("bomb", "shape"):
+        text = b"0" * (300 << 20) if damage == "bomb" else b'{"size": [1e400, 2], "packets": -1}\n'
+        with sqlite3.connect(cache) as database:
+            database.execute("UPDATE indices SET content = ?", (zlib.compress(text, 1),))
         database.close()
     else:
         content = bytearray(cache.read_bytes())

@@ -97,11 +97,22 @@ def test_two_in_one_process_exclude_each_other(tmp_path: Path) -> None:
         pass
 
 
-def test_a_foreign_file_of_that_name_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text("[1, 2]")
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[1, 2]",
+        '{"host": "a", "machine": [], "process": 1e400, "started": null}',
+        '{"host": "a", "machine": [], "process": -3, "started": null}',
+        '{"host": "a", "machine": "b", "process": 3, "started": null}',
+        "[" * 100_000,
+    ],
+    ids=["list", "infinite", "negative", "text", "deep"],
+)
+def test_a_foreign_file_of_that_name_is_not_touched(content: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(content)
     with pytest.raises(AutodasError, match=r"running\.json: does not say who runs here; delete it"):
         RunLock(tmp_path).acquire()
-    assert (tmp_path / NAME).read_text() == "[1, 2]"
+    assert (tmp_path / NAME).read_text() == content
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
-from pathlib import Path
 
 from autodas.cli._settings import SkeletonConfig
 from autodas.errors import AutodasError
@@ -18,7 +18,7 @@ def means_handcrafted(reference: str) -> bool:
     A path that exists goes before a name, as everywhere.
     """
     names = handcrafted_names()
-    if Path(reference).exists():
+    if os.path.exists(reference):
         return False
     return any(name in names for name in get_close_matches(reference, [*names, *zoo_names()], n=1))
 

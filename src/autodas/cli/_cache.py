@@ -1,4 +1,4 @@
-"""Stored frames: what there is, and how to be rid of it."""
+"""Stored frames and images: what there is, and how to be rid of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CacheConfig:
-    """List or clear stored frames and optical flow.
+    """List or clear stored frames, optical flow and decoded images.
 
     Args:
         action: list what is stored, or clear it: all, but for what is in use.
-        folder: where frames are stored, as for --data.cache; by default ~/.cache/autodas/frames.
+        folder: where they are stored, as for --data.cache; by default ~/.cache/autodas/frames.
         older: only what was not used for so long, such as 30d.
         yes: delete; without it, clear only says what it would delete.
         json: print JSON.
@@ -42,12 +42,12 @@ class CacheConfig:
 
 
 def run_cache(config: CacheConfig) -> int:
-    """List stored frames and optical flow, or clear them."""
+    """List stored frames, optical flow and decoded images, or clear them."""
     from autodas.data import remove_store, store_folders
 
     root = Path(config.folder).expanduser() if config.folder else cache_folder("frames")
     if root is None:
-        raise AutodasError("no frames are stored, since there is no folder for them: name one with --folder")
+        raise AutodasError("nothing is stored, since there is no folder for it: name one with --folder")
     age = seconds_of("older", config.older) if config.older is not None else 0.0
     now = time.time()
     chosen = [store for store in store_folders(root) if now - store.used >= age]
@@ -70,7 +70,7 @@ def _row(store: StoreFolder, now: float) -> dict[str, Any]:
     return {
         "what": store.what,
         "data": store.data,
-        "videos": store.videos,
+        "files": store.files,
         "MiB": round(store.bytes / 2**20, 1),
         "unused_days": round(max(0.0, now - store.used) / 86_400, 1),
         "in_use": store.in_use,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from autodas.cli._output import print_facts
 from autodas.progress import Progress
+from autodas.terminal import is_terminal
 
 Form = Literal["text", "csv", "json"]
 
@@ -29,9 +30,9 @@ class Predictions:
         self.form, self.count, self.several = form, 0, several
         self._rows: list[dict[str, Any]] = []
         self._csv = csv.writer(sys.stdout)
-        seen = form != "json" and sys.stdout.isatty()
+        seen = form != "json" and is_terminal(sys.stdout)
         self._progress = Progress(
-            total, quiet=seen or not sys.stderr.isatty(), what="predictions" if several else "files"
+            total, quiet=seen or not is_terminal(sys.stderr), what="predictions" if several else "files"
         )
 
     def __enter__(self) -> Predictions:

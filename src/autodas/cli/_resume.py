@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ def resumed_words(argv: list[str]) -> list[str]:
             continue
         if value in ("auto", "never"):
             return argv
-        if not (Path(value) / "config.yaml").exists():
+        if not os.path.exists(Path(value) / "config.yaml"):
             raise AutodasError(f"{value}: holds no run that could be continued")
         return ["--config", str(Path(value) / "config.yaml"), "--run", value, *argv]
     return argv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.kernels import built_kernels
+from autodas.limits import MOST_THREADS
+from autodas.reading import Fields, Whole
 from autodas.spaces import Skeleton, get_skeleton
 from autodas.training import RunFolder, use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
@@ -103,14 +106,15 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
             f"{folder.path}: its run was started with other settings ({changed}); "
             "a run can only be continued as it was"
         )
-    if (folder.path / "summary.json").exists():
+    if os.path.exists(folder.path / "summary.json"):
         raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
-    if folder.checkpoint.exists():
+    if os.path.exists(folder.checkpoint):
         return folder, True
-    if (folder.path / "environment.json").exists():
-        threads = folder.read_json("environment.json").get("threads")
-        if isinstance(threads, int) and threads > 0:
-            torch.set_num_threads(threads)
+    if os.path.exists(folder.path / "environment.json"):
+        facts = folder.read_json("environment.json")
+        Fields({}, {"threads": Whole(1, MOST_THREADS)}).check(facts, str(folder.path / "environment.json"))
+        if "threads" in facts:
+            torch.set_num_threads(facts["threads"])
     return folder, False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from datetime import date
@@ -55,7 +56,7 @@ class BenchConfig:
         _at_least(LEAST_IMAGE, image_size=self.image_size)
         if self.frames is not None:
             _at_least(1, frames=self.frames)
-        if self.output is not None and not Path(self.output).absolute().parent.is_dir():
+        if self.output is not None and not os.path.isdir(Path(self.output).absolute().parent):
             raise AutodasError(f"output={self.output}: its folder does not exist")
 
 

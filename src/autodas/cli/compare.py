@@ -88,7 +88,7 @@ class Entry:
             AutodasError: if it is, with other settings.
         """
         run = self.folder / part
-        if not (run / "summary.json").exists():
+        if not os.path.exists(run / "summary.json"):
             return False
         changed = difference(part, run / "config.yaml", self.configurations[part])
         if changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +89,9 @@ def run(argv: list[str]) -> int:
     show = _VIDEOS if config.video else _PICTURES
     name = "demo-video" if config.video else "demo"
     root = Path(config.run or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if not config.overwrite and any((root / part / "config.yaml").exists() for part in ("search", "train")):
+    if not config.overwrite and any(
+        os.path.exists(root / part / "config.yaml") for part in ("search", "train")
+    ):
         raise AutodasError(
             f"{root}: holds a demo already; replace it with --overwrite, or choose another --run folder"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def _draw(config: DrawConfig) -> list[Path]:
         return [_draw_network(config)]
     folder = Path(config.genotype)
     if config._animated:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise AutodasError(f"{folder}: the evolution to .gif needs the folder of a search")
         return [draw_evolution(folder, config.output or "")]
     cells = cells_of_run(folder) if _unfinished(folder) else cells_of_genotype(load_genotype(config.genotype))
@@ -87,4 +88,4 @@ def _draw_network(config: DrawConfig) -> Path:
 
 
 def _unfinished(folder: Path) -> bool:
-    return (folder / "events.jsonl").exists() and not (folder / "genotype.json").exists()
+    return os.path.exists(folder / "events.jsonl") and not os.path.exists(folder / "genotype.json")

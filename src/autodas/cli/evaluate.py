@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, A
     from autodas.training import RunFolder, trained_on
 
     folder = Path(model)
-    known = trained_on(RunFolder(folder.parent if folder.is_file() else folder), dataset)
+    known = trained_on(RunFolder(folder.parent if os.path.isfile(folder) else folder), dataset)
     seen = torch.from_numpy(known)[found.indices]
     if not seen.any():
         return {}

@@ -42,7 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 COMPUTING = ("demo", "search", "train", "bench")
 """Commands that need much memory."""
 
-_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
+_MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE)
+"""Errors of the system that need no file to be understood; those that name one are the user's anyway."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,7 +122,7 @@ def _report(error: Exception, debug: bool) -> int:
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
         message = one_line(str(error))
-    elif isinstance(error, OSError) and error.errno in _MENDABLE:
+    elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):
         message = "memory has run out"

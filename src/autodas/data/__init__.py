@@ -9,7 +9,7 @@ from autodas.data._clips import Clips
 from autodas.data._contact_sheet import contact_sheet
 from autodas.data._decode import read_image
 from autodas.data._endings import VIDEO_ENDINGS, image_endings
-from autodas.data._fingerprint import changed_samples, changes
+from autodas.data._fingerprint import FINGERPRINT, changed_samples, changes
 from autodas.data._flow import BOUND as FLOW_BOUND
 from autodas.data._flow import FlowEncoding
 from autodas.data._images import ImageDataset, Images
@@ -24,6 +24,7 @@ from autodas.data._walk import LeftOut, images_below, videos_below
 from autodas.data_options import DataOptions, Modality
 
 __all__ = [
+    "FINGERPRINT",
     "FLOW_BOUND",
     "VIDEO_ENDINGS",
     "Augmentation",

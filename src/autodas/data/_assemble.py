@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from autodas.cache_folder import cache_folder
 from autodas.data._augmentation import Augmentation
 from autodas.data._form import Form
 from autodas.data._images import ImageDataset, Images
+from autodas.data._kept_images import DecodedImages, KeptImages
 from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_parts
 from autodas.data._picture_notes import contrast_note, header_notes, natural_channels
 from autodas.data._pictures import Header
@@ -21,9 +25,12 @@ from autodas.data._value_range import find_value_range
 from autodas.data._views import default_image_size, evaluation_view, reduction, square, stored_size
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
+from autodas.terminal import message
 
 MEMORY_LIMIT = 2 << 30
 """Storage ``auto`` holds a split in memory when its pixels are below this many bytes."""
+_LONG = 5.0
+"""Seconds of decoding that are worth a file."""
 _HEADERS_READ = 20_000
 _STATISTICS_SAMPLE = 2_000
 
@@ -52,12 +59,15 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
     in_memory: list[torch.Tensor | None] = []
     clipped = 0
     for part, side in ((train, stored_size(size)), (test, size)):
-        stored = None
-        needed = len(part.labels) * side**2 * form.channels * np.dtype(form.dtype).itemsize
-        if options.storage == "memory" or (options.storage == "auto" and needed < MEMORY_LIMIT):
-            stored, beyond = _decode(part, side, size, form, bad.found, threads)
-            clipped += beyond
-        in_memory.append(stored)
+        decoded = _in_memory(part, name, side, size, form, options, threads)
+        if decoded is None:
+            in_memory.append(None)
+            continue
+        clipped += decoded.clipped
+        bad.found += decoded.bad.values()
+        part.drop(decoded.bad)
+        pixels = np.delete(decoded.pixels, list(decoded.bad), axis=0) if decoded.bad else decoded.pixels
+        in_memory.append(torch.from_numpy(pixels))
     # Judged once, so that one message names all of them.
     bad.check()
     if not len(test.labels) or not (len(train.labels) or raw.train is None):
@@ -79,7 +89,7 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
     ]
     check_classes(name, images[0].labels, names, used, Images.what)
     # Where nothing is trained, what is evaluated is looked at.
-    seen = _look(images[0] if len(images[0]) else images[1])
+    seen = _look(images[0] if len(images[0]) else images[1], threads)
     clipped += seen.clipped
     notes = [
         why,
@@ -129,16 +139,47 @@ def _read_headers(part: Part[Source], bad: list[str]) -> list[Header]:
     return [header for header in found if isinstance(header, Header)]
 
 
-def _decode(
-    part: Part[Source], side: int, size: int, form: Form, bad: list[str], threads: bool
-) -> tuple[torch.Tensor, int]:
-    """Return pixels (N, side, side, C) of the readable images, and how many were clipped; drop the others."""
+def _in_memory(
+    part: Part[Source], name: str, side: int, size: int, form: Form, options: DataOptions, threads: bool
+) -> DecodedImages | None:
+    """Return the pixels of all images of a part; ``None`` where they are too many to be held in memory."""
+    needed = len(part.labels) * side**2 * form.channels * np.dtype(form.dtype).itemsize
+    if options.storage == "stream" or (options.storage == "auto" and needed >= MEMORY_LIMIT):
+        return None
     source = part.source
     if isinstance(source, ArraySource) and side == size and form.value_range is None:
         array = source.array
         if array.shape[1:] == (size, size, form.channels) and array.dtype == np.uint8:
-            return torch.from_numpy(np.ascontiguousarray(array[part.selection])), 0
-    pixels = np.empty((len(part.selection), side, side, form.channels), dtype=form.dtype)
+            return DecodedImages(np.ascontiguousarray(array[part.selection]), {}, 0)
+    kept = _kept(part, name, side, size, form, options)
+    found = kept.read() if kept is not None else None
+    if found is None:
+        start = time.monotonic()
+        found = _decode(part, side, size, form, threads)
+        long = time.monotonic() - start > _LONG or options.storage == "cache"
+        if kept is not None and long and kept.write(found):
+            where = (
+                f"{len(part.labels)} decoded images are kept in {kept.path.parent} ({needed / 2**20:.1f} MiB)"
+            )
+            print(message(f"{where}; 'autodas data cache' lists and clears them"), file=sys.stderr)
+    return found
+
+
+def _kept(
+    part: Part[Source], name: str, side: int, size: int, form: Form, options: DataOptions
+) -> KeptImages | None:
+    """Return the place on disk for the decoded images of a part, if they come from files."""
+    root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
+    if part.source.paths is None or root is None or options.storage == "memory" or not len(part.selection):
+        return None
+    paths = [part.source.paths[index] for index in part.selection]
+    return KeptImages(root, name, paths, side, form, square=side != size)
+
+
+def _decode(part: Part[Source], side: int, size: int, form: Form, threads: bool) -> DecodedImages:
+    """Decode the images of a part."""
+    source = part.source
+    pixels = np.zeros((len(part.selection), side, side, form.channels), dtype=form.dtype)
 
     def decode(place: int) -> bool | str:
         index = int(part.selection[place])
@@ -154,12 +195,8 @@ def _decode(
         return decoded.clipped
 
     found = read_all(decode, len(pixels), "reading images", threads=threads)
-    dropped = [place for place, reason in enumerate(found) if isinstance(reason, str)]
-    if dropped:
-        bad.extend(reason for reason in found if isinstance(reason, str))
-        part.drop(dropped)
-        pixels = np.delete(pixels, dropped, axis=0)
-    return torch.from_numpy(pixels), sum(reason is True for reason in found)
+    bad = {place: reason for place, reason in enumerate(found) if isinstance(reason, str)}
+    return DecodedImages(pixels, bad, sum(reason is True for reason in found))
 
 
 class _Look(NamedTuple):
@@ -177,56 +214,70 @@ class _Look(NamedTuple):
     clipped: int
 
 
-def _look(train: Images) -> _Look:
+def _look(train: Images, threads: bool) -> _Look:
     """Look at all images of a split in memory, at a sample when streaming."""
-    clipped = 0
 
-    def views() -> Iterator[np.ndarray]:
-        """Yield (C, N, S, S)."""
-        nonlocal clipped
-        if train.pixels is not None:
-            for chunk in torch.split(train.pixels, 1024) if len(train) else ():
-                yield chunk.permute(1, 0, 2, 3).numpy()
-            return
-        for i in evenly_spaced(len(train), _STATISTICS_SAMPLE):
-            try:
-                picture = train.open(i)
-                decoded = picture.decode(train.form, reduction(picture, stored_size(train.image_size)))
-            except UnreadableError:
-                continue
-            clipped += decoded.clipped
-            yield evaluation_view(decoded.pixels, train.image_size).transpose(2, 0, 1)[:, None]
+    def view(number: int) -> tuple[np.ndarray, float, bool] | None:
+        try:
+            picture = train.open(places[number])
+            decoded = picture.decode(train.form, reduction(picture, stored_size(train.image_size)))
+        except UnreadableError:
+            return None
+        seen = evaluation_view(decoded.pixels, train.image_size).transpose(2, 0, 1)[:, None]
+        return _sums(seen), _span(seen), decoded.clipped
 
-    # Of bytes the counts of values are exact and quick; of numbers their sums.
-    counts = np.zeros((train.channels, 256), dtype=np.int64)
-    sums, number = np.zeros((2, train.channels)), 0
-    contrast: float | None = None
-    for view in views():
-        if view.dtype == np.uint8:
-            counts += histogram(view)
-        else:
-            values = view.reshape(len(view), -1).astype(np.float64) / 255
-            sums += values.sum(1), (values**2).sum(1)
-            number += values.shape[1]
-        if contrast is None or contrast < 1 / 4:  # Enough has been seen otherwise.
-            spans = np.ptp(view.swapaxes(0, 1).reshape(view.shape[1], -1), axis=1)
-            contrast = max(contrast or 0.0, float(spans.max(initial=0)) / 255)
-    mean, std = moments(counts) if train.form.value_range is None else _of_sums(sums[0], sums[1], number)
-    return _Look(mean, std, contrast, clipped)
+    # Rows of no image, which all of them are added to.
+    total = _sums(np.zeros((train.channels, 0, 1, 1), train.form.dtype))
+    contrast, clipped = 0.0, 0
+    if train.pixels is not None:
+        for chunk in torch.split(train.pixels, 1024) if len(train) else ():
+            pixels = chunk.permute(1, 0, 2, 3).numpy()
+            total += _sums(pixels)
+            if contrast < 1 / 4:  # Enough has been seen otherwise.
+                contrast = max(contrast, _span(pixels))
+        number = len(train)
+    else:
+        places = evenly_spaced(len(train), _STATISTICS_SAMPLE)
+        what = f"looking at {len(places):,} images"
+        found = [one for one in read_all(view, len(places), what, threads=threads) if one is not None]
+        for sums, span, beyond in found:
+            total += sums
+            contrast, clipped = max(contrast, span), clipped + beyond
+        number = len(found)
+    mean, std = moments(total) if train.form.value_range is None else _of_sums(*total)
+    return _Look(mean, std, contrast if number else None, clipped)
+
+
+def _sums(view: np.ndarray) -> np.ndarray:
+    """Return what statistics are made of, of each channel of pixels (C, N, S, S).
+
+    Of bytes it is how often each value stands there (C, 256), which is exact and quick; of numbers their sum,
+    that of their squares and their number (3, C).
+    """
+    if view.dtype == np.uint8:
+        return histogram(view)
+    values = view.reshape(len(view), -1).astype(np.float64) / 255
+    return np.stack([values.sum(1), (values**2).sum(1), np.full(len(view), values.shape[1], np.float64)])
+
+
+def _span(view: np.ndarray) -> float:
+    """Return the largest difference of two values in one image, on the scale 0..1, of pixels (C, N, S, S)."""
+    return float(np.ptp(view.swapaxes(0, 1).reshape(view.shape[1], -1), axis=1).max(initial=0)) / 255
 
 
 def moments(counts: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation, on the scale 0..1, from histograms (C, 256)."""
     values = np.arange(256) / 255
-    return _of_sums(counts @ values, counts @ values**2, int(counts[0].sum()))
+    return _of_sums(counts @ values, counts @ values**2, counts.sum(1))
 
 
 def _of_sums(
-    total: np.ndarray, squares: np.ndarray, number: int
+    total: np.ndarray, squares: np.ndarray, number: np.ndarray
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation from the sums of values and of their squares, (C,)."""
-    mean = total / max(1, number)
-    std = np.sqrt(np.maximum(squares / max(1, number) - mean**2, 0))
+    """Return mean and standard deviation from sums of values and of their squares, and numbers, all (C,)."""
+    number = np.maximum(number, 1)
+    mean = total / number
+    std = np.sqrt(np.maximum(squares / number - mean**2, 0))
     std[std < 1e-6] = 1.0  # A constant channel: there is nothing to scale.
     return tuple(mean.tolist()), tuple(std.tolist())
 

@@ -69,9 +69,9 @@ def read_cifar100(rest: str) -> RawDataset[Source]:
 
 def _read(variant: _Variant, rest: str) -> RawDataset[Source]:
     root = existing_path(rest, variant.name) if rest else _usual_place(variant.name)
-    if root.is_file() and root.suffix != ".parquet":
+    if os.path.isfile(root) and root.suffix != ".parquet":
         raise AutodasError(f"{root}: is a file: unpack it and write {variant.name}:FOLDER")
-    files = [root] if root.is_file() else sorted(root.rglob("*.parquet"))
+    files = [root] if os.path.isfile(root) else sorted(root.rglob("*.parquet"))
     if files:
         data = read_parquet_files(root, files)
         if data.train is None or data.test is None:
@@ -99,7 +99,7 @@ def _usual_place(name: str) -> Path:
     home = os.environ.get("AUTODAS_DATA")
     places = ([Path(home) / name] if home else []) + [Path("data") / name]
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             return place
     looked = " and ".join(str(place) for place in places)
     raise AutodasError(
@@ -109,8 +109,8 @@ def _usual_place(name: str) -> Path:
 
 
 def _read_batches(variant: _Variant, root: Path) -> RawDataset[Source]:
-    folder = root / variant.folder if (root / variant.folder).is_dir() else root
-    missing = [n for n in (*variant.train, variant.test, variant.meta) if not (folder / n).is_file()]
+    folder = root / variant.folder if os.path.isdir(root / variant.folder) else root
+    missing = [n for n in (*variant.train, variant.test, variant.meta) if not os.path.isfile(folder / n)]
     if missing:
         raise AutodasError(
             f"{folder}: neither *.parquet files nor the official python batches of {variant.name} are here "

@@ -161,7 +161,7 @@ def read_image(
     """
     is_path = isinstance(image, str | os.PathLike)
     where = str(image) if is_path else "the picture"
-    if is_path and not Path(image).is_file():
+    if is_path and not os.path.isfile(image):
         raise AutodasError(f"{where}: no such file")
     try:
         picture = open_image(where) if is_path else as_picture(image)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodas.data._split import Split
+from autodas.reading import MAPPING, TEXT, Fields, Items, Optional, Row, Whole
 
 if TYPE_CHECKING:
     from autodas.data._images import ImageDataset
@@ -25,6 +26,19 @@ _WORDS = {"train": "training", "test": "test"}
 _NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", "notes", "options")
 """Fields of a data set that do not tell what the network sees."""
 _STATISTICS = ("mean", "std")
+
+_SAMPLES = Optional(Items(Row((TEXT, Whole(), Whole(-1)))))
+_SPLIT = Fields({"count": Whole(), "hash": TEXT, "samples": _SAMPLES})
+FINGERPRINT = Fields(
+    {
+        "name": TEXT,
+        "classes": Items(TEXT),
+        "options": MAPPING,
+        "pixels": MAPPING,
+        **dict.fromkeys(_WORDS, _SPLIT),
+    }
+)
+"""Shape of what :func:`fingerprint_of` returns."""
 
 
 def fingerprint_of(data: ImageDataset) -> dict[str, Any]:
@@ -164,8 +178,8 @@ def _without(names: Sequence[str], facts: Any) -> Any:
 
 def _difference(one: Any, other: Any) -> str:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        key = next(key for key in other if not _same(one.get(key), other[key]))
-        return f"{key} {one.get(key)} then, {other[key]} now"
+        key = next(key for key in {**other, **one} if not _same(one.get(key), other.get(key)))
+        return f"{key} {one.get(key)} then, {other.get(key)} now"
     return f"{_some(one or ())} then, {_some(other)} now"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -69,7 +70,7 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDat
         source: makes what reads the files of a split.
     """
     root = existing_path(rest, tree.kind)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise AutodasError(f"{root}: is a file, but {tree.kind} needs a folder of class folders")
     left_out = LeftOut(tree.what)
     layout = find_layout(root, left_out)
@@ -106,7 +107,7 @@ def existing_path(rest: str, kind: str) -> Path:
     if not rest:
         raise AutodasError(f"data set '{kind}' needs a path: write {kind}:PATH")
     path = Path(rest).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):
         raise AutodasError(f"{path}: no such file or folder (data set {kind}:{rest})")
     return path
 

@@ -19,7 +19,7 @@ import numpy as np
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource, resized
-from autodas.data._store_folder import ENDING, Lock, remove_leftovers, unfinished, write_facts
+from autodas.data._store_folder import ENDING, Lock, absolute_name, remove_leftovers, unfinished, write_facts
 from autodas.data._stored_video import (
     DamagedError,
     Encoding,
@@ -126,7 +126,7 @@ class FrameStore:
         self.facts = {
             "version": _VERSION,
             "what": what,
-            "data": _absolute(data),
+            "data": absolute_name(data),
             "side": side,
             "encoding": encoding,
         }
@@ -135,7 +135,7 @@ class FrameStore:
 
     def open(self, source: FrameSource, selection: np.ndarray) -> StoredFrames | None:
         """Return the frames of videos if all of them have been stored."""
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             return None
         files = _file_names(source, selection)
         found, _ = self._look(files)
@@ -308,12 +308,6 @@ def _file_names(source: FrameSource, selection: np.ndarray) -> list[str]:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def _absolute(data: str) -> str:
-    """Return the name of a data set with the whole path."""
-    kind, colon, rest = data.partition(":")
-    return f"{kind}:{os.path.abspath(os.path.expanduser(rest))}" if colon else kind
 
 
 @contextmanager

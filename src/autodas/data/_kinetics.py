@@ -124,7 +124,9 @@ def _list(root: Path, endings: tuple[str, ...]) -> Path | None:
     """Return the official list of a part, if there is one."""
     pattern = re.compile(rf"(.*[-_])?({'|'.join(endings)})\.csv", re.IGNORECASE)
     for folder in (root, root / "annotations"):
-        found = sorted(p for p in folder.iterdir() if pattern.fullmatch(p.name)) if folder.is_dir() else []
+        found = (
+            sorted(p for p in folder.iterdir() if pattern.fullmatch(p.name)) if os.path.isdir(folder) else []
+        )
         if len(found) > 1:
             raise AutodasError(f"{folder}: which list is it, {found[0].name} or {found[1].name}? Keep one")
         if found:
@@ -139,7 +141,7 @@ def _videos_of_list(path: Path, root: Path, index: dict[str, str]) -> tuple[_Vid
     for line, (label, identifier, start, end) in rows:
         try:
             times = "_".join(f"{int(float(seconds or '')):06}" for seconds in (start, end))
-        except ValueError:
+        except (ValueError, OverflowError):  # infinite
             raise AutodasError(
                 f"{path}, line {line}: numbers of seconds are expected, found '{start}' and '{end}'"
             ) from None

@@ -75,7 +75,7 @@ def split_option(rest: str) -> tuple[str, str]:
 
     A path that exists may hold the sign itself; without one the option is empty.
     """
-    if "#" not in rest or Path(rest).expanduser().exists():
+    if "#" not in rest or os.path.exists(Path(rest).expanduser()):
         return rest, ""
     path, _, option = rest.rpartition("#")
     return path, option
@@ -103,10 +103,10 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
     """
     where, option = split_option(rest)
     path = existing_path(where, kind)
-    folder = path if path.is_dir() else path.parent
+    folder = path if os.path.isdir(path) else path.parent
     root = existing_path(option, kind) if option else folder
     entries: dict[SplitName, list[_Entry]] = {"train": [], "test": [], "val": []}
-    lists: dict[SplitName, Path] = _lists_of_folder(path, kind) if path.is_dir() else {"train": path}
+    lists: dict[SplitName, Path] = _lists_of_folder(path, kind) if os.path.isdir(path) else {"train": path}
     for default, file in lists.items():
         for entry in _read_list(file, default):
             entries[entry.split].append(entry)
@@ -174,7 +174,7 @@ def _lists_of_folder(folder: Path, kind: str) -> dict[SplitName, Path]:
     found: dict[SplitName, Path] = {}
     for path in sorted(folder.iterdir()):
         split = split_of(path.stem)
-        if split is None or path.suffix.lower() not in (".csv", ".txt") or not path.is_file():
+        if split is None or path.suffix.lower() not in (".csv", ".txt") or not os.path.isfile(path):
             continue
         if split in found:
             raise AutodasError(
@@ -229,7 +229,7 @@ def _read_csv(path: Path, default: SplitName) -> list[_Entry]:
 
 def _names(path: Path) -> list[str] | None:
     """Return the names of classes in a file, if it is there."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     names = [line for _, line in read_lines(path)]
     if not names:

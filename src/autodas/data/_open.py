@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from autodas.data._assemble import assemble
@@ -32,7 +32,7 @@ from autodas.data._videos import Videos
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError, nearest
 
-_VIDEO_OPTIONS = ("frames", "frame_step", "fps", "sampling", "starts", "modality", "flow", "cache")
+_VIDEO_OPTIONS = ("frames", "frame_step", "fps", "sampling", "starts", "modality", "flow")
 
 
 @dataclass(frozen=True)
@@ -214,10 +214,8 @@ def _check_image_options(name: str, options: DataOptions) -> None:
     for field in fields(DataOptions):
         if field.name in _VIDEO_OPTIONS and getattr(options, field.name) != field.default:
             raise AutodasError(f"{field.name} is for videos, but '{name}' holds images: leave it out")
-    if options.storage in ("cache", "compressed"):
-        raise AutodasError(
-            f"storage {options.storage} is for videos, but '{name}' holds images: leave it out"
-        )
+    if options.storage == "compressed":
+        raise AutodasError(f"storage compressed is for videos, but '{name}' holds images: leave it out")
 
 
 def holds_videos(name: str) -> bool:
@@ -236,8 +234,8 @@ def _kind(name: str) -> tuple[Kind, str]:
     """Return the kind of a data set, and what follows the colon of its name."""
     kind, _, rest = name.partition(":")
     if kind not in REGISTRY:
-        if Path(name).exists():
-            hint = "parquet" if Path(name).is_file() else "imagefolder"
+        if os.path.exists(name):
+            hint = "parquet" if os.path.isfile(name) else "imagefolder"
             raise AutodasError(f"'{name}' is a path, not a data set: write {hint}:{name}")
         raise AutodasError(f"unknown data set '{kind}'{nearest(kind, list(REGISTRY))}")
     return REGISTRY[kind], rest

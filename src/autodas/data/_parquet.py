@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 def read_parquet(rest: str) -> RawDataset[Source]:
     """Read one file, or all Parquet files of a folder."""
     path = existing_path(rest, "parquet")
-    if path.is_file():
+    if os.path.isfile(path):
         return read_parquet_files(path, [path])
     left_out = LeftOut("images")
     files = sorted(files_below(path, (".parquet", ".pq"), left_out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -163,7 +164,7 @@ def _video(
 
 
 def _frames(path: str | Path) -> FrameSource:
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise AutodasError(f"{path}: no such file or folder")
     return frames_of([str(path)])
 

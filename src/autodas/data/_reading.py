@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from autodas.terminal import is_terminal
+
 T = TypeVar("T")
 _PATIENCE = 3.0
 _BETWEEN_LINES = 10.0
@@ -50,7 +52,7 @@ def read_all(read: Callable[[int], T], count: int, what: str, *, threads: bool) 
                 progress = open_things.enter_context(Progress(count, done))
             if progress.due:
                 progress.update(done, f"{what}, {left} to go")
-            elif not sys.stderr.isatty() and now - told >= _BETWEEN_LINES:
+            elif not is_terminal(sys.stderr) and now - told >= _BETWEEN_LINES:
                 progress.line(f"{what}: {done:,} of {count:,}, {left} to go")
                 told = now
     return found

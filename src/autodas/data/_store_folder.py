@@ -1,4 +1,4 @@
-"""Folders of stored frames: what they are called, who uses them, what may be deleted."""
+"""Folders of stored frames and images: what they are called, who uses them, what may be deleted."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
 ENDING = ".frames"
 """Ending of the file of a video."""
+IMAGES = ".images"
+"""Ending of the file of a part of an image set."""
 
 _FACTS, _LOCK = "store.json", "lock"
 _PART = re.compile(r".+\.(?P<host>[^.]+)\.(?P<pid>\d+)-\d+\.part")
-_OURS = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.frames(\..+\.part)?|store\.json(\..+\.part)?|lock")
+_OURS = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.(frames|images)(\..+\.part)?|store\.json(\..+\.part)?|lock")
 _NAME = re.compile(r"[a-z0-9-]+-\d+px-(raw|jpeg)-[0-9a-f]{16}")
 # Version 0.1 kept a whole data set in one file.
 _OLD_NAME = re.compile(r"(frames|optical-flow)-[0-9a-f]{16}(-unfinished-.+)?")
@@ -33,13 +35,13 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class StoreFolder:
-    """A folder of stored frames.
+    """A folder of stored frames or images.
 
     Attributes:
         path: where it is.
-        what: what the frames are, such as ``"frames"``.
+        what: what it holds, such as ``"frames"`` or ``"images"``.
         data: name of the data set; empty where that is not known.
-        videos: how many have been stored.
+        files: how many: one a video, or one a part of an image set.
         bytes: size of all its files.
         used: when it was last written or opened, in seconds since 1970.
         in_use: whether a process that runs reads it.
@@ -48,7 +50,7 @@ class StoreFolder:
     path: Path
     what: str
     data: str
-    videos: int
+    files: int
     bytes: int
     used: float
     in_use: bool
@@ -84,6 +86,12 @@ class Lock:
     def __getstate__(self) -> dict[str, object]:
         # Worker processes are outlived by the one that started them.
         return {"_file": None}
+
+
+def absolute_name(data: str) -> str:
+    """Return the name of a data set with the whole path."""
+    kind, colon, rest = data.partition(":")
+    return f"{kind}:{os.path.abspath(os.path.expanduser(rest))}" if colon else kind
 
 
 def unfinished(target: Path) -> Path:
@@ -170,16 +178,16 @@ def _look(folder: Path) -> StoreFolder:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     facts = facts if isinstance(facts, dict) else {}
     what, data = (value if isinstance(value := facts.get(key), str) else "" for key in ("what", "data"))
-    sizes, used, videos = 0, 0.0, 0
+    sizes, used, files = 0, 0.0, 0
     with suppress(OSError):
         used = folder.stat().st_mtime
         for path in _own_files(folder):
             found = path.stat()
             sizes, used = sizes + found.st_size, max(used, found.st_mtime)
-            videos += path.name.endswith(ENDING)
+            files += path.name.endswith((ENDING, IMAGES))
     old = _OLD_NAME.fullmatch(folder.name) is not None
     what = "frames of an earlier version" if old else what or folder.name.rpartition("px-")[0] + "px"
-    return StoreFolder(folder, what, data, videos, sizes, used, _in_use(folder))
+    return StoreFolder(folder, what, data, files, sizes, used, _in_use(folder))
 
 
 def _in_use(folder: Path) -> bool:
@@ -203,7 +211,7 @@ def _in_use(folder: Path) -> bool:
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no system has processes of such numbers
         return False
     except OSError:
         return True

@@ -13,11 +13,13 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from autodas.data._decode import UnreadableError
+from autodas.errors import AutodasError
+from autodas.reading import TEXT, Fields, Number, OneOf, Optional, Whole, parse_json
 
 Encoding = Literal["raw", "jpeg"]
 """How frames are stored: byte for byte, or as JPEG pictures."""
@@ -27,6 +29,17 @@ JPEG_QUALITY = 90
 _MARK = b"autodas3"
 _TABLE = np.dtype([("start", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 _TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, mark
+
+
+_SHAPE = Fields(
+    {
+        "frames": Whole(),
+        **dict.fromkeys(("height", "width", "channels"), Whole(0, 2**16)),
+        "rate": Optional(Number(0, above=True)),
+        "encoding": OneOf(get_args(Encoding)),
+        "bad": Optional(TEXT),
+    }
+)
 
 
 class DamagedError(Exception):
@@ -111,12 +124,15 @@ def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
     """
     with open(path, "rb") as file:
         stored, table = _facts(file)
+        size = file.seek(0, os.SEEK_END)
         shape = (stored.height, stored.width, stored.channels)
         found: dict[int, np.ndarray] = {}
         for number in sorted(set(numbers)):
             if number >= len(table):
                 raise DamagedError("frames are missing")
             start, length, checksum = table[number].tolist()
+            if start + length > size:
+                raise DamagedError("a frame is cut off")
             file.seek(start)
             data = file.read(length)
             if zlib.crc32(data) != checksum:
@@ -140,7 +156,14 @@ def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
     if zlib.crc32(facts) != checksum:
         raise DamagedError("its description has changed")
     split = frames * _TABLE.itemsize
-    return StoredVideo(**json.loads(facts[split:])), np.frombuffer(facts[:split], _TABLE)
+    try:
+        description = parse_json(facts[split:], "it")
+        _SHAPE.check(description, "it")
+        Whole(frames, frames).check(description["frames"], "it")
+    except AutodasError as error:
+        raise DamagedError("its description has changed") from error
+    stored = StoredVideo(**{name: description[name] for name in StoredVideo._fields})
+    return stored, np.frombuffer(facts[:split], _TABLE)
 
 
 def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:
@@ -155,14 +178,21 @@ def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:
     return buffer.getvalue()
 
 
-def _decoded(data: bytes, shape: tuple[int, ...], encoding: Encoding) -> np.ndarray:
+def _decoded(data: bytes, shape: tuple[int, int, int], encoding: Encoding) -> np.ndarray:
+    height, width, channels = shape
     if encoding == "raw":
+        if len(data) != height * width * channels:
+            raise DamagedError("a frame has another size")
         return np.frombuffer(data, np.uint8).reshape(shape)
     import PIL.Image
 
-    with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        pixels = np.asarray(image)
-    height, width, channels = shape
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if (image.width, image.height) != (width, height if channels == 3 else height * channels):
+                raise DamagedError("a frame has another size")
+            pixels = np.asarray(image)
+    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise DamagedError("a frame has changed") from error
     if channels == 3:
         return pixels
     found: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)

@@ -96,6 +96,8 @@ class TiffPicture(Picture):
             raise UnreadableError(_reason(error)) from error
         finally:
             self.close()
+        if array.ndim != len(axes):
+            raise UnreadableError(f"its axes are {axes}, and its values have {array.ndim}")
         array = np.moveaxis(array, [axes.index("Y"), axes.index("X")], [0, 1])
         array = native(array.reshape(*array.shape[:2], -1))
         declared = tag_range(tags, array.dtype.name)

@@ -54,7 +54,7 @@ def _classes(path: Path) -> dict[str, int]:
     names: dict[str, int] = {}
     for line, text in read_lines(path):
         words = text.split()
-        if len(words) != 2 or not words[0].isdecimal() or int(words[0]) != len(names) + 1:
+        if len(words) != 2 or words[0] != str(len(names) + 1):
             raise AutodasError(
                 f"{path}, line {line}: '{len(names) + 1} NAME' is expected, found '{text}': "
                 "take the official list"
@@ -64,7 +64,7 @@ def _classes(path: Path) -> dict[str, int]:
 
 
 def _read(path: Path, videos: Path, numbers: dict[str, int]) -> Listed:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AutodasError(f"{path}: this official list is missing: add it")
     names, labels = [], []
     for line, text in read_lines(path):

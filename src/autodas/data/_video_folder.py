@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from autodas.data._assemble_videos import RawVideos
 from autodas.data._endings import VIDEO_ENDINGS
@@ -27,7 +27,7 @@ def frames_of(paths: list[str]) -> FrameSource:
     Raises:
         AutodasError: if there are some of both.
     """
-    folders = [path for path in paths if Path(path).is_dir()]
+    folders = [path for path in paths if os.path.isdir(path)]
     if not folders:
         return VideoFiles(paths)
     if len(folders) < len(paths):

@@ -15,10 +15,21 @@ import numpy as np
 from autodas.cache_folder import cache_folder
 from autodas.data._video_index import FrameIndex, Key
 from autodas.data._video_pixels import Orientation
+from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, TRUTH, Fields, Items, Number, Optional, Whole, parse_json
 
 # Part of every name: changes whenever an index would come out differently.
 _VERSION = 1
-_PAGE_BYTES, _MOST_BYTES = 4096, 512 << 20
+_PAGE_BYTES, _MOST_BYTES = 4096, 512 * MEBIBYTE
+_MOST_UNPACKED = 256 * MEBIBYTE  # a million frames take twenty
+_SHAPE = Fields(
+    {
+        "size": Items(Whole(), 3, 3),
+        "orientation": Items(TRUTH, len(Orientation._fields), len(Orientation._fields)),
+        "rate": Optional(Number(0, above=True)),
+        "packets": Whole(),
+    }
+)
 _TABLE = "CREATE TABLE IF NOT EXISTS indices (number INTEGER PRIMARY KEY, name BLOB UNIQUE, content BLOB)"
 
 
@@ -65,7 +76,7 @@ def _find(place: Path, name: bytes) -> FrameIndex | None:
         with _database(place) as database:
             row = database.execute("SELECT content FROM indices WHERE name = ?", (name,)).fetchone()
         return _unpacked(row[0]) if row else None
-    except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, zlib.error):
+    except (sqlite3.Error, OSError, ValueError, TypeError, zlib.error, AutodasError):
         return None
 
 
@@ -119,9 +130,13 @@ def _packed(index: FrameIndex) -> bytes:
 
 
 def _unpacked(content: bytes) -> FrameIndex:
-    """Return an index as it was packed; raises ValueError and the like if it is damaged."""
-    head, _, rest = zlib.decompress(content).partition(b"\n")
-    facts = json.loads(head)
+    """Return an index as it was packed; raises ValueError, AutodasError and the like if it is damaged."""
+    unpacking = zlib.decompressobj()
+    head, _, rest = unpacking.decompress(content, _MOST_UNPACKED).partition(b"\n")
+    if not unpacking.eof:
+        raise ValueError("cut off, or larger than any index")
+    facts = parse_json(head, "index")
+    _SHAPE.check(facts, "index")
     numbers = np.frombuffer(rest, dtype="<i8").astype(np.int64)
     order, keys = numbers[: facts["packets"]], numbers[facts["packets"] :].reshape(len(Key._fields), -1).T
     order += np.arange(len(order))

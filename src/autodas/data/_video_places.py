@@ -28,13 +28,13 @@ def named_root(rest: str, kind: str, option: str) -> tuple[Path, str]:
         raise AutodasError(f"data set '{kind}' has no option, found '#{found}': write {kind}:PATH")
     if written:
         root = existing_path(written, kind)
-        if not root.is_dir():
+        if not os.path.isdir(root):
             raise AutodasError(f"{root}: is a file: write {kind}:FOLDER")
         return root, found
     home = os.environ.get("AUTODAS_DATA")
     places = ([Path(home) / kind] if home else []) + [Path("data") / kind]
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             return place, found
     raise AutodasError(
         f"data set '{kind}' is not in {' and '.join(map(str, places))}: write {kind}:PATH"
@@ -56,7 +56,7 @@ def first_with(root: Path, folders: Sequence[str], names: Iterable[str], missing
     """
     wanted = list(names)
     for folder in folders:
-        if any((root / folder / name).exists() for name in wanted):
+        if any(os.path.exists(root / folder / name) for name in wanted):
             return root / folder
     raise AutodasError(f"{root}: {missing}")
 
@@ -89,7 +89,7 @@ def locate(root: Path, names: Sequence[str], where: str) -> tuple[str, ...]:
         folder, file = os.path.split(name)
         if folder not in folders:
             folders[folder] = stems(root / folder)
-        found = file if (root / name).exists() else folders[folder].get(os.path.splitext(file)[0])
+        found = file if os.path.exists(root / name) else folders[folder].get(os.path.splitext(file)[0])
         if found is None:
             missing.append(name)
         else:

@@ -27,5 +27,5 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        kept = "; the file that stood there before is kept" if path.exists() else ""
+        kept = "; the file that stood there before is kept" if os.path.exists(path) else ""
         raise AutodasError(f"{path}: cannot be written: {error.strerror or error}{kept}") from error

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from autodas.errors import AutodasError
+from autodas.reading import MEBIBYTE, TEXT, Fields, Items, Optional, Whole, parse_json, read_text
 
 NAME = "running.json"
 """The file that says who runs here; it is there as long as the run goes on."""
 
 BEAT = 30.0
 """Seconds between two signs of life, for other machines that share the folder."""
+
+_SHAPE = Fields({"host": TEXT, "machine": Items(TEXT), "process": Whole(1), "started": Optional(TEXT)})
 
 SILENCE = 300.0
 """After so many seconds without one, a run of another machine is taken for dead."""
@@ -45,19 +48,21 @@ class RunLock:
             AutodasError: if a run goes on here.
         """
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = read_text(self.path, MEBIBYTE)
             age = time.time() - self.path.stat().st_mtime
-        except (FileNotFoundError, NotADirectoryError):
-            return ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise AutodasError(f"{self.path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+        except (AutodasError, OSError) as error:
+            cause = error.__cause__ if isinstance(error, AutodasError) else error
+            if isinstance(cause, FileNotFoundError | NotADirectoryError):
+                return ""
+            raise
         try:
-            holder = json.loads(text)
-            place = {"host": holder["host"], "machine": holder["machine"]}
-            process, started = int(holder["process"]), holder["started"]
-        except (ValueError, KeyError, TypeError):
+            holder = parse_json(text, str(self.path))
+            _SHAPE.check(holder, str(self.path))
+        except AutodasError:
             # Files of this name are put in place whole: this is none of ours.
             raise AutodasError(f"{self.path}: does not say who runs here; delete it if nobody does") from None
+        place = {"host": holder["host"], "machine": holder["machine"]}
+        process, started = holder["process"], holder["started"]
         if place == _place():
             if _start_of(process) == started:
                 raise AutodasError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -221,9 +222,9 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         path = path / "model.safetensors"
-        if not path.exists():
+        if not os.path.exists(path):
             raise AutodasError(f"{path.parent}: holds no trained network; run 'autodas train' first")
     try:
         with _named_in_utf8(path) as name, safe_open(name, "pt") as file:

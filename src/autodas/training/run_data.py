@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autodas.data import ImageDataset, changed_samples, changes
+from autodas.data import FINGERPRINT, ImageDataset, changed_samples, changes
 from autodas.errors import AutodasError
+from autodas.reading import TEXT, Fields, Items
 from autodas.training.run_folder import RunFolder
 
 _FILE = "data.json"
+_SHAPE = Fields({**FINGERPRINT.required, "notes": Items(TEXT)})
 
 
 def write_data(folder: RunFolder, dataset: ImageDataset) -> None:
@@ -24,7 +27,7 @@ def write_data(folder: RunFolder, dataset: ImageDataset) -> None:
 def notes_of_run(folder: Path) -> list[str]:
     """Return what a run says of its data."""
     saved = _saved(RunFolder(folder)) or {}
-    return [str(note) for note in saved.get("notes", ())]
+    return list(saved.get("notes", ()))
 
 
 def check_same_data(folder: RunFolder, dataset: ImageDataset) -> None:
@@ -57,7 +60,7 @@ def changed_since(folder: RunFolder, dataset: ImageDataset) -> str | None:
 def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
     """Return which of the test samples a run was trained on, bool (N,): they have the same name and size."""
     test, saved = dataset.fingerprint["test"], _saved(folder)
-    known = ((saved or {}).get("train") or {}).get("samples")
+    known = saved["train"]["samples"] if saved else None
     if not known or test["samples"] is None:
         return np.zeros(test["count"], dtype=bool)
     # Labels are left out: the classes may be numbered in another way.
@@ -67,9 +70,8 @@ def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
 
 def _saved(folder: RunFolder) -> dict[str, Any] | None:
     """Return what a run remembers; ``None`` where it is older than that, or no run."""
-    if not (folder.path / _FILE).is_file():
+    if not os.path.isfile(folder.path / _FILE):
         return None
     found = folder.read_json(_FILE)
-    if not isinstance(found, dict):
-        raise AutodasError(f"{folder.path / _FILE}: broken: an object is expected")
-    return found
+    _SHAPE.check(found, f"{folder.path / _FILE}: broken")
+    return found  # type: ignore[no-any-return]

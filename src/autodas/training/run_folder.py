@@ -45,7 +45,7 @@ class RunFolder:
     @property
     def exists(self) -> bool:
         """Whether the folder holds a run."""
-        return (self.path / "config.yaml").exists()
+        return os.path.exists(self.path / "config.yaml")
 
     def check(self, *, overwrite: bool = False) -> None:
         """Check that a new run can be made here.
@@ -56,10 +56,10 @@ class RunFolder:
         Raises:
             AutodasError: if the folder holds a run, or anything else.
         """
-        if self.path.exists() and not self.path.is_dir():
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
             raise AutodasError(f"{self.path}: is a file, not a folder")
         self.check_free()
-        if self.path.is_dir() and not self._empty():
+        if os.path.isdir(self.path) and not self._empty():
             if not self.exists:
                 raise AutodasError(f"{self.path}: is not empty and holds no run; choose another --run folder")
             if not overwrite:
@@ -98,7 +98,7 @@ class RunFolder:
         return all(
             is_part_of_lock(path.name)
             or path.name == "config.yaml.tmp"
-            or (path.name == "checkpoints" and path.is_dir() and not any(path.iterdir()))
+            or (path.name == "checkpoints" and os.path.isdir(path) and not any(path.iterdir()))
             for path in self.path.iterdir()
         )
 
@@ -125,7 +125,7 @@ class RunFolder:
         for path in sorted(self.path.iterdir(), key=lambda path: last.get(path.name, 2)):
             if is_part_of_lock(path.name):
                 continue
-            if path.is_dir() and not path.is_symlink():
+            if os.path.isdir(path) and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()

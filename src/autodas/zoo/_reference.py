@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from autodas.benchmark_string import is_benchmark_string, read_benchmark_string
@@ -27,9 +28,9 @@ def load_genotype(reference: str | Path) -> Genotype:
     if is_benchmark_string(str(reference)):
         return validate(read_benchmark_string(str(reference)), f"'{reference}'")
     path = Path(reference)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _load_run(path)
-    if path.is_file():
+    if os.path.isfile(path):
         return validate(Genotype.load(path), str(path))
     if _looks_like_path(str(reference)):
         raise AutodasError(f"{reference}: no such file or run folder")
@@ -42,9 +43,9 @@ def load_genotype(reference: str | Path) -> Genotype:
 
 def _load_run(folder: Path) -> Genotype:
     path = folder / RUN_FILE
-    if path.is_file():
+    if os.path.isfile(path):
         return validate(Genotype.load(path), str(path))
-    if (folder / "events.jsonl").is_file():
+    if os.path.isfile(folder / "events.jsonl"):
         raise AutodasError(
             f"{folder}: has no {RUN_FILE}: the search has not finished (resume it first), or the run "
             "trained a hand-crafted network"

@@ -14,7 +14,7 @@ DEPTH = 4
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is that of a run."""
-    return (folder / "events.jsonl").exists() or (folder / "config.yaml").exists()
+    return os.path.exists(folder / "events.jsonl") or os.path.exists(folder / "config.yaml")
 
 
 def runs_below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
@@ -43,7 +43,7 @@ def find_runs(places: Sequence[str | Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for place in map(Path, places):
-        if not place.is_dir():
+        if not os.path.isdir(place):
             raise AutodasError(f"{place}: there is no such folder; give runs, or a folder with runs")
         for run in [place] if is_run(place) else [*runs_below(place)] or [place]:
             found.setdefault(run.resolve(), run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,7 +100,7 @@ def read_run(folder: str | Path) -> Run:
         AutodasError: if there is no such folder.
     """
     path = Path(folder)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise AutodasError(f"{path}: there is no such folder; give the folder of a run")
     problems: list[str] = []
     configuration = _text(path / "config.yaml", problems)
@@ -217,7 +218,7 @@ def _number(text: str) -> float | None:
 
 
 def _genotype(path: Path, problems: list[str]) -> Genotype | None:
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     try:
         return Genotype.load(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def training_curves(run: Run, prefix: str) -> str:
 def confusion(run: Run, prefix: str) -> str:
     """The confusion matrix."""
     path = run.folder / "predictions.parquet"
-    if not path.exists():
+    if not os.path.exists(path):
         return ""
     classes, labels, predicted = _predictions(path)
     count = len(classes)
@@ -88,7 +89,7 @@ def confusion(run: Run, prefix: str) -> str:
 def examples(run: Run, prefix: str) -> str:
     """The test items that are most confidently taken for something else."""
     path = run.folder / "examples" / "index.json"
-    if not path.exists():
+    if not os.path.exists(path):
         return ""
     figures = []
     index = parse_json(read_text(path, MEBIBYTE), path.name)
@@ -151,7 +152,11 @@ def _picture(folder: Path, file: str) -> str | None:
     """Return a picture of the run folder as text; ``None`` where it is none, or lies elsewhere."""
     try:
         path = (folder / file).resolve()
-        if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _LARGEST:
+        if (
+            not path.is_relative_to(folder.resolve())
+            or not os.path.isfile(path)
+            or path.stat().st_size > _LARGEST
+        ):
             return None
         content = path.read_bytes()
     except (OSError, ValueError):  # no file can have such a name

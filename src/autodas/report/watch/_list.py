@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -46,7 +47,7 @@ def render_rows(runs: WatchedRuns) -> str:
 def _row(name: str, folder: Path) -> str:
     start = _first_event(folder)
     what = " ".join(str(start[key]) for key in ("command", "strategy", "genotype") if key in start)
-    state = "finished" if (folder / "summary.json").exists() else "not finished"
+    state = "finished" if os.path.exists(folder / "summary.json") else "not finished"
     cells = (state, what, start.get("data", ""), _last_change(folder))
     link = f'<a href="{escape(quote(name, errors="surrogateescape"))}/">{escape(name)}</a>'
     return f"<tr><th scope=row>{link}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class WatchedRuns:
     def __init__(self, places: Sequence[str | Path]) -> None:
         self.places = [Path(place).resolve() for place in places]
         for given, place in zip(places, self.places, strict=True):
-            if not place.is_dir():
+            if not os.path.isdir(place):
                 raise AutodasError(f"{given}: there is no such folder; give runs, or a folder with runs")
         self._found: dict[str, _Watched] = {}
 
@@ -92,7 +93,7 @@ def _name(place: Path) -> str:
 def _stays_inside(folder: Path, root: Path) -> bool:
     """Return whether neither a folder nor a file of it that is shown is a link that leads out of the root."""
     shown = [folder, *(folder / file for file in _FILES), folder / "examples"]
-    if shown[-1].is_dir():
+    if os.path.isdir(shown[-1]):
         shown += shown[-1].iterdir()
     return all(path.resolve().is_relative_to(root) for path in shown)
 
