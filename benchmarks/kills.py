@@ -294,7 +294,8 @@ def differences(whole: Path, other: Path) -> list[str]:
     found = []
     for path in sorted(whole.rglob("*")):
         name = str(path.relative_to(whole))
-        if path.is_dir() or path.name in (
+        # The names of these files hold times and numbers of processes.
+        if path.is_dir() or "tfevents" in path.name or path.name in (
             "environment.json",
             "config.yaml",
             "comparison.json",
