@@ -28,29 +28,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_long_count_is_told_now_and_then(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
-    with Progress(1000, what="images") as counting:
+    with Progress(1000, what="reading images") as counting:
         for _ in range(1000):
             clock.now += 0.03
             counting.advance()
     # 30 seconds: a line after 5 and 20; the next would be due at 35.
     assert capfd.readouterr().err.splitlines() == [
-        "167 of 1,000 images, 25 s left",
-        "667 of 1,000 images, 10 s left",
+        "reading images: 167 of 1,000, 25 s left",
+        "reading images: 667 of 1,000, 10 s left",
     ]
 
 
 def test_what_was_done_before_does_not_count_for_the_pace(
     clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    counting = Progress(100, done=90, what="frames")
+    counting = Progress(100, done=90, what="storing frames")
     clock.now += 8
     counting.advance(4)
-    assert capfd.readouterr().err == "94 of 100 frames, 12 s left\n"
+    assert capfd.readouterr().err == "storing frames: 94 of 100, 12 s left\n"
 
 
 def test_short_and_quiet_counts_print_nothing(clock: Clock, capfd: pytest.CaptureFixture[str]) -> None:
     for quiet, pace in ((False, 0.004), (True, 1.0)):
-        with Progress(1000, quiet=quiet, what="images") as counting:
+        with Progress(1000, quiet=quiet, what="reading images") as counting:
             for _ in range(1000):
                 clock.now += pace
                 counting.advance()
@@ -63,6 +63,6 @@ def test_durations() -> None:
 
 def test_a_program_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    with Progress(3, what="images") as progress:
+    with Progress(3, what="reading images") as progress:
         progress.advance()
         assert not progress.due

@@ -9,8 +9,8 @@ from typing import Any
 
 from autodas.terminal import is_terminal, message, raw_stream
 
-FIRST_LINE = 5.0
-"""Seconds after which a count is told where there is no terminal; what is faster passes in silence."""
+PATIENCE = 5.0
+"""Seconds after which a count is told; what is faster passes in silence."""
 
 LINES_APART = 15.0
 """Seconds from one such line to the next."""
@@ -20,10 +20,10 @@ class Progress:
     """Lines on standard error, and below them, on a terminal, a bar.
 
     There are two ways to use it. A loop with much to say calls :meth:`update` where it is :attr:`due`, and
-    :meth:`line`. A loop that only counts names ``what`` it counts and calls :meth:`advance`, from any thread;
-    where there is no terminal it gets a line now and then, such as ``1,200 of 5,000 images, 12 s left``::
+    :meth:`line`. A loop that only counts names ``what`` it does and calls :meth:`advance`, from any thread;
+    where there is no terminal it gets a line now and then, ``reading images: 1,200 of 5,000, 12 s left``::
 
-        with Progress(len(paths), what="images") as progress:
+        with Progress(len(paths), what="reading images") as progress:
             for path in paths:
                 read(path)
                 progress.advance()
@@ -32,7 +32,7 @@ class Progress:
         total: number of steps.
         done: how many of them are finished.
         quiet: whether to show nothing at all.
-        what: what :meth:`advance` counts, such as ``"images"``; the bar then goes away at the end.
+        what: what is done, for :meth:`advance`; the bar then comes when it takes long, and goes at the end.
     """
 
     def __init__(self, total: int, done: int = 0, quiet: bool = False, what: str = "") -> None:
@@ -40,25 +40,29 @@ class Progress:
         self._bar: Any = None
         self._lock = threading.Lock()
         self._begin, self._first, self._last = time.monotonic(), done, 0.0
-        self._next_line = self._begin + FIRST_LINE
-        if not quiet and is_terminal(sys.stderr):
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            self._bar = Bar(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.description}", markup=False),
-                console=Console(file=raw_stream(sys.stderr)),
-                transient=bool(what),
-            )
-            self._task = self._bar.add_task(what, total=total, completed=done)
+        self._next_line = self._begin + PATIENCE
 
     def __enter__(self) -> Progress:
-        if self._bar is not None:
-            self._bar.start()
+        if not self.what:
+            self._start_bar()
         return self
+
+    def _start_bar(self) -> None:
+        if self.quiet or not is_terminal(sys.stderr):
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(file=raw_stream(sys.stderr)),
+            transient=bool(self.what),
+        )
+        self._task = self._bar.add_task(self.what, total=self.total, completed=self.done)
+        self._bar.start()
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
@@ -83,7 +87,9 @@ class Progress:
                 self.update(self.done, f"{self.what}, {self.left} left")
             elif self._bar is None and time.monotonic() >= self._next_line and self.done < self.total:
                 self._next_line = time.monotonic() + LINES_APART
-                self.line(f"{self.done:,} of {self.total:,} {self.what}, {self.left} left")
+                self._start_bar()
+                if self._bar is None:
+                    self.line(f"{self.what}: {self.done:,} of {self.total:,}, {self.left} left")
 
     @property
     def left(self) -> str:

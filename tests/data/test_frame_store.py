@@ -304,11 +304,11 @@ def test_memory_does_not_grow_with_the_length_of_videos(root: Path, monkeypatch:
 def test_progress_with_the_time_left(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     from autodas import progress
 
-    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
     monkeypatch.setattr(progress, "LINES_APART", 0.0)
     opened(root, "cache")
     lines = [line for line in capsys.readouterr().err.splitlines() if " left" in line]
-    assert re.fullmatch(r"9 of 54 frames, \d+ s left", lines[0])
+    assert re.fullmatch(r"storing frames: 9 of 54, \d+ s left", lines[0])
     assert len(lines) == 5 + 3
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_parquet_without_metadata(write: Write, tmp_path: Path) -> None:
         assert len(data.train) + len(data.test) == 20
         assert (np.bincount(data.test.labels) >= 1).all()
         assert "split 80/20" in data.notes[0]
+
+
+def test_names_of_files_that_are_no_utf8(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "all.parquet", ["dog", "cat"] * 10)
+    expected = open_dataset(f"parquet:{tmp_path}")
+    place = tmp_path / os.fsdecode(b"\xff")
+    place.mkdir()
+    (tmp_path / "all.parquet").rename(place / os.fsdecode(b"\xe9.parquet"))
+    for storage in ("memory", "stream"):
+        data = open_dataset(f"parquet:{place}", storage=storage)
+        np.testing.assert_array_equal(data.train.labels, expected.train.labels)
+        np.testing.assert_array_equal(data.train.read(3), expected.train.read(3))
 
 
 def test_every_file_of_a_folder_is_used_or_named(write: Write, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from autodas.data import _reading
+from autodas import progress
 from autodas.data._reading import evenly_spaced, read_all
 
 
@@ -14,8 +14,8 @@ from autodas.data._reading import evenly_spaced, read_all
 def test_results_come_in_order_and_what_takes_long_is_told(
     threads: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(_reading, "_PATIENCE", 0.02)
-    monkeypatch.setattr(_reading, "_BETWEEN_LINES", 0.02)
+    monkeypatch.setattr(progress, "PATIENCE", 0.02)
+    monkeypatch.setattr(progress, "LINES_APART", 0.02)
 
     def slowly(number: int) -> int:
         time.sleep(0.005)
@@ -24,7 +24,7 @@ def test_results_come_in_order_and_what_takes_long_is_told(
     assert read_all(slowly, 40, "squaring", threads=threads) == [n * n for n in range(40)]
     lines = capsys.readouterr().err.splitlines()
     assert lines
-    assert all(line.startswith("squaring: ") and line.endswith(" to go") for line in lines)
+    assert all(line.startswith("squaring: ") and line.endswith(" left") for line in lines)
     assert " of 40, " in lines[0]
 
 

@@ -31,9 +31,7 @@ class Predictions:
         self._rows: list[dict[str, Any]] = []
         self._csv = csv.writer(sys.stdout)
         seen = form != "json" and is_terminal(sys.stdout)
-        self._progress = Progress(
-            total, quiet=seen or not is_terminal(sys.stderr), what="predictions" if several else "files"
-        )
+        self._progress = Progress(total, quiet=seen or not is_terminal(sys.stderr), what="predicting")
 
     def __enter__(self) -> Predictions:
         self._progress.__enter__()

@@ -41,11 +41,20 @@ def open_parquet(file: str | Path) -> Any:
 
     path = Path(file)
     with explained(path):
-        opened = pyarrow.parquet.ParquetFile(path)
+        opened = pyarrow.parquet.ParquetFile(_readable(path))
         counts = [opened.metadata.row_group(i).num_rows for i in range(opened.metadata.num_row_groups)]
         if min(counts, default=0) < 0 or sum(counts) > path.stat().st_size:
             raise ValueError(f"{sum(counts)} rows in {path.stat().st_size} bytes")
         return opened
+
+
+def _readable(path: Path) -> Any:
+    """Return what the library can open: it knows no names but those in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return open(path, "rb")
+    return path
 
 
 def is_label(kind: Any) -> bool:

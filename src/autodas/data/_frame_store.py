@@ -237,7 +237,7 @@ class FrameStore:
         stopped = threading.Event()
         # Decoders and optical flow release the interpreter lock.
         pool = ThreadPoolExecutor(storing_threads())
-        with Progress(frames, what="frames") as progress:
+        with Progress(frames, what=f"storing {self.what}") as progress:
 
             def done(count: int) -> None:
                 if stopped.is_set():

@@ -328,7 +328,7 @@ def evaluate_network(
         quiet: whether nothing is shown of how far it is.
     """
     network.eval()
-    with Progress(len(loader), quiet=quiet, what="batches of the evaluation") as progress:
+    with Progress(len(loader), quiet=quiet, what="evaluating batches") as progress:
 
         def batches() -> Iterator[Batch]:
             for batch in loader.batches(0):
