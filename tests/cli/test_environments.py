@@ -234,6 +234,21 @@ class TestGoingOn:
         finally:
             torch.set_num_threads(1)
 
+    def test_the_lock_of_a_run_that_was_killed_at_its_very_end_goes(self, tmp_path: Path) -> None:
+        config, folder = self.begun(tmp_path / "run")
+        folder.write("summary.json", "{}")
+        ended = [
+            sys.executable,
+            "-c",
+            "from sys import argv; from autodas.training._run_lock import RunLock; ",
+        ]
+        ended[-1] += "from pathlib import Path; import os; RunLock(Path(argv[1])).acquire(); os._exit(0)"
+        subprocess.run([*ended, str(folder.path)], check=True)
+        assert (folder.path / "running.json").exists()
+        with pytest.raises(AutodasError, match="its run is finished"):
+            choose_folder("search", config, "x")
+        assert not (folder.path / "running.json").exists()
+
     def test_the_beginning_of_a_run_is_taken_over(self, tmp_path: Path) -> None:
         (tmp_path / "run/checkpoints").mkdir(parents=True)
         (tmp_path / "run/config.yaml.tmp").write_text("epoc")

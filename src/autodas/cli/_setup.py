@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +107,9 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
             "a run can only be continued as it was"
         )
     if os.path.exists(folder.path / "summary.json"):
+        # Killed at its very end, it may have left its lock.
+        with suppress(AutodasError), folder.locked():
+            pass
         raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
     if os.path.exists(folder.checkpoint):
         return folder, True
