@@ -121,3 +121,20 @@ def test_cut_and_flipped_bytes(seed: int, tmp_path: Path) -> None:
     path.write_bytes(content[: random.choice((None, random.randrange(len(content))))])
     with contextlib.suppress(AutodasError):
         read(path)
+
+
+def test_text_that_is_no_utf8(tmp_path: Path) -> None:
+    broken = pa.array([b"\xff%d" % i for i in range(12)], pa.binary()).view(pa.string())
+    whole = pa.array([picture(i) for i in range(12)])
+    images = pa.StructArray.from_arrays([whole, broken], ["bytes", "path"])
+    pq.write_table(table(image=images), tmp_path / "paths.parquet")
+    assert "column 'image.path' cannot be read as Parquet" in refused(tmp_path / "paths.parquet")
+    pq.write_table(table(person=broken), tmp_path / "groups.parquet")
+    assert "column 'person'" in refused(tmp_path / "groups.parquet", groups="person")
+
+
+def test_rows_without_an_image_have_no_path(tmp_path: Path) -> None:
+    rows = [{"bytes": picture(i), "path": f"{i}.png"} for i in range(12)]
+    pq.write_table(table(image=[None, *rows[1:]]), tmp_path / "p.parquet")
+    data = open_dataset(f"parquet:{tmp_path / 'p.parquet'}", max_bad=0.5)
+    assert len(data.train) + len(data.test) == 11

@@ -109,11 +109,7 @@ class ParquetColumns(Mapping[str, Sequence[str]]):
     def __getitem__(self, name: str) -> Sequence[str]:
         if name not in self._names:
             raise KeyError(name)
-        return [
-            "" if value is None else str(value)
-            for file in self._files
-            for value in _column(file, name).to_pylist()
-        ]
+        return ["" if value is None else str(value) for file in self._files for value in _values(file, name)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -144,7 +140,7 @@ def _paths(files: Sequence[Path], image: str) -> list[str] | None:
         kind = open_parquet(file).schema_arrow.field(image).type
         if not types.is_struct(kind) or kind.get_field_index("path") < 0:
             return None
-        paths += [row["path"] for row in _column(file, f"{image}.path").to_pylist()]
+        paths += [known(row, ("path",)) for row in _values(file, f"{image}.path")]
     return paths if all(paths) and len(set(paths)) == len(paths) else None
 
 
@@ -196,6 +192,13 @@ def _labels(files: Sequence[Path], column: str) -> np.ndarray:
         with explained(file):
             parts.append(values.to_numpy())
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _values(file: Path, column: str) -> list[Any]:
+    """Return the values of a column of a file, named as for :func:`_column`."""
+    with explained(file, f"column '{column}'"):  # text may be no UTF-8
+        values: list[Any] = _column(file, column).to_pylist()
+        return values
 
 
 def _column(file: Path, column: str) -> Any:
