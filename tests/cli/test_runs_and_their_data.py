@@ -77,6 +77,37 @@ def test_images_that_were_trained_on_are_told(work: Path, capsys: pytest.Capture
     assert f"{found['trained_on']} of 60 images were used to train" in told
 
 
+def test_what_a_run_was_trained_on_is_told_by_content(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = json.loads((work / "net/data.json").read_text())["train"]["count"]
+    # The same files under other names, and as a list.
+    for label in "ab":
+        for path in (work / "set" / label).glob("*.png"):
+            (tmp_path / "renamed" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / "renamed" / label / f"x{path.name}")
+    assert evaluated(capsys, work, tmp_path / "renamed")[0]["trained_on"] == trained
+    # Other files with the same names, of the same size.
+    for path in sorted((work / "set").rglob("*.png")):
+        content = bytearray(path.read_bytes())
+        other = tmp_path / "others" / path.relative_to(work / "set")
+        other.parent.mkdir(parents=True, exist_ok=True)
+        pixels = 255 - np.asarray(Image.open(path))
+        Image.fromarray(pixels).save(other)
+        other.write_bytes(other.read_bytes()[: len(content)].ljust(len(content), b"\0"))
+    found, told = evaluated(capsys, work, tmp_path / "others")
+    assert "trained_on" not in found
+    assert "were used to train" not in told
+    # Nothing but what it was trained on.
+    seen = json.loads((work / "net/data.json").read_text())["train"]["samples"]
+    for key, *_ in seen:
+        (tmp_path / "seen" / key).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(work / "set" / key, tmp_path / "seen" / key)
+    found, told = evaluated(capsys, work, tmp_path / "seen")
+    assert (found["trained_on"], found.get("unseen")) == (trained, None)
+    assert "'unseen'" not in told
+
+
 def test_class_folders_that_the_network_does_not_know(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,7 +196,10 @@ def test_every_change_of_the_data_is_named(tmp_path: Path) -> None:
     (tmp_path / "set/b/moved.png").rename(tmp_path / "set/a/3.png")
     content = (tmp_path / "set/b/5.png").read_bytes()
     Image.new("RGB", (8, 8)).save(tmp_path / "set/b/5.png")
-    assert "(1 image of another size: b/5.png)" in refused()
+    assert "(1 image with other content: b/5.png)" in refused()
+    # As many bytes, the same name.
+    (tmp_path / "set/b/5.png").write_bytes(content[:-1] + b"x")
+    assert "(1 image with other content: b/5.png)" in refused()
     (tmp_path / "set/b/5.png").write_bytes(content)
     check_same_data(folder, open_dataset(name))
     # Without names the contents tell.

@@ -159,6 +159,7 @@ def test_a_network_of_eight_bits_wants_to_know_the_range(
         ),
         ("rgb", "--data.modality=flow", "data.modality is flow, but {run} was trained with rgb"),
         ("rgb", "--data.subset=4", "data.subset is for training"),
+        ("rgb", "--data.groups=_(.)", "data.groups is for training"),
         ("rgb", "--data.flip=false", "data.flip is for training"),
         ("rgb", "--data.cutout=4", "data.cutout is for training"),
         ("rgb", "--data.max_image_size=16", "data.max_image_size is for training"),

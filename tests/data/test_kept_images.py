@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 import zlib
@@ -19,6 +20,8 @@ from autodas.cli.main import main
 from autodas.data import ImageDataset, open_dataset, store_folders
 from autodas.data import _assemble as assemble
 from autodas.data import _kept_images as kept_images
+from autodas.data._sources import FileSource
+from autodas.data._unreadable import UnreadableError
 
 Maker = Callable[..., Path]
 
@@ -40,7 +43,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     decode = assemble._decode
 
     def counted(part: Any, *arguments: Any) -> Any:
-        found.extend(part.selection.tolist())
+        found.extend([part.selection[p] for p in arguments[0]])
         return decode(part, *arguments)
 
     monkeypatch.setattr(assemble, "_decode", counted)
@@ -110,7 +113,41 @@ def test_unreadable_and_clipped_images_are_remembered(
     assert_same(opened(root, cache, **options), expected)
     decoded.clear()
     assert_same(opened(root, cache, **options), expected)
-    assert decoded == []
+    assert len(decoded) == 5, "what could not be read is tried again"
+
+
+def test_what_becomes_readable_is_mended(
+    root: Path, cache: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that was missing, a disk that did not answer: the files are as they were."""
+    expected = opened(root, cache, "memory")
+    with pytest.MonkeyPatch.context() as patch:
+        opening = FileSource.open
+
+        def failing(source: FileSource, index: int) -> Any:
+            if index % 5 == 0:
+                raise UnreadableError("the disk does not answer")
+            return opening(source, index)
+
+        patch.setattr(FileSource, "open", failing)
+        assert len(opened(root, cache, max_bad=0.5).bad) > 2
+    for times in (1, 0):
+        decoded.clear()
+        assert_same(opened(root, cache), expected)
+        assert (len(decoded) > 0) == bool(times)
+
+
+def test_files_that_are_replaced_with_their_times(root: Path, cache: Path) -> None:
+    for path in root.rglob("*.png"):
+        pixels = np.asarray(Image.open(path))
+        path.unlink()
+        Image.fromarray(pixels).save(path.with_suffix(".bmp"))
+        os.utime(path.with_suffix(".bmp"), (0, 0))
+    first = opened(root, cache).train
+    path = Path((first.paths or ())[0])
+    Image.fromarray(np.full((40, 40, 3), 200, np.uint8)).save(path)
+    os.utime(path, (0, 0))
+    assert (opened(root, cache).train.pixels[0] == 200).all()  # type: ignore[index]
 
 
 def test_files_that_change_are_decoded_again(root: Path, cache: Path, decoded: list[int]) -> None:

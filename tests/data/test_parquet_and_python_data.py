@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from autodas.data import open_dataset
+from autodas.data import changes, open_dataset, read_image
 from autodas.errors import AutodasError
 
 
@@ -347,3 +347,47 @@ def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(data.train.read(2), PIXELS[2])
     with pytest.raises(AutodasError, match=r"hf:absent: cannot be loaded \(ConnectionError: no network\)$"):
         open_dataset("hf:absent")
+
+
+def test_other_pictures_under_the_same_paths_are_noticed(write: Write, tmp_path: Path) -> None:
+    path = tmp_path / "all.parquet"
+    write(path, ["dog", "cat"] * 10)
+    data = open_dataset(f"parquet:{path}")
+    before, names = data.fingerprint, data.test.keys
+    assert names is not None
+    row = int(names[0].partition(".")[0])
+    write(path, ["dog", "cat"] * 10, **{f"row{row}": encode(Image.new("RGB", (20, 20), "red"))})
+    after = open_dataset(f"parquet:{path}").fingerprint
+    assert changes(before, after, "images") == [f"1 image with other content: {names[0]}"]
+
+
+@pytest.mark.parametrize("size", [32, 160])
+def test_copies_in_the_test_file_are_found_at_any_size(write: Write, tmp_path: Path, size: int) -> None:
+    write(tmp_path / "train.parquet", ["dog", "cat"] * 10)
+    write(tmp_path / "test.parquet", ["dog", "cat"] * 2)
+    for storage in ("memory", "stream"):
+        notes = open_dataset(f"parquet:{tmp_path}", image_size=size, storage=storage).notes
+        assert any("4 of 4 test images are training images too" in note for note in notes)
+
+
+def test_images_that_a_data_set_lends_are_left_alone(module: Any, tmp_path: Path) -> None:
+    deep = [Image.fromarray(np.full((20, 20), 100 * i, np.uint16)) for i in range(20)]
+    name = module(
+        lambda split: [(image, i % 2) for i, image in enumerate(deep)] if split == "train" else None
+    )
+    data = open_dataset(name)
+    assert (data.value_range, data.bad) == ((0, 4095), ())
+    large = draw_large(tmp_path / "large.jpg")
+    sizes = [image.size for image in (*deep, large)]
+    found = read_image(large, channels=3, image_size=32)
+    assert torch.equal(found, read_image(large, channels=3, image_size=32))
+    assert torch.equal(found, read_image(tmp_path / "large.jpg", channels=3, image_size=32))
+    assert [image.size for image in (*deep, large)] == sizes
+    assert np.asarray(large).shape == (600, 800, 3)
+    assert np.asarray(deep[3])[0, 0] == 300
+
+
+def draw_large(path: Path) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((800, 600), Image.Resampling.BICUBIC).save(path)
+    return Image.open(path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from autodas.data._augmentation import finish
 from autodas.data._colour import jitter
 from autodas.data._decode import open_image
 from autodas.data._form import Form
+from autodas.data._pictures import turned
 from autodas.data._random import AUGMENTATION, sample_keys
 from autodas.data._views import decoded_view, square
 from autodas.errors import AutodasError
@@ -352,6 +355,66 @@ def test_orientation_of_tiff_bands(tmp_path: Path, how: int) -> None:
     method = [*turn, "TRANSVERSE", "ROTATE_90"][how]
     expected = plain if method is None else plain.transpose(Image.Transpose[method])
     np.testing.assert_array_equal(found[..., 0], np.asarray(expected))
+
+
+@pytest.mark.parametrize("how", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_orientation_of_grey_tiff_that_is_not_compressed(tmp_path: Path, how: int, dtype: type) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = np.arange(20 * 24).reshape(20, 24).astype(dtype)
+    tifffile.imwrite(tmp_path / "x.tif", values, extratags=[(274, 3, 1, how, True)])
+    for place in (str(tmp_path / "x.tif"), (tmp_path / "x.tif").read_bytes()):
+        found = open_image(place).values().array[..., 0]
+        np.testing.assert_array_equal(found, turned(values, how))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("uint32", 0, 2**32 - 1), ("int8", -128, 127), ("int16", -(2**15), 2**15 - 1)]
+)
+def test_whole_numbers_that_pillow_takes_for_others(tmp_path: Path, dtype: str, low: int, high: int) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = np.linspace(low, high, 64).astype(dtype).reshape(8, 8)
+    tifffile.imwrite(tmp_path / "x.tif", values)
+    np.testing.assert_array_equal(open_image(str(tmp_path / "x.tif")).values().array[..., 0], values)
+    found = read_image(tmp_path / "x.tif", channels=1, image_size=8, value_range=(low, high))
+    expected = (values.astype(np.float64) - low) / (high - low) * 255
+    np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-3)
+
+
+def test_grey_tiff_whose_transparency_is_multiplied(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = np.zeros((8, 8, 2), np.uint8)
+    values[:4] = (60, 255)
+    values[4:] = (30, 128)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="minisblack", extrasamples=["assocalpha"])
+    found = read_image(tmp_path / "x.tif", channels=1, image_size=8)[0].numpy()
+    assert (found[:4] == 60).all()
+    np.testing.assert_allclose(found[4:], 30 + 255 - 128, atol=2)  # the rest is white
+
+
+def test_nothing_is_logged_on_the_terminal(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8, 9), np.uint8), planarconfig="contig")
+    program = "import sys; from autodas.data import read_image; "
+    program += "read_image(sys.argv[1], channels=9, image_size=8)"
+    words = [sys.executable, "-c", program, str(tmp_path / "x.tif")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_orientation_that_stands_behind_the_pixels(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    values = np.random.default_rng(0).integers(0, 65536, (10, 14, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "x.png"), values[..., ::-1])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
+    content = (tmp_path / "x.png").read_bytes()
+    place = content.rindex(b"IEND") - 4
+    (tmp_path / "x.png").write_bytes(content[:place] + chunk + content[place:])
+    found = open_image(str(tmp_path / "x.png")).values().array
+    np.testing.assert_array_equal(found, turned(values, 6))
 
 
 def test_a_damaged_tiff_and_a_missing_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

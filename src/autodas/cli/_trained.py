@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TEST_CLIPS = 20
 """Clips of a video that are tested by default (SDAS, section 5.2)."""
 _OF_TRAINING = (
-    *("subset", "starts", "max_image_size"),
+    *("subset", "groups", "starts", "max_image_size"),
     *("crop_padding", "flip", "cutout", "random_resized_crop", "color_jitter"),
 )
 

@@ -61,8 +61,8 @@ def run(argv: list[str]) -> int:
     notes, unseen = list(dataset.notes), _unseen(config.model, dataset, found)
     if unseen:
         notes.append(
-            f"{unseen['trained_on']} of {found.count} {dataset.what} were used to train {config.model}: "
-            "what it says of the others stands under 'unseen'"
+            f"{unseen['trained_on']} of {found.count} {dataset.what} were used to train {config.model}"
+            + (": what it says of the others stands under 'unseen'" if "unseen" in unseen else "")
         )
     facts: dict[str, Any] = {"model": config.model, "data": config.data.name}
     if config.fuse is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,16 +154,21 @@ def _in_memory(
             return DecodedImages(np.ascontiguousarray(array[part.selection]), {}, 0)
     kept = _kept(part, name, side, size, form, options)
     found = kept.read() if kept is not None else None
-    if found is None:
-        start = time.monotonic()
-        found = _decode(part, side, size, form, threads)
-        long = time.monotonic() - start > _LONG or options.storage == "cache"
-        if kept is not None and long and kept.write(found):
-            where = (
-                f"{len(part.labels)} decoded images are kept in {kept.path.parent} ({needed / 2**20:.1f} MiB)"
-            )
-            print(message(f"{where}; 'autodas data cache' lists and clears them"), file=sys.stderr)
-    return found
+    if kept is not None and found is not None:
+        # What could not be read may have become readable: a library is there, a disk answers again.
+        bad, clipped = _decode(part, list(found.bad), found.pixels, size, form, threads)
+        again = DecodedImages(found.pixels, bad, found.clipped + clipped)
+        if len(bad) < len(found.bad):
+            kept.write(again)
+        return again
+    start = time.monotonic()
+    pixels = np.zeros((len(part.selection), side, side, form.channels), dtype=form.dtype)
+    decoded = DecodedImages(pixels, *_decode(part, range(len(pixels)), pixels, size, form, threads))
+    long = time.monotonic() - start > _LONG or options.storage == "cache"
+    if kept is not None and long and kept.write(decoded):
+        where = f"{len(pixels)} decoded images are kept in {kept.path.parent} ({needed / 2**20:.1f} MiB)"
+        print(message(f"{where}; 'autodas data cache' lists and clears them"), file=sys.stderr)
+    return decoded
 
 
 def _kept(
@@ -176,27 +182,31 @@ def _kept(
     return KeptImages(root, name, paths, side, form, square=side != size)
 
 
-def _decode(part: Part[Source], side: int, size: int, form: Form, threads: bool) -> DecodedImages:
-    """Decode the images of a part."""
-    source = part.source
-    pixels = np.zeros((len(part.selection), side, side, form.channels), dtype=form.dtype)
+def _decode(
+    part: Part[Source], places: Sequence[int], pixels: np.ndarray, size: int, form: Form, threads: bool
+) -> tuple[dict[int, str], int]:
+    """Decode images of a part into their places in ``pixels``, (N, S, S, C).
 
-    def decode(place: int) -> bool | str:
+    Returns:
+        Why images cannot be read, by their places, and how many have values beyond the range.
+    """
+    source, side = part.source, pixels.shape[1]
+
+    def decode(number: int) -> bool | str:
+        place = places[number]
         index = int(part.selection[place])
         try:
-            picture = source.open(index)
-            decoded = picture.decode(form, reduction(picture, side))
-            if side != size:
-                pixels[place] = square(decoded.pixels, side)
-            else:
-                pixels[place] = evaluation_view(decoded.pixels, size)
+            with source.open(index) as picture:
+                decoded = picture.decode(form, reduction(picture, side))
+                cut = evaluation_view(decoded.pixels, size) if side == size else square(decoded.pixels, side)
+            pixels[place] = cut
         except UnreadableError as error:
             return f"{source.describe(index)}: {error}"
         return decoded.clipped
 
-    found = read_all(decode, len(pixels), "reading images", threads=threads)
-    bad = {place: reason for place, reason in enumerate(found) if isinstance(reason, str)}
-    return DecodedImages(pixels, bad, sum(reason is True for reason in found))
+    found = read_all(decode, len(places), "reading images", threads=threads)
+    bad = {place: reason for place, reason in zip(places, found, strict=True) if isinstance(reason, str)}
+    return bad, sum(reason is True for reason in found)
 
 
 class _Look(NamedTuple):
@@ -219,11 +229,11 @@ def _look(train: Images, threads: bool) -> _Look:
 
     def view(number: int) -> tuple[np.ndarray, float, bool] | None:
         try:
-            picture = train.open(places[number])
-            decoded = picture.decode(train.form, reduction(picture, stored_size(train.image_size)))
+            with train.open(places[number]) as picture:
+                decoded = picture.decode(train.form, reduction(picture, stored_size(train.image_size)))
+                seen = evaluation_view(decoded.pixels, train.image_size).transpose(2, 0, 1)[:, None]
         except UnreadableError:
             return None
-        seen = evaluation_view(decoded.pixels, train.image_size).transpose(2, 0, 1)[:, None]
         return _sums(seen), _span(seen), decoded.clipped
 
     # Rows of no image, which all of them are added to.

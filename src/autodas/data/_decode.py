@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from autodas.data._endings import IMAGE_FORMATS, UNMARKED, known_formats
 from autodas.data._form import Form, Range
-from autodas.data._pictures import MAX_PIXELS, ArrayPicture, Picture, PillowPicture, reason_of
+from autodas.data._pictures import MAX_PIXELS, REDUCIBLE, ArrayPicture, Picture, PillowPicture, reason_of
 from autodas.data._png import DeepPng, is_deep
 from autodas.data._tiff import MAGIC, TiffPicture, pillow_suffices, quiet_libtiff
 from autodas.data._unreadable import UnreadableError as UnreadableError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # Pillow tells of odd tags and of large images, with a path of its own: the first are of no consequence, the
 # second have a limit here. Once for the process, as filters that come and go are not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# What it logs beside that is raised, too; programs that have set up logging still get it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _UNMARKED_ENDINGS = tuple(ending for name in UNMARKED for ending in IMAGE_FORMATS[name])
 
@@ -69,12 +72,17 @@ def as_picture(value: Any) -> Picture | None:
     import PIL.Image
 
     if isinstance(value, PIL.Image.Image):
-        # What has been opened and not been read yet still has all of its bits.
+        # What has been opened and not been read yet still has all of its bits, and can be decoded smaller.
         stream = getattr(value, "fp", None)
-        if is_deep(value) and stream is not None:
+        if stream is not None and (
+            is_deep(value) or (value.format in REDUCIBLE and getattr(value, "tile", None))
+        ):
+            place = stream.tell()
             stream.seek(0)
-            return DeepPng(value, stream.read())
-        return PillowPicture(value)
+            encoded = stream.read()
+            stream.seek(place)
+            return open_image(encoded)
+        return PillowPicture(value, lent=True)
     if isinstance(value, torch.Tensor):
         value = (value.permute(1, 2, 0) if value.ndim == 3 else value).numpy()
     if isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype.kind in "biuf" and value.size:
@@ -96,8 +104,10 @@ def _open_pillow(encoded: str | bytes, formats: list[str]) -> Image:
 def _open_tiff(encoded: str | bytes) -> Picture:
     quiet_libtiff()
     try:
-        image = _open_pillow(encoded, ["TIFF"])
+        image: Any = _open_pillow(encoded, ["TIFF"])
         if pillow_suffices(image):
+            # Files with a name are mapped into memory, by the size that they have once they are turned.
+            image.filename = ""
             return PillowPicture(image)
         image.close()
     except OSError:  # What Pillow cannot identify.

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from autodas.data._split import Split
 
@@ -19,24 +19,31 @@ def duplicates(train: Split, test: Split) -> list[tuple[str, str]]:
     """Return the test samples that are a training sample to the byte, each with the first such sample.
 
     Of files only those of equal size are read: their beginnings, and the rest where these are equal. That are
-    at most 20,000 files and 1 GiB a split; of larger ones the rest is not looked at. Of samples without files
-    the pixels are compared, if they are in memory.
+    at most 20,000 files and 1 GiB a split; of larger ones the rest is not looked at. Of images in Parquet
+    files sizes and beginnings are compared; of samples without bytes of their own the pixels, if they are in
+    memory.
     """
-    if train.paths is None or test.paths is None:
-        return _equal_pixels(train, test)
-    return _equal_files(train.paths, test.paths)
-
-
-def _equal_pixels(train: Split, test: Split) -> list[tuple[str, str]]:
+    if train.paths is not None and test.paths is not None:
+        return _equal_files(train.paths, test.paths)
+    contents = train.contents(), test.contents()
+    if any(content.digest for content in contents[0]):
+        return _equal(train, test, *([c if c.digest else None for c in split] for split in contents))
     if not (train.in_memory and test.in_memory) or train.view_shape() != test.view_shape():
         return []
-    known: dict[bytes, int] = {}
-    for place, digest in enumerate(train.stored_digests()):
-        known.setdefault(digest, place)
+    return _equal(train, test, train.stored_digests(), test.stored_digests())
+
+
+def _equal(
+    train: Split, test: Split, known: Iterable[Hashable], wanted: Iterable[Hashable]
+) -> list[tuple[str, str]]:
+    """Return the test samples that are what a training sample is; ``None`` is like nothing."""
+    places: dict[Hashable, int] = {}
+    for place, what in enumerate(known):
+        places.setdefault(what, place)
     return [
-        (test.describe(place), train.describe(known[digest]))
-        for place, digest in enumerate(test.stored_digests())
-        if digest in known
+        (test.describe(place), train.describe(places[what]))
+        for place, what in enumerate(wanted)
+        if what is not None and what in places
     ]
 
 

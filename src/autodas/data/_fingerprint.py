@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
@@ -27,7 +26,7 @@ _NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", 
 """Fields of a data set that do not tell what the network sees."""
 _STATISTICS = ("mean", "std")
 
-_SAMPLES = Optional(Items(Row((TEXT, Whole(), Whole(-1)))))
+_SAMPLES = Optional(Items(Row((TEXT, Whole(), Whole(-1), TEXT))))
 _SPLIT = Fields({"count": Whole(), "hash": TEXT, "samples": _SAMPLES})
 FINGERPRINT = Fields(
     {
@@ -47,8 +46,9 @@ def fingerprint_of(data: ImageDataset) -> dict[str, Any]:
     Returns:
         ``name``, ``classes``, ``options`` (which samples are used), ``pixels`` (what the network sees:
         channels, size, statistics, clips), ``train`` and ``test``. A split has ``count``, ``per_class``,
-        ``hash`` of all that follows, and ``samples``, the name, class and size in bytes of each; ``None``
-        where samples have no names, or are too many.
+        ``hash`` of all that follows, and ``samples``, of each the name, the class, the size in bytes and a
+        hash of its beginning (see :class:`autodas.data._content.Content`); ``None`` where samples have no
+        names, or are too many.
     """
     return {
         "name": data.name,
@@ -98,7 +98,7 @@ def changed_samples(saved: Mapping[str, Any], now: Mapping[str, Any], what: str)
     # Splits that come as folders may have samples of one name.
     twice = any(len({key for _, key, *_ in samples}) < len(samples) for samples in (old, new))
     before, after = (
-        {f"{name}/{key}" if twice else key: (name, label, size) for name, key, label, size in samples}
+        {f"{name}/{key}" if twice else key: (name, *facts) for name, key, *facts in samples}
         for samples in (old, new)
     )
     both = before.keys() & after.keys()
@@ -106,7 +106,7 @@ def changed_samples(saved: Mapping[str, Any], now: Mapping[str, Any], what: str)
         ("more", sorted(after.keys() - before.keys())),
         ("less", sorted(before.keys() - after.keys())),
         ("with another label", sorted(key for key in both if before[key][1] != after[key][1])),
-        ("of another size", sorted(key for key in both if before[key][2] != after[key][2])),
+        ("with other content", sorted(key for key in both if before[key][2:] != after[key][2:])),
         ("in the other split", sorted(key for key in both if before[key][0] != after[key][0])),
     )
     return [
@@ -124,12 +124,13 @@ def _plain(value: Any) -> Any:
 
 def _of_split(split: Split) -> dict[str, Any]:
     labels = split.labels.tolist()
-    paths = split.paths
-    sizes = [0] * len(labels) if paths is None else [_size(path) for path in paths]
+    contents = split.contents()
     found: dict[str, Any] = {"count": len(labels), "per_class": _counts(labels)}
     if split.keys is None:
-        return found | {"hash": _hash(labels, sizes, split.stored_bytes(_HASHED_BYTES)), "samples": None}
-    samples = [list(sample) for sample in zip(split.keys, labels, sizes, strict=True)]
+        return found | {"hash": _hash(labels, contents, split.stored_bytes(_HASHED_BYTES)), "samples": None}
+    samples = [
+        [key, label, *content] for key, label, content in zip(split.keys, labels, contents, strict=True)
+    ]
     digest = _hash(samples)
     return found | {"hash": digest, "samples": samples if len(samples) <= _LISTED else None}
 
@@ -147,14 +148,6 @@ def _hash(*parts: Any) -> str:
         else:
             found.update(repr(part).encode("utf-8", "surrogateescape"))
     return found.hexdigest()
-
-
-def _size(path: str) -> int:
-    """Return the size of a file, or the number of files in a folder of frames."""
-    try:
-        return len(os.listdir(path)) if os.path.isdir(path) else os.path.getsize(path)
-    except OSError:
-        return -1
 
 
 def _same(one: Any, other: Any) -> bool:

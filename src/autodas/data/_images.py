@@ -13,12 +13,13 @@ from torch import Tensor
 
 from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
+from autodas.data._content import MOST, Content, content_of_bytes
 from autodas.data._crops import random_boxes
 from autodas.data._fingerprint import fingerprint_of
 from autodas.data._flow import FlowEncoding
 from autodas.data._form import Form, Range
 from autodas.data._pictures import Header, Picture
-from autodas.data._sources import ArraySource, Source
+from autodas.data._sources import ArraySource, ParquetSource, Source
 from autodas.data._split import Split
 from autodas.data._unreadable import UnreadableError
 from autodas.data._views import box_view, decoded_view, for_people, pixels_of
@@ -89,7 +90,8 @@ class Images(Split):
             AutodasError: if it cannot be read.
         """
         try:
-            return for_people(pixels_of(self.open(index).decode(self.form).pixels))
+            with self.open(index) as picture:
+                return for_people(pixels_of(picture.decode(self.form).pixels))
         except UnreadableError as error:
             raise AutodasError(f"{self.describe(index)}: cannot be read as an image ({error})") from error
 
@@ -101,6 +103,13 @@ class Images(Split):
         """Return what is known of one image without decoding it; raises UnreadableError."""
         return self._source.header(int(self._selection[index]))
 
+    def contents(self) -> list[Content]:
+        """Return what the images are to the byte, in files of their own or in Parquet files."""
+        if not isinstance(self._source, ParquetSource) or len(self) > MOST:
+            return super().contents()
+        encoded = (self._source.encoded(int(index)) for index in self._selection)
+        return [Content() if one is None else content_of_bytes(one) for one in encoded]
+
     def view_shape(self) -> tuple[int, ...]:
         """Return (S, S, C)."""
         return (self.image_size, self.image_size, self.channels)
@@ -110,14 +119,15 @@ class Images(Split):
         picture, size = self.open(index), self.image_size
         if not augmentation.random_resized_crop:
             return decoded_view(picture, self.form, size)
-        decoded, shown = None, picture.shown_size
-        if shown is None:
-            decoded = picture.decode(self.form)
-            shown = pixels_of(decoded.pixels).shape[:2]
-        box = random_boxes(key[None], np.array(shown[:1]), np.array(shown[1:]))[0]
-        # A large box may be decoded smaller, as long as it keeps twice the pixels that are needed.
-        decoded = decoded or picture.decode(self.form, min(box[2:].tolist()) / (2 * size))
-        return box_view(decoded.pixels, [edge / decoded.reduction for edge in box.tolist()], size)
+        with picture:
+            decoded, shown = None, picture.shown_size
+            if shown is None:
+                decoded = picture.decode(self.form)
+                shown = pixels_of(decoded.pixels).shape[:2]
+            box = random_boxes(key[None], np.array(shown[:1]), np.array(shown[1:]))[0]
+            # A large box may be decoded smaller, as long as it keeps twice the pixels that are needed.
+            decoded = decoded or picture.decode(self.form, min(box[2:].tolist()) / (2 * size))
+            return box_view(decoded.pixels, [edge / decoded.reduction for edge in box.tolist()], size)
 
     def evaluation_views(
         self, index: int, numbers: Sequence[int], of: int, crops: int = 1

@@ -14,6 +14,8 @@ import struct
 import zlib
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +31,16 @@ _VERSION = 1
 _TAIL = struct.Struct("<QII8s")  # bytes of the description, its checksum, that of the pixels, mark
 _MARK = b"autodas1"
 _SHAPE = Fields({"bad": Items(Row((Whole(), TEXT))), "clipped": Whole()})
+
+
+@cache
+def _decoders() -> list[str]:
+    """Return the versions of what decodes images."""
+    found = []
+    for name in ("pillow", "tifffile", "imagecodecs", "numpy"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return found
 
 
 class DecodedImages(NamedTuple):
@@ -62,8 +74,6 @@ class KeptImages:
     def __init__(
         self, root: Path, data: str, paths: Sequence[str], side: int, form: Form, *, square: bool
     ) -> None:
-        import PIL
-
         self.facts = {
             "version": _VERSION,
             "what": "images",
@@ -72,13 +82,14 @@ class KeptImages:
         }
         self.shape, self.dtype = (len(paths), side, side, form.channels), np.dtype(form.dtype)
         folder = hashlib.sha256(json.dumps(self.facts).encode(errors="surrogateescape")).hexdigest()[:16]
-        which, state = hashlib.sha256(), hashlib.sha256(PIL.__version__.encode())
+        which, state = hashlib.sha256(), hashlib.sha256(repr(_decoders()).encode())
         which.update(repr((form.channels, form.value_range, square)).encode())
         for path in paths:
             which.update(os.fsencode(os.path.abspath(path)) + b"\0")
             with suppress(OSError):
                 found = os.stat(path)
-                state.update(f"{found.st_size} {found.st_mtime_ns}\0".encode())
+                # The times that files have may be kept when others take their places; this one is not.
+                state.update(f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\0".encode())
         self._which = which.hexdigest()[:16]
         self.path = root / f"images-{side}px-raw-{folder}" / f"{self._which}-{state.hexdigest()[:16]}{IMAGES}"
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 178_956_970
 """Pictures with more pixels are not decoded; it is the number beyond which Pillow refuses."""
+REDUCIBLE = ("JPEG", "MPO")
+"""Formats that are decoded smaller for less."""
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _DEEP_MODES = {"I": "int32", "F": "float32", **dict.fromkeys(("I;16", "I;16B", "I;16L", "I;16N"), "uint16")}
 _ORIENTATION = 274  # The number of the tag, in EXIF and in TIFF.
@@ -149,10 +151,11 @@ class PillowPicture(Picture):
 
     Args:
         image: the image, decoded or not.
+        lent: whether it belongs to someone else: it is not closed, and not decoded smaller.
     """
 
-    def __init__(self, image: Image) -> None:
-        self._image = image
+    def __init__(self, image: Image, *, lent: bool = False) -> None:
+        self._image, self._lent = image, lent
 
     @cached_property
     def header(self) -> Header:
@@ -174,7 +177,7 @@ class PillowPicture(Picture):
     @property
     def shown_size(self) -> tuple[int, int] | None:
         """Height and width of a JPEG, which can be decoded smaller than that."""
-        if self._image.format not in _REDUCIBLE:
+        if self._image.format not in REDUCIBLE:
             return None
         width, height = self.header.width, self.header.height
         return (width, height) if orientation(self._image) >= 5 else (height, width)
@@ -200,7 +203,7 @@ class PillowPicture(Picture):
         """Return the pixels; a large JPEG is decoded at a half, a quarter or an eighth of its size."""
         width, height = self.header.width, self.header.height
         scale = 1.0
-        if reduction >= 2 and self._image.format in _REDUCIBLE:
+        if reduction >= 2 and self._image.format in REDUCIBLE and not self._lent:
             found = self._image.draft(None, (math.ceil(width / reduction), math.ceil(height / reduction)))
             scale = 1.0 if found is None else width / found[1][2]
         if self.header.deep or form.value_range is not None or form.channels not in (1, 3):
@@ -209,7 +212,8 @@ class PillowPicture(Picture):
 
     def close(self) -> None:
         """Close the file."""
-        self._image.close()
+        if not self._lent:
+            self._image.close()
 
     @cached_property
     def _loaded(self) -> Image:
@@ -234,11 +238,8 @@ class PillowPicture(Picture):
         except MemoryError:
             raise
         except Exception as error:  # Decoders raise errors of many types on damaged files.
-            self._image.close()
+            self.close()
             raise UnreadableError(reason_of(error)) from error
-
-
-_REDUCIBLE = ("JPEG", "MPO")
 
 
 def orientation(image: Image) -> int:
@@ -334,6 +335,8 @@ def _on_white(image: Image, mode: str) -> Image:
 
             profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
             image = ImageCms.buildTransform(*profiles, "LAB", "RGB").apply(image)
+        if image.mode == "La":
+            image = image.convert("LA")  # the only way from there
         if image.mode in _DEEP_MODES:
             raise UnreadableError(f"Pillow decodes it to {image.mode}, which has more than 8 bits")
         if image.has_transparency_data:

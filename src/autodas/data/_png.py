@@ -47,16 +47,17 @@ class DeepPng(PillowPicture):
             return super().values()._replace(declared=declared)
         mode, raw_modes = _LAYOUTS[self._layout]
         try:
-            halves = [_decoded(self._encoded, mode, raw_mode) for raw_mode in raw_modes]
+            found = [_decoded(self._encoded, mode, raw_mode) for raw_mode in raw_modes]
         except MemoryError:
             raise
         except Exception as error:  # As of every decoder.
             raise UnreadableError(reason_of(error)) from error
+        halves = [half for half, _ in found]
         if len(halves) == 2:
             array = halves[0].astype(np.uint16) << 8 | halves[1]
         else:
             array = halves[0][..., 0::2].astype(np.uint16) << 8 | halves[0][..., 1::2]
-        array = turned(array, orientation(self._image))
+        array = turned(array, found[0][1])
         self.close()
         if self._layout == "RGB;16B":
             clear = self._image.info.get("transparency")
@@ -75,8 +76,8 @@ def _layout(image: Image) -> str:
     return str(tiles[0][3]) if tiles else ""
 
 
-def _decoded(encoded: str | bytes, mode: str, raw_mode: str) -> np.ndarray:
-    """Decode a file with another layout of bytes than Pillow would take."""
+def _decoded(encoded: str | bytes, mode: str, raw_mode: str) -> tuple[np.ndarray, int]:
+    """Decode a file with another layout of bytes than Pillow would take; return how it is turned, too."""
     import PIL.Image
 
     with PIL.Image.open(
@@ -85,7 +86,8 @@ def _decoded(encoded: str | bytes, mode: str, raw_mode: str) -> np.ndarray:
         opened: Any = image  # Older versions of Pillow have plain tuples here, newer ones named ones.
         codec, extents, offset, _ = opened.tile[0]
         opened._mode, opened.tile = mode, [(codec, extents, offset, raw_mode)]
-        return np.asarray(image)
+        pixels = np.asarray(image)
+        return pixels, orientation(image)  # which may stand behind the pixels
 
 
 def _significant_bits(encoded: str | bytes) -> int | None:

@@ -132,11 +132,16 @@ class ParquetSource:
 
     def open(self, index: int) -> Picture:
         """Return one image."""
-        row = self._row(index)
-        encoded = row.get("bytes") if isinstance(row, dict) else row
-        if not isinstance(encoded, bytes) or not encoded:
+        encoded = self.encoded(index)
+        if encoded is None:
             raise UnreadableError("the row holds no image bytes")
         return open_image(encoded)
+
+    def encoded(self, index: int) -> bytes | None:
+        """Return the bytes of the image file in a row, ``None`` where there are none."""
+        row = self._row(index)
+        encoded = row.get("bytes") if isinstance(row, dict) else row
+        return encoded if isinstance(encoded, bytes) and encoded else None
 
     def describe(self, index: int) -> str:
         """Return the file and the row, and the path that the row names if there is one."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from autodas.data._augmentation import Augmentation
+from autodas.data._content import MOST, Content, content_of_file
 from autodas.data._splits import stratified_halves
 
 
@@ -161,6 +162,13 @@ class Split(ABC):
         """Return a hash of the pixels of each sample that is held in memory."""
         for pixels in () if self._stored is None else self._stored.numpy():
             yield hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+
+    def contents(self) -> list[Content]:
+        """Return what the samples are to the byte, where they are files; of very many the sizes only."""
+        beginning = len(self) <= MOST
+        return [content_of_file(path, beginning=beginning) for path in self.paths or ()] or [Content()] * len(
+            self
+        )
 
     def describe(self, index: int) -> str:
         """Return what messages call one sample: its file, or its place in the data set."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BITS, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION, _EXTRA = 258, 262, 270, 274, 338
+_BITS, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION, _EXTRA, _SAMPLES = 258, 262, 270, 274, 338, 339
+_WHOLE, _SIGNED = 1, 2  # Kinds of samples.
 _MAX_VALUES = 4 * MAX_PIXELS
 _AXES = set("CYXS")  # Channels, rows, columns, samples.
 _STRANGE_COLOURS = (3, 5, 8)  # Palettes, CMYK and CIELAB, of which Pillow reads the usual ones.
@@ -31,6 +32,9 @@ def pillow_suffices(image: Image) -> bool:
     bits = tags.get(_BITS, (1,))
     if len(bits) > 1 and (max(bits) > 8 or 0 in tags.get(_EXTRA, ())):
         return False  # The lower bits, or a band that is no transparency, would be dropped.
+    kinds = tags.get(_SAMPLES, (_WHOLE,))
+    if (max(bits) == 8 and _SIGNED in kinds) or (max(bits) == 32 and _WHOLE in kinds):
+        return False  # Half of the values would be taken for others.
     description = str(tags.get(_DESCRIPTION, ""))
     # Microscopes' programs store channels as pages.
     return not ("<OME" in description or (description.startswith("ImageJ=") and "channels=" in description))

@@ -67,10 +67,10 @@ def box_view(image: Image | np.ndarray, box: Sequence[float], image_size: int) -
 
 
 def decoded_view(picture: Picture, form: Form, image_size: int) -> np.ndarray:
-    """Decode a picture, no larger than needed, and return it as evaluation sees it."""
-    return evaluation_view(
-        picture.decode(form, reduction(picture, stored_size(image_size))).pixels, image_size
-    )
+    """Decode a picture, no larger than needed, and return it as evaluation sees it; the picture is closed."""
+    with picture:
+        decoded = picture.decode(form, reduction(picture, stored_size(image_size)))
+        return evaluation_view(decoded.pixels, image_size)
 
 
 def reduction(picture: Picture, side: float) -> float:

@@ -58,14 +58,23 @@ def changed_since(folder: RunFolder, dataset: ImageDataset) -> str | None:
 
 
 def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
-    """Return which of the test samples a run was trained on, bool (N,): they have the same name and size."""
+    """Return which of the test samples a run was trained on, bool (N,).
+
+    They have the same size and beginning; where these are not known (folders of frames, more than 20,000
+    samples), the same name and size.
+    """
     test, saved = dataset.fingerprint["test"], _saved(folder)
     known = saved["train"]["samples"] if saved else None
     if not known or test["samples"] is None:
         return np.zeros(test["count"], dtype=bool)
-    # Labels are left out: the classes may be numbered in another way.
-    names = {(key, size) for key, _, size in known}
-    return np.array([(key, size) in names for key, _, size in test["samples"]], dtype=bool)
+    seen = {_what(sample) for sample in known}
+    return np.array([_what(sample) in seen for sample in test["samples"]], dtype=bool)
+
+
+def _what(sample: list[Any]) -> tuple[Any, ...]:
+    """Return what tells a sample from others; not its label: classes may be numbered otherwise."""
+    key, _, size, digest = sample
+    return (size, digest) if digest else (key, size)
 
 
 def _saved(folder: RunFolder) -> dict[str, Any] | None:
