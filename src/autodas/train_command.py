@@ -20,8 +20,22 @@ def train_command(folder: str, settings: Mapping[str, Any]) -> list[str]:
     words = ["autodas", "train", folder]
     if settings.get("train_preset"):
         words += ["--preset", str(settings["train_preset"])]
+    words += skeleton_words(settings)
     data = settings.get("data")
     return [*words, *data_words(data)] if isinstance(data, Mapping) and data.get("name") else words
+
+
+def skeleton_words(settings: Mapping[str, Any]) -> list[str]:
+    """Return the options of the skeleton without which the network of a search cannot be built.
+
+    A search without normal cells finds none, and the skeleton must not have any either.
+
+    Args:
+        settings: what the ``config.yaml`` of the search holds.
+    """
+    space = settings.get("space")
+    without = isinstance(space, Mapping) and space.get("K") == 0
+    return ["--skeleton.K", "0"] if without else []
 
 
 def data_words(data: Mapping[str, Any]) -> list[str]:
@@ -37,9 +51,14 @@ def data_words(data: Mapping[str, Any]) -> list[str]:
         # The options of augmentation are off at 0, and the data set's own at null.
         default = defaults.get(key, 0 if type(value) in (int, float) else None)
         if key != "name" and value is not None and value != default:
-            text = _text(value)
-            words += [f"--data.{key}={text}"] if text.startswith("-") else [f"--data.{key}", text]
+            words += option_words(f"data.{key}", value)
     return words
+
+
+def option_words(key: str, value: Any) -> list[str]:
+    """Return the words that give an option a value."""
+    text = _text(tuple(value) if isinstance(value, list) else value)
+    return [f"--{key}={text}"] if text.startswith("-") else [f"--{key}", text]
 
 
 def _text(value: Any) -> str:

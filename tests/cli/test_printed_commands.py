@@ -52,7 +52,7 @@ def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.Captu
     search(pictures, "--data.classes=dark,other", "--data.flip=false", "--data.image_size=8")
     (line,) = re.findall(r"^  (autodas train .*)$", capsys.readouterr().out, flags=re.MULTILINE)
     assert line == (
-        "autodas train 'runs/found it' --preset quickstart --data 'imagefolder:my pictures' "
+        "autodas train 'runs/found it' --preset quickstart --skeleton.K 0 --data 'imagefolder:my pictures' "
         "--data.classes dark,other --data.image_size 8 --data.max_image_size 32 --data.flip false"
     )
     assert main(["report", "runs/found it"]) == 0
@@ -69,6 +69,55 @@ def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.Captu
     assert main(["train", "runs/found it", *TINY_NETWORK, "--run=short"]) == 0
     assert configuration("short") == configuration("net")
     assert "taken over from runs/found it: --preset=quickstart --data" in capsys.readouterr().err
+
+
+def test_a_search_without_normal_cells_says_what_its_network_needs(
+    pictures: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(pictures)
+    (line,) = re.findall(r"^  autodas (train .*)$", capsys.readouterr().out, flags=re.MULTILINE)
+    small = ["--epochs=1", "--skeleton.C1=8", "--skeleton.C2=8", "--quiet"]
+    assert main([*shlex.split(line), *small, "--run=printed"]) == 0
+    assert main(["train", "runs/found it", *small, "--run=taken"]) == 0
+    capsys.readouterr()
+    words = ["train", "runs/found it/genotype.json", "--data", pictures, *small, "--run=none"]
+    assert "has no cell of kind normal" in (told := refusal(capsys, *words))
+    assert "give it none (--skeleton.K 0)" in told
+
+
+def test_another_training_gives_its_settings(pictures: str, capsys: pytest.CaptureFixture[str]) -> None:
+    search(pictures, "--data.image_size=8")
+    assert main(["train", "runs/found it", *TINY_NETWORK, "--optim.lr=0.01", "--run=net", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["train", "net", "--run=again"]) == 0
+    assert "taken over from net: --skeleton.K 0 --skeleton.C1 8" in capsys.readouterr().err
+    assert configuration("again") == configuration("net").replace("genotype: runs/found it", "genotype: net")
+    assert main(["train", "net", "--optim.lr=0.02", "--data=digits", "--data.subset=40", "--run=other"]) == 0
+    text = configuration("other")
+    assert all(
+        part in text for part in ("lr: 0.02", "epochs: 1\n", "C1: 8", "name: digits", "image_size: null")
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe", b"[1, 2]\n"])
+def test_a_damaged_configuration_is_told(
+    pictures: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(pictures)
+    Path("runs/found it/config.yaml").write_bytes(content)
+    again = ["search", "--data", pictures, *TINY, "--run=runs/found it", "--resume=auto"]
+    for words in (again, ["search", "--resume=runs/found it"], ["train", "runs/found it"]):
+        assert "runs/found it/config.yaml: " in (told := refusal(capsys, *words))
+        assert "is required" not in told
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_a_folder_that_holds_a_run_is_refused_before_the_data_are_read(
+    pictures: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(pictures)
+    words = [command, *(["darts_v2"] if command == "train" else []), "--run=runs/found it"]
+    assert "holds a run already" in refusal(capsys, *words, "--data=imagefolder:nowhere")
 
 
 def test_options_win_over_what_the_search_had(pictures: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from autodas.cli._configuration import parse
 from autodas.cli._schema import tree
 from autodas.errors import AutodasError
-from autodas.strict_yaml import read_yaml, write_yaml
+from autodas.strict_yaml import read_yaml_file, write_yaml
 
 FREE = ("data.workers",)
 """Settings that change nothing of what a run computes: it may go on with others."""
@@ -36,8 +36,21 @@ def resumed_words(argv: list[str]) -> list[str]:
             return argv
         if not os.path.exists(Path(value) / "config.yaml"):
             raise AutodasError(f"{value}: holds no run that could be continued")
+        settings_of_run(Path(value) / "config.yaml")
         return ["--config", str(Path(value) / "config.yaml"), "--run", value, *argv]
     return argv
+
+
+def settings_of_run(path: Path) -> dict[Any, Any]:
+    """Return what the ``config.yaml`` of a run holds.
+
+    Raises:
+        AutodasError: if it cannot be read, or is damaged; an empty one is.
+    """
+    found = read_yaml_file(str(path))
+    if not found:
+        raise AutodasError(f"{path}: empty or damaged: it holds no settings of a run")
+    return found
 
 
 def difference(command: str, path: Path, wanted: Any) -> str:
@@ -54,9 +67,9 @@ def difference(command: str, path: Path, wanted: Any) -> str:
     Raises:
         AutodasError: if the file is no configuration of this version.
     """
+    written = _flat(settings_of_run(path))
     saved = parse(command, type(wanted), [f"--config={path}"], presets=command)
     there, here = ({k: v for k, v in _flat(tree(c)).items() if k not in FREE} for c in (saved, wanted))
-    written = _flat(read_yaml(path.read_text(encoding="utf-8"), str(path)))
     missing = [_setting(key, there) for key in there if key not in written]
     for key in dict.fromkeys([*there, *here]):
         if key not in there or key not in here or there[key] != here[key]:

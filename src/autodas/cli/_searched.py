@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from autodas.cli._arguments import peek, wants
 from autodas.cli._layers import Layer, document_layers, options_layer, read_documents
+from autodas.cli._resume import settings_of_run
 from autodas.cli._schema import Schema, describe
 from autodas.errors import AutodasError
-from autodas.strict_yaml import read_yaml
-from autodas.train_command import data_words
+from autodas.reading import known
+from autodas.train_command import data_words, option_words, skeleton_words
 
 
 def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     """Return the options that a command line of ``autodas train RUN`` leaves to that run.
 
-    Without ``--data`` these are the data of the run, with all their options; without ``--preset`` and
-    ``--config`` the preset that belongs to that of the search. They are to stand before the words of the
-    command line, which then win.
+    Without ``--data`` these are the data of the run, with all their options. Without ``--preset`` and
+    ``--config`` they are also, of a search, the preset that belongs to its own; of another training, its
+    settings. They are to stand before the words of the command line, which then win.
 
     Args:
         config_class: the configuration of ``autodas train``.
@@ -40,8 +42,11 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
             said |= _keys(document_layers(document, config_class, schema))
     words: list[str] = []
     own, given = settings.get("train_preset"), peek(argv, "preset")[-1:]
-    if isinstance(own, str) and not given and not peek(argv, "config"):
+    alone = not given and not peek(argv, "config")
+    if alone and isinstance(own, str):
         words.append(f"--preset={own}")
+    elif alone and "skeleton" in settings:
+        words += _without(_settings_words(settings, schema), said)
     preset = _keys(
         layer
         for document in read_documents([*words, *argv], "train")
@@ -50,7 +55,7 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     )
     foreign = bool(given) and given != [own]
     if not foreign:
-        words += _skeleton(settings, said, preset, schema)
+        words += _without(skeleton_words(settings), said) + _skeleton(settings, said, preset, schema)
     data = settings.get("data")
     if "data.name" in said or not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         return words
@@ -64,11 +69,20 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
 
 def _settings_of(folder: Path) -> dict[Any, Any]:
     """Return the configuration of a run; empty where there is none."""
-    try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, ValueError):
-        return {}
-    return read_yaml(text, str(folder / "config.yaml"))
+    path = folder / "config.yaml"
+    return settings_of_run(path) if os.path.isfile(path) else {}
+
+
+def _settings_words(settings: Mapping[Any, Any], schema: Schema) -> list[str]:
+    """Return the options of a training that are not left to their defaults, but for its data and machine."""
+    found = []
+    for key, leaf in schema.leaves.items():
+        if leaf.positional or key.partition(".")[0] in ("data", "compute", "weights"):
+            continue
+        value = known(settings, key.split("."))
+        if value is not None and value != leaf.default:
+            found += option_words(key, value)
+    return found
 
 
 def _keys(layers: Any) -> Layer:

@@ -170,9 +170,10 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     from autodas.cli._setup import choose_folder, open_data, open_folder, tell_kernels, use_compute
 
     device = use_compute(config.compute)
-    opened = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
+    # Before the data, which may take hours to be stored.
     folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
+    opened = open_data(config.data, config.seed)
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, resumed)
     with open_folder(folder, config):

@@ -141,13 +141,14 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
 
     blueprint = _blueprint(config)
     device = use_compute(config.compute)
-    dataset, augmentation = open_data(config.data, config.seed)
     data = config.data.name.partition(":")[0]
+    # Before the data, which may take hours to be stored.
+    folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
+    dataset, augmentation = open_data(config.data, config.seed)
     note = changed_since(RunFolder(config.genotype), dataset)
     if note is not None:
         say_notes([note])
         dataset = replace(dataset, notes=(*dataset.notes, note))
-    folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
     tell_kernels(device)
     training = _training_of(config, blueprint, dataset, augmentation, device, folder, resumed)
     with open_folder(folder, config):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,10 @@ def _readable(path: Path) -> Any:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        return open(path, "rb")
+        import pyarrow
+
+        with open(path, "rb") as file:
+            return pyarrow.BufferReader(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     return path
 
 

@@ -55,6 +55,7 @@ def check_cells(genotype: Genotype, skeleton: Skeleton) -> None:
         raise AutodasError(
             f"genotype '{genotype.name}' has no cell of kind {', '.join(missing)}, "
             f"which skeleton '{skeleton.name}' needs"
+            + (": give it none (--skeleton.K 0)" if skeleton.K and missing == ["normal"] else "")
         )
 
 
