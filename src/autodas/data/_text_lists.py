@@ -103,8 +103,10 @@ def _parsed(path: Path) -> Iterator[tuple[int, list[str], bool]]:
     for line in lines:
         hashed = line.startswith("#")
         # Quotation marks in a comment open nothing.
-        following = () if hashed else _unclosed(f"{path}, line {number + 1}", lines)
-        reader = csv.reader(chain((line,), following))
+        opens = '"' in line and not hashed
+        reader = csv.reader(
+            chain((line,), _unclosed(f"{path}, line {number + 1}", lines)) if opens else (line,)
+        )
         try:
             cells = next(reader)
         except csv.Error as error:
