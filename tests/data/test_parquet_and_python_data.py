@@ -447,10 +447,11 @@ def test_python_names(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     # The package is optional: what it returns is imitated, with the parts that are used.
-    kinds = {"picture": type("Image", (), {})(), "kind": type("ClassLabel", (), {"names": ["x", "y"]})()}
+    kinds = {"picture": type("Image", (), {})()}
 
     class Split:
-        features = kinds
+        def __init__(self, names: list[str]) -> None:
+            self.features = {**kinds, "kind": type("ClassLabel", (), {"names": names})()}
 
         def __len__(self) -> int:
             return 6
@@ -464,13 +465,15 @@ def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(arguments)
         if arguments[0] == "absent":
             raise ConnectionError("no network\nat all")
-        return {"train": Split(), "validation": Split(), "unsupervised": Split()}
+        return {"train": Split(["x", "y"]), "validation": Split(["y", "x"]), "unsupervised": Split([])}
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
     data = open_dataset("hf:someone/pictures:small")
     assert asked == [("someone/pictures", "small")]
     assert data.classes == ("x", "y")
     assert (len(data.train), len(data.test), data.image_size) == (6, 6, 9)
+    assert data.train.labels.tolist() == LABELS
+    assert data.test.labels.tolist() == [1 - label for label in LABELS]
     assert "hf:someone/pictures:small: not used: unsupervised" in data.notes
     np.testing.assert_array_equal(data.train.read(2), PIXELS[2])
     with pytest.raises(AutodasError, match=r"hf:absent: cannot be loaded \(ConnectionError: no network\)$"):
