@@ -117,6 +117,18 @@ def test_rubbish_is_left_out_everywhere_and_counted(make_folder: Maker) -> None:
     )
 
 
+def test_pipes_and_sockets_are_left_out_and_counted(make_folder: Maker) -> None:
+    root = make_folder()
+    os.mkfifo(root / "cat/pipe.png")
+    os.symlink("pipe.png", root / "cat/link.png")
+    os.symlink("000.png", root / "cat/again.png")
+    os.mkfifo(root / "beside.png")
+    data = open_dataset(f"imagefolder:{root}")
+    assert (len(data.train) + len(data.test), data.bad) == (11, ())
+    told = f"2 pipes, sockets or devices are left out, such as {root / 'cat/link.png'}"
+    assert told in data.notes
+
+
 def test_links_are_followed_everywhere(make_folder: Maker, tmp_path: Path) -> None:
     root = make_folder("set")
     elsewhere = make_folder("elsewhere", classes=("inner", "bird"))
@@ -296,6 +308,23 @@ class TestVideos:
         assert f"1 folder of images beside video files is not used, such as {tmp_path / 'a/frames'}" in text
         assert "1 file of unknown kind is ignored (.png 1)" in text
         assert ".ipynb_checkpoints 1" in text
+
+    def test_pipes_are_no_videos_and_no_frames(self, tmp_path: Path) -> None:
+        for label in ("a", "b"):
+            for video in range(3):
+                for i in range(4):
+                    save(tmp_path / f"{label}/{video}/{i}.png", 9 * i)
+            os.mkfifo(tmp_path / f"{label}/0/pipe.png")
+            os.mkfifo(tmp_path / f"{label}/pipe.mp4")
+        data = open_dataset(f"videofolder:{tmp_path}", image_size=8, frames=4)
+        assert (len(data.train) + len(data.test), data.bad) == (6, ())
+        assert any(note.startswith("4 pipes, sockets or devices are left out") for note in data.notes)
+
+    def test_splits_without_class_folders(self, tmp_path: Path) -> None:
+        for split in ("train", "test"):
+            write_video(tmp_path / split / "one.mp4", numbered_frames(6, 16, 16))
+        with pytest.raises(AutodasError, match="no class folders in test and train: move the videos of"):
+            open_dataset(f"videofolder:{tmp_path}")
 
     def test_a_class_without_test_videos_is_told(self, tmp_path: Path) -> None:
         for split, label in (("train", "a"), ("train", "b"), ("test", "a")):

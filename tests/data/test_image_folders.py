@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from autodas.data import Augmentation, check_dataset, open_dataset, read_image
+from autodas.data import Augmentation, check_dataset, open_dataset, open_test_set, read_image
 from autodas.data._views import evaluation_view, stored_size
 from autodas.errors import AutodasError
 
@@ -46,6 +46,31 @@ def test_folders_of_splits(make_folder: Maker, test: str) -> None:
 def test_a_class_that_is_called_train(make_folder: Maker) -> None:
     data = open_dataset(f"imagefolder:{make_folder(classes=('plane', 'train'))}")
     assert data.classes == ("plane", "train")
+
+
+@pytest.mark.parametrize(
+    ("splits", "bare"),
+    [
+        (("test", "train"), "test and train"),
+        (("Training", "val", "extra"), "Training and val"),
+        (("test", "val"), "test and val"),
+    ],
+)
+def test_splits_without_class_folders(make_folder: Maker, splits: tuple[str, ...], bare: str) -> None:
+    root = make_folder(classes=splits)
+    message = (
+        f"{bare} are splits by their names, but there are no class folders in {bare}: move the images of"
+    )
+    for opened in (lambda name: open_dataset(name), lambda name: open_test_set(name, ("a", "b"))):
+        with pytest.raises(AutodasError, match=message):
+            opened(f"imagefolder:{root}")
+
+
+def test_one_split_without_class_folders(make_folder: Maker, tmp_path: Path) -> None:
+    make_folder("images/test")
+    make_folder(classes=("train",))
+    with pytest.raises(AutodasError, match=r"no class folders in train: .*images/train/CLASS"):
+        open_dataset(f"imagefolder:{tmp_path / 'images'}")
 
 
 def test_notes(make_folder: Maker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,102 @@ def test_classes_without_training_samples_are_told(images: Path) -> None:
     data = open_dataset(f"imagelist:{images / 'list.txt'}")
     assert np.bincount(data.train.labels, minlength=3)[1] == 0
     assert "no training images in 1 of 3 classes: b" in data.notes
+
+
+def test_cells_in_quotation_marks_hold_any_sign(images: Path) -> None:
+    (images / "images/0.png").rename(images / "images/new\nline.png")
+    (images / "images/1.png").rename(images / "#1.png")
+    rows = ['"images/new\nline.png",a,x', '"#1.png",b,"two\n#lines\n"']
+    rows += [f"images/{i}.png,{'ab'[i % 2]},form\x0cfeed\x85\u2028" for i in range(2, 12)]
+    text = "# mine\n" + "\n".join(["path,label,note", *rows])
+    for ends in ("\n", "\r\n", "\r"):
+        head, *rest = text.split("\n")
+        (images / "list.csv").write_bytes((head + "\n" + "\n".join(rest)).encode())
+        found = read_lists(str(images / "list.csv"), "imagelist", "images")
+        assert found.train is not None
+        assert found.train.keys == [
+            *("images/new\nline.png", "#1.png"),
+            *(f"images/{i}.png" for i in range(2, 12)),
+        ]
+        assert found.classes == ("a", "b")
+        assert found.notes == ()
+        (images / "list.csv").write_bytes(
+            ends.join(["path,label", *["images/2.png,a", "images/3.png,b"]]).encode()
+        )
+        found = read_lists(str(images / "list.csv"), "imagelist", "images")
+        assert found.train is not None
+        assert len(found.train.paths) == 2
+
+
+def test_lines_are_counted_in_cells_of_several(images: Path) -> None:
+    (images / "list.csv").write_text('path,label,note\nimages/1.png,a,"one\ntwo"\n\nimages/2.png,a\n')
+    with pytest.raises(AutodasError, match=r"list.csv, line 5: 2 columns, but the header has 3"):
+        read_lists(str(images / "list.csv"), "imagelist", "images")
+
+
+def test_other_signs_than_ends_of_lines_are_part_of_names(tmp_path: Path) -> None:
+    names = ["a\x0cb.mp4", "a\x85b.mp4", "a\u2028b.mp4"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text("".join(f"{name} x\n" for name in names), encoding="utf-8")
+    found = read_lists(str(tmp_path / "list.txt"), "videolist", "videos")
+    assert found.train is not None
+    assert found.train.keys == names
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv"])
+def test_names_that_begin_with_a_hash(images: Path, kind: str) -> None:
+    (images / "images/1.png").rename(images / "#1.png")
+    between = " " if kind == "txt" else ","
+    rows = [("#1.png", "b"), ("images/2.png", "a"), ("#images/3.png", "b"), ("#4.png", "a"), ("# then", "b")]
+    head = "# of today\n" + ("path,label\n" if kind == "csv" else "")
+    path = images / f"list.{kind}"
+    path.write_text(head + "".join(f"{name}{between}{label}\n" for name, label in rows))
+    found = read_lists(str(path), "imagelist", "images")
+    assert found.train is not None
+    assert found.train.keys == ["#1.png", "images/2.png"]
+    assert found.notes == (
+        f"{path}: lines that begin with # and name no file in {images} are taken for comments "
+        f"(2, such as line {4 + (kind == 'csv')})",
+    )
+
+
+def test_classes_that_begin_with_a_hash(images: Path) -> None:
+    (images / "classes.txt").write_text("# of today\n#hash\n#\ndog\n")
+    (images / "list.txt").write_text("\n".join(f"images/{i}.png {i % 3}" for i in range(12)))
+    found = read_lists(str(images / "list.txt"), "imagelist", "images")
+    assert found.classes == ("#hash", "#", "dog")
+    assert found.notes == (
+        f"{images / 'classes.txt'}: comments, which begin with '# ', are no classes (1)",
+        f"{images / 'classes.txt'}: '#hash' is a class: comments begin with '# '",
+    )
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_columns_without_a_name_are_left_aside(images: Path, place: str) -> None:
+    rows = ["path,label", *(f"images/{i}.png,{'ab'[i % 2]}" for i in range(12))]
+    rows = [f",{row}" if i == 0 else f"{i},{row}" for i, row in enumerate(rows)] if place == "first" else rows
+    rows = [f"{row}," for row in rows] if place == "last" else rows
+    (images / "list.csv").write_text("\n".join(rows))
+    found = read_lists(str(images / "list.csv"), "imagelist", "images")
+    assert found.train is not None
+    assert len(found.train.paths) == 12
+    assert sorted(found.train.columns) == ["label", "path"]
+
+
+def test_classes_that_the_network_knows_and_the_training_part_lacks(images: Path) -> None:
+    rows = [f"images/{i}.png,{'ab'[i % 2]},train" for i in range(8)]
+    (images / "list.csv").write_text("\n".join(["path,label,split", *rows, "images/9.png,c,test"]))
+    name = f"imagelist:{images / 'list.csv'}"
+    assert open_test_set(name, ("c", "b", "a")).test.labels.tolist() == [0]
+    with pytest.raises(AutodasError, match="the network knows no class 'c'"):
+        open_test_set(name, ("a", "b"))
+    with pytest.raises(AutodasError, match="line 10: label 'c' is not one of the 2 classes of the training"):
+        open_dataset(name)
+
+
+def test_pipes_in_lists_are_no_images(images: Path) -> None:
+    os.mkfifo(images / "images/pipe.png")
+    (images / "list.txt").write_text("images/1.png a\nimages/pipe.png b\n")
+    with pytest.raises(AutodasError, match=r"1 of 2 images are not in .*: images/pipe.png"):
+        open_dataset(f"imagelist:{images / 'list.txt'}")

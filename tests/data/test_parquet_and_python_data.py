@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from autodas.data import changes, open_dataset, read_image
+from autodas.data import changes, open_dataset, open_test_set, read_image
 from autodas.errors import AutodasError
 
 
@@ -84,6 +84,42 @@ def test_parquet_without_metadata(write: Write, tmp_path: Path) -> None:
         assert "split 80/20" in data.notes[0]
 
 
+def test_labels_of_files_are_matched_by_name(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "train-0.parquet", [0, 1, 1], names=["cat", "dog"])
+    write(tmp_path / "train-1.parquet", [0, 1, 2], names=["dog", "bird", "cat"])
+    write(tmp_path / "test-0.parquet", [0, 1, 2], names=["dog", "cat", "bird", "cow"])
+    data = open_dataset(f"parquet:{tmp_path}")
+    assert data.classes == ("cat", "dog", "bird")
+    assert data.train.labels.tolist() == [0, 1, 1, 1, 2, 0]
+    assert data.test.labels.tolist() == [1, 0, 2]
+    write(tmp_path / "test-1.parquet", ["cow", "dog"], names=["dog", "cow"])
+    assert open_test_set(f"parquet:{tmp_path}", ("cow", "bird", "cat", "dog")).test.labels.tolist() == [
+        *(3, 2, 1),
+        *(0, 3),
+    ]
+    with pytest.raises(
+        AutodasError,
+        match=r"label 'cow' is not one of the 3 classes of the training images \(cat, dog, bird\); "
+        "the test images have the classes dog, cat, bird, cow",
+    ):
+        open_dataset(f"parquet:{tmp_path}")
+
+
+def test_numbers_with_names_in_some_files_only_are_refused(write: Write, tmp_path: Path) -> None:
+    write(tmp_path / "train-0.parquet", [0, 1, 1], names=["cat", "dog"])
+    write(tmp_path / "train-1.parquet", [0, 1, 1])
+    with pytest.raises(
+        AutodasError, match=r"train-0.parquet has names .*train-1.parquet has numbers without names"
+    ):
+        open_dataset(f"parquet:{tmp_path}")
+    write(tmp_path / "train-1.parquet", ["dog", "cat", "cat"])
+    write(tmp_path / "test.parquet", ["dog", "cat", "cat"])
+    assert open_dataset(f"parquet:{tmp_path}").train.labels.tolist() == [0, 1, 1, 1, 0, 0]
+    write(tmp_path / "train-1.parquet", [0, 2, -1], names=["dog", "cat"])
+    with pytest.raises(AutodasError, match=r"train-1.parquet: labels out of range: -1, .* 2 classes"):
+        open_dataset(f"parquet:{tmp_path}")
+
+
 def test_names_of_files_that_are_no_utf8(write: Write, tmp_path: Path) -> None:
     write(tmp_path / "all.parquet", ["dog", "cat"] * 10)
     expected = open_dataset(f"parquet:{tmp_path}")
@@ -126,6 +162,28 @@ def test_rows_with_paths_stay_in_their_split(write: Write, tmp_path: Path) -> No
     after = open_dataset(f"parquet:{tmp_path / 'all.parquet'}")
     assert set(before.test.keys or ()) - set(after.test.keys or ()) <= {"0.png", "1.png", "2.png"}
     assert set(after.test.keys or ()) <= set(before.test.keys or ())
+
+
+def test_rows_with_the_path_of_another_row_move_none(write: Write, tmp_path: Path) -> None:
+    path = tmp_path / "all.parquet"
+
+    def sides(rows: pa.Table) -> dict[str, set[str]]:
+        pq.write_table(rows, path)
+        data = open_dataset(f"parquet:{path}")
+        return {"train": set(data.train.keys or ()), "test": set(data.test.keys or ())}
+
+    write(path, [0, 1] * 20)
+    table = pq.read_table(path)
+    before = sides(table)
+    assert "7.png" in before["train"] | before["test"]
+    after = sides(pa.concat_tables([table, table.slice(7, 1), table.slice(7, 1)]))
+    assert {side: names - {"7.png#2", "7.png#3"} for side, names in after.items()} == before
+    pathless = table.slice(0, 2).to_pylist()
+    for row in pathless:
+        row["image"]["path"] = None
+    after = sides(pa.concat_tables([table, pa.Table.from_pylist(pathless, schema=table.schema)]))
+    assert {side: names - {"#1", "#2"} for side, names in after.items()} == before
+    assert sum(map(len, after.values())) == 42
 
 
 def test_numbers_without_names_are_the_classes(write: Write, tmp_path: Path) -> None:
@@ -244,6 +302,76 @@ def test_python_arrays(module: Any) -> None:
     assert resized.image_size == 16
 
 
+@pytest.mark.parametrize("items", [False, True])
+def test_python_classes_are_matched_by_name(module: Any, items: bool) -> None:
+    names = {"train": ["a", "b", "c"], "test": ["c", "a"]}
+    labels = {"train": [0, 1, 2, 0, 1, 2], "test": [0, 1, 0, 1, 0, 1]}
+
+    def load(split: str) -> Any:
+        if items:
+            return Items(list(PIXELS), labels[split], classes=names[split])
+        return PIXELS, labels[split], names[split]
+
+    data = open_dataset(module(load))
+    assert data.classes == ("a", "b", "c")
+    assert data.train.labels.tolist() == labels["train"]
+    assert data.test.labels.tolist() == [2, 0, 2, 0, 2, 0]
+    names["test"] = ["c", "x"]
+    with pytest.raises(
+        AutodasError,
+        match=r"label 'x' is not one of the 3 classes .*\(a, b, c\); the test images have the classes c, x",
+    ):
+        open_dataset(module(load))
+    assert open_test_set(module(load), ("x", "c")).test.labels.tolist() == [1, 0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("named", ["train", "test"])
+def test_python_names_in_one_split_are_those_of_both(module: Any, named: str) -> None:
+    data = open_dataset(
+        module(lambda split: (PIXELS, LABELS, ["x", "y"]) if split == named else (PIXELS, LABELS))
+    )
+    assert data.classes == ("x", "y")
+    assert data.train.labels.tolist() == data.test.labels.tolist() == LABELS
+
+
+def test_python_labels_that_the_training_images_lack(module: Any) -> None:
+    function = module(lambda split: (PIXELS, LABELS if split == "train" else [0, 1, 2, 0, 1, 2]))
+    assert open_test_set(function, ("2", "1", "0")).test.labels.tolist() == [2, 1, 0, 2, 1, 0]
+    with pytest.raises(AutodasError, match="label '2' is not one of the 2 classes of the training images"):
+        open_dataset(function)
+
+
+def test_python_targets_that_are_not_the_labels_of_items(module: Any) -> None:
+    turned = [1 - label for label in LABELS]
+    assert (
+        open_dataset(module(lambda split: Items(list(PIXELS), LABELS, targets=turned))).train.labels.tolist()
+        == LABELS
+    )
+    # A rare class may be changed alone.
+    images, labels = [np.zeros((8, 8), np.uint8)] * 200, [0, 1] * 100
+    labels[77] = 0
+    items = Items(images, labels, targets=[0, 1] * 100, target_transform=abs)
+    assert open_dataset(module(lambda split: items)).train.labels.tolist() == labels
+
+
+def test_python_targets_spare_the_reading_of_items(module: Any) -> None:
+    read = []
+
+    class Counted(Items):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            read.append(index)
+            return super().__getitem__(index)
+
+    from autodas.data._python import read_python
+
+    labels = [0, 1] * 100
+    items = Counted([PIXELS[0]] * 200, labels, targets=torch.tensor(labels))
+    raw = read_python(module(lambda split: items if split == "train" else None).removeprefix("python:"))
+    assert raw.train is not None
+    assert raw.train.labels.tolist() == labels
+    assert len(set(read)) == len(read) == 20
+
+
 def test_python_damaged_items_are_counted(module: Any) -> None:
     images = [*PIXELS[:5], OSError("truncated")]
     data = open_dataset(module(lambda split: Items(images, LABELS, targets=LABELS)), max_bad=0.2)
@@ -319,10 +447,11 @@ def test_python_names(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     # The package is optional: what it returns is imitated, with the parts that are used.
-    kinds = {"picture": type("Image", (), {})(), "kind": type("ClassLabel", (), {"names": ["x", "y"]})()}
+    kinds = {"picture": type("Image", (), {})()}
 
     class Split:
-        features = kinds
+        def __init__(self, names: list[str]) -> None:
+            self.features = {**kinds, "kind": type("ClassLabel", (), {"names": names})()}
 
         def __len__(self) -> int:
             return 6
@@ -336,13 +465,15 @@ def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(arguments)
         if arguments[0] == "absent":
             raise ConnectionError("no network\nat all")
-        return {"train": Split(), "validation": Split(), "unsupervised": Split()}
+        return {"train": Split(["x", "y"]), "validation": Split(["y", "x"]), "unsupervised": Split([])}
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
     data = open_dataset("hf:someone/pictures:small")
     assert asked == [("someone/pictures", "small")]
     assert data.classes == ("x", "y")
     assert (len(data.train), len(data.test), data.image_size) == (6, 6, 9)
+    assert data.train.labels.tolist() == LABELS
+    assert data.test.labels.tolist() == [1 - label for label in LABELS]
     assert "hf:someone/pictures:small: not used: unsupervised" in data.notes
     np.testing.assert_array_equal(data.train.read(2), PIXELS[2])
     with pytest.raises(AutodasError, match=r"hf:absent: cannot be loaded \(ConnectionError: no network\)$"):

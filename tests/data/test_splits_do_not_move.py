@@ -140,6 +140,8 @@ class TestGroups:
         (tmp_path / "list.csv").write_text("\n".join(rows))
         data = open_dataset(f"imagelist:{tmp_path / 'list.csv'}", groups="patient")
         self.apart(data)
+        header = open_dataset(f"imagelist:{tmp_path / 'list.csv'}", groups="Patient")
+        assert header.train.groups == data.train.groups
         assert set(data.train.groups or ()) | set(data.test.groups or ()) == {f"p{i}" for i in range(12)}
         with pytest.raises(
             AutodasError, match=r"'patiant' is no column \(its columns are file, label, patient\)"
@@ -154,13 +156,25 @@ class TestGroups:
                 "image": [{"bytes": encoded, "path": None}] * 60,
                 "label": [i % 2 for i in range(60)],
                 "camera": [i // 6 for i in range(60)],
+                "Place": pa.array([f"p{i // 6}" for i in range(60)]).dictionary_encode(),
+                "height": [i / 6 for i in range(60)],
             }
         )
         pq.write_table(table, tmp_path / "all.parquet")
+        for name in ("Place", "place"):
+            places = open_dataset(f"parquet:{tmp_path / 'all.parquet'}", groups=name)
+            self.apart(places)
+            assert set(places.train.groups or ()) | set(places.test.groups or ()) == {
+                f"p{i}" for i in range(10)
+            }
+        with pytest.raises(AutodasError, match="'height' holds double: groups are whole numbers or text"):
+            open_dataset(f"parquet:{tmp_path / 'all.parquet'}", groups="height")
         data = open_dataset(f"parquet:{tmp_path / 'all.parquet'}", groups="camera")
         self.apart(data)
-        with pytest.raises(AutodasError, match=r"'place' is no column \(its columns are label, camera\)"):
-            open_dataset(f"parquet:{tmp_path / 'all.parquet'}", groups="place")
+        with pytest.raises(
+            AutodasError, match=r"'site' is no column \(its columns are label, camera, Place\)"
+        ):
+            open_dataset(f"parquet:{tmp_path / 'all.parquet'}", groups="site")
 
     def test_groups_that_are_in_both_given_splits_are_told(self, make_folder: Maker) -> None:
         root = make_folder("set/train", count=4).parent

@@ -151,16 +151,23 @@ def test_missing_files(make: Callable[..., Path]) -> None:
         ("list.csv", "path,label\nfive.mp4,\n", "list.csv, line 2: the label is empty"),
         ("list.csv", "path,label\n,a\n", "list.csv, line 2: the path is empty"),
         ("list.csv", "path,label,split\nfive.mp4,a,later\n", "line 2: the split must be train, test or val"),
-        (
-            "list.csv",
-            "path,label,split\nfive.mp4,walk,train\nc/three.mp4,run,train\nfive.mp4,walks,test\n",
-            "line 4: label 'walks' is not one of the 2 classes of the training videos; did you mean 'walk'",
-        ),
+        ("list.csv", 'path,label\nfive.mp4,"a\n', "line 2: a quotation mark is opened, but never closed"),
     ],
 )  # fmt: skip
 def test_malformed_lists(make: Callable[..., Path], name: str, text: str, message: str) -> None:
     with pytest.raises(AutodasError, match=message):
         read_video_lists(str(make(name, text)))
+
+
+def test_labels_that_only_test_videos_have_are_for_evaluations(make: Callable[..., Path]) -> None:
+    rows = "path,label,split\nfive.mp4,walk,train\nc/three.mp4,run,train\nfive.mp4,walks,test\n"
+    found = read_video_lists(str(make("list.csv", rows)))
+    assert found.refusal is not None
+    assert found.refusal.endswith(
+        "line 4: label 'walks' is not one of the 2 classes of the training videos; did you mean 'walk'?"
+    )
+    assert found.classes == ("run", "walk", "walks")
+    assert raw_videos(found).refusal == found.refusal
 
 
 def test_labels_out_of_the_range_of_the_names(make: Callable[..., Path]) -> None:
@@ -178,7 +185,7 @@ def test_labels_out_of_the_range_of_the_names(make: Callable[..., Path]) -> None
     make("classes.txt", "walk\nrun\nwalk\n")
     with pytest.raises(AutodasError, match=r"classes.txt: the class 'walk' is there more than once"):
         read_video_lists(str(make("list.txt", "five.mp4 1\n")))
-    make("classes.txt", "#\n")
+    make("classes.txt", "# none\n")
     with pytest.raises(AutodasError, match=r"classes.txt: the list of classes is empty"):
         read_video_lists(str(make("list.txt", "five.mp4 1\n")))
 

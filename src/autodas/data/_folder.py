@@ -116,7 +116,7 @@ def find_layout(root: Path, left_out: LeftOut) -> Layout:
     """Return where the class folders are: in folders of splits, whatever their spelling, or in ``root``.
 
     Raises:
-        AutodasError: if two folders have the name of one split.
+        AutodasError: if two folders have the name of one split, or several splits have no class folders.
     """
     names = subfolders(root, left_out)
     splits: dict[SplitName, str] = {}
@@ -141,6 +141,7 @@ def find_layout(root: Path, left_out: LeftOut) -> Layout:
             named = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
             notes.append(f"{root}: {named} beside the splits {'is' if len(others) == 1 else 'are'} not used")
         return Layout(root / splits["train"], root / test if test else None, notes=tuple(notes))
+    _check_split_names(root, names, left_out)
     if test is None:
         return Layout(root, None)
     if not others:
@@ -149,6 +150,19 @@ def find_layout(root: Path, left_out: LeftOut) -> Layout:
         notes.append(f"{root / test} is the test split: its folders are called as those beside it")
         return Layout(root, root / test, tuple(others), tuple(notes))
     return Layout(root, None)
+
+
+def _check_split_names(root: Path, names: list[str], left_out: LeftOut) -> None:
+    """Raise AutodasError if folders have the names of several splits: these are no classes."""
+    splits = [name for name in names if split_of(name)]
+    bare = [name for name in splits if not subfolders(root / name, left_out)]
+    if not bare or len({split_of(name) for name in splits}) < 2:
+        return
+    raise AutodasError(
+        f"{root}: {' and '.join(splits)} are splits by their names, but there are no class folders in "
+        f"{' and '.join(bare)}: move the {left_out.what} of each class to a folder with its name, such as "
+        f"{root / bare[0] / 'CLASS'}; or if they are classes, give them other names"
+    )
 
 
 def _find(folder: Path, classes: tuple[str, ...], tree: Tree, left_out: LeftOut) -> dict[str, list[str]]:

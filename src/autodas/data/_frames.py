@@ -18,6 +18,8 @@ from autodas.data._video_decode import read_frames
 from autodas.data._video_index import FrameIndex, read_index
 from autodas.data._video_index_store import kept_index
 from autodas.data._views import pixels_of
+from autodas.data._walk import readable_names
+from autodas.errors import AutodasError
 
 _KEPT = 20_000
 
@@ -225,9 +227,9 @@ class FrameFolders(_Paths):
     def _files(self, index: int) -> list[str]:
         folder = self._paths[index]
         try:
-            names = [n for n in os.listdir(folder) if n.lower().endswith(image_endings()) and n[0] != "."]
-        except OSError as error:
-            raise UnreadableError(error.strerror or str(error)) from error
+            names = [n for n in readable_names(folder) if n.lower().endswith(image_endings()) and n[0] != "."]
+        except AutodasError as error:
+            raise UnreadableError(getattr(error.__cause__, "strerror", None) or str(error)) from error
         if not names:
             raise UnreadableError("the folder holds no images")
         return [os.path.join(folder, name) for name in sorted(names, key=_numbered)]

@@ -15,21 +15,23 @@ def groups_of(
 
     Args:
         name: of the data set, for messages.
-        wanted: a column, or a regular expression that is looked for in each key: its first group names the
-            group, or the whole match if it has none.
+        wanted: a column, in any case of its letters, or a regular expression that is looked for in each key:
+            its first group names the group, or the whole match if it has none.
         keys: of the samples, such as their paths in the data set.
         columns: of the list or table that the samples come from.
 
     Raises:
-        AutodasError: if there is no such column, the expression is malformed, or a sample has no group.
+        AutodasError: if there is no such column, its values are neither text nor whole numbers, the
+            expression is malformed, or a sample has no group.
     """
-    if wanted in columns:
-        groups = [str(value) for value in columns[wanted]]
+    column = _column(wanted, columns)
+    if column is not None:
+        groups = [str(value) for value in columns[column]]
         empty = [place for place, group in enumerate(groups) if not group]
         if empty:
             where = keys[empty[0]] if keys is not None else f"sample {empty[0]}"
             raise AutodasError(
-                f"{name}: {len(empty)} of {len(groups)} samples have no value in the column '{wanted}' "
+                f"{name}: {len(empty)} of {len(groups)} samples have no value in the column '{column}' "
                 f"of groups, such as {where}"
             )
         return groups
@@ -55,3 +57,9 @@ def groups_of(
             f"{len(names) - len(groups)} of {len(names)} paths, such as {first}"
         )
     return groups
+
+
+def _column(wanted: str, columns: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the column that is called so, or else the first that is but for the case of letters."""
+    alike = (name for name in columns if name.lower() == wanted.lower())
+    return wanted if wanted in columns else next(alike, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data._labels import number_labels
+from autodas.data._labels import StoredLabels, number_labels
 from autodas.data._parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ItemSource, Source
@@ -41,16 +41,24 @@ def read_hub(rest: str) -> RawDataset[Source]:
     notes = (f"hf:{rest}: not used: {', '.join(unused)}",) if unused else ()
     image = _column(rest, train, "Image", IMAGE_COLUMNS)
     label = _column(rest, train, "ClassLabel", LABEL_COLUMNS)
-    labels = [None if part is None else np.asarray(list(part[label])) for part in (train, test)]
-    assert labels[0] is not None
-    names = getattr(train.features[label], "names", None)
-    (first, second), classes = number_labels(f"hf:{rest}", labels[0], labels[1], names)
+    stored = [_labels(f"hf:{rest} {split}", splits[split], label) for split in used]
+    labels = number_labels(f"hf:{rest}", stored[:1], stored[1:])
+    assert labels.train is not None
     return RawDataset(
-        train=RawSplit(ItemSource(train, image, f"hf:{rest} train"), first),
-        test=None if second is None else RawSplit(ItemSource(test, image, f"hf:{rest} test"), second),
-        classes=classes,
+        train=RawSplit(ItemSource(train, image, f"hf:{rest} train"), labels.train),
+        test=None
+        if labels.test is None
+        else RawSplit(ItemSource(test, image, f"hf:{rest} test"), labels.test),
+        classes=labels.classes,
         notes=notes,
+        refusal=labels.refusal,
     )
+
+
+def _labels(where: str, part: Any, column: str) -> StoredLabels:
+    names = getattr(part.features[column], "names", None)
+    values = np.asarray(list(part[column]))
+    return StoredLabels(where, values, tuple(map(str, names)) if names is not None else None)
 
 
 def _column(rest: str, part: Any, kind: str, usual: tuple[str, ...]) -> str:

@@ -11,7 +11,9 @@ from autodas.data._sources import FileSource, Source
 def read_image_lists(rest: str) -> RawDataset[Source]:
     """Read ``LIST``, ``LIST#ROOT``, or a folder of lists; see :func:`read_lists`."""
     found = read_lists(rest, "imagelist", Images.what)
-    return RawDataset(_split(found.train), _split(found.test), found.classes, notes=found.notes)
+    return RawDataset(
+        _split(found.train), _split(found.test), found.classes, notes=found.notes, refusal=found.refusal
+    )
 
 
 def _split(listed: Listed | None) -> RawSplit[Source] | None:

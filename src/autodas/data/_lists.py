@@ -14,7 +14,8 @@ import numpy as np
 from autodas.data._folder import existing_path
 from autodas.data._keys import keys_below
 from autodas.data._split_names import SplitName, split_of
-from autodas.data._text_lists import choose_column, read_lines, read_rows
+from autodas.data._text_lists import choose_column, is_comment, read_lines, read_rows
+from autodas.data._walk import readable_names
 from autodas.errors import AutodasError, nearest
 
 _PATH_COLUMNS = (
@@ -51,12 +52,14 @@ class ListedSet:
         test: ``None`` if there is no split.
         classes: name of each label.
         notes: what a user should know of how they were read.
+        refusal: as of :class:`~autodas.data._parts.RawDataset`.
     """
 
     train: Listed | None
     test: Listed | None
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,13 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
     """Read ``LIST``, ``LIST#ROOT``, or a folder with ``train`` and ``test`` (or ``val``) lists.
 
     A list is a ``.csv`` file with a header, or else lines of a path and a label, which is the last word;
-    blank lines and lines that begin with ``#`` are skipped. CSV has a column ``path`` (or ``file``,
-    ``image``, ``video``, ...), a column ``label`` (or ``class``, ``class_name``) and may have a
+    blank lines are skipped, and lines that begin with ``#`` and name no file. CSV has a column ``path`` (or
+    ``file``, ``image``, ``video``, ...), a column ``label`` (or ``class``, ``class_name``) and may have a
     column ``split`` (``train``, ``test``, ``val``) and others, which may be the groups of samples. Paths are
     relative to ``ROOT``, or to the folder of the list. Labels are names, or whole numbers; a file
     ``classes.txt`` beside the list, one name a line, says which names there are and what the numbers 0, 1,
-    ... mean. Without it the classes are the different labels of the training samples, in ascending order.
+    ... mean. Without it the classes are the different labels, in ascending order; the training samples must
+    have all of them, but for an evaluation.
 
     Args:
         rest: what follows the kind.
@@ -98,8 +102,8 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
         what: what the samples are called.
 
     Raises:
-        AutodasError: if a list is missing, empty or malformed, a label is unknown, files are missing, or a
-            sample has two labels.
+        AutodasError: if a list is missing, empty or malformed, a label is not in ``classes.txt``, files are
+            missing, or a sample has two labels.
     """
     where, option = split_option(rest)
     path = existing_path(where, kind)
@@ -107,10 +111,12 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
     root = existing_path(option, kind) if option else folder
     entries: dict[SplitName, list[_Entry]] = {"train": [], "test": [], "val": []}
     lists: dict[SplitName, Path] = _lists_of_folder(path, kind) if os.path.isdir(path) else {"train": path}
-    for default, file in lists.items():
-        for entry in _read_list(file, default):
-            entries[entry.split].append(entry)
     notes = []
+    for default, file in lists.items():
+        listed, skipped = _read_list(file, default, root)
+        notes += skipped
+        for entry in listed:
+            entries[entry.split].append(entry)
     for split, found in entries.items():
         entries[split] = _once(found, root)
         if len(entries[split]) < len(found):
@@ -121,7 +127,7 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
     train, test = entries["train"], entries["test"] or entries["val"]
     if not train and not test:
         raise AutodasError(f"{path}: there are no {what} in this list")
-    labels, classes, doubts = _number_labels(train, test, folder / "classes.txt", what)
+    labels, classes, doubts, refusal = _number_labels(train, test, folder / "classes.txt", what)
     _check_missing(path, root, [*train, *test], kind, what)
     parts = [
         _listed(part, numbers, root) if part else None
@@ -133,7 +139,7 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
     if both:
         first = os.path.join(root, min(both))
         notes.append(f"{path}: training and test {what} overlap ({len(both)}, such as {first})")
-    return ListedSet(parts[0], parts[1], classes, (*notes, *doubts))
+    return ListedSet(parts[0], parts[1], classes, (*notes, *doubts), refusal)
 
 
 def _listed(entries: list[_Entry], labels: np.ndarray, root: Path) -> Listed:
@@ -158,13 +164,16 @@ def _once(entries: list[_Entry], root: Path) -> list[_Entry]:
 
 
 def missing_files(paths: Iterable[str]) -> list[int]:
-    """Return which of the paths do not exist; every folder is listed once, which is quick for many files."""
+    """Return which of the paths are no files or folders.
+
+    Every folder is listed once, which is quick for many files.
+    """
     folders: dict[str, set[str]] = {}
     missing = []
     for number, path in enumerate(paths):
         folder, name = os.path.split(path.rstrip("/"))
         if folder not in folders:
-            folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+            folders[folder] = readable_names(folder) if os.path.isdir(folder) else set()
         if name not in folders[folder]:
             missing.append(number)
     return missing
@@ -188,33 +197,49 @@ def _lists_of_folder(folder: Path, kind: str) -> dict[SplitName, Path]:
     return found
 
 
-def _read_list(path: Path, default: SplitName) -> list[_Entry]:
-    """Read a list; samples without a split of their own are of the ``default`` split."""
-    if path.suffix.lower() == ".csv":
-        entries = _read_csv(path, default)
-    else:
-        entries = []
-        for number, line in read_lines(path):
-            words = line.rsplit(None, 1)
-            if len(words) < 2:
-                raise AutodasError(f"{path}, line {number}: a path and a label are expected, found '{line}'")
-            entries.append(_Entry(words[0], words[1], default, f"{path}, line {number}"))
+def _read_list(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[str]]:
+    """Return the samples of a list, those without a split of their own in the ``default`` one, and notes."""
+    read = _read_csv if path.suffix.lower() == ".csv" else _read_text
+    entries, skipped = read(path, default, root)
     if not entries:
         raise AutodasError(f"{path}: the list is empty")
-    return entries
+    if not skipped:
+        return entries, []
+    return entries, [
+        f"{path}: lines that begin with # and name no file in {root} are taken for comments "
+        f"({len(skipped)}, such as line {skipped[0]})"
+    ]
 
 
-def _read_csv(path: Path, default: SplitName) -> list[_Entry]:
+def _read_text(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[int]]:
+    """Return the samples of lines of a path and a label, and the numbers of lines that may be some."""
+    entries, skipped = [], []
+    for number, line in read_lines(path, comments=False):
+        words = line.rsplit(None, 1)
+        if line[0] == "#" and not (len(words) == 2 and os.path.exists(root / words[0])):
+            skipped += [] if is_comment(line) else [number]
+        elif len(words) < 2:
+            raise AutodasError(f"{path}, line {number}: a path and a label are expected, found '{line}'")
+        else:
+            entries.append(_Entry(words[0], words[1], default, f"{path}, line {number}"))
+    return entries, skipped
+
+
+def _read_csv(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[int]]:
+    """Return the samples of a table, and the numbers of lines that may be some."""
     header, rows = read_rows(path)
     if header is None:
-        return []
+        return [], []
     path_at, label_at, split_at = (
         choose_column(path, header, names) for names in (_PATH_COLUMNS, _LABEL_COLUMNS, ("split", ""))
     )
     assert path_at is not None
     assert label_at is not None
-    entries = []
-    for number, values in rows:
+    entries, skipped = [], []
+    for number, values, doubtful in rows:
+        if doubtful and not (len(values) == len(header.names) and os.path.exists(root / values[path_at])):
+            skipped += [] if is_comment(values[0]) else [number]
+            continue
         place = f"{path}, line {number}"
         if not values[path_at] or not values[label_at]:
             raise AutodasError(f"{place}: {'the label' if values[path_at] else 'the path'} is empty")
@@ -222,69 +247,84 @@ def _read_csv(path: Path, default: SplitName) -> list[_Entry]:
         if split is None:
             found = values[split_at or 0]
             raise AutodasError(f"{place}: the split must be train, test or val, found '{found}'")
-        columns = dict(zip(header.names, values, strict=True))
+        columns = {name: value for name, value in zip(header.names, values, strict=True) if name}
         entries.append(_Entry(values[path_at], values[label_at], split, place, columns))
-    return entries
+    return entries, skipped
 
 
-def _names(path: Path) -> list[str] | None:
-    """Return the names of classes in a file, if it is there."""
+def _names(path: Path) -> tuple[list[str] | None, list[str]]:
+    """Return the names of classes in a file, ``None`` if it is not there, and notes."""
     if not os.path.isfile(path):
-        return None
-    names = [line for _, line in read_lines(path)]
+        return None, []
+    lines = [line for _, line in read_lines(path, comments=False)]
+    names = [line for line in lines if line == "#" or not is_comment(line)]
     if not names:
         raise AutodasError(f"{path}: the list of classes is empty: write one name a line, or remove it")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise AutodasError(f"{path}: the class '{twice[0]}' is there more than once: remove one")
-    return names
+    notes = []
+    if len(names) < len(lines):
+        notes.append(f"{path}: comments, which begin with '# ', are no classes ({len(lines) - len(names)})")
+    hashed = [name for name in names if name[0] == "#"]
+    if hashed:
+        notes.append(f"{path}: '{hashed[0]}' is a class: comments begin with '# '")
+    return names, notes
 
 
 def _number_labels(
     train: list[_Entry], test: list[_Entry], names_file: Path, what: str
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...], list[str]]:
-    """Return the labels of both parts as numbers, int64, the names of the classes, and notes."""
-    names = _names(names_file)
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...], list[str], str | None]:
+    """Return the labels of both parts as numbers, int64, the names of the classes, notes, and a refusal."""
+    names, notes = _names(names_file)
     whole = all(_WHOLE.fullmatch(entry.label) for entry in (*train, *test))
-    notes = []
+    refusal = None
 
     def name(entry: _Entry) -> str:
         return str(int(entry.label)) if whole else entry.label
 
-    labelled = train or test
+    samples = (*train, *test)
     if names is None:
-        found = {name(entry) for entry in labelled}
+        found = {name(entry) for entry in samples}
         names = sorted(found, key=int) if whole else sorted(found)
-        origin = f"of the training {what}"
         if whole and int(names[0]) < 0:
-            place = next(entry.place for entry in labelled if name(entry) == names[0])
+            place = next(entry.place for entry in samples if name(entry) == names[0])
             raise AutodasError(
                 f"{place}: labels out of range: {names[0]} (is a list without labels?): classes count from 0"
             )
         known = {label: number for number, label in enumerate(names)}
+        trained = {name(entry) for entry in train or test}
+        strange = next((entry for entry in test if name(entry) not in trained), None)
+        if strange is not None:
+            refusal = _unknown(strange, sorted(trained), f"of the training {what}", whole)
     else:
         origin = f"in {names_file}"
         known = {label: number for number, label in enumerate(names)}
         # Whole numbers are places in the file, unless they are what it lists.
-        if whole and not known.keys() >= {name(entry) for entry in (*train, *test)}:
+        if whole and not known.keys() >= {name(entry) for entry in samples}:
             origin += ", which are numbered from 0"
             known = {str(number): number for number in range(len(names))}
-            if len(names) > 1 and min(int(entry.label) for entry in (*train, *test)) == 1:
+            if len(names) > 1 and min(int(entry.label) for entry in samples) == 1:
                 notes.append(
                     f"{names_file}: its lines are numbered from 0, and no label is 0: label 1 is "
                     f"'{names[1]}', and '{names[0]}' has no {what}; if labels count from 1, "
                     "write names, or subtract 1"
                 )
-    for entry in (*train, *test):
-        if name(entry) not in known:
-            raise AutodasError(
-                f"{entry.place}: label '{entry.label}' is not one of the {len(names)} classes {origin}"
-                f"{'' if whole else nearest(entry.label, names)}"
-            )
+        strange = next((entry for entry in samples if name(entry) not in known), None)
+        if strange is not None:
+            raise AutodasError(_unknown(strange, names, origin, whole))
     first, second = (
         np.array([known[name(entry)] for entry in part], dtype=np.int64) for part in (train, test)
     )
-    return (first, second), tuple(names), notes
+    return (first, second), tuple(names), notes, refusal
+
+
+def _unknown(entry: _Entry, names: list[str], origin: str, whole: bool) -> str:
+    """Return that a label is none of the classes."""
+    return (
+        f"{entry.place}: label '{entry.label}' is not one of the {len(names)} classes {origin}"
+        f"{'' if whole else nearest(entry.label, names)}"
+    )
 
 
 def _check_missing(path: Path, root: Path, entries: list[_Entry], kind: str, what: str) -> None:

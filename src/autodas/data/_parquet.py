@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from autodas.data._arrow import explained, is_label, open_parquet
 from autodas.data._folder import existing_path
-from autodas.data._labels import number_labels
+from autodas.data._labels import StoredLabels, number_labels
 from autodas.data._parts import RawDataset, RawSplit
 from autodas.data._sources import ParquetSource, Source
 from autodas.data._split_names import SplitName, split_of, split_of_file
@@ -65,57 +66,60 @@ def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
         )
         if unused
     ]
-    image, label, names = _columns((train or test or files)[0])
-    parts = [train, test]
-    values = [_labels(part, label) for part in parts if part]
-    if not all(len(found) for found in values):
+    image, label = _columns((train or test or files)[0])
+    stored = [[_labels(file, label) for file in part or ()] for part in (train, test)]
+    if not all(sum(len(labels.values) for labels in part) for part in stored if part):
         raise AutodasError(f"{path}: the files hold no rows")
-    numbers, classes = number_labels(str(path), values[0], values[1] if len(values) > 1 else None, names)
-    found = iter(numbers)
-    raw: list[RawSplit[Source] | None] = []
-    for part in parts:
-        labels = next(found) if part else None
-        source = ParquetSource([str(file) for file in part], image) if part else None
-        columns = ParquetColumns(part) if part else {}
-        if source is not None and labels is not None and len(source) != len(labels):
-            raise AutodasError(f"{path}: damaged: {len(labels)} labels, but {len(source)} rows are announced")
-        raw.append(
-            None
-            if source is None or labels is None
-            else RawSplit(source, labels, _paths(part or [], image), columns)
-        )
-    return RawDataset(train=raw[0], test=raw[1], classes=classes, notes=tuple(notes))
+    numbers = number_labels(str(path), *stored)
+    return RawDataset(
+        train=_split(path, train, image, numbers.train),
+        test=_split(path, test, image, numbers.test),
+        classes=numbers.classes,
+        notes=tuple(notes),
+        refusal=numbers.refusal,
+    )
+
+
+def _split(
+    path: Path, files: list[Path] | None, image: str, labels: np.ndarray | None
+) -> RawSplit[Source] | None:
+    if files is None or labels is None:
+        return None
+    source = ParquetSource([str(file) for file in files], image)
+    if len(source) != len(labels):
+        raise AutodasError(f"{path}: damaged: {len(labels)} labels, but {len(source)} rows are announced")
+    return RawSplit(source, labels, _keys(files, image), ParquetColumns(files))
 
 
 class ParquetColumns(Mapping[str, Sequence[str]]):
     """The columns of Parquet files that may be groups: whole numbers and text. They are read when asked for.
+
+    Other columns are there, too, but asking for one raises an error that says why it is none.
 
     Args:
         files: in order.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        import pyarrow.types as types
-
         self._files = files
-        self._names = [
-            column.name
-            for column in open_parquet(files[0]).schema_arrow
-            if types.is_integer(column.type)
-            or types.is_string(column.type)
-            or types.is_large_string(column.type)
-        ]
+        self._types = {column.name: column.type for column in open_parquet(files[0]).schema_arrow}
 
     def __getitem__(self, name: str) -> Sequence[str]:
-        if name not in self._names:
-            raise KeyError(name)
+        kind = self._types[name]
+        if not is_label(kind):
+            raise AutodasError(
+                f"{self._files[0]}: column '{name}' holds {kind}: groups are whole numbers or text"
+            )
         return ["" if value is None else str(value) for file in self._files for value in _values(file, name)]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._types
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return (name for name, kind in self._types.items() if is_label(kind))
 
     def __len__(self) -> int:
-        return len(self._names)
+        return sum(map(is_label, self._types.values()))
 
 
 def _split_of(path: Path, file: Path) -> SplitName | None:
@@ -131,8 +135,11 @@ def _some(files: Sequence[Path]) -> str:
     return files[0].name if len(files) == 1 else f"{files[0].name} (and {len(files) - 1} more)"
 
 
-def _paths(files: Sequence[Path], image: str) -> list[str] | None:
-    """Return the paths that rows have for their images, if each has one of its own."""
+def _keys(files: Sequence[Path], image: str) -> list[str] | None:
+    """Return what rows are called: the paths that they have for their images, if any has one.
+
+    The second row of a path, or without one, has its number behind, so that it moves no other.
+    """
     import pyarrow.types as types
 
     paths: list[str] = []
@@ -140,12 +147,42 @@ def _paths(files: Sequence[Path], image: str) -> list[str] | None:
         kind = open_parquet(file).schema_arrow.field(image).type
         if not types.is_struct(kind) or kind.get_field_index("path") < 0:
             return None
-        paths += [known(row, ("path",)) for row in _values(file, f"{image}.path")]
-    return paths if all(paths) and len(set(paths)) == len(paths) else None
+        paths += [known(row, ("path",)) or "" for row in _values(file, f"{image}.path")]
+    if not any(paths):
+        return None
+    seen: Counter[str] = Counter()
+    keys = []
+    for path in paths:
+        seen[path] += 1
+        keys.append(path if path and seen[path] == 1 else f"{path}#{seen[path]}")
+    return keys
 
 
-def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
-    """Return the names of the image and label columns and of the classes, if metadata hold them."""
+def _columns(file: Path) -> tuple[str, str]:
+    """Return the names of the image and label columns."""
+    columns, features = _features(file)
+    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in columns}
+    images = [name for name, kind in kinds.items() if kind == "Image"]
+    labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+    return (
+        _choose(file, "image", IMAGE_COLUMNS, images, columns),
+        _choose(file, "label", LABEL_COLUMNS, labels, columns),
+    )
+
+
+def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
+    """Return the names of the classes, if metadata hold them."""
+    feature = _features(file)[1].get(label)
+    names = (
+        feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    )
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        return None
+    return tuple(map(str, names)) or None
+
+
+def _features(file: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of the columns, and what metadata say of them."""
     opened = open_parquet(file)
     with explained(file):
         schema = opened.schema_arrow
@@ -154,16 +191,7 @@ def _columns(file: Path) -> tuple[str, str, tuple[str, ...] | None]:
         features = known(parse_json(notes, str(file)), ("info", "features"))
     except AutodasError:  # they help where they are there
         features = None
-    features = features if isinstance(features, dict) else {}
-    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in columns}
-    images = [name for name, kind in kinds.items() if kind == "Image"]
-    labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-    image = _choose(file, "image", IMAGE_COLUMNS, images, columns)
-    label = _choose(file, "label", LABEL_COLUMNS, labels, columns)
-    names = features[label].get("names") if label in labels else None
-    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
-        names = None
-    return image, label, tuple(map(str, names)) if names else None
+    return columns, features if isinstance(features, dict) else {}
 
 
 def _choose(
@@ -178,20 +206,17 @@ def _choose(
     )
 
 
-def _labels(files: Sequence[Path], column: str) -> np.ndarray:
-    parts = []
-    for file in files:
-        values = _column(file, column)
-        if values.null_count:
-            raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
-        if not is_label(values.type):
-            raise AutodasError(
-                f"{file}: column '{column}': one whole number or text a label is expected, "
-                f"found {values.type}"
-            )
-        with explained(file):
-            parts.append(values.to_numpy())
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+def _labels(file: Path, column: str) -> StoredLabels:
+    """Return the labels of a file, and what they mean as far as it says so."""
+    values = _column(file, column)
+    if values.null_count:
+        raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
+    if not is_label(values.type):
+        raise AutodasError(
+            f"{file}: column '{column}': one whole number or text a label is expected, found {values.type}"
+        )
+    with explained(file):
+        return StoredLabels(str(file), values.to_numpy(), _class_names(file, column))
 
 
 def _values(file: Path, column: str) -> list[Any]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from autodas.data._decode import channels_first
-from autodas.data._labels import number_labels
+from autodas.data._labels import StoredLabels, number_labels
 from autodas.data._parts import RawDataset, RawSplit
+from autodas.data._reading import evenly_spaced
 from autodas.data._sources import ArraySource, ItemSource, Source
 from autodas.errors import AutodasError
 from autodas.user_code import import_function
+
+_COMPARED = 20
+"""How many labels are compared."""
 
 
 def read_python(rest: str) -> RawDataset[Source]:
@@ -20,17 +25,21 @@ def read_python(rest: str) -> RawDataset[Source]:
     train, test = (_read(function, rest, split) for split in ("train", "test"))
     if train is None:
         raise AutodasError(f"python:{rest}('train'): images and labels are expected, found None")
-    (first, second), classes = number_labels(
-        f"python:{rest}", train[1], None if test is None else test[1], train[2]
-    )
+    stored = [labels for _, labels in filter(None, (train, test))]
+    # Who names the classes in one split only means both.
+    names = next((labels.names for labels in stored if labels.names is not None), None)
+    stored = [replace(labels, names=labels.names or names) for labels in stored]
+    labels = number_labels(f"python:{rest}", stored[:1], stored[1:])
+    assert labels.train is not None
     return RawDataset(
-        train=RawSplit(train[0], first),
-        test=None if test is None or second is None else RawSplit(test[0], second),
-        classes=classes,
+        train=RawSplit(train[0], labels.train),
+        test=None if test is None or labels.test is None else RawSplit(test[0], labels.test),
+        classes=labels.classes,
+        refusal=labels.refusal,
     )
 
 
-def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tuple[str, ...] | None] | None:
+def _read(function: Any, rest: str, split: str) -> tuple[Source, StoredLabels] | None:
     where = f"python:{rest}('{split}')"
     try:
         found = function(split)
@@ -38,7 +47,7 @@ def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tup
             return None
         if isinstance(found, tuple | list) and len(found) in (2, 3):
             names = tuple(str(name) for name in found[2]) if len(found) == 3 else None
-            return _arrays(where, found[0], found[1]), np.asarray(found[1]), names
+            return _arrays(where, found[0], found[1]), StoredLabels(where, np.asarray(found[1]), names)
         if not hasattr(found, "__getitem__") or not hasattr(found, "__len__"):
             raise AutodasError(
                 f"{where}: (images, labels), (images, labels, class names) or a torch Dataset is expected, "
@@ -46,7 +55,7 @@ def _read(function: Any, rest: str, split: str) -> tuple[Source, np.ndarray, tup
             )
         classes = getattr(found, "classes", None)
         names = tuple(str(name) for name in classes) if classes is not None else None
-        return ItemSource(found, 0, where), _item_labels(where, found), names
+        return ItemSource(found, 0, where), StoredLabels(where, _item_labels(where, found), names)
     except AutodasError:
         raise
     except Exception as error:
@@ -71,12 +80,29 @@ def _arrays(where: str, images: Any, labels: Any) -> ArraySource:
 def _item_labels(where: str, dataset: Any) -> np.ndarray:
     # torchvision's data sets hold their labels in "targets"; reading them there decodes nothing.
     targets = getattr(dataset, "targets", None)
-    if targets is not None and len(targets) == len(dataset):
+    if targets is not None and len(targets) == len(dataset) and _agree(where, dataset, targets):
         return np.asarray(targets)
-    labels = []
-    for index in range(len(dataset)):
-        item = dataset[index]
-        if not isinstance(item, tuple | list) or len(item) < 2:
-            raise AutodasError(f"{where}, item {index}: (image, label) is expected")
-        labels.append(item[1])
-    return np.asarray(labels)
+    return np.asarray([_item_label(where, dataset, index) for index in range(len(dataset))])
+
+
+def _agree(where: str, dataset: Any, targets: Any) -> bool:
+    """Return whether targets are the labels of the items: they may be changed on the way."""
+    if getattr(dataset, "target_transform", None) is not None:
+        return False
+    for index in evenly_spaced(len(dataset), _COMPARED):
+        try:
+            label = _item_label(where, dataset, index)
+        except AutodasError:
+            raise
+        except Exception:  # An unreadable image is counted later.
+            continue
+        if not np.array_equal(np.asarray(label), np.asarray(targets[index])):
+            return False
+    return True
+
+
+def _item_label(where: str, dataset: Any, index: int) -> Any:
+    item = dataset[index]
+    if not isinstance(item, tuple | list) or len(item) < 2:
+        raise AutodasError(f"{where}, item {index}: (image, label) is expected")
+    return item[1]

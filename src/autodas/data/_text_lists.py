@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,14 @@ class Header(NamedTuple):
     names: list[str]
 
 
+class Row(NamedTuple):
+    """A row of a CSV file: the number of its first line, its values, and whether it may be a comment."""
+
+    line: int
+    values: list[str]
+    doubtful: bool
+
+
 def read_lines(path: Path, *, comments: bool = True) -> list[tuple[int, str]]:
     """Return the lines of a text file with their numbers from 1, stripped, without blank ones.
 
@@ -31,8 +41,13 @@ def read_lines(path: Path, *, comments: bool = True) -> list[tuple[int, str]]:
     Raises:
         AutodasError: if it is no UTF-8 text.
     """
-    numbered = ((number, line.strip()) for number, line in enumerate(_text(path).splitlines(), 1))
+    numbered = ((number, line.strip()) for number, line in enumerate(_lines(path), 1))
     return [(number, line) for number, line in numbered if line and not (comments and line[0] == "#")]
+
+
+def is_comment(line: str) -> bool:
+    """Return whether a line cannot be meant as data: ``#`` and a blank, or nothing else."""
+    return line[:1] == "#" and not line[1:2].strip()
 
 
 def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, list[str | None]]]:
@@ -50,37 +65,60 @@ def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, 
     if header is None:
         return []
     chosen = [choose_column(path, header, names) for names in columns]
-    return [(line, [None if i is None else values[i] for i in chosen]) for line, values in rows]
+    return [
+        (row.line, [None if i is None else row.values[i] for i in chosen]) for row in rows if not row.doubtful
+    ]
 
 
-def read_rows(path: Path) -> tuple[Header | None, list[tuple[int, list[str]]]]:
-    """Return the header of a CSV file, ``None`` if nothing is in it, and its rows with their line numbers.
+def read_rows(path: Path) -> tuple[Header | None, list[Row]]:
+    """Return the header of a CSV file, ``None`` if nothing is in it, and its rows.
+
+    Lines before the header that begin with ``#`` are comments; those after it may be rows with any number of
+    columns.
 
     Raises:
-        AutodasError: if a row has not as many columns as the header.
+        AutodasError: if a row has not as many columns as the header, or a quotation mark is never closed.
     """
-    # Comments become blank lines, so that lines are still counted.
-    lines = ["" if line.startswith("#") else line for line in _text(path).splitlines()]
-    reader = csv.reader(lines)
     header: Header | None = None
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        for row in reader:
-            values = [value.strip() for value in row]
-            if not any(values):
-                continue
-            if header is None:
-                header = Header(reader.line_num, [value.lower() for value in values])
-            elif len(values) != len(header.names):
-                raise AutodasError(
-                    f"{path}, line {reader.line_num}: {len(values)} columns, but the header has "
-                    f"{len(header.names)}: values with commas need quotation marks"
-                )
-            else:
-                rows.append((reader.line_num, values))
-    except csv.Error as error:
-        raise AutodasError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
+    rows: list[Row] = []
+    for line, cells, hashed in _parsed(path):
+        values = [value.strip() for value in cells]
+        if not any(values) or (hashed and header is None):
+            continue
+        if header is None:
+            header = Header(line, [value.lower() for value in values])
+        elif len(values) != len(header.names) and not hashed:
+            raise AutodasError(
+                f"{path}, line {line}: {len(values)} columns, but the header has "
+                f"{len(header.names)}: values with commas need quotation marks"
+            )
+        else:
+            rows.append(Row(line, values, hashed))
     return header, rows
+
+
+def _parsed(path: Path) -> Iterator[tuple[int, list[str], bool]]:
+    """Return the first line, the cells and whether it begins with ``#`` of each row of a CSV file."""
+    lines, number = iter(_lines(path)), 0
+    for line in lines:
+        hashed = line.startswith("#")
+        # Quotation marks in a comment open nothing.
+        opens = '"' in line and not hashed
+        reader = csv.reader(
+            chain((line,), _unclosed(f"{path}, line {number + 1}", lines)) if opens else (line,)
+        )
+        try:
+            cells = next(reader)
+        except csv.Error as error:
+            raise AutodasError(f"{path}, line {number + reader.line_num}: not CSV: {error}") from error
+        yield number + 1, cells, hashed
+        number += reader.line_num
+
+
+def _unclosed(where: str, lines: Iterator[str]) -> Iterator[str]:
+    """Return lines that quotation marks go on in; raises AutodasError where there are no more."""
+    yield from lines
+    raise AutodasError(f"{where}: a quotation mark is opened, but never closed")
 
 
 def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | None:
@@ -91,7 +129,7 @@ def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | Non
         header: of the list.
         names: as for :func:`read_table`.
     """
-    for name in names:
+    for name in filter(None, names):  # columns may have no name
         if name in header.names:
             return header.names.index(name)
     if not names[-1]:
@@ -102,9 +140,10 @@ def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | Non
     )
 
 
-def _text(path: Path) -> str:
-    # Spreadsheets write a mark at the beginning.
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file with their ends; other signs than ends of lines are part of values."""
     try:
-        return read_text(path, LARGEST)
+        text = read_text(path, LARGEST)
     except AutodasError as error:
         raise AutodasError(f"{error}: is it a list?") from error
+    return list(io.StringIO(text, newline=""))

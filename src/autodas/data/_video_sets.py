@@ -15,7 +15,9 @@ def raw_videos(found: ListedSet) -> RawVideos:
     Raises:
         AutodasError: if some are files and others folders.
     """
-    return RawVideos(_split(found.train), _split(found.test), found.classes, notes=found.notes)
+    return RawVideos(
+        _split(found.train), _split(found.test), found.classes, notes=found.notes, refusal=found.refusal
+    )
 
 
 def _split(listed: Listed | None) -> RawSplit[FrameSource] | None:

@@ -40,6 +40,8 @@ class LeftOut:
         """Samples beside the class folders."""
         self.frames: set[str] = set()
         """Folders of images beside video files."""
+        self.special: set[str] = set()
+        """Pipes, sockets and devices: reading them may never end."""
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user should know of it."""
@@ -75,6 +77,11 @@ class LeftOut:
                 f"{_count(self.frames, 'folder')} of images beside video files {_are(self.frames)} not used, "
                 f"such as {min(self.frames)}: a data set has videos of one kind"
             )
+        if self.special:
+            found.append(
+                f"{_count(self.special, 'pipe, socket or device', 'pipes, sockets or devices')} "
+                f"{_are(self.special)} left out, such as {min(self.special)}"
+            )
         return tuple(found)
 
 
@@ -89,7 +96,16 @@ def subfolders(folder: Path, left_out: LeftOut) -> list[str]:
 
 def files_in(folder: Path) -> list[str]:
     """Return the paths of the files in a folder itself, without hidden ones, in order."""
-    return [entry.path for entry in _entries(folder) if not _is_folder(entry) and entry.name[0] != "."]
+    return [
+        entry.path
+        for entry in _entries(folder)
+        if not _is_folder(entry) and not _is_special(entry) and entry.name[0] != "."
+    ]
+
+
+def readable_names(folder: str | Path) -> set[str]:
+    """Return the names of the files and folders in a folder, without pipes, sockets and devices."""
+    return {entry.name for entry in _entries(folder) if not _is_special(entry)}
 
 
 def walk(folder: str | Path, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
@@ -117,6 +133,8 @@ def walk(folder: str | Path, left_out: LeftOut) -> Iterator[tuple[str, list[str]
                 (left_out.rubbish.add if _is_rubbish(entry.name) else inner.append)(entry.path)
             elif entry.name[0] == ".":
                 left_out.hidden.add(entry.path)
+            elif _is_special(entry):
+                left_out.special.add(entry.path)
             else:
                 names.append(entry.name)
         waiting += reversed(inner)
@@ -173,6 +191,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """Return whether it is neither file nor folder; links that lead nowhere are not."""
+    try:
+        if entry.is_file() or entry.is_dir():
+            return False
+        entry.stat()
+    except OSError:
+        return False
+    return True
+
+
 def _is_rubbish(name: str) -> bool:
     return name[0] == "." or name.lower() in _RUBBISH
 
@@ -196,8 +225,8 @@ def _counted(names: Counter[str]) -> str:
     return text + (", ..." if len(shown) > _NAMED else "")
 
 
-def _count(paths: set[str], what: str) -> str:
-    return f"{len(paths)} {what}{'' if len(paths) == 1 else 's'}"
+def _count(paths: set[str], what: str, several: str | None = None) -> str:
+    return f"{len(paths)} {what if len(paths) == 1 else several or what + 's'}"
 
 
 def _are(paths: set[str]) -> str:
