@@ -543,9 +543,9 @@ class TestOptions:
             ({"fps": 5.0}, "fps is for videos, but 'digits' holds images"),
             ({"sampling": "sparse"}, "sampling is for videos, but 'digits' holds images"),
             ({"storage": "compressed"}, "storage compressed is for videos, but 'digits' holds images"),
-            ({"cache": "x"}, "cache is for videos, but 'digits' holds images"),
             ({"modality": "flow"}, "modality is for videos, but 'digits' holds images"),
-            ({"storage": "cache"}, "storage cache is for videos, but 'digits' holds images"),
+            ({"cache": "x"}, "cache is for files, but the images of 'digits' are none: leave it out"),
+            ({"storage": "cache"}, "storage cache is for files, but the images of 'digits' are none"),
         ],
     )
     def test_of_videos_for_images(self, options: dict[str, Any], message: str) -> None:

@@ -147,12 +147,12 @@ def _in_memory(
     needed = len(part.labels) * side**2 * form.channels * np.dtype(form.dtype).itemsize
     if options.storage == "stream" or (options.storage == "auto" and needed >= MEMORY_LIMIT):
         return None
+    kept = _kept(part, name, side, size, form, options)
     source = part.source
     if isinstance(source, ArraySource) and side == size and form.value_range is None:
         array = source.array
         if array.shape[1:] == (size, size, form.channels) and array.dtype == np.uint8:
             return DecodedImages(np.ascontiguousarray(array[part.selection]), {}, 0)
-    kept = _kept(part, name, side, size, form, options)
     found = kept.read() if kept is not None else None
     if kept is not None and found is not None:
         # What could not be read may have become readable: a library is there, a disk answers again.
@@ -165,16 +165,31 @@ def _in_memory(
     pixels = np.zeros((len(part.selection), side, side, form.channels), dtype=form.dtype)
     decoded = DecodedImages(pixels, *_decode(part, range(len(pixels)), pixels, size, form, threads))
     long = time.monotonic() - start > _LONG or options.storage == "cache"
-    if kept is not None and long and kept.write(decoded):
-        where = f"{len(pixels)} decoded images are kept in {kept.path.parent} ({needed / 2**20:.1f} MiB)"
-        print(message(f"{where}; 'autodas data cache' lists and clears them"), file=sys.stderr)
+    if kept is not None and long:
+        where = f"{kept.path.parent} ({needed / 2**20:.1f} MiB)"
+        told = (
+            f"{len(pixels)} decoded images are kept in {where}; 'autodas data cache' lists and clears them"
+            if kept.write(decoded)
+            else f"{len(pixels)} decoded images cannot be kept in {where}: each command will decode them"
+        )
+        print(message(told), file=sys.stderr)
     return decoded
 
 
 def _kept(
     part: Part[Source], name: str, side: int, size: int, form: Form, options: DataOptions
 ) -> KeptImages | None:
-    """Return the place on disk for the decoded images of a part, if they come from files."""
+    """Return the place on disk for the decoded images of a part, if they come from files.
+
+    Raises:
+        AutodasError: if they do not, and are to be kept all the same.
+    """
+    for option, asked in (
+        ("storage cache", options.storage == "cache"),
+        ("cache", options.cache is not None),
+    ):
+        if asked and part.source.paths is None:
+            raise AutodasError(f"{option} is for files, but the images of '{name}' are none: leave it out")
     root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
     if part.source.paths is None or root is None or options.storage == "memory" or not len(part.selection):
         return None
