@@ -266,3 +266,7 @@ def test_data_of_a_later_version_may_know_more(tmp_path: Path) -> None:
     run.write_json("data.json", facts)
     with pytest.raises(AutodasError, match="what is seen of them: later 1 then, None now"):
         check_same_data(run, data)
+    facts["pixels"]["later"] = None
+    run.write_json("data.json", facts)
+    with pytest.raises(AutodasError, match="what is seen of them: later None then, None now"):
+        check_same_data(run, data)

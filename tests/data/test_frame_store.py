@@ -417,6 +417,7 @@ class TestDamaged:
             "another number of frames": described(lambda facts: facts | {"frames": facts["frames"] + 1}),
             "frames of text": described(lambda facts: facts | {"height": "32"}),
             "huge frames": described(lambda facts: facts | {"height": 10**12}),
+            "one channel": described(lambda facts: facts | {"channels": 1}),
             "an unknown encoding": described(lambda facts: facts | {"encoding": "zip"}),
             "empty": lambda c: b"",
             "cut off": lambda c: c[: len(c) // 2],
@@ -481,6 +482,10 @@ class TestDamaged:
             path.write_bytes(content)
         assert_equal(expected, batches(opened(root, "compressed")))
         assert "stored frames are damaged (a frame has changed), and are made anew" in capsys.readouterr().err
+        for path in stored(root):
+            path.write_bytes(self.damages()["one channel"](path.read_bytes()))
+        assert_equal(expected, batches(opened(root, "compressed")))
+        assert "are damaged" in capsys.readouterr().err
 
 
 def test_compressed_frames_look_the_same_and_take_less(tmp_path: Path, capsys: Any) -> None:

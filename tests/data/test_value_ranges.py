@@ -652,3 +652,20 @@ def test_bytes_of_images_may_be_deep_too() -> None:
     Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(stream, "PNG")
     assert open_image(stream.getvalue()).header.dtype == "uint16"
     assert open_image(stream.getvalue()).values().array.max() == 4000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_header_that_claims_to_be_huge_takes_no_memory(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "x.jp2")
+    content = (tmp_path / "x.jp2").read_bytes()
+    place = content.index(b"jp2h") - 4
+    (tmp_path / "x.jp2").write_bytes(content[:place] + b"\xff\xff\xff\x00" + content[place + 4 :])
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), before[1]))
+    try:
+        with pytest.raises(AutodasError, match="cannot be read as an image"):
+            read_image(tmp_path / "x.jp2", channels=3, image_size=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -31,6 +31,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 # What it logs beside that is raised, too; programs that have set up logging still get it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+_JPEG_2000 = b"jP  "
 _UNMARKED_ENDINGS = tuple(ending for name in UNMARKED for ending in IMAGE_FORMATS[name])
 
 
@@ -45,6 +46,9 @@ def open_image(encoded: str | bytes) -> Picture:
     """
     try:
         start = encoded[:8] if isinstance(encoded, bytes) else _first_bytes(encoded)
+        if start[4:] == _JPEG_2000 and isinstance(encoded, str):
+            # Pillow makes room for as many bytes as its header claims to have.
+            encoded = Path(encoded).read_bytes()
         if start[:6] == b"\x93NUMPY":
             picture: Picture = _open_array(encoded)
         elif start[:4] in MAGIC:

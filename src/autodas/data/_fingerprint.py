@@ -171,7 +171,8 @@ def _without(names: Sequence[str], facts: Any) -> Any:
 
 def _difference(one: Any, other: Any) -> str:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        key = next(key for key in {**other, **one} if not _same(one.get(key), other.get(key)))
+        alike = one.keys() & other.keys()
+        key = next(k for k in {**other, **one} if k not in alike or not _same(one[k], other[k]))
         return f"{key} {one.get(key)} then, {other.get(key)} now"
     return f"{_some(one or ())} then, {_some(other)} now"
 

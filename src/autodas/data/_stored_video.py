@@ -188,7 +188,8 @@ def _decoded(data: bytes, shape: tuple[int, int, int], encoding: Encoding) -> np
 
     try:
         with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            if (image.width, image.height) != (width, height if channels == 3 else height * channels):
+            expected = ("RGB", width, height) if channels == 3 else ("L", width, height * channels)
+            if (image.mode, image.width, image.height) != expected:
                 raise DamagedError("a frame has another size")
             pixels = np.asarray(image)
     except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
