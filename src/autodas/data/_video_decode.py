@@ -38,7 +38,7 @@ def read_frames(path: str, index: FrameIndex, numbers: Sequence[int], size: tupl
     wanted = sorted(set(numbers))
     pixels = Pixels(size, index.orientation)
     try:
-        with opened(path) as video:
+        with opened(path, strict=True) as video:
             found = {number: pixels.of(frame) for number, frame in sought(video, index, wanted)}
     except SeekingFailedError:
         with opened(path) as video:
