@@ -19,6 +19,7 @@ from autodas.data import _video_decode, _video_open
 from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
 from autodas.data._frames import VideoFiles
+from autodas.data._read_video import clips_along, count_along
 from autodas.data._video_decode import read_frames
 from autodas.data._video_index import FrameIndex, Key, read_index
 from autodas.data._video_open import opened
@@ -328,6 +329,8 @@ def test_keys_that_are_not_where_the_index_says(tmp_path: Path) -> None:
 def test_the_rate_of_a_single_frame_is_that_which_the_file_claims(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, texture(1), codec="mpeg4", rate=10)
     assert VideoFiles([str(path)]).rate(0) == 10
+    (part,) = clips_along(path, 1, channels=3, image_size=32, clips=Clips(frames=2))
+    assert (part.start, part.end, count_along(path, 1)) == (0, 0.1, 1)
 
 
 @pytest.mark.parametrize(
@@ -533,3 +536,26 @@ def test_index_of_a_file_that_is_decoded_once_has_the_keys_it_needs() -> None:
     index: FrameIndex = read_index(str(PACKED))
     assert len(index.keys) >= 3
     assert (index.keys[:, 6] >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["H.264 in MP4, open groups", "HEVC in MP4, open groups", "H.263 in MKV"])
+def test_jumps_into_healthy_videos_are_believed(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_or_skip({**VARIANTS, **MISLEADING}[name], tmp_path)
+    monkeypatch.setattr(_video_decode, "from_start", _never)
+    check(path, list(range(COUNT)))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_open"),
+    [
+        ("H.264 in MP4, short closed groups", False),
+        ("HEVC in MP4, open groups", True),
+        ("MPEG-2 in PS", True),
+        ("H.264 bare", False),
+        ("MJPEG in AVI", False),
+    ],
+)
+def test_open_groups(tmp_path: Path, name: str, is_open: bool) -> None:
+    assert read_index(str(write(VARIANTS[name], tmp_path))).has_open_groups() == is_open

@@ -78,6 +78,12 @@ class FrameIndex(NamedTuple):
         place = int(np.searchsorted(self.keys[:, 1], number, side="right")) - 1
         return Key(*self.keys[place].tolist()) if place >= 0 else None
 
+    def has_open_groups(self) -> bool:
+        """Return whether a frame that is stored after a key frame is shown before it."""
+        shown = np.where(self.order < 0, self.frames, self.order)
+        first_from_here = np.minimum.accumulate(shown[::-1])[::-1]
+        return bool((first_from_here[self.keys[:, 0]] < self.keys[:, 1]).any())
+
 
 class _Packets:
     """What a walk through the packets of a video notes."""

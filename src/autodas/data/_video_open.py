@@ -104,7 +104,7 @@ def opened(path: str, strict: bool = False) -> Iterator[Video]:
             stream.codec_context.copy_opaque = True
             stream.codec_context.options = {
                 "max_pixels": _OPTIONS["max_pixels"],
-                **({"err_detect": "explode"} if strict else {}),
+                "err_detect": "explode" if strict else "0",
             }
             yield Video(container, stream)
     except (UnreadableError, MemoryError):
