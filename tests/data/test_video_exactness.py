@@ -279,8 +279,8 @@ def test_frames_that_nothing_refers_to_are_not_decoded_before_a_clip(tmp_path: P
         def __getattr__(self, name: str) -> object:
             return getattr(self.video, name)
 
-        def decode(self, packet: object) -> list[av.VideoFrame]:
-            found = self.video.decode(packet)  # type: ignore[arg-type]
+        def decode(self, *arguments: object) -> list[av.VideoFrame]:
+            found = self.video.decode(*arguments)  # type: ignore[arg-type]
             self.frames += len(found)
             return found
 
