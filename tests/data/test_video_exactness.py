@@ -12,13 +12,14 @@ import av
 import numpy as np
 import pytest
 from tests.data.bar_codes import HEIGHT, WIDTH, bar_coded, numbers_of, texture
-from tests.data.video_variants import VARIANTS, Variant, has_encoder, write_variant
+from tests.data.video_variants import MISLEADING, VARIANTS, Variant, has_encoder, write_variant
 from tests.data.videos import write_video
 
 from autodas.data import _video_decode, _video_open
 from autodas.data._clips import Clips
 from autodas.data._decode import UnreadableError
 from autodas.data._frames import VideoFiles
+from autodas.data._read_video import clips_along, count_along
 from autodas.data._video_decode import read_frames
 from autodas.data._video_index import FrameIndex, Key, read_index
 from autodas.data._video_open import opened
@@ -109,6 +110,122 @@ def test_the_frames_that_are_asked_for_of_further_formats(tmp_path: Path, name: 
     check(path, held_by(path) if variant.ffmpeg or variant.kept != (0, 1) else list(range(COUNT)))
 
 
+@pytest.mark.parametrize("name", MISLEADING)
+def test_frames_of_files_that_mislead(tmp_path: Path, name: str) -> None:
+    """Every frame alone is, to the byte, the one that decoding from the start gives."""
+    path = write_or_skip(MISLEADING[name], tmp_path)
+    check(path, list(range(COUNT)))
+    check_alone(path)
+
+
+def write_or_skip(variant: Variant, folder: Path) -> Path:
+    try:
+        return write(variant, folder)
+    except (subprocess.CalledProcessError, av.error.FFmpegError):
+        pytest.skip("this build of FFmpeg has an encoder less")
+
+
+def check_alone(path: Path) -> None:
+    """Compare each frame that is asked for alone, and all together, with decoding from the start."""
+    index = read_index(str(path))
+    size, every = (index.height, index.width), list(range(index.frames))
+    with opened(str(path)) as video:
+        pixels = _video_decode.Pixels(size, index.orientation)
+        expected = _video_decode._collect(from_start(video, index), every, pixels)
+    assert len({frame.tobytes() for frame in expected.values()}) > 3 / 4 * len(every)
+    together = read_frames(str(path), index, every, size)
+    for number in every:
+        alone = read_frames(str(path), index, [number], size)[0]
+        assert np.array_equal(alone, expected[number]), number
+        assert np.array_equal(together[number], expected[number]), number
+
+
+def test_only_key_frames_of_the_decoder_are_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container marks each packet of H.263 as a key; the index is not misled, and jumps are made."""
+    path = write_or_skip(MISLEADING["H.263 in MKV"], tmp_path)
+    with av.open(str(path)) as container:
+        decoded = [frame.key_frame for frame in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        assert all(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
+    keys = read_index(str(path)).keys
+    assert keys[:, Key._fields.index("number")].tolist() == np.flatnonzero(decoded).tolist()
+    monkeypatch.setattr(_video_decode, "from_start", _never)
+    check(path, list(range(COUNT)))
+
+
+def test_a_packet_that_is_marked_as_a_key_late_in_the_file(tmp_path: Path) -> None:
+    """Only the first frames are decoded for an index: later keys are believed when the decoder agrees."""
+    path = write(VARIANTS["H.264 in MP4, long groups"], tmp_path)
+    index = read_index(str(path))
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        place = next(i for i, packet in enumerate(packets) if i > 30 and index.order[i] == i)
+        false = Key(place, place, packets[place].pts, packets[place].dts, packets[place - 1].dts, 0, -1)
+        false = false._replace(size=packets[place].size)
+    misled = index._replace(keys=np.concatenate([index.keys, [false]]))
+    assert numbers_of(read_frames(str(path), misled, [place, 55], (HEIGHT, WIDTH))) == [place, 55]
+
+
+def test_a_key_frame_that_an_edit_list_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(VARIANTS["H.264 in MP4, cut between key frames (edit list)"], tmp_path)
+    held = held_by(path)
+    monkeypatch.setattr(_video_decode, "from_start", _never)
+    check(path, held)
+
+
+@pytest.mark.parametrize(
+    "name", ["MJPEG in AVI", "MPEG-4 in AVI, B-frames", "H.264 in MP4, short closed groups", "PNG in MOV"]
+)
+def test_damaged_frames_are_the_same_whatever_is_asked_for(tmp_path: Path, name: str) -> None:
+    path = write(VARIANTS[name], tmp_path)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        places = [(packet.pos, packet.size) for packet in packets]
+        keys = [i for i, packet in enumerate(packets) if packet.is_keyframe and i]
+    content = bytearray(path.read_bytes())
+    for number in (keys[0], 33, 34, keys[-1]):
+        position, size = places[number]
+        content[position + size // 2 : position + size // 2 + 12] = bytes(range(200, 212))
+    path.write_bytes(content)
+    check_alone(path)
+
+
+@pytest.mark.parametrize("name", ["MJPEG in AVI", "UtVideo in AVI", "Raw in AVI", "H.264 in FLV"])
+def test_a_last_frame_that_is_cut_off_is_the_same_whatever_is_asked_for(tmp_path: Path, name: str) -> None:
+    path = write(VARIANTS[name], tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: round(0.6 * len(content))])
+    check_alone(path)
+
+
+def write_with_unknown(path: Path, known: int) -> Path:
+    """Write a file with videos, the last of which has a codec that does not exist."""
+    codecs = ["libx264"] * known + ["ffv1"]
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=25) for codec in codecs]
+        for stream in streams:
+            stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for pixels in bar_coded(texture(12)):
+            for stream in streams:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    content = path.read_bytes()
+    assert content.count(b"V_FFV1") == 1
+    path.write_bytes(content.replace(b"V_FFV1", b"V_NONE"))
+    return path
+
+
+def test_a_stream_of_an_unknown_codec_is_left_aside(tmp_path: Path) -> None:
+    check(write_with_unknown(tmp_path / "a.mkv", 1), list(range(12)))
+
+
+def test_a_file_that_nothing_decodes(tmp_path: Path) -> None:
+    path = write_with_unknown(tmp_path / "a.mkv", 0)
+    with pytest.raises(UnreadableError, match="there is no decoder for its codec"):
+        VideoFiles([str(path)]).count(0)
+
+
 def test_xvid_with_packed_b_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their time stamps do not ascend.
 
@@ -162,8 +279,8 @@ def test_frames_that_nothing_refers_to_are_not_decoded_before_a_clip(tmp_path: P
         def __getattr__(self, name: str) -> object:
             return getattr(self.video, name)
 
-        def decode(self, packet: object) -> list[av.VideoFrame]:
-            found = self.video.decode(packet)  # type: ignore[arg-type]
+        def decode(self, *arguments: object) -> list[av.VideoFrame]:
+            found = self.video.decode(*arguments)  # type: ignore[arg-type]
             self.frames += len(found)
             return found
 
@@ -206,6 +323,14 @@ def test_keys_that_are_not_where_the_index_says(tmp_path: Path) -> None:
     keys = index.keys.copy()
     keys[1:, 2:6] = index.keys[:-1, 2:6]
     assert numbers_of(read_frames(str(path), index._replace(keys=keys), [40], (HEIGHT, WIDTH))) == [40]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_the_rate_of_a_single_frame_is_that_which_the_file_claims(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, texture(1), codec="mpeg4", rate=10)
+    assert VideoFiles([str(path)]).rate(0) == 10
+    (part,) = clips_along(path, 1, channels=3, image_size=32, clips=Clips(frames=2))
+    assert (part.start, part.end, count_along(path, 1)) == (0, 0.1, 1)
 
 
 @pytest.mark.parametrize(
@@ -411,3 +536,26 @@ def test_index_of_a_file_that_is_decoded_once_has_the_keys_it_needs() -> None:
     index: FrameIndex = read_index(str(PACKED))
     assert len(index.keys) >= 3
     assert (index.keys[:, 6] >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["H.264 in MP4, open groups", "HEVC in MP4, open groups", "H.263 in MKV"])
+def test_jumps_into_healthy_videos_are_believed(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_or_skip({**VARIANTS, **MISLEADING}[name], tmp_path)
+    monkeypatch.setattr(_video_decode, "from_start", _never)
+    check(path, list(range(COUNT)))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_open"),
+    [
+        ("H.264 in MP4, short closed groups", False),
+        ("HEVC in MP4, open groups", True),
+        ("MPEG-2 in PS", True),
+        ("H.264 bare", False),
+        ("MJPEG in AVI", False),
+    ],
+)
+def test_open_groups(tmp_path: Path, name: str, is_open: bool) -> None:
+    assert read_index(str(write(VARIANTS[name], tmp_path))).has_open_groups() == is_open

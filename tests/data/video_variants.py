@@ -391,3 +391,28 @@ VARIANTS: dict[str, Variant] = {
         source=".mkv",
     ),
 }
+
+# Their files mark frames as keys that are none, their decoders do not tell keys, or the palette comes once.
+MISLEADING: dict[str, Variant] = {
+    "Palette in AVI": Variant(
+        "a.avi", "ffv1", ffmpeg=("-pix_fmt", "pal8", "-c:v", "rawvideo"), source=".mkv"
+    ),
+    "Palette in MOV": Variant(
+        "a.mov", "ffv1", ffmpeg=("-pix_fmt", "pal8", "-c:v", "rawvideo"), source=".mkv"
+    ),
+    "Animation in MOV, grey palette": Variant(
+        "a.mov", "ffv1", ffmpeg=("-pix_fmt", "gray", "-c:v", "qtrle", "-g", "10"), source=".mkv"
+    ),
+    "Graphics in MOV": Variant("a.mov", "ffv1", ffmpeg=("-c:v", "smc", "-g", "10"), source=".mkv"),
+    "H.263 in MKV": Variant("a.mkv", "ffv1", ffmpeg=("-c:v", "h263p", "-g", "10"), source=".mkv"),
+    "H.261 in AVI": Variant(
+        "a.avi", "ffv1", ffmpeg=("-vf", "scale=176:144", "-c:v", "h261", "-b:v", "2M"), source=".mkv"
+    ),
+    "H.261 in MKV": Variant(
+        "a.mkv", "ffv1", ffmpeg=("-vf", "scale=176:144", "-c:v", "h261", "-b:v", "2M"), source=".mkv"
+    ),
+    "H.261 bare": Variant(
+        "a.h261", "ffv1", ffmpeg=("-vf", "scale=176:144", "-c:v", "h261", "-b:v", "2M"), source=".mkv"
+    ),
+    "Apple Video in MOV": Variant("a.mov", "rpza", {"g": "10"}, pixels="rgb555le"),
+}

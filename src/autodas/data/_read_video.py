@@ -88,7 +88,7 @@ def clips_along(
     """Yield the clip in the middle of each part of a video; a few at a time are read, whatever its length.
 
     A dense clip that is longer than a part reaches into its neighbours. Times are those of frames at the
-    average rate of the video.
+    usual rate of the video: gaps and changes of its rate are left out.
 
     Args:
         path: the file.

@@ -38,7 +38,8 @@ def read_frames(path: str, index: FrameIndex, numbers: Sequence[int], size: tupl
     wanted = sorted(set(numbers))
     pixels = Pixels(size, index.orientation)
     try:
-        with opened(path) as video:
+        # After a jump into an open group a strict decoder of H.264 refuses healthy frames.
+        with opened(path, strict=not index.has_open_groups()) as video:
             found = {number: pixels.of(frame) for number, frame in sought(video, index, wanted)}
     except SeekingFailedError:
         with opened(path) as video:

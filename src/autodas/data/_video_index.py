@@ -39,7 +39,7 @@ class Key(NamedTuple):
         decoded: decoding time of the packet, or ``UNKNOWN``.
         before: decoding time of the packet before it, or ``UNKNOWN``.
         size: bytes of the packet.
-        checksum: of that frame's pixels, -1 where it is not known.
+        checksum: of that frame's pixels, -1 where it is not known: then the decoder must call it a key frame.
     """
 
     packet: int
@@ -78,6 +78,12 @@ class FrameIndex(NamedTuple):
         place = int(np.searchsorted(self.keys[:, 1], number, side="right")) - 1
         return Key(*self.keys[place].tolist()) if place >= 0 else None
 
+    def has_open_groups(self) -> bool:
+        """Return whether a frame that is stored after a key frame is shown before it."""
+        shown = np.where(self.order < 0, self.frames, self.order)
+        first_from_here = np.minimum.accumulate(shown[::-1])[::-1]
+        return bool((first_from_here[self.keys[:, 0]] < self.keys[:, 1]).any())
+
 
 class _Packets:
     """What a walk through the packets of a video notes."""
@@ -85,6 +91,7 @@ class _Packets:
     def __init__(self) -> None:
         self.shown, self.decoded, self.size = array("q"), array("q"), array("q")
         self.is_key, self.is_shown = array("b"), array("b")
+        self.can_begin_anywhere = True
 
     def __len__(self) -> int:
         return len(self.size)
@@ -97,6 +104,9 @@ class _Packets:
         self.size.append(packet.size)
         self.is_key.append(packet.is_keyframe)
         self.is_shown.append(not hidden and not packet.is_discard)
+        # What a container hands over once, a decoder that begins after this packet lacks.
+        if packet.has_sidedata("palette") or packet.has_sidedata("new_extradata"):
+            self.can_begin_anywhere = False
 
     def order(self) -> np.ndarray | None:
         """Return the order of frames by time stamps, ``None`` if those cannot be right."""
@@ -118,7 +128,7 @@ class _Packets:
 
     def keys(self, order: np.ndarray) -> np.ndarray:
         """Return the keys, (K, 7), by ascending number, without checksums."""
-        places = np.flatnonzero(np.array(self.is_key))
+        places = np.flatnonzero(np.array(self.is_key) & self.can_begin_anywhere)
         shown = np.array(self.shown, dtype=np.int64)
         decoded = np.array([UNKNOWN, *self.decoded], dtype=np.int64)
         numbers = order[places]
@@ -145,8 +155,8 @@ class _Packets:
         first: np.ndarray = np.unique(found[:, 1], return_index=True)[1]
         return np.asarray(found[first])
 
-    def rate(self, order: np.ndarray | None, frames: int, unit: float) -> float | None:
-        """Return the frames a second that time stamps tell.
+    def rate(self, order: np.ndarray | None, frames: int, unit: float, claimed: float) -> float | None:
+        """Return the frames a second that time stamps tell; of a single frame what the container claims.
 
         The steps near the usual one are taken, since time stamps are rounded, and gaps are no rate.
 
@@ -154,6 +164,7 @@ class _Packets:
             order: by time stamps, if those can be believed.
             frames: how many there are.
             unit: seconds of one unit of time.
+            claimed: frames a second by the container, 0 where it claims nothing.
         """
         if order is None:
             # Decoding times ascend also where presentation times do not; fields of a frame have one each.
@@ -161,8 +172,10 @@ class _Packets:
         else:
             times, fields = np.sort(np.array(self.shown, dtype=np.int64)[order >= 0]), 1
         steps = np.diff(times)
-        if not len(steps) or times.min() == UNKNOWN or unit <= 0:
+        if not len(times) or times.min() == UNKNOWN or unit <= 0:
             return None
+        if not len(steps):
+            return claimed or None
         usual = np.median(steps)
         near = steps[(steps > usual / 2) & (steps < usual * 2)]
         return 1 / (float(near.mean()) * unit * fields) if len(near) and usual > 0 else None
@@ -174,6 +187,7 @@ class _Head:
     def __init__(self) -> None:
         self.first: VideoFrame | None = None
         self._places: list[int] = []
+        self._keys: set[int] = set()
         self._damaged: set[int] = set()
 
     def decode(self, video: Video, packet: Packet[VideoStream] | None) -> None:
@@ -182,6 +196,8 @@ class _Head:
             for frame in video.decode(packet, self._damaged):
                 self.first = self.first or frame
                 self._places.append(place_of(frame))
+                if frame.key_frame:
+                    self._keys.add(place_of(frame))
 
     def agrees(self, order: np.ndarray) -> bool:
         """Return whether the frames came in an order, all of them but for those of damaged packets."""
@@ -189,6 +205,10 @@ class _Head:
         due = list(islice((number for number in range(int(order.max()) + 1) if number not in lost), _HEAD))
         come = [int(order[place]) if place >= 0 else -1 for place in self._places]
         return come[:_HEAD] == due
+
+    def has_keys(self, packets: _Packets) -> bool:
+        """Return whether the decoder calls each frame a key frame whose packet is marked as one."""
+        return all(place in self._keys for place in self._places if place >= 0 and packets.is_key[place])
 
 
 def read_index(path: str) -> FrameIndex:
@@ -213,12 +233,12 @@ def read_index(path: str) -> FrameIndex:
         raise UnreadableError("it has no frames")
     if head.first is None:
         raise UnreadableError("no frame can be decoded")
-    if order is not None and head.agrees(order):
-        keys, frames = packets.keys(order), int(order.max()) + 1
-        rate = packets.rate(order, frames, unit)
+    told = order if order is not None and head.agrees(order) else None
+    if told is not None and (head.has_keys(packets) or not packets.can_begin_anywhere):
+        order, keys, frames = told, packets.keys(told), int(told.max()) + 1
     else:
-        frames, order, keys = _by_decoding(path, packets)
-        rate = packets.rate(None, frames, unit)
+        order, keys, frames = _by_decoding(path, packets, told)
+    rate = packets.rate(told, frames, unit, claimed)
     if rate and abs(claimed / rate - 1) < 0.005:
         rate = claimed  # The same without the rounding.
     orientation = orientation_of(head.first)
@@ -235,27 +255,44 @@ def _invents_times(video: Video) -> bool:
     return video.container.format.name in _WITHOUT_TIMES and bool(video.stream.codec_context.codec.reorder)
 
 
-def _by_decoding(path: str, packets: _Packets) -> tuple[int, np.ndarray, np.ndarray]:
-    """Decode a whole video; return the number of frames, their order, and the keys."""
+def _by_decoding(path: str, packets: _Packets, told: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int]:
+    """Decode a whole video; return the order of its frames, the keys, and the number of frames.
+
+    Args:
+        path: the file.
+        packets: of it.
+        told: the order by time stamps where those are right, and only the keys have to be found.
+    """
     places: array[int] = array("q")
     checksums: dict[int, int] = {}
+    called: set[int] = set()
     with opened(path) as video:
         for frame in video.frames():
-            if frame.key_frame:
-                checksums[place_of(frame)] = checksum(frame)
-            places.append(place_of(frame))
+            place = place_of(frame)
+            places.append(place)
+            if place >= 0 and packets.is_key[place]:
+                checksums[place] = checksum(frame)
+                if frame.key_frame:
+                    called.add(place)
             if len(places) > _MOST_PACKETS:
                 raise UnreadableError(f"it claims more than {_MOST_PACKETS:,} frames")
-    found = np.array(places, dtype=np.int64)
-    if found.min() < 0 or len(np.unique(found)) < len(found):
-        return len(places), np.zeros(0, dtype=np.int64), np.zeros((0, len(Key._fields)), dtype=np.int64)
-    order = np.full(len(packets), -1)
-    order[found] = np.arange(len(found))
+    order = _order_of(np.array(places, dtype=np.int64), packets) if told is None else told
+    if not len(order):
+        return order, np.zeros((0, len(Key._fields)), dtype=np.int64), len(places)
     keys = packets.keys(order)
-    # Only the first pixels show whether a key is one: packets are marked as such that are none.
-    keys = keys[np.isin(keys[:, 0], list(checksums))]
+    # Packets are marked as keys that are none. Some decoders never tell: then the pixels show it, later.
+    keys = keys[np.isin(keys[:, 0], list(called or checksums))]
     keys[:, 6] = [checksums[packet] for packet in keys[:, 0].tolist()]
-    return len(places), order, keys
+    return order, keys, int(order.max()) + 1
+
+
+def _order_of(places: np.ndarray, packets: _Packets) -> np.ndarray:
+    """Return the order of frames that came of packets in these places; empty where that cannot be told."""
+    if places.min() < 0 or len(np.unique(places)) < len(places):
+        return np.zeros(0, dtype=np.int64)
+    order = np.full(len(packets), -1)
+    order[places] = np.arange(len(places))
+    return order
 
 
 def checksum(frame: VideoFrame) -> int:

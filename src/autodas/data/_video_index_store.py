@@ -19,7 +19,7 @@ from autodas.errors import AutodasError
 from autodas.reading import MEBIBYTE, TRUTH, Fields, Items, Number, Optional, Whole, parse_json
 
 # Part of every name: changes whenever an index would come out differently.
-_VERSION = 1
+_VERSION = 2
 _PAGE_BYTES, _MOST_BYTES = 4096, 512 * MEBIBYTE
 _MOST_UNPACKED = 256 * MEBIBYTE  # a million frames take twenty
 _SHAPE = Fields(

@@ -61,11 +61,11 @@ class Video(NamedTuple):
             packet: ``None`` at the end, for the frames that the decoder still holds.
             damaged: gets the places of packets that cannot be decoded.
         """
-        from av.error import EOFError, InvalidDataError
+        from av.error import ArgumentError, EOFError, ExternalError, InvalidDataError
 
         try:
             return self.stream.codec_context.decode(packet)
-        except (InvalidDataError, EOFError):
+        except (InvalidDataError, ArgumentError, ExternalError, EOFError):
             if damaged is not None and packet is not None:
                 damaged.add(place_of(packet))
             return []
@@ -78,8 +78,13 @@ def place_of(item: Packet[VideoStream] | VideoFrame) -> int:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Video]:
+def opened(path: str, strict: bool = False) -> Iterator[Video]:
     """Open a video file.
+
+    Args:
+        path: the file.
+        strict: whether a frame with any damage is one that cannot be decoded. What a decoder makes of it
+            otherwise may depend on the frames that it has decoded before.
 
     Raises:
         UnreadableError: for every error of FFmpeg in this block: the video cannot be read.
@@ -97,7 +102,10 @@ def opened(path: str) -> Iterator[Video]:
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
             stream.codec_context.copy_opaque = True
-            stream.codec_context.options = {"max_pixels": _OPTIONS["max_pixels"]}
+            stream.codec_context.options = {
+                "max_pixels": _OPTIONS["max_pixels"],
+                "err_detect": "explode" if strict else "0",
+            }
             yield Video(container, stream)
     except (UnreadableError, MemoryError):
         raise
@@ -120,13 +128,17 @@ def _best(container: InputContainer) -> VideoStream:
     moving = [stream for stream in streams if not stream.disposition & still]
     if not moving:
         raise UnreadableError("it has no video stream, only a cover picture")
+    # PyAV gives streams that FFmpeg cannot decode no context.
+    readable = [stream for stream in moving if stream.codec_context is not None]
+    if not readable:
+        raise UnreadableError("there is no decoder for its codec")
 
     def score(stream: VideoStream) -> tuple[bool, int]:
         pixels = stream.codec_context.width * stream.codec_context.height
         default = bool(stream.disposition & Disposition.default)
         return stream.codec_context.name not in _PICTURES, pixels + _DEFAULT_BONUS * default
 
-    return max(moving, key=score)
+    return max(readable, key=score)
 
 
 def _pyav_open(path: str) -> Callable[..., Any]:

@@ -95,11 +95,15 @@ def _decoded_from(
                 number = _number(packet, index)
                 needed = number < 0 or number in wanted or number == key.number
                 context.skip_frame = "DEFAULT" if needed else "NONREF"
-            for frame in video.decode(packet):
+            damaged: set[int] = set()
+            decoded = video.decode(packet, damaged)
+            if any(int(index.order[place]) >= key.number for place in damaged):
+                raise SeekingFailedError("a frame is damaged")
+            for frame in decoded:
                 number = _number(frame, index)
                 if number < key.number:
                     continue  # Stored after the key frame, shown before it: may refer to what was left out.
-                if last < key.number and not _is_first(number, frame, key):
+                if last < key.number and not _is_first(frame, number, key):
                     raise SeekingFailedError("the first frame is not the key frame")
                 if number <= last:
                     raise SeekingFailedError("frames do not ascend")
@@ -124,8 +128,14 @@ def _up_to(
     yield None
 
 
-def _is_first(number: int, frame: VideoFrame, key: Key) -> bool:
-    return number == key.number and not frame.is_corrupt and key.checksum in (-1, checksum(frame))
+def _is_first(frame: VideoFrame, number: int, key: Key) -> bool:
+    """Return whether the first frame after a jump is the one that decoding may begin with."""
+    if number != key.number or frame.is_corrupt:
+        return False
+    if key.checksum >= 0:
+        return checksum(frame) == key.checksum
+    # Of a key frame that an edit list hides, only the frames after it come.
+    return bool(frame.key_frame) or place_of(frame) != key.packet
 
 
 def _number(item: Packet[VideoStream] | VideoFrame, index: FrameIndex) -> int:
