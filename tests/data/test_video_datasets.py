@@ -54,6 +54,18 @@ def open_folders(root: Path, **options: Any) -> ImageDataset:
     return open_dataset(f"videofolder:{root}", **{"frames": CLIP, "image_size": SIZE, **options})
 
 
+def test_videos_of_one_colour_are_told(folders: Path, tmp_path: Path) -> None:
+    told = "each of the training videos shows one colour only"
+    assert not any(told in note for note in open_folders(folders).notes)
+    for split in ("train", "test"):
+        for i in range(4):
+            folder = tmp_path / split / "ab"[i % 2] / f"video{i}"
+            folder.mkdir(parents=True)
+            for frame in range(6):
+                Image.new("RGB", (24, 24), (10 * i, 0, 90)).save(folder / f"{frame}.png")
+    assert any(told in note for note in open_folders(tmp_path).notes)
+
+
 def loader(
     data: ImageDataset, train: bool = True, augmentation: Augmentation | None = None, **options: Any
 ) -> Loader:

@@ -110,7 +110,8 @@ def assemble_videos(
             )
         )
     check_classes(name, splits[0].labels, names, used, Videos.what)
-    mean, std = _statistics(splits[0])
+    mean, std, contrast = _statistics(splits[0])
+    blank = "each of the training videos shows one colour only: 'autodas data check -o' draws what is seen"
     return ImageDataset(
         name=name,
         train=splits[0],
@@ -122,7 +123,7 @@ def assemble_videos(
         std=std,
         bad=tuple(bad.found),
         default_augmentation=raw.augmentation or Augmentation(flip=True),
-        notes=raw.notes,
+        notes=raw.notes if contrast else (*raw.notes, blank),
         clips=clips,
         modality=modality,
         flow=FlowEncoding(options.flow) if modality == "flow" else None,
@@ -194,8 +195,12 @@ def _in_memory(part: Part[FrameSource], clips: Clips, size: int, channels: int) 
     return torch.from_numpy(np.ascontiguousarray(Form(channels).channels_of(array[part.selection])))
 
 
-def _statistics(train: Videos) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation a channel, of the clips in the middle of some videos."""
+def _statistics(train: Videos) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Return mean and standard deviation a channel, of the clips in the middle of some videos.
+
+    The last number is the largest difference of two bytes of a channel in one of these clips.
+    """
+    contrast = 0 if len(train) else 255
     counts = np.zeros((train.channels, 256), dtype=np.int64)
     for i in np.unique(np.linspace(0, len(train) - 1, min(len(train), _STATISTICS_SAMPLE)).astype(int)):
         try:
@@ -203,4 +208,5 @@ def _statistics(train: Videos) -> tuple[tuple[float, ...], tuple[float, ...]]:
         except UnreadableError:
             continue
         counts += histogram(np.moveaxis(view, -1, 0))
-    return moments(counts)
+        contrast = max(contrast, int(np.ptp(view.reshape(-1, view.shape[-1]), axis=0).max()))
+    return *moments(counts), contrast
