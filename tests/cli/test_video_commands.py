@@ -208,7 +208,7 @@ def test_images_and_videos_mixed_up(
     assert "frames is for videos, but 'digits'" in refusal(
         capsys, "train", "darts_v2", "--data=digits", "--data.frames=4"
     )
-    line = refusal(capsys, "train", str(net), *data, "--skeleton.name=video", "--data.cutout=4")
+    line = refusal(capsys, "train", str(net), *data, "--data.cutout=4", "--quiet")
     assert "cutout is for images" in line
     assert list(tmp_path.iterdir()) == []
 
