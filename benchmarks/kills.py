@@ -295,12 +295,17 @@ def differences(whole: Path, other: Path) -> list[str]:
     for path in sorted(whole.rglob("*")):
         name = str(path.relative_to(whole))
         # The names of these files hold times and numbers of processes.
-        if path.is_dir() or "tfevents" in path.name or path.name in (
-            "environment.json",
-            "config.yaml",
-            "comparison.json",
-            "comparison.md",
-            "log.txt",
+        if (
+            path.is_dir()
+            or "tfevents" in path.name
+            or path.name
+            in (
+                "environment.json",
+                "config.yaml",
+                "comparison.json",
+                "comparison.md",
+                "log.txt",
+            )
         ):
             continue
         if not (other / name).exists():
