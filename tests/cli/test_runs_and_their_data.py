@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from autodas.cli.main import main
-from autodas.data import open_dataset
+from autodas.data import open_dataset, open_test_set
 from autodas.errors import AutodasError
-from autodas.training import RunFolder, check_same_data, write_data
+from autodas.training import RunFolder, check_same_data, trained_on, write_data
 
 SEARCH = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=16", "--quiet"]
 TRAIN = ["--epochs=1", "--batch_size=8", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=16", "--quiet"]
@@ -106,6 +106,14 @@ def test_what_a_run_was_trained_on_is_told_by_content(
     found, told = evaluated(capsys, work, tmp_path / "seen")
     assert (found["trained_on"], found.get("unseen")) == (trained, None)
     assert "'unseen'" not in told
+    # A training set so large that no beginnings were read: then names and sizes tell.
+    shutil.copytree(work / "net", tmp_path / "large")
+    facts = json.loads((work / "net/data.json").read_text())
+    for sample in facts["train"]["samples"]:
+        sample[3] = ""
+    (tmp_path / "large/data.json").write_text(json.dumps(facts))
+    data = open_test_set(f"imagefolder:{work / 'set'}", ("a", "b"))
+    assert trained_on(RunFolder(tmp_path / "large"), data).sum() == trained
 
 
 def test_class_folders_that_the_network_does_not_know(

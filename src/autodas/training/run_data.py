@@ -67,14 +67,17 @@ def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
     known = saved["train"]["samples"] if saved else None
     if not known or test["samples"] is None:
         return np.zeros(test["count"], dtype=bool)
-    seen = {_what(sample) for sample in known}
-    return np.array([_what(sample) in seen for sample in test["samples"]], dtype=bool)
+    # Labels are left out: the classes may be numbered in another way.
+    digests = {(key, size): digest for key, _, size, digest in known}
+    contents = {(size, digest) for _, _, size, digest in known if digest}
 
+    def was_seen(key: str, size: int, digest: str) -> bool:
+        if (size, digest) in contents:
+            return True
+        named = digests.get((key, size))
+        return named is not None and not (named and digest)
 
-def _what(sample: list[Any]) -> tuple[Any, ...]:
-    """Return what tells a sample from others; not its label: classes may be numbered otherwise."""
-    key, _, size, digest = sample
-    return (size, digest) if digest else (key, size)
+    return np.array([was_seen(key, size, digest) for key, _, size, digest in test["samples"]], dtype=bool)
 
 
 def _saved(folder: RunFolder) -> dict[str, Any] | None:
