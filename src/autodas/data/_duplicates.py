@@ -8,10 +8,9 @@ import stat
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
+from autodas.data._content import MOST, START
 from autodas.data._split import Split
 
-_START = 1 << 16
-_FILES = 20_000
 _BYTES = 1 << 30
 
 
@@ -25,7 +24,7 @@ def duplicates(train: Split, test: Split) -> list[tuple[str, str]]:
     """
     if train.paths is not None and test.paths is not None:
         return _equal_files(train.paths, test.paths)
-    contents = train.contents(), test.contents()
+    contents = train.contents, test.contents
     if any(content.digest for content in contents[0]):
         return _equal(train, test, *([c if c.digest else None for c in split] for split in contents))
     if not (train.in_memory and test.in_memory) or train.view_shape() != test.view_shape():
@@ -53,14 +52,14 @@ def _equal_files(train: Sequence[str], test: Sequence[str]) -> list[tuple[str, s
     room = _Room()
     for path in train:
         size = _size(path)
-        if size in sizes and (digest := room.digest(path, min(size, _START))):
+        if size in sizes and (digest := room.digest(path, min(size, START))):
             known[size, digest].append(path)
     found = []
     sizes = {size for size, _ in known}
     room, whole = _Room(), _Room()
     for path in test:
         size = _size(path)
-        digest = room.digest(path, min(size, _START)) if size in sizes else b""
+        digest = room.digest(path, min(size, START)) if size in sizes else b""
         twin = _twin(path, size, known.get((size, digest), []), whole) if digest else None
         if twin is not None:
             found.append((path, twin))
@@ -69,7 +68,7 @@ def _equal_files(train: Sequence[str], test: Sequence[str]) -> list[tuple[str, s
 
 def _twin(path: str, size: int, others: Sequence[str], room: _Room) -> str | None:
     """Return the first of some files, equal in size and beginning, that has the bytes of a file."""
-    if size <= _START or not others:
+    if size <= START or not others:
         return others[0] if others else None
     digest = room.digest(path, size)
     return next((other for other in others if digest and room.digest(other, size) == digest), None)
@@ -79,7 +78,7 @@ class _Room:
     """Hashes of files, as long as there are not too many."""
 
     def __init__(self) -> None:
-        self._files, self._bytes = _FILES, _BYTES
+        self._files, self._bytes = MOST, _BYTES
 
     def digest(self, path: str, size: int) -> bytes:
         """Return the hash of the first bytes of a file; nothing where they cannot be read or room is gone."""

@@ -124,7 +124,7 @@ def _plain(value: Any) -> Any:
 
 def _of_split(split: Split) -> dict[str, Any]:
     labels = split.labels.tolist()
-    contents = split.contents()
+    contents = split.contents
     found: dict[str, Any] = {"count": len(labels), "per_class": _counts(labels)}
     if split.keys is None:
         return found | {"hash": _hash(labels, contents, split.stored_bytes(_HASHED_BYTES)), "samples": None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,7 +18,15 @@ import numpy as np
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource, resized
-from autodas.data._store_folder import ENDING, Lock, absolute_name, remove_leftovers, unfinished, write_facts
+from autodas.data._store_folder import (
+    ENDING,
+    Lock,
+    absolute_name,
+    remove_leftovers,
+    short_hash,
+    unfinished,
+    write_facts,
+)
 from autodas.data._stored_video import (
     DamagedError,
     Encoding,
@@ -131,7 +138,7 @@ class FrameStore:
             "encoding": encoding,
         }
         name = re.sub("[^a-z0-9]+", "-", what.lower()).strip("-")
-        self.folder = root / f"{name}-{side}px-{encoding}-{_hash(json.dumps(self.facts))}"
+        self.folder = root / f"{name}-{side}px-{encoding}-{short_hash(json.dumps(self.facts))}"
 
     def open(self, source: FrameSource, selection: np.ndarray) -> StoredFrames | None:
         """Return the frames of videos if all of them have been stored."""
@@ -301,13 +308,9 @@ def _file_names(source: FrameSource, selection: np.ndarray) -> list[str]:
     names = []
     for index in selection.tolist():
         video = source.describe(index)
-        own = _hash(os.path.abspath(video) if files else video)
-        names.append(f"{own}-{_hash(source.fingerprint(index))}{ENDING}")
+        own = short_hash(os.path.abspath(video) if files else video)
+        names.append(f"{own}-{short_hash(source.fingerprint(index))}{ENDING}")
     return names
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @contextmanager

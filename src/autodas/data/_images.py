@@ -103,10 +103,11 @@ class Images(Split):
         """Return what is known of one image without decoding it; raises UnreadableError."""
         return self._source.header(int(self._selection[index]))
 
+    @cached_property
     def contents(self) -> list[Content]:
-        """Return what the images are to the byte, in files of their own or in Parquet files."""
+        """What the images are to the byte, in files of their own or in Parquet files."""
         if not isinstance(self._source, ParquetSource) or len(self) > MOST:
-            return super().contents()
+            return super().contents
         encoded = (self._source.encoded(int(index)) for index in self._selection)
         return [Content() if one is None else content_of_bytes(one) for one in encoded]
 

@@ -22,7 +22,15 @@ from typing import NamedTuple
 import numpy as np
 
 from autodas.data._form import Form
-from autodas.data._store_folder import IMAGES, Lock, absolute_name, remove_leftovers, unfinished, write_facts
+from autodas.data._store_folder import (
+    IMAGES,
+    Lock,
+    absolute_name,
+    remove_leftovers,
+    short_hash,
+    unfinished,
+    write_facts,
+)
 from autodas.errors import AutodasError
 from autodas.reading import TEXT, Fields, Items, Row, Whole, parse_json
 
@@ -81,7 +89,7 @@ class KeptImages:
             "side": side,
         }
         self.shape, self.dtype = (len(paths), side, side, form.channels), np.dtype(form.dtype)
-        folder = hashlib.sha256(json.dumps(self.facts).encode(errors="surrogateescape")).hexdigest()[:16]
+        folder = short_hash(json.dumps(self.facts))
         which, state = hashlib.sha256(), hashlib.sha256(repr(_decoders()).encode())
         which.update(repr((form.channels, form.value_range, square)).encode())
         for path in paths:

@@ -163,12 +163,13 @@ class Split(ABC):
         for pixels in () if self._stored is None else self._stored.numpy():
             yield hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
 
+    @cached_property
     def contents(self) -> list[Content]:
-        """Return what the samples are to the byte, where they are files; of very many the sizes only."""
+        """What the samples are to the byte, where they are files; of very many the sizes only."""
+        if self.paths is None:
+            return [Content()] * len(self)
         beginning = len(self) <= MOST
-        return [content_of_file(path, beginning=beginning) for path in self.paths or ()] or [Content()] * len(
-            self
-        )
+        return [content_of_file(path, beginning=beginning) for path in self.paths]
 
     def describe(self, index: int) -> str:
         """Return what messages call one sample: its file, or its place in the data set."""
@@ -192,5 +193,7 @@ class Split(ABC):
         return self._on_device[str(device)]
 
     def __getstate__(self) -> dict[str, object]:
-        # Processes that read files need no names for splits.
-        return {**self.__dict__, "_on_device": {}, "keys": None, "groups": None}
+        # Processes that read files need nothing that tells samples apart.
+        state = {**self.__dict__, "_on_device": {}, "keys": None, "groups": None}
+        state.pop("contents", None)
+        return state

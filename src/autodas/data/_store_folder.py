@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -92,6 +93,11 @@ def absolute_name(data: str) -> str:
     """Return the name of a data set with the whole path."""
     kind, colon, rest = data.partition(":")
     return f"{kind}:{os.path.abspath(os.path.expanduser(rest))}" if colon else kind
+
+
+def short_hash(text: str) -> str:
+    """Return the hash that stands in names of folders and files."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def unfinished(target: Path) -> Path:
