@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from autodas.data import Clips
+from autodas.data._clock import Clock
 from autodas.data._random import AUGMENTATION, sample_keys
 from autodas.errors import AutodasError
 
@@ -91,18 +92,18 @@ def test_random_starts_reach_the_ends_of_videos() -> None:
 def test_frames_a_second_whatever_the_rate_of_the_video() -> None:
     # Four frames, a fifth of a second apart.
     clips = Clips(4, fps=5)
-    assert clips.evaluation(100, 0, 2, 25.0) == [0, 5, 10, 15]
-    assert clips.evaluation(100, 1, 2, 25.0) == [84, 89, 94, 99]
+    assert clips.evaluation(100, 0, 2, Clock(25.0)) == [0, 5, 10, 15]
+    assert clips.evaluation(100, 1, 2, Clock(25.0)) == [84, 89, 94, 99]
     # 0.2 s are 5.994 frames here: 0, 5.994, 11.988 and 17.982 frames after the first.
-    assert clips.evaluation(100, 0, 2, 29.97) == [0, 6, 12, 18]
+    assert clips.evaluation(100, 0, 2, Clock(29.97)) == [0, 6, 12, 18]
     # 2.4 frames each: the nearest to 0, 2.4, 4.8, 7.2.
-    assert clips.evaluation(50, 0, 2, 12.0) == [0, 2, 5, 7]
+    assert clips.evaluation(50, 0, 2, Clock(12.0)) == [0, 2, 5, 7]
     # A video of fewer frames a second shows each of them more than once: 0, 0.4, 0.8, 1.2.
-    assert clips.evaluation(10, 0, 2, 2.0) == [0, 0, 1, 1]
-    assert (clips.span(25.0), clips.span(12.0)) == (16, 8)
+    assert clips.evaluation(10, 0, 2, Clock(2.0)) == [0, 0, 1, 1]
+    assert (clips.span(Clock(25.0)), clips.span(Clock(12.0))) == (16, 8)
     keys = sample_keys(AUGMENTATION, 0, 0, torch.arange(500))
     for starts, expected in (("random", set(range(35))), ("grid", {0, 20})):
-        drawn = [Clips(4, fps=5, starts=starts).training(50, key, 25.0) for key in keys]
+        drawn = [Clips(4, fps=5, starts=starts).training(50, key, Clock(25.0)) for key in keys]
         assert all(np.diff(numbers).tolist() == [5, 5, 5] for numbers in drawn)
         assert {numbers[0] for numbers in drawn} == expected
 
@@ -136,7 +137,7 @@ def test_the_clip_in_the_middle_of_a_part() -> None:
     assert Clips(9).within(95, 5, 100) == list(range(91, 100))
     assert Clips(4).within(0, 2, 2) == [0, 1, 0, 1]
     assert Clips(5, sampling="sparse").within(50, 25, 100) == [52, 57, 62, 67, 72]
-    assert Clips(3, fps=10).within(0, 30, 90, 30.0) == [11, 14, 17]
+    assert Clips(3, fps=10).within(0, 30, 90, Clock(30.0)) == [11, 14, 17]
 
 
 @pytest.mark.parametrize("values", [{"frames": 0}, {"frames": 16, "step": 0}])

@@ -313,7 +313,7 @@ class TestTrainingBatches:
             for batch in loader(data, seed=1).batches(epoch):
                 for clip, index in zip(pixels(batch.images), batch.indices.tolist(), strict=True):
                     key = sample_keys(AUGMENTATION, 1, epoch, torch.tensor(index))
-                    assert numbers_in(clip) == Clips(8).training(40 + index, key, 25.0)
+                    assert numbers_in(clip) == Clips(8).training(40 + index, key)
 
     def test_colours_change_alike_in_all_frames(self, tmp_path: Path) -> None:
         """A still clip stays still, whatever is done to its colours."""

@@ -17,6 +17,7 @@ from tests.data.videos import write_video
 
 from autodas.data import _video_decode, _video_open
 from autodas.data._clips import Clips
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError
 from autodas.data._frames import VideoFiles
 from autodas.data._read_video import clips_along, count_along
@@ -233,7 +234,7 @@ def test_xvid_with_packed_b_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(_video_decode, "from_start", _never)
     check(PACKED, list(range(49)))
-    assert read_index(str(PACKED)).rate == 25
+    assert read_index(str(PACKED)).clock == Clock(25)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +329,7 @@ def test_keys_that_are_not_where_the_index_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
 def test_the_rate_of_a_single_frame_is_that_which_the_file_claims(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, texture(1), codec="mpeg4", rate=10)
-    assert VideoFiles([str(path)]).rate(0) == 10
+    assert VideoFiles([str(path)]).clock(0) == Clock(10)
     (part,) = clips_along(path, 1, channels=3, image_size=32, clips=Clips(frames=2))
     assert (part.start, part.end, count_along(path, 1)) == (0, 0.1, 1)
 
@@ -348,7 +349,8 @@ def test_the_rate_of_a_single_frame_is_that_which_the_file_claims(tmp_path: Path
 )
 def test_rates(tmp_path: Path, name: str, rate: float | None) -> None:
     path = write(VARIANTS[name], tmp_path)
-    assert VideoFiles([str(path)]).rate(0) == (None if rate is None else pytest.approx(rate, rel=1e-6))
+    expected = None if rate is None else (pytest.approx(rate, rel=1e-6), None)
+    assert VideoFiles([str(path)]).clock(0) == expected
 
 
 def test_the_rate_is_not_that_of_a_container_that_lies(tmp_path: Path) -> None:
@@ -360,7 +362,11 @@ def test_the_rate_is_not_that_of_a_container_that_lies(tmp_path: Path) -> None:
         path,
         texture(COUNT),
     )
-    assert VideoFiles([str(path)]).rate(0) == pytest.approx(25, rel=0.01)
+    clock = VideoFiles([str(path)]).clock(0)
+    assert clock is not None
+    assert clock.rate == pytest.approx(25, rel=0.01)
+    assert clock.times is not None
+    assert clock.times.tolist() == [1000 * sum(steps[:i]) for i in range(COUNT)]
 
 
 MATRICES = [

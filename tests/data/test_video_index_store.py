@@ -14,6 +14,7 @@ from tests.data.bar_codes import texture
 from tests.data.videos import write_video
 
 from autodas.data import _video_index_store
+from autodas.data._clock import Clock
 from autodas.data._video_index import FrameIndex, Key, read_index
 from autodas.data._video_index_store import kept_index
 from autodas.data._video_pixels import Orientation
@@ -37,7 +38,8 @@ def never(path: str) -> FrameIndex:
 
 
 def assert_same(found: FrameIndex, expected: FrameIndex) -> None:
-    for one, other in zip(found, expected, strict=True):
+    facts = ((*index[:-1], *(index.clock or ())) for index in (found, expected))
+    for one, other in zip(*facts, strict=True):
         assert np.array_equal(one, other)
         assert type(one) is type(other)
 
@@ -58,10 +60,12 @@ def test_another_process_finds_it(video: str, tmp_path: Path) -> None:
     assert_same(kept_index(video, never), read_index(video))
 
 
-def test_all_fields_come_back(video: str) -> None:
+@pytest.mark.parametrize("timed", [False, True])
+def test_all_fields_come_back(video: str, timed: bool) -> None:
     rng = np.random.default_rng(0)
     keys = rng.integers(-(2**62), 2**62, (3, len(Key._fields)))
-    index = FrameIndex(7, 3, 5, Orientation(True, False, True), rng.permutation(9), keys, 30000 / 1001)
+    clock = Clock(30000 / 1001, np.cumsum(rng.integers(1, 2**40, 7)) if timed else None)
+    index = FrameIndex(7, 3, 5, Orientation(True, False, True), rng.permutation(9), keys, clock)
     assert_same(kept_index(video, lambda path: index), index)
     assert_same(kept_index(video, never), index)
 

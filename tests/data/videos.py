@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -29,8 +31,12 @@ def write_video(
     key_every: int = 12,
     rate: int = 25,
     turned: int = 0,
+    milliseconds: Sequence[int] = (),
 ) -> Path:
-    """Encode frames, uint8 (F, H, W, 3); players turn them anticlockwise by so many degrees."""
+    """Encode frames, uint8 (F, H, W, 3).
+
+    Players turn them anticlockwise by so many degrees, and show each for so many milliseconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
@@ -40,8 +46,12 @@ def write_video(
             stream.set_display_rotation(turned)
         stream.codec_context.gop_size = key_every
         stream.bit_rate = 8_000_000
-        for frame in frames:
-            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            if milliseconds:
+                frame.pts = sum(milliseconds[:number])
+                frame.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+            for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)

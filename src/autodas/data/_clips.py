@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import get_args
 
 from torch import Tensor
 
+from autodas.data._clock import Clock
 from autodas.data._random import integers
 from autodas.data_options import Sampling, Starts
 from autodas.errors import AutodasError
@@ -55,15 +57,15 @@ class Clips:
         if self.fps is not None and (self.step != 1 or self.sampling == "sparse"):
             raise AutodasError("fps excludes steps and sparse sampling")
 
-    def span(self, rate: float | None = None) -> int:
-        """Return the frames of the video from the first to the last of a dense clip, both counted.
+    def span(self, clock: Clock | None = None) -> int:
+        """Return the frames from the first of the video to the last of a dense clip there, both counted.
 
         Args:
-            rate: frames a second of the video; only clips with ``fps`` need it.
+            clock: of the video; only clips with ``fps`` need it.
         """
-        return self._offset(self.frames - 1, rate) + 1
+        return self._last(0, clock) + 1
 
-    def training(self, count: int, key: Tensor, rate: float | None = None) -> list[int]:
+    def training(self, count: int, key: Tensor, clock: Clock | None = None) -> list[int]:
         """Return the frames of one clip, drawn at random.
 
         Random clips begin anywhere between the first frame and the last place where they fit, all equally
@@ -74,7 +76,7 @@ class Clips:
         Args:
             count: frames of the video, at least 1.
             key: int64 scalar; the choice follows from it.
-            rate: frames a second of the video; only clips with ``fps`` need it.
+            clock: of the video; only clips with ``fps`` need it.
         """
         if self.sampling == "sparse":
             return [
@@ -82,34 +84,36 @@ class Clips:
                 for i, (first, length) in enumerate(self._stretches(count))
             ]
         if self.starts == "grid":
-            length = max(1, self._offset(self.frames, rate))
-            start = int(integers(key, _CLIP, max(1, count // length))) * length
+            clips = range(1, count + 1)
+            fit = bisect_right(clips, count, key=lambda clip: self._after(0, clip * self.frames, clock))
+            start = self._after(0, int(integers(key, _CLIP, max(1, fit))) * self.frames, clock)
         else:
-            start = int(integers(key, _CLIP, max(0, count - self.span(rate)) + 1))
-        return self._numbers(start, count, rate)
+            start = int(integers(key, _CLIP, self._room(count, clock) + 1))
+        return self._numbers(start, count, clock)
 
-    def evaluation(self, count: int, number: int, of: int, rate: float | None = None) -> list[int]:
+    def evaluation(self, count: int, number: int, of: int, clock: Clock | None = None) -> list[int]:
         """Return the frames of one of several clips that are spread evenly (SDAS, section 5.2: 20).
 
-        The first clip begins with the first frame, the last one ends with the last frame, and clip i of n
-        begins at frame ``floor(i (count - span) / (n - 1))``; a single clip is the middle one, at
-        ``floor((count - span) / 2)``. Sparse clip i of n takes frame
+        The first clip begins with the first frame, the last one ends with the last frame: it begins at frame
+        r, which is ``count - span``, where the rate of the video varies the last one from which a clip fits.
+        Clip i of n begins at frame ``floor(i r / (n - 1))``; a single clip is the middle one, at
+        ``floor(r / 2)``. Sparse clip i of n takes frame
         ``floor(length (2 i + 1) / (2 n))`` of each stretch, a single one the middle.
 
         Args:
             count: frames of the video, at least 1.
             number: which of them, from 0.
             of: how many there are.
-            rate: frames a second of the video; only clips with ``fps`` need it.
+            clock: of the video; only clips with ``fps`` need it.
         """
         if self.sampling == "sparse":
             place = 2 * number + 1
             return [first + length * place // (2 * of) for first, length in self._stretches(count)]
-        room = max(0, count - self.span(rate))
+        room = self._room(count, clock)
         start = room // 2 if of == 1 else number * room // (of - 1)
-        return self._numbers(start, count, rate)
+        return self._numbers(start, count, clock)
 
-    def within(self, first: int, length: int, count: int, rate: float | None = None) -> list[int]:
+    def within(self, first: int, length: int, count: int, clock: Clock | None = None) -> list[int]:
         """Return the frames of the clip in the middle of a part of a video.
 
         A dense clip may be longer than the part; it is moved into the video where it would reach beyond.
@@ -118,24 +122,33 @@ class Clips:
             first: first frame of the part.
             length: frames of the part, at least 1; it ends within the video.
             count: frames of the video.
-            rate: frames a second of the video; only clips with ``fps`` need it.
+            clock: of the video; only clips with ``fps`` need it.
         """
         if self.sampling == "sparse":
             return [first + number for number in self.evaluation(length, 0, 1)]
-        span = self.span(rate)
-        start = min(max(0, first + (length - span) // 2), max(0, count - span))
-        return self._numbers(start, count, rate)
+        ends = 2 * first + length - 1
+        start = bisect_right(range(count), ends, key=lambda start: start + self._last(start, clock)) - 1
+        return self._numbers(min(max(0, start), self._room(count, clock)), count, clock)
 
-    def _offset(self, number: int, rate: float | None) -> int:
-        """Return how many frames of the video lie between the first of a dense clip and another."""
+    def _after(self, start: int, steps: int, clock: Clock | None) -> int:
+        """Return the frame of the video that is so many frames of a dense clip after another."""
         if self.fps is None:
-            return number * self.step
-        if rate is None:
-            raise ValueError("clips with fps need the rate of the video")
-        return math.floor(number * rate / self.fps + 0.5)
+            return start + steps * self.step
+        if clock is None:
+            raise ValueError("clips with fps need the clock of the video")
+        return clock.after(start, steps, self.fps)
 
-    def _numbers(self, start: int, count: int, rate: float | None) -> list[int]:
-        return [(start + self._offset(i, rate)) % count for i in range(self.frames)]
+    def _last(self, start: int, clock: Clock | None) -> int:
+        """Return the last frame of the dense clip that begins at a frame."""
+        return self._after(start, self.frames - 1, clock)
+
+    def _room(self, count: int, clock: Clock | None) -> int:
+        """Return the last frame from which a dense clip fits into a video, 0 if none does."""
+        fit = bisect_right(range(count), count - 1, key=lambda start: self._last(start, clock))
+        return max(0, fit - 1)
+
+    def _numbers(self, start: int, count: int, clock: Clock | None) -> list[int]:
+        return [self._after(start, i, clock) % count for i in range(self.frames)]
 
     def _stretches(self, count: int) -> list[tuple[int, int]]:
         """Return first frame and length of each stretch, at least 1: short videos repeat frames."""

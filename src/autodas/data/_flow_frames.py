@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autodas.data._clock import Clock
 from autodas.data._flow import BOUND, bytes_of_flow, flow_solver
 from autodas.data._frames import FrameSource
 from autodas.data_options import Flow
@@ -44,9 +45,9 @@ class FlowFrames:
         """Return the number of frames."""
         return self._frames.count(index)
 
-    def rate(self, index: int) -> float | None:
-        """Return the frames a second of the video."""
-        return self._frames.rate(index)
+    def clock(self, index: int) -> Clock | None:
+        """Return the clock of the video."""
+        return self._frames.clock(index)
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Return flow, computed on frames of the given short side: uint8 (len(numbers), H, W, 2)."""

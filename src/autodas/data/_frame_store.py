@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource, resized
@@ -41,7 +42,7 @@ from autodas.progress import Progress
 PIECE = 64 * 2**20
 """Bytes of memory that each thread takes for frames that it decodes, whatever the length of the video."""
 
-_VERSION = 3
+_VERSION = 4
 _THREADS = 4
 _COMPRESSION = 5  # a cautious guess of how much smaller JPEG pictures are; 9.6 in clips of UCF101
 
@@ -72,7 +73,7 @@ class StoredFrames:
         self.bad = {place: video.bad for place, video in enumerate(stored) if video.bad is not None}
         self._store, self._source, self._selection, self._files = store, source, selection, files
         self._shapes = np.array([video[:3] for video in stored], dtype=np.int64).reshape(-1, 3)
-        self._rates = np.array([video.rate for video in stored], dtype=np.float64)
+        self._clocks = [video.clock for video in stored]
         self._lock = Lock(store.folder)
 
     def __len__(self) -> int:
@@ -87,10 +88,9 @@ class StoredFrames:
         """Return the number of frames."""
         return int(self._shapes[index, 0])
 
-    def rate(self, index: int) -> float | None:
-        """Return the frames a second of the video."""
-        rate = float(self._rates[index])
-        return None if np.isnan(rate) else rate
+    def clock(self, index: int) -> Clock | None:
+        """Return the clock of the video."""
+        return self._clocks[index]
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Return frames of a video; ``side`` is that of the store."""
@@ -267,7 +267,7 @@ class FrameStore:
         try:
             with open(temporary, "wb") as output:
                 pieces = _pieces(source, index, self.side, done)
-                stored = write_stored(output, pieces, lambda: source.rate(index), self.encoding)
+                stored = write_stored(output, pieces, lambda: source.clock(index), self.encoding)
             os.replace(temporary, target)
         finally:
             with suppress(OSError):

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError, open_image
 from autodas.data._endings import image_endings
 from autodas.data._form import Form
@@ -47,8 +48,8 @@ class FrameSource(Protocol):
         """Return the number of frames, at least 1; raises UnreadableError."""
         ...
 
-    def rate(self, index: int) -> float | None:
-        """Return the frames a second of a video, ``None`` where nothing tells; raises UnreadableError."""
+    def clock(self, index: int) -> Clock | None:
+        """Return the clock of a video, ``None`` where nothing tells; raises UnreadableError."""
         ...
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
@@ -99,7 +100,7 @@ class ArrayFrames:
         """Return the number of frames."""
         return int(self.array.shape[1])
 
-    def rate(self, index: int) -> float | None:
+    def clock(self, index: int) -> Clock | None:
         """Return ``None``: an array has no clock."""
         return None
 
@@ -167,9 +168,9 @@ class VideoFiles(_Paths):
         """Return the number of frames."""
         return self._index(index).frames
 
-    def rate(self, index: int) -> float | None:
-        """Return the frames a second."""
-        return self._index(index).rate
+    def clock(self, index: int) -> Clock | None:
+        """Return when frames are shown."""
+        return self._index(index).clock
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Decode frames of a video."""
@@ -203,7 +204,7 @@ class FrameFolders(_Paths):
         """Return the number of images."""
         return len(self._files(index))
 
-    def rate(self, index: int) -> float | None:
+    def clock(self, index: int) -> Clock | None:
         """Return ``None``: images have no clock."""
         return None
 

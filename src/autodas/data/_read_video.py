@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from autodas.data._clips import Clips
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError
 from autodas.data._flow_frames import FlowFrames
 from autodas.data._frames import FrameSource
@@ -87,8 +88,8 @@ def clips_along(
 ) -> Iterator[Stretch]:
     """Yield the clip in the middle of each part of a video; a few at a time are read, whatever its length.
 
-    A dense clip that is longer than a part reaches into its neighbours. Times are those of frames at the
-    usual rate of the video: gaps and changes of its rate are left out.
+    A dense clip that is longer than a part reaches into its neighbours. Frames belong to the part in which
+    they are shown, half a usual step early or late; a part in which none is shown belongs to the one before.
 
     Args:
         path: the file.
@@ -100,18 +101,18 @@ def clips_along(
     """
     split, frames = _video(path, channels, image_size, clips, modality, flow)
     try:
-        count, rate = frames.count(0), _rate(path, frames)
-        parts = _parts(count, rate, every)
+        count, clock = frames.count(0), _clock(path, frames)
+        parts = _parts(count, clock, every)
         height, width = frames.size(0)
         frame = 6 * split.side**2 * max(height, width) / max(1, min(height, width))
         together = max(1, int(_MEMORY / (frame * clips.frames * crops)))
         for first in range(0, len(parts), together):
             some = parts[first : first + together]
-            wanted = [clips.within(start, end - start, count, rate) for start, end in some]
+            wanted = [clips.within(start, end - start, count, clock) for start, end in some]
             views = _pixels(split.crops_of(0, wanted, crops))
             for place, (start, end) in enumerate(some):
                 own = views[place * crops : (place + 1) * crops]
-                yield Stretch(start / rate, end / rate, own)
+                yield Stretch(clock.seconds(start), clock.seconds(end), own)
     except UnreadableError as error:
         raise _refusal(path, error) from error
 
@@ -124,24 +125,23 @@ def count_along(path: str | Path, every: float) -> int:
     """
     frames = _frames(path)
     try:
-        return len(_parts(frames.count(0), _rate(path, frames), every))
+        return len(_parts(frames.count(0), _clock(path, frames), every))
     except UnreadableError as error:
         raise _refusal(path, error) from error
 
 
-def _rate(path: str | Path, frames: FrameSource) -> float:
-    rate = frames.rate(0)
-    if rate is None:
+def _clock(path: str | Path, frames: FrameSource) -> Clock:
+    clock = frames.clock(0)
+    if clock is None:
         raise AutodasError(f"{path}: nothing tells how many frames a second it has, which --every needs")
-    return rate
+    return clock
 
 
-def _parts(count: int, rate: float, every: float) -> list[tuple[int, int]]:
+def _parts(count: int, clock: Clock, every: float) -> list[tuple[int, int]]:
     """Return the first frame of each part, and the one after its last; parts without a frame are left out."""
-    edges = [0]
-    while edges[-1] < count:
-        edges.append(min(count, max(edges[-1] + 1, round(len(edges) * every * rate))))
-    return list(pairwise(edges))
+    seconds = np.array([clock.seconds(number) for number in range(count)])
+    parts = np.floor((seconds + 0.5 / clock.rate) / every)
+    return list(pairwise([0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), count]))
 
 
 def _video(

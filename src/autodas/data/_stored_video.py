@@ -13,13 +13,14 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Literal, NamedTuple, get_args
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError
 from autodas.errors import AutodasError
-from autodas.reading import TEXT, Fields, Number, OneOf, Optional, Whole, parse_json
+from autodas.reading import TEXT, Fields, Items, Number, OneOf, Optional, Whole, parse_json
 
 Encoding = Literal["raw", "jpeg"]
 """How frames are stored: byte for byte, or as JPEG pictures."""
@@ -29,17 +30,6 @@ JPEG_QUALITY = 90
 _MARK = b"autodas3"
 _TABLE = np.dtype([("start", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 _TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, mark
-
-
-_SHAPE = Fields(
-    {
-        "frames": Whole(),
-        **dict.fromkeys(("height", "width", "channels"), Whole(0, 2**16)),
-        "rate": Optional(Number(0, above=True)),
-        "encoding": OneOf(get_args(Encoding)),
-        "bad": Optional(TEXT),
-    }
-)
 
 
 class DamagedError(Exception):
@@ -52,7 +42,7 @@ class StoredVideo(NamedTuple):
     Args:
         frames: how many, 0 for a video that cannot be read.
         height, width, channels: of a frame.
-        rate: frames a second of the video, ``None`` where nothing tells.
+        clock: of the video, ``None`` where nothing tells.
         encoding: how the frames are stored.
         bad: why the video cannot be read, ``None`` for one that can.
     """
@@ -61,20 +51,20 @@ class StoredVideo(NamedTuple):
     height: int
     width: int
     channels: int
-    rate: float | None
+    clock: Clock | None
     encoding: Encoding
     bad: str | None = None
 
 
 def write_stored(
-    file: IO[bytes], pieces: Iterable[np.ndarray], rate: Callable[[], float | None], encoding: Encoding
+    file: IO[bytes], pieces: Iterable[np.ndarray], clock: Callable[[], Clock | None], encoding: Encoding
 ) -> StoredVideo:
     """Write the frames of a video, as they come.
 
     Args:
         file: open for writing, empty.
         pieces: uint8 (F, H, W, C), one after the other; where they raise UnreadableError, the file says so.
-        rate: called afterwards for the frames a second.
+        clock: called afterwards for that of the video.
         encoding: how frames are stored.
     """
     rows: list[tuple[int, int, int]] = []
@@ -88,13 +78,13 @@ def write_stored(
                 file.write(data)
                 rows.append((place, len(data), zlib.crc32(data)))
                 place += len(data)
-        found = StoredVideo(len(rows), shape[0], shape[1], shape[2], rate(), encoding)
+        found = StoredVideo(len(rows), shape[0], shape[1], shape[2], clock(), encoding)
     except UnreadableError as error:
         file.seek(0)
         file.truncate()
         rows = []
         found = StoredVideo(0, 0, 0, 0, None, encoding, str(error))
-    description = json.dumps(found._asdict()).encode()
+    description = json.dumps(_described(found)).encode()
     facts = np.array(rows, dtype=_TABLE).tobytes() + description
     file.write(facts + _TAIL.pack(len(rows), len(description), zlib.crc32(facts), _MARK))
     return found
@@ -158,12 +148,39 @@ def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
     split = frames * _TABLE.itemsize
     try:
         description = parse_json(facts[split:], "it")
-        _SHAPE.check(description, "it")
-        Whole(frames, frames).check(description["frames"], "it")
+        _shape(frames).check(description, "it")
     except AutodasError as error:
         raise DamagedError("its description has changed") from error
-    stored = StoredVideo(**{name: description[name] for name in StoredVideo._fields})
-    return stored, np.frombuffer(facts[:split], _TABLE)
+    return _stored(description), np.frombuffer(facts[:split], _TABLE)
+
+
+def _shape(frames: int) -> Fields:
+    """Return what :func:`_described` returns for so many frames."""
+    return Fields(
+        {
+            "frames": Whole(frames, frames),
+            **dict.fromkeys(("height", "width", "channels"), Whole(0, 2**16)),
+            "rate": Optional(Number(0, above=True)),
+            "times": Optional(Items(Whole(), frames, frames)),
+            "encoding": OneOf(get_args(Encoding)),
+            "bad": Optional(TEXT),
+        }
+    )
+
+
+def _described(video: StoredVideo) -> dict[str, Any]:
+    """Return what a file says of a video; of its clock rate and times."""
+    facts = video._asdict()
+    rate, times = facts.pop("clock") or (None, None)
+    return {**facts, "rate": rate, "times": None if times is None else times.tolist()}
+
+
+def _stored(facts: dict[str, Any]) -> StoredVideo:
+    """Return what :func:`_described` was made from."""
+    facts = dict(facts)
+    rate, times = facts.pop("rate"), facts.pop("times")
+    clock = None if rate is None else Clock(rate, None if times is None else np.array(times, np.int64))
+    return StoredVideo(clock=clock, **{name: facts[name] for name in StoredVideo._fields if name in facts})
 
 
 def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError
 from autodas.data._video_open import Video, opened, place_of
 from autodas.data._video_pixels import Orientation, orientation_of
@@ -26,6 +27,10 @@ _HEAD = 12
 _MOST_REORDERED = 32
 # Containers without presentation times: those that FFmpeg makes up are wrong where frames are reordered.
 _WITHOUT_TIMES = frozenset({"avi"})
+# Recordings of these are cut and joined as they are, with the time stamps of each.
+_JOINED = frozenset({"mpeg", "mpegts"})
+_JUMP = 10.0  # seconds from one frame to the next
+_ROUNDING = 0.005  # by which a rate that is claimed may be that of the time stamps
 UNKNOWN = int(np.iinfo(np.int64).min)
 
 
@@ -62,7 +67,7 @@ class FrameIndex(NamedTuple):
             does; empty where packets and frames do not belong together: then the video can only be decoded
             from its start, and frames are counted.
         keys: int64 (K, 7), the fields of a :class:`Key` each, by ascending number.
-        rate: frames a second, ``None`` where the file does not tell.
+        clock: when frames are shown, ``None`` where the file does not tell.
     """
 
     frames: int
@@ -71,7 +76,7 @@ class FrameIndex(NamedTuple):
     orientation: Orientation
     order: np.ndarray
     keys: np.ndarray
-    rate: float | None
+    clock: Clock | None
 
     def key_before(self, number: int) -> Key | None:
         """Return the last key at or before a frame, if there is one."""
@@ -155,16 +160,20 @@ class _Packets:
         first: np.ndarray = np.unique(found[:, 1], return_index=True)[1]
         return np.asarray(found[first])
 
-    def rate(self, order: np.ndarray | None, frames: int, unit: float, claimed: float) -> float | None:
-        """Return the frames a second that time stamps tell; of a single frame what the container claims.
+    def clock(
+        self, order: np.ndarray | None, frames: int, unit: float, claimed: float, jumps: bool
+    ) -> Clock | None:
+        """Return when frames are shown, by their time stamps; of a single frame by what the container claims.
 
-        The steps near the usual one are taken, since time stamps are rounded, and gaps are no rate.
+        The usual rate is that of the steps near the usual one, since time stamps are rounded, and gaps are no
+        rate.
 
         Args:
-            order: by time stamps, if those can be believed.
+            order: by time stamps, if those can be believed: otherwise the rate is taken for constant.
             frames: how many there are.
             unit: seconds of one unit of time.
             claimed: frames a second by the container, 0 where it claims nothing.
+            jumps: whether time may begin anew within the file.
         """
         if order is None:
             # Decoding times ascend also where presentation times do not; fields of a frame have one each.
@@ -175,10 +184,19 @@ class _Packets:
         if not len(times) or times.min() == UNKNOWN or unit <= 0:
             return None
         if not len(steps):
-            return claimed or None
+            return Clock(claimed) if claimed else None
         usual = np.median(steps)
         near = steps[(steps > usual / 2) & (steps < usual * 2)]
-        return 1 / (float(near.mean()) * unit * fields) if len(near) and usual > 0 else None
+        if usual <= 0 or not len(near):
+            return None
+        step = float(near.mean())
+        rates = [1 / (step * unit * fields)]
+        if claimed and abs(claimed / rates[0] - 1) < _ROUNDING:
+            rates.insert(0, claimed)  # The same without the rounding.
+        if order is None:
+            return Clock(rates[0])
+        seconds = np.cumsum([0, *np.where(jumps & (steps * unit > _JUMP), step, steps)]) * unit
+        return Clock.of(seconds, rates, unit)
 
 
 class _Head:
@@ -229,6 +247,7 @@ def read_index(path: str) -> FrameIndex:
         order = None if _invents_times(video) else packets.order()
         unit = float(video.stream.time_base or 0)
         claimed = float(video.stream.average_rate or 0)
+        jumps = video.container.format.name in _JOINED
     if not len(packets):
         raise UnreadableError("it has no frames")
     if head.first is None:
@@ -238,12 +257,10 @@ def read_index(path: str) -> FrameIndex:
         order, keys, frames = told, packets.keys(told), int(told.max()) + 1
     else:
         order, keys, frames = _by_decoding(path, packets, told)
-    rate = packets.rate(told, frames, unit, claimed)
-    if rate and abs(claimed / rate - 1) < 0.005:
-        rate = claimed  # The same without the rounding.
+    clock = packets.clock(told, frames, unit, claimed, jumps)
     orientation = orientation_of(head.first)
     size = orientation.size(head.first.height, head.first.width)
-    return FrameIndex(frames, *size, orientation, order, keys, rate)
+    return FrameIndex(frames, *size, orientation, order, keys, clock)
 
 
 def _is_hidden(video: Video, packet: Packet[VideoStream]) -> bool:

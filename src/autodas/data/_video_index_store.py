@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from autodas.cache_folder import cache_folder
+from autodas.data._clock import Clock
 from autodas.data._video_index import FrameIndex, Key
 from autodas.data._video_pixels import Orientation
 from autodas.errors import AutodasError
 from autodas.reading import MEBIBYTE, TRUTH, Fields, Items, Number, Optional, Whole, parse_json
 
 # Part of every name: changes whenever an index would come out differently.
-_VERSION = 2
+_VERSION = 3
 _PAGE_BYTES, _MOST_BYTES = 4096, 512 * MEBIBYTE
 _MOST_UNPACKED = 256 * MEBIBYTE  # a million frames take twenty
 _SHAPE = Fields(
@@ -28,6 +29,7 @@ _SHAPE = Fields(
         "orientation": Items(TRUTH, len(Orientation._fields), len(Orientation._fields)),
         "rate": Optional(Number(0, above=True)),
         "packets": Whole(),
+        "times": Whole(),
     }
 )
 _TABLE = "CREATE TABLE IF NOT EXISTS indices (number INTEGER PRIMARY KEY, name BLOB UNIQUE, content BLOB)"
@@ -118,14 +120,18 @@ def _database(place: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _packed(index: FrameIndex) -> bytes:
+    rate, times = index.clock or (None, None)
+    times = np.zeros(0, dtype=np.int64) if times is None else times
     facts = {
         "size": [index.frames, index.height, index.width],
         "orientation": list(map(bool, index.orientation)),
-        "rate": index.rate,
+        "rate": rate,
         "packets": len(index.order),
+        "times": len(times),
     }
     # Frames come nearly in the order of packets: the differences of a thousand take fifty bytes.
-    numbers = np.concatenate([index.order - np.arange(len(index.order)), index.keys.T.ravel()])
+    order = index.order - np.arange(len(index.order))
+    numbers = np.concatenate([order, np.diff(times, prepend=0), index.keys.T.ravel()])
     return zlib.compress(json.dumps(facts).encode() + b"\n" + numbers.astype("<i8").tobytes())
 
 
@@ -138,7 +144,18 @@ def _unpacked(content: bytes) -> FrameIndex:
     facts = parse_json(head, "index")
     _SHAPE.check(facts, "index")
     numbers = np.frombuffer(rest, dtype="<i8").astype(np.int64)
-    order, keys = numbers[: facts["packets"]], numbers[facts["packets"] :].reshape(len(Key._fields), -1).T
+    order, times, keys = np.split(numbers, np.cumsum([facts["packets"], facts["times"]]))
     order += np.arange(len(order))
     frames, height, width = facts["size"]
-    return FrameIndex(frames, height, width, Orientation(*facts["orientation"]), order, keys, facts["rate"])
+    if len(times) not in (0, frames):
+        raise ValueError("times of another number of frames")
+    clock = None if facts["rate"] is None else Clock(facts["rate"], np.cumsum(times) if len(times) else None)
+    return FrameIndex(
+        frames,
+        height,
+        width,
+        Orientation(*facts["orientation"]),
+        order,
+        keys.reshape(len(Key._fields), -1).T,
+        clock,
+    )

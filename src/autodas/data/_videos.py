@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodas.data._augmentation import Augmentation
 from autodas.data._clips import Clips
+from autodas.data._clock import Clock
 from autodas.data._decode import UnreadableError
 from autodas.data._flow import picture_of_flow
 from autodas.data._form import Form
@@ -104,7 +105,7 @@ class Videos(Split):
     def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
         """Return a random clip, a random crop of it."""
         place = int(self._selection[index])
-        numbers = self.clips.training(self._source.count(place), key, self._rate(place))
+        numbers = self.clips.training(self._source.count(place), key, self._clock(place))
         frames = self._source.read(place, numbers, self.side)
         corner = (
             int(integers(key, stream, extent - self.image_size + 1))
@@ -132,9 +133,9 @@ class Videos(Split):
         to the other. View v is crop ``v % crops`` of clip ``v // crops``.
         """
         place = int(self._selection[index])
-        count, rate = self._source.count(place), self._rate(place)
+        count, clock = self._source.count(place), self._clock(place)
         clips = sorted({number // crops for number in numbers})
-        wanted = [self.clips.evaluation(count, clip, of // crops, rate) for clip in clips]
+        wanted = [self.clips.evaluation(count, clip, of // crops, clock) for clip in clips]
         views = self.crops_of(index, wanted, crops)
         return [views[clips.index(number // crops) * crops + number % crops] for number in numbers]
 
@@ -173,18 +174,18 @@ class Videos(Split):
             frames = picture_of_flow(frames)
         return np.concatenate([resized_frame(frame, _ROWS) for frame in frames], axis=1)
 
-    def _rate(self, place: int) -> float | None:
-        """Return the frames a second of a video, where clips need it."""
+    def _clock(self, place: int) -> Clock | None:
+        """Return the clock of a video, where clips need it."""
         if self.clips.fps is None:
             return None
-        rate = self._source.rate(place)
-        if rate is None:
+        clock = self._source.clock(place)
+        if clock is None:
             raise UnreadableError("nothing tells how many frames a second it has, which data.fps needs")
-        return rate
+        return clock
 
     def _shortest(self, place: int) -> int:
         """Return how many frames a video has that needs no repetition."""
-        return self.clips.frames if self.clips.sampling == "sparse" else self.clips.span(self._rate(place))
+        return self.clips.frames if self.clips.sampling == "sparse" else self.clips.span(self._clock(place))
 
     def _corner(self, extents: Sequence[int], crop: int, crops: int) -> tuple[int, int]:
         """Return top and left of one of several crops of frames of a height and width."""
