@@ -22,7 +22,7 @@ from typing import IO, cast
 # Runs in a process of its own: a line with a path comes in, a line with what reading cost goes out.
 READER = """
 import json, sys, time, zlib
-from autodas.data._frames import VideoFiles
+from autodas.data.frames._sources import VideoFiles
 
 for line in sys.stdin:
     source, start = VideoFiles([line.rstrip("\\n")]), time.process_time()

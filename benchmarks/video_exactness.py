@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COUNT, SECONDS = 60, 60
 READERS = {
     "autodas": """
-from autodas.data._frames import VideoFiles
+from autodas.data.frames._sources import VideoFiles
 def read(path, numbers):
     return VideoFiles([path]).read(0, numbers, 120)
 """,

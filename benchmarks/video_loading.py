@@ -21,8 +21,7 @@ import torch
 import autodas
 from autodas.data import Loader
 from autodas.networks import build
-from autodas.spaces import get_space
-from autodas.strategies.random import random_cell
+from autodas.spaces import get_space, random_cell
 from autodas.supernet import CellMixture, Supernet
 
 

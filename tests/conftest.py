@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from autodas.data import _loader
+from autodas.data.batches import _loader
 from autodas.kernels import built_kernels
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

@@ -9,8 +9,7 @@ import pytest
 from autodas.benchmark_string import benchmark_string, is_benchmark_string, read_benchmark_string
 from autodas.errors import GenotypeError
 from autodas.genotype import Edge, Genotype
-from autodas.spaces import get_space, validate
-from autodas.strategies.random import random_cell
+from autodas.spaces import get_space, random_cell, validate
 from autodas.zoo import load_genotype, load_zoo
 
 TEXT = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|"

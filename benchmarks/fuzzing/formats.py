@@ -56,7 +56,7 @@ class Format:
 def formats(folder: Path) -> list[Format]:
     """Return all formats, with seeds below a folder; they are made where they are not there yet."""
     from autodas.benchmark_string import read_benchmark_string
-    from autodas.cli._configuration import parse
+    from autodas.cli.config._configuration import parse
     from autodas.cli.search import SearchConfig
     from autodas.cli.train import TrainConfig
     from autodas.genotype import Genotype
@@ -349,7 +349,7 @@ def _video_files(folder: Path) -> list[Format]:
 
 
 def _search_reader(folder: Path) -> Callable[[Path], Any]:
-    from autodas.cli._configuration import parse
+    from autodas.cli.config._configuration import parse
     from autodas.cli.search import SearchConfig, run_search
 
     words = ["--config", str(folder / "search" / "config.yaml"), "--quiet", "--check_memory=false"]
@@ -365,7 +365,7 @@ def _search_reader(folder: Path) -> Callable[[Path], Any]:
 
 
 def _train_reader(folder: Path) -> Callable[[Path], Any]:
-    from autodas.cli._configuration import parse
+    from autodas.cli.config._configuration import parse
     from autodas.cli.train import TrainConfig, run_train
 
     words = [str(folder / "search"), "--config", str(folder / "train" / "config.yaml"), "--quiet"]

@@ -107,7 +107,7 @@ def _make_stored(folder: Path) -> None:
 
 def _make_named_sets(folder: Path) -> None:
     """Make the smallest sets that have the files of UCF101, HMDB51 and Kinetics."""
-    from autodas.data._kinetics10 import CATEGORIES
+    from autodas.data.sets._kinetics10 import CATEGORIES
 
     video = folder / "videos" / "v.mp4"
     labels = [classes[0] for classes in CATEGORIES.values()]
@@ -143,7 +143,7 @@ def _make_named_sets(folder: Path) -> None:
 
 
 def _make_runs(folder: Path) -> None:
-    from autodas.cli._configuration import parse
+    from autodas.cli.config._configuration import parse
     from autodas.cli.search import SearchConfig, run_search
     from autodas.cli.train import TrainConfig, run_train
     from autodas.training._run_lock import RunLock

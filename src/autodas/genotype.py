@@ -37,6 +37,7 @@ from typing import Any, NamedTuple
 
 from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.limits import MOST_NODES
+from autodas.notebook import drawn
 from autodas.reading import MEBIBYTE, parse_json, read_text, shown
 
 SCHEMA = 1
@@ -213,16 +214,12 @@ class Genotype:
 
     def _repr_svg_(self) -> str | None:
         """Return the cells as a picture, for notebooks; ``None`` where drawing is not installed."""
-        # A door upwards that opens only where a notebook asks: nothing is imported before.
-        from autodas.report import genotype_svg
-
-        return genotype_svg(self)
+        picture: str | None = drawn("cells of a genotype", self)
+        return picture
 
     def _repr_html_(self) -> str:
         """Return the name and the cells, for notebooks; as text where drawing is not installed."""
-        from autodas.report import genotype_html
-
-        return genotype_html(self)
+        return str(drawn("genotype", self))
 
     def save(self, path: str | Path) -> None:
         """Write the document; the file is complete or absent, never half written."""

@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from autodas.spaces import get_space
-from autodas.supernet import CellMixture, Supernet, all_alive
+from autodas.spaces import all_alive, get_space
+from autodas.supernet import CellMixture, Supernet
 
 PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "plain_supernet.py"
 specification = spec_from_file_location("plain_supernet", PATH)

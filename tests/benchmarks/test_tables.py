@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from autodas.cli._configuration import parse
 from autodas.cli.bench import BenchGrowthConfig, BenchSearchConfig, BenchStepConfig
+from autodas.cli.config._configuration import parse
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 CONFIGS = {"step": BenchStepConfig, "growth": BenchGrowthConfig, "search": BenchSearchConfig}

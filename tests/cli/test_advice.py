@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import autodas
-from autodas.cli._schema import describe
+from autodas.cli.config._schema import describe
 from autodas.cli.main import COMMANDS
 from autodas.strategies.settings import STRATEGIES
 

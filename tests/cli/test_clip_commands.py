@@ -21,7 +21,7 @@ from autodas.cli._settings import DataConfig
 from autodas.cli.evaluate import _with_clips
 from autodas.cli.main import main
 from autodas.data import FlowEncoding, _read_video, normalise
-from autodas.data._frames import VideoFiles
+from autodas.data.frames._sources import VideoFiles
 from autodas.data_options import Flow
 from autodas.errors import AutodasError
 

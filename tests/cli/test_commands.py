@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autodas.cli._configuration import read_preset_configuration
+from autodas.cli.config._configuration import read_preset_configuration
 from autodas.cli.main import COMMANDS, main
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from autodas.cli._arguments import take_prefixed
-from autodas.cli._configuration import dump
+from autodas.cli.config._arguments import take_prefixed
+from autodas.cli.config._configuration import dump
 from autodas.cli.main import main
 
 SMALL = [

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from autodas import presets
 from autodas.cli import main as cli
-from autodas.cli._configuration import dump, parse, read_preset_configuration
 from autodas.cli._output import print_facts
-from autodas.cli._verbs import Verb, run_verbs
+from autodas.cli.config._configuration import dump, parse, read_preset_configuration
+from autodas.cli.config._verbs import Verb, run_verbs
 from autodas.errors import AutodasError
 from autodas.strategies import (
     STRATEGIES,
@@ -654,7 +654,7 @@ class TestHelp:
 
     @pytest.mark.parametrize("name", list(STRATEGIES))
     def test_every_setting_has_help(self, name: str) -> None:
-        from autodas.cli._help import _field_help
+        from autodas.cli.config._help import _field_help
 
         settings = settings_class(name)
         assert set(_field_help(settings)) >= {setting.name for setting in fields(settings)}
@@ -664,7 +664,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = """
 import sys
 from dataclasses import dataclass, field
-from autodas.cli._configuration import parse
+from autodas.cli.config._configuration import parse
 from autodas.cli.main import main
 from autodas.strategies import StrategyChoice
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from autodas.cli._configuration import dump, parse
 from autodas.cli._setup import choose_folder, tell_kernels
+from autodas.cli.config._configuration import dump, parse
 from autodas.cli.main import main
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig

@@ -182,8 +182,8 @@ def test_words_of_every_kind_of_option() -> None:
 
 
 def test_words_come_back_as_the_same_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    from autodas.cli._configuration import parse
-    from autodas.cli._schema import tree
+    from autodas.cli.config._configuration import parse
+    from autodas.cli.config._schema import tree
     from autodas.cli.search import SearchConfig
 
     said = [

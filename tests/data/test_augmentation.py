@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from autodas.data import Augmentation, normalise
-from autodas.data import _augmentation as module
-from autodas.data._colour import jitter, turn_hue
-from autodas.data._crops import random_boxes, resized_crop
-from autodas.data._random import AUGMENTATION, integers, sample_keys
+from autodas.data.augmentation import _augmentation as module
+from autodas.data.augmentation._colour import jitter, turn_hue
+from autodas.data.augmentation._crops import random_boxes, resized_crop
+from autodas.data.augmentation._random import AUGMENTATION, integers, sample_keys
 from autodas.errors import AutodasError
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from autodas.data import check_dataset, contact_sheet, open_dataset
-from autodas.data._augmentation import Augmentation
 from autodas.data._check_files import damage_in_video
+from autodas.data.augmentation._augmentation import Augmentation
 from autodas.errors import AutodasError
 
 pytest.importorskip("av")

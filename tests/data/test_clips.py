@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from autodas.data import Clips
-from autodas.data._clock import Clock
-from autodas.data._random import AUGMENTATION, sample_keys
+from autodas.data.augmentation._random import AUGMENTATION, sample_keys
+from autodas.data.frames._clock import Clock
 from autodas.errors import AutodasError
 
 

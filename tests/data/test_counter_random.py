@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodas.data._random import (
+from autodas.data.augmentation._random import (
     AUGMENTATION,
     ORDER,
     integers,

@@ -103,7 +103,7 @@ def test_a_damaged_page_is_named_by_its_row_group(tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autodas.data._arrow import open_parquet
+    from autodas.data.files._arrow import open_parquet
 
     # A column of nulls takes no room: a file of a few hundred bytes with a million rows.
     pq.write_table(pa.table({"image": pa.nulls(10**6), "label": pa.nulls(10**6)}), tmp_path / "p.parquet")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from autodas.data._flow import BOUND, FlowEncoding, bytes_of_flow, flow_solver, picture_of_flow
-from autodas.data._flow_frames import FlowFrames
-from autodas.data._frames import ArrayFrames
+from autodas.data.frames._flow import BOUND, FlowEncoding, bytes_of_flow, flow_solver, picture_of_flow
+from autodas.data.frames._flow_frames import FlowFrames
+from autodas.data.frames._sources import ArrayFrames
 from autodas.errors import AutodasError
 
 
@@ -171,6 +171,6 @@ def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_does_not_load_opencv() -> None:
-    code = "import sys, autodas.data, autodas.data._flow; print('cv2' in sys.modules)"
+    code = "import sys, autodas.data, autodas.data.frames._flow; print('cv2' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

@@ -13,8 +13,8 @@ from PIL import Image
 from tests.data.videos import numbered_frames, write_video
 
 from autodas.data import ImageDataset, image_endings, open_dataset, open_test_set
-from autodas.data._endings import IMAGE_FORMATS
-from autodas.data._split_names import split_of, split_of_file
+from autodas.data.files._endings import IMAGE_FORMATS
+from autodas.data.sets._split_names import split_of, split_of_file
 from autodas.errors import AutodasError
 
 Maker = Callable[..., Path]

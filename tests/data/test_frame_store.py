@@ -37,10 +37,10 @@ from autodas.data import (
     remove_store,
     store_folders,
 )
-from autodas.data import _flow_frames as flow_frames
-from autodas.data import _frame_store as frame_store
-from autodas.data._frames import VideoFiles
-from autodas.data._store_folder import Lock, unfinished
+from autodas.data.files._store_folder import Lock, unfinished
+from autodas.data.frames import _flow_frames as flow_frames
+from autodas.data.frames import _store as frame_store
+from autodas.data.frames._sources import VideoFiles
 from autodas.errors import AutodasError
 
 FRAMES, SIZE = 9, 28  # 32 is the short side that frames get for 28 pixels
@@ -315,7 +315,7 @@ def test_progress_with_the_time_left(root: Path, monkeypatch: pytest.MonkeyPatch
 KILLED = """
 import os, signal, sys
 from autodas.data import open_dataset
-from autodas.data._frames import VideoFiles
+from autodas.data.frames._sources import VideoFiles
 
 inner, count = VideoFiles.read, 0
 

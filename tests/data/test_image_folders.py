@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from autodas.data import Augmentation, check_dataset, open_dataset, open_test_set, read_image
-from autodas.data._views import evaluation_view, stored_size
+from autodas.data.pixels._views import evaluation_view, stored_size
 from autodas.errors import AutodasError
 
 Maker = Callable[..., Path]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from autodas.data import open_dataset, open_test_set
-from autodas.data._lists import read_lists
+from autodas.data.sets._lists import read_lists
 from autodas.errors import AutodasError
 
 

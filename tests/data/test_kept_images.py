@@ -19,9 +19,9 @@ from PIL import Image
 from autodas.cli.main import main
 from autodas.data import ImageDataset, open_dataset, store_folders
 from autodas.data import _assemble as assemble
-from autodas.data import _kept_images as kept_images
-from autodas.data._sources import FileSource
-from autodas.data._unreadable import UnreadableError
+from autodas.data.files._unreadable import UnreadableError
+from autodas.data.pixels import _kept_images as kept_images
+from autodas.data.pixels._sources import FileSource
 
 Maker = Callable[..., Path]
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from autodas.data._moving_digits import _CYCLES, KINDS, _digits, _draw, moving_digits
+from autodas.data.sets._moving_digits import _CYCLES, KINDS, _digits, _draw, moving_digits
 from autodas.errors import AutodasError
 
 TEST_SHA256 = "f19879bd515e677f94cd3fc2fe41dc901a7e17cec8e758f9e9da986069613c64"

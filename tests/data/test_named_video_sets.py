@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from autodas.data._hmdb51 import read_hmdb51
-from autodas.data._kinetics import read_kinetics10, read_kinetics400
-from autodas.data._kinetics10 import CATEGORIES, merged_class
-from autodas.data._lists import Listed, ListedSet
-from autodas.data._ucf101 import read_ucf101
+from autodas.data.sets._hmdb51 import read_hmdb51
+from autodas.data.sets._kinetics import read_kinetics10, read_kinetics400
+from autodas.data.sets._kinetics10 import CATEGORIES, merged_class
+from autodas.data.sets._lists import Listed, ListedSet
+from autodas.data.sets._ucf101 import read_ucf101
 from autodas.errors import AutodasError
 
 # Table 3 against the lists of both versions: these came with Kinetics-600, or have that name only there.

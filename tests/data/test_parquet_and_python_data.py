@@ -362,7 +362,7 @@ def test_python_targets_spare_the_reading_of_items(module: Any) -> None:
             read.append(index)
             return super().__getitem__(index)
 
-    from autodas.data._python import read_python
+    from autodas.data.sets._python import read_python
 
     labels = [0, 1] * 100
     items = Counted([PIXELS[0]] * 200, labels, targets=torch.tensor(labels))

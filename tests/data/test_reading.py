@@ -7,7 +7,7 @@ import time
 import pytest
 
 from autodas import progress
-from autodas.data._reading import evenly_spaced, read_all
+from autodas.data.files._progress import evenly_spaced, read_all
 
 
 @pytest.mark.parametrize("threads", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodas.data._pickle import read_pickle
+from autodas.data.files._restricted_pickle import read_pickle
 from autodas.errors import AutodasError
 
 

@@ -18,13 +18,13 @@ import torch
 from PIL import Image
 
 from autodas.data import Augmentation, ImageDataset, Loader, check_dataset, open_dataset, read_image
-from autodas.data._augmentation import finish
-from autodas.data._colour import jitter
-from autodas.data._decode import open_image
-from autodas.data._form import Form
-from autodas.data._pictures import turned
-from autodas.data._random import AUGMENTATION, sample_keys
-from autodas.data._views import decoded_view, square
+from autodas.data.augmentation._augmentation import finish
+from autodas.data.augmentation._colour import jitter
+from autodas.data.augmentation._random import AUGMENTATION, sample_keys
+from autodas.data.pixels._decode import open_image
+from autodas.data.pixels._form import Form
+from autodas.data.pixels._formats import turned
+from autodas.data.pixels._views import decoded_view, square
 from autodas.errors import AutodasError
 
 Array = np.ndarray
@@ -579,7 +579,7 @@ def test_large_photographs_are_decoded_smaller(tmp_path: Path) -> None:
 
 
 def test_crops_of_large_photographs_keep_their_place(tmp_path: Path) -> None:
-    from autodas.data._crops import random_boxes
+    from autodas.data.augmentation._crops import random_boxes
 
     across, down = np.meshgrid(np.arange(1600) * 255 / 1599, np.arange(1200) * 255 / 1199)
     ramp = np.stack([across, down, 0 * across], -1).round().astype(np.uint8)

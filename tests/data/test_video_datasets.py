@@ -14,8 +14,8 @@ from PIL import Image
 from tests.data.videos import numbered_frames, numbers_in, write_sound, write_video
 
 from autodas.data import Augmentation, Batch, ImageDataset, Loader, check_dataset, open_dataset, read_clips
-from autodas.data._clips import Clips
-from autodas.data._random import AUGMENTATION, sample_keys
+from autodas.data.augmentation._random import AUGMENTATION, sample_keys
+from autodas.data.splits._clips import Clips
 from autodas.errors import AutodasError
 
 SIZE, HEIGHT, WIDTH = 28, 32, 40  # 32 is the short side that frames get for 28 pixels: nothing is resized

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tests.data.videos import blank_packets, numbered_frames, numbers_in, write_sound, write_video
 
-from autodas.data._decode import UnreadableError
-from autodas.data._frames import FrameFolders, VideoFiles, resized
-from autodas.data._video_decode import read_frames
-from autodas.data._video_index import read_index
+from autodas.data.frames._decode import read_frames
+from autodas.data.frames._index import read_index
+from autodas.data.frames._sources import FrameFolders, VideoFiles, resized
+from autodas.data.pixels._decode import UnreadableError
 from autodas.errors import AutodasError
 
 
@@ -57,7 +57,7 @@ def test_equal_to_decoding_everything(tmp_path: Path) -> None:
 def test_only_what_is_needed_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(write_video(tmp_path / "a.mp4", numbered_frames(78), key_every=10))
     index = read_index(path)
-    from autodas.data import _video_decode
+    from autodas.data.frames import _decode as _video_decode
 
     decoded = []
     inner = _video_decode.sought

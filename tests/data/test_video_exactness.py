@@ -15,17 +15,18 @@ from tests.data.bar_codes import HEIGHT, WIDTH, bar_coded, numbers_of, texture
 from tests.data.video_variants import MISLEADING, VARIANTS, Variant, has_encoder, write_variant
 from tests.data.videos import write_video
 
-from autodas.data import _video_decode, _video_open
-from autodas.data._clips import Clips
-from autodas.data._clock import Clock
-from autodas.data._decode import UnreadableError
-from autodas.data._frames import VideoFiles
 from autodas.data._read_video import clips_along, count_along
-from autodas.data._video_decode import read_frames
-from autodas.data._video_index import FrameIndex, Key, read_index
-from autodas.data._video_open import opened
-from autodas.data._video_seek import from_start, sought
-from autodas.data._videos import Videos
+from autodas.data.frames import _decode as _video_decode
+from autodas.data.frames import _open as _video_open
+from autodas.data.frames._clock import Clock
+from autodas.data.frames._decode import read_frames
+from autodas.data.frames._index import FrameIndex, Key, read_index
+from autodas.data.frames._open import opened
+from autodas.data.frames._seek import from_start, sought
+from autodas.data.frames._sources import VideoFiles
+from autodas.data.pixels._decode import UnreadableError
+from autodas.data.splits._clips import Clips
+from autodas.data.splits._videos import Videos
 
 COUNT = 60
 PACKED = Path(__file__).parent / "packed_b_frames.avi"
@@ -505,7 +506,7 @@ def test_clips_of_one_video_are_read_from_one_opened_file(
 
 def test_a_file_that_claims_too_many_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", texture(COUNT))
-    monkeypatch.setattr("autodas.data._video_index._MOST_PACKETS", 50)
+    monkeypatch.setattr("autodas.data.frames._index._MOST_PACKETS", 50)
     with pytest.raises(UnreadableError, match="more than 50 frames"):
         VideoFiles([str(path)]).count(0)
 
@@ -528,7 +529,7 @@ def test_the_decoder_does_not_write_to_the_terminal(tmp_path: Path) -> None:
         content[start : start + 30] = bytes(30)
     path.write_bytes(content)
     code = (
-        "import sys; from autodas.data._frames import VideoFiles; v = VideoFiles(sys.argv[1:]);"
+        "import sys; from autodas.data.frames._sources import VideoFiles; v = VideoFiles(sys.argv[1:]);"
         "print(v.read(0, range(v.count(0)), 24).shape[0])"
     )
     done = subprocess.run(

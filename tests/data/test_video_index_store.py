@@ -13,11 +13,11 @@ import pytest
 from tests.data.bar_codes import texture
 from tests.data.videos import write_video
 
-from autodas.data import _video_index_store
-from autodas.data._clock import Clock
-from autodas.data._video_index import FrameIndex, Key, read_index
-from autodas.data._video_index_store import kept_index
-from autodas.data._video_pixels import Orientation
+from autodas.data.frames import _index_store as _video_index_store
+from autodas.data.frames._clock import Clock
+from autodas.data.frames._index import FrameIndex, Key, read_index
+from autodas.data.frames._index_store import kept_index
+from autodas.data.frames._pixels import Orientation
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +52,8 @@ def test_read_once(video: str) -> None:
 
 def test_another_process_finds_it(video: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from autodas.data import _video_index_store as s;"
-        "from autodas.data._video_index import read_index; from pathlib import Path;"
+        "import sys; from autodas.data.frames import _index_store as s;"
+        "from autodas.data.frames._index import read_index; from pathlib import Path;"
         "s.cache_folder = lambda name: Path(sys.argv[2]) / name; s.kept_index(sys.argv[1], read_index)"
     )
     subprocess.run([sys.executable, "-c", code, video, str(tmp_path / "cache")], check=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autodas.data._lists import ListedSet, missing_files, read_lists, split_option
-from autodas.data._video_sets import raw_videos
+from autodas.data.sets._lists import ListedSet, missing_files, read_lists, split_option
+from autodas.data.sets._video_sets import raw_videos
 from autodas.errors import AutodasError
 
 

@@ -12,10 +12,10 @@ import torch
 from tests.data.videos import numbered_frames, numbers_in, write_video
 
 from autodas.data import Clips, Loader, open_dataset, read_clips
-from autodas.data._clock import Clock
-from autodas.data._frames import FrameSource, VideoFiles
-from autodas.data._random import AUGMENTATION, sample_keys
 from autodas.data._read_video import clips_along, count_along
+from autodas.data.augmentation._random import AUGMENTATION, sample_keys
+from autodas.data.frames._clock import Clock
+from autodas.data.frames._sources import FrameSource, VideoFiles
 
 # Ten frames a second, a picture that stands for two seconds, then again ten.
 STEPS = (100, 100, 100, 2000, *[100] * 16)

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from autodas.data import Loader, open_dataset
-from autodas.data._workers import Workers, shared_workers
+from autodas.data.batches._workers import Workers, shared_workers
 from autodas.errors import AutodasError
 from autodas.stopping import Stopped, StopRequest
 
@@ -82,7 +82,7 @@ def worker() -> Iterator[int]:
     """The number of the process that reads for loaders with one worker; it is this test's own."""
     before = set(children(os.getpid()))
     pool = Workers(1)
-    from autodas.data import _workers
+    from autodas.data.batches import _workers
 
     kept = _workers._pools.get(1)
     _workers._pools[1] = pool
@@ -221,7 +221,7 @@ def test_a_split_is_sent_once_for_all_its_loaders(make_loader: Callable[..., Loa
 
 
 def test_arrays_arrive_as_they_were_sent() -> None:
-    from autodas.data._worker import receive, send
+    from autodas.data.batches._worker import receive, send
 
     reading, writing = os.pipe()
     message = (3, {"a": torch.arange(12).reshape(3, 4).T, "b": np.array([[1.5]]), "c": "é", "d": None})

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from autodas.kernels import Stencil
-from autodas.kernels._accelerated import triton_form
+from autodas.kernels._stencils import triton_form
 
 
 @pytest.mark.slow

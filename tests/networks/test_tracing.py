@@ -8,8 +8,7 @@ import torch
 
 from autodas.genotype import Genotype
 from autodas.networks import build, build_handcrafted
-from autodas.spaces import get_skeleton, get_space
-from autodas.strategies.random import random_cell
+from autodas.spaces import get_skeleton, get_space, random_cell
 from autodas.zoo import load_genotype
 
 SPACES = ("cifar-o2d", "cifar-darts", "imagenet-snas", "video-o2d_video", "video-o3d", "video-oadv")

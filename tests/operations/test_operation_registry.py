@@ -13,8 +13,8 @@ from autodas.genotype import OPERATIONS, Genotype
 from autodas.networks import build as build_network
 from autodas.operations import SEARCH_NORMS, Norms, build, register, registered, window
 from autodas.operations._registry import _BUILDERS
-from autodas.spaces import CellSpace, Space, get_skeleton
-from autodas.supernet import Supernet, all_alive, genotype_mixture, mixture_of
+from autodas.spaces import CellSpace, Space, all_alive, get_skeleton
+from autodas.supernet import Supernet, genotype_mixture, mixture_of
 
 DOUBLE = "double_3x3"
 

@@ -13,7 +13,7 @@ import pytest
 from autodas.errors import AutodasError
 from autodas.genotype import OPERATIONS
 from autodas.report import DrawnCell, DrawnEdge, cells_of_genotype, cells_of_run, colour_of, dot
-from autodas.report._colours import OPERATION_COLOURS
+from autodas.report.drawing._colours import OPERATION_COLOURS
 from autodas.spaces import OPERATION_SETS
 from autodas.zoo import load_genotype, load_zoo
 

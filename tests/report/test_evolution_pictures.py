@@ -14,8 +14,8 @@ from tests.report.watch.logs import decision, write_run
 
 from autodas.errors import AutodasError
 from autodas.report import CellPictures, draw_evolution, states_of_run
-from autodas.report._animation import frames
-from autodas.report._colours import NEW
+from autodas.report.drawing._animation import frames
+from autodas.report.drawing._colours import NEW
 
 DECISIONS = [
     decision(1, [0, 2], "sep_conv_3x3"),

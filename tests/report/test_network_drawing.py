@@ -11,7 +11,7 @@ import pytest
 from autodas.cli.main import main
 from autodas.errors import AutodasError
 from autodas.report import draw_network, skeleton_of_run
-from autodas.report._network import network_dot
+from autodas.report.drawing._network import network_dot
 from autodas.spaces import SKELETONS, fit_skeleton, get_skeleton
 from autodas.zoo import load_zoo
 

@@ -18,8 +18,8 @@ from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
-from autodas.training import _graph as graph_module
 from autodas.training import _optimisers as optimisers_module
+from autodas.training import _recorded as graph_module
 
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 

@@ -16,12 +16,12 @@ from autodas.spaces import (
     get_skeleton,
     get_space,
     graph_form,
+    random_cell,
     space_names,
     stage_graphs,
     stage_space,
     validate,
 )
-from autodas.strategies.random import random_cell
 from autodas.zoo import load_zoo
 
 CHOICES = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from autodas.spaces import CellSpace, Space, get_skeleton, get_space
+from autodas.spaces import Alive, CellSpace, Space, get_skeleton, get_space
 from autodas.strategies.base import SearchPlan, Strategy
-from autodas.supernet import Alive
 
 
 def candidates_alive(alive: Mapping[str, Alive]) -> int:

@@ -13,13 +13,11 @@ import torch
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import Profile, profile
-from autodas.spaces import CellSpace, Space, get_skeleton, get_space
+from autodas.spaces import CellSpace, Space, alive_of, all_alive, get_skeleton, get_space, random_cell
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies._budget import Budget, Limits, best_choices, network_budget
 from autodas.strategies._derivation import choose, columns_of
 from autodas.strategies.base import SearchPlan
-from autodas.strategies.random import random_cell
-from autodas.supernet import alive_of, all_alive
 
 FACTS: dict[str, Any] = {"classes": 7, "channels": 3, "image_size": 16}
 SMALL = get_space("cifar-o2d").with_size(K=1, C1=8, C2=32)

@@ -13,9 +13,10 @@ from autodas.data import Batch
 from autodas.errors import AutodasError
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
+from autodas.spaces import alive_of
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.edas import EDAS, Sample
-from autodas.supernet import Supernet, alive_of, genotype_mixture
+from autodas.supernet import Supernet, genotype_mixture
 
 
 def new(tools: Any, space: str = "cifar-o2d", iterations: int = 100, **settings: Any) -> EDAS:

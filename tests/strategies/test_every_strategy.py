@@ -22,9 +22,10 @@ from torch import Tensor
 from autodas.data import Batch
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
+from autodas.spaces import alive_of
 from autodas.strategies import STRATEGIES, choose_strategy, load_strategy, resolve_strategy, strategy_names
 from autodas.strategies.base import Phase, Strategy
-from autodas.supernet import Supernet, alive_of
+from autodas.supernet import Supernet
 
 SPACES = ("cifar-o2d", "cifar-darts", "cifar-snas", "nasbench201")
 

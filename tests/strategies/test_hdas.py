@@ -15,12 +15,12 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
-from autodas.spaces import get_space, stage_graphs
+from autodas.spaces import alive_of, get_space, stage_graphs
 from autodas.strategies import HDASSettings
 from autodas.strategies._depth import edge_probabilities, expected_depth
 from autodas.strategies.base import SearchPlan
 from autodas.strategies.hdas import HDAS
-from autodas.supernet import Supernet, alive_of, frozen_statistics
+from autodas.supernet import Supernet, frozen_statistics
 from autodas.zoo import load_zoo
 
 

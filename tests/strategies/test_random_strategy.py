@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from autodas.errors import AutodasError
-from autodas.search._budget import supernet_multiply_adds
-from autodas.spaces import count_cell
+from autodas.search._cost import supernet_multiply_adds
+from autodas.spaces import all_alive, count_cell, random_cell
 from autodas.strategies import RandomSettings
 from autodas.strategies.base import SearchPlan
-from autodas.strategies.random import Random, random_cell
-from autodas.supernet import all_alive
+from autodas.strategies.random import Random
 
 OPERATIONS = ("none", "skip_connect", "max_pool_3x3")
 

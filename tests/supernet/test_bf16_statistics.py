@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from autodas.spaces import get_space
-from autodas.supernet import CellMixture, Supernet, all_alive
+from autodas.spaces import all_alive, get_space
+from autodas.supernet import CellMixture, Supernet
 
 
 def statistics(engine: str, K: int, momentum: float, reduced: bool) -> dict[str, Tensor]:
@@ -60,7 +60,8 @@ def test_fused_cells_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     named = {**weights, **dict(supernet.named_parameters())}
     passes = []
     for dtype in (torch.float32, torch.bfloat16):
-        monkeypatch.setattr("autodas.supernet._fused.working_dtype", lambda x, single, dtype=dtype: dtype)
+        working = "autodas.supernet.fused._engine.working_dtype"
+        monkeypatch.setattr(working, lambda x, single, dtype=dtype: dtype)
         supernet.load_state_dict(before)
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
             logits = supernet(images, mixture).float()

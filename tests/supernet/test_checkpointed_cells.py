@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from autodas.operations import register
 from autodas.operations._registry import _BUILDERS, OPERATIONS
-from autodas.spaces import CellSpace, Space, get_skeleton, get_space
-from autodas.supernet import CellMixture, Noise, Supernet, all_alive, frozen_statistics
+from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
+from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics
 
 SPACE = get_space("cifar-darts").with_size(1, 4, 16)
 NOISY = {"noise": Noise(skip_dropout=0.4, drop_path=0.3)}

@@ -12,8 +12,8 @@ from autodas.errors import AutodasError
 from autodas.genotype import OPERATIONS
 from autodas.operations import register
 from autodas.operations._registry import _BUILDERS
-from autodas.spaces import CellSpace, Space, get_skeleton, get_space
-from autodas.supernet import CellMixture, Noise, Supernet, all_alive, frozen_statistics, mixture_of
+from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
+from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics, mixture_of
 
 SIZE = {"K": 1, "C1": 4, "C2": 16}
 NO_NOISE = Noise()

@@ -17,8 +17,8 @@ from autodas.operations._registry import _BUILDERS
 from autodas.spaces import OPERATION_SETS, CellSlot, CellSpace
 from autodas.supernet import CellMixture
 from autodas.supernet._cell import SupernetCell
-from autodas.supernet._fused import FusedEngine
 from autodas.supernet._reference import ReferenceEngine
+from autodas.supernet.fused._engine import FusedEngine
 
 CHANNELS = 4
 OWN = {

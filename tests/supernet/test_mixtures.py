@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from autodas.genotype import CellGenotype, Edge, Genotype
-from autodas.spaces import CellSpace, get_cell_space
-from autodas.supernet import CellMixture, alive_of, all_alive, genotype_mixture, mixture_of
+from autodas.spaces import CellSpace, alive_of, all_alive, get_cell_space
+from autodas.supernet import CellMixture, genotype_mixture, mixture_of
 
 CELL = CellSpace("two", ("none", "skip_connect", "sep_conv_3x3"), nodes=2)
 # The five edges, in order: 0-2, 1-2, 0-3, 1-3, 2-3. The genotype's edges stand in any order.

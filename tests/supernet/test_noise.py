@@ -11,9 +11,9 @@ from torch import Tensor
 from autodas.errors import AutodasError
 from autodas.networks import CellInputs
 from autodas.operations import ALL_CHANNELS, PartialChannels
-from autodas.spaces import CellSlot, CellSpace
-from autodas.supernet import ENGINES, CellMixture, Noise, SupernetCell, all_alive
-from autodas.supernet._fused import FusedEngine
+from autodas.spaces import CellSlot, CellSpace, all_alive
+from autodas.supernet import ENGINES, CellMixture, Noise, SupernetCell
+from autodas.supernet.fused._engine import FusedEngine
 
 OPERATIONS = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
 SAMPLES, WIDTH = 400, 8

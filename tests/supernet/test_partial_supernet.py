@@ -16,11 +16,11 @@ from autodas.networks import CellInputs, build
 from autodas.operations import PartialChannels, Pool, SeparableConv, SeparableUnit, register
 from autodas.operations._registry import _BUILDERS, OPERATIONS
 from autodas.search import supernet_multiply_adds
-from autodas.spaces import CellSlot, CellSpace, Space, get_skeleton, get_space
-from autodas.supernet import CellMixture, Supernet, all_alive, genotype_mixture
+from autodas.spaces import CellSlot, CellSpace, Space, all_alive, get_skeleton, get_space
+from autodas.supernet import CellMixture, Supernet, genotype_mixture
 from autodas.supernet._cell import SupernetCell
-from autodas.supernet._fused import FusedEngine
 from autodas.supernet._reference import ReferenceEngine
+from autodas.supernet.fused._engine import FusedEngine
 
 Draw = Callable[[CellSpace, int], Genotype]
 DOUBLE = torch.float64

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autodas.spaces import Space
+from autodas.spaces import Space, all_alive
 from autodas.supernet import (
     Supernet,
-    all_alive,
     frozen_statistics,
     mixture_of,
     reestimate_statistics,

@@ -13,9 +13,8 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import Cell
 from autodas.operations import Pool
-from autodas.spaces import Space, get_skeleton, get_space, stage_space
-from autodas.strategies.random import random_cell
-from autodas.supernet import CellMixture, Supernet, alive_of, all_alive, genotype_mixture, mixture_of
+from autodas.spaces import Space, alive_of, all_alive, get_skeleton, get_space, random_cell, stage_space
+from autodas.supernet import CellMixture, Supernet, genotype_mixture, mixture_of
 from autodas.zoo import load_zoo
 
 GRAPHS = stage_space(get_skeleton("cifar_graph").with_size(K=3, C2=16))

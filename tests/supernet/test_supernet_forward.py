@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autodas.errors import AutodasError
-from autodas.spaces import Space, get_space
+from autodas.spaces import Space, all_alive, get_space
 from autodas.supernet import (
     ENGINES,
     CellMixture,
     ReferenceEngine,
     Supernet,
-    all_alive,
     frozen_statistics,
     mixture_of,
 )

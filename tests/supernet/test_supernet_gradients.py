@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.spaces import Space
-from autodas.supernet import CellMixture, Mixture, Supernet, all_alive, frozen_statistics
+from autodas.spaces import Space, all_alive
+from autodas.supernet import CellMixture, Mixture, Supernet, frozen_statistics
 
 LABELS = torch.tensor([0, 1, 2, 0])
 

@@ -13,8 +13,8 @@ import torch
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import Network
-from autodas.spaces import CellSpace, Space
-from autodas.supernet import Alive, Supernet, alive_of, all_alive, genotype_mixture, mixture_of
+from autodas.spaces import Alive, CellSpace, Space, alive_of, all_alive
+from autodas.supernet import Supernet, genotype_mixture, mixture_of
 
 MakeSpace = Callable[[str], Space]
 Draw = Callable[[CellSpace, int], Genotype]

@@ -12,12 +12,11 @@ from torch.nn import functional as F
 
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
-from autodas.spaces import Space, get_space
+from autodas.spaces import Space, alive_of, get_space
 from autodas.supernet import (
     CellMixture,
     Noise,
     Supernet,
-    alive_of,
     frozen_statistics,
     genotype_mixture,
     mixture_of,

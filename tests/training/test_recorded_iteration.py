@@ -11,8 +11,8 @@ from torch import Tensor
 
 from autodas.settings import OptimSettings
 from autodas.training import RecordedIteration, load_checkpoint, recorder_for
-from autodas.training import _graph as graph_module
 from autodas.training import _optimisers as optimisers_module
+from autodas.training import _recorded as graph_module
 from autodas.training import fit as fit_module
 from autodas.training.fit import Regularisation
 

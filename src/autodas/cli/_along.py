@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autodas.cli._durations import seconds_of
 from autodas.cli._predictions import Form, Predictions
 from autodas.errors import AutodasError
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from autodas.cli.predict import PredictConfig
     from autodas.training.model_file import ModelFacts
 
 _TOGETHER = 8  # clips that the network sees at a time
@@ -25,7 +23,11 @@ def predict_along(
     network: Callable[[Tensor], Tensor],
     facts: ModelFacts,
     paths: list[Path],
-    config: PredictConfig,
+    *,
+    every: float,
+    crops: int,
+    top: int,
+    form: Form,
     device: torch.device,
 ) -> int:
     """Print a prediction for each part of videos as it is made, and return the exit code.
@@ -34,21 +36,22 @@ def predict_along(
         network: on the device, in evaluation mode.
         facts: of the network, which is one for videos.
         paths: the videos.
-        config: with ``every``.
+        every: seconds from the beginning of one part to the next.
+        crops: of the clip of each part, whose scores are averaged.
+        top: how many classes each.
+        form: of what is printed.
         device: where the network is.
 
     Raises:
         AutodasError: if none of the files can be read.
     """
-    every = seconds_of("every", str(config.every))
     total = sum(_count(path, every) for path in paths)
-    form: Form = "json" if config.json else "csv" if config.csv else "text"
     unreadable = 0
     with Predictions(form, total, several=True) as printed:
         for path in paths:
             try:
-                for span, top in _moments(network, facts, path, every, config, device):
-                    printed.add(path, top, span)
+                for span, best in _moments(network, facts, path, every, crops, top, device):
+                    printed.add(path, best, span)
                     printed.advance()
             except AutodasError as error:
                 # One broken file must not cost the answers for the others.
@@ -73,7 +76,8 @@ def _moments(
     facts: ModelFacts,
     path: Path,
     every: float,
-    config: PredictConfig,
+    crops: int,
+    top: int,
     device: torch.device,
 ) -> Iterator[tuple[tuple[float, float], list[tuple[str, float]]]]:
     """Yield the seconds where each part begins and ends, and its most likely classes."""
@@ -88,16 +92,15 @@ def _moments(
         channels=facts.channels,
         image_size=facts.image_size,
         clips=facts.clips,
-        crops=config.test_crops,
+        crops=crops,
         modality=facts.modality,
         flow=facts.flow.method if facts.flow is not None else "tvl1",
     )
-    top = min(config.top, len(facts.classes))
     while some := list(islice(stretches, _TOGETHER)):
         views = torch.cat([stretch.views for stretch in some]).to(device)
         with torch.no_grad():
             scores = network(normalise(views, facts.mean, facts.std)).softmax(1)
-        means = scores.view(len(some), config.test_crops, -1).mean(1)
+        means = scores.view(len(some), crops, -1).mean(1)
         best, classes = means.topk(top)
         for stretch, row, numbers in zip(some, best.tolist(), classes.tolist(), strict=True):
             names = [facts.classes[number] for number in numbers]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autodas.cli._configuration import parse
-from autodas.cli._schema import tree
+from autodas.cli.config._configuration import parse
+from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
 from autodas.strict_yaml import read_yaml_file, write_yaml
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autodas.cli._arguments import peek, wants
-from autodas.cli._layers import Layer, document_layers, options_layer, read_documents
 from autodas.cli._resume import settings_of_run
-from autodas.cli._schema import Schema, describe
+from autodas.cli.config._arguments import peek, wants
+from autodas.cli.config._layers import Layer, document_layers, options_layer, read_documents
+from autodas.cli.config._schema import Schema, describe
 from autodas.errors import AutodasError
 from autodas.reading import known
 from autodas.train_command import data_words, option_words, skeleton_words

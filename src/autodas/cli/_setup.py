@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from autodas.cli._configuration import dump
 from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
+from autodas.cli.config._configuration import dump
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.kernels import built_kernels

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autodas.cli._output import print_facts
-from autodas.cli._schema import tree
 from autodas.cli._settings import ComputeConfig, transient
-from autodas.cli._verbs import run_verbs
+from autodas.cli.config._schema import tree
+from autodas.cli.config._verbs import run_verbs
 from autodas.cli.search import SpaceConfig
 from autodas.errors import AutodasError
 from autodas.spaces import get_space
 
 if TYPE_CHECKING:
-    from autodas.search.bench_setting import BenchSetting
+    from autodas.bench._setting import BenchSetting
 
 PAPER = SpaceConfig(K=2, C1=48, C2=64)
 """The search network of the papers: 8 cells, 16 channels."""
@@ -151,7 +151,7 @@ def run(argv: list[str]) -> int:
 
 def _step(config: BenchStepConfig) -> None:
     """Time and memory of one search iteration, engine against engine."""
-    from autodas.search.bench_step import bench_step
+    from autodas.bench.step import bench_step
 
     setting = _setting(config)
     rows = bench_step(config.engines, setting, repeats=config.repeats, memory=config.memory, say=_say)
@@ -160,7 +160,7 @@ def _step(config: BenchStepConfig) -> None:
 
 def _growth(config: BenchGrowthConfig) -> None:
     """The same as one size grows: batch, pictures, cells or channels."""
-    from autodas.search.bench_step import bench_growth
+    from autodas.bench.step import bench_growth
 
     rows = bench_growth(
         config.engines,
@@ -176,7 +176,7 @@ def _growth(config: BenchGrowthConfig) -> None:
 
 def _search(config: BenchSearchConfig) -> None:
     """Time of whole searches, method against method."""
-    from autodas.search.bench_search import bench_search
+    from autodas.bench.search import bench_search
 
     rows = bench_search(
         config.strategies,
@@ -191,8 +191,8 @@ def _search(config: BenchSearchConfig) -> None:
 
 def _setting(config: BenchConfig) -> BenchSetting:
     """Set up the machine; return what is measured."""
+    from autodas.bench._setting import BenchSetting
     from autodas.cli._setup import use_compute
-    from autodas.search.bench_setting import BenchSetting
 
     return BenchSetting(
         get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2),

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autodas.cli._arguments import peek, take_prefixed, wants
-from autodas.cli._configuration import given, parse
 from autodas.cli._jobs import Job, run_jobs
 from autodas.cli._output import print_facts
 from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
+from autodas.cli.config._arguments import peek, take_prefixed, wants
+from autodas.cli.config._configuration import given, parse
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError

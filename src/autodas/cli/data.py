@@ -8,7 +8,7 @@ from pathlib import Path
 from autodas.cli._cache import CacheConfig, run_cache
 from autodas.cli._output import print_facts
 from autodas.cli._settings import DataConfig, ListConfig
-from autodas.cli._verbs import run_verbs
+from autodas.cli.config._verbs import run_verbs
 from autodas.errors import AutodasError
 
 

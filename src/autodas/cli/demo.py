@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 from autodas.accuracy import in_words
-from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._settings import transient
+from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
 
 
@@ -147,8 +147,7 @@ def _train(config: DemoConfig, show: _Show, genotype: str, folder: Path) -> dict
 
 def _random_genotype(root: Path, name: str, seed: int) -> Path:
     from autodas.genotype import Genotype
-    from autodas.spaces import get_space
-    from autodas.strategies.random import random_cell
+    from autodas.spaces import get_space, random_cell
 
     space = get_space(name)
     generator = Random(seed)

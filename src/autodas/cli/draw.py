@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
+from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
+from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:

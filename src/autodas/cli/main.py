@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 
-from autodas import __version__
+from autodas._version import __version__
 from autodas.child_process import end_with_parent
 from autodas.cli._allocator import restart_tuned
 from autodas.cli._streams import flush_output, prepare_streams

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autodas.cli._along import predict_along
-from autodas.cli._configuration import parse
 from autodas.cli._durations import seconds_of
-from autodas.cli._predictions import Predictions
+from autodas.cli._predictions import Form, Predictions
 from autodas.cli._settings import ComputeConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
+from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
 
 
@@ -68,14 +68,18 @@ def run(argv: list[str]) -> int:
     network, facts = load_model(config.model)
     network.to(device)
     top = min(config.top, len(facts.classes))
+    form: Form = "json" if config.json else "csv" if config.csv else "text"
     unreadable = 0
     check_test_clips(facts.clips is not None, config.test_clips, config.test_crops)
     paths = _files(config.files, videos=facts.clips is not None)
     if config.every is not None:
         if facts.clips is None:
             raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
-        return predict_along(network, facts, paths, config, device)
-    with Predictions("json" if config.json else "csv" if config.csv else "text", len(paths)) as printed:
+        every, crops = seconds_of("every", config.every), config.test_crops
+        return predict_along(
+            network, facts, paths, every=every, crops=crops, top=top, form=form, device=device
+        )
+    with Predictions(form, len(paths)) as printed:
         for path in paths:
             printed.advance()
             try:

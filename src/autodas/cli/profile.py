@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from autodas.cli._configuration import parse, read_preset_configuration
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
+from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
+from autodas.cli.config._configuration import parse
 from autodas.terminal import message
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from autodas.accuracy import wilson_interval
-from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
-from autodas.cli._schema import tree
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
+from autodas.cli.config._configuration import parse
+from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
@@ -276,6 +276,7 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
+    from autodas.search import estimate_time
     from autodas.search._memory import in_words
     from autodas.training import RunFolder, available_memory
 
@@ -295,7 +296,7 @@ def _dry_run(config: SearchConfig) -> None:
         "free_memory": "unknown" if free is None else in_words(free),
     }
     if free is None or memory.total <= free:
-        facts |= time_facts(search.estimate_time(), opening)
+        facts |= time_facts(estimate_time(search), opening)
     else:
         facts["time"] = "unknown: there is not enough memory to try"
     print_facts(facts, config.json)

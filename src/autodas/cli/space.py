@@ -7,7 +7,7 @@ from typing import Any
 
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ListConfig
-from autodas.cli._verbs import run_verbs
+from autodas.cli.config._verbs import run_verbs
 from autodas.spaces import Space, count_space, get_space, space_names
 
 

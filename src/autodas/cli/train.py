@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autodas.accuracy import in_words
-from autodas.cli._configuration import parse
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
+from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
 from autodas.settings import OptimSettings
 

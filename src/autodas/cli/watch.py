@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from autodas.cli._configuration import parse
+from autodas.cli.config._configuration import parse
 
 
 @dataclass(frozen=True)

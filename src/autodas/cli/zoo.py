@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ListConfig
-from autodas.cli._verbs import run_verbs
+from autodas.cli.config._verbs import run_verbs
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,25 @@
 Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 """
 
-from autodas.data._augmentation import Augmentation, normalise
 from autodas.data._check import check_dataset, describe_dataset
-from autodas.data._clips import Clips
 from autodas.data._contact_sheet import contact_sheet
-from autodas.data._decode import read_image
-from autodas.data._endings import VIDEO_ENDINGS, image_endings
+from autodas.data._dataset import ImageDataset
 from autodas.data._fingerprint import FINGERPRINT, changed_samples, changes
-from autodas.data._flow import BOUND as FLOW_BOUND
-from autodas.data._flow import FlowEncoding
-from autodas.data._images import ImageDataset, Images
-from autodas.data._loader import Batch, Loader
 from autodas.data._open import dataset_names, holds_videos, open_dataset, open_test_set
 from autodas.data._read_video import clips_along, count_along, read_clips
-from autodas.data._split import Split
-from autodas.data._splits import stratified_halves, stratified_subset
-from autodas.data._store_folder import StoreFolder, remove_store, store_folders
 from autodas.data._storing_time import seconds_to_store
-from autodas.data._walk import LeftOut, images_below, videos_below
+from autodas.data.augmentation._augmentation import Augmentation, normalise
+from autodas.data.batches._loader import Batch, Loader
+from autodas.data.files._endings import VIDEO_ENDINGS, image_endings
+from autodas.data.files._store_folder import StoreFolder, remove_store, store_folders
+from autodas.data.files._walk import LeftOut, images_below, videos_below
+from autodas.data.frames._flow import BOUND as FLOW_BOUND
+from autodas.data.frames._flow import FlowEncoding
+from autodas.data.pixels._decode import read_image
+from autodas.data.splits._clips import Clips
+from autodas.data.splits._images import Images
+from autodas.data.splits._split import Split
+from autodas.data.splits._stratified import stratified_halves, stratified_subset
 from autodas.data_options import DataOptions, Modality
 
 __all__ = [

@@ -12,18 +12,19 @@ import numpy as np
 import torch
 
 from autodas.cache_folder import cache_folder
-from autodas.data._augmentation import Augmentation
-from autodas.data._form import Form
-from autodas.data._images import ImageDataset, Images
-from autodas.data._kept_images import DecodedImages, KeptImages
-from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_parts
+from autodas.data._dataset import ImageDataset
 from autodas.data._picture_notes import contrast_note, header_notes, natural_channels
-from autodas.data._pictures import Header
-from autodas.data._reading import evenly_spaced, read_all
-from autodas.data._sources import ArraySource, Source
-from autodas.data._unreadable import UnreadableError
 from autodas.data._value_range import find_value_range
-from autodas.data._views import default_image_size, evaluation_view, reduction, square, stored_size
+from autodas.data.augmentation._augmentation import Augmentation
+from autodas.data.files._progress import evenly_spaced, read_all
+from autodas.data.files._unreadable import UnreadableError
+from autodas.data.pixels._form import Form
+from autodas.data.pixels._formats import Header
+from autodas.data.pixels._kept_images import DecodedImages, KeptImages
+from autodas.data.pixels._sources import ArraySource, Source
+from autodas.data.pixels._views import default_image_size, evaluation_view, reduction, square, stored_size
+from autodas.data.splits._images import Images
+from autodas.data.splits._parts import Bad, Part, RawDataset, check_classes, split_parts
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 from autodas.terminal import message

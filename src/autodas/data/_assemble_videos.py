@@ -13,18 +13,18 @@ import torch
 
 from autodas.cache_folder import cache_folder
 from autodas.data._assemble import histogram, moments
-from autodas.data._augmentation import Augmentation
-from autodas.data._clips import Clips
-from autodas.data._decode import UnreadableError
-from autodas.data._flow import FlowEncoding
-from autodas.data._flow_frames import FlowFrames
-from autodas.data._form import Form
-from autodas.data._frame_store import FrameStore, StoredFrames
-from autodas.data._frames import ArrayFrames, FrameFolders, FrameSource
-from autodas.data._images import ImageDataset
-from autodas.data._parts import Bad, Part, RawDataset, check_classes, split_parts
-from autodas.data._stored_video import Encoding
-from autodas.data._videos import Videos, clip_side
+from autodas.data._dataset import ImageDataset
+from autodas.data.augmentation._augmentation import Augmentation
+from autodas.data.frames._flow import FlowEncoding
+from autodas.data.frames._flow_frames import FlowFrames
+from autodas.data.frames._sources import ArrayFrames, FrameFolders, FrameSource
+from autodas.data.frames._store import FrameStore, StoredFrames
+from autodas.data.frames._stored_video import Encoding
+from autodas.data.pixels._decode import UnreadableError
+from autodas.data.pixels._form import Form
+from autodas.data.splits._clips import Clips
+from autodas.data.splits._parts import Bad, Part, RawVideos, check_classes, split_parts
+from autodas.data.splits._videos import Videos, clip_side
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 from autodas.terminal import message
@@ -32,10 +32,6 @@ from autodas.terminal import message
 _LARGEST = 112
 _PROBED = 2_000
 _STATISTICS_SAMPLE = 200
-
-
-class RawVideos(RawDataset[FrameSource]):
-    """What one kind of video set has to provide."""
 
 
 def assemble_videos(

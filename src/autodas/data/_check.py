@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from autodas.data._check_files import damage, picture_facts, video_facts
-from autodas.data._images import ImageDataset, Images
+from autodas.data._dataset import ImageDataset
 from autodas.data._open import open_dataset
-from autodas.data._parts import Bad
-from autodas.data._split import Split
-from autodas.data._videos import Videos
+from autodas.data.splits._images import Images
+from autodas.data.splits._parts import Bad
+from autodas.data.splits._split import Split
+from autodas.data.splits._videos import Videos
 from autodas.data_options import DataOptions
 
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autodas.data._images import Images
-from autodas.data._pictures import Header
-from autodas.data._reading import evenly_spaced, read_all
-from autodas.data._split import Split
-from autodas.data._unreadable import UnreadableError
+from autodas.data.files._progress import evenly_spaced, read_all
+from autodas.data.files._unreadable import UnreadableError
+from autodas.data.pixels._formats import Header
+from autodas.data.splits._images import Images
+from autodas.data.splits._split import Split
 
 if TYPE_CHECKING:
     from av.container import InputContainer

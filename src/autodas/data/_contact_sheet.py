@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autodas.data._augmentation import Augmentation
-from autodas.data._images import ImageDataset
-from autodas.data._loader import Loader
+from autodas.data._dataset import ImageDataset
+from autodas.data.augmentation._augmentation import Augmentation
+from autodas.data.batches._loader import Loader
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,8 +8,8 @@ import stat
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
-from autodas.data._content import MOST, START
-from autodas.data._split import Split
+from autodas.data.files._content import MOST, START
+from autodas.data.splits._split import Split
 
 _BYTES = 1 << 30
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, is_dataclass
+from typing import Any
 
 import numpy as np
 
-from autodas.data._split import Split
+from autodas.data.splits._split import Split
+from autodas.data_options import DataOptions
 from autodas.reading import MAPPING, TEXT, Fields, Items, Optional, Row, Whole
-
-if TYPE_CHECKING:
-    from autodas.data._images import ImageDataset
 
 _LISTED = 100_000
 """Splits of more samples are remembered by counts and a hash."""
@@ -22,8 +20,6 @@ _NAMED = 3
 _HASHED_BYTES = 256 << 20
 _TOLERANCE = 1e-3
 _WORDS = {"train": "training", "test": "test"}
-_NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", "notes", "options")
-"""Fields of a data set that do not tell what the network sees."""
 _STATISTICS = ("mean", "std")
 
 _SAMPLES = Optional(Items(Row((TEXT, Whole(), Whole(-1), TEXT))))
@@ -40,26 +36,37 @@ FINGERPRINT = Fields(
 """Shape of what :func:`fingerprint_of` returns."""
 
 
-def fingerprint_of(data: ImageDataset) -> dict[str, Any]:
+def fingerprint_of(
+    name: str,
+    classes: Sequence[str],
+    options: DataOptions,
+    seen: Mapping[str, Any],
+    train: Split,
+    test: Split,
+) -> dict[str, Any]:
     """Return plain data that tell whether another data set is the same.
+
+    Args:
+        name: of the data set.
+        classes: name of each label.
+        options: how it was read.
+        seen: what tells what the network sees.
+        train, test: its splits.
 
     Returns:
         ``name``, ``classes``, ``options`` (which samples are used), ``pixels`` (what the network sees:
         channels, size, statistics, clips), ``train`` and ``test``. A split has ``count``, ``per_class``,
         ``hash`` of all that follows, and ``samples``, of each the name, the class, the size in bytes and a
-        hash of its beginning (see :class:`autodas.data._content.Content`); ``None`` where samples have no
+        hash of its beginning (see ``Content``); ``None`` where samples have no
         names, or are too many.
     """
     return {
-        "name": data.name,
-        "classes": list(data.classes),
-        "options": {"classes": list(data.options.classes), "subset": data.options.subset},
-        "pixels": {
-            field.name: _plain(getattr(data, field.name))
-            for field in fields(data)
-            if field.name not in _NOT_SEEN
-        },
-        **{name: _of_split(getattr(data, name)) for name in _WORDS},
+        "name": name,
+        "classes": list(classes),
+        "options": {"classes": list(options.classes), "subset": options.subset},
+        "pixels": {name: _plain(value) for name, value in seen.items()},
+        "train": _of_split(train),
+        "test": _of_split(test),
     }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autodas.data._dataset import ImageDataset
 from autodas.data._duplicates import duplicates
-from autodas.data._images import ImageDataset
 
 _UNBALANCED = 10
 _TINY = 10

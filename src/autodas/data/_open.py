@@ -8,27 +8,28 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from autodas.data._assemble import assemble
-from autodas.data._assemble_videos import RawVideos, assemble_videos
-from autodas.data._cifar import read_cifar10, read_cifar100
-from autodas.data._digits import read_digits
-from autodas.data._evaluation import for_evaluation
-from autodas.data._folder import read_folder
-from autodas.data._hmdb51 import read_hmdb51
-from autodas.data._hub import read_hub
-from autodas.data._image_lists import read_image_lists
-from autodas.data._images import ImageDataset, Images
-from autodas.data._kinetics import read_kinetics10, read_kinetics400
-from autodas.data._lists import read_lists
-from autodas.data._moving_digits import read_moving_digits
+from autodas.data._assemble_videos import assemble_videos
+from autodas.data._dataset import ImageDataset
 from autodas.data._notes import notes_of
-from autodas.data._parquet import read_parquet
-from autodas.data._parts import RawDataset
-from autodas.data._python import read_python
-from autodas.data._sources import Source
-from autodas.data._ucf101 import read_ucf101
-from autodas.data._video_folder import read_video_folder
-from autodas.data._video_sets import raw_videos
-from autodas.data._videos import Videos
+from autodas.data.pixels._sources import Source
+from autodas.data.sets._cifar import read_cifar10, read_cifar100
+from autodas.data.sets._digits import read_digits
+from autodas.data.sets._evaluation import for_evaluation
+from autodas.data.sets._hmdb51 import read_hmdb51
+from autodas.data.sets._hub import read_hub
+from autodas.data.sets._image_folder import read_folder
+from autodas.data.sets._image_lists import read_image_lists
+from autodas.data.sets._kinetics import read_kinetics10, read_kinetics400
+from autodas.data.sets._lists import read_lists
+from autodas.data.sets._moving_digits import read_moving_digits
+from autodas.data.sets._parquet import read_parquet
+from autodas.data.sets._python import read_python
+from autodas.data.sets._ucf101 import read_ucf101
+from autodas.data.sets._video_folder import read_video_folder
+from autodas.data.sets._video_sets import raw_videos
+from autodas.data.splits._images import Images
+from autodas.data.splits._parts import RawDataset, RawVideos
+from autodas.data.splits._videos import Videos
 from autodas.data_options import DataOptions
 from autodas.errors import AutodasError, nearest
 

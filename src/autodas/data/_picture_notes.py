@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autodas.data._form import Form
-from autodas.data._pictures import Header
+from autodas.data.pixels._form import Form
+from autodas.data.pixels._formats import Header
 
 _DULL = 1 / 8
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodas.data._clips import Clips
-from autodas.data._clock import Clock
-from autodas.data._decode import UnreadableError
-from autodas.data._flow_frames import FlowFrames
-from autodas.data._frames import FrameSource
-from autodas.data._video_folder import frames_of
-from autodas.data._videos import Videos, clip_side
+from autodas.data.frames._clock import Clock
+from autodas.data.frames._flow_frames import FlowFrames
+from autodas.data.frames._sources import FrameSource
+from autodas.data.pixels._decode import UnreadableError
+from autodas.data.sets._video_folder import frames_of
+from autodas.data.splits._clips import Clips
+from autodas.data.splits._videos import Videos, clip_side
 from autodas.data_options import Flow, Modality
 from autodas.errors import AutodasError
 

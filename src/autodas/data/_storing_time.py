@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 
-from autodas.data._decode import UnreadableError
-from autodas.data._flow_frames import FlowFrames
-from autodas.data._frame_store import storing_threads
-from autodas.data._split import Split
-from autodas.data._videos import Videos
+from autodas.data.frames._flow_frames import FlowFrames
+from autodas.data.frames._store import storing_threads
+from autodas.data.pixels._decode import UnreadableError
+from autodas.data.splits._split import Split
+from autodas.data.splits._videos import Videos
 from autodas.data_options import DataOptions
 
 VIDEOS = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from autodas.data._form import Range
-from autodas.data._parts import Part
-from autodas.data._reading import evenly_spaced, read_all
-from autodas.data._sources import Source
-from autodas.data._unreadable import UnreadableError
+from autodas.data.files._progress import evenly_spaced, read_all
+from autodas.data.files._unreadable import UnreadableError
+from autodas.data.pixels._form import Range
+from autodas.data.pixels._sources import Source
+from autodas.data.splits._parts import Part
 from autodas.errors import AutodasError
 
 _LOOKED_AT = 2_000

@@ -1,11 +1,11 @@
 """Compiled loops for what libraries do slowly on CPUs, each with a plain form that gives the same result."""
 
-from autodas.kernels._accelerated import triton_kernels
 from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels
-from autodas.kernels._stencils import Stencil, stencils_backward, stencils_forward
+from autodas.kernels._stencil import Stencil
+from autodas.kernels._stencils import stencils_backward, stencils_forward, triton_kernels
 from autodas.kernels._sums import EPSILON, combine, gradient_sums, moments
 from autodas.kernels._units import Given, Slope, Unit, units_backward, units_forward
 

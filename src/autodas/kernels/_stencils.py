@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cache
+from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._accelerated import triton_form
+from autodas.kernels._stencil import Stencil
 
 
-class Stencil(NamedTuple):
-    """One depthwise convolution.
+@cache
+def triton_kernels() -> ModuleType | None:
+    """Return the Triton kernels; ``None`` where Triton is missing, or with ``AUTODAS_KERNELS=plain``."""
+    if os.environ.get("AUTODAS_KERNELS") == "plain":
+        return None
+    try:
+        from autodas.kernels import _triton
+    except ImportError:
+        return None
+    return _triton
+
+
+def triton_form(x: Tensor, stencils: Sequence[Stencil], stride: Sequence[int]) -> ModuleType | None:
+    """Return the Triton kernels, if they can compute these stencils: on GPUs, in planes, in fp32 or bf16.
 
     Args:
-        weight: shape (channels, 1, *window), as torch keeps it.
-        dilation: distance between the taps of windows wider than 1.
+        x: what the stencils read.
+        stencils: what is computed.
+        stride: along each dimension of the map.
     """
-
-    weight: Tensor
-    dilation: int
-
-    def spread(self) -> tuple[int, ...]:
-        """Return the dilation along each dimension."""
-        return tuple(self.dilation if k > 1 else 1 for k in self.weight.shape[2:])
-
-    def padding(self) -> tuple[int, ...]:
-        """Return the padding that keeps the size of a map."""
-        return tuple(d * (k // 2) for k, d in zip(self.weight.shape[2:], self.spread(), strict=True))
+    fits = (
+        x.is_cuda
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and tuple(stride) in ((1, 1), (2, 2))
+        and all(s.weight.shape[-1] == s.weight.shape[-2] and s.weight.shape[-1] % 2 for s in stencils)
+    )
+    return triton_kernels() if fits else None
 
 
 def stencils_forward(

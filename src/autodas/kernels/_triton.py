@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from autodas.kernels._stencils import Stencil
+from autodas.kernels._stencil import Stencil
 
 TILE = 2048
 """Entries that a program computes at once, pixels times channels."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from autodas.report._cells import DrawnCell, DrawnEdge, cells_of_genotype
-from autodas.report._colours import colour_of
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
-from autodas.report._dot import dot
-from autodas.report._draw import draw_cells, draw_evolution, draw_network
 from autodas.report._notebook import genotype_html, genotype_svg, result_html, run_html
 from autodas.report._pictures import CellPictures
-from autodas.report._progress import SearchState, cells_of_run, states_of_run
-from autodas.report._render import can_draw, render_png, render_svg
 from autodas.report._skeleton import skeleton_of_run
+from autodas.report.drawing._cells import DrawnCell, DrawnEdge, cells_of_genotype
+from autodas.report.drawing._colours import colour_of
+from autodas.report.drawing._dot import dot
+from autodas.report.drawing._draw import draw_cells, draw_evolution, draw_network
+from autodas.report.drawing._progress import SearchState, cells_of_run, states_of_run
+from autodas.report.drawing._render import can_draw, render_png, render_svg
 
 __all__ = [
     "CellPictures",

@@ -9,11 +9,11 @@ from typing import Any
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
-from autodas.report._cells import DrawnCell, cells_of_genotype
-from autodas.report._dot import dot
-from autodas.report._progress import cells_of_run
-from autodas.report._render import render_svg
-from autodas.report._stack import stacked
+from autodas.report.drawing._cells import DrawnCell, cells_of_genotype
+from autodas.report.drawing._dot import dot
+from autodas.report.drawing._progress import cells_of_run
+from autodas.report.drawing._render import render_svg
+from autodas.report.drawing._stack import stacked
 from autodas.report.page import read_run
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autodas.report._animation import room
-from autodas.report._dot import dot_in_place
-from autodas.report._progress import states_of_run
-from autodas.report._render import render_png
+from autodas.report.drawing._animation import room
+from autodas.report.drawing._dot import dot_in_place
+from autodas.report.drawing._progress import states_of_run
+from autodas.report.drawing._render import render_png
 
 
 class CellPictures:

@@ -14,16 +14,16 @@ from autodas.data import Augmentation, ImageDataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.genotype import Genotype
 from autodas.networks import partial_channels_for, profile
+from autodas.notebook import drawn
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
-from autodas.search._budget import supernet_multiply_adds
 from autodas.search._collapse import Diagnosis, diagnose
+from autodas.search._cost import supernet_multiply_adds
 from autodas.search._decisiveness import Decisiveness, decisiveness
 from autodas.search._halves import Halves
 from autodas.search._journal import Journal, Pictures
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
 from autodas.search._state import SEARCH_STATE
-from autodas.search._time import estimate_time
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.spaces import Space, fit_skeleton, validate
 from autodas.stopping import Stopped
@@ -31,7 +31,6 @@ from autodas.strategies import StrategySettings, load_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet, genotype_mixture, get_engine, mixture_of
-from autodas.time_estimate import TimeEstimate
 from autodas.training import (
     Progress,
     RunFolder,
@@ -93,10 +92,7 @@ class SearchResult:
 
     def _repr_html_(self) -> str:
         """Return accuracies and cells, for notebooks."""
-        # A door upwards that opens only where a notebook asks.
-        from autodas.report import result_html
-
-        return result_html(self.genotype, self.accuracies.to_dict(), self.margin)
+        return str(drawn("result of a search", self.genotype, self.accuracies.to_dict(), self.margin))
 
 
 class Search:
@@ -293,10 +289,6 @@ class Search:
             notes=list(self.dataset.notes),
             input=input_facts(self.dataset),
         )
-
-    def estimate_time(self) -> TimeEstimate:
-        """Predict how long :meth:`run` will take, by doing some iterations, which spoils the search."""
-        return estimate_time(self, LATE)
 
     def start_phase(
         self,

@@ -5,21 +5,18 @@ from __future__ import annotations
 from functools import partial
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
 
 import torch
 
 from autodas.data import Loader
-from autodas.search._budget import supernet_multiply_adds
+from autodas.search._cost import supernet_multiply_adds
+from autodas.search._loop import LATE, Search
 from autodas.search._phase import PhaseRun
+from autodas.spaces import alive_of, random_cell
 from autodas.strategies.base import Phase, Strategy
-from autodas.strategies.random import random_cell
-from autodas.supernet import CellMixture, Mixture, Supernet, alive_of, mixture_of
+from autodas.supernet import CellMixture, Mixture, Supernet, mixture_of
 from autodas.time_estimate import TimeEstimate, timed, times_of
 from autodas.training import evaluate
-
-if TYPE_CHECKING:
-    from autodas.search._loop import Search
 
 POINTS = 50
 """At so many places of a phase the schedule is asked what an iteration costs."""
@@ -28,8 +25,8 @@ EVALUATIONS = 4
 """Passes over the validation half that the accuracies of a result take, beside one over the training half."""
 
 
-def estimate_time(search: Search, late: int) -> TimeEstimate:
-    """Estimate how long a search will take. Its state is spoilt afterwards; nothing is written.
+def estimate_time(search: Search) -> TimeEstimate:
+    """Estimate how long :meth:`Search.run` will take. Its state is spoilt afterwards; nothing is written.
 
     The first iterations are done on the real data, with the architecture step and, where the search begins
     without, also without it; then, where the schedule makes iterations cheaper, one near the end, after
@@ -38,7 +35,6 @@ def estimate_time(search: Search, late: int) -> TimeEstimate:
 
     Args:
         search: not yet run.
-        late: a decision that fewer iterations follow is evaluated.
     """
     run = search.start_phase(0)
     strategy, phase, device = search.strategy, run.phase, search.device
@@ -80,7 +76,7 @@ def estimate_time(search: Search, late: int) -> TimeEstimate:
         seconds += share * halves["validation"] * _pace(strategy, 1.0, relaxed, discrete)
         if type(strategy).after_epoch is not Strategy.after_epoch:
             seconds += share * each.iterations / search.length * halves["validation"] * relaxed
-        for iteration in range(max(1, each.iterations - late + 1), each.iterations + 1):
+        for iteration in range(max(1, each.iterations - LATE + 1), each.iterations + 1):
             before, after = ((iteration - i) / each.iterations for i in (1, 0))
             if strategy.expected_cost(before) != strategy.expected_cost(after):  # there is a decision
                 seconds += 2 * search.halves.few * _pace(strategy, after, relaxed, discrete)

@@ -9,22 +9,27 @@ from dataclasses import dataclass, replace
 
 from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.genotype import Genotype
+from autodas.spaces._alive import Alive, alive_of, all_alive
 from autodas.spaces._cell import CellSpace
 from autodas.spaces._counting import count_alive, count_cell, count_node, count_space
 from autodas.spaces._fitting import fit_skeleton, graph_form
 from autodas.spaces._operation_sets import OPERATION_SETS
+from autodas.spaces._random_cell import random_cell
 from autodas.spaces._skeleton import SKELETONS, CellSlot, PoolNorm, Skeleton, Stage, get_skeleton
 
 __all__ = [
     "CELL_SPACES",
     "OPERATION_SETS",
     "SKELETONS",
+    "Alive",
     "CellSlot",
     "CellSpace",
     "PoolNorm",
     "Skeleton",
     "Space",
     "Stage",
+    "alive_of",
+    "all_alive",
     "count_alive",
     "count_cell",
     "count_node",
@@ -34,6 +39,7 @@ __all__ = [
     "get_skeleton",
     "get_space",
     "graph_form",
+    "random_cell",
     "space_names",
     "stage_graphs",
     "stage_space",

@@ -14,11 +14,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import given_norms, profile
-from autodas.spaces import CellSpace, Skeleton, Space, fit_skeleton
+from autodas.spaces import Alive, CellSpace, Skeleton, Space, alive_of, all_alive, fit_skeleton, random_cell
 from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of, limit_skips
 from autodas.strategies._resources import slot_costs
-from autodas.strategies.random import random_cell
-from autodas.supernet import Alive, alive_of, all_alive
 
 RESOURCES = ("parameters", "multiply_adds")
 

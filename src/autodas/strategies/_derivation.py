@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from autodas.spaces import CellSpace
+from autodas.spaces import Alive, CellSpace
 from autodas.strategies._discretisation import Decision, Discretisation
-from autodas.supernet import Alive
 
 Rows = Sequence[Sequence[float]]
 """Weights of one kind of cell, edges x operations."""

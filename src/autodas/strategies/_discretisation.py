@@ -8,8 +8,7 @@ from math import prod
 from typing import Any
 
 from autodas.genotype import CellGenotype, Edge, Genotype
-from autodas.spaces import CellSpace, count_alive
-from autodas.supernet import Alive, all_alive
+from autodas.spaces import Alive, CellSpace, all_alive, count_alive
 
 
 @dataclass(frozen=True)

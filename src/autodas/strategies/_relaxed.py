@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from autodas.genotype import Genotype
-from autodas.spaces import Space
+from autodas.spaces import Alive, Space
 from autodas.strategies._budget import best_choices
 from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
 from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
-from autodas.supernet import Alive, CellMixture
+from autodas.supernet import CellMixture
 
 
 class Relaxed(Strategy):

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from autodas.genotype import Genotype
-from autodas.spaces import Space
+from autodas.spaces import Alive, Space
 from autodas.strategies._discretisation import Decision
-from autodas.supernet import Alive, CellMixture
+from autodas.supernet import CellMixture
 
 if TYPE_CHECKING:
     from autodas.strategies._budget import Budget

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
+from autodas.spaces import alive_of, random_cell
 from autodas.strategies._derivation import Choice, columns_of
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed
 from autodas.strategies.base import SearchPlan
-from autodas.strategies.random import random_cell
 from autodas.strategies.settings import EDASSettings
-from autodas.supernet import CellMixture, alive_of
+from autodas.supernet import CellMixture
 
 
 class Sample(NamedTuple):

@@ -14,7 +14,7 @@ from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import check_cells, count_parameters
 from autodas.operations import TRAIN_NORMS, build
-from autodas.spaces import Space, fit_skeleton, stage_space
+from autodas.spaces import Alive, Space, fit_skeleton, stage_space
 from autodas.strategies._depth import edge_probabilities, expected_depth, numbers
 from autodas.strategies._derivation import decide
 from autodas.strategies._discretisation import Decision, Discretisation
@@ -22,7 +22,7 @@ from autodas.strategies._relaxation import Table, load_table, named, new_table, 
 from autodas.strategies._relaxed import Relaxed
 from autodas.strategies.base import Outcome, Phase, SearchPlan
 from autodas.strategies.settings import HDASSettings
-from autodas.supernet import Alive, CellMixture
+from autodas.supernet import CellMixture
 from autodas.zoo import load_genotype
 
 

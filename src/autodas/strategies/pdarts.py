@@ -12,14 +12,14 @@ from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
-from autodas.spaces import CellSpace
+from autodas.spaces import Alive, CellSpace, all_alive
 from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxed import Relaxed, part_of, stacked
 from autodas.strategies._resources import operation_cost
 from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan
 from autodas.strategies.settings import PDARTSSettings
-from autodas.supernet import Alive, CellMixture, Noise, all_alive
+from autodas.supernet import CellMixture, Noise
 
 STAGES = 3
 LIMITS = range(8, -1, -1)

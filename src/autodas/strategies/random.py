@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from autodas.errors import AutodasError
-from autodas.genotype import CellGenotype, Edge, Genotype
-from autodas.spaces import CellSpace
+from autodas.genotype import CellGenotype, Genotype
+from autodas.spaces import Alive, alive_of, all_alive, random_cell
 from autodas.strategies._derivation import columns_of
 from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
 from autodas.strategies.settings import RandomSettings
-from autodas.supernet import Alive, CellMixture, alive_of, all_alive, mixture_of
+from autodas.supernet import CellMixture, mixture_of
 
 MOST_DRAWS = 2000
 """Architectures that are drawn for each one that is wanted, before a budget is called too tight."""
@@ -114,22 +114,3 @@ class Random(Strategy):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Do nothing."""
-
-
-def random_cell(cell: CellSpace, generator: Generator) -> CellGenotype:
-    """Draw a cell uniformly from all valid ones.
-
-    Args:
-        cell: the space.
-        generator: Python's generator of random numbers.
-    """
-    nodes = []
-    for state in cell.states:
-        if cell.kept == "any":
-            options = [*cell.choices] if cell.none_is_a_choice else [*cell.choices, "none"]
-            drawn = [Edge(generator.choice(options), p) for p in cell.predecessors(state)]
-            nodes.append(tuple(edge for edge in drawn if edge.operation != "none"))
-        else:
-            predecessors = sorted(generator.sample(cell.predecessors(state), cell.kept_edges(state)))
-            nodes.append(tuple(Edge(generator.choice(cell.choices), p) for p in predecessors))
-    return CellGenotype(tuple(nodes), cell.concat, cell.inputs)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from autodas.spaces import Alive
 from autodas.strategies._derivation import best_choice, best_edges
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import (
@@ -24,7 +25,7 @@ from autodas.strategies._relaxation import (
 from autodas.strategies._schedules import schedule, steps_due
 from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.strategies.settings import SDASSettings
-from autodas.supernet import Alive, CellMixture, mixture_of
+from autodas.supernet import CellMixture, mixture_of
 
 
 class SDAS(Strategy):

@@ -2,12 +2,9 @@
 
 from autodas.supernet._cell import Engine, SupernetCell
 from autodas.supernet._mixture import (
-    Alive,
     CellMixture,
     Mixture,
     Noise,
-    alive_of,
-    all_alive,
     genotype_mixture,
     mixture_of,
 )
@@ -17,7 +14,6 @@ from autodas.supernet._supernet import ENGINES, Supernet, get_engine
 
 __all__ = [
     "ENGINES",
-    "Alive",
     "CellMixture",
     "Engine",
     "Mixture",
@@ -25,8 +21,6 @@ __all__ = [
     "ReferenceEngine",
     "Supernet",
     "SupernetCell",
-    "alive_of",
-    "all_alive",
     "frozen_statistics",
     "genotype_mixture",
     "get_engine",

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from autodas.networks import CellFrame, CellInputs
 from autodas.operations import ALL_CHANNELS, SEARCH_NORMS, Norms, PartialChannels, build
-from autodas.spaces import CellSlot, CellSpace
+from autodas.spaces import Alive, CellSlot, CellSpace
 from autodas.supernet._checkpoint import computed_twice
-from autodas.supernet._mixture import Alive, CellMixture, Mixture
+from autodas.supernet._mixture import CellMixture, Mixture
 
 
 class Engine(Protocol):

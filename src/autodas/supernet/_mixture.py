@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
-from autodas.genotype import CellGenotype, Genotype
-from autodas.spaces import CellSpace
-
-Alive = tuple[tuple[bool, ...], ...]
-"""Edges x operations, on the host: which candidates take part."""
+from autodas.genotype import Genotype
+from autodas.spaces import Alive, CellSpace, alive_of
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,6 @@ class CellMixture:
 
 Mixture = Mapping[str, CellMixture]
 """A :class:`CellMixture` for every kind of cell, or for every stage graph."""
-
-
-def all_alive(cell: CellSpace) -> Alive:
-    """Return the mask in which every candidate of every edge takes part."""
-    return tuple(tuple(True for _ in cell.operations) for _ in cell.edges)
-
-
-def alive_of(genotype: CellGenotype, cell: CellSpace) -> Alive:
-    """Return the mask in which exactly the edges of a discrete cell take part."""
-    kept = {
-        (edge.predecessor, cell.inputs + i): edge.operation
-        for i, node in enumerate(genotype.nodes)
-        for edge in node
-    }
-    return tuple(tuple(kept.get(edge) == name for name in cell.operations) for edge in cell.edges)
 
 
 def mixture_of(alive: Mapping[str, Alive], device: torch.device | str = "cpu") -> dict[str, CellMixture]:

@@ -23,11 +23,11 @@ from autodas.networks import (
     graph_slot,
     partial_channels_for,
 )
-from autodas.spaces import CellSlot, Skeleton, Space, fit_skeleton
+from autodas.spaces import Alive, CellSlot, Skeleton, Space, fit_skeleton
 from autodas.supernet._cell import Engine, SupernetCell, edge_name
-from autodas.supernet._fused import FusedEngine
-from autodas.supernet._mixture import Alive, Mixture
+from autodas.supernet._mixture import Mixture
 from autodas.supernet._reference import ReferenceEngine
+from autodas.supernet.fused._engine import FusedEngine
 
 ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine, "fused": FusedEngine}
 """How relaxed cells are computed; each cell gets an engine of its own."""

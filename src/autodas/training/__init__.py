@@ -10,12 +10,12 @@ from autodas.training._dimensions import check_blueprint, check_space
 from autodas.training._evaluate import Evaluation, evaluate, fuse
 from autodas.training._files import write_whole
 from autodas.training._gradient_check import check_reduced_gradients
-from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._inputs import input_facts
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown
 from autodas.training._micro_batches import MicroBatch, check_micro_batches, micro_batches
 from autodas.training._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
 from autodas.training._out_of_memory import explain_out_of_memory, is_out_of_memory
+from autodas.training._recorded import RecordedIteration, recorder_for
 from autodas.training._remarks import remarks
 from autodas.training._seeding import (
     checked_random_state,

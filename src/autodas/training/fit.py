@@ -22,10 +22,10 @@ from autodas.stopping import Stopped, StopRequest
 from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._gradient_check import check_reduced_gradients
-from autodas.training._graph import RecordedIteration, recorder_for
 from autodas.training._metrics import LossWatch, Meter, shown
 from autodas.training._micro_batches import check_micro_batches, micro_batches
 from autodas.training._optimisers import load_optimiser, set_learning_rate, weight_optimiser
+from autodas.training._recorded import RecordedIteration, recorder_for
 from autodas.training._seeding import checked_random_state, random_state, restore_random_state
 from autodas.training.checkpoint import SHARED, TENSOR, explain_damage, load_checkpoint, save_checkpoint
 from autodas.training.run_folder import RunFolder

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from autodas import __version__
+from autodas._version import __version__
 from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality, normalise, read_clips, read_image
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint

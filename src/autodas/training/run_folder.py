@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autodas import __version__
+from autodas._version import __version__
 from autodas.errors import AutodasError
+from autodas.notebook import drawn
 from autodas.reading import MEBIBYTE, parse_json, read_text
 from autodas.training._files import write_whole
 from autodas.training._run_lock import RunLock, is_part_of_lock
@@ -159,10 +160,7 @@ class RunFolder:
 
     def _repr_html_(self) -> str:
         """Return what the run is and how far it came, for notebooks."""
-        # A door upwards that opens only where a notebook asks.
-        from autodas.report import run_html
-
-        return run_html(self.path)
+        return str(drawn("run", self.path))
 
     def write_environment(self, device: torch.device | None = None) -> None:
         """Write down the machine and the versions.

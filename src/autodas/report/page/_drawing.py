@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from autodas.report._cells import DrawnCell
-from autodas.report._colours import OPERATION_COLOURS, colour_of
+from autodas.report.drawing._cells import DrawnCell
+from autodas.report.drawing._colours import OPERATION_COLOURS, colour_of
 from autodas.report.page._evolution import Evolution, Frame, Track
 from autodas.report.page._html import escape, paragraph
 from autodas.report.page._numbers import short

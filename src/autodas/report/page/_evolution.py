@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from autodas.report._cells import DrawnCell, DrawnEdge
+from autodas.report.drawing._cells import DrawnCell, DrawnEdge
 from autodas.report.page._run import Run
 from autodas.report.page._thinning import some_of
 from autodas.spaces import CELL_SPACES, CellSpace, stage_graphs

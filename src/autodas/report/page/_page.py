@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from autodas import __version__
-from autodas.report._draw import _write
+from autodas._version import __version__
+from autodas.report.drawing._draw import _write
 from autodas.report.page._html import escape, folded, items, paragraph, section
 from autodas.report.page._result import cost, facts, final_cells, origin
 from autodas.report.page._run import Run, name_of, read_run

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from autodas.accuracy import in_words
-from autodas.report._cells import cells_of_genotype
+from autodas.report.drawing._cells import cells_of_genotype
 from autodas.report.page._drawing import draw_track
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table

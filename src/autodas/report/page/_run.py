@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from autodas import __version__
+from autodas._version import __version__
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.reading import MEBIBYTE, parse_json, read_bytes, read_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodas.report._colours import colour_of
+from autodas.report.drawing._colours import colour_of
 from autodas.report.page._evolution import Track, evolution_of
 from autodas.report.page._html import csv_link, escape, paragraph
 from autodas.report.page._run import Run

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from autodas import __version__
+from autodas._version import __version__
 from autodas.errors import AutodasError
 from autodas.reading import MEBIBYTE, parse_json
 from autodas.report.page._html import escape

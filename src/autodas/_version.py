@@ -1,0 +1,3 @@
+"""The version of autodas."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Benchmarks of searches: steps, memory, whole searches, engines against each other."""

@@ -1,0 +1,108 @@
+"""What one iteration of a search costs, engine against engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autodas.bench._iteration import check_engines, make_iteration
+from autodas.bench._setting import BenchSetting, Varied
+from autodas.bench._timing import Times, compare, timed
+from autodas.bench.memory import peak_memory
+
+Say = Callable[[str], None]
+
+
+def bench_step(
+    engines: Sequence[str],
+    setting: BenchSetting,
+    *,
+    repeats: int,
+    memory: bool = True,
+    say: Say = lambda text: None,
+) -> list[dict[str, Any]]:
+    """Measure one iteration of DAS, an architecture step and a weight step, on several engines.
+
+    The engines take turns in one process, so that a slow spell of the machine meets all of them. Memory
+    is measured first, each engine in a fresh process.
+
+    Args:
+        engines: names of engines, or functions of the user's own
+            (:func:`~autodas.bench._iteration.make_iteration`); the first is the measure of the others.
+        setting: the size.
+        repeats: timed iterations of each; one more (on a GPU three) comes first and is not timed.
+        memory: whether to measure memory.
+        say: is told how far it is.
+
+    Returns:
+        For each engine: median seconds an iteration (wall time, and computing time of all threads), the
+        ratios to the first engine, and, where asked for, peak memory in MiB (``None`` where the system does
+        not tell it) with its ratio to the first engine's.
+
+    Raises:
+        AutodasError: if there is no such engine, or one fails.
+    """
+    check_engines(engines)
+    peaks = _peaks(engines, setting, say) if memory else {}
+    iterations = {engine: make_iteration(engine, setting) for engine in engines}
+    times: dict[str, list[Times]] = {engine: [] for engine in engines}
+    # The first iteration pays for allocations; on a GPU the third one for being recorded as a graph.
+    not_timed = 3 if setting.device.startswith("cuda") else 1
+    for repeat in range(repeats + not_timed):
+        for engine, iteration in iterations.items():
+            taken = timed(iteration, setting.device)
+            if repeat >= not_timed:
+                times[engine].append(taken)
+                say(f"{engine}: {taken.wall:.3f} s")
+    return [row | peaks.get(row["engine"], {}) for row in compare("engine", times)]
+
+
+def bench_growth(
+    engines: Sequence[str],
+    setting: BenchSetting,
+    vary: Varied,
+    values: Sequence[int],
+    *,
+    repeats: int,
+    memory: bool = True,
+    say: Say = lambda text: None,
+) -> list[dict[str, Any]]:
+    """Measure how the cost of an iteration grows with one size.
+
+    Args:
+        engines: as for :func:`bench_step`.
+        setting: all other sizes.
+        vary: the size that grows.
+        values: its values; the first is the measure of the others.
+        repeats: timed iterations of each engine at each value. Engines take turns, values do not.
+        memory: whether to measure memory.
+        say: is told how far it is.
+
+    Returns:
+        The rows of :func:`bench_step` for each value, with the value and ``growth``: median seconds divided
+        by the same engine's at the first value.
+
+    Raises:
+        AutodasError: if a value is out of range, there is no such engine, or one fails.
+    """
+    settings = [setting.vary(vary, value) for value in values]  # all are checked before anything runs
+    rows: list[dict[str, Any]] = []
+    first: dict[str, float] = {}
+    for value, varied in zip(values, settings, strict=True):
+        say(f"{vary} {value}")
+        for row in bench_step(engines, varied, repeats=repeats, memory=memory, say=say):
+            seconds = row["seconds_an_iteration"]
+            growth = seconds / first.setdefault(row["engine"], seconds)
+            rows.append({vary: value, **row, "growth": growth})
+    return rows
+
+
+def _peaks(engines: Sequence[str], setting: BenchSetting, say: Say) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    first = None
+    for engine in engines:
+        peak = peak_memory(engine, setting)
+        first = first or peak
+        say(f"{engine}: " + ("memory is not measured: no /proc here" if peak is None else f"{peak:,.0f} MiB"))
+        found[engine] = {"peak_mib": peak, "memory_ratio": peak and first and peak / first}
+    return found

@@ -1,0 +1,143 @@
+"""One configuration from its four sources: defaults, preset, configuration files, options.
+
+A command declares its configuration as a frozen dataclass, nested where it has parts. Its fields are at
+once the keys of the YAML file and the options of the command line (``--optim.lr``). The metadata of a field
+may say more: ``field(metadata={"positional": True})`` (a list takes all that are left; ``"nargs": "+"``
+wants at least one), ``"short": "-o"``, ``"metavar"``, ``"help"``. Help is otherwise taken from the
+docstrings. A part that has a field ``name`` can be given by its name alone: ``--data digits``. A field of
+type :class:`~autodas.strategies.settings.StrategyChoice` is a strategy's name and that strategy's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from autodas.cli.config._arguments import peek, wants
+from autodas.cli.config._layers import (
+    Layer,
+    choose,
+    document_layers,
+    expand_aliases,
+    options_layer,
+    read_documents,
+)
+from autodas.cli.config._schema import Schema, build, default_strategy, describe, strategy_field, tree
+from autodas.errors import AutodasError
+from autodas.strategies.settings import resolve_strategy
+from autodas.strict_yaml import write_yaml
+
+T = TypeVar("T")
+
+
+def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: str | None = None) -> T:
+    """Read a command's configuration.
+
+    Later sources win: defaults, ``--preset``, ``--config``, options. ``--help`` and ``--print_config``
+    print and leave by ``SystemExit(0)``.
+
+    Args:
+        command: name of the command, for help and messages.
+        config_class: the frozen dataclass to fill.
+        argv: the words after the command.
+        presets: name of the folder of presets that the command can start from. Without it the command
+            has no ``--preset``, ``--config`` and ``--print_config``.
+
+    Raises:
+        AutodasError: if the user asks for what does not exist; the message is one line.
+    """
+    if wants(argv, "-h", "--help"):
+        from autodas.cli.config._help import format_help
+
+        schema = describe(config_class, _strategy_for_help(config_class, argv))
+        print(format_help(command, config_class, schema, presets), end="")
+        raise SystemExit(0)
+    printing = presets is not None and wants(argv, "--print_config")
+    documents = [] if presets is None else read_documents(argv, presets)
+    schema = describe(config_class, choose(config_class, argv, documents))
+    layers = [layer for document in documents for layer in document_layers(document, config_class, schema)]
+    layers.append(options_layer(argv, schema, presets is not None))
+    values = _merge(layers, schema)
+    missing = [
+        leaf
+        for key, leaf in schema.leaves.items()
+        if key not in values or (leaf.metadata.get("nargs") == "+" and not values[key])
+    ]
+    if printing:
+        # What is still required stands there as null: the page is a form to fill in.
+        print(
+            write_yaml(_nested(schema, values)) if missing else dump(build(config_class, schema, values)),
+            end="",
+        )
+        raise SystemExit(0)
+    if missing:
+        raise AutodasError(f"{_spelling(missing[0].key, schema)} is required; see 'autodas {command} --help'")
+    return build(config_class, schema, values)
+
+
+def given(config_class: type, argv: Sequence[str]) -> dict[str, str]:
+    """Return the texts that a command line sets, by dotted key, of a command without presets."""
+    layer = options_layer(argv, describe(config_class, choose(config_class, argv, [])), False)
+    return {key: str(setting.value) for key, setting in layer.items()}
+
+
+def read_preset_configuration(config_class: type[T], presets: str, name: str, argv: Sequence[str] = ()) -> T:
+    """Return the configuration that a preset describes, for commands that borrow another's.
+
+    Args:
+        config_class: the configuration of the command whose preset it is.
+        presets: folder of the preset.
+        name: its name.
+        argv: options for what the preset leaves open and the class requires.
+
+    Raises:
+        AutodasError: if there is no such preset.
+    """
+    return parse(presets, config_class, [f"--preset={name}", *argv], presets=presets)
+
+
+def dump(config: Any) -> str:
+    """Return a complete configuration as YAML that ``--config`` reads back to an equal one."""
+    return write_yaml(tree(config))
+
+
+def _merge(layers: Sequence[Layer], schema: Schema) -> dict[str, Any]:
+    """Return the typed value of every key that has one."""
+    values = {key: leaf.default for key, leaf in schema.leaves.items() if not leaf.required}
+    for layer in layers:
+        for key, setting in expand_aliases(layer, schema).items():
+            values[key] = setting.convert(schema.leaves[key])
+    if schema.chosen is not None:
+        values[f"{schema.strategy}.name"] = schema.chosen
+    return values
+
+
+def _nested(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key in schema.leaves:
+        *parents, name = key.split(".")
+        node = document
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = values.get(key)
+    return document
+
+
+def _spelling(key: str, schema: Schema) -> str:
+    """Return how a user gives a value."""
+    leaf = schema.leaves[key]
+    if leaf.positional:
+        return leaf.metavar
+    short = next((group for group, name in schema.short_forms.items() if name == key), key)
+    return f"--{short}"
+
+
+def _strategy_for_help(config_class: type, argv: Sequence[str]) -> str | None:
+    """Return the strategy whose settings help shows; a wrong name is no reason to refuse help."""
+    key = strategy_field(config_class)
+    if key is None:
+        return None
+    try:
+        return resolve_strategy(peek(argv, key, f"{key}.name")[-1])[0]
+    except (IndexError, AutodasError):
+        return default_strategy(config_class).name

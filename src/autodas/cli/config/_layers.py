@@ -1,0 +1,212 @@
+"""The sources of a configuration: what each one sets, by dotted key, and the strategy that they choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autodas.cli.config._arguments import peek, read_arguments
+from autodas.cli.config._schema import Leaf, Schema, default_strategy, describe, strategy_field
+from autodas.cli.config._values import convert, expected, show
+from autodas.errors import AutodasError, nearest
+from autodas.limits import largest
+from autodas.presets import read_preset
+from autodas.strategies.settings import STRATEGIES, resolve_strategy
+from autodas.strict_yaml import read_yaml, read_yaml_file
+
+PER_STRATEGY = "strategies"
+"""Key of a document that holds settings for every strategy: those of the chosen one are used."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value that a source sets.
+
+    Args:
+        value: what the user wrote.
+        label: where, for error messages: ``--epochs``, or ``my.yaml: epochs``.
+        from_text: whether it comes from the command line.
+    """
+
+    value: Any
+    label: str
+    from_text: bool = False
+
+    def convert(self, leaf: Leaf) -> Any:
+        """Return the value as the type of its field.
+
+        Raises:
+            AutodasError: naming the place, the type and the value; also if a number is larger than it may be.
+        """
+        items = self.value if self.from_text and isinstance(self.value, list) else None
+        wrong = AutodasError(f"{self.label}: expected {expected(leaf.hint)}, found {show(self.value)}")
+        try:
+            found = convert(leaf.hint, self.value, self.from_text and items is None)
+        except ValueError:
+            raise wrong from None
+        for number in found if isinstance(found, list | tuple) else (found,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise wrong
+            if isinstance(number, int | float):
+                most = largest(leaf.name, isinstance(number, int))
+                if abs(number) > most:
+                    raise AutodasError(
+                        f"{self.label}: {show(number)} is too large, at most {most:,} is possible"
+                    )
+        return found
+
+
+Layer = dict[str, Setting]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A preset or a configuration file."""
+
+    label: str
+    content: dict[Any, Any]
+    is_preset: bool = False
+
+
+def read_documents(argv: Sequence[str], presets: str) -> list[Document]:
+    """Read the preset and the configuration files that a command line names, lowest first."""
+    documents = []
+    for name in peek(argv, "preset")[-1:]:
+        label = f"preset '{name}'"
+        documents.append(Document(label, read_yaml(read_preset(presets, name), label), is_preset=True))
+    for path in peek(argv, "config"):
+        documents.append(Document(path, read_yaml_file(path)))
+    return documents
+
+
+def choose(config_class: type, argv: Sequence[str], documents: Sequence[Document]) -> str | None:
+    """Return the canonical name of the strategy that the sources choose, the highest that names one.
+
+    ``None`` where the configuration has no strategy.
+    """
+    key = strategy_field(config_class)
+    if key is None:
+        return None
+    if names := peek(argv, key, f"{key}.name"):
+        return _resolve(names[-1], f"--{key}")[0]
+    for document in reversed(documents):
+        if (name := _name_in(document, key)) is not None:
+            return _resolve(name, f"{document.label}: {key}")[0]
+    return default_strategy(config_class).name
+
+
+def document_layers(document: Document, config_class: type, schema: Schema) -> list[Layer]:
+    """Return what a document sets, lowest first.
+
+    Raises:
+        AutodasError: if it has a key that does not exist.
+    """
+    key = schema.strategy
+    if key is None:
+        return [_flatten(document.content, schema, document.label)]
+    content = dict(document.content)
+    layers = _per_strategy(content.pop(PER_STRATEGY, None), document.label, config_class, schema)
+    if not document.is_preset:
+        return [*layers, _flatten(content, schema, document.label)]
+    own_name = _name_in(document, key)
+    own = default_strategy(config_class).name if own_name is None else _resolve(own_name, document.label)[0]
+    layer = _flatten(content, describe(config_class, own), document.label)
+    if own != schema.chosen:
+        # Its settings belong to another method; a preset is not the user's own word, so they go silently.
+        layer = {name: setting for name, setting in layer.items() if not name.startswith(f"{key}.")}
+    return [*layers, layer]
+
+
+def options_layer(argv: Sequence[str], schema: Schema, with_files: bool) -> Layer:
+    """Return what the command line sets."""
+    arguments = read_arguments(argv, schema, with_files)
+    return {key: Setting(value, arguments.labels[key], True) for key, value in arguments.values.items()}
+
+
+def expand_aliases(layer: Layer, schema: Schema) -> Layer:
+    """Add what the name of a strategy stands for: ``sdas-b`` sets the schedule.
+
+    Raises:
+        AutodasError: if the same source says otherwise beside it.
+    """
+    name = layer.get(f"{schema.strategy}.name")
+    if name is None or not isinstance(name.value, str):
+        return layer
+    canonical, fixed = _resolve(name.value, name.label)
+    if canonical != schema.chosen:
+        return layer
+    expanded = dict(layer)
+    for setting, value in fixed.items():
+        key = f"{schema.strategy}.{setting}"
+        if key in layer and (said := layer[key].convert(schema.leaves[key])) != value:
+            raise AutodasError(
+                f"{layer[key].label}: '{name.value}' means {setting} {show(value)}, but {show(said)} is given"
+            )
+        expanded[key] = Setting(value, name.label)
+    return expanded
+
+
+def _per_strategy(entries: Any, label: str, config_class: type, schema: Schema) -> list[Layer]:
+    if entries is None:
+        return []
+    if not isinstance(entries, dict):
+        raise AutodasError(f"{label}: {PER_STRATEGY}: expected a mapping, found {show(entries)}")
+    layers = []
+    for name, entry in entries.items():
+        if name not in STRATEGIES:
+            raise AutodasError(
+                f"{label}: {PER_STRATEGY}: unknown strategy '{name}'{nearest(str(name), list(STRATEGIES))}"
+            )
+        # The entries that are not used are checked too: a preset with a mistake in one is a mistake.
+        place = f"{label}: {PER_STRATEGY}.{name}"
+        if not isinstance(entry, dict):
+            raise AutodasError(f"{place}: expected a mapping of settings, found {show(entry)}")
+        layer = _flatten({schema.strategy: entry}, describe(config_class, name), place)
+        if f"{schema.strategy}.name" in layer:
+            raise AutodasError(f"{place}: 'name' is no setting")
+        if name == schema.chosen:
+            layers.append(layer)
+    return layers
+
+
+def _flatten(content: dict[Any, Any], schema: Schema, label: str) -> Layer:
+    layer: Layer = {}
+
+    def put(key: str, value: Any) -> None:
+        if key in layer:
+            raise AutodasError(f"{label}: '{key}' stands twice")
+        layer[key] = Setting(value, f"{label}: {key}")
+
+    def walk(node: dict[Any, Any], prefix: str) -> None:
+        for name, value in node.items():
+            key = f"{prefix}{name}"
+            if key in schema.leaves:
+                put(key, value)
+            elif key not in schema.groups:
+                raise AutodasError(f"{label}: unknown key '{key}'{schema.unknown(key)}")
+            elif isinstance(value, dict):
+                walk(value, f"{key}.")
+            elif value is not None and key not in schema.short_forms:
+                raise AutodasError(f"{label}: {key}: expected a mapping, found {show(value)}")
+            elif value is not None:
+                put(schema.short_forms[key], value)
+
+    walk(content, "")
+    return layer
+
+
+def _name_in(document: Document, key: str) -> str | None:
+    """Return the strategy that a document names; what is malformed is reported when it is flattened."""
+    node = document.content.get(key)
+    name = node.get("name") if isinstance(node, dict) else node
+    name = document.content.get(f"{key}.name") if name is None else name
+    return name if isinstance(name, str) else None
+
+
+def _resolve(name: str, label: str) -> tuple[str, dict[str, Any]]:
+    try:
+        return resolve_strategy(name)
+    except AutodasError as error:
+        raise AutodasError(f"{label}: {error}") from None

@@ -1,0 +1,220 @@
+"""What a configuration class holds, flattened: dotted keys, their types and defaults; and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_type_hints
+
+from autodas.cli.config._values import takes_list
+from autodas.errors import AutodasError, nearest
+from autodas.strategies.settings import STRATEGIES, StrategyChoice, strategy_names
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value of a configuration.
+
+    Args:
+        key: its dotted key.
+        hint: its type.
+        default: its default, or ``dataclasses.MISSING``.
+        owner: the class whose field it is.
+        metadata: the metadata of that field: ``positional``, ``nargs``, ``short``, ``metavar``, ``help``.
+    """
+
+    key: str
+    hint: Any
+    default: Any
+    owner: type
+    metadata: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def positional(self) -> bool:
+        """Whether it is an argument by position."""
+        return bool(self.metadata.get("positional"))
+
+    @property
+    def variadic(self) -> bool:
+        """Whether it takes all the positional arguments that are left."""
+        return self.positional and takes_list(self.hint)
+
+    @property
+    def required(self) -> bool:
+        """Whether the user has to give it."""
+        return self.default is MISSING
+
+    @property
+    def metavar(self) -> str:
+        """How usage and messages call a positional argument."""
+        return str(self.metadata.get("metavar", self.name.upper()))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All values of a configuration class.
+
+    Args:
+        leaves: dotted key to value.
+        groups: dotted key of a nested class to that class.
+        short_forms: key of a group to the key that its short form sets: ``data`` to ``data.name``.
+        strategy: key of the field that is a :class:`StrategyChoice`, if there is one.
+        chosen: canonical name of the strategy whose settings are among the leaves.
+    """
+
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+    groups: dict[str, type] = field(default_factory=dict)
+    short_forms: dict[str, str] = field(default_factory=dict)
+    strategy: str | None = None
+    chosen: str | None = None
+
+    @property
+    def positionals(self) -> list[Leaf]:
+        """The values that are arguments by position, in order."""
+        return [leaf for leaf in self.leaves.values() if leaf.positional]
+
+    def unknown(self, key: str, mark: str = "") -> str:
+        """Return what an error message adds about a key that does not exist.
+
+        Args:
+            key: the dotted key.
+            mark: what stands before keys in this place: ``--`` on the command line.
+        """
+        parent, _, last = key.rpartition(".")
+        if self.strategy is not None and parent == self.strategy and (owners := _owners(last)):
+            return f": '{last}' belongs to {', '.join(owners)}, not {self.chosen}"
+        if key in self.groups:
+            return f": give one of its keys: {', '.join(self._children(key, mark))}"
+        if match := self._nearest(key):
+            return f"; did you mean '{mark}{match}'?"
+        return nearest("", self._children(parent if parent in self.groups else "", mark))
+
+    def _nearest(self, key: str) -> str | None:
+        parent, _, last = key.rpartition(".")
+        prefix = f"{parent}." if parent else ""
+        keys = [*self.leaves, *self.groups]
+        siblings = [k for k in keys if k.startswith(prefix) and "." not in k[len(prefix) :]]
+        elsewhere = [k for k in self.leaves if k.rpartition(".")[2] == last]
+        near = [prefix + m for m in get_close_matches(last, [k[len(prefix) :] for k in siblings], 1, 0.6)]
+        return next(iter([*near, *elsewhere, *get_close_matches(key, keys, 1, 0.8)]), None)
+
+    def _children(self, group: str, mark: str) -> list[str]:
+        """Return the keys directly in a group; on the command line those that are options."""
+        keys = [key for key, leaf in self.leaves.items() if not (mark and leaf.positional)]
+        keys += self.short_forms if mark else self.groups
+        return [f"{mark}{key}" for key in keys if key.rpartition(".")[0] == group]
+
+
+def describe(config_class: type, chosen: str | None = None) -> Schema:
+    """Return the schema of a configuration class.
+
+    Args:
+        config_class: a dataclass, whose fields may be dataclasses.
+        chosen: canonical name of the strategy whose settings are included, where the class has a field
+            of type :class:`StrategyChoice`.
+    """
+    schema = Schema(strategy=strategy_field(config_class), chosen=chosen)
+    _describe(schema, config_class, "", MISSING)
+    return schema
+
+
+def strategy_field(config_class: type) -> str | None:
+    """Return the name of the field that chooses a strategy, if the class has one."""
+    hints = get_type_hints(config_class)
+    return next((f.name for f in fields(config_class) if hints[f.name] is StrategyChoice), None)
+
+
+def default_strategy(config_class: type) -> StrategyChoice:
+    """Return the strategy that a configuration class chooses by default."""
+    chosen = next(f for f in fields(config_class) if f.name == strategy_field(config_class))
+    default = _default(chosen, MISSING)
+    return StrategyChoice() if default is MISSING else default
+
+
+def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T:
+    """Return the configuration with the given values, by dotted key; the others keep their defaults.
+
+    Raises:
+        AutodasError: if a class refuses its values; the message names the nested key.
+    """
+    return _build(config_class, schema, values, "")
+
+
+def tree(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested plain data, a strategy and its settings as one level.
+
+    Fields with the metadata ``{"saved": False}`` say how a command is run, not what it does; they are
+    left out.
+    """
+    if isinstance(config, StrategyChoice):
+        return {"name": config.name, **tree(config.settings)}
+    return {
+        f.name: tree(v) if is_dataclass(v := getattr(config, f.name)) else v
+        for f in fields(config)
+        if f.metadata.get("saved", True)
+    }
+
+
+def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) -> None:
+    hints = get_type_hints(config_class)
+    for item in fields(config_class):
+        if not item.init:
+            continue
+        key, hint, default = prefix + item.name, hints[item.name], _default(item, defaults)
+        if isinstance(hint, type) and is_dataclass(hint):
+            schema.groups[key] = hint
+            if hint is StrategyChoice:
+                _describe_strategy(schema, key, default)
+            else:
+                _describe(schema, hint, f"{key}.", default)
+            if f"{key}.name" in schema.leaves:
+                schema.short_forms[key] = f"{key}.name"
+        else:
+            schema.leaves[key] = Leaf(key, hint, default, config_class, item.metadata)
+
+
+def _describe_strategy(schema: Schema, key: str, default: Any) -> None:
+    name = schema.chosen or StrategyChoice().name
+    metadata = {"help": f"search method: {', '.join(strategy_names())}"}
+    schema.leaves[f"{key}.name"] = Leaf(f"{key}.name", str, name, StrategyChoice, metadata)
+    settings = default.settings if isinstance(default, StrategyChoice) and default.name == name else MISSING
+    _describe(schema, STRATEGIES[name].settings, f"{key}.", settings)
+
+
+def _default(item: Field[Any], defaults: Any) -> Any:
+    """Return the default of a field: of the outer default when there is one, else its own."""
+    if defaults is not MISSING:
+        return getattr(defaults, item.name)
+    factory: Any = item.default_factory
+    return item.default if factory is MISSING else factory()
+
+
+def _build(config_class: type[T], schema: Schema, values: Mapping[str, Any], prefix: str) -> T:
+    arguments: dict[str, Any] = {}
+    for item in fields(config_class):  # type: ignore[arg-type]
+        key = prefix + item.name
+        if schema.groups.get(key) is StrategyChoice:
+            name = values[f"{key}.name"]
+            settings = _build(STRATEGIES[name].settings, schema, values, f"{key}.")
+            arguments[item.name] = StrategyChoice(name, settings)
+        elif key in schema.groups:
+            arguments[item.name] = _build(schema.groups[key], schema, values, f"{key}.")
+        elif item.init:
+            arguments[item.name] = values[key]
+    try:
+        return config_class(**arguments)
+    except AutodasError as error:
+        raise AutodasError(f"{prefix[:-1]}: {error}" if prefix else str(error)) from error
+
+
+def _owners(setting: str) -> list[str]:
+    """Return the strategies that have a setting of that name."""
+    return [name for name, info in STRATEGIES.items() if setting in {f.name for f in fields(info.settings)}]

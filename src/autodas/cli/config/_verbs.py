@@ -1,0 +1,57 @@
+"""Commands that have verbs: ``autodas zoo list``, ``autodas zoo show NAME``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from autodas.cli.config._arguments import wants
+from autodas.cli.config._configuration import parse
+from autodas.errors import AutodasError, nearest
+
+
+class Verb(NamedTuple):
+    """What a verb does.
+
+    Args:
+        config_class: the dataclass of its configuration.
+        function: what runs; its first docstring line is the verb's help. ``None`` means exit code 0.
+        presets: folder of presets that it can start from.
+    """
+
+    config_class: type[Any]
+    function: Callable[[Any], int | None]
+    presets: str | None = None
+
+
+def run_verbs(command: str, argv: Sequence[str], verbs: Mapping[str, Verb | tuple[Any, Any]]) -> int:
+    """Run the verb that stands first on the command line and return its exit code.
+
+    Args:
+        command: name of the command.
+        argv: the words after the command.
+        verbs: name to verb, or to ``(config_class, function)``.
+
+    Raises:
+        AutodasError: if there is no such verb; the nearest is named.
+    """
+    if not argv or argv[0].startswith("-"):
+        if wants(argv, "-h", "--help"):
+            print(_help(command, verbs), end="")
+            return 0
+        raise AutodasError(f"'{command}' wants one of: {', '.join(verbs)}")
+    if argv[0] not in verbs:
+        raise AutodasError(f"'{command}' has no '{argv[0]}'{nearest(argv[0], list(verbs))}")
+    verb = Verb(*verbs[argv[0]])
+    config = parse(f"{command} {argv[0]}", verb.config_class, argv[1:], presets=verb.presets)
+    return verb.function(config) or 0
+
+
+def _help(command: str, verbs: Mapping[str, Verb | tuple[Any, Any]]) -> str:
+    width = max(map(len, verbs))
+    lines = [f"usage: autodas {command} {{{','.join(verbs)}}} ...", ""]
+    for name, verb in verbs.items():
+        lines.append(
+            f"  {name:{width}}  {(Verb(*verb).function.__doc__ or '').strip().partition(chr(10))[0]}"
+        )
+    return "\n".join([*lines, "", f"autodas {command} VERB --help tells more.", ""])

@@ -1,0 +1,1 @@
+"""What training varies in a batch, as a function of (seed, epoch, index)."""

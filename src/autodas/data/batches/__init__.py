@@ -1,0 +1,1 @@
+"""Batches: shuffled, decoded by worker processes, on the device."""

@@ -1,0 +1,232 @@
+"""Batches of augmented, normalised images or clips."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autodas.data.augmentation._augmentation import Augmentation, finish
+from autodas.data.augmentation._random import AUGMENTATION, ORDER, permutation, sample_keys
+from autodas.data.batches._stream import Answer, Reader, Request
+from autodas.data.batches._workers import Workers, shared_workers
+from autodas.data.splits._split import Split
+from autodas.errors import AutodasError
+from autodas.terminal import message
+
+
+class Batch(NamedTuple):
+    """Images, or clips of videos, with labels.
+
+    ``images``: float32 (B, C, S, S), for clips (B, C, T, S, S), normalised, on the device. ``labels``: int64
+    (B,). ``indices``: int64 (B,), which samples of the split they are.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class Loader:
+    """Makes batches; the same ones for the same arguments, on every machine and from any place on.
+
+    The order of an epoch follows from (seed, epoch), the augmentation of a sample from (seed, epoch,
+    index). There is no other state, so a run that is resumed needs only the number of batches that it has
+    consumed. Samples in memory are kept on the device and augmented there; others are read by ``workers``.
+
+    While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). A sample
+    that turns out to be unreadable is replaced by the next of the loader's samples while shuffling, and
+    left out otherwise; that is told once, on standard error.
+
+    Args:
+        split: the samples.
+        indices: which of them, ``None`` for all.
+        batch_size: at least 1; capped at the number of samples (in evaluation: of their views).
+        mean, std: one value a channel, on the scale 0..1.
+        image_size: as the split was opened.
+        seed: of order and augmentation.
+        shuffle: a new order each epoch, as for training.
+        augmentation: ``None`` for evaluation.
+        device: where batches are.
+        workers: processes that read files, shared by all loaders of this process; 0 reads in this one.
+            Without effect for samples in memory.
+        channels_last: memory format of the batches.
+        views: how many clips of each video are evaluated; they follow each other, with equal ``indices``.
+        crops: how many crops of each of these clips: the centre, or crops along the longer side.
+
+    Raises:
+        AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        indices: np.ndarray | None,
+        *,
+        batch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        image_size: int,
+        seed: int,
+        shuffle: bool,
+        augmentation: Augmentation | None,
+        device: torch.device | str = "cpu",
+        workers: int = 0,
+        channels_last: bool = True,
+        views: int = 1,
+        crops: int = 1,
+    ) -> None:
+        chosen = np.arange(len(split)) if indices is None else np.array(indices, dtype=np.int64)
+        if len(chosen) == 0:
+            raise AutodasError(f"there are no {split.what} to load")
+        if chosen.min() < 0 or chosen.max() >= len(split):
+            raise AutodasError(f"sample numbers out of range: the split has {len(split)} {split.what}")
+        if min(batch_size, views, crops) < 1 or workers < 0:
+            raise AutodasError(
+                "batch_size, views and crops must be at least 1 and workers at least 0, "
+                f"found {batch_size}, {views}, {crops} and {workers}"
+            )
+        if image_size != split.image_size:
+            raise AutodasError(
+                f"the data set was opened for {split.what} of {split.image_size} pixels, {image_size} are "
+                f"asked for: open it with image_size={image_size}"
+            )
+        if augmentation is not None:
+            split.check_augmentation(augmentation)
+        # In memory there is one clip of each video, which is its only crop.
+        alone = augmentation is not None or split.in_memory
+        self.views, crops = (1, 1) if alone else (views * crops, crops)
+        self.batch_size = min(batch_size, len(chosen) * self.views)
+        self.device = torch.device(device)
+        self._split, self._samples = split, torch.from_numpy(chosen)
+        self._mean, self._std, self._size = tuple(mean), tuple(std), image_size
+        self._seed, self._shuffle, self._augmentation = seed, shuffle, augmentation
+        self._channels_last = channels_last
+        self._in_memory = split.in_memory
+        self._worker_count = 0 if self._in_memory else workers
+        self._workers: Workers | None = None
+        self._bad: dict[int, str] = {}
+        self._reader = Reader(
+            split,
+            np.sort(chosen),
+            seed=seed,
+            augmentation=augmentation,
+            views=self.views,
+            crops=crops,
+            replace_bad=shuffle,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches an epoch."""
+        full, rest = divmod(len(self._samples) * self.views, self.batch_size)
+        return full + (rest > 0 and not (self._shuffle and rest == 1))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield one epoch.
+
+        Args:
+            epoch: number of the epoch, from 0.
+            start: number of the batch to begin with.
+        """
+        if self._in_memory:
+            return self._from_memory(epoch, start)
+        return self._from_files(self._requests(epoch, start))
+
+    def blank(self, samples: int) -> Tensor:
+        """Return black images, or clips, in the shape of a batch of so many samples."""
+        *frames, height, width, channels = self._split.view_shape()
+        return torch.zeros(samples, channels, *frames, height, width, device=self.device)
+
+    def stream(self, step: int = 0) -> Iterator[Batch]:
+        """Yield batches without end, epoch after epoch.
+
+        Args:
+            step: global number of the first batch, ``epoch * len(loader) + position``.
+        """
+        epoch, start = divmod(step, len(self))
+        starts = ((e, start if e == epoch else 0) for e in itertools.count(epoch))
+        if self._in_memory:
+            return itertools.chain.from_iterable(self._from_memory(e, s) for e, s in starts)
+        # One series of requests: the workers read on across the end of an epoch.
+        return self._from_files(itertools.chain.from_iterable(self._requests(e, s) for e, s in starts))
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """The samples that this loader could not read so far, each with the reason."""
+        return tuple(self._bad.values())
+
+    def _order(self, epoch: int) -> Tensor:
+        if not self._shuffle:
+            return self._samples
+        return self._samples[permutation(len(self._samples), ORDER, self._seed, epoch)]
+
+    def _from_memory(self, epoch: int, start: int) -> Iterator[Batch]:
+        pixels, labels = self._split.on_device(self.device)
+        order = self._order(epoch)
+        for number in range(start, len(self)):
+            asked = order[number * self.batch_size : (number + 1) * self.batch_size]
+            indices = asked.to(self.device, non_blocking=True)
+            yield self._finish(pixels[indices], labels[indices], asked, indices, epoch, cropped=False)
+
+    def _requests(self, epoch: int, start: int) -> Iterator[Request]:
+        order = self._order(epoch).repeat_interleave(self.views)
+        views = torch.arange(self.views).repeat(len(self._samples))
+        for number in range(start, len(self)):
+            batch = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            yield Request(epoch, order[batch].clone(), views[batch].clone())
+
+    def _from_files(self, requests: Iterator[Request]) -> Iterator[Batch]:
+        labels = torch.from_numpy(self._split.labels)
+        # Closed at once also after an error, when a traceback would keep the workers waiting.
+        with contextlib.closing(self._answers(requests)) as answers:
+            for answer in answers:
+                self._check(answer)
+                if len(answer.found) == 0:
+                    continue
+                pixels, found, target = (
+                    t.to(self.device, non_blocking=True)
+                    for t in (answer.pixels, answer.found, labels[answer.found])
+                )
+                yield self._finish(pixels, target, answer.asked, found, answer.epoch, cropped=True)
+
+    def _answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
+        if self._worker_count == 0:
+            return (self._reader.answer(request) for request in requests)
+        if self._workers is None or not self._workers.whole:
+            self._workers = shared_workers(self._worker_count)
+        return self._workers.answers(self._reader, requests, pin=self.device.type == "cuda")
+
+    def _check(self, answer: Answer) -> None:
+        for index, reason in answer.bad.items():
+            if index not in self._bad:
+                done = "replaced by the next one" if self._shuffle else "left out"
+                print(message(f"cannot be read, {done}: {reason}"), file=sys.stderr)
+        self._bad.update(answer.bad)
+        if len(self._bad) > self._split.bad_allowed:
+            raise AutodasError(
+                f"{len(self._bad)} more {self._split.what} cannot be read, {self._split.bad_allowed} are "
+                f"allowed ({'; '.join(self._bad.values())}): repair or remove them, or allow more with "
+                "max_bad (of commands: --data.max_bad)"
+            )
+
+    def _finish(
+        self, pixels: Tensor, labels: Tensor, asked: Tensor, found: Tensor, epoch: int, *, cropped: bool
+    ) -> Batch:
+        images = finish(
+            pixels,
+            sample_keys(AUGMENTATION, self._seed, epoch, asked),
+            self._augmentation,
+            size=self._size,
+            mean=self._mean,
+            std=self._std,
+            cropped=cropped,
+        )
+        if not self._channels_last:
+            images = images.contiguous()
+        return Batch(images, labels, found)

@@ -1,0 +1,121 @@
+"""Reading batches of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autodas.data.augmentation._augmentation import Augmentation
+from autodas.data.augmentation._random import AUGMENTATION, sample_keys
+from autodas.data.pixels._decode import UnreadableError
+from autodas.data.splits._split import Split
+
+
+class Request(NamedTuple):
+    """One batch to be read: the samples ``indices`` in the epoch, and which ``views`` of them.
+
+    A sample of which several views are asked for stands there as often, one after the other.
+    """
+
+    epoch: int
+    indices: Tensor
+    views: Tensor
+
+
+class Answer(NamedTuple):
+    """One batch that has been read.
+
+    ``asked`` are the samples of the request whose places the views take, ``found`` those that the
+    views are of: they differ where a bad file was replaced. ``bad`` maps bad samples to reasons.
+    """
+
+    epoch: int
+    pixels: Tensor
+    asked: Tensor
+    found: Tensor
+    bad: dict[int, str]
+
+
+class Reader:
+    """Reads requests. It is sent to the workers once.
+
+    Args:
+        split: the samples.
+        pool: the loader's samples, sorted.
+        seed: of the augmentation.
+        augmentation: of training; ``None`` for evaluation.
+        views: how many views of a sample are evaluated.
+        crops: how many of them are crops of the same clip.
+        replace_bad: put the next readable sample of ``pool`` in the place of a bad one, otherwise
+            leave it out.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        pool: np.ndarray,
+        *,
+        seed: int,
+        augmentation: Augmentation | None,
+        views: int,
+        crops: int,
+        replace_bad: bool,
+    ) -> None:
+        self.split, self.pool = split, pool
+        self.seed, self.augmentation = seed, augmentation
+        self.views, self.crops, self.replace_bad = views, crops, replace_bad
+
+    def answer(self, request: Request) -> Answer:
+        """Read one batch; raises AutodasError."""
+        keys = dict(
+            zip(
+                request.indices.tolist(),
+                sample_keys(AUGMENTATION, self.seed, request.epoch, request.indices),
+                strict=True,
+            )
+        )
+        views, asked, found = [], [], []
+        bad: dict[int, str] = {}
+        for index, numbers in _runs(request.indices.tolist(), request.views.tolist()):
+            for candidate in self._candidates(index):
+                try:
+                    views += self._views(candidate, keys[index], numbers)
+                except UnreadableError as error:
+                    bad[candidate] = f"{self.split.describe(candidate)}: {error}"
+                    continue
+                asked += [index] * len(numbers)
+                found += [candidate] * len(numbers)
+                break
+        pixels = np.stack(views) if views else np.zeros((0, *self.split.view_shape()), dtype=np.uint8)
+        return Answer(
+            request.epoch,
+            torch.from_numpy(pixels),
+            torch.tensor(asked, dtype=torch.int64),
+            torch.tensor(found, dtype=torch.int64),
+            bad,
+        )
+
+    def _candidates(self, index: int) -> Iterator[int]:
+        """Yield the sample, then what may stand in for it: a function of the sample alone."""
+        if not self.replace_bad:
+            yield index
+            return
+        place = int(np.searchsorted(self.pool, index))
+        for step in range(len(self.pool)):
+            yield int(self.pool[(place + step) % len(self.pool)])
+
+    def _views(self, index: int, key: Tensor, numbers: list[int]) -> list[np.ndarray]:
+        if self.augmentation is None:
+            return self.split.evaluation_views(index, numbers, self.views, self.crops)
+        return [self.split.training_view(index, key, self.augmentation) for _ in numbers]
+
+
+def _runs(indices: list[int], views: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each sample once, with the views of it that follow each other."""
+    for index, group in groupby(zip(indices, views, strict=True), key=lambda pair: pair[0]):
+        yield index, [view for _, view in group]

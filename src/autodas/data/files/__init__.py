@@ -1,0 +1,1 @@
+"""Files as they lie on disk: walking folders, endings, contents, damage, stores of decoded data."""

@@ -1,0 +1,218 @@
+"""One file that holds the decoded frames of one video.
+
+It begins with the frames, one after the other, as they are or as JPEG pictures. A table follows with place,
+length and checksum of each, then a description in JSON, and a tail with lengths and checksum of these two, so
+that a file that was cut off or changed is known.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from autodas.data.frames._clock import Clock
+from autodas.data.pixels._decode import UnreadableError
+from autodas.errors import AutodasError
+from autodas.reading import TEXT, Fields, Items, Number, OneOf, Optional, Whole, parse_json
+
+Encoding = Literal["raw", "jpeg"]
+"""How frames are stored: byte for byte, or as JPEG pictures."""
+
+JPEG_QUALITY = 90
+
+_MARK = b"autodas3"
+_TABLE = np.dtype([("start", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
+_TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, mark
+
+
+class DamagedError(Exception):
+    """A file that does not hold what was written."""
+
+
+class StoredVideo(NamedTuple):
+    """What a file holds.
+
+    Args:
+        frames: how many, 0 for a video that cannot be read.
+        height, width, channels: of a frame.
+        clock: of the video, ``None`` where nothing tells.
+        encoding: how the frames are stored.
+        bad: why the video cannot be read, ``None`` for one that can.
+    """
+
+    frames: int
+    height: int
+    width: int
+    channels: int
+    clock: Clock | None
+    encoding: Encoding
+    bad: str | None = None
+
+
+def write_stored(
+    file: IO[bytes], pieces: Iterable[np.ndarray], clock: Callable[[], Clock | None], encoding: Encoding
+) -> StoredVideo:
+    """Write the frames of a video, as they come.
+
+    Args:
+        file: open for writing, empty.
+        pieces: uint8 (F, H, W, C), one after the other; where they raise UnreadableError, the file says so.
+        clock: called afterwards for that of the video.
+        encoding: how frames are stored.
+    """
+    rows: list[tuple[int, int, int]] = []
+    shape: tuple[int, ...] = (0, 0, 0)
+    place = 0
+    try:
+        for piece in pieces:
+            shape = piece.shape[1:]
+            for frame in piece:
+                data = _encoded(frame, encoding)
+                file.write(data)
+                rows.append((place, len(data), zlib.crc32(data)))
+                place += len(data)
+        found = StoredVideo(len(rows), shape[0], shape[1], shape[2], clock(), encoding)
+    except UnreadableError as error:
+        file.seek(0)
+        file.truncate()
+        rows = []
+        found = StoredVideo(0, 0, 0, 0, None, encoding, str(error))
+    description = json.dumps(_described(found)).encode()
+    facts = np.array(rows, dtype=_TABLE).tobytes() + description
+    file.write(facts + _TAIL.pack(len(rows), len(description), zlib.crc32(facts), _MARK))
+    return found
+
+
+def read_description(path: str) -> StoredVideo:
+    """Return what a file holds.
+
+    Raises:
+        DamagedError: if it is not whole.
+        OSError: if it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return _facts(file)[0]
+
+
+def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
+    """Return frames, uint8 (len(numbers), H, W, C).
+
+    Args:
+        path: the file.
+        numbers: which, in any order, repeated or not.
+
+    Raises:
+        DamagedError: if they are not what was written.
+        OSError: if the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        stored, table = _facts(file)
+        size = file.seek(0, os.SEEK_END)
+        shape = (stored.height, stored.width, stored.channels)
+        found: dict[int, np.ndarray] = {}
+        for number in sorted(set(numbers)):
+            if number >= len(table):
+                raise DamagedError("frames are missing")
+            start, length, checksum = table[number].tolist()
+            if start + length > size:
+                raise DamagedError("a frame is cut off")
+            file.seek(start)
+            data = file.read(length)
+            if zlib.crc32(data) != checksum:
+                raise DamagedError("a frame has changed")
+            found[number] = _decoded(data, shape, stored.encoding)
+    return np.stack([found[number] for number in numbers])
+
+
+def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
+    """Return the description and the table of a file."""
+    size = file.seek(0, os.SEEK_END)
+    if size < _TAIL.size:
+        raise DamagedError("it is cut off")
+    file.seek(size - _TAIL.size)
+    frames, length, checksum, mark = _TAIL.unpack(file.read(_TAIL.size))
+    place = size - _TAIL.size - length - frames * _TABLE.itemsize
+    if mark != _MARK or place < 0:
+        raise DamagedError("it is cut off")
+    file.seek(place)
+    facts = file.read(size - _TAIL.size - place)
+    if zlib.crc32(facts) != checksum:
+        raise DamagedError("its description has changed")
+    split = frames * _TABLE.itemsize
+    try:
+        description = parse_json(facts[split:], "it")
+        _shape(frames).check(description, "it")
+    except AutodasError as error:
+        raise DamagedError("its description has changed") from error
+    return _stored(description), np.frombuffer(facts[:split], _TABLE)
+
+
+def _shape(frames: int) -> Fields:
+    """Return what :func:`_described` returns for so many frames."""
+    return Fields(
+        {
+            "frames": Whole(frames, frames),
+            **dict.fromkeys(("height", "width", "channels"), Whole(0, 2**16)),
+            "rate": Optional(Number(0, above=True)),
+            "times": Optional(Items(Whole(), frames, frames)),
+            "encoding": OneOf(get_args(Encoding)),
+            "bad": Optional(TEXT),
+        }
+    )
+
+
+def _described(video: StoredVideo) -> dict[str, Any]:
+    """Return what a file says of a video; of its clock rate and times."""
+    facts = video._asdict()
+    rate, times = facts.pop("clock") or (None, None)
+    return {**facts, "rate": rate, "times": None if times is None else times.tolist()}
+
+
+def _stored(facts: dict[str, Any]) -> StoredVideo:
+    """Return what :func:`_described` was made from."""
+    facts = dict(facts)
+    rate, times = facts.pop("rate"), facts.pop("times")
+    clock = None if rate is None else Clock(rate, None if times is None else np.array(times, np.int64))
+    return StoredVideo(clock=clock, **{name: facts[name] for name in StoredVideo._fields if name in facts})
+
+
+def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:
+    if encoding == "raw":
+        return frame.tobytes()
+    import PIL.Image
+
+    # What is not red, green and blue has its channels one below the other.
+    picture = frame if frame.shape[-1] == 3 else np.concatenate(np.moveaxis(frame, -1, 0))
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _decoded(data: bytes, shape: tuple[int, int, int], encoding: Encoding) -> np.ndarray:
+    height, width, channels = shape
+    if encoding == "raw":
+        if len(data) != height * width * channels:
+            raise DamagedError("a frame has another size")
+        return np.frombuffer(data, np.uint8).reshape(shape)
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            expected = ("RGB", width, height) if channels == 3 else ("L", width, height * channels)
+            if (image.mode, image.width, image.height) != expected:
+                raise DamagedError("a frame has another size")
+            pixels = np.asarray(image)
+    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise DamagedError("a frame has changed") from error
+    if channels == 3:
+        return pixels
+    found: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)
+    # Flow has no 0 (see bytes_of_flow), which would be its own opposite.
+    return np.maximum(found, 1) if channels == 2 else found

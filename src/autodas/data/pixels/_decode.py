@@ -1,0 +1,196 @@
+"""From an encoded image to pixels as the network sees them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autodas.data.files._endings import IMAGE_FORMATS, UNMARKED, known_formats
+from autodas.data.files._unreadable import UnreadableError as UnreadableError
+from autodas.data.pixels._form import Form, Range
+from autodas.data.pixels._formats import (
+    MAX_PIXELS,
+    REDUCIBLE,
+    ArrayPicture,
+    Picture,
+    PillowPicture,
+    reason_of,
+)
+from autodas.data.pixels._png import DeepPng, is_deep
+from autodas.data.pixels._tiff import MAGIC, TiffPicture, pillow_suffices, quiet_libtiff
+from autodas.data.pixels._views import decoded_view
+from autodas.errors import AutodasError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Pillow tells of odd tags and of large images, with a path of its own: the first are of no consequence, the
+# second have a limit here. Once for the process, as filters that come and go are not safe among threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+# What it logs beside that is raised, too; programs that have set up logging still get it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+_JPEG_2000 = b"jP  "
+_UNMARKED_ENDINGS = tuple(ending for name in UNMARKED for ending in IMAGE_FORMATS[name])
+
+
+def open_image(encoded: str | bytes) -> Picture:
+    """Read the header of an image: a path, or the bytes of a file.
+
+    Arrays of numpy (``.npy``) are images too. TIFF files of many bands, or of more than 8 bits a colour, are
+    read by the library tifffile, everything else by Pillow.
+
+    Raises:
+        UnreadableError: if it is not an image, or has more than :data:`MAX_PIXELS` pixels.
+    """
+    try:
+        start = encoded[:8] if isinstance(encoded, bytes) else _first_bytes(encoded)
+        if start[4:] == _JPEG_2000 and isinstance(encoded, str):
+            # Pillow makes room for as many bytes as its header claims to have.
+            encoded = Path(encoded).read_bytes()
+        if start[:6] == b"\x93NUMPY":
+            picture: Picture = _open_array(encoded)
+        elif start[:4] in MAGIC:
+            picture = _open_tiff(encoded)
+        else:
+            image = _open_pillow(encoded, _formats(encoded, start))
+            picture = DeepPng(image, encoded) if is_deep(image) else PillowPicture(image)
+    except (MemoryError, UnreadableError):
+        raise
+    except Exception as error:  # Decoders raise errors of many types on damaged files.
+        raise UnreadableError(reason_of(error)) from error
+    if picture.header.width * picture.header.height > MAX_PIXELS:
+        picture.close()
+        raise UnreadableError(f"it has more than {MAX_PIXELS:,} pixels")
+    return picture
+
+
+def as_picture(value: Any) -> Picture | None:
+    """Return what people hold in memory as a picture; ``None`` if it is none.
+
+    Args:
+        value: a Pillow image, an array (H, W) or (H, W, C) of numbers or booleans, or such a tensor, (H, W)
+            or (C, H, W).
+    """
+    import PIL.Image
+
+    if isinstance(value, PIL.Image.Image):
+        # What has been opened and not been read yet still has all of its bits, and can be decoded smaller.
+        stream = getattr(value, "fp", None)
+        if stream is not None and (
+            is_deep(value) or (value.format in REDUCIBLE and getattr(value, "tile", None))
+        ):
+            place = stream.tell()
+            stream.seek(0)
+            encoded = stream.read()
+            stream.seek(place)
+            return open_image(encoded)
+        return PillowPicture(value, lent=True)
+    if isinstance(value, torch.Tensor):
+        value = (value.permute(1, 2, 0) if value.ndim == 3 else value).numpy()
+    if isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype.kind in "biuf" and value.size:
+        return ArrayPicture(value)
+    return None
+
+
+def _first_bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(8)
+
+
+def _open_pillow(encoded: str | bytes, formats: list[str]) -> Image:
+    import PIL.Image
+
+    return PIL.Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=formats)
+
+
+def _open_tiff(encoded: str | bytes) -> Picture:
+    quiet_libtiff()
+    try:
+        image: Any = _open_pillow(encoded, ["TIFF"])
+        if pillow_suffices(image):
+            # Files with a name are mapped into memory, by the size that they have once they are turned.
+            image.filename = ""
+            return PillowPicture(image)
+        image.close()
+    except OSError:  # What Pillow cannot identify.
+        pass
+    return TiffPicture(encoded)
+
+
+def _open_array(encoded: str | bytes) -> ArrayPicture:
+    """Open a file of numpy; it is mapped, so that nothing is read that is not used."""
+    if isinstance(encoded, bytes):
+        array = np.load(io.BytesIO(encoded), allow_pickle=False)
+    else:
+        array = np.load(encoded, mmap_mode="r", allow_pickle=False)
+    if array.dtype.kind not in "biuf" or array.ndim not in (2, 3) or not array.size:
+        raise UnreadableError(
+            f"numbers of shape (H, W) or (H, W, C) are expected, found {array.dtype} {array.shape}"
+        )
+    if channels_first(array.shape):
+        raise UnreadableError(f"(H, W, C) is expected, found {array.shape}: put the channels last")
+    return ArrayPicture(array, "NPY")
+
+
+def channels_first(shape: tuple[int, ...]) -> bool:
+    """Return whether the last three axes look like (C, H, W), not (H, W, C)."""
+    if len(shape) < 3:
+        return False
+    first, height, width = shape[-3:]
+    if first in (1, 3, 4):
+        return width not in (1, 3, 4)
+    return first <= 16 and first < width and height == width
+
+
+def _formats(encoded: str | bytes, start: bytes) -> list[str]:
+    """Return the formats that a file can have, by its first bytes and its name."""
+    if start[:4] == b"RIFF" and "WEBP" in known_formats():
+        # Trying one format after the other would take longer than decoding a small image.
+        return ["WEBP"]
+    formats = [name for name in known_formats() if name not in UNMARKED]
+    if isinstance(encoded, str) and encoded.lower().endswith(_UNMARKED_ENDINGS):
+        formats += UNMARKED
+    return formats
+
+
+def read_image(
+    image: str | Path | Any, *, channels: int, image_size: int, value_range: Range | None = None
+) -> Tensor:
+    """Read one picture as evaluation sees it.
+
+    Args:
+        image: the path of a file, or a Pillow image, an array (H, W) or (H, W, C), or a tensor (C, H, W).
+        channels: 1 makes grey values of colours, 3 repeats grey values; others must be the picture's.
+        image_size: side of the result in pixels.
+        value_range: the values that become 0 and 255, of pictures with more than 8 bits; ``None`` makes
+            bytes.
+
+    Returns:
+        uint8, or with a ``value_range`` float32, (channels, image_size, image_size).
+
+    Raises:
+        AutodasError: if the file is missing or is not a readable image.
+    """
+    is_path = isinstance(image, str | os.PathLike)
+    where = str(image) if is_path else "the picture"
+    if is_path and not os.path.isfile(image):
+        raise AutodasError(f"{where}: no such file")
+    try:
+        picture = open_image(where) if is_path else as_picture(image)
+        if picture is None:
+            raise AutodasError(
+                f"a path, a Pillow image or an array (H, W, C) is expected, found {type(image).__name__}"
+            )
+        view = decoded_view(picture, Form(channels, value_range), image_size)
+    except UnreadableError as error:
+        raise AutodasError(f"{where}: cannot be read as an image ({error})") from error
+    return torch.from_numpy(np.array(view.transpose(2, 0, 1)))

@@ -1,0 +1,230 @@
+"""Files in one folder a class: images, or whatever a caller looks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+import numpy as np
+
+from autodas.data.files._endings import image_endings
+from autodas.data.files._walk import LeftOut, files_in, images_below, subfolders
+from autodas.data.pixels._sources import FileSource, Source
+from autodas.data.sets._keys import keys_below
+from autodas.data.sets._split_names import SplitName, split_of
+from autodas.data.splits._parts import RawDataset, RawSplit
+from autodas.data.splits._split import Named
+from autodas.errors import AutodasError
+
+S = TypeVar("S", bound=Named)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What one kind of folder data set looks for.
+
+    Args:
+        kind: its name, as in ``imagefolder:PATH``.
+        what: what the samples are called.
+        endings: of their files.
+        find: returns the samples in a class folder, and adds what is none to the second argument.
+    """
+
+    kind: str
+    what: str
+    endings: tuple[str, ...]
+    find: Callable[[str, LeftOut], list[str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the class folders of a data set lie.
+
+    Args:
+        train: the folder that holds those to train with, if there are any.
+        test: the folder that holds those to test with, if there are any.
+        classes: names of the class folders in ``train``, where they are not all of its folders.
+        notes: what a user should know of how that was found.
+    """
+
+    train: Path | None
+    test: Path | None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_folder(rest: str) -> RawDataset[Source]:
+    """Read images in ``rest/train/CLASS/*`` and ``rest/test/CLASS/*`` (or ``val``), or ``rest/CLASS/*``."""
+    return read_tree(rest, Tree("imagefolder", "images", image_endings(), images_below), FileSource)
+
+
+def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDataset[S]:
+    """Read what lies in ``rest/train/CLASS`` and ``rest/test/CLASS`` (or ``val``), or in ``rest/CLASS``.
+
+    Args:
+        rest: the folder.
+        tree: what is looked for.
+        source: makes what reads the files of a split.
+    """
+    root = existing_path(rest, tree.kind)
+    if not os.path.isdir(root):
+        raise AutodasError(f"{root}: is a file, but {tree.kind} needs a folder of class folders")
+    left_out = LeftOut(tree.what)
+    layout = find_layout(root, left_out)
+    found = {
+        folder: _find(folder, layout.classes if folder == layout.train else (), tree, left_out)
+        for folder in (layout.train, layout.test)
+        if folder is not None
+    }
+    main = found[layout.train or layout.test]  # type: ignore[index]  # one of them is there
+    classes = sorted({name for samples in found.values() for name in samples})
+
+    def split(folder: Path) -> RawSplit[S]:
+        paths = [path for samples in found[folder].values() for path in samples]
+        labels = [classes.index(name) for name, samples in found[folder].items() for _ in samples]
+        return RawSplit(source(paths), np.array(labels, dtype=np.int64), keys_below(folder, paths))
+
+    return RawDataset(
+        train=None if layout.train is None else split(layout.train),
+        test=None if layout.test is None else split(layout.test),
+        classes=tuple(classes),
+        notes=(*layout.notes, *left_out.notes()),
+        refusal=_empty_class(main, layout, tree, left_out)
+        or _different_classes(layout, found)
+        or _splits_as_classes(layout, main),
+    )
+
+
+def existing_path(rest: str, kind: str) -> Path:
+    """Return the path that follows the kind of a data set.
+
+    Raises:
+        AutodasError: if there is none or it does not exist.
+    """
+    if not rest:
+        raise AutodasError(f"data set '{kind}' needs a path: write {kind}:PATH")
+    path = Path(rest).expanduser()
+    if not os.path.exists(path):
+        raise AutodasError(f"{path}: no such file or folder (data set {kind}:{rest})")
+    return path
+
+
+def find_layout(root: Path, left_out: LeftOut) -> Layout:
+    """Return where the class folders are: in folders of splits, whatever their spelling, or in ``root``.
+
+    Raises:
+        AutodasError: if two folders have the name of one split, or several splits have no class folders.
+    """
+    names = subfolders(root, left_out)
+    splits: dict[SplitName, str] = {}
+    # A class may be called "train"; only a folder of folders is a split.
+    for name in names:
+        role = split_of(name)
+        if role is None or not subfolders(root / name, left_out):
+            continue
+        if role in splits:
+            raise AutodasError(
+                f"{root}: which is the {role} split, {splits[role]} or {name}? Rename one of them, "
+                "or move it elsewhere"
+            )
+        splits[role] = name
+    others = [name for name in names if name not in splits.values()]
+    test = splits.get("test") or splits.get("val")
+    notes = []
+    if "test" in splits and "val" in splits:
+        notes.append(f"{root / splits['val']} is not used: {root / splits['test']} is the test split")
+    if "train" in splits:
+        if others:
+            named = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+            notes.append(f"{root}: {named} beside the splits {'is' if len(others) == 1 else 'are'} not used")
+        return Layout(root / splits["train"], root / test if test else None, notes=tuple(notes))
+    _check_split_names(root, names, left_out)
+    if test is None:
+        return Layout(root, None)
+    if not others:
+        return Layout(None, root / test, notes=tuple(notes))
+    if set(others) >= set(subfolders(root / test, left_out)):
+        notes.append(f"{root / test} is the test split: its folders are called as those beside it")
+        return Layout(root, root / test, tuple(others), tuple(notes))
+    return Layout(root, None)
+
+
+def _check_split_names(root: Path, names: list[str], left_out: LeftOut) -> None:
+    """Raise AutodasError if folders have the names of several splits: these are no classes."""
+    splits = [name for name in names if split_of(name)]
+    bare = [name for name in splits if not subfolders(root / name, left_out)]
+    if not bare or len({split_of(name) for name in splits}) < 2:
+        return
+    raise AutodasError(
+        f"{root}: {' and '.join(splits)} are splits by their names, but there are no class folders in "
+        f"{' and '.join(bare)}: move the {left_out.what} of each class to a folder with its name, such as "
+        f"{root / bare[0] / 'CLASS'}; or if they are classes, give them other names"
+    )
+
+
+def _find(folder: Path, classes: tuple[str, ...], tree: Tree, left_out: LeftOut) -> dict[str, list[str]]:
+    """Return the samples of each class folder in a folder."""
+    names = classes or tuple(subfolders(folder, left_out))
+    loose = [path for path in files_in(folder) if path.lower().endswith(tree.endings)]
+    if not names and loose:
+        raise AutodasError(
+            f"{folder}: {tree.what} lie here, but no class folders: move the {tree.what} of each class to a "
+            "folder with its name"
+        )
+    if not names:
+        raise AutodasError(f"{folder}: the folder is empty: it must hold one folder of {tree.what} a class")
+    left_out.outside.update(loose)
+    return {name: sorted(tree.find(str(folder / name), left_out)) for name in names}
+
+
+def _empty_class(samples: dict[str, list[str]], layout: Layout, tree: Tree, left_out: LeftOut) -> str | None:
+    empty = next((name for name, paths in samples.items() if not paths), None)
+    if empty is None or layout.train is None:
+        return None
+    folder = layout.train / empty
+    inside = LeftOut(tree.what)
+    tree.find(str(folder), inside)
+    there = "".join(f"; {note}" for note in inside.notes())
+    return (
+        f"{folder}: no {tree.what} in this class folder ({' '.join(tree.endings)}): "
+        f"add some or remove the folder{there}"
+    )
+
+
+def _different_classes(layout: Layout, found: dict[Path, dict[str, list[str]]]) -> str | None:
+    if layout.train is None or layout.test is None:
+        return None
+    pair = (layout.train, layout.test)
+    for here, there in (pair, pair[::-1]):
+        only = [name for name in found[here] if name not in found[there]]
+        if only:
+            names = ", ".join(f"'{name}'" for name in only[:5]) + (", ..." if len(only) > 5 else "")
+            return (
+                f"{here} and {there} have different classes: {names} only in {here}: "
+                "make the class folders equal"
+            )
+    return None
+
+
+def _splits_as_classes(layout: Layout, samples: dict[str, list[str]]) -> str | None:
+    """Return why the class folders look like splits: all hold folders of the same names, and nothing else."""
+    if layout.train is None or len(samples) < 2:
+        return None
+    inner = []
+    for name, paths in samples.items():
+        parts = [PurePath(path).relative_to(layout.train / name).parts for path in paths]
+        if any(len(part) < 2 for part in parts):
+            return None
+        inner.append({part[0] for part in parts})
+    same = sorted(set.intersection(*inner))
+    if len(same) < 2:
+        return None
+    names, folders = ", ".join(list(samples)[:5]), ", ".join(same[:5])
+    return (
+        f"{layout.train}: its folders ({names}) hold folders of the same names ({folders}), so they look "
+        "like splits, not classes: call them train and test; or if they are classes, name them with classes "
+        f"(of commands: --data.classes {','.join(samples)})"
+    )

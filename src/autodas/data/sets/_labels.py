@@ -1,0 +1,148 @@
+"""From the labels that people store to class numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodas.errors import AutodasError
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class StoredLabels:
+    """Labels as a file or a function has them.
+
+    Args:
+        where: what messages call it.
+        values: whole numbers or text, (N,).
+        names: what the numbers mean, in order; ``None`` if nothing says so.
+    """
+
+    where: str
+    values: np.ndarray
+    names: tuple[str, ...] | None = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the labels are whole numbers."""
+        return self.values.dtype.kind in "iu"
+
+
+@dataclass(frozen=True)
+class NumberedLabels:
+    """Class numbers.
+
+    Args:
+        train, test: int64 (N,); ``None`` without a split.
+        classes: name of each number.
+        refusal: as of :class:`~autodas.data.splits._parts.RawDataset`.
+    """
+
+    train: np.ndarray | None
+    test: np.ndarray | None
+    classes: tuple[str, ...]
+    refusal: str | None = None
+
+
+def number_labels(
+    where: str, train: Sequence[StoredLabels], test: Sequence[StoredLabels] = ()
+) -> NumberedLabels:
+    """Return the class numbers of both splits and the names of the classes.
+
+    Labels of several origins are matched by name. Whole numbers whose names are the same everywhere are taken
+    as they are. Without names, the classes are the different labels, in ascending order: numbers or text.
+    What only test samples are is no class to train with.
+
+    Args:
+        where: what messages name.
+        train, test: the parts of both splits; one may be empty.
+
+    Raises:
+        AutodasError: if labels are neither whole numbers nor text, numbers have names in some of the parts
+            only, or a label is none of the names.
+    """
+    parts, first = (*train, *test), train or test
+    for part in parts:
+        _check(part)
+    named = next((part for part in parts if part.names is not None), None)
+    numeric = all(part.numeric for part in parts)
+    if named is not None:
+        _check_named(named, parts)
+        if numeric and all(part.names == named.names for part in parts):
+            values = [part.values.astype(np.int64) for part in parts]
+            return NumberedLabels(*_splits(values, len(train)), named.names or ())
+    elif numeric and any((part.values < 0).any() for part in parts):
+        raise AutodasError(f"{where}: labels out of range: a negative label (is a split without labels?)")
+    found = [_names_and_places(part) for part in parts]
+    there = {name for names, _ in found[: len(first)] for name in names}
+    everywhere = {name for names, _ in found for name in names}
+    if named is None:
+        known = sorted(there, key=int if numeric else None)
+        classes = sorted(everywhere, key=int if numeric else None)
+    else:
+        known = list(dict.fromkeys(name for part in first for name in part.names or ()))
+        if not there.issubset(known):
+            raise AutodasError(_unknown(where, min(there.difference(known)), known))
+        classes = [*known, *sorted(everywhere.difference(known))]
+    number = {name: place for place, name in enumerate(classes)}
+    values = [np.array([number[name] for name in names], np.int64)[places] for names, places in found]
+    strange = sorted(everywhere.difference(known))
+    refusal = _unknown(where, strange[0], known, test) if strange else None
+    return NumberedLabels(*_splits(values, len(train)), tuple(classes), refusal)
+
+
+def _check(part: StoredLabels) -> None:
+    values = part.values
+    if values.ndim != 1 or values.dtype.kind not in "iuOUST":
+        raise AutodasError(
+            f"{part.where}: one whole number or text a label is expected, found {values.dtype} of shape "
+            f"{values.shape}"
+        )
+
+
+def _check_named(named: StoredLabels, parts: Sequence[StoredLabels]) -> None:
+    """Raise AutodasError if some part has numbers without names."""
+    other = next((part for part in parts if part.names is None and part.numeric), None)
+    if other is not None:
+        raise AutodasError(
+            f"{named.where} has names for its labels, {other.where} has numbers without names, which may "
+            "mean other classes: give both names, or text as labels"
+        )
+
+
+def _names_and_places(part: StoredLabels) -> tuple[list[str], np.ndarray]:
+    """Return the names of the labels that occur, and for each sample the place of its label among them."""
+    values = part.values if part.numeric else np.array([str(value) for value in part.values], dtype=str)
+    different, places = np.unique(values, return_inverse=True)
+    if part.numeric and part.names is not None:
+        outside = different[(different < 0) | (different >= len(part.names))]
+        if len(outside):
+            raise AutodasError(
+                f"{part.where}: labels out of range: {outside[0]}, but there are names for "
+                f"{len(part.names)} classes, numbered from 0"
+            )
+        return [part.names[value] for value in different.tolist()], places
+    return [str(value) for value in different.tolist()], places
+
+
+def _splits(values: list[np.ndarray], train: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the values of the first parts, and of the others, each in one array."""
+    first, second = (np.concatenate(part) if part else None for part in (values[:train], values[train:]))
+    return first, second
+
+
+def _unknown(where: str, label: str, known: Sequence[str], test: Sequence[StoredLabels] = ()) -> str:
+    """Return that a label is none of the classes, and which these are in both splits."""
+    named = list(dict.fromkeys(name for part in test for name in part.names or ()))
+    return (
+        f"{where}: label '{label}' is not one of the {len(known)} classes of the training images "
+        f"({_some(known)})" + (f"; the test images have the classes {_some(named)}" if named else "")
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -1,0 +1,244 @@
+"""Parquet files with an image and a label column, as the Hugging Face hub has them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodas.data.files._arrow import explained, is_label, open_parquet
+from autodas.data.files._walk import LeftOut, files_below
+from autodas.data.pixels._sources import ParquetSource, Source
+from autodas.data.sets._image_folder import existing_path
+from autodas.data.sets._labels import StoredLabels, number_labels
+from autodas.data.sets._split_names import SplitName, split_of, split_of_file
+from autodas.data.splits._parts import RawDataset, RawSplit
+from autodas.errors import AutodasError
+from autodas.reading import known, parse_json
+
+IMAGE_COLUMNS = ("image", "img", "images", "picture")
+"""Names of the image column, where metadata do not tell."""
+LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
+"""Names of the label column, the most wanted first."""
+
+
+def read_parquet(rest: str) -> RawDataset[Source]:
+    """Read one file, or all Parquet files of a folder."""
+    path = existing_path(rest, "parquet")
+    if os.path.isfile(path):
+        return read_parquet_files(path, [path])
+    left_out = LeftOut("images")
+    files = sorted(files_below(path, (".parquet", ".pq"), left_out))
+    if not files:
+        raise AutodasError(f"{path}: no *.parquet files in this folder")
+    data = read_parquet_files(path, [Path(file) for file in files])
+    return replace(data, notes=(*left_out.notes(), *data.notes))
+
+
+def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
+    """Read Parquet files; names of files or of their folders that mean splits say which these are.
+
+    Args:
+        path: the file, or the folder that holds them.
+        files: at least one.
+    """
+    splits: dict[SplitName | None, list[Path]] = {}
+    for file in files:
+        splits.setdefault(_split_of(path, file), []).append(file)
+    other = splits.pop(None, [])
+    train = splits.pop("train", None)
+    test = splits.pop("test", None) or splits.pop("val", None)
+    notes = []
+    if train is None and other:
+        if test:
+            notes.append(f"{path}: {_some(other)} is read to train with: its name means no split")
+        train, other = other, []
+    notes += [
+        f"{path}: {_some(unused)} is not used: {why}"
+        for unused, why in (
+            (splits.get("val", []), "the test split is another one"),
+            (other, "its name means no split"),
+        )
+        if unused
+    ]
+    image, label = _columns((train or test or files)[0])
+    stored = [[_labels(file, label) for file in part or ()] for part in (train, test)]
+    if not all(sum(len(labels.values) for labels in part) for part in stored if part):
+        raise AutodasError(f"{path}: the files hold no rows")
+    numbers = number_labels(str(path), *stored)
+    return RawDataset(
+        train=_split(path, train, image, numbers.train),
+        test=_split(path, test, image, numbers.test),
+        classes=numbers.classes,
+        notes=tuple(notes),
+        refusal=numbers.refusal,
+    )
+
+
+def _split(
+    path: Path, files: list[Path] | None, image: str, labels: np.ndarray | None
+) -> RawSplit[Source] | None:
+    if files is None or labels is None:
+        return None
+    source = ParquetSource([str(file) for file in files], image)
+    if len(source) != len(labels):
+        raise AutodasError(f"{path}: damaged: {len(labels)} labels, but {len(source)} rows are announced")
+    return RawSplit(source, labels, _keys(files, image), ParquetColumns(files))
+
+
+class ParquetColumns(Mapping[str, Sequence[str]]):
+    """The columns of Parquet files that may be groups: whole numbers and text. They are read when asked for.
+
+    Other columns are there, too, but asking for one raises an error that says why it is none.
+
+    Args:
+        files: in order.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._types = {column.name: column.type for column in open_parquet(files[0]).schema_arrow}
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        kind = self._types[name]
+        if not is_label(kind):
+            raise AutodasError(
+                f"{self._files[0]}: column '{name}' holds {kind}: groups are whole numbers or text"
+            )
+        return ["" if value is None else str(value) for file in self._files for value in _values(file, name)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._types
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, kind in self._types.items() if is_label(kind))
+
+    def __len__(self) -> int:
+        return sum(map(is_label, self._types.values()))
+
+
+def _split_of(path: Path, file: Path) -> SplitName | None:
+    """Return the split of a file: by its name, or by the nearest of the folders that it is in."""
+    if file == path:
+        return None
+    inner = file.relative_to(path)
+    folders = (split_of(folder.name) for folder in inner.parents)
+    return split_of_file(inner.name) or next((split for split in folders if split), None)
+
+
+def _some(files: Sequence[Path]) -> str:
+    return files[0].name if len(files) == 1 else f"{files[0].name} (and {len(files) - 1} more)"
+
+
+def _keys(files: Sequence[Path], image: str) -> list[str] | None:
+    """Return what rows are called: the paths that they have for their images, if any has one.
+
+    The second row of a path, or without one, has its number behind, so that it moves no other.
+    """
+    import pyarrow.types as types
+
+    paths: list[str] = []
+    for file in files:
+        kind = open_parquet(file).schema_arrow.field(image).type
+        if not types.is_struct(kind) or kind.get_field_index("path") < 0:
+            return None
+        paths += [known(row, ("path",)) or "" for row in _values(file, f"{image}.path")]
+    if not any(paths):
+        return None
+    seen: Counter[str] = Counter()
+    keys = []
+    for path in paths:
+        seen[path] += 1
+        keys.append(path if path and seen[path] == 1 else f"{path}#{seen[path]}")
+    return keys
+
+
+def _columns(file: Path) -> tuple[str, str]:
+    """Return the names of the image and label columns."""
+    columns, features = _features(file)
+    kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in columns}
+    images = [name for name, kind in kinds.items() if kind == "Image"]
+    labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+    return (
+        _choose(file, "image", IMAGE_COLUMNS, images, columns),
+        _choose(file, "label", LABEL_COLUMNS, labels, columns),
+    )
+
+
+def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
+    """Return the names of the classes, if metadata hold them."""
+    feature = _features(file)[1].get(label)
+    names = (
+        feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    )
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        return None
+    return tuple(map(str, names)) or None
+
+
+def _features(file: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of the columns, and what metadata say of them."""
+    opened = open_parquet(file)
+    with explained(file):
+        schema = opened.schema_arrow
+        columns, notes = list(schema.names), (schema.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        features = known(parse_json(notes, str(file)), ("info", "features"))
+    except AutodasError:  # they help where they are there
+        features = None
+    return columns, features if isinstance(features, dict) else {}
+
+
+def _choose(
+    file: Path, what: str, usual: Sequence[str], described: Sequence[str], names: Sequence[str]
+) -> str:
+    """Return the first usual name among the described columns, else the first described, else a usual one."""
+    for choice in ([n for n in usual if n in described], described, [n for n in usual if n in names]):
+        if choice:
+            return choice[0]
+    raise AutodasError(
+        f"{file}: no {what} column among {', '.join(names)}: rename the column to '{usual[0]}'"
+    )
+
+
+def _labels(file: Path, column: str) -> StoredLabels:
+    """Return the labels of a file, and what they mean as far as it says so."""
+    values = _column(file, column)
+    if values.null_count:
+        raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
+    if not is_label(values.type):
+        raise AutodasError(
+            f"{file}: column '{column}': one whole number or text a label is expected, found {values.type}"
+        )
+    with explained(file):
+        return StoredLabels(str(file), values.to_numpy(), _class_names(file, column))
+
+
+def _values(file: Path, column: str) -> list[Any]:
+    """Return the values of a column of a file, named as for :func:`_column`."""
+    with explained(file, f"column '{column}'"):  # text may be no UTF-8
+        values: list[Any] = _column(file, column).to_pylist()
+        return values
+
+
+def _column(file: Path, column: str) -> Any:
+    """Return a column of a file; of ``a.b`` the field b in the column a."""
+    parquet, name = open_parquet(file), column.partition(".")[0]
+    with explained(file):
+        names = list(parquet.schema_arrow.names)
+    if name not in names:
+        raise AutodasError(f"{file}: no column '{name}', which the other files have")
+    groups = []
+    for group in range(parquet.num_row_groups):
+        with explained(file, f"row group {group}"):
+            groups.append(parquet.read_row_group(group, columns=[column]))
+    with explained(file):
+        import pyarrow
+
+        table = pyarrow.concat_tables(groups) if groups else parquet.schema_arrow.empty_table()
+        return table[name]

@@ -1,0 +1,1 @@
+"""Drawings of cells, stage graphs and networks: DOT, SVG, PNG, GIF."""

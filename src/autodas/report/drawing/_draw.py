@@ -1,0 +1,107 @@
+"""Drawings to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from autodas.errors import AutodasError
+from autodas.genotype import CellGenotype
+from autodas.report.drawing._animation import animate
+from autodas.report.drawing._cells import DrawnCell
+from autodas.report.drawing._dot import dot
+from autodas.report.drawing._network import network_dot
+from autodas.report.drawing._render import render_pdf, render_png, render_svg
+from autodas.spaces import Skeleton
+
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+_FORMS: dict[str, Callable[[str], bytes]] = {
+    ".svg": lambda text: (_DECLARATION + render_svg(text)).encode(),
+    ".png": render_png,
+    ".pdf": render_pdf,
+    ".dot": str.encode,
+}
+
+
+def draw_cells(cells: Sequence[DrawnCell], output: str | Path, title: str | None = None) -> list[Path]:
+    """Write one picture for each cell.
+
+    Args:
+        cells: what to draw.
+        output: the file; its suffix decides the form: ``.svg``, ``.png``, ``.pdf`` or ``.dot``. With
+            several cells the kind is added to the name: ``cell-normal.svg``.
+        title: what stands above the pictures, before the kind.
+
+    Returns:
+        The files, in the order of the cells.
+
+    Raises:
+        AutodasError: if the suffix is unknown, a file cannot be written, or there is nothing to draw with.
+    """
+    output = Path(output)
+    form = _form(output)
+    files = []
+    for cell in cells:
+        name = f"{output.stem}-{cell.kind}{output.suffix}" if len(cells) > 1 else output.name
+        heading = f"{title}: {cell.title}" if title else None
+        files.append(_write(output.with_name(name), form(dot(cell, heading))))
+    return files
+
+
+def draw_network(
+    skeleton: Skeleton,
+    output: str | Path,
+    graphs: Mapping[str, CellGenotype] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the picture of a whole network: how its cells are stacked, with kinds, widths and strides.
+
+    Args:
+        skeleton: how they are stacked.
+        output: the file; its suffix decides the form, as for :func:`draw_cells`.
+        graphs: the stage graphs, where the skeleton has some.
+        title: what stands above.
+
+    Returns:
+        The file.
+
+    Raises:
+        AutodasError: as :func:`draw_cells`.
+    """
+    output = Path(output)
+    return _write(output, _form(output)(network_dot(skeleton, graphs, title)))
+
+
+def draw_evolution(folder: str | Path, output: str | Path) -> Path:
+    """Write the evolution of a search as an animated GIF: see :func:`animate`.
+
+    Args:
+        folder: of the search.
+        output: the file.
+
+    Returns:
+        The file.
+
+    Raises:
+        AutodasError: if there is no evolution, it cannot be written, or there is nothing to draw with.
+    """
+    return _write(Path(output), animate(folder))
+
+
+def _form(output: Path) -> Callable[[str], bytes]:
+    form = _FORMS.get(output.suffix.lower())
+    if form is None:
+        known = ", ".join(_FORMS)
+        raise AutodasError(f"{output}: cannot draw to '{output.suffix}'; use one of {known}")
+    return form
+
+
+def _write(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise AutodasError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,1 @@
+"""The fused engine: all candidates that read a state, computed together."""

@@ -1,0 +1,109 @@
+"""Operations on whole channels in the fused engine: a factor and a summand a channel of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autodas.operations import ChannelBias, ChannelOperation, ChannelScale, FactorizedReduce
+from autodas.supernet.fused._normalisation import follow, inverse_deviation, running_moments
+
+
+class ChannelCandidate(NamedTuple):
+    """An operation on whole channels that has this form.
+
+    Args:
+        edge: where it stands.
+        target: the state that its edge enters.
+        column: its place among the operations.
+        module: what it is.
+    """
+
+    edge: int
+    target: int
+    column: int
+    module: ChannelOperation
+
+
+def has_channel_form(module: nn.Module) -> bool:
+    """Return whether a module is an operation on channels that does not reduce, normalised plainly."""
+    # Exact types: a subclass may compute something else.
+    return type(module) in (ChannelScale, ChannelBias) and not getattr(module.norm, "affine", True)
+
+
+def reduces_channels(module: nn.Module) -> bool:
+    """Return whether a module is an operation on channels that ends in a reduction."""
+    return type(module) in (ChannelScale, ChannelBias) and type(module.norm) is FactorizedReduce
+
+
+def channel_terms(
+    candidates: Sequence[ChannelCandidate], x: Tensor, weights: Tensor
+) -> list[tuple[int, int, Tensor]]:
+    r"""Return what operations on channels contribute, each sum of an edge with the edge and its target.
+
+    An operation gives :math:`y = f x + s` with f and s for each channel of each sample b. The moments of y
+    over a batch follow from those of x in each sample, :math:`m_b` and :math:`v_b`:
+
+    .. math:: \mu = \overline{f_b m_b + s_b}, \quad \sigma^2 = \overline{f_b^2 v_b + (f_b m_b + s_b - \mu)^2}.
+
+    So neither y nor its normalisation exists as a map: an edge needs one factor and one summand. All of this
+    is small but for x, and differentiated by autograd.
+
+    Args:
+        candidates: which.
+        x: the state, shape (batch, *map, channels).
+        weights: shape (edges, operations), the factors of the mixture.
+    """
+    candidates = sorted(candidates, key=lambda c: isinstance(c.module, ChannelBias))
+    modules = [candidate.module for candidate in candidates]
+    scales = sum(isinstance(module, ChannelScale) for module in modules)
+    norms = [module.norm for module in modules]
+    flat = x.flatten(1, -2)
+    variance, mean = torch.var_mean(flat.to(weights.dtype), dim=1, correction=0)
+    found = _squeezed(modules, mean)
+    zeros, ones = torch.zeros_like(found), torch.ones_like(found)
+    factor = torch.cat([found[:scales].sigmoid(), ones[scales:]])
+    summand = torch.cat([zeros[:scales], found[scales:]])
+    if norms[0].training:
+        means = factor * mean + summand
+        centre = means.mean(1)
+        spread = (factor.square() * variance + (means - centre[:, None]).square()).mean(1)
+        follow(norms, (centre.detach(), spread.detach()), flat.shape[0] * flat.shape[1])  # type: ignore[arg-type]
+    else:
+        centre, spread = running_moments(norms)  # type: ignore[arg-type]
+    mixed = torch.stack([weights[c.edge, c.column] for c in candidates])[:, None] * inverse_deviation(spread)
+    factor, summand = mixed[:, None] * factor, mixed[:, None] * (summand - centre[:, None])
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, candidate in enumerate(candidates):
+        places.setdefault((candidate.edge, candidate.target), []).append(place)
+    return [
+        (edge, target, _affine(flat, _sum(factor, own), _sum(summand, own)).view(x.shape))
+        for (edge, target), own in places.items()
+    ]
+
+
+def _squeezed(modules: Sequence[ChannelOperation], mean: Tensor) -> Tensor:
+    """Return what the hidden layers find, for all modules at once: shape (modules, batch, channels)."""
+    found = mean.expand(len(modules), *mean.shape)
+    for number in (0, 2):
+        layers = [module.squeeze[number] for module in modules]
+        weight, bias = (
+            torch.stack([layer.get_parameter(name) for layer in layers]) for name in ("weight", "bias")
+        )
+        found = torch.baddbmm(bias[:, None], found, weight.transpose(1, 2))
+        found = found.relu() if number == 0 else found
+    return found
+
+
+def _sum(rows: Tensor, places: Sequence[int]) -> Tensor:
+    total = rows[places[0]]
+    for place in places[1:]:
+        total = total + rows[place]
+    return total
+
+
+def _affine(flat: Tensor, factor: Tensor, summand: Tensor) -> Tensor:
+    return torch.addcmul(summand[:, None].to(flat.dtype), flat, factor[:, None].to(flat.dtype))

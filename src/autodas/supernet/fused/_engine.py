@@ -1,0 +1,152 @@
+"""The fused engine: the same sums as the reference, without the work that they do not need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from autodas.spaces import Alive
+from autodas.supernet._cell import SupernetCell
+from autodas.supernet._mixture import CellMixture
+from autodas.supernet._noise import EdgeMasks, draw_masks
+from autodas.supernet.fused._channels import channel_terms, reduces_channels
+from autodas.supernet.fused._entry import EntryFunction, enters_fused, entry_weights
+from autodas.supernet.fused._function import SourceFunction
+from autodas.supernet.fused._plan import Source
+
+MOST_PLANS = 64
+"""How many masks a cell remembers plans for: methods that sample may never see one again."""
+
+
+class FusedEngine:
+    """Computes a relaxed cell state by state instead of candidate by candidate.
+
+    What leaves a state is computed together (:class:`SourceFunction`): one pass of all depthwise
+    convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and
+    for the backward pass only what cannot be had again cheaply. Operations on whole channels are a factor and
+    a summand of the state (:func:`channel_terms`). Operations without such a form are
+    computed by their modules, and so are identities while they drop entries. Plans are kept for each mask
+    that occurs.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[Alive, bool], list[Source]] = {}
+
+    def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
+        """Return the cell's output."""
+        weights = mixture.weights
+        if mixture.edges is not None:
+            weights = weights * mixture.edges[:, None]
+        states = cell.enter(before, previous, self._enter)
+        masks = draw_masks(cell, states[-1], mixture)
+        terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
+        passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
+        for number, source in enumerate(self._plan(cell, mixture.active, bool(masks.skips))):
+            through, past = cell.partial.split(states[number], source.stride)
+            for edge, target, term in self._leave(source, through, weights, masks):
+                terms[target].append(masks.along(edge, term))
+            if past is not None:
+                for edge, target in _open_edges(cell, mixture.active, number):
+                    term = past if mixture.edges is None else mixture.edges[edge] * past
+                    passing[target].append(masks.along(edge, term))
+            node = number + 1 - cell.space.inputs
+            if node >= 0:
+                total = _node(cell, states, terms.pop(number + 1), passing.pop(number + 1))
+                states.append(cell.node(node, total))
+        return cell.output(states, mixture.outputs)
+
+    def _plan(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Source]:
+        """Return what leaves each state, from the plans that there are or made anew."""
+        plan = self._plans.get((mask, plain_skips))
+        if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            plan = [Source(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
+            self._plans[mask, plain_skips] = plan
+        return plan
+
+    def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Return a state: an input of the cell, brought to its width and size."""
+        if not enters_fused(module):
+            return module(x)  # type: ignore[no-any-return]
+        weights = entry_weights(module)
+        stride = getattr(module, "stride", (1,) * (x.dim() - 2))
+        with _no_autocast(x):
+            rows = _rows(x, working_dtype(x, weights[0].dtype))
+            state: Tensor = EntryFunction.apply(module.norm, stride, rows, *weights)  # type: ignore[no-untyped-call]
+        return state.movedim(-1, 1)
+
+    def _leave(
+        self, source: Source, x: Tensor, weights: Tensor, masks: EdgeMasks
+    ) -> Sequence[tuple[int, int, Tensor]]:
+        """Return what a state contributes to the nodes that read it, each with its edge and its node."""
+        terms: list[tuple[int, int, Tensor]] = []
+        if source.edges:
+            parameters = source.parameters()
+            single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
+            with _no_autocast(x):
+                rows, factors = _rows(x, working_dtype(x, single)), weights.to(single)
+                found = SourceFunction.apply(source, rows, factors, *parameters)  # type: ignore[no-untyped-call]
+            terms += [
+                (edge, target, term.movedim(-1, 1))
+                for edge, target, term in zip(source.edges, source.targets, found, strict=True)
+            ]
+        if source.channels:
+            with _no_autocast(x):
+                single = source.channels[0].module.squeeze[0].get_parameter("weight").dtype
+                rows = _rows(x, working_dtype(x, single))
+                found = channel_terms(source.channels, rows, weights.to(single))
+            terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in found]
+        for edge, target, column, module in source.others:
+            out = self._reduce_channels(module, x) if reduces_channels(module) else module(x)
+            terms.append((edge, target, weights[edge, column] * masks.after(edge, module, out)))
+        return terms
+
+    def _reduce_channels(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Return an operation on channels that makes the map smaller: that part has a form of its own."""
+        return self._enter(module.norm, module.before_norm(x))  # type: ignore[arg-type,operator]
+
+    def forget(self) -> None:
+        """Drop all plans: modules have been pruned."""
+        self._plans.clear()
+
+
+def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[int, int]]:
+    """Yield the edges that leave a state and carry something, each with the state that it enters."""
+    for edge, (predecessor, target) in enumerate(cell.space.edges):
+        if predecessor == state and any(cell.active(edge, mask)):
+            yield edge, target
+
+
+def _node(
+    cell: SupernetCell, states: Sequence[Tensor], terms: Sequence[Tensor], passing: Sequence[Tensor]
+) -> Tensor:
+    """Return a node's sum: of what goes through its edges, and of what goes past their candidates."""
+    total = cell.combine(states, terms)
+    return cell.partial.merge(total, cell.combine(states, passing)) if passing else total
+
+
+def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a map with its channels last."""
+    return x.movedim(1, -1).to(dtype).contiguous()
+
+
+def working_dtype(x: Tensor, single: torch.dtype) -> torch.dtype:
+    """Return the precision of maps and products; statistics and sums over pixels stay in the parameters'.
+
+    Args:
+        x: a map.
+        single: precision of the parameters.
+    """
+    kind = x.device.type
+    # On CPUs the compiled loops in single precision are faster than libraries in half of it.
+    return torch.get_autocast_dtype(kind) if kind == "cuda" and torch.is_autocast_enabled(kind) else single
+
+
+def _no_autocast(x: Tensor) -> AbstractContextManager[None]:
+    """Return what keeps autocast away: the functions choose the precision of each step themselves."""
+    # Tensors without data, as memory estimates use them, know no autocast.
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)

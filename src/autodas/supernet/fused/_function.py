@@ -1,0 +1,236 @@
+"""All candidates that leave one state, computed together, with a backward pass of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from autodas.kernels import (
+    Given,
+    Slope,
+    combine,
+    gradient_sums,
+    moments,
+    pointwise_backward,
+    pointwise_forward,
+    pools_backward,
+    pools_forward,
+    units_backward,
+    units_forward,
+)
+from autodas.supernet.fused._first_order import first_order
+from autodas.supernet.fused._normalisation import (
+    Moments,
+    follow,
+    inverse_deviation,
+    running_moments,
+    slope,
+)
+from autodas.supernet.fused._plan import FIRST, POOLED, REDUCED, SECOND, STATE, Source, Term
+
+
+class SourceFunction(torch.autograd.Function):
+    r"""What a state contributes to each node that reads it.
+
+    With :math:`B` for batch normalisation and :math:`w` for the mixing weights it is, edge by edge,
+
+    .. math:: \sum_o w_o B(P_o D_o(r(x))) + \sum_f w_f B(P_f r(x)) + \sum_p w_p B(p(x)) + w_s x
+
+    over convolutions (depthwise D, over space and time the sum of two; pointwise P, r the ReLU; twice for
+    separable ones), strided pointwise
+    convolutions, pools and the identity. Normalised values never exist: a term is a map, times a factor, plus
+    a shift. For the backward pass it keeps x and the outputs of pointwise convolutions and pools; those of
+    the depthwise convolutions are computed again, where the gradient of the weights needs them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, plan: Source, x: Tensor, weights: Tensor, *parameters: Tensor) -> Any:
+        """Return a tensor of shape (batch, *map, channels) for each edge of the plan.
+
+        Args:
+            ctx: for the backward pass.
+            plan: what leaves the state.
+            x: the state, shape (batch, *map, channels).
+            weights: shape (edges of the cell, operations), the factors of equation 2.
+            parameters: as :meth:`Source.parameters` gives them.
+        """
+        norms, tables = plan.norms(), plan.tables(x.device)
+        # In evaluation the running moments are used; while training those of the batch.
+        constant = bool(norms) and not norms[0].training
+        running = running_moments(norms) if constant else None
+        maps, (mean, variance) = _maps(plan, x, parameters, running)
+        shape = Given(x, plan.stride).out_shape()
+        if not constant:
+            follow(norms, (mean, variance), torch.Size(shape[:-1]).numel())
+        scale = inverse_deviation(variance)
+        # The last row is for what is not normalised.
+        mean = torch.cat([mean, mean.new_zeros(1, x.shape[-1])])
+        scale = torch.cat([scale, scale.new_ones(1, x.shape[-1])])
+        factors = weights[tables.edge, tables.column][:, None] * scale[tables.row]
+        shift = factors.new_zeros(len(plan.edges), shape[-1])
+        shift.index_add_(0, tables.place, -factors * mean[tables.row])
+        out = x.new_empty(len(plan.edges), *shape)
+        flat = out.view(len(plan.edges), -1, shape[-1])
+        combine(flat, plan.counts(), [maps.flat(term) for term in plan.terms], factors, shift)
+        ctx.plan, ctx.constant = plan, constant
+        ctx.save_for_backward(weights, mean, scale, *maps[:4], *maps.pooled, *parameters)
+        return tuple(out.unbind())
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, *upstream: Tensor) -> Any:
+        """Return the gradients of the state, the mixing weights and the parameters."""
+        plan: Source = ctx.plan
+        weights, mean, scale, x, first, second, reduced, *rest = ctx.saved_tensors
+        maps, parameters = _Maps(x, first, second, reduced, rest[: len(plan.pools)]), rest[len(plan.pools) :]
+        wanted = any(ctx.needs_input_grad[3:])
+        tables = plan.tables(weights.device)
+        arrived = [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
+        of_terms = [arrived[term.place] for term in plan.terms]
+        # How far the mixing weights move the loss, and what reaches the maps.
+        means, scales = mean[tables.row], scale[tables.row]
+        sums = gradient_sums([maps.flat(t) for t in plan.terms], of_terms, scales, -scales * means)
+        index = (tables.edge, tables.column)
+        weights_gradient = torch.zeros_like(weights).index_put_(index, sums[1].sum(1))
+        through = tables.normalised * (not ctx.constant)
+        whole = slope(of_terms, weights[index][:, None], means, scales, sums, through)
+
+        def of_origin(origin: int, number: int = 0) -> Slope:
+            places, rows = tables.of_origin.get((origin, number), ([], None))
+            chosen = (s[:0] if rows is None else s[rows] for s in whole[1:])
+            return Slope([of_terms[i] for i in places], *chosen)
+
+        gradient, found = _through_units(
+            plan, maps, parameters, (mean, scale), of_origin, wanted, ctx.constant
+        )
+        if plan.reductions:
+            convolutions, into = plan.reduced(parameters), of_origin(REDUCED)
+            more, parts = pointwise_backward(x, convolutions, plan.stride, reduced, into, weights=wanted)
+            gradient.add_(more)
+            found += [weight for of_parts in parts for weight in of_parts]
+        _through_pools(plan, maps, of_origin, gradient)
+        if plan.identities:
+            into = of_origin(STATE)
+            combine(gradient.view(1, -1, gradient.shape[-1]), [len(into.a)], into.upstream, into.a, add=True)
+        return None, gradient, weights_gradient, *found
+
+
+class _Maps(NamedTuple):
+    """The maps that terms are made of, by origin; an origin that does not occur has an empty tensor."""
+
+    x: Tensor
+    first: Tensor
+    second: Tensor
+    reduced: Tensor
+    pooled: Sequence[Tensor]
+
+    def flat(self, term: Term) -> Tensor:
+        """Return a term's map, shape (pixels, channels)."""
+        stacks: dict[int, Any] = {
+            FIRST: self.first,
+            SECOND: self.second,
+            REDUCED: self.reduced,
+            POOLED: self.pooled,
+        }
+        whole: Tensor = self.x if term.origin == STATE else stacks[term.origin][term.number]
+        return whole.view(-1, self.x.shape[-1])
+
+
+def _maps(
+    plan: Source, x: Tensor, parameters: Sequence[Tensor], running: Moments | None
+) -> tuple[_Maps, Moments]:
+    """Return all maps, and the moments that normalise them: those given, or those of the batch."""
+    first, second, reduced, pooled = x.new_empty(0), x.new_empty(0), x.new_empty(0), []
+    found: list[Moments] = []
+    inner, batch = len(plan.separable), running is None
+    if inner or plan.dilated:
+        first, *pair = units_forward(Given(x, plan.stride), plan.first(parameters), moments=batch)
+        found.append((pair[0], pair[1]))
+    if inner:
+        mean, variance = found[0] if running is None else running
+        again = _again(plan, first, mean, inverse_deviation(variance))
+        second, *pair = units_forward(again, plan.second(parameters), moments=batch)
+        found.append((pair[0], pair[1]))
+    if plan.reductions:
+        reduced = pointwise_forward(x, plan.reduced(parameters), plan.stride)
+    if plan.pools:
+        pooled = pools_forward(x, list(plan.pools), plan.stride)
+    maps = _Maps(x, first, second, reduced, pooled)
+    if running is not None:
+        return maps, running
+    found += [(mean[None], variance[None]) for mean, variance in map(moments, reduced)]
+    for pool, candidates in zip(pooled, plan.pools.values(), strict=True):
+        mean, variance = moments(pool)
+        found.append((mean.expand(len(candidates), -1), variance.expand(len(candidates), -1)))
+    if not found:
+        nothing = x.new_empty(0, x.shape[-1], dtype=torch.promote_types(x.dtype, torch.float32))
+        return maps, (nothing, nothing)
+    means, variances = zip(*found, strict=True)
+    return maps, (torch.cat(means), torch.cat(variances))
+
+
+def _again(plan: Source, first: Tensor, mean: Tensor, scale: Tensor) -> Given:
+    """Return what the second units of separable convolutions read: the first ones' outputs, normalised."""
+    inner = len(plan.separable)
+    return Given(first[:inner], plan.ones, scale[:inner], -mean[:inner] * scale[:inner])
+
+
+def _through_units(
+    plan: Source,
+    maps: _Maps,
+    parameters: Sequence[Tensor],
+    normalisation: tuple[Tensor, Tensor],
+    of_origin: Callable[[int], Slope],
+    wanted: bool,
+    constant: bool,
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Return the gradient of the state through all units, and those of their weights, in order."""
+    inner, channels = len(plan.separable), maps.x.shape[-1]
+    into_first = of_origin(FIRST)
+    second: list[tuple[Tensor | None, ...]] = []
+    if inner:
+        mean, scale = (row[:inner] for row in normalisation)
+        again = _again(plan, maps.first, mean, scale)
+        assert again.scale is not None
+        assert again.shift is not None
+        between, second = units_backward(
+            again, plan.second(parameters), maps.second, of_origin(SECOND), weights=wanted
+        )
+        arrived = list(between.view(inner, -1, channels).unbind())
+        flat = list(maps.first[:inner].view(inner, -1, channels).unbind())
+        sums = gradient_sums(flat, arrived, again.scale, again.shift)
+        own = slope(arrived, 1.0, mean, scale, sums, not constant)
+        into_first = Slope(
+            [*arrived, *into_first.upstream],
+            *(torch.cat(pair) for pair in zip(own[1:], into_first[1:], strict=True)),
+        )
+    if not into_first.upstream:
+        return torch.zeros_like(maps.x), []
+    given = Given(maps.x, plan.stride)
+    gradient, first = units_backward(given, plan.first(parameters), maps.first, into_first, weights=wanted)
+    found: list[Tensor | None] = []
+    for g, of_unit in enumerate(first):
+        found += of_unit
+        if g < inner:
+            found += second[g]
+    return gradient, found
+
+
+def _through_pools(
+    plan: Source, maps: _Maps, of_origin: Callable[[int, int], Slope], gradient: Tensor
+) -> None:
+    """Add the gradient through the pools; those of the edges are added up before they go back through one."""
+    if not plan.pools:
+        return
+    reached = []
+    for number, pool in enumerate(maps.pooled):
+        into, flat = of_origin(POOLED, number), pool.view(-1, pool.shape[-1])
+        total = torch.empty_like(pool)
+        scale = torch.cat([into.a, into.b.sum(0, keepdim=True)])
+        shift = into.d.sum(0, keepdim=True)
+        combine(total.view(1, *flat.shape), [len(scale)], [*into.upstream, flat], scale, shift)
+        reached.append(total)
+    pools_backward(maps.x, list(plan.pools), plan.stride, reached, gradient)

@@ -1,0 +1,234 @@
+"""The plan of what leaves one state: which candidates, in which order, over which maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autodas.kernels import Pointwise, PoolShape, Unit
+from autodas.operations import (
+    FactorizedReduce,
+    Pool,
+    Separable3dConv,
+    Separable3dUnit,
+    SeparableConv,
+    SeparableUnit,
+)
+from autodas.spaces import Alive
+from autodas.supernet._cell import SupernetCell
+from autodas.supernet._noise import is_plain_skip
+from autodas.supernet.fused._channels import ChannelCandidate, has_channel_form
+from autodas.supernet.fused._normalisation import Norm
+
+FIRST, SECOND, REDUCED, POOLED, STATE = range(5)
+"""Where a term's map comes from: units that read the state, units that read those, strided pointwise
+convolutions, pools, the state itself."""
+
+
+class Term(NamedTuple):
+    """One candidate, as a term in the sum that enters a node.
+
+    Args:
+        place: place of its edge in the plan.
+        column: its operation.
+        origin: where its map comes from.
+        number: which map of that origin.
+        norm: place of its normalisation in :meth:`Source.norms`; ``None`` for the identity.
+    """
+
+    place: int
+    column: int
+    origin: int
+    number: int
+    norm: int | None
+
+
+class Tables(NamedTuple):
+    """Numbers of a plan as tensors, one for each term.
+
+    Args:
+        edge, column: where its factor stands among the mixing weights.
+        place: place of its edge in the plan.
+        row: of its moments; the identity's is the last one.
+        normalised: 1 if it is normalised, 0 for the identity; shape (terms, 1).
+        of_origin: for each origin (and number, of pools) the terms that come from it, in the order of
+            their maps, on the host and as a tensor.
+    """
+
+    edge: Tensor
+    column: Tensor
+    place: Tensor
+    row: Tensor
+    normalised: Tensor
+    of_origin: dict[tuple[int, int], tuple[list[int], Tensor]]
+
+
+class Source:
+    """What leaves one state under a mask: a plan that is made once and used in every pass.
+
+    Args:
+        cell: where the state is.
+        mask: which candidates take part.
+        state: its number.
+        plain_skips: whether identities are left to their modules, as something happens behind them.
+
+    Attributes:
+        edges: the edges that carry a candidate with a fused form; ``targets`` are the states they enter.
+        separable, dilated, reductions: ``(place in edges, column, module)`` of the convolutions.
+        pools: pool to its candidates, likewise. Their input is the same, so they are computed once.
+        identities: ``(place in edges, column)``.
+        channels: operations on whole channels.
+        others: ``(edge, target, column, module)`` of candidates without a fused form.
+        terms: all other candidates, edge by edge.
+    """
+
+    def __init__(self, cell: SupernetCell, mask: Alive, state: int, plain_skips: bool = False) -> None:
+        self.plain_skips = plain_skips
+        self.stride = cell.edge_stride(state)
+        self.ones = (1,) * len(self.stride)
+        self.edges: list[int] = []
+        self.targets: list[int] = []
+        self.separable: list[tuple[int, int, SeparableConv | Separable3dConv]] = []
+        self.dilated: list[tuple[int, int, SeparableUnit | Separable3dUnit]] = []
+        self.reductions: list[tuple[int, int, FactorizedReduce]] = []
+        self.pools: dict[PoolShape, list[tuple[int, int, Pool]]] = {}
+        self.identities: list[tuple[int, int]] = []
+        self.channels: list[ChannelCandidate] = []
+        self.others: list[tuple[int, int, int, nn.Module]] = []
+        for edge, (predecessor, target) in enumerate(cell.space.edges):
+            if predecessor == state:
+                self._add(edge, target, list(cell.active(edge, mask)))
+        self.terms = sorted(self._terms())
+        self._tables: Tables | None = None
+
+    def _add(self, edge: int, target: int, candidates: list[tuple[int, nn.Module]]) -> None:
+        place, before = len(self.edges), self._count()
+        for column, module in candidates:
+            # Exact types: a subclass may compute something else.
+            if not all(weight.is_contiguous() for weight in module.parameters()):
+                self.others.append((edge, target, column, module))
+            elif type(module) in (SeparableConv, Separable3dConv):
+                self.separable.append((place, column, module))  # type: ignore[arg-type]
+            elif type(module) in (SeparableUnit, Separable3dUnit):
+                self.dilated.append((place, column, module))  # type: ignore[arg-type]
+            elif type(module) is FactorizedReduce:
+                self.reductions.append((place, column, module))
+            elif type(module) is Pool and hasattr(module, "norm") and not module.norm.affine:
+                kind = "max" if isinstance(module.pool, nn.MaxPool2d | nn.MaxPool3d) else "avg"
+                shape = PoolShape(kind, tuple(module.pool.kernel_size))  # type: ignore[arg-type]
+                self.pools.setdefault(shape, []).append((place, column, module))
+            elif has_channel_form(module):
+                self.channels.append(ChannelCandidate(edge, target, column, module))  # type: ignore[arg-type]
+            elif is_plain_skip(module) and not self.plain_skips:
+                self.identities.append((place, column))
+            else:
+                self.others.append((edge, target, column, module))
+        if self._count() > before:
+            self.edges.append(edge)
+            self.targets.append(target)
+
+    def _count(self) -> int:
+        pools = sum(len(candidates) for candidates in self.pools.values())
+        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions)
+        return convolutions + len(self.identities) + pools
+
+    def _terms(self) -> list[Term]:
+        inner, first = len(self.separable), len(self.separable) + len(self.dilated)
+        found = [
+            Term(place, column, SECOND, g, first + g) for g, (place, column, _) in enumerate(self.separable)
+        ]
+        found += [
+            Term(place, column, FIRST, inner + g, inner + g)
+            for g, (place, column, _) in enumerate(self.dilated)
+        ]
+        norm = first + inner
+        for number, (place, column, _) in enumerate(self.reductions):
+            found.append(Term(place, column, REDUCED, number, norm))
+            norm += 1
+        for number, candidates in enumerate(self.pools.values()):
+            for place, column, _ in candidates:
+                found.append(Term(place, column, POOLED, number, norm))
+                norm += 1
+        return found + [Term(place, column, STATE, 0, None) for place, column in self.identities]
+
+    def counts(self) -> list[int]:
+        """Return how many terms each edge sums."""
+        found = [0] * len(self.edges)
+        for term in self.terms:
+            found[term.place] += 1
+        return found
+
+    def first(self, parameters: Sequence[Tensor]) -> list[Unit]:
+        """Return the units that read the state: of the separable convolutions, then the dilated ones."""
+        units = self._units(parameters)
+        return units[: 2 * len(self.separable) : 2] + units[2 * len(self.separable) :]
+
+    def second(self, parameters: Sequence[Tensor]) -> list[Unit]:
+        """Return the second units of the separable convolutions."""
+        return self._units(parameters)[1 : 2 * len(self.separable) : 2]
+
+    def reduced(self, parameters: Sequence[Tensor]) -> list[Pointwise]:
+        """Return the strided pointwise convolutions, each of two parts."""
+        weights = parameters[len(parameters) - 2 * len(self.reductions) :]
+        return [Pointwise((one, other)) for one, other in zip(weights[::2], weights[1::2], strict=True)]
+
+    def _modules(self) -> list[SeparableUnit | Separable3dUnit]:
+        """Return all units: both of each separable convolution, then the dilated ones."""
+        units: list[Any] = [unit for _, _, conv in self.separable for unit in conv]
+        return units + [unit for _, _, unit in self.dilated]
+
+    def _units(self, parameters: Sequence[Tensor]) -> list[Unit]:
+        """Return the weights of all units, from the parameters in their order."""
+        rest, found = iter(parameters), []
+        for module in self._modules():
+            in_time = isinstance(module, Separable3dUnit)
+            weights = [next(rest) for _ in range(3 if in_time else 2)]
+            dilation = max(module.depthwise.dilation)
+            found.append(Unit(weights[0], weights[1], dilation, weights[2] if in_time else None))
+        return found
+
+    def parameters(self) -> list[Tensor]:
+        """Return the weights of the convolutions: those of each unit, two of each reduction."""
+        found: list[Any] = []
+        for unit in self._modules():
+            found += [unit.depthwise.weight, unit.pointwise.weight]
+            if isinstance(unit, Separable3dUnit):
+                found.append(unit.temporal.weight)
+        for _, _, reduction in self.reductions:
+            found += [reduction.straight.weight, reduction.shifted.weight]
+        return found
+
+    def norms(self) -> list[Norm]:
+        """Return the normalisation layers: of the first units, the second, the reductions, the pools."""
+        found: list[Any] = [conv[0].norm for _, _, conv in self.separable]
+        found += [unit.norm for _, _, unit in self.dilated]
+        found += [conv[1].norm for _, _, conv in self.separable]
+        found += [reduction.norm for _, _, reduction in self.reductions]
+        return found + [pool.norm for pools in self.pools.values() for _, _, pool in pools]
+
+    def tables(self, device: torch.device) -> Tables:
+        """Return the plan's numbers as tensors; they are made on a device once."""
+        if self._tables is None or self._tables.row.device != device:
+            last = len(self.norms())
+            rows = [last if term.norm is None else term.norm for term in self.terms]
+            chosen: dict[tuple[int, int], list[int]] = {}
+            for i in sorted(range(len(self.terms)), key=lambda i: self.terms[i].number):
+                term = self.terms[i]
+                # Each pool's terms are wanted by themselves, of other origins all together.
+                chosen.setdefault((term.origin, term.number if term.origin == POOLED else 0), []).append(i)
+
+            def tensor(numbers: list[int]) -> Tensor:
+                return torch.tensor(numbers, dtype=torch.int64, device=device)
+
+            self._tables = Tables(
+                edge=tensor([self.edges[term.place] for term in self.terms]),
+                column=tensor([term.column for term in self.terms]),
+                place=tensor([term.place for term in self.terms]),
+                row=tensor(rows),
+                normalised=tensor([row != last for row in rows])[:, None],
+                of_origin={key: (numbers, tensor(numbers)) for key, numbers in chosen.items()},
+            )
+        return self._tables
