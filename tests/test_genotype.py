@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodas.errors import AutodasError, GenotypeError
-from autodas.genotype import OPERATIONS, CellGenotype, Edge, Genotype
+from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.spaces import OPERATIONS
 
 DOCUMENT: dict[str, Any] = {
     "schema": 1,

@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from autodas.spaces import get_skeleton as get_skeleton
     from autodas.spaces import get_space as get_space
     from autodas.strategies import choose_strategy as choose_strategy
+    from autodas.strategies.base import Strategy as Strategy
+    from autodas.strategies.settings import StrategySettings as StrategySettings
     from autodas.supernet import CellMixture as CellMixture
     from autodas.supernet import Supernet as Supernet
     from autodas.training import RunFolder as RunFolder
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
     from autodas.training.recipe import Training as Training
+    from autodas.user_code import allow_code as allow_code
     from autodas.zoo import load_genotype as load_genotype
     from autodas.zoo import zoo_names as zoo_names
 
@@ -64,8 +67,11 @@ _PLACES = {
     "Search": "autodas.search",
     "SearchResult": "autodas.search",
     "Space": "autodas.spaces",
+    "Strategy": "autodas.strategies.base",
+    "StrategySettings": "autodas.strategies.settings",
     "Supernet": "autodas.supernet",
     "Training": "autodas.training.recipe",
+    "allow_code": "autodas.user_code",
     "build_network": "autodas.networks:build",
     "choose_strategy": "autodas.strategies",
     "draw_cells": "autodas.report",

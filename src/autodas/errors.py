@@ -6,7 +6,12 @@ class AutodasError(Exception):
 
     The command line prints the message as one line and exits with code 2, without a traceback
     (``--debug`` shows it). Everything else that is raised is a defect of autodas.
+
+    Attributes:
+        option: what the command line adds to the message: the option that mends it.
     """
+
+    option = ""
 
 
 class Interrupted(Exception):  # noqa: N818

@@ -58,7 +58,8 @@ def test_help_does_not_wait_for_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "name"), [(c, n) for c in preset_commands() for n in preset_names(c)], ids="/".join
+    ("command", "name"),
+    [pytest.param(c, n, id=f"{n}-{c}") for c in preset_commands() for n in preset_names(c)],
 )
 def test_every_preset_runs(command: str, name: str, tmp_path: Path) -> None:
     epochs = 2 if name.startswith("pdarts") else 1  # three stages in two iterations an epoch

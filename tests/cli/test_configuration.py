@@ -27,7 +27,7 @@ from autodas.strategies import (
     StrategyChoice,
     choose_strategy,
     resolve_strategy,
-    settings_class,
+    strategy_info,
     strategy_names,
 )
 from autodas.strict_yaml import read_yaml, write_yaml
@@ -656,7 +656,7 @@ class TestHelp:
     def test_every_setting_has_help(self, name: str) -> None:
         from autodas.cli.config._help import _field_help
 
-        settings = settings_class(name)
+        settings = strategy_info(name).settings
         assert set(_field_help(settings)) >= {setting.name for setting in fields(settings)}
 
 
@@ -690,7 +690,7 @@ class TestSettings:
         assert {"das", "sdas", "random"} <= set(STRATEGIES)
         assert strategy_names()[: len(STRATEGIES)] == list(STRATEGIES)
         assert resolve_strategy("sdas-c") == ("sdas", {"schedule": "c"})
-        assert settings_class("sdas-a") is SDASSettings
+        assert strategy_info("sdas-a").settings is SDASSettings
 
     @pytest.mark.parametrize("schedule", ["a", "power:2", "inverse-power:0.5", "my.pkg:fn", "m:fn"])
     def test_schedules(self, schedule: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from autodas.genotype import OPERATIONS
 from autodas.operations import (
     SEARCH_NORMS,
     TRAIN_NORMS,
@@ -18,7 +17,7 @@ from autodas.operations import (
     build,
     registered,
 )
-from autodas.spaces import OPERATION_SETS
+from autodas.spaces import OPERATION_SETS, OPERATIONS
 
 STRIDES = [(1, 1), (2, 2)]
 

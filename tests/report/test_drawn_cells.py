@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from autodas.errors import AutodasError
-from autodas.genotype import OPERATIONS
 from autodas.report import DrawnCell, DrawnEdge, cells_of_genotype, cells_of_run, colour_of, dot
 from autodas.report.drawing._colours import OPERATION_COLOURS
-from autodas.spaces import OPERATION_SETS
+from autodas.spaces import OPERATION_SETS, OPERATIONS
 from autodas.zoo import load_genotype, load_zoo
 
 START = {"event": "start", "space": {"cell": "o2d", "kinds": ["normal", "reduction"]}}

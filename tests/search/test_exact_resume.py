@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 
 from autodas.cli.main import main
+from autodas.strategies.settings import ALIASES, strategy_info
+from autodas.strategies.settings import STRATEGIES as STRATEGY_TABLE
 
 KILLED = """
 import os, signal, sys
@@ -48,17 +50,24 @@ SMALL = [
     "--quiet",
 ]
 
-STRATEGIES = {
-    "das": ["--strategy=das", "--strategy.learning_rate=0.05"],
-    "sdas-a": ["--strategy=sdas-a", "--strategy.learning_rate=0.05"],
-    "sdas-b in parts": ["--strategy=sdas-b", "--strategy.learning_rate=0.05", "--micro_batches=3"],
-    "sdas-c": ["--strategy=sdas-c", "--strategy.learning_rate=0.05"],
-    "pcdarts": ["--strategy=pcdarts", "--strategy.learning_rate=0.05", "--space.C2=32"],
-    "pdarts": ["--strategy=pdarts", "--strategy.learning_rate=0.05", "--strategy.skip_dropout=0.2,0.4,0.7"],
-    "snas": ["--strategy=snas", "--strategy.learning_rate=0.05"],
-    "edas": ["--strategy=edas", "--strategy.learning_rate=0.05", "--strategy.random_share=0.2"],
-    "random": ["--strategy=random", "--strategy.candidates=2"],
+BESIDE = {
+    "sdas-b": ["--micro_batches=3"],
+    "pcdarts": ["--space.C2=32"],
+    "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7"],
+    "edas": ["--strategy.random_share=0.2"],
+    "hdas": ["--space.name=cifar_stages-darts", "--space.K=1", "--strategy.cells_a_stage=2"],
+    "random": ["--strategy.candidates=2"],
 }
+"""What a method needs, or what makes it harder to resume."""
+
+
+def options_of(name: str) -> list[str]:
+    rate = ["--strategy.learning_rate=0.05"] if hasattr(strategy_info(name).settings, "learning_rate") else []
+    return [f"--strategy={name}", *rate, *BESIDE.get(name, [])]
+
+
+# A method that is added to the registry is killed and resumed, too.
+STRATEGIES = {name: options_of(name) for name in [*STRATEGY_TABLE, *ALIASES] if name != "sdas"}
 
 
 def search(folder: Path, words: list[str], resume: str = "never") -> None:

@@ -1,6 +1,6 @@
 """Which decisions SDAS takes, against an implementation that shares nothing with the code.
 
-Sources: SDAS section 3.2; ALGORITHMS.md 1.3 and 1.6 (b)-(e); DECISIONS.md 6.
+Sources: SDAS section 3.2, and small cases worked out by hand.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ByHand:
         return best
 
     def remaining(self) -> int:
-        """ALGORITHMS.md 1.6 (b): C(r, 2) + n r (p - r) + n^2 C(p - r, 2) a node, 1 once it is decided."""
+        """By hand: C(r, 2) + n r (p - r) + n^2 C(p - r, 2) a node, 1 once it is decided."""
         n = len(self.choices)
         counts = []
         for kind in range(2):
@@ -322,6 +322,6 @@ def test_the_papers_start(tools: Any) -> None:
     assert strategy.architecture_first is False  # Algorithm 1: the weights' step comes first
     optimiser = strategy.optimiser()
     assert isinstance(optimiser, torch.optim.Adam)
-    # ALGORITHMS.md 1.2: Adam, fixed 3e-4; betas and decay of DARTS.
+    # SDAS, section 4: Adam, fixed 3e-4; betas and decay of DARTS.
     (group,) = optimiser.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.5, 0.999), 1e-3)

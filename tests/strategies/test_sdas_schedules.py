@@ -62,7 +62,7 @@ def test_half_powers_hit_perfect_squares() -> None:
     assert counts("inverse-power:0.5", M * M) == [M - ceil_root(M * M - t) for t in range(M * M + 1)]
 
 
-# ALGORITHMS.md 1.6 (c): B takes its first step at t/T = 34^(-1/4) = 0.4141, half of them at
+# Worked out by hand: B takes its first step at t/T = 34^(-1/4) = 0.4141, half of them at
 # 0.5^(1/4) = 0.8409; C at 1 - (33/34)^(1/4) = 0.00744 and 1 - 0.5^(1/4) = 0.1591; A at 1/34 and 1/2.
 @pytest.mark.parametrize(
     ("name", "first", "half"),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from autodas.errors import AutodasError
-from autodas.genotype import OPERATIONS
 from autodas.operations import register
 from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
@@ -181,7 +180,6 @@ def test_an_operation_without_a_fused_form_is_computed_by_its_module() -> None:
         assert_equal_engines(space, seed=4, share=0.7)
     finally:
         del _BUILDERS["test_conv_1x1"]
-        OPERATIONS.discard("test_conv_1x1")
 
 
 def test_after_pruning() -> None:

@@ -85,7 +85,7 @@ def test_what_follows_pools_is_kept(tools: Any) -> None:
 
 
 def test_the_file_says_all_that_is_needed(trained: tuple[Path, Any, ModelFacts], tools: Any) -> None:
-    # DECISIONS.md 24: genotype, class names, image size, normalisation and version.
+    # Genotype, class names, image size, normalisation and version.
     from safetensors import safe_open
 
     path, network, facts = trained

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autodas.cli._code import code_of
 from autodas.cli._resume import settings_of_run
 from autodas.cli.config._arguments import peek, wants
 from autodas.cli.config._layers import Layer, document_layers, options_layer, read_documents
@@ -36,11 +37,12 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     said = options_layer(argv, schema, True)
     run = said["genotype"].value if "genotype" in said else ""
     settings = _settings_of(Path(str(run)))
+    code = _without([f"--code={','.join(code_of(settings))}"] if code_of(settings) else [], said)
     documents = read_documents(argv, "train")
     for document in documents:
         if not document.is_preset:
             said |= _keys(document_layers(document, config_class, schema))
-    words: list[str] = []
+    words: list[str] = [*code]
     own, given = settings.get("train_preset"), peek(argv, "preset")[-1:]
     alone = not given and not peek(argv, "config")
     if alone and isinstance(own, str):
@@ -77,7 +79,7 @@ def _settings_words(settings: Mapping[Any, Any], schema: Schema) -> list[str]:
     """Return the options of a training that are not left to their defaults, but for its data and machine."""
     found = []
     for key, leaf in schema.leaves.items():
-        if leaf.positional or key.partition(".")[0] in ("data", "compute", "weights"):
+        if leaf.positional or key.partition(".")[0] in ("code", "data", "compute", "weights"):
             continue
         value = known(settings, key.split("."))
         if value is not None and value != leaf.default:

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autodas.cli._code import code_of
 from autodas.cli._jobs import Job, run_jobs
 from autodas.cli._output import print_facts
 from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek, take_prefixed, wants
 from autodas.cli.config._configuration import given, parse
+from autodas.cli.config._schema import tree
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.spaces import get_skeleton
-from autodas.strategies.settings import STRATEGIES, resolve_strategy
+from autodas.strategies.settings import strategy_info
 
 PARTS = ("search", "train")
 OWN = ("strategy", "strategy.name", "seed", "run", "resume", "overwrite", "dry_run", "quiet", "json")
@@ -154,7 +156,7 @@ def _methods(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        resolve_strategy(name)
+        strategy_info(name)
     return list(dict.fromkeys([*names, "random"]))
 
 
@@ -173,15 +175,17 @@ def _entry(
     how = ["--resume=auto", "--quiet"]
     search = [*common, f"--strategy={method}", *options["search"]]
     if config.native_spaces and not peek(search, "space.name", "space"):
-        info = STRATEGIES[resolve_strategy(method)[0]]
+        info = strategy_info(method)
         skeleton = _parsed("search", SearchConfig, search).space.name.partition("-")[0]
         stages = "_stages" if info.native_kinds else ""
         search.append(f"--space.name={skeleton}{stages}-{info.native_cell}")
     train = [searched, *common, *options["train"]]
+    searching = _parsed("search", SearchConfig, search)
+    if (code := code_of(tree(searching))) and not peek(train, "code"):
+        train.append(f"--code={','.join(code)}")
     if not peek(train, "skeleton", "skeleton.name"):
         # What is found in another skeleton than the preset's is trained there.
-        space = _parsed("search", SearchConfig, search).space.name
-        train.insert(1, f"--skeleton.name={space.partition('-')[0]}")
+        train.insert(1, f"--skeleton.name={searching.space.name.partition('-')[0]}")
     size = _parsed("train", TrainConfig, train).skeleton
     get_skeleton(size.name).with_size(size.K, size.C1, size.C2)  # refused now, not after the search
     return Entry(
@@ -193,7 +197,7 @@ def _entry(
             "train": ("train", *train, f"--run={trained}", *how),
         },
         {
-            "search": _parsed("search", SearchConfig, search),
+            "search": searching,
             "train": _parsed("train", TrainConfig, train),
         },
     )

@@ -153,7 +153,7 @@ def _random_genotype(root: Path, name: str, seed: int) -> Path:
     generator = Random(seed)
     cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
     path = root / "random.json"
-    Genotype(cells, "random", space.cell.name).save(path)
+    Genotype(cells, "random", space.cell.genotype_space).save(path)
     return path
 
 

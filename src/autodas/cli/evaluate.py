@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
@@ -29,6 +30,8 @@ class EvaluateConfig:
         model: a run folder of 'autodas train', or a model.safetensors file.
         fuse: another trained network, whose scores are averaged with those of the first: two streams, one of
             colours and one of optical flow. Each sees what it was trained on.
+        code: modules of your own, separated by commas, whose operations its genotype may name; those that the
+            configuration of a run names are allowed for it.
         batch_size: pictures, or clips, at a time; by default 256 pictures or 32 clips.
         test_clips: clips of each video, whose scores are averaged.
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
@@ -38,6 +41,7 @@ class EvaluateConfig:
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     data: DataConfig
     fuse: str | None = None
+    code: tuple[str, ...] = ()
     batch_size: int | None = None
     test_clips: int = TEST_CLIPS
     test_crops: int = 1
@@ -53,6 +57,7 @@ class EvaluateConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("evaluate", EvaluateConfig, argv)
+    allow_code_for(config.code, config.model, config.fuse)
     from autodas.cli._setup import say_notes, use_compute
     from autodas.training import fuse, remarks
 

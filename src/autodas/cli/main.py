@@ -121,7 +121,8 @@ def _report(error: Exception, debug: bool) -> int:
     """Print an error and return its exit code."""
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
-        message = one_line(str(error))
+        option = getattr(error, "option", "")
+        message = one_line(f"{error} ({option})" if option else str(error))
     elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autodas.cli._along import predict_along
+from autodas.cli._code import allow_code_for
 from autodas.cli._durations import seconds_of
 from autodas.cli._predictions import Form, Predictions
 from autodas.cli._settings import ComputeConfig
@@ -23,6 +24,8 @@ class PredictConfig:
         model: a run folder of 'autodas train', or a model.safetensors file.
         files: pictures or videos, or folders of them; a folder of frames is a video.
         top: how many classes each.
+        code: modules of your own, separated by commas, whose operations its genotype may name; those that the
+            configuration of a run names are allowed for it.
         test_clips: clips of each video, whose scores are averaged.
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         every: a prediction for each second of a video (1s), or another span such as 0.5s or 2min, in place of
@@ -36,6 +39,7 @@ class PredictConfig:
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
     top: int = 5
+    code: tuple[str, ...] = ()
     test_clips: int = TEST_CLIPS
     test_crops: int = 1
     every: str | None = None
@@ -59,6 +63,7 @@ class PredictConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("predict", PredictConfig, argv)
+    allow_code_for(config.code, config.model)
     import torch
 
     from autodas.cli._setup import use_compute

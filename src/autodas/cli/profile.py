@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
 from autodas.cli.config._configuration import parse, read_preset_configuration
@@ -24,6 +25,8 @@ class ProfileConfig:
         image_size: height and width of the pictures; by default what the skeleton was made for.
         frames: of a clip, in networks for video; likewise.
         width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
+        code: modules of your own, separated by commas, whose operations the genotype may name; those that the
+            configuration of a run names are allowed for it.
         json: print JSON.
     """
 
@@ -35,12 +38,14 @@ class ProfileConfig:
     image_size: int | None = None
     frames: int | None = None
     width: float | None = None
+    code: tuple[str, ...] = ()
     json: bool = False
 
 
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("profile", ProfileConfig, argv)
+    allow_code_for(config.code, config.genotype)
     from autodas.cli._blueprint import means_handcrafted
 
     if means_handcrafted(config.genotype):

@@ -33,12 +33,15 @@ class SpaceConfig:
 
     Args:
         name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...; or nasbench201.
+        operations: candidate operations of every edge, in place of those of the space, separated by commas;
+            python:package.module:name for one of your own.
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.
     """
 
     name: str = "cifar-o2d"
+    operations: tuple[str, ...] = ()
     K: int | None = None
     C1: int | None = None
     C2: int | None = None
@@ -195,6 +198,7 @@ def _search_of(
     from autodas.training import check_space
 
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
+    space = space.with_operations(config.space.operations)
     check_space(dataset, space)
     return Search(
         dataset,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autodas.accuracy import in_words
+from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._searched import words_of_run
@@ -37,6 +38,8 @@ class TrainConfig:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
             hand-crafted network such as resnet50-3d, which has no skeleton, drop path or auxiliary head.
         width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
+        code: modules of your own, separated by commas, whose operations the genotype may name; those that the
+            configuration of a run names are allowed for it.
         epochs: length.
         batch_size: pictures in each gradient step.
         micro_batches: parts that each batch is computed in, one after the other, to save memory.
@@ -64,6 +67,7 @@ class TrainConfig:
     data: DataConfig
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     width: float | None = None
+    code: tuple[str, ...] = ()
     epochs: int = 600
     batch_size: int = 96
     micro_batches: int = 1
@@ -100,6 +104,7 @@ def run(argv: list[str]) -> int:
     words = resumed_words(argv)
     taken_over = words_of_run(TrainConfig, words)
     config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
+    allow_code_for(config.code, config.weights)
     if taken_over and not config.quiet:
         print(f"taken over from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)
     if config.dry_run:

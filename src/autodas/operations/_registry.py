@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from autodas.errors import AutodasError, nearest
-from autodas.genotype import OPERATIONS
 from autodas.operations._channels import ChannelBias, ChannelScale
 from autodas.operations._convolutions import (
     DenseConv,
@@ -20,17 +19,22 @@ from autodas.operations._convolutions import (
 from autodas.operations._norm import Norms
 from autodas.operations._separable_3d import Separable3dConv, Separable3dUnit
 from autodas.operations._simple import Pool, Zero
+from autodas.spaces import OPERATIONS
+from autodas.user_code import import_allowed, is_user_code, place_of, what_failed
 
 Builder = Callable[[int, tuple[int, ...], Norms], nn.Module]
 WindowBuilder = Callable[[int, tuple[int, ...], tuple[int, ...], Norms], nn.Module]
 """Of channels, window, stride and norms."""
 
 _BUILDERS: dict[str, Builder] = {}
-_FOR_IMAGES_ONLY: set[str] = set()
+_FOR_IMAGES_ONLY = {name for name, facts in OPERATIONS.items() if facts.images_only}
 
 
 def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder], Builder]:
-    """Make an operation known under a name, to spaces, genotypes and both engines.
+    """Make an operation known under a name, to spaces and both engines, for this process.
+
+    Where other commands and later processes have to build it, too, name it by its path instead:
+    ``python:package.module:name`` (see ``docs/extending.md``).
 
     The decorated function gets the channels (the output has as many), the stride along each dimension
     and the :class:`Norms`, and returns the module.
@@ -54,7 +58,6 @@ def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder],
         if name in _BUILDERS:
             raise AutodasError(f"an operation '{name}' is already registered")
         _BUILDERS[name] = builder
-        OPERATIONS.add(name)
         if for_images_only:
             _FOR_IMAGES_ONLY.add(name)
         return builder
@@ -71,18 +74,41 @@ def build(name: str, channels: int, stride: Sequence[int], norms: Norms) -> nn.M
     """Build an operation.
 
     Args:
-        name: a registered name.
+        name: a registered name, or ``python:package.module:name``.
         channels: channels of input and output.
         stride: stride along each dimension; its length is the number of dimensions.
         norms: how its layers are normalised.
 
     Raises:
-        AutodasError: if no operation has that name, or it is for images and there are three dimensions.
+        AutodasError: if no operation has that name, or it is for images and there are three dimensions; of
+            one of the user's own, if its module is not allowed, cannot be imported, or fails.
     """
+    if is_user_code(name):
+        return _build_users(name, channels, tuple(stride), norms)
     if name not in _BUILDERS:
         raise AutodasError(f"unknown operation '{name}'{nearest(name, registered())}")
     check_dimensions(name, len(stride))
     return _BUILDERS[name](channels, tuple(stride), norms)
+
+
+def _build_users(name: str, channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
+    """Build an operation of the user's own, named by its path."""
+    where = f"operation '{name}'"
+    builder = import_allowed(name, where)
+    if not callable(builder) or (isinstance(builder, type) and not issubclass(builder, nn.Module)):
+        raise AutodasError(
+            f"{where} ({place_of(builder)}): a function of channels, stride and norms that returns a module, "
+            "or a class of such modules, is expected"
+        )
+    try:
+        found = builder(channels, stride, norms)
+    except Exception as error:  # whatever the user's code does
+        raise AutodasError(f"{where} cannot be built: {what_failed(error)}") from error
+    if not isinstance(found, nn.Module):
+        raise AutodasError(
+            f"{where} ({place_of(builder)}): a module is expected, {type(found).__name__} was returned"
+        )
+    return found
 
 
 def check_dimensions(name: str, dimensions: int) -> None:
@@ -114,7 +140,7 @@ def window(name: str, dimensions: int | None = None) -> tuple[int, ...]:
 
 
 def _register_window(name: str, make: WindowBuilder) -> None:
-    @register(name, for_images_only=len(window(name)) == 2)
+    @register(name)
     def build_window(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
         return make(channels, window(name, len(stride)), stride, norms)
 
@@ -177,7 +203,7 @@ def _none(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
     return Zero(stride)
 
 
-@register("conv_7x1_1x7", for_images_only=True)
+@register("conv_7x1_1x7")
 def _factorized_conv(channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
     return FactorizedConv(channels, 7, stride, norms.affine)
 

@@ -5,6 +5,7 @@ No module of this package needs torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autodas.errors import AutodasError, GenotypeError, nearest
@@ -14,16 +15,20 @@ from autodas.spaces._cell import CellSpace
 from autodas.spaces._counting import count_alive, count_cell, count_node, count_space
 from autodas.spaces._fitting import fit_skeleton, graph_form
 from autodas.spaces._operation_sets import OPERATION_SETS
+from autodas.spaces._operations import OPERATIONS, Operation
 from autodas.spaces._random_cell import random_cell
 from autodas.spaces._skeleton import SKELETONS, CellSlot, PoolNorm, Skeleton, Stage, get_skeleton
+from autodas.user_code import allow_code_of, is_user_code
 
 __all__ = [
     "CELL_SPACES",
+    "OPERATIONS",
     "OPERATION_SETS",
     "SKELETONS",
     "Alive",
     "CellSlot",
     "CellSpace",
+    "Operation",
     "PoolNorm",
     "Skeleton",
     "Space",
@@ -112,6 +117,33 @@ class Space:
         # The nodes of a stage graph are the cells of the stage.
         cell = replace(self.cell, nodes=skeleton.K) if skeleton.graphs else self.cell
         return replace(self, cell=cell, skeleton=skeleton)
+
+    def with_operations(self, operations: Sequence[str]) -> Space:
+        """Return the space with other candidate operations on every edge; none keeps those it has.
+
+        Args:
+            operations: names of :data:`OPERATIONS`, or ``python:package.module:name`` for the user's own,
+                whose modules are allowed to be imported (see :func:`autodas.user_code.allow_code`).
+
+        Raises:
+            AutodasError: if one is unknown, stands twice, or is for images where maps have three dimensions,
+                or if there is no choice.
+        """
+        if not operations:
+            return self
+        names, listed = tuple(operations), self.cell.dimensions == 3
+        for name in names:
+            own = is_user_code(name)
+            known = [each for each, facts in OPERATIONS.items() if not (listed and facts.images_only)]
+            if names.count(name) > 1:
+                raise AutodasError(f"operations: '{name}' stands twice")
+            if not own and name not in known:
+                what = "is for images, not for video" if name in OPERATIONS else "is unknown"
+                raise AutodasError(f"operations: '{name}' {what}{nearest(name, known)}")
+        if len(set(names) - {"none"}) < 2:
+            raise AutodasError("operations: at least two are needed beside 'none', to choose from")
+        allow_code_of(names)
+        return replace(self, cell=replace(self.cell, operations=names, altered=True))
 
     def validate(self, genotype: Genotype, where: str = "genotype") -> None:
         """Check that a genotype has a cell (or, where those are searched, a stage graph) of this space for

@@ -30,6 +30,7 @@ class CellSpace:
         lengths: where the number of nodes is searched, too, those that there may be, ascending; the last of
             them is ``nodes``.
         dimensions: of the maps that its operations are for: 2 for images, 3 for video.
+        altered: whether its operations are others than those of the space of this name.
     """
 
     name: str
@@ -43,6 +44,12 @@ class CellSpace:
     output_nodes: int | None = None
     lengths: tuple[int, ...] = ()
     dimensions: int = 2
+    altered: bool = False
+
+    @property
+    def genotype_space(self) -> str | None:
+        """The name by which genotypes refer to it; ``None`` for a space that only its search knows."""
+        return None if self.altered else self.name
 
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:

@@ -18,7 +18,7 @@ from autodas.strategies.settings import (
     choose_strategy,
     load_strategy,
     resolve_strategy,
-    settings_class,
+    strategy_info,
     strategy_names,
 )
 
@@ -38,6 +38,6 @@ __all__ = [
     "choose_strategy",
     "load_strategy",
     "resolve_strategy",
-    "settings_class",
+    "strategy_info",
     "strategy_names",
 ]

@@ -260,7 +260,7 @@ def network_budget(
         return None
     generator = Random(0)
     cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
-    reference = Genotype(cells, space=space.cell.name)
+    reference = Genotype(cells, space=space.cell.genotype_space)
     skeleton = fit_skeleton(skeleton, reference)
     whole = profile(
         reference, skeleton, classes=classes, channels=channels, image_size=image_size, auxiliary=False

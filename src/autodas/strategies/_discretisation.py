@@ -132,7 +132,7 @@ class Discretisation:
 
     def genotype(self, name: str) -> Genotype:
         """Return the architecture, once everything is decided."""
-        return Genotype(self.cells(), name, self.cell.name)
+        return Genotype(self.cells(), name, self.cell.genotype_space)
 
     def cells(self) -> dict[str, CellGenotype]:
         """Return what has been found of every kind, once everything is decided."""

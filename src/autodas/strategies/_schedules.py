@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import SupportsFloat
 
 from autodas.errors import AutodasError, nearest
-from autodas.user_code import import_function
+from autodas.user_code import PREFIX, import_function
 
 Schedule = Callable[[Fraction], SupportsFloat]
 """From t / T in [0, 1] to the share of decisions that are taken, in [0, 1]."""
@@ -23,13 +23,13 @@ def schedule(name: str) -> Schedule:
     r"""Return a schedule by name (SDAS, section 3.2).
 
     ``a``: :math:`t/T`. ``b``: :math:`(t/T)^4`. ``c``: :math:`1-(1-t/T)^4`. ``power:p`` and
-    ``inverse-power:p`` are B and C with another exponent p above 0. ``package.module:function`` is a
+    ``inverse-power:p`` are B and C with another exponent p above 0. ``python:package.module:function`` is a
     function of your own, from a fraction to a share, that does not fall and ends at 1.
 
     Raises:
         AutodasError: if the name is none of these.
     """
-    kind, _, argument = _LETTERS.get(name, name).partition(":")
+    kind, _, argument = _LETTERS.get(name, name).removeprefix(PREFIX).partition(":")
     if kind in ("power", "inverse-power"):
         power = _exponent(argument, name)
         if kind == "power":
@@ -37,7 +37,7 @@ def schedule(name: str) -> Schedule:
         return lambda share: 1 - (1 - share) ** power
     if argument:
         return import_function(name, f"schedule '{name}'")
-    known = [*_LETTERS, "power:2", "inverse-power:2", "package.module:function"]
+    known = [*_LETTERS, "power:2", "inverse-power:2", "python:package.module:function"]
     raise AutodasError(f"unknown schedule '{name}'{nearest(name, known)}")
 
 

@@ -178,7 +178,7 @@ class HDAS(Relaxed):
             concat = self.space.cell.concat_of(nodes)
             found[kind] = replace(found[kind], nodes=found[kind].nodes[:nodes], concat=concat)
         if self.level == "cells":
-            self.cells = Genotype(found, name, self.plan.space.cell.name)
+            self.cells = Genotype(found, name, self.plan.space.cell.genotype_space)
             genotype = self.cells
         else:
             assert self.cells is not None
@@ -249,4 +249,4 @@ def _dearest_cells(space: Space) -> Genotype:
         for state in cell.states
     ]
     drawn = CellGenotype(tuple(nodes), cell.concat, cell.inputs)
-    return Genotype(dict.fromkeys(space.kinds, drawn), "dearest", cell.name)
+    return Genotype(dict.fromkeys(space.kinds, drawn), "dearest", cell.genotype_space)

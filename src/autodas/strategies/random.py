@@ -50,7 +50,7 @@ class Random(Strategy):
         while len(drawn) < settings.candidates:
             cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
             if self._affordable(cells):
-                drawn[Genotype(cells, space=space.cell.name)] = None
+                drawn[Genotype(cells, space=space.cell.genotype_space)] = None
             tries += 1
             if tries >= MOST_DRAWS * settings.candidates:
                 raise AutodasError(

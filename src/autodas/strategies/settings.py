@@ -6,14 +6,17 @@ themselves are named by a path, ``module:Class``, and imported when one runs.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from importlib import import_module
 from math import inf
-from typing import Any
+from typing import Any, get_type_hints
 
 from autodas.errors import AutodasError, nearest
+from autodas.user_code import PREFIX, import_named, is_user_code, place_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class SDASSettings(StrategySettings):
 
     Args:
         schedule: when the decisions fall: a, b, c, a power such as power:2 or inverse-power:2, or a
-            Python function as package.module:function.
+            function of your own as python:package.module:function.
         learning_rate: learning rate of the architecture parameters (Adam).
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
@@ -355,13 +358,15 @@ def strategy_names() -> list[str]:
 def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
     """Return the canonical name of a method and the settings that the given name fixes.
 
+    A name such as ``python:package.module:Class`` stands for a method of the user's own.
+
     >>> resolve_strategy("sdas-b")
     ('sdas', {'schedule': 'b'})
 
     Raises:
         AutodasError: if there is no method of that name; the nearest is named.
     """
-    if name in STRATEGIES:
+    if name in STRATEGIES or is_user_code(name):
         return name, {}
     if name in ALIASES:
         canonical, settings = ALIASES[name]
@@ -369,16 +374,38 @@ def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
     raise AutodasError(f"unknown strategy '{name}'{nearest(name, strategy_names())}")
 
 
-def settings_class(name: str) -> type[StrategySettings]:
-    """Return the class of a method's settings, by any of the method's names."""
-    return STRATEGIES[resolve_strategy(name)[0]].settings
+def strategy_info(name: str) -> StrategyInfo:
+    """Return the entry of a method, by any of its names; one of the user's own is imported.
+
+    Raises:
+        AutodasError: as :func:`resolve_strategy`, and if a class of the user's own is no strategy.
+    """
+    canonical = resolve_strategy(name)[0]
+    return _info_of_users(canonical) if is_user_code(canonical) else STRATEGIES[canonical]
 
 
 def load_strategy(name: str) -> type[Any]:
     """Import a method and return its class, by any of the method's names."""
-    module, _, attribute = STRATEGIES[resolve_strategy(name)[0]].implementation.partition(":")
+    module, _, attribute = strategy_info(name).implementation.partition(":")
     loaded: type[Any] = getattr(import_module(module), attribute)
     return loaded
+
+
+@cache
+def _info_of_users(name: str) -> StrategyInfo:
+    where = f"strategy '{name}'"
+    found = import_named(name, where)
+    base = import_module("autodas.strategies.base").Strategy
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise AutodasError(f"{where} ({place_of(found)}): a subclass of autodas.Strategy is expected")
+    settings = get_type_hints(found).get("settings", StrategySettings)
+    if not (isinstance(settings, type) and issubclass(settings, StrategySettings) and is_dataclass(settings)):
+        raise AutodasError(
+            f"{where} ({place_of(found)}): its 'settings' must be annotated with a dataclass that derives "
+            "from StrategySettings"
+        )
+    description = (inspect.getdoc(found) or name).split("\n")[0].rstrip(".")
+    return StrategyInfo(settings, name.removeprefix(PREFIX), description)
 
 
 @dataclass(frozen=True)
@@ -401,10 +428,10 @@ class StrategyChoice:
             raise AutodasError(
                 f"'{self.name}' is an alias of '{canonical}': use choose_strategy('{self.name}')"
             )
-        if not isinstance(self.settings, STRATEGIES[canonical].settings):
+        settings = strategy_info(canonical).settings
+        if not isinstance(self.settings, settings):
             raise AutodasError(
-                f"strategy '{canonical}' takes {STRATEGIES[canonical].settings.__name__}, "
-                f"not {type(self.settings).__name__}"
+                f"strategy '{canonical}' takes {settings.__name__}, not {type(self.settings).__name__}"
             )
 
 
@@ -418,11 +445,12 @@ def choose_strategy(name: str, **settings: Any) -> StrategyChoice:
         AutodasError: if the name is unknown, or a setting is unknown or out of range.
     """
     canonical, fixed = resolve_strategy(name)
-    known = [setting.name for setting in fields(STRATEGIES[canonical].settings)]
+    settings_class = strategy_info(canonical).settings
+    known = [setting.name for setting in fields(settings_class)]
     for setting in settings:
         if setting not in known:
             raise AutodasError(f"strategy '{canonical}' has no setting '{setting}'{nearest(setting, known)}")
-    return StrategyChoice(canonical, STRATEGIES[canonical].settings(**{**fixed, **settings}))
+    return StrategyChoice(canonical, settings_class(**{**fixed, **settings}))
 
 
 def _check(name: str, value: object, valid: bool, expected: str) -> None:
@@ -441,7 +469,7 @@ def _check_word(name: str, value: str, *words: str) -> None:
 
 
 def _check_schedule(schedule: str) -> None:
-    kind, colon, argument = schedule.partition(":")
+    kind, colon, argument = schedule.removeprefix(PREFIX).partition(":")
     if kind in ("power", "inverse-power"):
         try:
             valid = 0 < float(argument) < inf
@@ -450,7 +478,7 @@ def _check_schedule(schedule: str) -> None:
         _check("schedule", f"'{schedule}'", valid, f"'{kind}:P' with P above 0")
     elif colon:
         valid = re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", kind) is not None and argument.isidentifier()
-        _check("schedule", f"'{schedule}'", valid, "a function as 'package.module:function'")
+        _check("schedule", f"'{schedule}'", valid, "a function as 'python:package.module:function'")
     else:
-        known = "a, b, c, 'power:P', 'inverse-power:P' or 'package.module:function'"
+        known = "a, b, c, 'power:P', 'inverse-power:P' or 'python:package.module:function'"
         _check("schedule", f"'{schedule}'", schedule in ("a", "b", "c"), known)

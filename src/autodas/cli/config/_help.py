@@ -87,9 +87,9 @@ def _about(group: str, schema: Schema) -> str:
     if group not in schema.groups:
         return ""
     if group == schema.strategy:
-        from autodas.strategies.settings import STRATEGIES
+        from autodas.strategies.settings import strategy_info
 
-        about = f"Settings of {schema.chosen}: {STRATEGIES[schema.chosen or ''].description}."
+        about = f"Settings of {schema.chosen}: {strategy_info(schema.chosen or '').description}."
         return f"{about} Those of another: --{group} NAME --help."
     return _first_paragraph(schema.groups[group])
 

@@ -15,6 +15,7 @@ from autodas.limits import largest
 from autodas.presets import read_preset
 from autodas.strategies.settings import STRATEGIES, resolve_strategy
 from autodas.strict_yaml import read_yaml, read_yaml_file
+from autodas.user_code import is_user_code
 
 PER_STRATEGY = "strategies"
 """Key of a document that holds settings for every strategy: those of the chosen one are used."""
@@ -155,7 +156,7 @@ def _per_strategy(entries: Any, label: str, config_class: type, schema: Schema) 
         raise AutodasError(f"{label}: {PER_STRATEGY}: expected a mapping, found {show(entries)}")
     layers = []
     for name, entry in entries.items():
-        if name not in STRATEGIES:
+        if name not in STRATEGIES and not is_user_code(str(name)):
             raise AutodasError(
                 f"{label}: {PER_STRATEGY}: unknown strategy '{name}'{nearest(str(name), list(STRATEGIES))}"
             )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from autodas.cli.config._values import takes_list
 from autodas.errors import AutodasError, nearest
-from autodas.strategies.settings import STRATEGIES, StrategyChoice, strategy_names
+from autodas.strategies.settings import STRATEGIES, StrategyChoice, strategy_info, strategy_names
 
 T = TypeVar("T")
 
@@ -183,10 +183,10 @@ def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) ->
 
 def _describe_strategy(schema: Schema, key: str, default: Any) -> None:
     name = schema.chosen or StrategyChoice().name
-    metadata = {"help": f"search method: {', '.join(strategy_names())}"}
+    metadata = {"help": f"search method: {', '.join(strategy_names())}, or python:package.module:Class"}
     schema.leaves[f"{key}.name"] = Leaf(f"{key}.name", str, name, StrategyChoice, metadata)
     settings = default.settings if isinstance(default, StrategyChoice) and default.name == name else MISSING
-    _describe(schema, STRATEGIES[name].settings, f"{key}.", settings)
+    _describe(schema, strategy_info(name).settings, f"{key}.", settings)
 
 
 def _default(item: Field[Any], defaults: Any) -> Any:
@@ -203,7 +203,7 @@ def _build(config_class: type[T], schema: Schema, values: Mapping[str, Any], pre
         key = prefix + item.name
         if schema.groups.get(key) is StrategyChoice:
             name = values[f"{key}.name"]
-            settings = _build(STRATEGIES[name].settings, schema, values, f"{key}.")
+            settings = _build(strategy_info(name).settings, schema, values, f"{key}.")
             arguments[item.name] = StrategyChoice(name, settings)
         elif key in schema.groups:
             arguments[item.name] = _build(schema.groups[key], schema, values, f"{key}.")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodas.errors import AutodasError
-from autodas.genotype import OPERATIONS
 from autodas.report.drawing._dot import dot_in_place
 from autodas.report.drawing._progress import SearchState, states_of_run
 from autodas.report.drawing._render import render_svg, svg_to_png
 from autodas.report.drawing._stack import stacked
+from autodas.spaces import OPERATIONS
+from autodas.user_code import short_name
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -95,7 +96,8 @@ def frames(states: Sequence[SearchState]) -> Iterator[str]:
 def room(states: Sequence[SearchState]) -> tuple[dict[str, list[tuple[int, int]]], int]:
     """Return what the layout of a search's cells follows: the edges of every kind, and letters for names."""
     places = {cell.kind: [(edge.predecessor, edge.state) for edge in cell.edges] for cell in states[0].cells}
-    return places, max(map(len, OPERATIONS))
+    own = {edge.operation for state in states for cell in state.cells for edge in cell.edges}
+    return places, max(len(short_name(name)) for name in {*OPERATIONS, *filter(None, own)})
 
 
 def _caption(number: int, total: int, state: SearchState) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from autodas.report.drawing._cells import DrawnCell, DrawnEdge
 from autodas.report.drawing._colours import CONCAT, NEW, STATE_FILL, STATE_LINE, colour_of
+from autodas.user_code import short_name
 
 FONT = "Helvetica,Arial,sans-serif"
 
@@ -81,9 +82,9 @@ def _edges(cell: DrawnCell, names: list[str]) -> list[str]:
             lines.append(f'  {source} -> {target} [style=dashed, minlen=2, color="{colour}"]')
             continue
         style = "dotted" if edge.operation == "none" else "solid"
-        label = f"edge_{number}"
+        label, name = f"edge_{number}", quote(short_name(edge.operation))
         lines.append(
-            f"  {label} [label={quote(edge.operation)}, shape=box, style=rounded, fontsize=11, height=0.26,"
+            f"  {label} [label={name}, shape=box, style=rounded, fontsize=11, height=0.26,"
             f' margin="0.13,0.02", penwidth=1, color="{colour}", fontcolor="{colour}"]'
         )
         lines.append(f'  {source} -> {label}:w [arrowhead=none, style={style}, color="{colour}"]')
@@ -111,8 +112,9 @@ def _edges_in_place(
             line = box = "invis"
         source, target = (names[state] for state in place)
         label, paint = f"edge_{number}", f'style={line}, penwidth={0.4 + thick}, color="{colour}"'
+        name = quote(short_name(edge.operation or "?"))
         lines += [
-            f"  {label} [label={quote(edge.operation or '?')}, shape=box, style={quote(box)}, fontsize=11,"
+            f"  {label} [label={name}, shape=box, style={quote(box)}, fontsize=11,"
             f' {room}, penwidth={thick}, color="{colour}", fontcolor="{colour}", fillcolor="{fill}"]',
             f"  {source} -> {label}:w [arrowhead=none, {paint}]",
             f"  {label}:e -> {target} [{paint}]",

@@ -1,0 +1,42 @@
+"""Which modules of the user's own a genotype may name operations of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autodas.cli._resume import settings_of_run
+from autodas.errors import AutodasError
+from autodas.reading import known
+from autodas.user_code import allow_code, is_user_code, module_of
+
+
+def allow_code_for(code: Sequence[str], *references: str | None) -> None:
+    """Allow the modules that the command line names, and those that the configurations of runs name.
+
+    Args:
+        code: modules.
+        references: run folders, or files in them; whatever else networks and genotypes are named by has no
+            configuration.
+    """
+    allow_code(*code)
+    for reference in filter(None, references):
+        path = Path(reference)
+        folder = path if os.path.isdir(path) else path.parent
+        if os.path.exists(path) and os.path.isfile(folder / "config.yaml"):
+            try:
+                allow_code(*code_of(settings_of_run(folder / "config.yaml")))
+            except AutodasError:
+                continue  # The command says what is damaged, if it needs it.
+
+
+def code_of(settings: Mapping[Any, Any]) -> list[str]:
+    """Return the modules that the configuration of a run names: its ``code``, and those of its operations."""
+    code, operations = known(settings, ["code"]), known(settings, ["space", "operations"])
+    named = [name for name in code if isinstance(name, str)] if isinstance(code, list) else []
+    for name in operations if isinstance(operations, list) else ():
+        if isinstance(name, str) and is_user_code(name):
+            named.append(module_of(name))
+    return list(dict.fromkeys(named))
