@@ -48,6 +48,7 @@ def test_words_of_other_commands_are_taken_out() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "all"
     assert main(compare(folder, "--methods=sdas-c", "--seeds=1", "--jobs=2")) == 0
@@ -86,6 +87,7 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_stopped_and_continued(tmp_path: Path) -> None:
     words = compare(
         tmp_path / "run", "--methods=das", "--seeds=1", "--search.epochs=4", "--search.checkpoint_every=1"
