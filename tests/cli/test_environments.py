@@ -19,7 +19,8 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.kernels import _build, built_kernels
-from autodas.training import RunFolder, tell_what_changed, what_computes
+from autodas.runs import RunFolder
+from autodas.training import tell_what_changed, what_computes
 
 CPU = torch.device("cpu")
 
@@ -240,10 +241,10 @@ class TestGoingOn:
         ended = [
             sys.executable,
             "-c",
-            "from sys import argv; from autodas.training._run_lock import RunLock; ",
+            "from sys import argv; from autodas.runs._lock import RunLock; ",
         ]
         ended[-1] += "from pathlib import Path; import os; RunLock(Path(argv[1])).acquire(); os._exit(0)"
-        subprocess.run([*ended, str(folder.path)], check=True)
+        subprocess.run([*ended, str(folder.path / "running.json")], check=True)
         assert (folder.path / "running.json").exists()
         with pytest.raises(AutodasError, match="its run is finished"):
             choose_folder("search", config, "x")

@@ -9,7 +9,7 @@ import pytest
 
 from autodas.errors import AutodasError
 from autodas.report import Comparison, MethodRun, read_method_run
-from autodas.report._comparison import standard_error
+from autodas.runs.comparison import standard_error
 
 
 def method_run(method: str, seed: int, error: float, count: int = 400, **facts: object) -> MethodRun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from autodas.accuracy import in_words
 from autodas.cli._settings import transient
 from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
+from autodas.runs import RunFolder
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,7 @@ def run(argv: list[str]) -> int:
     show = _VIDEOS if config.video else _PICTURES
     name = "demo-video" if config.video else "demo"
     root = Path(config.run or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if not config.overwrite and any(
-        os.path.exists(root / part / "config.yaml") for part in ("search", "train")
-    ):
+    if not config.overwrite and any(RunFolder(root / part).exists for part in ("search", "train")):
         raise AutodasError(
             f"{root}: holds a demo already; replace it with --overwrite, or choose another --run folder"
         )
