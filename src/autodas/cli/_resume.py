@@ -14,7 +14,7 @@ from autodas.errors import AutodasError
 from autodas.runs.folder import CONFIGURATION
 from autodas.strict_yaml import read_yaml_file, write_yaml
 
-FREE = ("data.workers",)
+FREE = ("data.workers", "train_preset")
 """Settings that change nothing of what a run computes: it may go on with others."""
 
 
