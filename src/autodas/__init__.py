@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from autodas.networks import profile as profile
     from autodas.operations import register as register_operation  # noqa: F401
     from autodas.report import draw_cells as draw_cells
-    from autodas.runs import RunFolder as RunFolder
+    from autodas.runs.folder import RunFolder as RunFolder
     from autodas.search import Search as Search
     from autodas.search import SearchResult as SearchResult
     from autodas.settings import OptimSettings as OptimSettings
@@ -60,7 +60,7 @@ _PLACES = {
     "Loader": "autodas.data",
     "Network": "autodas.networks",
     "OptimSettings": "autodas.settings",
-    "RunFolder": "autodas.runs",
+    "RunFolder": "autodas.runs.folder",
     "Search": "autodas.search",
     "SearchResult": "autodas.search",
     "Space": "autodas.spaces",

@@ -19,8 +19,8 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.kernels import _build, built_kernels
-from autodas.runs import RunFolder
-from autodas.training import tell_what_changed, what_computes
+from autodas.runs.folder import RunFolder
+from autodas.training import tell_what_changed, what_computes, write_environment
 
 CPU = torch.device("cpu")
 
@@ -125,7 +125,7 @@ class TestKernels:
         assert reason in told
         assert told.count("\n") == 1
         folder = RunFolder(tmp_path)
-        folder.write_environment(CPU)
+        write_environment(folder, CPU)
         assert folder.read_json("environment.json")["kernels"].startswith(f"plain ({reason}")
 
     def test_nothing_is_told_where_there_are_kernels_or_none_are_wanted(
@@ -227,7 +227,7 @@ class TestGoingOn:
     def test_a_run_without_a_checkpoint_begins_again_with_its_own_threads(self, tmp_path: Path) -> None:
         config, folder = self.begun(tmp_path / "run")
         torch.set_num_threads(3)
-        folder.write_environment()
+        write_environment(folder)
         torch.set_num_threads(1)
         try:
             assert choose_folder("search", config, "x")[1] is False

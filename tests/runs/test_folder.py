@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autodas.errors import AutodasError
-from autodas.runs import RunFolder
+from autodas.runs.folder import RunFolder
 
 
 def a_run(path: Path) -> RunFolder:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from autodas.errors import AutodasError
-from autodas.runs import history_of, history_of_run
 from autodas.runs.events import Architecture, Decision, Event, Start
-from autodas.runs.history import EdgeState, in_words
+from autodas.runs.history import EdgeState, history_of, history_of_run, in_words
 from autodas.spaces import get_cell_space
 
 PHASE = {"name": "stages", "iterations": 8, "cell": "stages", "kinds": ["stage1", "stage2"], "nodes": 4}

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from autodas.errors import AutodasError
-from autodas.runs import RunFolder, _lock
+from autodas.runs import _lock
 from autodas.runs._lock import RunLock
-from autodas.runs.folder import RUNNING
+from autodas.runs.folder import RUNNING, RunFolder
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from autodas.runs import RunFolder, RunLog
 from autodas.runs.events import Epoch, Other, Start
+from autodas.runs.folder import RunFolder
+from autodas.runs.log import RunLog
 
 
 @pytest.fixture

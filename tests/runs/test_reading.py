@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autodas.errors import AutodasError
-from autodas.runs import read_events, read_run, read_start
 from autodas.runs.events import Decision, Epoch, Other, Start
+from autodas.runs.reading import read_events, read_run, read_start
 
 
 def test_strict_is_silent_about_a_whole_run(recorded: Path) -> None:

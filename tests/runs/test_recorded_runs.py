@@ -18,7 +18,8 @@ from autodas.report.page import render_main
 from autodas.report.page._evolution import evolution_of
 from autodas.report.watch import WatchedRuns
 from autodas.report.watch._list import render_rows
-from autodas.runs import find_runs, read_run
+from autodas.runs.finding import find_runs
+from autodas.runs.reading import read_run
 
 SEARCHES = ("search", "lengths", "video", "compare/sdas-c/seed0/search")
 RUNS = (

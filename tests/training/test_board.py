@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from autodas.runs import RunFolder
+from autodas.runs.folder import RunFolder
 from autodas.training import open_log
 
 

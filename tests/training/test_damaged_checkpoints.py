@@ -13,7 +13,7 @@ import torch
 
 from autodas.cli.main import main
 from autodas.errors import AutodasError
-from autodas.runs import RunFolder
+from autodas.runs.folder import RunFolder
 from autodas.spaces import get_skeleton
 from autodas.training import load_checkpoint
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from autodas.runs import RunFolder
+from autodas.runs.folder import RunFolder
 from autodas.training import write_environment
 
 

@@ -16,7 +16,7 @@ from autodas.data import Loader
 from autodas.errors import Interrupted
 from autodas.genotype import Genotype
 from autodas.networks import CellBlueprint
-from autodas.runs import RunFolder
+from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
 from autodas.training import evaluate
 from autodas.training.fit import Fit

@@ -11,7 +11,7 @@ from autodas.accuracy import in_words
 from autodas.cli._settings import transient
 from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
-from autodas.runs import RunFolder
+from autodas.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, A
     """Return how many samples the network was trained on, and what it says of the others."""
     import torch
 
-    from autodas.runs import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.training import trained_on
 
     folder = Path(model)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Augmentation, ImageDataset
-    from autodas.runs import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.search import Search, SearchResult
     from autodas.spaces import Space
     from autodas.strategies._budget import Budget
@@ -277,7 +277,7 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
-    from autodas.runs import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
     from autodas.search._memory import in_words
     from autodas.training import available_memory

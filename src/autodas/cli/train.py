@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from autodas.data import Augmentation, ImageDataset
     from autodas.networks import Blueprint
-    from autodas.runs import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.training.recipe import Training
 
 
@@ -137,7 +137,7 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tell_kernels,
         use_compute,
     )
-    from autodas.runs import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.training import changed_since
 
     blueprint = _blueprint(config)
@@ -207,7 +207,7 @@ def _training_of(
 def _dry_run(config: TrainConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
-    from autodas.runs import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.training import used_memory
 
     blueprint, device = _blueprint(config), use_compute(config.compute)

@@ -14,8 +14,8 @@ from autodas.report.drawing._dot import dot
 from autodas.report.drawing._progress import cells_of_run
 from autodas.report.drawing._render import render_svg
 from autodas.report.drawing._stack import stacked
-from autodas.runs import read_run
 from autodas.runs.events import Epoch
+from autodas.runs.reading import read_run
 
 
 def genotype_svg(genotype: Genotype) -> str | None:

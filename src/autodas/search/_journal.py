@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from autodas.runs import RunLog, events
+from autodas.runs import events
+from autodas.runs.log import RunLog
 from autodas.search._collapse import Diagnosis, plain, summary, warning
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space

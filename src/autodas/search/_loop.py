@@ -15,7 +15,9 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.genotype import Genotype
 from autodas.networks import partial_channels_for, profile
 from autodas.notebook import drawn
-from autodas.runs import RunFolder, events, read_events
+from autodas.runs import events
+from autodas.runs.folder import RunFolder
+from autodas.runs.reading import read_events
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._collapse import Diagnosis, diagnose
 from autodas.search._cost import supernet_multiply_adds

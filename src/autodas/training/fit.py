@@ -17,7 +17,8 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
 from autodas.reading import MAPPING, Fields, Number, Values, Whole
-from autodas.runs import RunFolder, events
+from autodas.runs import events
+from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import Stopped, StopRequest
 from autodas.training._board import open_log

@@ -12,8 +12,9 @@ import torch
 
 from autodas.data import Augmentation, ImageDataset, Loader, Split
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
-from autodas.runs import RunFolder, read_events
 from autodas.runs.events import Epoch
+from autodas.runs.folder import RunFolder
+from autodas.runs.reading import read_events
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.terminal import visible
 from autodas.time_estimate import TimeEstimate, times_of

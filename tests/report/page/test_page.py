@@ -31,7 +31,8 @@ from autodas.report.page import render_main, render_page, write_page
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._evolution import evolution_of
 from autodas.report.page._numbers import short, ticks
-from autodas.runs import find_runs, read_run
+from autodas.runs.finding import find_runs
+from autodas.runs.reading import read_run
 
 LEFT_OUT = "This part is left out"
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from autodas._version import __version__
 from autodas.report.page._html import escape
 from autodas.report.watch._runs import WatchedRuns
-from autodas.runs import RunFolder, read_start
-from autodas.runs.folder import EVENTS
+from autodas.runs.folder import EVENTS, RunFolder
+from autodas.runs.reading import read_start
 
 _HEAD = ("Run", "State", "What", "Data", "Last change")
 

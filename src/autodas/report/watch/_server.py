@@ -24,7 +24,7 @@ from autodas.errors import AutodasError
 from autodas.report.page import page_around, render_main
 from autodas.report.watch._list import render_list, render_rows
 from autodas.report.watch._runs import WatchedRuns
-from autodas.runs import name_of
+from autodas.runs.reading import name_of
 from autodas.terminal import message
 
 _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
