@@ -11,7 +11,7 @@ from autodas.accuracy import in_words
 from autodas.cli._settings import transient
 from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
-from autodas.runs.folder import RunFolder
+from autodas.runs.folder import GENOTYPE, RunFolder
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def run(argv: list[str]) -> int:
         f"test accuracy: {in_words(found['test']['top1'], int(found['test']['count']), show.samples)}\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
         f"page of the whole demo: {page}\n"
-        f"genotype: {folder.path / 'genotype.json'}\n"
+        f"genotype: {folder.path / GENOTYPE}\n"
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
         f"next, with {show.samples} of your own, in one folder a class:\n"
         f"  autodas search --data {show.folder}:PATH --preset {show.preset} --run runs/mine\n"

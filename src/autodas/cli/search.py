@@ -264,7 +264,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
-    return [*lines, f"genotype: {folder.path / 'genotype.json'}"]
+    return [*lines, f"genotype: {folder.path / GENOTYPE}"]
 
 
 def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:

@@ -15,6 +15,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, tra
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
+from autodas.runs.folder import MODEL
 from autodas.settings import OptimSettings
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def run(argv: list[str]) -> int:
     if config.test_every:
         print("note: test accuracy was watched during training (--test-every)")
     print("\n".join([test_line(summary), *(f"note: {remark}" for remark in summary["remarks"])]))
-    print(f"weights: {folder.path / 'model.safetensors'}")
+    print(f"weights: {folder.path / MODEL}")
     path = shlex.quote(str(folder.path))
     print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")
     return 0
