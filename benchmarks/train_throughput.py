@@ -25,8 +25,7 @@ from torch.nn import functional as F
 from autodas.networks import build
 from autodas.settings import OptimSettings
 from autodas.spaces import get_skeleton
-from autodas.training import weight_optimiser
-from autodas.training.run_folder import environment
+from autodas.training import environment, weight_optimiser
 from autodas.zoo import load_genotype
 
 CASES = {

@@ -133,10 +133,11 @@ def _run_files(search: Path, train: Path) -> list[Format]:
     from autodas.data import open_dataset
     from autodas.errors import AutodasError
     from autodas.report import cells_of_run, read_method_run, skeleton_of_run
-    from autodas.report.page import find_runs, render_page
+    from autodas.report.page import render_page
     from autodas.report.watch import WatchServer
-    from autodas.training import RunFolder
-    from autodas.training._run_lock import RunLock
+    from autodas.runs._lock import RunLock
+    from autodas.runs.finding import find_runs
+    from autodas.runs.folder import RunFolder
     from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on
 
     dataset = open_dataset(f"imagefolder:{search.parent / 'set'}")
@@ -188,7 +189,7 @@ def _run_files(search: Path, train: Path) -> list[Format]:
         (train, "predictions.parquet", parquet_damage, page),
         (train, "examples/index.json", json_damage, lambda path: page(path.parent)),
         (search, "data.json", json_damage, data),
-        (search.parent / "lock", "running.json", json_damage, lambda path: RunLock(path.parent).check()),
+        (search.parent / "lock", "running.json", json_damage, lambda path: RunLock(path).check()),
     ):
         if (run / name).exists():
             found.append(Format(f"{name} of a {run.name}", (run / name,), damage, read, name, run))

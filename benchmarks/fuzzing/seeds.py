@@ -146,7 +146,7 @@ def _make_runs(folder: Path) -> None:
     from autodas.cli.config._configuration import parse
     from autodas.cli.search import SearchConfig, run_search
     from autodas.cli.train import TrainConfig, run_train
-    from autodas.training._run_lock import RunLock
+    from autodas.runs._lock import RunLock
 
     common = [f"--data=imagefolder:{folder / 'set'}", "--batch_size=4", "--quiet", "--tensorboard=false"]
     words = [
@@ -164,7 +164,7 @@ def _make_runs(folder: Path) -> None:
     train = [*words, "--epochs=2", "--auxiliary=false", f"--run={folder / 'train'}"]
     run_train(parse("train", TrainConfig, train, presets="train"))
     shutil.copy(folder / "train" / "checkpoints" / "last.pt", folder / "stopped" / "train.pt")
-    lock = RunLock(folder / "lock")
+    lock = RunLock(folder / "lock/running.json")
     lock.acquire()
     kept = lock.path.read_bytes()
     lock.release()

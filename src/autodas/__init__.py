@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from autodas.networks import profile as profile
     from autodas.operations import register as register_operation  # noqa: F401
     from autodas.report import draw_cells as draw_cells
+    from autodas.runs.folder import RunFolder as RunFolder
     from autodas.search import Search as Search
     from autodas.search import SearchResult as SearchResult
     from autodas.settings import OptimSettings as OptimSettings
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from autodas.strategies.settings import StrategySettings as StrategySettings
     from autodas.supernet import CellMixture as CellMixture
     from autodas.supernet import Supernet as Supernet
-    from autodas.training import RunFolder as RunFolder
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
     from autodas.training.recipe import Training as Training
@@ -63,7 +63,7 @@ _PLACES = {
     "Loader": "autodas.data",
     "Network": "autodas.networks",
     "OptimSettings": "autodas.settings",
-    "RunFolder": "autodas.training",
+    "RunFolder": "autodas.runs.folder",
     "Search": "autodas.search",
     "SearchResult": "autodas.search",
     "Space": "autodas.spaces",

@@ -40,6 +40,7 @@ from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.limits import MOST_NODES
 from autodas.notebook import drawn
 from autodas.reading import MEBIBYTE, parse_json, read_text, shown
+from autodas.writing import write_whole
 
 SCHEMA = 1
 
@@ -195,11 +196,12 @@ class Genotype:
         return str(drawn("genotype", self))
 
     def save(self, path: str | Path) -> None:
-        """Write the document; the file is complete or absent, never half written."""
-        path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        temporary.replace(path)
+        """Write the document; the file is complete or absent, never half written.
+
+        Raises:
+            AutodasError: if it cannot be written.
+        """
+        write_whole(Path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Genotype:

@@ -19,7 +19,8 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.kernels import _build, built_kernels
-from autodas.training import RunFolder, tell_what_changed, what_computes
+from autodas.runs.folder import RunFolder
+from autodas.training import tell_what_changed, what_computes, write_environment
 
 CPU = torch.device("cpu")
 
@@ -124,7 +125,7 @@ class TestKernels:
         assert reason in told
         assert told.count("\n") == 1
         folder = RunFolder(tmp_path)
-        folder.write_environment(CPU)
+        write_environment(folder, CPU)
         assert folder.read_json("environment.json")["kernels"].startswith(f"plain ({reason}")
 
     def test_nothing_is_told_where_there_are_kernels_or_none_are_wanted(
@@ -226,7 +227,7 @@ class TestGoingOn:
     def test_a_run_without_a_checkpoint_begins_again_with_its_own_threads(self, tmp_path: Path) -> None:
         config, folder = self.begun(tmp_path / "run")
         torch.set_num_threads(3)
-        folder.write_environment()
+        write_environment(folder)
         torch.set_num_threads(1)
         try:
             assert choose_folder("search", config, "x")[1] is False
@@ -240,10 +241,10 @@ class TestGoingOn:
         ended = [
             sys.executable,
             "-c",
-            "from sys import argv; from autodas.training._run_lock import RunLock; ",
+            "from sys import argv; from autodas.runs._lock import RunLock; ",
         ]
         ended[-1] += "from pathlib import Path; import os; RunLock(Path(argv[1])).acquire(); os._exit(0)"
-        subprocess.run([*ended, str(folder.path)], check=True)
+        subprocess.run([*ended, str(folder.path / "running.json")], check=True)
         assert (folder.path / "running.json").exists()
         with pytest.raises(AutodasError, match="its run is finished"):
             choose_folder("search", config, "x")

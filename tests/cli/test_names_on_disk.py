@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from autodas.cli.main import main
-from autodas.report.page import read_run
+from autodas.runs.reading import read_run
 from autodas.terminal import visible
 from autodas.training.model_file import load_model
 

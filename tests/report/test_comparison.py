@@ -9,7 +9,6 @@ import pytest
 
 from autodas.errors import AutodasError
 from autodas.report import Comparison, MethodRun, read_method_run
-from autodas.report._comparison import standard_error
 
 
 def method_run(method: str, seed: int, error: float, count: int = 400, **facts: object) -> MethodRun:
@@ -28,13 +27,6 @@ def method_run(method: str, seed: int, error: float, count: int = 400, **facts: 
         skips=seed,
         margin=None,
     )
-
-
-def test_standard_error_by_hand() -> None:
-    # One seed: nearly that of a share of test items, sqrt(10 * 90 / 400) points.
-    assert standard_error([10.0], 400) == pytest.approx(1.5, abs=0.002)
-    # Two seeds, 9 and 11: their variance is 2, that of their mean 1.
-    assert standard_error([9.0, 11.0], 400) == pytest.approx(math.sqrt(2.25 + 1.0), abs=0.002)
 
 
 def test_no_error_on_few_items_ranks_nothing() -> None:

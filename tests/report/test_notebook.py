@@ -60,7 +60,7 @@ def test_a_genotype_knows_nothing_of_drawings_until_a_notebook_asks() -> None:
 
 
 def test_a_run_tells_how_far_it_came(tmp_path: Path) -> None:
-    from autodas.training import RunFolder
+    from autodas.runs.folder import RunFolder
 
     run = write_run(tmp_path / "run", decision(1, [0, 2], "dil_conv_5x5"))
     html = RunFolder(run)._repr_html_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from autodas.cli.main import main
+from autodas.runs.events import Architecture, Decision, Event, Start
 from autodas.search._decisiveness import decisiveness
 from autodas.spaces import get_space
 
@@ -49,7 +51,7 @@ def test_a_rate_too_small_for_so_few_steps_is_named() -> None:
     assert "Search longer (--epochs), or raise --strategy.learning_rate" in remark
 
 
-def log(late: int, lead: float, iterations: int = 900) -> list[dict[str, Any]]:
+def log(late: int, lead: float, iterations: int = 900) -> list[Event]:
     """Return the log of a search of normal cells in which operation 1 wins by ``lead``.
 
     Before the last third, another one led on ``late`` edges.
@@ -61,17 +63,23 @@ def log(late: int, lead: float, iterations: int = 900) -> list[dict[str, Any]]:
         return {"normal": {"alpha": alpha}}
 
     before = table([0 if edge < late else 1 for edge in edges])
-    events: list[dict[str, Any]] = [{"event": "start"}]
-    events += [
-        {"event": "architecture", "iteration": iterations // 3, "weights": table([2 for _ in edges])},
-        {"event": "architecture", "iteration": 2 * iterations // 3, "weights": before},
-        {"event": "architecture", "iteration": iterations, "weights": table([1 for _ in edges])},
+    weights = [
+        Architecture(iteration=iterations // 3, weights=table([2 for _ in edges])),
+        Architecture(iteration=2 * iterations // 3, weights=before),
+        Architecture(iteration=iterations, weights=table([1 for _ in edges])),
     ]
-    for edge in edges:
-        decision = {"kind": "normal", "what": "edge", "edge": list(CELL.edges[edge]), "priority": lead}
-        decision["operation"] = CELL.operations[1]
-        events.append({"event": "decision", "iteration": iterations, **decision})
-    return events
+    decisions = [
+        Decision(
+            iteration=iterations,
+            kind="normal",
+            what="edge",
+            edge=list(CELL.edges[edge]),
+            operation=CELL.operations[1],
+            priority=lead,
+        )
+        for edge in edges
+    ]
+    return [Start(), *weights, *decisions]
 
 
 def test_clear_and_stable_decisions_need_no_remark() -> None:
@@ -99,7 +107,7 @@ def test_the_margin_of_chance_is_that_of_a_random_walk() -> None:
 
 
 def test_decisions_of_earlier_phases_do_not_count() -> None:
-    first = [event | {"iteration": 50} for event in log(late=8, lead=0.1) if event["event"] == "decision"]
+    first = [replace(event, iteration=50) for event in log(late=8, lead=0.1) if isinstance(event, Decision)]
     found = decisiveness([*first, *log(late=0, lead=0.8)], CELL, 100, 0, 0.01)
     assert found is not None
     assert found.margin == pytest.approx(0.8)

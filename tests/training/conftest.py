@@ -11,9 +11,9 @@ import torch
 from autodas.data import Augmentation, ImageDataset, Images, Loader, open_dataset
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import Network, build
+from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
 from autodas.spaces import Skeleton, get_skeleton
-from autodas.training import RunFolder
 from autodas.training.fit import Fit, Regularisation
 
 

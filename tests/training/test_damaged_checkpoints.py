@@ -13,8 +13,9 @@ import torch
 
 from autodas.cli.main import main
 from autodas.errors import AutodasError
+from autodas.runs.folder import RunFolder
 from autodas.spaces import get_skeleton
-from autodas.training import RunFolder, load_checkpoint
+from autodas.training import load_checkpoint
 
 SEARCH = [
     "--data=digits",

@@ -14,9 +14,10 @@ import torch
 from torch.nn import functional as F
 
 from autodas.errors import AutodasError, Interrupted
+from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
-from autodas.training import RunFolder, load_checkpoint
 from autodas.training import fit as fit_module
+from autodas.training import load_checkpoint
 from autodas.training.fit import Fit, Regularisation
 
 

@@ -14,8 +14,8 @@ from autodas.cli.main import main
 from autodas.data import ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.networks import CellBlueprint, HandcraftedBlueprint, read_blueprint
+from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
-from autodas.training import RunFolder
 from autodas.training.fit import Fit
 from autodas.training.model_file import ModelFacts, load_model, save_model
 from autodas.training.recipe import Training

@@ -15,9 +15,9 @@ from autodas.data import Clips, open_dataset
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import CellBlueprint, Network
+from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
 from autodas.spaces import OPERATION_SETS, get_skeleton
-from autodas.training import RunFolder
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.recipe import Training
 from autodas.training.start_weights import start_from

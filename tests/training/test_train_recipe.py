@@ -16,8 +16,9 @@ from autodas.data import Loader
 from autodas.errors import Interrupted
 from autodas.genotype import Genotype
 from autodas.networks import CellBlueprint
+from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
-from autodas.training import RunFolder, evaluate
+from autodas.training import evaluate
 from autodas.training.fit import Fit
 from autodas.training.model_file import load_model
 from autodas.training.recipe import EXAMPLES, Training

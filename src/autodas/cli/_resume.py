@@ -11,9 +11,10 @@ from typing import Any
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
+from autodas.runs.folder import CONFIGURATION
 from autodas.strict_yaml import read_yaml_file, write_yaml
 
-FREE = ("data.workers",)
+FREE = ("data.workers", "train_preset")
 """Settings that change nothing of what a run computes: it may go on with others."""
 
 
@@ -34,10 +35,11 @@ def resumed_words(argv: list[str]) -> list[str]:
             continue
         if value in ("auto", "never"):
             return argv
-        if not os.path.exists(Path(value) / "config.yaml"):
+        configuration = Path(value) / CONFIGURATION
+        if not os.path.exists(configuration):
             raise AutodasError(f"{value}: holds no run that could be continued")
-        settings_of_run(Path(value) / "config.yaml")
-        return ["--config", str(Path(value) / "config.yaml"), "--run", value, *argv]
+        settings_of_run(configuration)
+        return ["--config", str(configuration), "--run", value, *argv]
     return argv
 
 

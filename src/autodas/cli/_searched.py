@@ -14,6 +14,7 @@ from autodas.cli.config._layers import Layer, document_layers, options_layer, re
 from autodas.cli.config._schema import Schema, describe
 from autodas.errors import AutodasError
 from autodas.reading import known
+from autodas.runs.folder import CONFIGURATION
 from autodas.train_command import data_words, option_words, skeleton_words
 
 
@@ -71,7 +72,7 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
 
 def _settings_of(folder: Path) -> dict[Any, Any]:
     """Return the configuration of a run; empty where there is none."""
-    path = folder / "config.yaml"
+    path = folder / CONFIGURATION
     return settings_of_run(path) if os.path.isfile(path) else {}
 
 

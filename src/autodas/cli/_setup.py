@@ -20,8 +20,9 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.kernels import built_kernels
 from autodas.limits import MOST_THREADS
 from autodas.reading import Fields, Whole
+from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
-from autodas.training import RunFolder, use_deterministic, use_single_precision
+from autodas.training import use_deterministic, use_single_precision
 from autodas.training.model_file import best_device
 
 
@@ -100,22 +101,22 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
         folder.check(overwrite=config.overwrite)
         return folder, False
     folder.check_free()
-    changed = difference(command, folder.path / "config.yaml", config)
+    changed = difference(command, folder.path / CONFIGURATION, config)
     if changed:
         raise AutodasError(
             f"{folder.path}: its run was started with other settings ({changed}); "
             "a run can only be continued as it was"
         )
-    if os.path.exists(folder.path / "summary.json"):
+    if folder.finished:
         # Killed at its very end, it may have left its lock.
         with suppress(AutodasError), folder.locked():
             pass
         raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
     if os.path.exists(folder.checkpoint):
         return folder, True
-    if os.path.exists(folder.path / "environment.json"):
-        facts = folder.read_json("environment.json")
-        Fields({}, {"threads": Whole(1, MOST_THREADS)}).check(facts, str(folder.path / "environment.json"))
+    if os.path.exists(folder.path / ENVIRONMENT):
+        facts = folder.read_json(ENVIRONMENT)
+        Fields({}, {"threads": Whole(1, MOST_THREADS)}).check(facts, str(folder.path / ENVIRONMENT))
         if "threads" in facts:
             torch.set_num_threads(facts["threads"])
     return folder, False
@@ -132,7 +133,7 @@ def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
     with folder.locked():
         if config.resume == "never" or not folder.exists:
             folder.create(overwrite=config.overwrite)
-            folder.write("config.yaml", dump(config))
+            folder.write(CONFIGURATION, dump(config))
         try:
             yield
         except KeyboardInterrupt:

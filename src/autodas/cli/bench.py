@@ -206,8 +206,8 @@ def _setting(config: BenchConfig) -> BenchSetting:
 
 def _report(verb: str, config: BenchConfig, rows: list[dict[str, Any]]) -> None:
     """Write the file, and print."""
-    from autodas.training import write_whole
-    from autodas.training.run_folder import environment
+    from autodas.training import environment
+    from autodas.writing import write_whole
 
     document = {
         "benchmark": verb,

@@ -21,6 +21,7 @@ from autodas.cli.config._schema import tree
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
+from autodas.runs.folder import COMPARISON, COMPARISON_TABLE, CONFIGURATION, RunFolder
 from autodas.spaces import get_skeleton
 from autodas.strategies.settings import strategy_info
 
@@ -90,9 +91,9 @@ class Entry:
             AutodasError: if it is, with other settings.
         """
         run = self.folder / part
-        if not os.path.exists(run / "summary.json"):
+        if not RunFolder(run).finished:
             return False
-        changed = difference(part, run / "config.yaml", self.configurations[part])
+        changed = difference(part, run / CONFIGURATION, self.configurations[part])
         if changed:
             raise AutodasError(f"{run}: was made with other settings ({changed}); choose another --run")
         return True
@@ -212,17 +213,17 @@ def _parsed(part: str, config_class: Any, words: Sequence[str]) -> Any:
 
 def _write(root: Path, entries: Sequence[Entry], as_json: bool, argv: list[str]) -> None:
     from autodas.report import Comparison, read_method_run
-    from autodas.training import RunFolder
+    from autodas.training import write_environment
 
     comparison = Comparison(
         tuple(read_method_run(e.method, e.seed, e.folder / "search", e.folder / "train") for e in entries)
     )
     folder = RunFolder(root)
-    folder.write_environment()
+    write_environment(folder)
     facts = {"command": ["autodas", "compare", *argv], **comparison.to_dict()}
-    folder.write("comparison.json", json.dumps(facts, indent=2) + "\n")
+    folder.write(COMPARISON, json.dumps(facts, indent=2) + "\n")
     page = f"{comparison.table()}\n\n{comparison.verdict()}\n"
-    path = folder.write("comparison.md", page)
+    path = folder.write(COMPARISON_TABLE, page)
     if as_json:
         print_facts(facts, as_json=True)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from autodas.accuracy import in_words
 from autodas.cli._settings import transient
 from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
+from autodas.runs.folder import GENOTYPE, RunFolder
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,7 @@ def run(argv: list[str]) -> int:
     show = _VIDEOS if config.video else _PICTURES
     name = "demo-video" if config.video else "demo"
     root = Path(config.run or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if not config.overwrite and any(
-        os.path.exists(root / part / "config.yaml") for part in ("search", "train")
-    ):
+    if not config.overwrite and any(RunFolder(root / part).exists for part in ("search", "train")):
         raise AutodasError(
             f"{root}: holds a demo already; replace it with --overwrite, or choose another --run folder"
         )
@@ -122,7 +120,7 @@ def run(argv: list[str]) -> int:
         f"test accuracy: {in_words(found['test']['top1'], int(found['test']['count']), show.samples)}\n"
         f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
         f"page of the whole demo: {page}\n"
-        f"genotype: {folder.path / 'genotype.json'}\n"
+        f"genotype: {folder.path / GENOTYPE}\n"
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
         f"next, with {show.samples} of your own, in one folder a class:\n"
         f"  autodas search --data {show.folder}:PATH --preset {show.preset} --run runs/mine\n"

@@ -10,6 +10,7 @@ from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
 from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
+from autodas.runs.folder import EVENTS, GENOTYPE
 
 
 @dataclass(frozen=True)
@@ -88,4 +89,4 @@ def _draw_network(config: DrawConfig) -> Path:
 
 
 def _unfinished(folder: Path) -> bool:
-    return os.path.exists(folder / "events.jsonl") and not os.path.exists(folder / "genotype.json")
+    return os.path.exists(folder / EVENTS) and not os.path.exists(folder / GENOTYPE)

@@ -134,7 +134,8 @@ def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, A
     """Return how many samples the network was trained on, and what it says of the others."""
     import torch
 
-    from autodas.training import RunFolder, trained_on
+    from autodas.runs.folder import RunFolder
+    from autodas.training import trained_on
 
     folder = Path(model)
     known = trained_on(RunFolder(folder.parent if os.path.isfile(folder) else folder), dataset)

@@ -31,7 +31,9 @@ class ReportConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("report", ReportConfig, argv)
-    from autodas.report.page import find_runs, read_run, write_page
+    from autodas.report.page import write_page
+    from autodas.runs.finding import find_runs
+    from autodas.runs.reading import read_run
 
     folders = find_runs(config.runs)
     path = write_page(folders, config.output)

@@ -13,6 +13,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
+from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings
 from autodas.strategies.settings import StrategyChoice
 from autodas.train_command import train_command
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Augmentation, ImageDataset
+    from autodas.runs.folder import RunFolder
     from autodas.search import Search, SearchResult
     from autodas.spaces import Space
     from autodas.strategies._budget import Budget
-    from autodas.training import RunFolder
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def run(argv: list[str]) -> int:
     folder, result = run_search(config)
     facts = {
         "run": str(folder.path),
-        "genotype": str(folder.path / "genotype.json"),
+        "genotype": str(folder.path / GENOTYPE),
         "accuracies": result.accuracies.to_dict(),
         "margin": result.margin,
         "decisiveness": result.decisiveness and result.decisiveness.to_dict(),
@@ -267,7 +268,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
-    return [*lines, f"genotype: {folder.path / 'genotype.json'}"]
+    return [*lines, f"genotype: {folder.path / GENOTYPE}"]
 
 
 def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
@@ -280,9 +281,10 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
+    from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
     from autodas.search._memory import in_words
-    from autodas.training import RunFolder, available_memory
+    from autodas.training import available_memory
 
     device = use_compute(config.compute)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)

@@ -16,6 +16,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, tra
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
+from autodas.runs.folder import MODEL
 from autodas.settings import OptimSettings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from autodas.data import Augmentation, ImageDataset
     from autodas.networks import Blueprint
-    from autodas.training import RunFolder
+    from autodas.runs.folder import RunFolder
     from autodas.training.recipe import Training
 
 
@@ -117,7 +118,7 @@ def run(argv: list[str]) -> int:
     if config.test_every:
         print("note: test accuracy was watched during training (--test-every)")
     print("\n".join([test_line(summary), *(f"note: {remark}" for remark in summary["remarks"])]))
-    print(f"weights: {folder.path / 'model.safetensors'}")
+    print(f"weights: {folder.path / MODEL}")
     path = shlex.quote(str(folder.path))
     print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")
     return 0
@@ -142,7 +143,8 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tell_kernels,
         use_compute,
     )
-    from autodas.training import RunFolder, changed_since
+    from autodas.runs.folder import RunFolder
+    from autodas.training import changed_since
 
     blueprint = _blueprint(config)
     device = use_compute(config.compute)
@@ -211,7 +213,8 @@ def _training_of(
 def _dry_run(config: TrainConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
-    from autodas.training import RunFolder, used_memory
+    from autodas.runs.folder import RunFolder
+    from autodas.training import used_memory
 
     blueprint, device = _blueprint(config), use_compute(config.compute)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)

@@ -6,24 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from autodas import accuracy
 from autodas.errors import AutodasError
-from autodas.genotype import Genotype
-from autodas.reading import (
-    MAPPING,
-    MEBIBYTE,
-    TEXT,
-    Fields,
-    Number,
-    Optional,
-    Shape,
-    Whole,
-    parse_json,
-    read_text,
-)
+from autodas.reading import TEXT, Fields, Number, Optional, Whole, known
+from autodas.runs.comparison import Entry, spread_of, standard_error
+from autodas.runs.events import Epoch, Start
+from autodas.runs.folder import EVENTS, GENOTYPE, SUMMARY
+from autodas.runs.reading import Run, read_run
+from autodas.spaces import get_space
 
 _PERCENT = Number(0, 100)
 _SEARCHED = Fields(
@@ -38,6 +30,10 @@ _TRAINED = Fields(
 )
 _START = Fields({"space": Fields({"name": TEXT})})
 _SPENT = Fields({"seconds": Number(), "cpu_seconds": Number()})
+_NUMBERS = (
+    *("space", "count", "parameters", "multiply_adds", "seconds", "cpu_seconds"),
+    *("relaxed", "discrete", "skips", "margin"),
+)
 
 
 @dataclass(frozen=True)
@@ -192,53 +188,26 @@ def read_method_run(method: str, seed: int, search: str | Path, train: str | Pat
     Raises:
         AutodasError: if one of them is not finished, or broken.
     """
-    search, train = Path(search), Path(train)
-    found = _checked(_json(search / "summary.json"), _SEARCHED, search / "summary.json")
-    trained = _checked(_json(train / "summary.json"), _TRAINED, train / "summary.json")
-    log = search / "events.jsonl"
-    events = [_checked(_line(line, log), MAPPING, log) for line in _text(log).split("\n") if line.strip()]
-    starts = [event for event in events if event.get("event") == "start"]
-    if not starts:
-        raise AutodasError(f"{log}: broken: the start of the search is missing")
-    start = _checked(starts[0], _START, log)
-    spent = [_checked(e.get("volatile"), _SPENT, log) for e in events if e.get("event") == "epoch"]
-    genotype = Genotype.load(search / "genotype.json")
-    return MethodRun(
-        method=method,
-        space=start["space"]["name"],
-        seed=seed,
-        error=100 - trained["test"]["top1"],
-        count=trained["test"]["count"],
-        parameters=trained["parameters"],
-        multiply_adds=trained["multiply_adds"],
-        seconds=sum(times["seconds"] for times in spent),
-        cpu_seconds=sum(times["cpu_seconds"] for times in spent),
-        relaxed=found["accuracies"]["relaxed"],
-        discrete=found["accuracies"]["discrete"],
-        skips=sum(
-            edge.operation == "skip_connect"
-            for kind, cell in genotype.cells.items()
-            if not kind.startswith("reduction")
-            for _, edge in cell.edges()
-        ),
-        margin=found.get("margin"),
-    )
+    found, trained = read_run(search, strict=True), read_run(train, strict=True)
+    _check(found, trained)
+    entry = Entry(method, found, trained)
+    numbers: dict[str, Any] = {name: getattr(entry, name) for name in _NUMBERS}
+    return MethodRun(method=method, seed=seed, error=100 - trained.summary["test"]["top1"], **numbers)
 
 
-def standard_error(errors: Sequence[float], count: int) -> float:
-    r"""Return the standard error of a mean error over seeds, in points.
-
-    .. math:: \sqrt{e^2 + \frac{s^2}{n}}
-
-    with the standard error e of the mean error over N test items, which all seeds share, and the standard
-    deviation s over n seeds.
-
-    Args:
-        errors: one for each seed, in percent.
-        count: N.
-    """
-    spread = stdev(errors) ** 2 / len(errors) if len(errors) > 1 else 0.0
-    return math.sqrt(accuracy.standard_error(fmean(errors), count) ** 2 + spread)
+def _check(search: Run, training: Run) -> None:
+    """Raise AutodasError if something is not there that is compared."""
+    _SEARCHED.check(search.summary, f"{search.folder / SUMMARY}: broken")
+    _TRAINED.check(training.summary, f"{training.folder / SUMMARY}: broken")
+    log = f"{search.folder / EVENTS}: broken"
+    if not search.events_of(Start):
+        raise AutodasError(f"{log}: the start of the search is missing")
+    _START.check(search.start.to_dict(), log)
+    for event in search.events_of(Epoch):
+        _SPENT.check(event.volatile, log)
+    get_space(known(search.start.space, ["name"]))  # which kinds of its cells reduce
+    if search.genotype is None:
+        raise AutodasError(f"{search.folder / GENOTYPE}: missing")
 
 
 def _row(runs: Sequence[MethodRun]) -> MethodRow:
@@ -248,7 +217,7 @@ def _row(runs: Sequence[MethodRun]) -> MethodRow:
         space=runs[0].space,
         seeds=len(runs),
         error=fmean(errors),
-        deviation=stdev(errors) if len(errors) > 1 else 0.0,
+        deviation=spread_of(errors).deviation or 0.0,
         standard_error=standard_error(errors, runs[0].count),
         parameters=fmean(run.parameters for run in runs),
         multiply_adds=fmean(run.multiply_adds for run in runs),
@@ -258,26 +227,3 @@ def _row(runs: Sequence[MethodRun]) -> MethodRow:
         discrete=fmean(run.discrete for run in runs),
         skips=fmean(run.skips for run in runs),
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_text(path, 512 * MEBIBYTE)
-    except AutodasError as error:
-        if isinstance(error.__cause__, OSError):
-            raise AutodasError(f"{path}: missing; is {path.parent} the folder of a finished run?") from error
-        raise
-
-
-def _json(path: Path) -> Any:
-    return _line(_text(path), path)
-
-
-def _line(text: str, path: Path) -> Any:
-    return parse_json(text, f"{path}: broken")
-
-
-def _checked(content: Any, shape: Shape, path: Path) -> dict[str, Any]:
-    shape.check(content, f"{path}: broken")
-    found: dict[str, Any] = content
-    return found

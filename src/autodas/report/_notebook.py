@@ -14,7 +14,8 @@ from autodas.report.drawing._dot import dot
 from autodas.report.drawing._progress import cells_of_run
 from autodas.report.drawing._render import render_svg
 from autodas.report.drawing._stack import stacked
-from autodas.report.page import read_run
+from autodas.runs.events import Epoch
+from autodas.runs.reading import read_run
 
 
 def genotype_svg(genotype: Genotype) -> str | None:
@@ -54,11 +55,11 @@ def run_html(folder: str | Path) -> str:
         run = read_run(folder)
     except AutodasError as error:
         return f"<p>{escape(str(error))}</p>"
-    epochs = run.events_of("epoch")
+    epochs = run.events_of(Epoch)
     facts = {
         "run": str(run.folder),
         "command": run.command or "unknown",
-        "data": run.start.get("data", "unknown"),
+        "data": run.start.data or "unknown",
         "state": "finished" if run.finished else "not finished",
         "epochs": len(epochs),
         **_results(run.summary),

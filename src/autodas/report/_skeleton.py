@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autodas.errors import AutodasError
-from autodas.report.page import read_run
+from autodas.runs.reading import read_run
 from autodas.spaces import Skeleton, get_skeleton, get_space
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 from statistics import fmean
 from typing import Any
 
+from autodas.runs.events import Architecture, Decision, Event
 from autodas.spaces import CellSpace
 
 CLEAR = 1.5
@@ -84,7 +85,7 @@ class Decisiveness:
 
 
 def decisiveness(
-    events: Sequence[Mapping[str, Any]], cell: CellSpace, begin: int, weights_only: int, rate: float
+    events: Sequence[Event], cell: CellSpace, begin: int, weights_only: int, rate: float
 ) -> Decisiveness | None:
     """Return how clear and stable the decisions of a phase were; ``None`` where there were none on edges.
 
@@ -95,19 +96,17 @@ def decisiveness(
         weights_only: how many of its iterations left the architecture alone.
         rate: learning rate of the architecture.
     """
-    found = [e for e in events if e["event"] == "decision" and e["what"] == "edge" and e["iteration"] > begin]
+    found = [e for e in events if isinstance(e, Decision) and e.what == "edge" and e.iteration > begin]
     if not found:
         return None
-    steps = [max(0, event["iteration"] - begin - weights_only) for event in found]
+    steps = [max(0, event.iteration - begin - weights_only) for event in found]
     drawn = _draws(len(cell.choices))
-    cut = begin + (max(event["iteration"] for event in found) - begin) * 2 / 3
-    before = _leaders(
-        [e for e in events if e["event"] == "architecture" and begin < e["iteration"] <= cut], cell
-    )
-    after = {(e["kind"], tuple(e["edge"])): e["operation"] for e in found}
+    cut = begin + (max(event.iteration for event in found) - begin) * 2 / 3
+    before = _leaders([e for e in events if isinstance(e, Architecture) and begin < e.iteration <= cut], cell)
+    after = {(e.kind, tuple(e.edge or ())): e.operation for e in found}
     open_then = [edge for edge in before if edge in after]
     return Decisiveness(
-        margin=fmean(event["priority"] for event in found),
+        margin=fmean(event.priority or 0.0 for event in found),
         chance=fmean(_lead(drawn, rate * math.sqrt(count)) for count in steps),
         reach=rate * fmean(steps),
         changed=sum(before[edge] != after[edge] for edge in open_then),
@@ -115,14 +114,14 @@ def decisiveness(
     )
 
 
-def _leaders(snapshots: Sequence[Mapping[str, Any]], cell: CellSpace) -> dict[tuple[str, Any], str]:
+def _leaders(snapshots: Sequence[Architecture], cell: CellSpace) -> dict[tuple[str, Any], str]:
     """Return the leading operation of every edge that is open in the last of some snapshots."""
     if not snapshots:
         return {}
     columns = [o for o, name in enumerate(cell.operations) if name in cell.choices]
     return {
         (kind, tuple(cell.edges[e])): cell.operations[max(columns, key=lambda o: row[o])]
-        for kind, weights in snapshots[-1]["weights"].items()
+        for kind, weights in (snapshots[-1].weights or {}).items()
         for e, row in enumerate(weights.get("alpha") or [])
         if row is not None
     }

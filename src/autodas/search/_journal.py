@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from autodas.runs import events
+from autodas.runs.log import RunLog
 from autodas.search._collapse import Diagnosis, plain, summary, warning
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import Phase, Strategy
-from autodas.training import Progress, RunLog, duration, shown, used_memory
+from autodas.training import Progress, duration, shown, used_memory
 
 Pictures = Callable[[], Mapping[str, bytes]]
 """Draws cells, by their kind, as PNG."""
@@ -66,31 +68,32 @@ class Journal:
         """Write down what is searched."""
         cell, skeleton = space.cell, space.skeleton
         self.log.event(
-            "start",
-            command="search",
-            strategy=strategy.name,
-            **facts,
-            space={
-                "name": space.name,
-                "cell": cell.name,
-                "kinds": list(space.kinds),
-                "operations": list(cell.operations),
-                "K": skeleton.K,
-                "C1": skeleton.C1,
-                "C2": skeleton.C2,
-            },
-            phases=[
-                {
-                    "name": phase.name,
-                    "iterations": phase.iterations,
-                    # Of its own: a phase may wire whole cells, where another one searches these cells.
-                    "cell": phase.space.cell.name,
-                    "kinds": list(phase.space.kinds),
-                    "nodes": phase.space.cell.nodes,
-                }
-                for phase in self.phases
-            ],
-            remaining=strategy.remaining(),
+            events.Start(
+                command="search",
+                strategy=strategy.name,
+                **facts,
+                space={
+                    "name": space.name,
+                    "cell": cell.name,
+                    "kinds": list(space.kinds),
+                    "operations": list(cell.operations),
+                    "K": skeleton.K,
+                    "C1": skeleton.C1,
+                    "C2": skeleton.C2,
+                },
+                phases=[
+                    {
+                        "name": phase.name,
+                        "iterations": phase.iterations,
+                        # Of its own: a phase may wire whole cells, where another one searches these cells.
+                        "cell": phase.space.cell.name,
+                        "kinds": list(phase.space.kinds),
+                        "nodes": phase.space.cell.nodes,
+                    }
+                    for phase in self.phases
+                ],
+                remaining=strategy.remaining(),
+            )
         )
 
     def decisions(self, decisions: Sequence[Decision], run: PhaseRun) -> None:
@@ -99,29 +102,38 @@ class Journal:
             if decision.what == "edge":
                 self.margins.append(decision.priority)
             self.log.event(
-                "decision",
-                step=decision.step,
-                iteration=self._iteration(run),
-                epoch=self._epoch(run),
-                kind=decision.kind,
-                what=decision.what,
-                **decision.detail,
-                priority=decision.priority,
-                remaining=decision.remaining,
+                events.Decision(
+                    step=decision.step,
+                    iteration=self._iteration(run),
+                    epoch=self._epoch(run),
+                    kind=decision.kind,
+                    what=decision.what,
+                    **decision.detail,
+                    priority=decision.priority,
+                    remaining=decision.remaining,
+                )
             )
 
-    def late_decisions(self, decisions: Sequence[Decision], run: PhaseRun, **accuracies: float) -> None:
+    def late_decisions(
+        self, decisions: Sequence[Decision], run: PhaseRun, *, pictures: int, before: float, after: float
+    ) -> None:
         """Write down what decisions cost that few iterations follow."""
         steps = [decision.step for decision in decisions]
-        self.log.event("late_decisions", iteration=self._iteration(run), steps=steps, **accuracies)
+        iteration = self._iteration(run)
+        self.log.event(
+            events.LateDecisions(
+                iteration=iteration, steps=steps, pictures=pictures, before=before, after=after
+            )
+        )
 
     def architecture(self, run: PhaseRun) -> None:
         """Write down the weights of the architecture."""
-        self.log.event("architecture", iteration=self._iteration(run), weights=run.strategy.snapshot())
+        weights = run.strategy.snapshot()
+        self.log.event(events.Architecture(iteration=self._iteration(run), weights=weights))
 
     def stopped(self, run: PhaseRun, kind: str, skips: int) -> None:
         """Write down that a phase ends before its time."""
-        self.log.event("stopped", iteration=self._iteration(run), kind=kind, skips=skips)
+        self.log.event(events.Stopped(iteration=self._iteration(run), kind=kind, skips=skips))
         self.progress.line(
             f"stopped in epoch {self._epoch(run)}: {kind} cells would have {skips} skip connections"
         )
@@ -152,20 +164,21 @@ class Journal:
         remaining, memory = run.strategy.remaining(), used_memory(self.device)
         failure = run.gradient_steps.failure
         self.log.event(
-            "epoch",
-            phase=run.phase.name,
-            epoch=self._epoch(run),
-            iteration=self._iteration(run),
-            **metrics,
-            remaining=remaining,
-            kinds=plain(found),
-            volatile={
-                "seconds": seconds,
-                "cpu_seconds": cpu,
-                "pictures_per_second": pictures / max(seconds, 1e-9),
-                **({} if memory is None else {"memory_bytes": memory}),
-                **({} if failure is None else {"not_recorded": failure}),
-            },
+            events.Epoch(
+                phase=run.phase.name,
+                epoch=self._epoch(run),
+                iteration=self._iteration(run),
+                metrics=metrics,
+                remaining=remaining,
+                kinds=plain(found),
+                volatile={
+                    "seconds": seconds,
+                    "cpu_seconds": cpu,
+                    "pictures_per_second": pictures / max(seconds, 1e-9),
+                    **({} if memory is None else {"memory_bytes": memory}),
+                    **({} if failure is None else {"not_recorded": failure}),
+                },
+            )
         )
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
@@ -179,24 +192,25 @@ class Journal:
         line = warning(found, run.phase.space)
         if line is not None and not self.warned:
             self.warned = True
-            self.log.event("warning", iteration=self._iteration(run), text=line)
+            self.log.event(events.Warned(iteration=self._iteration(run), text=line))
             self.progress.line(line)
 
     def _board(self, run: PhaseRun) -> None:
         """Show the weights of the architecture and the cells in TensorBoard."""
-        if not self.log.has_board:
+        board = self.log.board
+        if board is None:
             return
         for kind, tables in run.strategy.snapshot().items():
             for name, table in tables.items():
                 # What is decided has none; beta is a number an edge, alpha a row.
                 rows = [row if isinstance(row, list) else [row] for row in table if row is not None]
                 values = [weight for row in rows for weight in row if weight is not None]
-                self.log.histogram(f"{name}/{kind}", values, self._iteration(run))
+                board.histogram(f"{name}/{kind}", values, self._iteration(run))
         if self.pictures is None:
             return
         try:
             for kind, png in self.pictures().items():
-                self.log.picture(f"cells/{kind}", png, self._iteration(run))
+                board.picture(f"cells/{kind}", png, self._iteration(run))
         except Exception as error:
             # A picture is no reason to lose a search.
             self.pictures = None

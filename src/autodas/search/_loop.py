@@ -15,6 +15,9 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.genotype import Genotype
 from autodas.networks import partial_channels_for, profile
 from autodas.notebook import drawn
+from autodas.runs import events
+from autodas.runs.folder import RunFolder
+from autodas.runs.reading import read_events
 from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
 from autodas.search._collapse import Diagnosis, diagnose
 from autodas.search._cost import supernet_multiply_adds
@@ -33,8 +36,6 @@ from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet, genotype_mixture, get_engine, mixture_of
 from autodas.training import (
     Progress,
-    RunFolder,
-    RunLog,
     StopRequest,
     available_memory,
     check_micro_batches,
@@ -46,14 +47,15 @@ from autodas.training import (
     explain_out_of_memory,
     input_facts,
     load_checkpoint,
+    open_log,
     random_state,
-    read_events,
     restore_random_state,
     save_checkpoint,
     seed_everything,
     tell_what_changed,
     what_computes,
     write_data,
+    write_environment,
 )
 
 LATE = 100
@@ -244,7 +246,7 @@ class Search:
             tell_what_changed(state.get("computed"), self.device)
         lengths = None if state is None else state["log"]
         total = sum(phase.iterations for phase in self.phases)
-        self.log = RunLog(self.folder, lengths=lengths, tensorboard=self.tensorboard, step=done)
+        self.log = open_log(self.folder, lengths=lengths, tensorboard=self.tensorboard, step=done)
         with (
             Progress(total, done, self.quiet) as progress,
             StopRequest() as self.stop,
@@ -277,7 +279,7 @@ class Search:
 
     def _begin(self) -> None:
         halves = self.halves.indices
-        self.folder.write_environment(self.device)
+        write_environment(self.folder, self.device)
         write_data(self.folder, self.dataset)
         self.folder.write("split.json", json.dumps({n: half.tolist() for n, half in halves.items()}) + "\n")
         self.journal.begin(
@@ -457,7 +459,7 @@ class Search:
 
     def _add_candidate(self, run: PhaseRun, file: str, derived: bool, facts: dict[str, Any]) -> None:
         self.candidates.append({"phase": run.phase.name, "file": file, "derived": derived, **facts})
-        self.log.event("candidate", **self.candidates[-1])
+        self.log.event(events.Candidate.from_dict(self.candidates[-1]))
 
     def _end(self) -> SearchResult:
         derived = [record for record in self.candidates if record["derived"]]
@@ -481,7 +483,8 @@ class Search:
             "candidates": len(found),
             "network": self._cost(chosen.genotype),
         }
-        self.log.event("end", genotype=derived[best]["file"], margin=margin, **chosen.accuracies.to_dict())
+        accuracies = chosen.accuracies.to_dict()
+        self.log.event(events.End(genotype=derived[best]["file"], margin=margin, accuracies=accuracies))
         self.folder.write_json("summary.json", summary)
         return SearchResult(
             chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin, clear
@@ -490,7 +493,7 @@ class Search:
     def _decisiveness(self) -> Decisiveness | None:
         phase, before = self.phases[-1], sum(phase.iterations for phase in self.phases[:-1])
         rate = getattr(self.strategy.settings, "learning_rate", 0.0)
-        return decisiveness(read_events(self.folder), phase.space.cell, before, phase.weights_only, rate)
+        return decisiveness(read_events(self.folder.path), phase.space.cell, before, phase.weights_only, rate)
 
     def _cost(self, genotype: Genotype) -> dict[str, Any]:
         """Return what the network costs that is built from a genotype in the skeleton of the search."""

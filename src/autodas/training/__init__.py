@@ -5,10 +5,11 @@ from autodas.progress import Progress, duration
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import StopRequest
 from autodas.training._available_memory import available_memory
+from autodas.training._board import open_log
 from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._dimensions import check_blueprint, check_space
+from autodas.training._environment import environment, write_environment
 from autodas.training._evaluate import Evaluation, evaluate, fuse
-from autodas.training._files import write_whole
 from autodas.training._gradient_check import check_reduced_gradients
 from autodas.training._inputs import input_facts
 from autodas.training._metrics import LossWatch, Meter, correct_in_top, shown
@@ -28,8 +29,6 @@ from autodas.training._seeding import (
 from autodas.training._used_memory import used_memory
 from autodas.training.checkpoint import explain_damage, load_checkpoint, save_checkpoint
 from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
-from autodas.training.run_folder import RunFolder
-from autodas.training.run_log import RunLog, read_events
 
 __all__ = [
     "Evaluation",
@@ -41,8 +40,6 @@ __all__ = [
     "Precision",
     "Progress",
     "RecordedIteration",
-    "RunFolder",
-    "RunLog",
     "StopRequest",
     "available_memory",
     "changed_since",
@@ -54,6 +51,7 @@ __all__ = [
     "checked_random_state",
     "correct_in_top",
     "duration",
+    "environment",
     "evaluate",
     "explain_damage",
     "explain_out_of_memory",
@@ -66,8 +64,8 @@ __all__ = [
     "load_optimiser",
     "micro_batches",
     "notes_of_run",
+    "open_log",
     "random_state",
-    "read_events",
     "recorder_for",
     "remarks",
     "restore_random_state",
@@ -84,5 +82,5 @@ __all__ = [
     "weight_optimiser",
     "what_computes",
     "write_data",
-    "write_whole",
+    "write_environment",
 ]

@@ -13,7 +13,7 @@ import torch
 
 from autodas.errors import AutodasError, Interrupted
 from autodas.reading import MAPPING, TEXT, Fields, Is, Items, Shape, Whole, shown
-from autodas.training._files import write_whole
+from autodas.writing import write_whole
 
 FORMAT = "autodas checkpoint"
 VERSION = 1

@@ -17,8 +17,11 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
 from autodas.reading import MAPPING, Fields, Number, Values, Whole
+from autodas.runs import events
+from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, OptimSettings, Precision, learning_rate
 from autodas.stopping import Stopped, StopRequest
+from autodas.training._board import open_log
 from autodas.training._computed import tell_what_changed, what_computes
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._gradient_check import check_reduced_gradients
@@ -28,8 +31,6 @@ from autodas.training._optimisers import load_optimiser, set_learning_rate, weig
 from autodas.training._recorded import RecordedIteration, recorder_for
 from autodas.training._seeding import checked_random_state, random_state, restore_random_state
 from autodas.training.checkpoint import SHARED, TENSOR, explain_damage, load_checkpoint, save_checkpoint
-from autodas.training.run_folder import RunFolder
-from autodas.training.run_log import RunLog
 
 _STATE = Fields(
     {
@@ -152,7 +153,7 @@ class Fit:
             Interrupted: after Ctrl-C or a termination signal; the state has been saved.
         """
         done = self.iteration
-        self.log = RunLog(self.folder, lengths=self.lengths, tensorboard=self.tensorboard, step=done)
+        self.log = open_log(self.folder, lengths=self.lengths, tensorboard=self.tensorboard, step=done)
         stream = self.train.stream(done)
         if self.random is not None:
             restore_random_state(self.random)
@@ -161,7 +162,7 @@ class Fit:
                 if self.lengths is None:
                     facts = start or {}
                     said = [*facts.get("notes", ()), *notes]
-                    self.log.event("start", **{"command": "train", **facts, "notes": said})
+                    self.log.event(events.Start.from_dict({"command": "train", **facts, "notes": said}))
                     for note in notes:
                         self.progress.line(note)
                 self.epoch_start = time.monotonic()
@@ -269,11 +270,12 @@ class Fit:
             found = self._evaluated(self.watched, "test_") if due else {}
             metrics |= {f"test_{name}": found.get(f"test_{name}") for name in ("loss", "top1", "top5")}
         self.log.event(
-            "epoch",
-            epoch=self.epoch,
-            iteration=self.iteration,
-            **metrics,
-            volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
+            events.Epoch(
+                epoch=self.epoch,
+                iteration=self.iteration,
+                metrics=metrics,
+                volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
+            )
         )
         self.log.metrics(self.iteration, metrics)
         text = f"epoch {self.epoch}/{self.epochs}: {shown(metrics)}, {duration(seconds)}"

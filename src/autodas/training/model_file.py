@@ -19,8 +19,9 @@ from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality, normalise, r
 from autodas.errors import AutodasError
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.reading import MEBIBYTE, parse_json
-from autodas.training._files import write_whole
+from autodas.runs.folder import MODEL
 from autodas.training._model_facts import LONGEST, check_facts
+from autodas.writing import write_whole
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
 
     path = Path(path)
     if os.path.isdir(path):
-        path = path / "model.safetensors"
+        path = path / MODEL
         if not os.path.exists(path):
             raise AutodasError(f"{path.parent}: holds no trained network; run 'autodas train' first")
     try:
@@ -258,7 +259,7 @@ def _named_in_utf8(path: Path) -> Iterator[Path]:
         str(path).encode()
     except UnicodeEncodeError:
         with TemporaryDirectory() as folder:
-            link = Path(folder) / "model.safetensors"
+            link = Path(folder) / MODEL
             link.symlink_to(path.resolve())
             yield link
     else:

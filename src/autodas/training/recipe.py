@@ -12,10 +12,14 @@ import torch
 
 from autodas.data import Augmentation, ImageDataset, Loader, Split
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
+from autodas.runs.events import Epoch
+from autodas.runs.folder import RunFolder
+from autodas.runs.reading import read_events
 from autodas.settings import Graphs, OptimSettings, Precision
 from autodas.terminal import visible
 from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training._dimensions import check_blueprint
+from autodas.training._environment import write_environment
 from autodas.training._evaluate import Evaluation, evaluate
 from autodas.training._inputs import input_facts
 from autodas.training._out_of_memory import explain_out_of_memory
@@ -24,8 +28,6 @@ from autodas.training._seeding import seed_everything
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.run_data import check_same_data, write_data
-from autodas.training.run_folder import RunFolder
-from autodas.training.run_log import read_events
 from autodas.training.start_weights import start_from
 
 EXAMPLES = 16
@@ -218,7 +220,7 @@ class Training:
             "notes": self.dataset.notes,
         }
         if not self.resume:
-            self.folder.write_environment(self.fit.device)
+            write_environment(self.folder, self.fit.device)
             write_data(self.folder, self.dataset)
             if isinstance(blueprint, CellBlueprint):
                 self.folder.write("genotype.json", blueprint.genotype.to_json())
@@ -248,8 +250,8 @@ class Training:
 
 def _train_top1(folder: RunFolder) -> float | None:
     """Return the accuracy on the training samples in the last epoch, in percent, from the log."""
-    epochs = [event for event in read_events(folder) if event["event"] == "epoch"]
-    return epochs[-1]["train_top1"] if epochs else None
+    epochs = [event for event in read_events(folder.path) if isinstance(event, Epoch)]
+    return epochs[-1].metric("train_top1") if epochs else None
 
 
 def _write_predictions(folder: RunFolder, found: Evaluation, dataset: ImageDataset) -> None:

@@ -12,16 +12,15 @@ import numpy as np
 from autodas.data import FINGERPRINT, ImageDataset, changed_samples, changes
 from autodas.errors import AutodasError
 from autodas.reading import TEXT, Fields, Items
-from autodas.training.run_folder import RunFolder
+from autodas.runs.folder import DATA, RunFolder
 
-_FILE = "data.json"
 _SHAPE = Fields({**FINGERPRINT.required, "notes": Items(TEXT)})
 
 
 def write_data(folder: RunFolder, dataset: ImageDataset) -> None:
     """Write the fingerprint of the data, what was left out, and what there is to know of them."""
     facts = {**dataset.fingerprint, "bad": list(dataset.bad), "notes": list(dataset.notes)}
-    folder.write(_FILE, json.dumps(facts) + "\n")
+    folder.write(DATA, json.dumps(facts) + "\n")
 
 
 def notes_of_run(folder: Path) -> list[str]:
@@ -82,8 +81,8 @@ def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
 
 def _saved(folder: RunFolder) -> dict[str, Any] | None:
     """Return what a run remembers; ``None`` where it is older than that, or no run."""
-    if not os.path.isfile(folder.path / _FILE):
+    if not os.path.isfile(folder.path / DATA):
         return None
-    found = folder.read_json(_FILE)
-    _SHAPE.check(found, f"{folder.path / _FILE}: broken")
+    found = folder.read_json(DATA)
+    _SHAPE.check(found, f"{folder.path / DATA}: broken")
     return found  # type: ignore[no-any-return]

@@ -8,10 +8,10 @@ from pathlib import Path
 from autodas.benchmark_string import is_benchmark_string, read_benchmark_string
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.runs.folder import EVENTS
+from autodas.runs.folder import GENOTYPE as RUN_FILE
 from autodas.spaces import validate
 from autodas.zoo._entries import canonical, load_zoo
-
-RUN_FILE = "genotype.json"
 
 
 def load_genotype(reference: str | Path) -> Genotype:
@@ -45,7 +45,7 @@ def _load_run(folder: Path) -> Genotype:
     path = folder / RUN_FILE
     if os.path.isfile(path):
         return validate(Genotype.load(path), str(path))
-    if os.path.isfile(folder / "events.jsonl"):
+    if os.path.isfile(folder / EVENTS):
         raise AutodasError(
             f"{folder}: has no {RUN_FILE}: the search has not finished (resume it first), or the run "
             "trained a hand-crafted network"

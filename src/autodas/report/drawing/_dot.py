@@ -35,8 +35,8 @@ def dot_in_place(
     """Return the drawing of a cell in which every edge that there ever was keeps its place.
 
     Two pictures of one search with the same ``edges`` and ``width`` have the same layout, whatever is
-    decided: removed edges are there, but invisible, and undecided ones have a question mark where the
-    operation will stand.
+    decided: removed edges and nodes are there, but invisible, and undecided edges have a question mark where
+    the operation will stand.
 
     Args:
         cell: what to draw; its edges are among ``edges``, each once.
@@ -44,10 +44,13 @@ def dot_in_place(
         width: room for the names of operations, in letters.
         new: the edges that have just been decided; they are highlighted.
     """
-    return _graph(cell, None, lambda names: _edges_in_place(cell, edges, names, width, new))
+    states = max((state for _, state in edges), default=0) + 1
+    return _graph(cell, None, lambda names: _edges_in_place(cell, edges, names, width, new), states)
 
 
-def _graph(cell: DrawnCell, title: str | None, edges: Callable[[list[str]], list[str]]) -> str:
+def _graph(
+    cell: DrawnCell, title: str | None, edges: Callable[[list[str]], list[str]], states: int = 0
+) -> str:
     lines = [
         f"digraph {quote(cell.kind)} {{",
         f"  graph [rankdir=LR, bgcolor=white, nodesep=0.2, ranksep=0.42, pad=0.2, fontname={quote(FONT)},"
@@ -55,7 +58,7 @@ def _graph(cell: DrawnCell, title: str | None, edges: Callable[[list[str]], list
         f"  node [fontname={quote(FONT)}, fontsize=13, height=0.44, penwidth=1.2]",
         "  edge [arrowsize=0.7, penwidth=1.4]",
     ]
-    names = [_state_name(cell, state) for state in range(cell.inputs + cell.nodes)]
+    names = [_state_name(cell, state) for state in range(max(states, cell.inputs + cell.nodes))]
     lines += _states(cell, names)
     lines += edges(names)
     lines += [f'  {names[state]} -> output [color="{CONCAT}"]' for state in cell.concat]
@@ -68,7 +71,9 @@ def _states(cell: DrawnCell, names: list[str]) -> list[str]:
     chain = " -> ".join(names[: cell.inputs])
     lines.append(f"  {{ rank=source; {chain}{' [style=invis]' if cell.inputs > 1 else ''} }}")
     shape = "shape=box" if cell.graph else "shape=circle, width=0.44, fixedsize=true"
-    lines += [f"  {name} [{shape}, {_paint('node')}]" for name in names[cell.inputs :]]
+    there = cell.inputs + cell.nodes
+    lines += [f"  {name} [{shape}, {_paint('node')}]" for name in names[cell.inputs : there]]
+    lines += [f"  {name} [{shape}, style=invis]" for name in names[there:]]
     lines.append(f"  output [shape=box, {_paint('output')}]")
     return lines
 

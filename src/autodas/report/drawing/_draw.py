@@ -13,6 +13,7 @@ from autodas.report.drawing._dot import dot
 from autodas.report.drawing._network import network_dot
 from autodas.report.drawing._render import render_pdf, render_png, render_svg
 from autodas.spaces import Skeleton
+from autodas.writing import write_whole
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -98,10 +99,5 @@ def _form(output: Path) -> Callable[[str], bytes]:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise AutodasError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_whole(path, content)
     return path

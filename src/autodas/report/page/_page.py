@@ -7,14 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from autodas._version import __version__
-from autodas.report.drawing._draw import _write
 from autodas.report.page._html import escape, folded, items, paragraph, section
 from autodas.report.page._result import cost, facts, final_cells, origin
-from autodas.report.page._run import Run, name_of, read_run
 from autodas.report.page._search import SEARCH_SECTIONS
 from autodas.report.page._several import listing, several
 from autodas.report.page._training import TRAINING_SECTIONS
+from autodas.runs.reading import Run, name_of, read_run
 from autodas.terminal import message
+from autodas.writing import write_whole
 
 _FEW = 6  # of more runs the comparison alone is shown, lest the page gets too large to open
 
@@ -73,7 +73,9 @@ def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
     Raises:
         AutodasError: if there is no such folder, or the file cannot be written.
     """
-    return _write(Path(output), render_page(runs).encode("utf-8", "replace"))
+    path = Path(output)
+    write_whole(path, render_page(runs).encode("utf-8", "replace"))
+    return path
 
 
 def render_main(runs: Sequence[str | Path]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,9 @@ from autodas.report.drawing._cells import cells_of_genotype
 from autodas.report.page._drawing import draw_track
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
-from autodas.report.page._run import Run
+from autodas.runs.events import Epoch
+from autodas.runs.folder import CONFIGURATION, GENOTYPE
+from autodas.runs.reading import Run
 from autodas.train_command import train_command
 
 _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
@@ -21,22 +24,22 @@ _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
 def facts(run: Run, prefix: str) -> str:
     """What the run is, and what came out."""
     start, summary = run.start, run.summary
-    space = start.get("space") if isinstance(start.get("space"), dict) else {}
+    space = start.space or {}
     test = summary.get("test") or {}
     accuracies = summary.get("accuracies") or {}
     told: list[tuple[str, Any]] = [
         ("command", run.command),
-        ("data", start.get("data")),
-        ("method", start.get("strategy")),
+        ("data", start.data),
+        ("method", start.strategy),
         (
             "space",
             ", ".join([str(space["name"]), *(f"{n}={space.get(n)}" for n in ("K", "C1", "C2"))])
             if space
             else "",
         ),
-        ("genotype", run.genotype.name if run.genotype else start.get("genotype")),
-        ("input", _input(start.get("input") or {})),
-        ("items", ", ".join(f"{count} {part}" for part, count in (start.get("pictures") or {}).items())),
+        ("genotype", run.genotype.name if run.genotype else start.genotype),
+        ("input", _input(start.input or {})),
+        ("items", ", ".join(f"{count} {part}" for part, count in (start.pictures or {}).items())),
         ("test accuracy, top-1", _accuracy(test, "top1", _items(test)) if test else ""),
         ("of single clips", f"{test['clip_top1']:.1f} %" if "clip_top1" in test else ""),
         (
@@ -64,8 +67,8 @@ def final_cells(run: Run, prefix: str) -> str:
     drawn = "".join(draw_track(finished_track(cell), 0, f"{prefix}final-") for cell in cells)
     text = run.genotype.to_json()
     link = (
-        '<a class="download" download="genotype.json" '
-        f'href="data:application/json;charset=utf-8,{quote(text)}">genotype.json</a>'
+        f'<a class="download" download="{GENOTYPE}" '
+        f'href="data:application/json;charset=utf-8,{quote(text)}">{GENOTYPE}</a>'
     )
     return section(f"{prefix}cells", "Final cells", drawn, link)
 
@@ -95,7 +98,7 @@ def origin(run: Run, prefix: str) -> str:
     if isinstance(command, list) and command:
         parts.append(paragraph("The command of this run:") + _code(shlex.join(map(str, command))))
     if run.configuration and run.command:
-        again = ["autodas", run.command, "--config", str(run.folder / "config.yaml"), "--run", "runs/again"]
+        again = ["autodas", run.command, "--config", str(run.folder / CONFIGURATION), "--run", "runs/again"]
         parts.append(
             paragraph("The same again, from its effective configuration:") + _code(shlex.join(again))
         )
@@ -119,7 +122,7 @@ def _items(test: dict[str, Any]) -> str:
     return f"videos, {test['clips'] / test['count']:.3g} clips each" if "clips" in test else "items"
 
 
-def _input(found: dict[str, Any]) -> str:
+def _input(found: Mapping[str, Any]) -> str:
     """Return what the network sees: ``16 frames of 112 x 112, 3 channels, step 1, modality rgb``."""
     if "image_size" not in found:
         return ""
@@ -139,7 +142,7 @@ def _rounded(value: Any) -> str:
 
 
 def _spent(run: Run) -> str:
-    seconds = sum((event.get("volatile") or {}).get("seconds", 0) for event in run.events_of("epoch"))
+    seconds = sum(event.spent("seconds") or 0 for event in run.events_of(Epoch))
     if not seconds:
         return ""
     hours, rest = divmod(round(seconds), 3600)

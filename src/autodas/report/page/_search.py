@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from autodas.accuracy import wilson_interval
+from autodas.reading import known
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._drawing import draw_evolution
-from autodas.report.page._evolution import evolution_of, told
+from autodas.report.page._evolution import evolution_of
 from autodas.report.page._html import csv_link, folded, items, paragraph, section, table
-from autodas.report.page._run import Event, Run
 from autodas.report.page._weights import draw_weights
+from autodas.runs.events import Candidate, Decision, Epoch, LateDecisions, Stopped, Warned
+from autodas.runs.history import in_words
+from autodas.runs.reading import Run
 
 _ACCURACIES = {
     "relaxed": "relaxed: the supernet before derivation",
@@ -31,30 +34,28 @@ def evolution(run: Run, prefix: str) -> str:
 
 def warnings(run: Run, prefix: str) -> str:
     """Warnings of a collapse."""
-    texts = [f"Iteration {event['iteration']}: {event['text']}" for event in run.events_of("warning")]
+    texts = [f"Iteration {event.iteration}: {event.text}" for event in run.events_of(Warned)]
     texts += [
-        f"Iteration {event['iteration']}: the phase was stopped, {event['kind']} cells would have had "
-        f"{event['skips']} skip connections."
-        for event in run.events_of("stopped")
+        f"Iteration {event.iteration}: the phase was stopped, {event.kind} cells would have had "
+        f"{event.skips} skip connections."
+        for event in run.events_of(Stopped)
     ]
     return section(f"{prefix}warnings", "Warnings", items(texts)) if texts else ""
 
 
 def decisions(run: Run, prefix: str) -> str:
     """The list of decisions."""
-    events = run.events_of("decision")
-    late = {step: event for event in run.events_of("late_decisions") for step in event["steps"]}
+    late = {step: event for event in run.events_of(LateDecisions) for step in event.steps}
     head = ["step", "iteration", "epoch", "cell", "decision", "won by", "architectures left"]
     rows: list[list[Any]] = [
-        [event[key] for key in ("step", "iteration", "epoch", "kind")]
-        + [told(event), event["priority"], event["remaining"]]
-        for event in events
+        [d.step, d.iteration, d.epoch, d.kind, in_words(d), d.priority, d.remaining]
+        for d in run.events_of(Decision)
     ]
     if late:
         head += ["accuracy before", "accuracy after"]
         for row in rows:
-            event = late.get(row[0], {})
-            row += [event.get("before"), event.get("after")]
+            event = late.get(row[0], LateDecisions())
+            row += [event.before, event.after]
     if not rows:
         return ""
     return section(
@@ -72,11 +73,9 @@ def decisions(run: Run, prefix: str) -> str:
 
 def remaining(run: Run, prefix: str) -> str:
     """The size of the space that remains."""
-    points: list[tuple[float, float | None]] = [(0, run.start.get("remaining"))]
+    points: list[tuple[float, float | None]] = [(0, run.start.remaining)]
     points += [
-        (event["iteration"], event.get("remaining"))
-        for event in run.events
-        if event.get("event") in ("decision", "epoch")
+        (event.iteration, event.remaining) for event in run.events if isinstance(event, Decision | Epoch)
     ]
     if len({value for _, value in points}) < 2:
         return ""
@@ -113,9 +112,10 @@ def accuracies(run: Run, prefix: str) -> str:
         return ""
     rows = [(text, found[name]) for name, text in _ACCURACIES.items() if found.get(name) is not None]
     candidates = [
-        [event.get(key) for key in ("phase", "file", *_ACCURACIES)]
-        + ["yes" if event.get("derived") else "no"]
-        for event in run.events_of("candidate")
+        [event.phase, event.file]
+        + [event.facts.get(key) for key in _ACCURACIES]
+        + ["yes" if event.derived else "no"]
+        for event in run.events_of(Candidate)
     ]
     low, high = wilson_interval(found["discrete"], found["count"])
     more = (
@@ -147,11 +147,11 @@ def certainty(run: Run, prefix: str) -> str:
         ("margin", "Margin: lead of the strongest operation of open edges"),
         ("skips", "Skip connections that would be kept"),
     ):
-        kinds = dict.fromkeys(kind for event in run.events_of("epoch") for kind in event.get("kinds") or {})
+        kinds = dict.fromkeys(kind for event in run.events_of(Epoch) for kind in event.kinds or {})
         lines = [
             Series(
                 kind,
-                [(e["iteration"], (e["kinds"].get(kind) or {}).get(name)) for e in run.events_of("epoch")],
+                [(e.iteration, known(e.kinds, [kind, name])) for e in run.events_of(Epoch)],
             )
             for kind in kinds
         ]
@@ -172,15 +172,17 @@ def costs(run: Run, prefix: str) -> str:
     cpu: list[tuple[float, float | None]] = []
     memory: list[tuple[float, float | None]] = []
     before = 0
-    for event in run.events_of("epoch"):
-        times, iteration = event.get("volatile") or {}, event["iteration"]
-        count = max(1, iteration - before)
-        before = iteration
-        for points, name in ((seconds, "seconds"), (cpu, "cpu_seconds")):
-            if times.get(name) is not None:
-                points.append((iteration, times[name] / count))
-        if times.get("memory_bytes") is not None:
-            memory.append((iteration, times["memory_bytes"] / 2**20))
+    for event in run.events_of(Epoch):
+        count = max(1, event.iteration - before)
+        before = event.iteration
+        for points, name, unit in (
+            (seconds, "seconds", count),
+            (cpu, "cpu_seconds", count),
+            (memory, "memory_bytes", 2**20),
+        ):
+            spent = event.spent(name)
+            if spent is not None:
+                points.append((event.iteration, spent / unit))
     charts = [
         line_chart(
             f"{prefix}time",
@@ -201,8 +203,8 @@ def costs(run: Run, prefix: str) -> str:
 
 
 def _curve(run: Run, identifier: str, title: str, label: str, names: dict[str, str]) -> str:
-    rows: Sequence[Event] = run.events_of("epoch")
-    lines = [Series(name, [(r["iteration"], r.get(key)) for r in rows]) for key, name in names.items()]
+    rows = run.events_of(Epoch)
+    lines = [Series(name, [(r.iteration, r.metric(key)) for r in rows]) for key, name in names.items()]
     if not rows:  # the log is lost, the table may be there
         lines = [
             Series(name, [(r["step"], r.get(key)) for r in run.metrics if r.get("step") is not None])  # type: ignore[misc]

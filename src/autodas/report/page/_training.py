@@ -11,8 +11,10 @@ from typing import Any
 from autodas.reading import MEBIBYTE, Items, Whole, parse_json, read_text
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
-from autodas.report.page._run import Run
 from autodas.report.page._search import costs, grid
+from autodas.runs.events import Epoch
+from autodas.runs.folder import EXAMPLE_INDEX, PREDICTIONS
+from autodas.runs.reading import Run
 
 _SETS = {"train": "training", "validation": "validation", "test": "test"}
 _READABLE = 30  # a matrix of more classes is no picture any more; then the confused pairs alone are told
@@ -28,7 +30,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 def training_curves(run: Run, prefix: str) -> str:
     """Loss and accuracy of the training."""
-    rows: list[Any] = [(event["iteration"], event) for event in run.events_of("epoch")]
+    rows: list[Any] = [(event.iteration, event.metrics) for event in run.events_of(Epoch)]
     rows = rows or [(row["step"], row) for row in run.metrics]
     charts = [
         line_chart(
@@ -52,7 +54,7 @@ def training_curves(run: Run, prefix: str) -> str:
 
 def confusion(run: Run, prefix: str) -> str:
     """The confusion matrix."""
-    path = run.folder / "predictions.parquet"
+    path = run.folder / PREDICTIONS
     if not os.path.exists(path):
         return ""
     classes, labels, predicted = _predictions(path)
@@ -88,7 +90,7 @@ def confusion(run: Run, prefix: str) -> str:
 
 def examples(run: Run, prefix: str) -> str:
     """The test items that are most confidently taken for something else."""
-    path = run.folder / "examples" / "index.json"
+    path = run.folder / EXAMPLE_INDEX
     if not os.path.exists(path):
         return ""
     figures = []

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodas.report.drawing._colours import colour_of
 from autodas.report.page._evolution import Track, evolution_of
 from autodas.report.page._html import csv_link, escape, paragraph
-from autodas.report.page._run import Run
 from autodas.report.page._thinning import some_of
+from autodas.runs.events import Architecture
+from autodas.runs.reading import Run
 
 _WIDTH, _HEIGHT = 200, 90
 _MANY = 200  # more states of the weights than that are thinned out: a picture has no more pixels
 
-_Snapshot = tuple[int, dict[str, Any]]
+_Snapshot = tuple[int, Mapping[str, Any]]
 
 
 def draw_weights(run: Run, prefix: str) -> str:
@@ -24,11 +25,7 @@ def draw_weights(run: Run, prefix: str) -> str:
         run: a search.
         prefix: begins every identifier.
     """
-    snapshots = [
-        (int(event["iteration"]), event["weights"])
-        for event in run.events_of("architecture")
-        if event.get("weights")
-    ]
+    snapshots = [(event.iteration, event.weights) for event in run.events_of(Architecture) if event.weights]
     snapshots = some_of(snapshots, _MANY)
     tracks = evolution_of(run).tracks
     parts: list[str] = []

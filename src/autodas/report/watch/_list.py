@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from autodas._version import __version__
-from autodas.errors import AutodasError
-from autodas.reading import MEBIBYTE, parse_json
 from autodas.report.page._html import escape
 from autodas.report.watch._runs import WatchedRuns
+from autodas.runs.folder import EVENTS, RunFolder
+from autodas.runs.reading import read_start
 
 _HEAD = ("Run", "State", "What", "Data", "Last change")
 
@@ -45,26 +43,17 @@ def render_rows(runs: WatchedRuns) -> str:
 
 
 def _row(name: str, folder: Path) -> str:
-    start = _first_event(folder)
-    what = " ".join(str(start[key]) for key in ("command", "strategy", "genotype") if key in start)
-    state = "finished" if os.path.exists(folder / "summary.json") else "not finished"
-    cells = (state, what, start.get("data", ""), _last_change(folder))
+    start = read_start(folder)
+    what = " ".join(word for word in (start.command, start.strategy, start.genotype) if word is not None)
+    state = "finished" if RunFolder(folder).finished else "not finished"
+    cells = (state, what, start.data or "", _last_change(folder))
     link = f'<a href="{escape(quote(name, errors="surrogateescape"))}/">{escape(name)}</a>'
     return f"<tr><th scope=row>{link}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
-def _first_event(folder: Path) -> dict[str, Any]:
-    try:
-        with open(folder / "events.jsonl", "rb") as log:
-            event = parse_json(log.readline(MEBIBYTE), "events.jsonl")
-    except (OSError, AutodasError):
-        return {}
-    return event if isinstance(event, dict) else {}
-
-
 def _last_change(folder: Path) -> str:
     try:
-        moment = (folder / "events.jsonl").stat().st_mtime
+        moment = (folder / EVENTS).stat().st_mtime
     except OSError:
         return ""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

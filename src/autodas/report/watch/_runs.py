@@ -9,18 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autodas.errors import AutodasError
-from autodas.report.page._find import is_run, runs_below
-
-# What a page shows of a run; a change of one of these files is a change of the run.
-_FILES = (
-    "config.yaml",
-    "environment.json",
-    "events.jsonl",
-    "metrics.csv",
-    "genotype.json",
-    "summary.json",
-    "predictions.parquet",
-)
+from autodas.runs.finding import is_run, runs_below
+from autodas.runs.folder import EXAMPLES
+from autodas.runs.reading import SHOWN
 
 
 class _Watched(NamedTuple):
@@ -80,7 +71,7 @@ class WatchedRuns:
         marks = hashlib.sha256()
         for name in names:
             folder = self.folder(name)
-            found = [] if folder is None else [f"{file} {_mark(folder / file)}" for file in _FILES]
+            found = [] if folder is None else [f"{file} {_mark(folder / file)}" for file in SHOWN]
             marks.update("\n".join([name, *found, ""]).encode("utf-8", "replace"))
         return marks.hexdigest()[:16]
 
@@ -92,7 +83,7 @@ def _name(place: Path) -> str:
 
 def _stays_inside(folder: Path, root: Path) -> bool:
     """Return whether neither a folder nor a file of it that is shown is a link that leads out of the root."""
-    shown = [folder, *(folder / file for file in _FILES), folder / "examples"]
+    shown = [folder, *(folder / file for file in SHOWN), folder / EXAMPLES]
     if os.path.isdir(shown[-1]):
         shown += shown[-1].iterdir()
     return all(path.resolve().is_relative_to(root) for path in shown)

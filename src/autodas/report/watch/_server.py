@@ -21,9 +21,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from autodas.errors import AutodasError
-from autodas.report.page import name_of, page_around, render_main
+from autodas.report.page import page_around, render_main
 from autodas.report.watch._list import render_list, render_rows
 from autodas.report.watch._runs import WatchedRuns
+from autodas.runs.reading import name_of
 from autodas.terminal import message
 
 _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"

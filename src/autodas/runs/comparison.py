@@ -1,0 +1,228 @@
+"""Runs beside each other: what each came to, and which of them are repetitions of each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+from autodas import accuracy
+from autodas.errors import AutodasError
+from autodas.reading import known
+from autodas.runs._settings import differences, setting_of
+from autodas.runs.events import Epoch
+from autodas.runs.reading import Run
+from autodas.spaces import get_space
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A search and the training of what it found; one of them may be missing, and so may every number.
+
+    Args:
+        method: that searched; of a training alone the name of its architecture.
+        search, training: the runs.
+    """
+
+    method: str
+    search: Run | None
+    training: Run | None
+
+    @cached_property
+    def setting(self) -> dict[str, str]:
+        """How it was made."""
+        return setting_of(self.search, self.training)
+
+    @property
+    def data(self) -> str:
+        """Name of the data set."""
+        run = self.training or self.search
+        return "" if run is None else run.start.data or ""
+
+    @property
+    def space(self) -> str | None:
+        """Name of the space that was searched."""
+        return None if self.search is None else known(self.search.start.space, ["name"])
+
+    @property
+    def top1(self) -> float | None:
+        """Accuracy of the trained network on the test items, in percent."""
+        return _number(self.training, "test", "top1")
+
+    @property
+    def count(self) -> int | None:
+        """Number of test items."""
+        count = _number(self.training, "test", "count")
+        return None if count is None else int(count)
+
+    @property
+    def parameters(self) -> float | None:
+        """Parameters of the trained network; else of the one that was found, as it was searched."""
+        return self._cost("parameters")
+
+    @property
+    def multiply_adds(self) -> float | None:
+        """Multiply-adds of that network for one item."""
+        return self._cost("multiply_adds")
+
+    def _cost(self, name: str) -> float | None:
+        trained = _number(self.training, name)
+        return _number(self.search, "network", name) if trained is None else trained
+
+    @property
+    def relaxed(self) -> float | None:
+        """Accuracy of the relaxed network on the validation half, in percent."""
+        return _number(self.search, "accuracies", "relaxed")
+
+    @property
+    def discrete(self) -> float | None:
+        """Accuracy of the network that was derived, likewise, with the weights of the search."""
+        return _number(self.search, "accuracies", "discrete")
+
+    @property
+    def margin(self) -> float | None:
+        """Mean priority of the decisions."""
+        return _number(self.search, "margin")
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that the epochs of the search took."""
+        return self._spent("seconds")
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The same, of all threads together."""
+        return self._spent("cpu_seconds")
+
+    def _spent(self, name: str) -> float | None:
+        if self.search is None:
+            return None
+        return float(sum(event.spent(name) or 0 for event in self.search.events_of(Epoch)))
+
+    @property
+    def skips(self) -> int | None:
+        """Skip connections in the cells that do not reduce; ``None`` where the space is not known."""
+        if self.search is None or self.search.genotype is None or self.space is None:
+            return None
+        try:
+            level = get_space(self.space).skeleton.level_kinds
+        except AutodasError:
+            return None
+        return sum(
+            edge.operation == "skip_connect"
+            for kind, cell in self.search.genotype.cells.items()
+            if kind in level
+            for _, edge in cell.edges()
+        )
+
+
+def _number(run: Run | None, *keys: str) -> float | None:
+    value = None if run is None else known(run.summary, keys)
+    return value if isinstance(value, int | float) else None
+
+
+def entries_of(runs: Sequence[Run]) -> list[Entry]:
+    """Return runs in pairs: the training of what a search found stands with that search."""
+    searches = {run.folder.resolve(): run for run in runs if run.command == "search"}
+    found, used = [], set()
+    for run in runs:
+        if run.command != "train":
+            continue
+        place = _place_of(run.settings.get("genotype"))
+        if place not in searches and (run.folder.parent / "search").resolve() in searches:
+            # Folders that were moved: a demo or a comparison keeps both parts side by side.
+            beside = (run.folder.parent / "search").resolve()
+            place = beside if _same(run, searches[beside]) else place
+        search = searches.get(place) if place is not None else None
+        if search is not None:
+            used.add(search.folder)
+        method = method_of(search) if search is not None else run.start.genotype or run.name
+        found.append(Entry(method, search, run))
+    found += [Entry(method_of(run), run, None) for run in searches.values() if run.folder not in used]
+    return found
+
+
+def _place_of(genotype: Any) -> Path | None:
+    """Return the folder that a setting names; ``None`` where no folder can have such a name."""
+    try:
+        return Path(genotype).resolve() if isinstance(genotype, str) and genotype else None
+    except (OSError, ValueError):
+        return None
+
+
+def _same(training: Run, search: Run) -> bool:
+    return training.genotype is not None and training.genotype == search.genotype
+
+
+def method_of(search: Run) -> str:
+    """Return the method of a search, with its variant where the genotype is named after it."""
+    strategy = search.start.strategy or search.name
+    settings = search.settings.get("strategy")
+    if isinstance(settings, dict):
+        if strategy == "sdas" and settings.get("schedule"):
+            return f"sdas-{settings['schedule']}"
+        if strategy == "das" and settings.get("order") == 2:
+            return "das2"
+    return strategy
+
+
+class Repetitions(NamedTuple):
+    """Entries of one method on one data set with equal settings.
+
+    Attributes:
+        method, data: of all of them.
+        settings: the values of the settings in which groups differ.
+        entries: the repetitions.
+    """
+
+    method: str
+    data: str
+    settings: tuple[str, ...]
+    entries: list[Entry]
+
+
+def repetitions(entries: Sequence[Entry]) -> tuple[list[str], list[Repetitions]]:
+    """Return the settings in which entries differ, and the groups of those that are repetitions."""
+    differ = differences([(entry.method, entry.setting) for entry in entries])
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Entry]] = {}
+    for entry in entries:
+        own = tuple(entry.setting.get(key, "") for key in differ)
+        groups.setdefault((entry.method, entry.data, own), []).append(entry)
+    return differ, [Repetitions(*key, group) for key, group in groups.items()]
+
+
+class Spread(NamedTuple):
+    """Numbers of several runs.
+
+    Attributes:
+        mean: of those that there are; ``None`` where there are none.
+        deviation: over runs, of the sample; ``None`` of fewer than two.
+    """
+
+    mean: float | None
+    deviation: float | None
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Return mean and deviation of numbers."""
+    return Spread(fmean(values) if values else None, stdev(values) if len(values) > 1 else None)
+
+
+def standard_error(percents: Sequence[float], count: int) -> float:
+    r"""Return the standard error of a mean accuracy, or error, over seeds, in points.
+
+    .. math:: \sqrt{e^2 + \frac{s^2}{n}}
+
+    with the standard error e of the mean over N test items, which all seeds share and which is not averaged
+    away, and the standard deviation s over n seeds.
+
+    Args:
+        percents: one for each seed.
+        count: N.
+    """
+    spread = stdev(percents) ** 2 / len(percents) if len(percents) > 1 else 0.0
+    return math.sqrt(accuracy.standard_error(fmean(percents), count) ** 2 + spread)

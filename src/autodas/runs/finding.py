@@ -1,0 +1,51 @@
+"""Which folders are runs, and which runs are meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from autodas.errors import AutodasError
+from autodas.runs.folder import CONFIGURATION, EVENTS
+
+DEPTH = 4
+"""How far below a folder its runs are looked for."""
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run."""
+    return os.path.exists(folder / EVENTS) or os.path.exists(folder / CONFIGURATION)
+
+
+def runs_below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """Yield the runs below a folder, by name. Links are not followed, hidden folders left out."""
+    try:
+        inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return
+    for name in inside:
+        child = folder / name
+        if is_run(child):
+            yield child
+        elif depth > 1 and not name.startswith("."):
+            yield from runs_below(child, depth - 1)
+
+
+def find_runs(places: Sequence[str | Path]) -> list[Path]:
+    """Return the runs that are meant, each once.
+
+    Args:
+        places: run folders, and folders with runs somewhere below; one without any is taken for a run whose
+            files are missing.
+
+    Raises:
+        AutodasError: if there is no such folder.
+    """
+    found: dict[Path, Path] = {}
+    for place in map(Path, places):
+        if not os.path.isdir(place):
+            raise AutodasError(f"{place}: there is no such folder; give runs, or a folder with runs")
+        for run in [place] if is_run(place) else [*runs_below(place)] or [place]:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())

@@ -1,0 +1,186 @@
+"""Run folders: the only channel between commands. What is in one, by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autodas.errors import AutodasError
+from autodas.notebook import drawn
+from autodas.reading import MEBIBYTE, parse_json, read_text
+from autodas.runs._lock import RunLock
+from autodas.writing import write_whole
+
+CONFIGURATION = "config.yaml"
+"""The effective configuration; a folder that has it holds a run."""
+ENVIRONMENT = "environment.json"
+RUNNING = "running.json"
+"""Which process runs here, as long as it does."""
+EVENTS = "events.jsonl"
+METRICS = "metrics.csv"
+CHECKPOINTS = "checkpoints"
+CHECKPOINT = f"{CHECKPOINTS}/last.pt"
+GENOTYPE = "genotype.json"
+DATA = "data.json"
+SUMMARY = "summary.json"
+"""The result; it is there when the run is finished."""
+TENSORBOARD = "tensorboard"
+SPLIT = "split.json"
+CANDIDATES = "candidates"
+CANDIDATE_INDEX = f"{CANDIDATES}/index.json"
+MODEL = "model.safetensors"
+PREDICTIONS = "predictions.parquet"
+EXAMPLES = "examples"
+EXAMPLE_INDEX = f"{EXAMPLES}/index.json"
+COMPARISON = "comparison.json"
+"""What ``compare`` found, in the folder above its runs; ``COMPARISON_TABLE`` is the same as text."""
+COMPARISON_TABLE = "comparison.md"
+
+
+class RunFolder:
+    """One run's files; the constants of this module name them.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock: RunLock | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with the state of the run."""
+        return self.path / CHECKPOINT
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return os.path.exists(self.path / CONFIGURATION)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return os.path.exists(self.path / SUMMARY)
+
+    def check(self, *, overwrite: bool = False) -> None:
+        """Check that a new run can be made here.
+
+        Args:
+            overwrite: whether a run that is there already may be deleted.
+
+        Raises:
+            AutodasError: if the folder holds a run, or anything else.
+        """
+        if os.path.exists(self.path) and not os.path.isdir(self.path):
+            raise AutodasError(f"{self.path}: is a file, not a folder")
+        self.check_free()
+        if os.path.isdir(self.path) and not self._empty():
+            if not self.exists:
+                raise AutodasError(f"{self.path}: is not empty and holds no run; choose another --run folder")
+            if not overwrite:
+                raise AutodasError(
+                    f"{self.path}: holds a run already; continue it with --resume {self.path}, "
+                    "choose another --run folder, or replace it with --overwrite"
+                )
+
+    def check_free(self) -> None:
+        """Raise AutodasError if another process is running here."""
+        if self._lock is None:
+            RunLock(self.path / RUNNING).check()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from running here, making the folder where there is none.
+
+        Raises:
+            AutodasError: if one is.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
+        lock = RunLock(self.path / RUNNING)
+        lock.acquire()
+        self._lock = lock
+        try:
+            yield
+        finally:
+            self._lock = None
+            lock.release()
+
+    def _empty(self) -> bool:
+        """Return whether nothing is there, or only what a run began that died at once."""
+        return all(
+            self._is_part_of_lock(path)
+            or path.name == f"{CONFIGURATION}.tmp"
+            or (path.name == CHECKPOINTS and os.path.isdir(path) and not any(path.iterdir()))
+            for path in self.path.iterdir()
+        )
+
+    def _is_part_of_lock(self, path: Path) -> bool:
+        return RunLock(self.path / RUNNING).owns(path.name)
+
+    def create(self, *, overwrite: bool = False) -> RunFolder:
+        """Make the folder for a new run; arguments and errors as for :meth:`check`. Nothing is lost.
+
+        With ``overwrite`` the run that is there is deleted.
+        """
+        self.check(overwrite=overwrite)
+        try:
+            if self.exists:
+                self._clear()
+            (self.path / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
+        return self
+
+    def _clear(self) -> None:
+        """Delete the run, so that what is left holds a run until nothing is: this may be killed, too.
+
+        The folder itself stays: it may be a link, or where a disk is mounted.
+        """
+        last = {CHECKPOINTS: 0, SUMMARY: 1, CONFIGURATION: 3}
+        for path in sorted(self.path.iterdir(), key=lambda path: last.get(path.name, 2)):
+            if self._is_part_of_lock(path):
+                continue
+            if os.path.isdir(path) and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Write a file whole, making its folder where needed."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+        return path
+
+    def write_json(self, name: str, content: Any) -> Path:
+        """Write plain data as an indented JSON file."""
+        return self.write(name, json.dumps(content, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file.
+
+        Raises:
+            AutodasError: if it is missing or broken.
+        """
+        path = self.path / name
+        try:
+            return parse_json(read_text(path, 256 * MEBIBYTE), f"{path}: broken")
+        except AutodasError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise AutodasError(
+                    f"{path}: missing; is {self.path} the folder of a finished run?"
+                ) from error
+            raise
+
+    def _repr_html_(self) -> str:
+        """Return what the run is and how far it came, for notebooks."""
+        return str(drawn("run", self.path))

@@ -1,0 +1,59 @@
+"""The machine and the software that results depend on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autodas._version import __version__
+from autodas.runs.folder import ENVIRONMENT, RunFolder
+from autodas.training._computed import what_computes
+
+
+def write_environment(folder: RunFolder, device: torch.device | None = None) -> None:
+    """Write down the machine and the versions of a run.
+
+    Args:
+        folder: of the run.
+        device: where it computes; ``None`` where others do.
+    """
+    folder.write_json(ENVIRONMENT, environment() | ({} if device is None else what_computes(device)))
+
+
+def environment() -> dict[str, Any]:
+    """Return the facts about machine and software that results depend on."""
+    facts: dict[str, Any] = {
+        "autodas": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "command": [*_program(), *sys.argv[1:]],
+    }
+    if torch.cuda.is_available():
+        facts["cuda"] = torch.version.cuda
+        facts["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return facts
+
+
+def _program() -> list[str]:
+    """Return how this program was started: by its name, or as a module."""
+    name = Path(sys.argv[0]).name
+    return ["python", "-m", "autodas"] if name == "__main__.py" else [name]
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
