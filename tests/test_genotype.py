@@ -111,11 +111,6 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str]] = [
     (("cells", "normal", "nodes", 1, 0), ["skip_connect"], "cells.normal.nodes[1][0]: [operation, pre"),
     (("cells", "normal", "nodes", 1, 0), [0, "skip_connect"], "cells.normal.nodes[1][0]: [operation, pre"),
     (
-        ("cells", "normal", "nodes", 0, 1, 0),
-        "sep_convv_3x3",
-        "cells.normal.nodes[0][1]: unknown operation 'sep_convv_3x3'; did you mean 'sep_conv_3x3'?",
-    ),
-    (
         ("cells", "normal", "nodes", 1, 0, 1),
         3,
         "cells.normal.nodes[1][0]: predecessor 3 is out of range, state 3 can read 0..2",

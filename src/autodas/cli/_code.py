@@ -10,6 +10,7 @@ from typing import Any
 from autodas.cli._resume import settings_of_run
 from autodas.errors import AutodasError
 from autodas.reading import known
+from autodas.runs.folder import CONFIGURATION
 from autodas.user_code import allow_code, is_user_code, module_of
 
 
@@ -25,9 +26,9 @@ def allow_code_for(code: Sequence[str], *references: str | None) -> None:
     for reference in filter(None, references):
         path = Path(reference)
         folder = path if os.path.isdir(path) else path.parent
-        if os.path.exists(path) and os.path.isfile(folder / "config.yaml"):
+        if os.path.exists(path) and os.path.isfile(folder / CONFIGURATION):
             try:
-                allow_code(*code_of(settings_of_run(folder / "config.yaml")))
+                allow_code(*code_of(settings_of_run(folder / CONFIGURATION)))
             except AutodasError:
                 continue  # The command says what is damaged, if it needs it.
 

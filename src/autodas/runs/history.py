@@ -152,7 +152,7 @@ def _cells(start: Start, place: str, problems: list[str] | None) -> dict[str, Se
     cells: dict[str, SearchedCell] = {}
     for part in parts or ([] if start.space is None else [start.space]):
         try:
-            space = _space(part, place)
+            space = _space(part, place, start.space or {})
         except AutodasError as error:
             if problems is None:
                 raise
@@ -165,14 +165,18 @@ def _cells(start: Start, place: str, problems: list[str] | None) -> dict[str, Se
     return cells
 
 
-def _space(part: Mapping[str, Any], place: str) -> CellSpace:
+def _space(part: Mapping[str, Any], place: str, searched: Mapping[str, Any]) -> CellSpace:
     name, nodes = part.get("cell"), part.get("nodes")
     if name is None or not part.get("kinds"):
         raise AutodasError(f"{place}: 'space' must name its 'cell' and its 'kinds'")
     # The nodes of a stage graph are the cells of a stage, as many as the search wants.
     if name == _STAGES and nodes is not None and 1 < nodes <= MOST_NODES:
         return stage_graphs(nodes)
-    return get_cell_space(name)
+    space = get_cell_space(name)
+    own = searched.get("operations")
+    if name != searched.get("cell") or not isinstance(own, list) or own == list(space.operations):
+        return space
+    return replace(space, operations=tuple(map(str, own)), altered=True)
 
 
 def _decided(before: Moment, decision: Decision) -> Moment:

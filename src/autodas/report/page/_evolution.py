@@ -9,8 +9,9 @@ from typing import NamedTuple
 from autodas.report.drawing._cells import DrawnCell, DrawnEdge
 from autodas.report.page._thinning import some_of
 from autodas.runs.events import Architecture, Decision, Event
-from autodas.runs.history import EdgeState, Moment, history_of, in_words
+from autodas.runs.history import Moment, history_of, in_words
 from autodas.runs.reading import Run
+from autodas.user_code import short_name
 
 _STATES = 1000  # of the weights: a slider has no more places
 
@@ -73,10 +74,10 @@ class Track:
 def finished_track(cell: DrawnCell) -> Track:
     """Return a cell that is decided, as an evolution of one frame."""
     changes = tuple(
-        [Change(0, "undecided" if edge.operation is None else "decided", edge.operation or "")]
+        [Change(0, "undecided" if edge.operation is None else "decided", short_name(edge.operation or ""))]
         for edge in cell.edges
     )
-    names = tuple(dict.fromkeys(edge.operation for edge in cell.edges if edge.operation))
+    names = tuple(dict.fromkeys(short_name(edge.operation) for edge in cell.edges if edge.operation))
     return Track(cell, names, names, changes)
 
 
@@ -133,7 +134,9 @@ def _tracks(moments: Sequence[Moment]) -> dict[str, Track]:
                 continue
             before = now
             for edge, known in zip(now.edges.values(), changes, strict=True):
-                if not known or EdgeState(known[-1].state, known[-1].operation) != edge:
-                    known.append(Change(number, *edge))
-        tracks[kind] = Track(cell, space.operations, space.choices, changes)
+                now_shown = Change(number, edge.state, short_name(edge.operation))
+                if not known or known[-1][1:] != now_shown[1:]:
+                    known.append(now_shown)
+        names, choices = (tuple(map(short_name, each)) for each in (space.operations, space.choices))
+        tracks[kind] = Track(cell, names, choices, changes)
     return tracks
