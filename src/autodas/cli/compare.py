@@ -97,7 +97,7 @@ class Entry:
 
     def notes(self) -> list[str]:
         """Return what its runs say of the data."""
-        from autodas.training import notes_of_run
+        from autodas.loop import notes_of_run
 
         return [note for part in PARTS for note in notes_of_run(self.folder / part)]
 

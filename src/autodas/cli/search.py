@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from autodas.accuracy import wilson_interval
@@ -13,7 +13,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
-from autodas.settings import OptimSettings
+from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies.settings import StrategyChoice
 from autodas.train_command import train_command
 
@@ -42,23 +42,6 @@ class SpaceConfig:
     K: int | None = None
     C1: int | None = None
     C2: int | None = None
-
-
-@dataclass(frozen=True)
-class SupernetConfig:
-    """The relaxed network.
-
-    Args:
-        engine: how it is computed: fused (fast) or reference (as the papers print it).
-        partial_channels: one channel in so many goes through the candidates of an edge, the others past
-            them: much less memory and time, another method. By default 4 for pcdarts, 1 (all) for the others.
-        checkpoint: keep only the inputs of cells for the backward pass, which computes each cell again:
-            less memory, more time, the same results.
-    """
-
-    engine: str = "fused"
-    partial_channels: int | None = None
-    checkpoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +111,7 @@ class SearchConfig:
     batch_size: int = 64
     micro_batches: int = 1
     optim: OptimSettings = field(default_factory=OptimSettings)
-    supernet: SupernetConfig = field(default_factory=SupernetConfig)
+    supernet: SupernetSettings = field(default_factory=SupernetSettings)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     stop_at_skips: int = 0
     seed: int = 0
@@ -189,40 +172,28 @@ def _search_of(
     resumed: bool = False,
 ) -> Search:
     """Return the search that is configured, before it begins."""
+    from autodas.cli._setup import compute_of, keeping_of
+    from autodas.loop import check_space
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
-    from autodas.training import check_space
 
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     check_space(dataset, space)
     return Search(
         dataset,
         space,
-        config.strategy.name,
-        config.strategy.settings,
-        folder,
+        config.strategy,
+        keeping=keeping_of(config, folder, resumed, CellPictures(folder.path) if can_draw() else None),
         epochs=config.epochs,
         batch_size=config.batch_size,
         optim=config.optim,
         augmentation=augmentation,
-        seed=config.seed,
-        device=device,
-        micro_batches=config.micro_batches,
-        precision=config.compute.precision,
-        graphs=config.compute.graphs,
-        engine=config.supernet.engine,
-        partial_channels=config.supernet.partial_channels,
-        checkpoint_cells=config.supernet.checkpoint,
-        stop_at_skips=config.stop_at_skips,
+        supernet=config.supernet,
         budget=_budget(config.budget, space, dataset),
-        check_memory=config.check_memory and not config.dry_run,
-        workers=config.data.workers,
-        checkpoint_every=config.checkpoint_every,
-        resume=resumed,
-        tensorboard=config.tensorboard,
-        pictures=CellPictures(folder.path) if can_draw() else None,
-        quiet=config.quiet,
+        stop_at_skips=config.stop_at_skips,
+        seed=config.seed,
+        compute=replace(compute_of(config, device), check_memory=config.check_memory and not config.dry_run),
     )
 
 
@@ -276,9 +247,10 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
+    from autodas.loop import available_memory
     from autodas.search import estimate_time
     from autodas.search._memory import in_words
-    from autodas.training import RunFolder, available_memory
+    from autodas.training import RunFolder
 
     device = use_compute(config.compute)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)

@@ -12,8 +12,8 @@ from torch import Tensor
 from autodas.accuracy import standard_error, wilson_interval
 from autodas.data import Loader
 from autodas.genotype import Genotype
+from autodas.loop.tasks import Evaluation, Task
 from autodas.supernet import CellMixture, Supernet, genotype_mixture, reestimate_statistics
-from autodas.training import Evaluation, evaluate
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,23 @@ class SearchAccuracies:
         return {**asdict(self), "standard_error": self.error, "interval": interval}
 
 
-def evaluate_mixture(supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader) -> Evaluation:
+def evaluate_mixture(
+    supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader, task: Task[Any]
+) -> Evaluation:
     """Evaluate a supernet under a mixture, in single precision; it is left in evaluation mode."""
     supernet.eval()
-    return evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+    found: Evaluation = task.evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+    return found
 
 
 @torch.no_grad()
 def final_accuracies(
-    supernet: Supernet, genotype: Genotype, relaxed: float, validation: Loader, training: Loader
+    supernet: Supernet,
+    genotype: Genotype,
+    relaxed: float,
+    validation: Loader,
+    training: Loader,
+    task: Task[Any],
 ) -> SearchAccuracies:
     """Evaluate a supernet that has been pruned to a genotype.
 
@@ -67,26 +75,27 @@ def final_accuracies(
         relaxed: accuracy before derivation, in percent.
         validation: the validation half, without augmentation.
         training: the training half, without augmentation.
+        task: what is asked of the network.
     """
     device = next(supernet.parameters()).device
     mixture = genotype_mixture(genotype, supernet.space.cell, device)
-    discrete = evaluate_mixture(supernet, mixture, validation)
+    discrete = evaluate_mixture(supernet, mixture, validation, task)
     network = supernet.extract(genotype).eval()
-    rebuilt = evaluate(network, validation.batches(0))
+    rebuilt: Evaluation = task.evaluate(network, validation.batches(0))
     with supernet.computed_by("reference"):
-        reference = evaluate_mixture(supernet, mixture, validation)
+        reference = evaluate_mixture(supernet, mixture, validation, task)
 
     def pictures() -> Iterable[Tensor]:
         for batch in training.batches(0):
             yield batch.images
 
     reestimate_statistics(supernet, lambda images: supernet(images, mixture), pictures())
-    reestimated = evaluate_mixture(supernet, mixture, validation)
+    reestimated = evaluate_mixture(supernet, mixture, validation, task)
     return SearchAccuracies(
         relaxed,
-        discrete.top1,
-        reestimated.top1,
-        rebuilt.top1,
-        torch.equal(rebuilt.logits, reference.logits),
+        discrete.score,
+        reestimated.score,
+        rebuilt.score,
+        torch.equal(rebuilt.outputs, reference.outputs),
         discrete.count,
     )

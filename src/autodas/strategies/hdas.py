@@ -75,9 +75,10 @@ class HDAS(Relaxed):
             K = max(settings.lengths, default=settings.cells_a_stage)
             self.spaces["stages"] = stage_space(plan.space.skeleton.with_size(K=K), settings.lengths)
         self.levels = list(self.spaces)
-        self.cells = None if settings.genotype is None else load_genotype(settings.genotype)
+        self.given = None if settings.genotype is None else load_genotype(settings.genotype)
+        self.cells = self.given
         if "stages" in self.spaces:
-            _check(self.spaces["stages"], self.cells or _dearest_cells(plan.space))
+            _check(self.spaces["stages"], self.given or _dearest_cells(plan.space))
         self.level = self.levels[0]
         self._begin()
 
@@ -100,16 +101,20 @@ class HDAS(Relaxed):
         for number, level in enumerate(self.levels):
             space, share = self.spaces[level], self.plan.iterations // len(self.levels)
             iterations = share if number == 0 else self.plan.iterations - number * share
-            cells = None if level == "cells" else self.cells or _dearest_cells(self.plan.space)
+            cells = None if level == "cells" else self.given or _dearest_cells(self.plan.space)
             alive = Discretisation(space.cell, space.kinds).alive()
             found.append(Phase(level, space, max(1, iterations), 0, alive, cells))
         return found
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def present(self, phase: Phase, number: int) -> Phase:
+        """Return a level with the cells that the one before it has found."""
+        return phase if phase.cells is None or self.cells is None else replace(phase, cells=self.cells)
+
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Draw the architecture parameters of a level."""
-        self.level, self.device = self.levels[phase], device
+        self.level, self.device = self.levels[number], device
         self._begin()
-        lengths, seed = self.space.cell.lengths, self.plan.seed + 2 * phase
+        lengths, seed = self.space.cell.lengths, self.plan.seed + 2 * number
         self.draw_alpha(len(self.space.cell.operations), seed)
         if lengths:
             std = self.settings.initial_std

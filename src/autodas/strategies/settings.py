@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodas.errors import AutodasError, nearest
+
+if TYPE_CHECKING:
+    from autodas.strategies.base import Strategy
 
 
 @dataclass(frozen=True)
@@ -374,10 +377,10 @@ def settings_class(name: str) -> type[StrategySettings]:
     return STRATEGIES[resolve_strategy(name)[0]].settings
 
 
-def load_strategy(name: str) -> type[Any]:
+def load_strategy(name: str) -> type[Strategy]:
     """Import a method and return its class, by any of the method's names."""
     module, _, attribute = STRATEGIES[resolve_strategy(name)[0]].implementation.partition(":")
-    loaded: type[Any] = getattr(import_module(module), attribute)
+    loaded: type[Strategy] = getattr(import_module(module), attribute)
     return loaded
 
 

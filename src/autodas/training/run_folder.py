@@ -170,7 +170,7 @@ class RunFolder:
         """
         facts = environment()
         if device is not None:
-            from autodas.training._computed import what_computes
+            from autodas.loop._computed import what_computes
 
             facts |= what_computes(device)
         self.write_json("environment.json", facts)
