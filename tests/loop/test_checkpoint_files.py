@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from autodas.errors import AutodasError
-from autodas.training import load_checkpoint, save_checkpoint, write_whole
-from autodas.training.checkpoint import FORMAT, VERSION
+from autodas.loop import load_checkpoint, save_checkpoint
+from autodas.loop.checkpoint import FORMAT, VERSION
+from autodas.training import write_whole
 
 
 def state() -> dict[str, Any]:

@@ -47,6 +47,6 @@ class LossWatch:
                 how = f"has grown to {loss:,.0f}" if math.isfinite(loss) else f"is {loss}"
                 raise AutodasError(
                     f"the loss of the {step} step {how} at iteration {iteration}; the last checkpoint is "
-                    "from before that. A smaller learning rate (optim.lr), a smaller optim.clip or precision "
-                    "fp32 may help"
+                    "from before that. A smaller `optim.lr`, a smaller `optim.clip` or "
+                    "`compute.precision=fp32` may help"
                 )

@@ -75,13 +75,13 @@ class SearchSize:
         parts = min(4 * self.compute.micro_batches, self.batch_size // 2)
         if parts > self.compute.micro_batches:
             compute = replace(self.compute, micro_batches=parts)
-            found[f"micro_batches {parts}"] = replace(self, compute=compute)
+            found[f"`micro_batches={parts}`"] = replace(self, compute=compute)
         if self.partial_channels == 1:
             supernet = replace(self.supernet, partial_channels=4)
-            found["supernet.partial_channels 4"] = replace(self, supernet=supernet)
+            found["`supernet.partial_channels=4`"] = replace(self, supernet=supernet)
         if not self.supernet.checkpoint:
             supernet = replace(self.supernet, checkpoint=True)
-            found["supernet.checkpoint true"] = replace(self, supernet=supernet)
+            found["`supernet.checkpoint=true`"] = replace(self, supernet=supernet)
         return found
 
     def estimate(self) -> MemoryEstimate:
@@ -104,7 +104,7 @@ class SearchSize:
         if available is not None and self.estimate().total > available:
             raise AutodasError(
                 f"not enough memory: {in_words(available)} are free; {self.advice()}; "
-                "check_memory false starts all the same"
+                "`check_memory=false` starts all the same"
             )
 
     def advice(self) -> str:
@@ -117,7 +117,7 @@ class SearchSize:
                 continue
             except (MemoryError, RuntimeError):  # memory has run out even for the estimate
                 options.append(option)
-        options.append(f"a batch_size below {self.batch_size}")
+        options.append(f"a `batch_size` below {self.batch_size}")
         return f"this search needs about {self.estimate()}, and less with {', '.join(options)}"
 
     def new_strategy(self) -> Strategy:

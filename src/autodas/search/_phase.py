@@ -344,11 +344,11 @@ def check_second_order(
     if supernet.engine != "reference":
         raise AutodasError(
             f"the exact second order needs gradients of gradients, which engine '{supernet.engine}' does not "
-            "have: use supernet.engine reference, or strategy.unrolled finite"
+            "have: use `supernet.engine=reference`, or `strategy.unrolled=finite`"
         )
     if micro_batches > 1 or supernet.checkpoint:
         option = "micro_batches" if micro_batches > 1 else "supernet.checkpoint"
         raise AutodasError(
             f"the exact second order needs whole batches kept for the backward pass, so {option} cannot be "
-            "used: use strategy.unrolled finite"
+            "used: use `strategy.unrolled=finite`"
         )

@@ -67,7 +67,7 @@ class HDAS(Relaxed):
         if plan.budget is not None and settings.level != "cells":
             raise AutodasError(
                 f"a budget limits the cells, but level '{settings.level}' goes on to wire them: use "
-                "--strategy.level cells"
+                "`strategy.level=cells`"
             )
         if settings.level != "stages":
             self.spaces["cells"] = plan.space

@@ -72,7 +72,7 @@ class PDARTS(Relaxed):
         if plan.iterations < STAGES:
             raise AutodasError(
                 f"strategy pdarts has {STAGES} stages, but there is time for {plan.iterations} iterations: "
-                "raise --epochs"
+                "raise `epochs`"
             )
         # What the stages can start with at most; later ones narrow it down to what those before them find.
         self.dearest = [

@@ -201,7 +201,7 @@ class Training:
 
     def _advice(self) -> str:
         parts, size = 2 * self.fit.compute.micro_batches, self.fit.train.batch_size
-        return f"less is needed with micro_batches {parts} or a batch_size below {size}"
+        return f"less is needed with `micro_batches={parts}` or a `batch_size` below {size}"
 
     def run(self) -> dict[str, Any]:
         """Train, test and write the run folder; return the summary that ``summary.json`` holds.

@@ -36,8 +36,7 @@ def remarks(found: ClassEvaluation, train_score: float | None = None) -> list[st
     if bool((found.predicted == found.predicted[0]).all()):
         said.append(
             f"all {found.count:,} test {what} are taken for {_name(found, int(found.predicted[0]))}: "
-            "the network tells nothing apart; train it for more epochs, or with another learning rate "
-            "(optim.lr)"
+            "the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"
         )
     elif train_score is not None and train_score - found.top1 > BY_HEART:
         others = "nothing else is" if by_chance else "others are not"

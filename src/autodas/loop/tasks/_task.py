@@ -90,7 +90,7 @@ class Task(ABC, Generic[Found]):
             # Any class would be the largest of them.
             raise AutodasError(
                 f"what the network answers are no numbers, for {lost} of {len(outputs)} samples: its weights "
-                "have grown beyond all bounds. A smaller learning rate (optim.lr) may help"
+                "have grown beyond all bounds. A smaller `optim.lr` may help"
             )
         return self.evaluation(meter.result(), outputs, targets, indices, clips)
 
