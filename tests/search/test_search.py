@@ -111,10 +111,9 @@ def test_a_clamped_search_loses_nothing_in_derivation(tmp_path: Path) -> None:
     again = type(search.strategy)(settings, search.strategy.plan)
     again.start(0, "cpu")
     again.load_state_dict(state["run"]["strategy"])
-    clamped = evaluate_mixture(
-        supernet, again.clamped_mixture(), search.halves.validation_plain, search.task
-    ).score
-    assert clamped == result.accuracies.discrete
+    validation = search.halves.validation_plain
+    clamped = evaluate_mixture(supernet, again.clamped_mixture(), validation, search.task)
+    assert clamped.score == result.accuracies.discrete
 
 
 def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path: Path) -> None:
@@ -123,10 +122,8 @@ def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path
     supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
     mixture = genotype_mixture(result.genotype, SPACE.cell)
-    assert (
-        evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task).score
-        == result.accuracies.discrete
-    )
+    found = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task)
+    assert found.score == result.accuracies.discrete
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import shlex
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from autodas.accuracy import wilson_interval
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
@@ -217,7 +216,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     from autodas.benchmark_string import benchmark_string
 
     found = result.accuracies
-    low, high = wilson_interval(found.discrete, found.count)
+    low, high = found.interval
     lines = [
         f"accuracy on {found.count} samples of the validation half, with the weights of the search "
         f"(95 % interval of the final network: {low:.1f} to {high:.1f} %):",

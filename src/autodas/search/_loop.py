@@ -413,6 +413,5 @@ class Search:
         }
 
     def _candidate(self, record: dict[str, Any]) -> Candidate:
-        fields = SearchAccuracies.__dataclass_fields__
-        accuracies = SearchAccuracies(**{name: record[name] for name in fields})
+        accuracies = SearchAccuracies.from_dict(record, self.task)
         return Candidate(record["phase"], Genotype.load(self.folder.path / record["file"]), accuracies)

@@ -214,11 +214,11 @@ class Strategy(ABC):
         """
         return []
 
-    def after_epoch(self, top1: Callable[[], float]) -> None:  # noqa: B027 (most methods do nothing)
+    def after_epoch(self, score: Callable[[], float]) -> None:  # noqa: B027 (most methods do nothing)
         """Take note of the end of an epoch of this phase.
 
         Args:
-            top1: evaluates the supernet under :meth:`mixture` on the validation half, in percent. It takes
+            score: evaluates the supernet under :meth:`mixture` on the validation half, in percent. It takes
                 time: methods that do not need it leave it alone.
         """
 

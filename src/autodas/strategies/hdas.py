@@ -160,10 +160,10 @@ class HDAS(Relaxed):
             )
         return found
 
-    def after_epoch(self, top1: Callable[[], float]) -> None:
+    def after_epoch(self, score: Callable[[], float]) -> None:
         """Keep the parameters, if the relaxed network is the best so far on the validation half."""
         self.epochs += 1
-        accuracy = top1()
+        accuracy = score()
         if self.best is None or accuracy > self.best["top1"]:
             self.best = {
                 "epoch": self.epochs,

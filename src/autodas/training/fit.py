@@ -112,7 +112,7 @@ class Fit:
         self.network, self.train, self.task, self.epochs = network, train, task, epochs
         self.optim, self.regularisation = optim, regularisation or Regularisation()
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
-        self.keeping, self.checkpoint_every = keeping, max(1, keeping.every)
+        self.folder, self.checkpoint_every = keeping.folder, max(1, keeping.every)
         self.iterations = epochs * len(train)
         self.optimiser = weight_optimiser(network.parameters(), optim)
         if self.compute.precision == "bf16" and self.device.type == "cpu" and not keeping.resume:
@@ -133,7 +133,7 @@ class Fit:
         self.best: dict[str, Any] = {}
         self.keeper = Keeper(keeping, "train", self.device, _STATE)
         if self.keeper.state is not None:
-            with explain_damage(keeping.folder.checkpoint):
+            with explain_damage(self.folder.checkpoint):
                 self._load(self.keeper.state)
 
     def run(self, start: dict[str, Any] | None = None, notes: Sequence[str] = ()) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.accuracy import in_words
+from autodas.accuracy import in_words, standard_error, wilson_interval
 from autodas.data import ImageDataset
 from autodas.errors import AutodasError
 from autodas.loop.tasks._accuracy_meter import AccuracyMeter
@@ -134,6 +134,14 @@ class Classification(Task[ClassEvaluation]):
         """Write ``predictions.parquet``, and ``examples/`` of the most confident mistakes."""
         write_predictions(folder, found, dataset)
         write_examples(folder, found, dataset)
+
+    def error(self, score: float, count: int) -> float:
+        """Return the standard error of an accuracy, in points."""
+        return standard_error(score, count)
+
+    def interval(self, score: float, count: int) -> tuple[float, float]:
+        """Return Wilson's 95 % interval of an accuracy, in percent."""
+        return wilson_interval(score, count)
 
     def result_line(self, summary: Mapping[str, Any]) -> str:
         """Return the test accuracy with what it is worth."""

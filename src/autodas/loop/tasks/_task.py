@@ -138,6 +138,14 @@ class Task(ABC, Generic[Found]):
         """Write what a network says of each test sample, and some of its mistakes, into a run folder."""
 
     @abstractmethod
+    def error(self, score: float, count: int) -> float:
+        """Return the standard error of a score on so many samples."""
+
+    @abstractmethod
+    def interval(self, score: float, count: int) -> tuple[float, float]:
+        """Return the 95 % interval of a score on so many samples."""
+
+    @abstractmethod
     def result_line(self, summary: Mapping[str, Any]) -> str:
         """Return what a person is told of an evaluation in one line.
 
