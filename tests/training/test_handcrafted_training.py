@@ -17,7 +17,7 @@ from autodas.loop import Keeping
 from autodas.networks import CellBlueprint, HandcraftedBlueprint, read_blueprint
 from autodas.settings import OptimSettings
 from autodas.training import RunFolder
-from autodas.training.fit import Fit
+from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import ModelFacts, load_model, save_model
 from autodas.training.recipe import EvaluationPlan, Training
 
@@ -90,7 +90,7 @@ def test_blueprints_are_read_back(tools: Any) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     torch.set_num_threads(1)
     folder = RunFolder(tmp_path_factory.mktemp("baseline") / "run").create()
-    return folder.path, train(folder, clips(), auxiliary=True, drop_path=0.2)
+    return folder.path, train(folder, clips(), regularisation=Regularisation(0.2, auxiliary=True))
 
 
 def test_a_run_holds_all(run: tuple[Path, dict[str, Any]]) -> None:
@@ -134,9 +134,9 @@ def test_resumed_is_as_if_never_stopped(
 
     def stop(self: Fit) -> None:
         ended(self)
-        self.stop.requested = True
+        self.keeper.stop.requested = True
 
-    options = {"auxiliary": True, "drop_path": 0.2}
+    options = {"regularisation": Regularisation(0.2, auxiliary=True)}
     monkeypatch.setattr(Fit, "_end_epoch", stop)
     with pytest.raises(Interrupted):
         train(folder, clips(), **options)

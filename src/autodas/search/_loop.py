@@ -147,7 +147,7 @@ class Search:
         check_space(dataset, space)
         space = replace(space, skeleton=space.skeleton.for_clips(dataset.frames))
         self.dataset, self.space, self.seed = dataset, space, seed
-        self.keeping, self.folder = keeping, keeping.folder
+        self.folder = keeping.folder
         self.optim, self.compute = optim or OptimSettings(), compute
         self.task: Task[Any] = task_of(dataset, self.optim)
         shape = InputShape.of(dataset)
