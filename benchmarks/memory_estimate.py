@@ -49,7 +49,10 @@ CONFIGURATIONS: list[dict[str, Any]] = [
 
 
 def size_of(job: dict[str, Any]) -> SearchSize:
+    from autodas.loop import Compute, InputShape
+    from autodas.loop.tasks import Classification
     from autodas.search import SearchSize
+    from autodas.settings import SupernetSettings
     from autodas.spaces import get_space
     from autodas.strategies import choose_strategy
 
@@ -57,7 +60,17 @@ def size_of(job: dict[str, Any]) -> SearchSize:
     space = get_space(rest.pop("space", "cifar-o2d"))
     space = space.with_size(*(rest.pop(name) for name in ("K", "C1", "C2")))
     choice = choose_strategy(rest.pop("strategy", "das"))
-    return SearchSize(space, choice.name, choice.settings, classes=10, channels=3, **rest)
+    return SearchSize(
+        space,
+        choice,
+        Classification(10),
+        InputShape(3, rest.pop("image_size")),
+        rest.pop("batch_size"),
+        SupernetSettings(
+            rest.pop("engine", "fused"), rest.pop("partial_channels", 1), rest.pop("checkpoint", False)
+        ),
+        Compute(**rest),
+    )
 
 
 def measured(job: dict[str, Any]) -> float:

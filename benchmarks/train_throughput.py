@@ -22,10 +22,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from autodas.loop import environment, weight_optimiser
 from autodas.networks import build
 from autodas.settings import OptimSettings
 from autodas.spaces import get_skeleton
-from autodas.training import environment, weight_optimiser
 from autodas.zoo import load_genotype
 
 CASES = {

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from autodas.accuracy import in_words, standard_error, wilson_interval
-from autodas.training import Evaluation, remarks
+from autodas.loop.tasks import ClassEvaluation, remarks
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,19 @@ def test_ten_of_ten_is_no_certainty() -> None:
     assert wilson_interval(0.0, 0) == (0.0, 100.0)
 
 
-def evaluation(labels: list[int], predicted: list[int], names: str = "abc") -> Evaluation:
+def evaluation(labels: list[int], predicted: list[int], names: str = "abc") -> ClassEvaluation:
     logits = F.one_hot(torch.tensor(predicted), len(names)).float()
     right = sum(p == q for p, q in zip(labels, predicted, strict=True))
     numbers = torch.arange(len(labels))
     top1 = 100 * right / len(labels)
-    return Evaluation(
-        1.0, top1, None, len(labels), logits, torch.tensor(labels), numbers, classes=tuple(names)
+    return ClassEvaluation(
+        outputs=logits,
+        targets=torch.tensor(labels),
+        indices=numbers,
+        loss=1.0,
+        top1=top1,
+        top5=None,
+        classes=tuple(names),
     )
 
 
@@ -63,18 +69,18 @@ def test_learning_by_heart_is_said() -> None:
     predicted = [label if n % 4 == 0 else (label + 1) % 6 for n, label in enumerate(labels)]
     found = evaluation(labels, predicted, "abcdef")
     assert found.top1 == 25.0
-    (said,) = remarks(found, train_top1=97.0)
+    (said,) = remarks(found, train_score=97.0)
     assert "97.0 % on the training pictures, 25.0 % on the test pictures" in said
     assert "the largest class alone: 16.7 %" in said
     assert "learned by heart, and nothing else is" in said
-    (said,) = remarks(found, train_top1=30.0)
+    (said,) = remarks(found, train_score=30.0)
     assert said.startswith("no better than always saying a, which is right for 16.7 %")
 
 
 def test_an_ordinary_result_needs_no_remark() -> None:
     labels = [n % 3 for n in range(90)]
     predicted = [label if n % 10 else (label + 1) % 3 for n, label in enumerate(labels)]
-    assert remarks(evaluation(labels, predicted), train_top1=95.0) == []
+    assert remarks(evaluation(labels, predicted), train_score=95.0) == []
 
 
 def test_the_error_of_many_samples_is_that_of_a_proportion() -> None:

@@ -132,13 +132,13 @@ def _run_files(search: Path, train: Path) -> list[Format]:
     """Return the files of run folders, which pages and comparisons read."""
     from autodas.data import open_dataset
     from autodas.errors import AutodasError
+    from autodas.loop.run_data import changed_since, check_same_data, notes_of_run, trained_on
     from autodas.report import cells_of_run, read_method_run, skeleton_of_run
     from autodas.report.page import render_page
     from autodas.report.watch import WatchServer
     from autodas.runs._lock import RunLock
     from autodas.runs.finding import find_runs
     from autodas.runs.folder import RunFolder
-    from autodas.training.run_data import changed_since, check_same_data, notes_of_run, trained_on
 
     dataset = open_dataset(f"imagefolder:{search.parent / 'set'}")
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from autodas.genotype import CellGenotype as CellGenotype
     from autodas.genotype import Edge as Edge
     from autodas.genotype import Genotype as Genotype
+    from autodas.loop import Compute as Compute
+    from autodas.loop import InputShape as InputShape
+    from autodas.loop import Keeping as Keeping
+    from autodas.loop.tasks import Classification as Classification
     from autodas.networks import CellBlueprint as CellBlueprint
     from autodas.networks import HandcraftedBlueprint as HandcraftedBlueprint
     from autodas.networks import Network as Network
@@ -32,7 +36,9 @@ if TYPE_CHECKING:
     from autodas.runs.folder import RunFolder as RunFolder
     from autodas.search import Search as Search
     from autodas.search import SearchResult as SearchResult
+    from autodas.search import SearchSize as SearchSize
     from autodas.settings import OptimSettings as OptimSettings
+    from autodas.settings import SupernetSettings as SupernetSettings
     from autodas.spaces import Space as Space
     from autodas.spaces import get_skeleton as get_skeleton
     from autodas.spaces import get_space as get_space
@@ -41,8 +47,10 @@ if TYPE_CHECKING:
     from autodas.strategies.settings import StrategySettings as StrategySettings
     from autodas.supernet import CellMixture as CellMixture
     from autodas.supernet import Supernet as Supernet
+    from autodas.training.fit import Regularisation as Regularisation
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
+    from autodas.training.recipe import EvaluationPlan as EvaluationPlan
     from autodas.training.recipe import Training as Training
     from autodas.user_code import allow_code as allow_code
     from autodas.zoo import load_genotype as load_genotype
@@ -54,22 +62,30 @@ _PLACES = {
     "CellBlueprint": "autodas.networks",
     "CellGenotype": "autodas.genotype",
     "CellMixture": "autodas.supernet",
+    "Classification": "autodas.loop.tasks",
+    "Compute": "autodas.loop",
     "DataOptions": "autodas.data_options",
     "Edge": "autodas.genotype",
+    "EvaluationPlan": "autodas.training.recipe",
     "Genotype": "autodas.genotype",
     "GenotypeError": "autodas.errors",
     "HandcraftedBlueprint": "autodas.networks",
     "ImageDataset": "autodas.data",
+    "InputShape": "autodas.loop",
+    "Keeping": "autodas.loop",
     "Loader": "autodas.data",
     "Network": "autodas.networks",
     "OptimSettings": "autodas.settings",
+    "Regularisation": "autodas.training.fit",
     "RunFolder": "autodas.runs.folder",
     "Search": "autodas.search",
     "SearchResult": "autodas.search",
+    "SearchSize": "autodas.search",
     "Space": "autodas.spaces",
     "Strategy": "autodas.strategies.base",
     "StrategySettings": "autodas.strategies.settings",
     "Supernet": "autodas.supernet",
+    "SupernetSettings": "autodas.settings",
     "Training": "autodas.training.recipe",
     "allow_code": "autodas.user_code",
     "build_network": "autodas.networks:build",

@@ -4,7 +4,8 @@
 class AutodasError(Exception):
     """Something that the user can mend: the message says what is wrong, where, and what to do.
 
-    The command line prints the message as one line and exits with code 2, without a traceback
+    Settings stand between backticks, as Python spells them (`` `optim.lr=0.1` ``). The command line prints
+    the message as one line, with settings as flags, and exits with code 2, without a traceback
     (``--debug`` shows it). Everything else that is raised is a defect of autodas.
 
     Attributes:
@@ -15,7 +16,7 @@ class AutodasError(Exception):
 
 
 class Interrupted(Exception):  # noqa: N818
-    """The run was asked to stop and has saved its state; the message says how to go on."""
+    """The run was asked to stop and has saved its state; it goes on with ``resume``."""
 
 
 class GenotypeError(AutodasError):

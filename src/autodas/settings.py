@@ -54,6 +54,23 @@ class OptimSettings:
             raise AutodasError(f"optim.label_smoothing={self.label_smoothing} must lie in [0, 1)")
 
 
+@dataclass(frozen=True)
+class SupernetSettings:
+    """The relaxed network.
+
+    Args:
+        engine: how it is computed: fused (fast) or reference (as the papers print it).
+        partial_channels: one channel in so many goes through the candidates of an edge, the others past
+            them: much less memory and time, another method. By default 4 for pcdarts, 1 (all) for the others.
+        checkpoint: keep only the inputs of cells for the backward pass, which computes each cell again:
+            less memory, more time, the same results.
+    """
+
+    engine: str = "fused"
+    partial_channels: int | None = None
+    checkpoint: bool = False
+
+
 def learning_rate(
     settings: OptimSettings, iteration: int, iterations: int, iterations_an_epoch: int
 ) -> float:

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from autodas.cli.main import main
-from autodas.search import _phase
-from autodas.training import load_checkpoint
+from autodas.loop import _iterations, load_checkpoint
 from autodas.zoo import load_zoo
 
 SMALL = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--epochs=1", "--batch_size=16", "--quiet"]
@@ -172,7 +171,7 @@ def test_loss_that_is_no_number(
 ) -> None:
     run = tmp_path / "run"
     rates = iter([0.01, 0.01, 0.01, 1e30, 1e30])
-    monkeypatch.setattr(_phase, "learning_rate", lambda *_: next(rates))
+    monkeypatch.setattr(_iterations, "learning_rate", lambda *_: next(rates))
     words = ["--strategy=das", *DIGITS, *SMALL, "--epochs=3", "--optim.clip=0", "--checkpoint_every=1"]
     words.append("--check_memory=false")  # the estimate would rehearse an iteration, and take a rate
     message = refused(capsys, "search", *words, f"--run={run}")

@@ -19,8 +19,8 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.kernels import _build, built_kernels
+from autodas.loop import tell_what_changed, what_computes, write_environment
 from autodas.runs.folder import RunFolder
-from autodas.training import tell_what_changed, what_computes, write_environment
 
 CPU = torch.device("cpu")
 
@@ -262,7 +262,7 @@ class TestGoingOn:
 
 
 def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
-    from autodas.training import load_checkpoint
+    from autodas.loop import load_checkpoint
 
     path = tmp_path / "last.pt"
     path.symlink_to(path)

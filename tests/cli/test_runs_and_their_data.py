@@ -14,8 +14,8 @@ from PIL import Image
 from autodas.cli.main import main
 from autodas.data import open_dataset, open_test_set
 from autodas.errors import AutodasError
+from autodas.loop import check_same_data, trained_on, write_data
 from autodas.runs.folder import RunFolder
-from autodas.training import check_same_data, trained_on, write_data
 
 SEARCH = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=16", "--quiet"]
 TRAIN = ["--epochs=1", "--batch_size=8", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=16", "--quiet"]

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from autodas.errors import AutodasError
+from autodas.loop import check_reduced_gradients
 from autodas.operations import TRAIN_NORMS, build
-from autodas.training import check_reduced_gradients
 
 SIDES = (12, 16, 20, 24, 28, 32, 48, 64)
 IMAGES = ("dil_conv_3x3", "dil_conv_5x5", "sep_conv_3x3", "sep_conv_5x5")

@@ -15,8 +15,7 @@ NAMES = {
     for name, value in vars(folder).items()
     if name.isupper() and isinstance(value, str) and "." in value
 }
-# The loops say themselves what they write.
-FREE = ("runs/folder.py", "search/_loop.py", "training/recipe.py")
+FREE = ("runs/folder.py",)
 
 
 def texts(path: Path) -> Iterator[str]:

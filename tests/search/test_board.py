@@ -25,14 +25,10 @@ def search(
     Search(
         autodas.open_dataset("digits", subset=100),
         SPACE,
-        choice.name,
-        choice.settings,
-        autodas.RunFolder(folder).create(),
+        choice,
+        keeping=autodas.Keeping(autodas.RunFolder(folder).create(), pictures=pictures, **options),
         epochs=3,
         batch_size=16,
-        optim=autodas.OptimSettings(),
-        pictures=pictures,
-        **options,
     ).run()
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 

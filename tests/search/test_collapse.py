@@ -12,7 +12,6 @@ import torch
 
 import autodas
 from autodas.search._collapse import diagnose, summary, warning
-from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 
@@ -106,14 +105,11 @@ def search(folder: Path, name: str, **options: Any) -> autodas.SearchResult:
     return autodas.Search(
         autodas.open_dataset("digits", subset=200),
         SPACE.with_size(K=1),
-        choice.name,
-        choice.settings,
-        autodas.RunFolder(folder).create(),
+        choice,
+        keeping=autodas.Keeping(autodas.RunFolder(folder).create(), quiet=True),
         epochs=3,
         batch_size=50,
-        optim=OptimSettings(),
-        quiet=True,
-        check_memory=False,
+        compute=autodas.Compute(check_memory=False),
         **options,
     ).run()
 
@@ -127,7 +123,7 @@ def events(folder: Path, kind: str) -> list[dict[str, Any]]:
 def test_a_search_stops_and_can_be_read(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Skips lead from the first draw on, by so much that nothing catches up.
     method = load_strategy(name)
-    begin = method.start
+    begin = method.begin
 
     def leaning(self: Strategy, phase: int, device: Any) -> None:
         begin(self, phase, device)

@@ -16,6 +16,8 @@ import torch
 import autodas
 from autodas.cli._allocator import tuned
 from autodas.errors import AutodasError
+from autodas.loop import InputShape
+from autodas.loop.tasks import Classification
 from autodas.search import SearchSize
 from autodas.search._memory import CODE, MODULE, SLACK, in_words
 from autodas.strategies import choose_strategy
@@ -26,9 +28,15 @@ VIDEO = autodas.get_space("video-oadv").with_size(K=0, C1=8, C2=32)
 
 
 def size(strategy: str = "das", **changes: object) -> SearchSize:
-    choice = choose_strategy(strategy)
-    whole = SearchSize(SPACE, choice.name, choice.settings, 10, 3, image_size=16, batch_size=16)
-    return replace(whole, **changes)
+    """Return a size with some changes, whichever of its parts they belong to."""
+    whole = SearchSize(SPACE, choose_strategy(strategy), Classification(10), InputShape(3, 16), batch_size=16)
+    for name, value in changes.items():
+        if name in SearchSize.__dataclass_fields__ and name != "supernet":
+            whole = replace(whole, **{name: value})
+            continue
+        (part,) = [p for p in ("shape", "supernet", "compute") if hasattr(getattr(whole, p), name)]
+        whole = replace(whole, **{part: replace(getattr(whole, part), **{name: value})})
+    return whole
 
 
 class TestEstimate:
@@ -75,14 +83,14 @@ class TestEstimate:
         need = whole.estimate().tensors
         smaller = whole.smaller()
         assert list(smaller) == [
-            "--micro_batches 4",
-            "--supernet.partial_channels 4",
-            "--supernet.checkpoint true",
+            "`micro_batches=4`",
+            "`supernet.partial_channels=4`",
+            "`supernet.checkpoint=true`",
         ]
         for option, other in smaller.items():
             assert other.estimate().tensors < 0.8 * need, option
         # Four parts of 16 need what batches of 16 need, but for the pictures.
-        parts, small = smaller["--micro_batches 4"].estimate(), size(batch_size=16).estimate()
+        parts, small = smaller["`micro_batches=4`"].estimate(), size(batch_size=16).estimate()
         assert parts.tensors == pytest.approx(small.tensors, rel=0.2)
 
     def test_half_precision_halves_maps_of_the_reference_engine(self) -> None:
@@ -132,8 +140,7 @@ def test_within_15_percent_of_what_is_measured(job: dict) -> None:
         env=environment,
     )
     space = autodas.get_space("cifar-o2d").with_size(*(job.pop(name) for name in ("K", "C1", "C2")))
-    choice = choose_strategy("das")
-    estimate = SearchSize(space, choice.name, choice.settings, 10, 3, **job).estimate()
+    estimate = size(space=space, **job).estimate()
     assert estimate.total / 2**20 == pytest.approx(float(done.stdout), rel=0.15)
 
 
@@ -148,11 +155,11 @@ class TestCheck:
         for text in (
             str(size().estimate()),
             in_words(need - 1),
-            f"--supernet.partial_channels 4 ({replace(size(), partial_channels=4).estimate()})",
-            f"--supernet.checkpoint true ({replace(size(), checkpoint=True).estimate()})",
-            f"--micro_batches 4 ({replace(size(), micro_batches=4).estimate()})",
-            "--batch_size below 16",
-            "--check_memory false",
+            f"`supernet.partial_channels=4` ({size(partial_channels=4).estimate()})",
+            f"`supernet.checkpoint=true` ({size(checkpoint=True).estimate()})",
+            f"`micro_batches=4` ({size(micro_batches=4).estimate()})",
+            "`batch_size` below 16",
+            "`check_memory=false`",
         ):
             assert text in message
 
@@ -160,7 +167,7 @@ class TestCheck:
         narrow = size(space=SPACE.with_size(C2=8), batch_size=2, checkpoint=True)
         with pytest.raises(AutodasError) as caught:
             narrow.check(0)
-        assert "less with a --batch_size below 2" in str(caught.value)
+        assert "less with a `batch_size` below 2" in str(caught.value)
 
 
 def search_with_limit(folder: Path, limit: int, *words: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,12 +13,13 @@ import autodas
 from autodas.cli.main import main
 from autodas.data import Batch
 from autodas.errors import AutodasError
+from autodas.loop import Compute, micro_batches
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import Supernet
-from autodas.training import micro_batches
 
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 OPTIM = OptimSettings(lr=0.1, clip=1.0, label_smoothing=0.1)
@@ -31,14 +31,14 @@ def batch(seed: int, size: int) -> Batch:
     return Batch(images, torch.randint(0, 4, (size,), generator=generator), torch.arange(size))
 
 
-def start(name: str, engine: str = "reference", **options: Any) -> PhaseRun:
+def start(name: str, engine: str = "reference", micro_batches: int = 1) -> PhaseRun:
     choice = choose_strategy(name, initial_std=0.5)
     strategy = load_strategy(choice.name)(choice.settings, SearchPlan(SPACE, 40, 0, lambda alive: 1))
-    strategy.start(0, "cpu")
+    phase = strategy.start(0, "cpu")
     torch.manual_seed(0)
     supernet = Supernet(SPACE, classes=4, channels=1, engine=engine)
-    phase = strategy.phases()[0]
-    return PhaseRun(phase, 0, strategy, supernet, OPTIM, 40, torch.device("cpu"), "fp32", **options)
+    task = Classification(4, OPTIM.label_smoothing)
+    return PhaseRun(phase, 0, strategy, supernet, task, OPTIM, 40, Compute(micro_batches=micro_batches))
 
 
 def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -178,17 +178,7 @@ def test_too_many(
 
 def test_a_batch_is_capped_before_it_is_split(tmp_path: Path) -> None:
     # 20 pictures, about 10 a half: six parts of 64 would be fine, six parts of ten are not.
-    dataset, choice = autodas.open_dataset("digits", subset=20), choose_strategy("das")
-    folder = autodas.RunFolder(tmp_path / "run")
+    dataset = autodas.open_dataset("digits", subset=20)
+    keeping = autodas.Keeping(autodas.RunFolder(tmp_path / "run"))
     with pytest.raises(AutodasError, match="batches of 10 pictures"):
-        autodas.Search(
-            dataset,
-            SPACE,
-            choice.name,
-            choice.settings,
-            folder,
-            epochs=1,
-            batch_size=64,
-            micro_batches=6,
-            optim=OPTIM,
-        )
+        autodas.Search(dataset, SPACE, "das", keeping=keeping, epochs=1, compute=Compute(micro_batches=6))

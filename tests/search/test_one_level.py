@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.data import Batch
+from autodas.loop import Compute
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.spaces import get_space
@@ -38,12 +40,11 @@ def start(name: str, engine: str, micro_batches: int = 1, **settings: Any) -> Ph
     space = get_space("cifar-o2d").with_size(K=1, C1=8, C2=16)
     choice = choose_strategy(name, initial_std=0.3, learning_rate=0.1, **settings)
     strategy = load_strategy(name)(choice.settings, SearchPlan(space, 8, 0, lambda alive: 1))
-    strategy.start(0, "cpu")
-    phase = strategy.phases()[0]
+    phase = strategy.start(0, "cpu")
     torch.manual_seed(0)
     supernet = Supernet(phase.space, classes=3, channels=1, engine=engine, cells=phase.cells)
-    device = torch.device("cpu")
-    return PhaseRun(phase, 0, strategy, supernet, OPTIM, 4, device, "fp32", micro_batches)
+    task = Classification(3, OPTIM.label_smoothing)
+    return PhaseRun(phase, 0, strategy, supernet, task, OPTIM, 4, Compute(micro_batches=micro_batches))
 
 
 def parts(pictures: Batch, count: int) -> list[tuple[Tensor, Tensor]]:

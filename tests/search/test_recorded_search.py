@@ -12,14 +12,16 @@ import torch
 
 import autodas
 from autodas.data import Augmentation, Batch, Loader
-from autodas.search import _phase as phase_module
+from autodas.loop import Compute
+from autodas.loop import _iterations as iterations_module
+from autodas.loop import _optimisers as optimisers_module
+from autodas.loop import _recorded as graph_module
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
-from autodas.training import _optimisers as optimisers_module
-from autodas.training import _recorded as graph_module
 
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 
@@ -39,16 +41,12 @@ def search(folder: Path, name: str, engine: str, micro_batches: int) -> autodas.
     return autodas.Search(
         autodas.open_dataset("digits", subset=100),
         SPACE,
-        choice.name,
-        choice.settings,
-        autodas.RunFolder(folder).create(),
+        choice,
+        keeping=autodas.Keeping(autodas.RunFolder(folder).create(), tensorboard=False, quiet=True),
         epochs=5,
         batch_size=8,
-        micro_batches=micro_batches,
-        optim=OptimSettings(),
-        engine=engine,
-        quiet=True,
-        tensorboard=False,
+        supernet=autodas.SupernetSettings(engine),
+        compute=autodas.Compute(micro_batches=micro_batches),
     ).run()
 
 
@@ -87,7 +85,7 @@ def test_a_recorded_search_equals_one_that_is_not(
 ) -> None:
     monkeypatch.setattr(graph_module, "WARM_UP", 1)
     plain = search(tmp_path / "plain", name, engine, micro_batches)
-    monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     recorded = search(tmp_path / "recorded", name, engine, micro_batches)
     assert recorded.genotype == plain.genotype
     # 35 iterations of two shapes. SDAS takes 17 decisions, P-DARTS has a rate of its own in every epoch:
@@ -101,7 +99,7 @@ def test_a_recorded_search_equals_one_that_is_not(
 
 
 def test_methods_that_sample_are_not_recorded(tape_recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     run = start("das", "reference")
     monkeypatch.setattr(Strategy, "constants", lambda self: None)
     for _ in range(5):
@@ -112,7 +110,7 @@ def test_methods_that_sample_are_not_recorded(tape_recorder: Any, monkeypatch: p
 def test_a_number_of_the_host_that_changes_is_recorded_anew(
     tape_recorder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(phase_module, "recorder_for", lambda device, graphs: tape_recorder)
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     run = start("das", "reference")
     # As a rate that changes after the fourth iteration; each recording comes after two usual iterations.
     monkeypatch.setattr(Strategy, "constants", lambda self: (run.iteration >= 4,))
@@ -126,10 +124,9 @@ def test_a_number_of_the_host_that_changes_is_recorded_anew(
 def start(name: str, engine: str) -> PhaseRun:
     choice = choose_strategy(name)
     strategy = load_strategy(choice.name)(choice.settings, SearchPlan(SPACE, 40, 0, lambda alive: 1))
-    strategy.start(0, "cpu")
+    phase = strategy.start(0, "cpu")
     supernet = Supernet(SPACE, classes=10, channels=1, engine=engine)
-    phase = strategy.phases()[0]
-    return PhaseRun(phase, 0, strategy, supernet, OptimSettings(), 40, torch.device("cpu"), "fp32")
+    return PhaseRun(phase, 0, strategy, supernet, Classification(10), OptimSettings(), 40, Compute())
 
 
 def batch() -> Batch:
@@ -156,7 +153,7 @@ def test_an_iteration_asks_nothing_of_the_host(
     name: str, engine: str, tape: Any, refuse_reading: Callable[[], None]
 ) -> None:
     run = start(name, engine)
-    run.watch.every = 50  # as on an accelerator
+    run.steps.watch.every = 50  # as on an accelerator
     valid = batch() if run.searches else None
     for _ in range(graph_module.WARM_UP):
         run.step(batch(), valid)

@@ -11,6 +11,8 @@ import torch
 
 import autodas
 from autodas.data import Images, Loader
+from autodas.loop import InputShape
+from autodas.loop.tasks import Classification
 from autodas.search import Search, supernet_multiply_adds
 from autodas.search._accuracies import evaluate_mixture
 from autodas.strategies import strategy_names
@@ -32,14 +34,10 @@ def run_search(
     search = Search(
         dataset,
         space,
-        choice.name,
-        choice.settings,
-        autodas.RunFolder(folder).create(),
+        choice,
+        keeping=autodas.Keeping(autodas.RunFolder(folder).create(), tensorboard=False, quiet=True),
         epochs=epochs,
         batch_size=16,
-        optim=autodas.OptimSettings(),
-        quiet=True,
-        tensorboard=False,
         **options,
     )
     return search, search.run()
@@ -115,8 +113,9 @@ def test_a_clamped_search_loses_nothing_in_derivation(tmp_path: Path) -> None:
     again = type(search.strategy)(settings, search.strategy.plan)
     again.start(0, "cpu")
     again.load_state_dict(state["run"]["strategy"])
-    clamped = evaluate_mixture(supernet, again.clamped_mixture(), search.halves.validation_plain).top1
-    assert clamped == result.accuracies.discrete
+    validation = search.halves.validation_plain
+    clamped = evaluate_mixture(supernet, again.clamped_mixture(), validation, search.task)
+    assert clamped.score == result.accuracies.discrete
 
 
 def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path: Path) -> None:
@@ -125,9 +124,8 @@ def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path
     supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
     mixture = genotype_mixture(result.genotype, SPACE.cell)
-    assert (
-        evaluate_mixture(supernet, mixture, search.halves.validation_plain).top1 == result.accuracies.discrete
-    )
+    found = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task)
+    assert found.score == result.accuracies.discrete
 
 
 @pytest.mark.parametrize(
@@ -162,14 +160,15 @@ def test_partial_channels(name: str, options: dict, tmp_path: Path) -> None:
     edges = {t.shape[0] for name, t in state.items() if name.startswith("cells.0.edges.")}
     assert edges <= {width // 2, width // 4}  # (halves of a strided skip connection)
     assert search.strategy.plan.multiply_adds(search.phases[0].alive) < 0.75 * supernet_multiply_adds(
-        space, search.phases[0].alive, classes=10, channels=1, image_size=8
+        space, search.phases[0].alive, task=Classification(10), shape=InputShape(1, 8)
     )
 
 
 @pytest.mark.parametrize("engine", ["reference", "fused"])
 def test_checkpointed_cells_change_nothing(engine: str, tmp_path: Path) -> None:
     for name, checkpoint in (("kept", False), ("again", True)):
-        run_search(tmp_path / name, "sdas-a", epochs=2, engine=engine, checkpoint_cells=checkpoint)
+        supernet = autodas.SupernetSettings(engine, checkpoint=checkpoint)
+        run_search(tmp_path / name, "sdas-a", epochs=2, supernet=supernet)
     states = [
         torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)["state"]["run"]
         for name in ("kept", "again")
@@ -182,7 +181,7 @@ def test_checkpointed_cells_change_nothing(engine: str, tmp_path: Path) -> None:
 
 
 def test_evaluations_take_no_more_pictures_at_once_than_steps(tmp_path: Path) -> None:
-    search, _ = run_search(tmp_path / "run", "sdas-a", epochs=1, micro_batches=4)
+    search, _ = run_search(tmp_path / "run", "sdas-a", epochs=1, compute=autodas.Compute(micro_batches=4))
     loaders = (search.halves.train_plain, search.halves.validation_plain, search.halves.validation_few)
     assert [loader.batch_size for loader in loaders] == [4, 4, 4]
 
@@ -231,8 +230,7 @@ def test_test_pictures_are_not_touched(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Loader, "__init__", watched)
     choice = autodas.choose_strategy("das")
     folder = autodas.RunFolder(tmp_path / "run").create()
-    options = {"epochs": 1, "batch_size": 16, "optim": autodas.OptimSettings(), "quiet": True}
-    Search(dataset, SPACE, choice.name, choice.settings, folder, **options).run()
+    Search(dataset, SPACE, choice, keeping=autodas.Keeping(folder, quiet=True), epochs=1, batch_size=16).run()
     assert read
     assert all(images is dataset.train for images in read)
 
@@ -249,7 +247,7 @@ def test_halves_are_disjoint_stratified_and_saved(tmp_path: Path) -> None:
 
 
 def test_bf16_stays_close_and_finite(tmp_path: Path) -> None:
-    _, result = run_search(tmp_path / "run", "sdas-a", epochs=1, precision="bf16")
+    _, result = run_search(tmp_path / "run", "sdas-a", epochs=1, compute=autodas.Compute(precision="bf16"))
     assert result.accuracies.rebuilt_equal
     epoch = events_of(tmp_path / "run", "epoch")[0]
     exact, _ = run_search(tmp_path / "exact", "sdas-a", epochs=1)

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 import autodas
 from autodas.data import Batch
+from autodas.loop import Compute
+from autodas.loop.tasks import Classification
 from autodas.search import _unrolled as unrolled_module
 from autodas.search._phase import PhaseRun
 from autodas.search._unrolled import VirtualStep, exact_gradient, finite_gradient
@@ -105,11 +107,12 @@ def start(unrolled: str, engine: str, micro_batches: int = 1) -> PhaseRun:
     space = Space("cifar-two-nodes", cell, get_skeleton("cifar").with_size(0, 8, 16))
     choice = choose_strategy("das2", unrolled=unrolled, initial_std=0.5)
     strategy = load_strategy("das2")(choice.settings, SearchPlan(space, 6, 0, lambda alive: 1))
-    strategy.start(0, "cpu")
+    phase = strategy.start(0, "cpu")
     torch.manual_seed(0)
     supernet = Supernet(space, classes=3, channels=1, engine=engine)
-    phase, device = strategy.phases()[0], torch.device("cpu")
-    run = PhaseRun(phase, 0, strategy, supernet, OPTIM, 3, device, "fp32", micro_batches)
+    compute = Compute(micro_batches=micro_batches)
+    task = Classification(3, OPTIM.label_smoothing)
+    run = PhaseRun(phase, 0, strategy, supernet, task, OPTIM, 3, compute)
     run.step(batch(5), batch(6))  # so that there is momentum
     return run
 
@@ -205,28 +208,24 @@ def test_finite_differences_in_parts() -> None:
         assert torch.allclose(a[name], b[name], atol=1e-6 * largest), name
 
 
-def new_search(tmp_path: Path, unrolled: str, **options: Any) -> autodas.Search:
+def new_search(tmp_path: Path, unrolled: str, micro_batches: int = 1, **supernet: Any) -> autodas.Search:
     choice = choose_strategy("das2", unrolled=unrolled)
     return autodas.Search(
         autodas.open_dataset("digits"),
         autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8),
-        choice.name,
-        choice.settings,
-        autodas.RunFolder(tmp_path / "run"),
+        choice,
+        keeping=autodas.Keeping(autodas.RunFolder(tmp_path / "run"), quiet=True),
         epochs=1,
-        batch_size=64,
-        optim=OptimSettings(),
-        check_memory=False,
-        quiet=True,
-        **options,
+        supernet=autodas.SupernetSettings(**supernet),
+        compute=autodas.Compute(micro_batches=micro_batches, check_memory=False),
     )
 
 
 def test_what_the_exact_form_cannot_do_is_refused(tmp_path: Path) -> None:
     for options, reason in (
-        ({"engine": "fused"}, "engine 'fused' does not have.*--supernet.engine reference"),
+        ({"engine": "fused"}, "engine 'fused' does not have.*`supernet.engine=reference`"),
         ({"engine": "reference", "micro_batches": 2}, "micro_batches cannot be used"),
-        ({"engine": "reference", "checkpoint_cells": True}, r"supernet\.checkpoint cannot be used"),
+        ({"engine": "reference", "checkpoint": True}, r"supernet\.checkpoint cannot be used"),
     ):
         with pytest.raises(autodas.AutodasError, match=reason):
             new_search(tmp_path, "exact", **options)  # type: ignore[arg-type]

@@ -10,6 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from autodas.data import Batch
+from autodas.loop import Compute
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
@@ -36,11 +38,10 @@ def start(tools: Any, name: str, iterations: int = 6, K: int = 0, **settings: An
     space = tools.two_nodes(OPERATIONS, K=K)
     choice = choose_strategy(name, **settings)
     strategy = load_strategy(name)(choice.settings, tools.plan(space, iterations))
-    strategy.start(0, "cpu")
+    phase = strategy.start(0, "cpu")
     torch.manual_seed(0)
     supernet = Supernet(space, classes=3, channels=1)
-    phase = strategy.phases()[0]
-    return PhaseRun(phase, 0, strategy, supernet, OptimSettings(), 3, torch.device("cpu"), "fp32")
+    return PhaseRun(phase, 0, strategy, supernet, Classification(3), OptimSettings(), 3, Compute())
 
 
 def loss(run: PhaseRun, valid: Batch) -> float:

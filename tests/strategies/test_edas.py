@@ -11,6 +11,8 @@ import torch
 
 from autodas.data import Batch
 from autodas.errors import AutodasError
+from autodas.loop import Compute
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.spaces import alive_of
@@ -72,7 +74,7 @@ def run_of(strategy: EDAS, engine: str = "fused") -> PhaseRun:
     torch.manual_seed(0)
     phase = strategy.phases()[0]
     supernet = Supernet(phase.space, classes=3, channels=1, engine=engine)
-    return PhaseRun(phase, 0, strategy, supernet, OptimSettings(), 3, torch.device("cpu"), "fp32")
+    return PhaseRun(phase, 0, strategy, supernet, Classification(3), OptimSettings(), 3, Compute())
 
 
 @pytest.mark.parametrize("settings", [{}, {"entropy": 0.1}, {"edges_per_kind": 2}], ids=str)

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from autodas.data import Batch
+from autodas.loop import Compute
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.spaces import alive_of
@@ -75,11 +77,14 @@ def iterate(tools: Any, strategy: Strategy, number: int, phase: Phase, start: in
 def whole_run(tools: Any, strategy: Strategy) -> list[Any]:
     """Do all phases; return everything that was seen."""
     seen = []
-    for number, phase in enumerate(strategy.phases()):
-        strategy.start(number, "cpu")
+    planned = list(strategy.phases())
+    for number, phase in enumerate(planned):
+        started = strategy.start(number, "cpu")
+        assert (started.name, started.iterations) == (phase.name, phase.iterations)
         for _ in iterate(tools, strategy, number, phase):
             seen.append((strategy.remaining(), strategy.snapshot()))
         seen.append(strategy.finish())
+        assert list(strategy.phases()) == planned, "what is planned does not change"
     return seen
 
 
@@ -118,7 +123,7 @@ def phase_run(strategy: Strategy, number: int, phase: Phase, seed: int = 0) -> P
     strategy.start(number, "cpu")
     supernet = Supernet(phase.space, classes=3, channels=1)
     optim = OptimSettings(lr=0.05)
-    return PhaseRun(phase, number, strategy, supernet, optim, 2, torch.device("cpu"), "fp32")
+    return PhaseRun(phase, number, strategy, supernet, Classification(3), optim, 2, Compute())
 
 
 def owned(optimiser: torch.optim.Optimizer | None) -> list[int]:
@@ -243,7 +248,8 @@ class TestEveryStrategy:
             else:
                 # What is handed on to the next phase: it starts with that.
                 assert number + 1 < len(strategy.phases())
-                assert strategy.alive() == dict(strategy.phases()[number + 1].alive)
+                following = strategy.present(strategy.phases()[number + 1], number + 1)
+                assert strategy.alive() == dict(following.alive)
             assert all(0 <= d.priority <= 1 for d in outcome.decisions)
             plain = [d.detail for d in outcome.decisions], outcome.facts, [o.facts for o in outcome.others]
             json.dumps(plain, allow_nan=False)

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from autodas.data import Batch
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.loop import Compute
+from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
 from autodas.spaces import alive_of, get_space, stage_graphs
@@ -117,7 +119,7 @@ def test_the_depth_loss_has_a_step_of_its_own(tools: Any) -> None:
     phase = strategy.phases()[0]
     strategy.start(0, "cpu")
     supernet = Supernet(phase.space, classes=3, channels=1, cells=phase.cells)
-    run = PhaseRun(phase, 0, strategy, supernet, OptimSettings(), 2, torch.device("cpu"), "fp32")
+    run = PhaseRun(phase, 0, strategy, supernet, Classification(3), OptimSettings(), 2, Compute())
     images, labels = torch.randn(4, 1, 8, 8), torch.randint(3, (4,))
     batch = Batch(images, labels, torch.arange(4))
 
@@ -184,8 +186,8 @@ def test_stages_wire_the_cells_that_were_found(tools: Any, space: str) -> None:
     cells = strategy.finish().genotype
     assert cells is not None
     phases[0].space.validate(cells)
-    strategy.start(1, "cpu")
-    assert strategy.phases()[1].cells == cells
+    assert strategy.start(1, "cpu").cells == cells
+    assert strategy.phases() == phases, "what is planned does not change"
     tools.wander(strategy, 2)
     strategy.after_epoch(lambda: 1.0)
 
@@ -194,9 +196,7 @@ def test_stages_wire_the_cells_that_were_found(tools: Any, space: str) -> None:
     torch.save(strategy.state_dict(), buffer)
     buffer.seek(0)
     resumed = make(tools, space, iterations=7)
-    resumed.start(1, "cpu")
-    resumed.load_state_dict(torch.load(buffer, weights_only=True))
-    assert resumed.phases()[1].cells == cells
+    assert resumed.start(1, "cpu", torch.load(buffer, weights_only=True)).cells == cells
     found = strategy.finish().genotype
     assert resumed.finish().genotype == found
     assert found is not None

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from autodas.loop import InputShape
+from autodas.loop.tasks import Classification
 from autodas.search import SearchSize
+from autodas.settings import SupernetSettings
 from autodas.spaces import get_space
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.pcdarts import PCDARTS
@@ -88,7 +91,9 @@ def test_memory_of_an_iteration(engine: str) -> None:
     """The paper's network: the part of the channels that is searched is most of the memory."""
     space, needed = get_space("cifar-darts"), {}
     for name in ("das", "pcdarts"):
-        settings, K = choose_strategy(name).settings, load_strategy(name).partial_channels
-        size = SearchSize(space, name, settings, 10, 3, 32, 16, engine=engine, partial_channels=K)
+        choice, K = choose_strategy(name), load_strategy(name).partial_channels
+        size = SearchSize(
+            space, choice, Classification(10), InputShape(3, 32), 16, SupernetSettings(engine, K)
+        )
         needed[name] = size.estimate().tensors
     assert needed["pcdarts"] < 0.45 * needed["das"]

@@ -208,7 +208,7 @@ def test_spaces_with_few_operations_are_narrowed_where_they_can_be(tools: Any) -
     assert counts == [{4}, {4}, {3}]
 
 
-def test_later_stages_are_the_dearest_until_they_are_known(tools: Any) -> None:
+def test_later_stages_are_planned_as_the_dearest_that_they_can_be(tools: Any) -> None:
     strategy = new(tools.space("cifar-darts"))
     operations = strategy.plan.space.cell.operations
     guessed = [

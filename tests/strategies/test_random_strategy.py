@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from autodas.errors import AutodasError
+from autodas.loop import InputShape
+from autodas.loop.tasks import Classification
 from autodas.search._cost import supernet_multiply_adds
 from autodas.spaces import all_alive, count_cell, random_cell
 from autodas.strategies import RandomSettings
@@ -77,7 +79,7 @@ def test_the_budget_is_that_of_a_das_search(tools: Any, candidates: int, iterati
     space = tools.space("cifar-o2d", K=0)
 
     def cost(alive: Any) -> int:
-        return supernet_multiply_adds(space, alive, classes=10, channels=1, image_size=8)
+        return supernet_multiply_adds(space, alive, task=Classification(10), shape=InputShape(1, 8))
 
     strategy = Random(RandomSettings(candidates), SearchPlan(space, iterations, 5, cost))
     phases = strategy.phases()

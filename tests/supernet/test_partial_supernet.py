@@ -12,6 +12,8 @@ from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.loop import InputShape
+from autodas.loop.tasks import Classification
 from autodas.networks import CellInputs, build
 from autodas.operations import PartialChannels, Pool, SeparableConv, SeparableUnit, register
 from autodas.operations._registry import _BUILDERS
@@ -245,7 +247,7 @@ def test_multiply_adds() -> None:
     alive = {kind: all_alive(cell) for kind in space.kinds}
     counts = [
         supernet_multiply_adds(
-            space, alive, classes=10, channels=3, image_size=8, partial_channels=partial_channels
+            space, alive, task=Classification(10), shape=InputShape(3, 8), partial_channels=partial_channels
         )
         for partial_channels in (1, 4)
     ]

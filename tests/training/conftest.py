@@ -10,6 +10,8 @@ import torch
 
 from autodas.data import Augmentation, ImageDataset, Images, Loader, open_dataset
 from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.loop import Keeping
+from autodas.loop.tasks import Classification
 from autodas.networks import Network, build
 from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
@@ -68,11 +70,18 @@ class Tools:
             "epochs": 3,
             "optim": OptimSettings(lr=0.05, label_smoothing=0.1, warmup_epochs=0.5),
             "regularisation": Regularisation(drop_path=0.3),
-            "tensorboard": False,
-            "quiet": True,
+            "keeping": Keeping(
+                folder,
+                options.pop("checkpoint_every", 1),
+                resume=options.pop("resume", False),
+                tensorboard=False,
+                quiet=True,
+            ),
         }
-        train = options.pop("train", None) or self.loader(self.images(20, 8), 4)
-        return Fit(network or self.network(), train, folder, **{**settings, **options})
+        settings = {**settings, **options}
+        train = settings.pop("train", None) or self.loader(self.images(20, 8), 4)
+        task = Classification(10, settings["optim"].label_smoothing)
+        return Fit(network or self.network(), train, task, **settings)
 
 
 @pytest.fixture

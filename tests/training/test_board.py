@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from autodas.loop import open_log
 from autodas.runs.folder import RunFolder
-from autodas.training import open_log
 
 
 @pytest.fixture

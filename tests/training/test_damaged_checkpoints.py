@@ -13,9 +13,9 @@ import torch
 
 from autodas.cli.main import main
 from autodas.errors import AutodasError
+from autodas.loop import load_checkpoint
 from autodas.runs.folder import RunFolder
 from autodas.spaces import get_skeleton
-from autodas.training import load_checkpoint
 
 SEARCH = [
     "--data=digits",
@@ -128,7 +128,7 @@ def test_search(
 
 
 def test_packed_and_older_containers_are_not_unpacked(tmp_path: Path) -> None:
-    from autodas.training import save_checkpoint
+    from autodas.loop import save_checkpoint
 
     path = tmp_path / "last.pt"
     save_checkpoint(path, "search", {"zeros": torch.zeros(10**6)})

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from autodas.loop import write_environment
 from autodas.runs.folder import RunFolder
-from autodas.training import write_environment
 
 
 def test_environment(tmp_path: Path) -> None:

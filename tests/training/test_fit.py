@@ -14,10 +14,11 @@ import torch
 from torch.nn import functional as F
 
 from autodas.errors import AutodasError, Interrupted
+from autodas.loop import Compute, load_checkpoint
+from autodas.loop import _keeper as keeper_module
 from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
 from autodas.training import fit as fit_module
-from autodas.training import load_checkpoint
 from autodas.training.fit import Fit, Regularisation
 
 
@@ -47,7 +48,7 @@ def stop_at(patch: pytest.MonkeyPatch, iteration: int, action: Any) -> None:
 
 def raise_signal(fit: Fit) -> None:
     signal.raise_signal(signal.SIGTERM)
-    assert fit.stop.requested, "noted, not acted upon"
+    assert fit.keeper.stop.requested, "noted, not acted upon"
 
 
 def crash(fit: Fit) -> None:
@@ -55,7 +56,7 @@ def crash(fit: Fit) -> None:
 
 
 def request(fit: Fit) -> None:
-    fit.stop.requested = True
+    fit.keeper.stop.requested = True
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_checkpoints_fall_every_few_epochs_and_at_the_end(
 ) -> None:
     saved = []
     monkeypatch.setattr(
-        fit_module, "save_checkpoint", lambda path, command, state: saved.append(state["iteration"] // 5)
+        keeper_module, "save_checkpoint", lambda path, command, state: saved.append(state["iteration"] // 5)
     )
     tools.fit(tools.folder(), epochs=3, checkpoint_every=2).run()
     assert saved == [2, 3]
@@ -136,9 +137,9 @@ def test_checkpoints_fall_every_few_epochs_and_at_the_end(
 def test_validation_keeps_the_first_best_epoch(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies, seen = iter([10.0, 50.0, 50.0, 30.0]), []
 
-    def evaluated(network: Any, loader: Any, quiet: bool) -> Any:
+    def evaluated(network: Any, loader: Any, task: Any, quiet: bool) -> Any:
         seen.append(copy.deepcopy(network.state_dict()))
-        return SimpleNamespace(loss=1.0, top1=next(accuracies), top5=100.0)
+        return SimpleNamespace(metrics={"loss": 1.0, "top1": next(accuracies), "top5": 100.0})
 
     monkeypatch.setattr(fit_module, "evaluate_network", evaluated)
     held_out = tools.loader(tools.images(4, 8), 4, train=False)
@@ -253,7 +254,9 @@ def test_one_step_in_parts_against_the_gradient_by_hand(tools: Any) -> None:
     norm = torch.stack([p.grad.norm() for p in twin.parameters() if p.grad is not None]).norm()
     optim = OptimSettings(lr=0.5, momentum=0.0, weight_decay=0.0, clip=0.1, label_smoothing=0.1)
     assert norm > optim.clip
-    fit = tools.fit(tools.folder(), network, train=train, epochs=1, optim=optim, micro_batches=3)
+    fit = tools.fit(
+        tools.folder(), network, train=train, epochs=1, optim=optim, compute=Compute(micro_batches=3)
+    )
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     fit.run()
     for (name, parameter), other in zip(network.named_parameters(), twin.parameters(), strict=True):
@@ -308,7 +311,7 @@ def test_a_loss_that_is_no_number(tools: Any, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_disk_fills_up(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tools.folder()
-    original, calls = fit_module.save_checkpoint, []
+    original, calls = keeper_module.save_checkpoint, []
 
     def save(path: Path, command: str, state: dict[str, Any]) -> None:
         calls.append(path)
@@ -316,7 +319,7 @@ def test_the_disk_fills_up(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr("os.replace", full_disk)
         original(path, command, state)
 
-    monkeypatch.setattr(fit_module, "save_checkpoint", save)
+    monkeypatch.setattr(keeper_module, "save_checkpoint", save)
     with pytest.raises(AutodasError, match="No space left on device"):
         tools.fit(folder).run()
     monkeypatch.undo()
@@ -342,7 +345,7 @@ def test_at_least_one_epoch(tools: Any) -> None:
 
 def test_bf16_trains_and_evaluates_in_single_precision(tools: Any) -> None:
     held_out = tools.loader(tools.images(8, 8, 2), 4, train=False)
-    fit = tools.fit(tools.folder(), epochs=1, precision="bf16", validation=held_out)
+    fit = tools.fit(tools.folder(), epochs=1, compute=Compute(precision="bf16"), validation=held_out)
     fit.run()
     (event,) = events(fit.folder)[1:]
     with torch.no_grad():

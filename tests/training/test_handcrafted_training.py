@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 from autodas.cli.main import main
 from autodas.data import ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
+from autodas.loop import Keeping
 from autodas.networks import CellBlueprint, HandcraftedBlueprint, read_blueprint
 from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
-from autodas.training.fit import Fit
+from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import ModelFacts, load_model, save_model
-from autodas.training.recipe import Training
+from autodas.training.recipe import EvaluationPlan, Training
 
 TINY = HandcraftedBlueprint("bninception-3d", 1 / 16)
 
@@ -36,11 +37,10 @@ def train(folder: RunFolder, dataset: ImageDataset, **options: Any) -> dict[str,
         "epochs": 2,
         "batch_size": 8,
         "optim": OptimSettings(lr=0.05),
-        "test_clips": 1,
-        "tensorboard": False,
-        "quiet": True,
+        "evaluation": EvaluationPlan(test_clips=1),
+        "keeping": Keeping(folder, resume=options.pop("resume", False), tensorboard=False, quiet=True),
     }
-    return Training(TINY, dataset, folder, **{**settings, **options}).run()
+    return Training(TINY, dataset, **{**settings, **options}).run()
 
 
 def test_a_file_tells_what_it_was_built_from(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_blueprints_are_read_back(tools: Any) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     torch.set_num_threads(1)
     folder = RunFolder(tmp_path_factory.mktemp("baseline") / "run").create()
-    return folder.path, train(folder, clips(), auxiliary=True, drop_path=0.2)
+    return folder.path, train(folder, clips(), regularisation=Regularisation(0.2, auxiliary=True))
 
 
 def test_a_run_holds_all(run: tuple[Path, dict[str, Any]]) -> None:
@@ -134,9 +134,9 @@ def test_resumed_is_as_if_never_stopped(
 
     def stop(self: Fit) -> None:
         ended(self)
-        self.stop.requested = True
+        self.keeper.stop.requested = True
 
-    options = {"auxiliary": True, "drop_path": 0.2}
+    options = {"regularisation": Regularisation(0.2, auxiliary=True)}
     monkeypatch.setattr(Fit, "_end_epoch", stop)
     with pytest.raises(Interrupted):
         train(folder, clips(), **options)
@@ -149,9 +149,8 @@ def test_resumed_is_as_if_never_stopped(
 def test_weights_of_another_training_are_taken_over(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run").create()
     longer = open_dataset("moving-digits", subset=24, frames=8, image_size=24)
-    training = Training(
-        TINY, longer, folder, epochs=1, batch_size=8, optim=OptimSettings(), weights=str(run[0]), quiet=True
-    )
+    keeping = Keeping(folder, quiet=True)
+    training = Training(TINY, longer, keeping=keeping, epochs=1, batch_size=8, weights=str(run[0]))
     given = load_file(run[0] / "model.safetensors")
     assert all(torch.equal(given[name], tensor) for name, tensor in training.network.state_dict().items())
     for other, message in (
@@ -162,9 +161,7 @@ def test_weights_of_another_training_are_taken_over(run: tuple[Path, dict[str, A
         ),
     ):
         with pytest.raises(AutodasError, match=message):
-            Training(
-                other, longer, folder, epochs=1, batch_size=8, optim=OptimSettings(), weights=str(run[0])
-            )
+            Training(other, longer, keeping=keeping, epochs=1, batch_size=8, weights=str(run[0]))
 
 
 def test_both_first_convolutions_take_other_channels(tmp_path: Path) -> None:

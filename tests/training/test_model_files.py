@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from autodas import __version__
 from autodas.errors import AutodasError
+from autodas.loop import best_device
 from autodas.networks import CellBlueprint, count_parameters
-from autodas.training.model_file import ModelFacts, best_device, load_model, save_model
+from autodas.training.model_file import ModelFacts, load_model, save_model
 
 
 def facts_of(tools: Any, auxiliary: bool = False) -> ModelFacts:

@@ -14,12 +14,13 @@ from torch import Tensor
 from autodas.data import Clips, open_dataset
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.loop import Keeping
 from autodas.networks import CellBlueprint, Network
 from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
 from autodas.spaces import OPERATION_SETS, get_skeleton
 from autodas.training.model_file import ModelFacts, save_model
-from autodas.training.recipe import Training
+from autodas.training.recipe import EvaluationPlan, Training
 from autodas.training.start_weights import start_from
 
 KINDS = ("normal", "s_reduction", "st_reduction")
@@ -143,9 +144,10 @@ def test_a_run_of_16_frames_goes_on_with_32(tmp_path: Path) -> None:
     def training(name: str, frames: int, **options: Any) -> Training:
         data = open_dataset("moving-digits", subset=16, frames=frames, image_size=16)
         folder = RunFolder(tmp_path / name)
-        settings: dict[str, Any] = {"epochs": 1, "batch_size": 8, "test_clips": 1, "quiet": True}
-        settings |= {"optim": OptimSettings(lr=0.05), "tensorboard": False}
-        return Training(blueprint, data, folder, **{**settings, **options})
+        keeping = Keeping(folder, tensorboard=False, quiet=True)
+        settings: dict[str, Any] = {"epochs": 1, "batch_size": 8, "optim": OptimSettings(lr=0.05)}
+        settings["evaluation"] = EvaluationPlan(test_clips=1)
+        return Training(blueprint, data, keeping=keeping, **{**settings, **options})
 
     short = training("short", 4)
     short.folder.create()

@@ -15,13 +15,14 @@ from PIL import Image
 from autodas.data import Loader
 from autodas.errors import Interrupted
 from autodas.genotype import Genotype
+from autodas.loop import Keeping
+from autodas.loop.tasks import EXAMPLES
 from autodas.networks import CellBlueprint
 from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
-from autodas.training import evaluate
-from autodas.training.fit import Fit
+from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import load_model
-from autodas.training.recipe import EXAMPLES, Training
+from autodas.training.recipe import EvaluationPlan, Training
 
 
 def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:
@@ -30,13 +31,10 @@ def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:
         "batch_size": 16,
         "optim": OptimSettings(lr=0.1),
         "seed": 4,
-        "tensorboard": False,
-        "quiet": True,
+        "keeping": Keeping(folder, resume=options.pop("resume", False), tensorboard=False, quiet=True),
     }
     dataset = options.pop("dataset", None) or tools.digits()
-    return Training(
-        CellBlueprint(tools.genotype(), tools.skeleton), dataset, folder, **{**settings, **options}
-    ).run()
+    return Training(CellBlueprint(tools.genotype(), tools.skeleton), dataset, **{**settings, **options}).run()
 
 
 def events(folder: RunFolder) -> list[dict[str, Any]]:
@@ -129,7 +127,7 @@ def test_the_weights_that_were_tested_are_handed_out(run: Any) -> None:
         shuffle=False,
         augmentation=None,
     )
-    found = evaluate(network, loader.batches(0))
+    found = facts.task.evaluate(network, loader.batches(0))
     assert found.top1 == run.summary["test"]["top1"]
     assert found.loss == pytest.approx(run.summary["test"]["loss"], rel=1e-5)
 
@@ -180,7 +178,7 @@ def test_interrupted_and_resumed(run: Any, tools: Any, monkeypatch: pytest.Monke
 
     def step(self: Fit, batch: Any) -> None:
         original(self, batch)
-        self.stop.requested = self.iteration == 6
+        self.keeper.stop.requested = self.iteration == 6
 
     with monkeypatch.context() as patch:
         patch.setattr(Fit, "step", step)
@@ -195,7 +193,7 @@ def test_interrupted_and_resumed(run: Any, tools: Any, monkeypatch: pytest.Monke
 
 def test_held_out_pictures_choose_the_epoch(tools: Any) -> None:
     folder = tools.folder()
-    summary = train(tools, folder, epochs=3, validation=0.2)
+    summary = train(tools, folder, epochs=3, evaluation=EvaluationPlan(validation=0.2))
     start, *epochs = events(folder)
     assert start["pictures"] == {"train": 48, "test": 360}  # 20 % of 60 are held out
     accuracies = [event["validation_top1"] for event in epochs]
@@ -204,7 +202,7 @@ def test_held_out_pictures_choose_the_epoch(tools: Any) -> None:
 
 def test_watching_the_test_pictures_is_on_record(run: Any, tools: Any) -> None:
     folder = tools.folder()
-    summary = train(tools, folder, test_every=1)
+    summary = train(tools, folder, evaluation=EvaluationPlan(test_every=1))
     assert summary["test_watched"] is True
     assert events(folder)[0]["test_watched"] is True
     assert events(folder)[-1]["test_top1"] == summary["test"]["top1"] == run.summary["test"]["top1"]
@@ -213,6 +211,6 @@ def test_watching_the_test_pictures_is_on_record(run: Any, tools: Any) -> None:
 def test_an_auxiliary_head_that_does_not_fit_is_left_out_with_a_note(tools: Any) -> None:
     # 8 pixels come to a 2x2 map after two reductions; 5x5 is the smallest.
     folder = tools.folder()
-    train(tools, folder, epochs=1, auxiliary=True)
+    train(tools, folder, epochs=1, regularisation=Regularisation(auxiliary=True))
     assert "no auxiliary head" in events(folder)[0]["notes"][-1]
     assert load_model(folder.path)[1].auxiliary is False

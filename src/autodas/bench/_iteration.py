@@ -10,6 +10,8 @@ import torch
 from autodas.bench._setting import BenchSetting
 from autodas.data import Batch
 from autodas.errors import AutodasError
+from autodas.loop import Compute, InputShape
+from autodas.loop.tasks import Classification
 from autodas.search._cost import supernet_multiply_adds
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
@@ -87,17 +89,15 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
     Raises:
         AutodasError: if there is no such method or engine, or the method has several phases.
     """
-    device = torch.device(setting.device)
+    device, task = torch.device(setting.device), Classification(setting.classes)
     torch.manual_seed(seed)
 
     def multiply_adds(alive: Any) -> int:
         return supernet_multiply_adds(
             setting.space,
             alive,
-            classes=setting.classes,
-            channels=setting.channels,
-            image_size=setting.image_size,
-            frames=setting.frames,
+            task=task,
+            shape=InputShape(setting.channels, setting.image_size, setting.frames),
         )
 
     choice = choose_strategy(strategy, initial_std=1.0, learning_rate=1e-12, weight_decay=0.0)
@@ -108,17 +108,17 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
         raise AutodasError(
             f"strategy '{strategy}' has {len(method.phases())} phases: benchmarks time searches of one"
         )
-    method.start(0, device)
-    phase = method.phases()[0]
+    phase = method.start(0, device)
     supernet = Supernet(
         phase.space,
-        classes=setting.classes,
+        classes=task.outputs,
         channels=setting.channels,
         engine=engine,
         partial_channels=method.partial_channels,
         cells=phase.cells,
     ).to(device)
-    run = PhaseRun(phase, 0, method, supernet, OptimSettings(), iterations, device, setting.precision)
+    compute = Compute(device, setting.precision)
+    run = PhaseRun(phase, 0, method, supernet, task, OptimSettings(), iterations, compute)
     batch = _noise(setting)
 
     def iteration() -> None:

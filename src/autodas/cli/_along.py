@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autodas.cli._predictions import Form, Predictions
 from autodas.errors import AutodasError
@@ -47,7 +47,7 @@ def predict_along(
     """
     total = sum(_count(path, every) for path in paths)
     unreadable = 0
-    with Predictions(form, total, several=True) as printed:
+    with Predictions(facts.task, form, total, several=True) as printed:
         for path in paths:
             try:
                 for span, best in _moments(network, facts, path, every, crops, top, device):
@@ -79,8 +79,8 @@ def _moments(
     crops: int,
     top: int,
     device: torch.device,
-) -> Iterator[tuple[tuple[float, float], list[tuple[str, float]]]]:
-    """Yield the seconds where each part begins and ends, and its most likely classes."""
+) -> Iterator[tuple[tuple[float, float], list[dict[str, Any]]]]:
+    """Yield the seconds where each part begins and ends, and what the network says of it."""
     import torch
 
     from autodas.data import clips_along, normalise
@@ -99,9 +99,6 @@ def _moments(
     while some := list(islice(stretches, _TOGETHER)):
         views = torch.cat([stretch.views for stretch in some]).to(device)
         with torch.no_grad():
-            scores = network(normalise(views, facts.mean, facts.std)).softmax(1)
-        means = scores.view(len(some), crops, -1).mean(1)
-        best, classes = means.topk(top)
-        for stretch, row, numbers in zip(some, best.tolist(), classes.tolist(), strict=True):
-            names = [facts.classes[number] for number in numbers]
-            yield (stretch.start, stretch.end), list(zip(names, row, strict=True))
+            outputs = network(normalise(views, facts.mean, facts.std)).view(len(some), crops, -1)
+        for stretch, own in zip(some, outputs, strict=True):
+            yield (stretch.start, stretch.end), facts.task.predict(own, top)

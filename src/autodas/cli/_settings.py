@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, Protocol
 
 from autodas.data_options import DataOptions, transient
 from autodas.errors import AutodasError
 
-__all__ = ["ComputeConfig", "DataConfig", "ListConfig", "SkeletonConfig", "transient"]
+__all__ = ["ComputeConfig", "DataConfig", "ListConfig", "LoopConfig", "SkeletonConfig", "transient"]
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,31 @@ class ComputeConfig:
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise AutodasError(f"threads={self.threads} must be at least 1")
+
+
+class LoopConfig(Protocol):
+    """What the configurations of a search and of a training have in common."""
+
+    @property
+    def data(self) -> DataConfig:
+        """The images or videos."""
+
+    @property
+    def compute(self) -> ComputeConfig:
+        """Where and how it is computed."""
+
+    @property
+    def micro_batches(self) -> int:
+        """Parts that each batch is computed in."""
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Time between checkpoints."""
+
+    @property
+    def tensorboard(self) -> bool:
+        """Whether to write TensorBoard files."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether to print no progress."""

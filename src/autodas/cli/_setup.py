@@ -13,17 +13,16 @@ from typing import Any
 import torch
 
 from autodas.cli._resume import difference
-from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig
+from autodas.cli._settings import ComputeConfig, DataConfig, LoopConfig, SkeletonConfig
 from autodas.cli.config._configuration import dump
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.kernels import built_kernels
 from autodas.limits import MOST_THREADS
+from autodas.loop import CellDrawings, Compute, Keeping, best_device, use_deterministic, use_single_precision
 from autodas.reading import Fields, Whole
 from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
-from autodas.training import use_deterministic, use_single_precision
-from autodas.training.model_file import best_device
 
 
 def use_compute(config: ComputeConfig) -> torch.device:
@@ -33,6 +32,39 @@ def use_compute(config: ComputeConfig) -> torch.device:
     use_deterministic(config.deterministic)
     use_single_precision()
     return best_device(config.device)
+
+
+def compute_of(config: LoopConfig, device: torch.device) -> Compute:
+    """Return where and how a search or a training computes.
+
+    Args:
+        config: of the command.
+        device: what :func:`use_compute` has returned.
+    """
+    return Compute(
+        device,
+        config.compute.precision,
+        config.compute.graphs,
+        config.micro_batches,
+        config.data.workers,
+    )
+
+
+def keeping_of(
+    config: LoopConfig,
+    folder: RunFolder,
+    resumed: bool,
+    pictures: CellDrawings | None = None,
+) -> Keeping:
+    """Return what is kept of a search or a training.
+
+    Args:
+        config: of the command.
+        folder: of the run.
+        resumed: whether it goes on.
+        pictures: draws cells for TensorBoard.
+    """
+    return Keeping(folder, config.checkpoint_every, resumed, config.tensorboard, pictures, config.quiet)
 
 
 def tell_kernels(device: torch.device) -> None:
@@ -128,7 +160,7 @@ def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
 
     Raises:
         AutodasError: if another process runs there.
-        Interrupted: after Ctrl-C where the run has not seen to it itself.
+        Interrupted: after Ctrl-C or a termination signal; it says how to go on.
     """
     with folder.locked():
         if config.resume == "never" or not folder.exists:
@@ -138,3 +170,5 @@ def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; continue with --resume {folder.path}") from None
+        except Interrupted as stopped:
+            raise Interrupted(f"{stopped}; continue with --resume {folder.path}") from None

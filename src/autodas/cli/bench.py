@@ -206,7 +206,7 @@ def _setting(config: BenchConfig) -> BenchSetting:
 
 def _report(verb: str, config: BenchConfig, rows: list[dict[str, Any]]) -> None:
     """Write the file, and print."""
-    from autodas.training import environment
+    from autodas.loop import environment
     from autodas.writing import write_whole
 
     document = {

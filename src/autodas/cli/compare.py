@@ -100,7 +100,7 @@ class Entry:
 
     def notes(self) -> list[str]:
         """Return what its runs say of the data."""
-        from autodas.training import notes_of_run
+        from autodas.loop import notes_of_run
 
         return [note for part in PARTS for note in notes_of_run(self.folder / part)]
 
@@ -212,8 +212,8 @@ def _parsed(part: str, config_class: Any, words: Sequence[str]) -> Any:
 
 
 def _write(root: Path, entries: Sequence[Entry], as_json: bool, argv: list[str]) -> None:
+    from autodas.loop import write_environment
     from autodas.report import Comparison, read_method_run
-    from autodas.training import write_environment
 
     comparison = Comparison(
         tuple(read_method_run(e.method, e.seed, e.folder / "search", e.folder / "train") for e in entries)

@@ -83,8 +83,8 @@ def run(argv: list[str]) -> int:
     config = parse("demo", DemoConfig, argv)
     start = time.monotonic()
     from autodas.cli import search
+    from autodas.progress import duration
     from autodas.report.page import write_page
-    from autodas.training import duration
 
     show = _VIDEOS if config.video else _PICTURES
     name = "demo-video" if config.video else "demo"
@@ -140,7 +140,7 @@ def _train(config: DemoConfig, show: _Show, genotype: str, folder: Path) -> dict
         run=str(folder),
         overwrite=config.overwrite,
     )
-    return train.run_train(training)[1]
+    return train.run_train(training).summary
 
 
 def _random_genotype(root: Path, name: str, seed: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Clips, ImageDataset
-    from autodas.training import Evaluation
+    from autodas.loop.tasks import Evaluation, Task
     from autodas.training.model_file import ModelFacts
 
 
@@ -59,10 +60,9 @@ def run(argv: list[str]) -> int:
     config = parse("evaluate", EvaluateConfig, argv)
     allow_code_for(config.code, config.model, config.fuse)
     from autodas.cli._setup import say_notes, use_compute
-    from autodas.training import fuse, remarks
 
     device = use_compute(config.compute)
-    found, dataset = _evaluate(config, config.model, device)
+    found, dataset, task = _evaluate(config, config.model, device)
     notes, unseen = list(dataset.notes), _unseen(config.model, dataset, found)
     if unseen:
         notes.append(
@@ -73,33 +73,34 @@ def run(argv: list[str]) -> int:
     if config.fuse is None:
         facts |= found.summary() | unseen
     else:
-        other, dataset = _evaluate(config, config.fuse, device)
+        other, dataset, _ = _evaluate(config, config.fuse, device)
         notes += dataset.notes
-        fused = fuse([found, other])
+        fused = task.fuse([found, other])
         alone = {config.model: found.summary(), config.fuse: other.summary()}
         facts |= {"fused_with": config.fuse, "alone": alone, **fused.summary(), **unseen}
         found = fused
     say_notes(dict.fromkeys(notes))
-    print_facts(facts if config.json else _for_people(facts), config.json)
+    print_facts(facts if config.json else _for_people(facts, task.in_words_only), config.json)
     if not config.json:
-        print("".join(f"note: {remark}\n" for remark in remarks(found)), end="")
+        print("".join(f"note: {remark}\n" for remark in task.remarks(found)), end="")
         if found.clips is not None and found.clip_top1 is None:
             print("note: no clip_top1 of two networks together: their clips need not be the same")
     return 0
 
 
-def _for_people(facts: dict[str, Any]) -> dict[str, Any]:
+def _for_people(facts: dict[str, Any], unsaid: Sequence[str]) -> dict[str, Any]:
     """Return facts without what is told in words, where it matters."""
-    unsaid = ("recalls", "majority", "standard_error")
     told = {name: fact for name, fact in facts.items() if name not in unsaid}
     if "alone" in told:
-        told["alone"] = {name: _for_people(summary) for name, summary in told["alone"].items()}
+        told["alone"] = {name: _for_people(summary, unsaid) for name, summary in told["alone"].items()}
     if "unseen" in told:
-        told["unseen"] = _for_people(told["unseen"])
+        told["unseen"] = _for_people(told["unseen"], unsaid)
     return told
 
 
-def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple[Evaluation, ImageDataset]:
+def _evaluate(
+    config: EvaluateConfig, model: str, device: torch.device
+) -> tuple[Any, ImageDataset, Task[Any]]:
     from autodas.data import Loader, open_test_set
     from autodas.training.fit import evaluate_network
     from autodas.training.model_file import load_model
@@ -127,15 +128,15 @@ def _evaluate(config: EvaluateConfig, model: str, device: torch.device) -> tuple
         views=1 if clips is None else config.test_clips,
         crops=1 if clips is None else config.test_crops,
     )
-    return evaluate_network(network.to(device), loader, facts.classes), dataset
+    return evaluate_network(network.to(device), loader, facts.task), dataset, facts.task
 
 
 def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, Any]:
     """Return how many samples the network was trained on, and what it says of the others."""
     import torch
 
+    from autodas.loop import trained_on
     from autodas.runs.folder import RunFolder
-    from autodas.training import trained_on
 
     folder = Path(model)
     known = trained_on(RunFolder(folder.parent if os.path.isfile(folder) else folder), dataset)

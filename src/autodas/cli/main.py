@@ -16,6 +16,7 @@ from types import FrameType
 from autodas._version import __version__
 from autodas.child_process import end_with_parent
 from autodas.cli._allocator import restart_tuned
+from autodas.cli._flags import with_flags
 from autodas.cli._streams import flush_output, prepare_streams
 from autodas.errors import AutodasError, Interrupted, nearest
 from autodas.terminal import message as one_line
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(words)
             sys.stdout.flush()  # here, where a reader that has left is still caught
         except Interrupted as stop:
-            print(f"autodas: {one_line(str(stop))}", file=sys.stderr)
+            print(f"autodas: {with_flags(one_line(str(stop)))}", file=sys.stderr)
             code = 130
         except KeyboardInterrupt:
             print("autodas: interrupted", file=sys.stderr)
@@ -122,7 +123,7 @@ def _report(error: Exception, debug: bool) -> int:
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
         option = getattr(error, "option", "")
-        message = one_line(f"{error} ({option})" if option else str(error))
+        message = with_flags(one_line(f"{error} ({option})" if option else str(error)))
     elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):

@@ -72,7 +72,6 @@ def run(argv: list[str]) -> int:
     device = use_compute(config.compute)
     network, facts = load_model(config.model)
     network.to(device)
-    top = min(config.top, len(facts.classes))
     form: Form = "json" if config.json else "csv" if config.csv else "text"
     unreadable = 0
     check_test_clips(facts.clips is not None, config.test_clips, config.test_crops)
@@ -82,9 +81,9 @@ def run(argv: list[str]) -> int:
             raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
         every, crops = seconds_of("every", config.every), config.test_crops
         return predict_along(
-            network, facts, paths, every=every, crops=crops, top=top, form=form, device=device
+            network, facts, paths, every=every, crops=crops, top=config.top, form=form, device=device
         )
-    with Predictions(form, len(paths)) as printed:
+    with Predictions(facts.task, form, len(paths)) as printed:
         for path in paths:
             printed.advance()
             try:
@@ -97,10 +96,8 @@ def run(argv: list[str]) -> int:
                 unreadable += 1
                 continue
             with torch.no_grad():
-                scores = network(views.to(device)).softmax(1).mean(0)
-                probabilities, classes = scores.topk(top)
-            names = [facts.classes[number] for number in classes.tolist()]
-            printed.add(path, list(zip(names, probabilities.tolist(), strict=True)))
+                outputs = network(views.to(device))
+            printed.add(path, facts.task.predict(outputs, config.top))
     if not printed.count:
         raise AutodasError("none of the files could be read")
     return 2 if unreadable else 0

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from autodas.accuracy import wilson_interval
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
@@ -14,7 +13,7 @@ from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
 from autodas.runs.folder import GENOTYPE
-from autodas.settings import OptimSettings
+from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies.settings import StrategyChoice
 from autodas.train_command import train_command
 
@@ -46,23 +45,6 @@ class SpaceConfig:
     K: int | None = None
     C1: int | None = None
     C2: int | None = None
-
-
-@dataclass(frozen=True)
-class SupernetConfig:
-    """The relaxed network.
-
-    Args:
-        engine: how it is computed: fused (fast) or reference (as the papers print it).
-        partial_channels: one channel in so many goes through the candidates of an edge, the others past
-            them: much less memory and time, another method. By default 4 for pcdarts, 1 (all) for the others.
-        checkpoint: keep only the inputs of cells for the backward pass, which computes each cell again:
-            less memory, more time, the same results.
-    """
-
-    engine: str = "fused"
-    partial_channels: int | None = None
-    checkpoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +114,7 @@ class SearchConfig:
     batch_size: int = 64
     micro_batches: int = 1
     optim: OptimSettings = field(default_factory=OptimSettings)
-    supernet: SupernetConfig = field(default_factory=SupernetConfig)
+    supernet: SupernetSettings = field(default_factory=SupernetSettings)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     stop_at_skips: int = 0
     seed: int = 0
@@ -193,10 +175,11 @@ def _search_of(
     resumed: bool = False,
 ) -> Search:
     """Return the search that is configured, before it begins."""
+    from autodas.cli._setup import compute_of, keeping_of
+    from autodas.loop import check_space
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
-    from autodas.training import check_space
 
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     space = space.with_operations(config.space.operations)
@@ -204,30 +187,17 @@ def _search_of(
     return Search(
         dataset,
         space,
-        config.strategy.name,
-        config.strategy.settings,
-        folder,
+        config.strategy,
+        keeping=keeping_of(config, folder, resumed, CellPictures(folder.path) if can_draw() else None),
         epochs=config.epochs,
         batch_size=config.batch_size,
         optim=config.optim,
         augmentation=augmentation,
-        seed=config.seed,
-        device=device,
-        micro_batches=config.micro_batches,
-        precision=config.compute.precision,
-        graphs=config.compute.graphs,
-        engine=config.supernet.engine,
-        partial_channels=config.supernet.partial_channels,
-        checkpoint_cells=config.supernet.checkpoint,
-        stop_at_skips=config.stop_at_skips,
+        supernet=config.supernet,
         budget=_budget(config.budget, space, dataset),
-        check_memory=config.check_memory and not config.dry_run,
-        workers=config.data.workers,
-        checkpoint_every=config.checkpoint_every,
-        resume=resumed,
-        tensorboard=config.tensorboard,
-        pictures=CellPictures(folder.path) if can_draw() else None,
-        quiet=config.quiet,
+        stop_at_skips=config.stop_at_skips,
+        seed=config.seed,
+        compute=replace(compute_of(config, device), check_memory=config.check_memory and not config.dry_run),
     )
 
 
@@ -251,7 +221,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     from autodas.benchmark_string import benchmark_string
 
     found = result.accuracies
-    low, high = wilson_interval(found.discrete, found.count)
+    low, high = found.interval
     lines = [
         f"accuracy on {found.count} samples of the validation half, with the weights of the search "
         f"(95 % interval of the final network: {low:.1f} to {high:.1f} %):",
@@ -281,10 +251,10 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
+    from autodas.loop import available_memory
     from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
     from autodas.search._memory import in_words
-    from autodas.training import available_memory
 
     device = use_compute(config.compute)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)

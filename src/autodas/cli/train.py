@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autodas.accuracy import in_words
 from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Augmentation, ImageDataset
+    from autodas.loop.tasks import Task
     from autodas.networks import Blueprint
     from autodas.runs.folder import RunFolder
     from autodas.training.recipe import Training
@@ -111,30 +111,31 @@ def run(argv: list[str]) -> int:
     if config.dry_run:
         _dry_run(config)
         return 0
-    folder, summary = run_train(config)
+    folder, summary, task = run_train(config)
     if config.json:
         print_facts({"run": str(folder.path), **summary}, as_json=True)
         return 0
     if config.test_every:
         print("note: test accuracy was watched during training (--test-every)")
-    print("\n".join([test_line(summary), *(f"note: {remark}" for remark in summary["remarks"])]))
+    print(
+        "\n".join([task.result_line(summary["test"]), *(f"note: {remark}" for remark in summary["remarks"])])
+    )
     print(f"weights: {folder.path / MODEL}")
     path = shlex.quote(str(folder.path))
     print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")
     return 0
 
 
-def test_line(summary: dict[str, Any]) -> str:
-    """Return the line with the test accuracy."""
-    test = summary["test"]
-    more = [f"top-5 {test['top5']:.1f} %"] if "top5" in test else []
-    more += [f"single clips {test['clip_top1']:.1f} %"] if "clip_top1" in test else []
-    what = "videos" if "clips" in test else "pictures"
-    return "; ".join([f"test accuracy: {in_words(test['top1'], test['count'], what)}", *more])
+class Trained(NamedTuple):
+    """What a training leaves: its folder, its summary, and what was asked of the network."""
+
+    folder: RunFolder
+    summary: dict[str, Any]
+    task: Task[Any]
 
 
-def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
-    """Train as configured; return the run folder and its summary."""
+def run_train(config: TrainConfig) -> Trained:
+    """Train as configured."""
     from autodas.cli._setup import (
         choose_folder,
         open_data,
@@ -143,8 +144,8 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
         tell_kernels,
         use_compute,
     )
+    from autodas.loop import changed_since
     from autodas.runs.folder import RunFolder
-    from autodas.training import changed_since
 
     blueprint = _blueprint(config)
     device = use_compute(config.compute)
@@ -159,7 +160,7 @@ def run_train(config: TrainConfig) -> tuple[RunFolder, dict[str, Any]]:
     tell_kernels(device)
     training = _training_of(config, blueprint, dataset, augmentation, device, folder, resumed)
     with open_folder(folder, config):
-        return folder, training.run()
+        return Trained(folder, training.run(), training.task)
 
 
 def _blueprint(config: TrainConfig) -> Blueprint:
@@ -178,43 +179,32 @@ def _training_of(
     resumed: bool = False,
 ) -> Training:
     """Return the training that is configured, before it begins."""
-    from autodas.training.recipe import Training
+    from autodas.cli._setup import compute_of, keeping_of
+    from autodas.training.fit import Regularisation
+    from autodas.training.recipe import EvaluationPlan, Training
 
     check_test_clips(dataset.clips is not None, config.test_clips, config.test_crops)
     return Training(
         blueprint,
         dataset,
-        folder,
+        keeping=keeping_of(config, folder, resumed),
         epochs=config.epochs,
         batch_size=config.batch_size,
         optim=config.optim,
         augmentation=augmentation,
-        drop_path=config.drop_path,
-        auxiliary=config.auxiliary,
-        auxiliary_weight=config.auxiliary_weight,
-        validation=config.validation,
-        test_clips=config.test_clips,
-        test_crops=config.test_crops,
+        regularisation=Regularisation(config.drop_path, config.auxiliary, config.auxiliary_weight),
+        evaluation=EvaluationPlan(config.validation, config.test_clips, config.test_crops, config.test_every),
         weights=config.weights,
-        test_every=config.test_every,
         seed=config.seed,
-        device=device,
-        micro_batches=config.micro_batches,
-        precision=config.compute.precision,
-        graphs=config.compute.graphs,
-        workers=config.data.workers,
-        checkpoint_every=config.checkpoint_every,
-        resume=resumed,
-        tensorboard=config.tensorboard,
-        quiet=config.quiet,
+        compute=compute_of(config, device),
     )
 
 
 def _dry_run(config: TrainConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
     from autodas.cli._setup import use_compute
+    from autodas.loop import used_memory
     from autodas.runs.folder import RunFolder
-    from autodas.training import used_memory
 
     blueprint, device = _blueprint(config), use_compute(config.compute)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autodas.accuracy import standard_error, wilson_interval
 from autodas.data import Loader
 from autodas.genotype import Genotype
+from autodas.loop.tasks import Evaluation, Task
 from autodas.supernet import CellMixture, Supernet, genotype_mixture, reestimate_statistics
-from autodas.training import Evaluation, evaluate
 
 
 @dataclass(frozen=True)
 class SearchAccuracies:
-    """Top-1 accuracy in percent on the validation half, in evaluation mode (SDAS, table 2).
+    """The task's score in percent on the validation half, in evaluation mode (SDAS, table 2).
 
     Attributes:
         relaxed: before derivation (SDAS: before its last step).
@@ -27,6 +26,7 @@ class SearchAccuracies:
         rebuilt: of the network built from ``genotype.json`` with copied weights.
         rebuilt_equal: whether its logits equal the reference supernet's to the bit.
         count: number of validation pictures.
+        task: what was asked of the network.
     """
 
     relaxed: float
@@ -35,27 +35,46 @@ class SearchAccuracies:
     rebuilt: float
     rebuilt_equal: bool
     count: int
+    task: Task[Any] = field(repr=False, compare=False)
 
     @property
     def error(self) -> float:
         """Standard error of the discrete accuracy, in points."""
-        return standard_error(self.discrete, self.count)
+        return self.task.error(self.discrete, self.count)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """What the discrete accuracy is worth: its 95 % interval, in percent."""
+        return self.task.interval(self.discrete, self.count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        interval = list(wilson_interval(self.discrete, self.count))
-        return {**asdict(self), "standard_error": self.error, "interval": interval}
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "task"}
+        return {**found, "standard_error": self.error, "interval": list(self.interval)}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any], task: Task[Any]) -> SearchAccuracies:
+        """Return what :meth:`to_dict` has made plain data of; other entries do not matter."""
+        return cls(**{f.name: facts[f.name] for f in fields(cls) if f.name != "task"}, task=task)
 
 
-def evaluate_mixture(supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader) -> Evaluation:
+def evaluate_mixture(
+    supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader, task: Task[Any]
+) -> Evaluation:
     """Evaluate a supernet under a mixture, in single precision; it is left in evaluation mode."""
     supernet.eval()
-    return evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+    found: Evaluation = task.evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+    return found
 
 
 @torch.no_grad()
 def final_accuracies(
-    supernet: Supernet, genotype: Genotype, relaxed: float, validation: Loader, training: Loader
+    supernet: Supernet,
+    genotype: Genotype,
+    relaxed: float,
+    validation: Loader,
+    training: Loader,
+    task: Task[Any],
 ) -> SearchAccuracies:
     """Evaluate a supernet that has been pruned to a genotype.
 
@@ -67,26 +86,28 @@ def final_accuracies(
         relaxed: accuracy before derivation, in percent.
         validation: the validation half, without augmentation.
         training: the training half, without augmentation.
+        task: what is asked of the network.
     """
     device = next(supernet.parameters()).device
     mixture = genotype_mixture(genotype, supernet.space.cell, device)
-    discrete = evaluate_mixture(supernet, mixture, validation)
+    discrete = evaluate_mixture(supernet, mixture, validation, task)
     network = supernet.extract(genotype).eval()
-    rebuilt = evaluate(network, validation.batches(0))
+    rebuilt: Evaluation = task.evaluate(network, validation.batches(0))
     with supernet.computed_by("reference"):
-        reference = evaluate_mixture(supernet, mixture, validation)
+        reference = evaluate_mixture(supernet, mixture, validation, task)
 
     def pictures() -> Iterable[Tensor]:
         for batch in training.batches(0):
             yield batch.images
 
     reestimate_statistics(supernet, lambda images: supernet(images, mixture), pictures())
-    reestimated = evaluate_mixture(supernet, mixture, validation)
+    reestimated = evaluate_mixture(supernet, mixture, validation, task)
     return SearchAccuracies(
         relaxed,
-        discrete.top1,
-        reestimated.top1,
-        rebuilt.top1,
-        torch.equal(rebuilt.logits, reference.logits),
+        discrete.score,
+        reestimated.score,
+        rebuilt.score,
+        torch.equal(rebuilt.outputs, reference.outputs),
         discrete.count,
+        task,
     )

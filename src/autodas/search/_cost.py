@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from autodas.loop import InputShape
+from autodas.loop.tasks import Task
 from autodas.networks import multiply_adds_by_module
 from autodas.spaces import Alive, Space
 from autodas.supernet import Supernet, mixture_of
@@ -15,10 +18,8 @@ def supernet_multiply_adds(
     space: Space,
     alive: Mapping[str, Alive],
     *,
-    classes: int,
-    channels: int,
-    image_size: int,
-    frames: int | None = None,
+    task: Task[Any],
+    shape: InputShape,
     partial_channels: int = 1,
 ) -> int:
     """Return the multiply-adds of a forward pass over one picture, with only some candidates alive.
@@ -26,14 +27,15 @@ def supernet_multiply_adds(
     Args:
         space: what the supernet is built for.
         alive: the candidates that are computed.
-        classes: number of classes.
-        channels: channels of the picture.
-        image_size: its height and width.
-        frames: of a clip, by default those of the skeleton; of pictures there are none.
+        task: what is asked of the network.
+        shape: of the picture; of videos without frames the clip is that of the skeleton.
         partial_channels: one channel in so many goes through the candidates.
     """
     with torch.device("meta"):
-        supernet = Supernet(space, classes=classes, channels=channels, partial_channels=partial_channels)
-        picture = torch.empty(1, channels, *space.skeleton.input_size(image_size, frames))
+        supernet = Supernet(
+            space, classes=task.outputs, channels=shape.channels, partial_channels=partial_channels
+        )
+        size = space.skeleton.input_size(shape.image_size, shape.frames)
+        picture = torch.empty(1, shape.channels, *size)
         mixture = mixture_of(alive, "meta")
     return multiply_adds_by_module(supernet, picture, mixture)[""]

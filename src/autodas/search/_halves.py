@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 
 from autodas.data import Augmentation, ImageDataset, Loader
+from autodas.loop import Compute
 
 FEW = 256
 """How many validation pictures measure what a late decision costs."""
@@ -32,10 +32,8 @@ class Halves:
         batch_size: of the gradient steps; capped at the size of a half.
         augmentation: of the pictures in the gradient steps.
         seed: of the split, the order and the augmentation.
-        device: where batches are.
-        workers: processes that read pictures which are not held in memory.
-        micro_batches: parts that a gradient step is computed in. Evaluations take as many pictures at once
-            as one part has, so that they need no more memory than steps.
+        compute: where batches are, and how they are read. Evaluations take as many pictures at once as one
+            part of a gradient step has, so that they need no more memory than steps.
     """
 
     def __init__(
@@ -44,9 +42,7 @@ class Halves:
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
-        device: torch.device,
-        workers: int,
-        micro_batches: int = 1,
+        compute: Compute,
     ) -> None:
         train, validation = search_halves(dataset, seed)
         self.indices = {"train": train, "validation": validation}
@@ -56,11 +52,11 @@ class Halves:
             mean=dataset.mean,
             std=dataset.std,
             image_size=dataset.image_size,
-            device=device,
-            workers=workers,
+            device=compute.place,
+            workers=compute.workers,
         )
         steps = partial(loader, batch_size=batch_size, shuffle=True, augmentation=augmentation)
-        at_once = max(1, batch_size // max(1, micro_batches))
+        at_once = max(1, batch_size // max(1, compute.micro_batches))
         plain = partial(loader, batch_size=at_once, shuffle=False, augmentation=None, seed=seed)
         self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
         self.train_plain, self.validation_plain = plain(train), plain(validation)

@@ -2,67 +2,44 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
+from autodas.loop import Keeper, used_memory
+from autodas.loop.tasks import Task
+from autodas.progress import duration
 from autodas.runs import events
-from autodas.runs.log import RunLog
 from autodas.search._collapse import Diagnosis, plain, summary, warning
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import Phase, Strategy
-from autodas.training import Progress, duration, shown, used_memory
-
-Pictures = Callable[[], Mapping[str, bytes]]
-"""Draws cells, by their kind, as PNG."""
 
 
 class Journal:
     """Writes events and metrics, and shows the progress.
 
     Args:
-        log: of the run.
-        progress: what a person sees.
+        keeper: of the run, while it goes on.
+        task: what is asked of the network.
         phases: of the search.
         iterations_an_epoch: batches in one epoch.
         margins: priorities of the decisions on edges so far; it is added to.
-        device: where the search computes.
-        pictures: draws the kinds of cells that have changed, as PNG, for TensorBoard.
     """
 
     def __init__(
         self,
-        log: RunLog,
-        progress: Progress,
+        keeper: Keeper,
+        task: Task[Any],
         phases: Sequence[Phase],
         iterations_an_epoch: int,
         margins: list[float],
-        device: torch.device,
-        pictures: Pictures | None = None,
     ) -> None:
-        self.pictures = pictures
-        self.log, self.progress, self.phases, self.margins = log, progress, phases, margins
-        self.length, self.device = iterations_an_epoch, device
+        self.log, self.progress, self.clock = keeper.log, keeper.progress, keeper.clock
+        self.device, self.pictures = keeper.device, keeper.keeping.pictures
+        self.task, self.phases, self.margins = task, phases, margins
+        self.length = iterations_an_epoch
         self.warned = False
-        self.start_clock()
-
-    def start_clock(self, spent: tuple[float, float] = (0.0, 0.0)) -> None:
-        """Begin to measure an epoch.
-
-        Args:
-            spent: seconds and CPU seconds that went into it before the run was stopped.
-        """
-        self.epoch_start = time.monotonic() - spent[0]
-        self.epoch_cpu = time.process_time() - spent[1]
-
-    @property
-    def spent(self) -> tuple[float, float]:
-        """Seconds, and CPU seconds of all threads, that have gone into the present epoch."""
-        return time.monotonic() - self.epoch_start, time.process_time() - self.epoch_cpu
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
         """Write down what is searched."""
@@ -147,22 +124,22 @@ class Journal:
         """
         # All columns from the first epoch on, also where it had no architecture step.
         metrics: dict[str, float | None] = dict.fromkeys(
-            f"{step}_{value}" for step in ("train", "valid") for value in ("loss", "top1", "top5")
+            f"{step}_{name}" for step in ("train", "valid") for name in self.task.metrics
         )
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
-        told = shown(metrics)
+        told = self.task.in_words(metrics)
         state = summary(found, run.phase.space)
         if state["skips"] is not None:
             told += f", skips {state['skips']:.0f}"
         metrics |= state
-        pace = self.spent[0] / ((run.iteration - 1) % self.length + 1)
+        pace = self.clock.spent[0] / ((run.iteration - 1) % self.length + 1)
         left = self._left(run)
-        pictures = float(run.train_meter.sums[3] + run.valid_meter.sums[3])
+        pictures = run.train_meter.count + run.valid_meter.count
         run.new_meters()
-        seconds, cpu = self.spent
-        self.start_clock()
+        seconds, cpu = self.clock.spent
+        self.clock.start()
         remaining, memory = run.strategy.remaining(), used_memory(self.device)
-        failure = run.gradient_steps.failure
+        failure = run.steps.recorded.failure
         self.log.event(
             events.Epoch(
                 phase=run.phase.name,
@@ -183,7 +160,7 @@ class Journal:
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
         self._board(run)
-        self.start_clock()  # pictures are no part of what an epoch costs
+        self.clock.start()  # pictures are no part of what an epoch costs
         self.progress.line(
             f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {told}, "
             f"architectures left {_short(remaining)}, {duration(seconds)}"
@@ -221,8 +198,9 @@ class Journal:
         if not self.progress.due:
             return
         within = (run.iteration - 1) % self.length + 1
-        pace = self.spent[0] / within
-        text = f"{shown(run.train_meter.result())}, architectures left {_short(run.strategy.remaining())}"
+        pace = self.clock.spent[0] / within
+        metrics = self.task.in_words(run.train_meter.result())
+        text = f"{metrics}, architectures left {_short(run.strategy.remaining())}"
         self.progress.update(self._iteration(run), f"{text}, {duration(pace * self._left(run))} to go")
 
     def _left(self, run: PhaseRun) -> float:

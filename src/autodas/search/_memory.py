@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -16,12 +16,14 @@ from torch.overrides import TorchFunctionMode
 from autodas.data import Batch
 from autodas.errors import AutodasError
 from autodas.kernels import compiled_library, rehearse_kernels
+from autodas.loop import Compute, InputShape
+from autodas.loop.tasks import Task
 from autodas.search._live_bytes import LiveBytes
 from autodas.search._phase import PhaseRun
-from autodas.settings import OptimSettings, Precision
+from autodas.settings import OptimSettings, SupernetSettings
 from autodas.spaces import Space
-from autodas.strategies import StrategySettings, load_strategy
-from autodas.strategies.base import SearchPlan, Strategy
+from autodas.strategies import StrategyChoice, load_strategy
+from autodas.strategies.base import Phase, SearchPlan, Strategy
 from autodas.supernet import Supernet
 
 SLACK = 1.12
@@ -40,46 +42,46 @@ class SearchSize:
 
     Args:
         space: where to search.
-        strategy: name of the method.
-        settings: the method's settings.
-        classes: number of classes.
-        channels: channels of the pictures.
-        image_size: height and width of the pictures.
-        batch_size: pictures a step.
-        micro_batches: parts that a step is computed in.
-        precision: of forward and backward passes.
-        engine: how the supernet is computed.
-        partial_channels: one channel in so many goes through the candidates.
-        checkpoint: whether cells are computed again in the backward pass.
-        device: kind of the device, ``"cpu"`` or ``"cuda"``.
-        frames: of a clip, by default those of the space's skeleton; of pictures there are none.
+        strategy: the method.
+        task: what is asked of the network.
+        shape: what it sees; of videos without frames the clips are those of the space's skeleton.
+        batch_size: samples a step.
+        supernet: how the supernet is computed.
+        compute: where and how iterations are computed; the device need not be there.
     """
 
     space: Space
-    strategy: str
-    settings: StrategySettings
-    classes: int
-    channels: int
-    image_size: int
+    strategy: StrategyChoice
+    task: Task[Any]
+    shape: InputShape
     batch_size: int
-    micro_batches: int = 1
-    precision: Precision = "fp32"
-    engine: str = "fused"
-    partial_channels: int = 1
-    checkpoint: bool = False
-    device: str = "cpu"
-    frames: int | None = None
+    supernet: SupernetSettings = field(default_factory=SupernetSettings)
+    compute: Compute = field(default_factory=Compute)
+
+    @property
+    def method(self) -> type[Strategy]:
+        """The class of the method."""
+        return load_strategy(self.strategy.name)
+
+    @property
+    def partial_channels(self) -> int:
+        """One channel in so many goes through the candidates: what the user says, or the method wants."""
+        own = self.supernet.partial_channels
+        return self.method.partial_channels if own is None else own
 
     def smaller(self) -> dict[str, SearchSize]:
         """Return what would need less memory, by the options that make it so."""
         found = {}
-        parts = min(4 * self.micro_batches, self.batch_size // 2)
-        if parts > self.micro_batches:
-            found[f"--micro_batches {parts}"] = replace(self, micro_batches=parts)
+        parts = min(4 * self.compute.micro_batches, self.batch_size // 2)
+        if parts > self.compute.micro_batches:
+            compute = replace(self.compute, micro_batches=parts)
+            found[f"`micro_batches={parts}`"] = replace(self, compute=compute)
         if self.partial_channels == 1:
-            found["--supernet.partial_channels 4"] = replace(self, partial_channels=4)
-        if not self.checkpoint:
-            found["--supernet.checkpoint true"] = replace(self, checkpoint=True)
+            supernet = replace(self.supernet, partial_channels=4)
+            found["`supernet.partial_channels=4`"] = replace(self, supernet=supernet)
+        if not self.supernet.checkpoint:
+            supernet = replace(self.supernet, checkpoint=True)
+            found["`supernet.checkpoint=true`"] = replace(self, supernet=supernet)
         return found
 
     def estimate(self) -> MemoryEstimate:
@@ -102,7 +104,7 @@ class SearchSize:
         if available is not None and self.estimate().total > available:
             raise AutodasError(
                 f"not enough memory: {in_words(available)} are free; {self.advice()}; "
-                "--check_memory false starts all the same"
+                "`check_memory=false` starts all the same"
             )
 
     def advice(self) -> str:
@@ -115,14 +117,13 @@ class SearchSize:
                 continue
             except (MemoryError, RuntimeError):  # memory has run out even for the estimate
                 options.append(option)
-        options.append(f"a --batch_size below {self.batch_size}")
+        options.append(f"a `batch_size` below {self.batch_size}")
         return f"this search needs about {self.estimate()}, and less with {', '.join(options)}"
 
     def new_strategy(self) -> Strategy:
         """Return the method, as it is before the search."""
         plan = SearchPlan(self.space, 10**6, 0, lambda alive: 1)
-        strategy: Strategy = load_strategy(self.strategy)(self.settings, plan)
-        return strategy
+        return self.method(self.strategy.settings, plan)
 
     def dearest(self) -> list[int]:
         """Return the numbers of the phases that may need most: of each space the one with most candidates."""
@@ -133,39 +134,35 @@ class SearchSize:
                 found[phase.space] = number, candidates
         return [number for number, _ in found.values()]
 
+    def new_supernet(self, phase: Phase) -> Supernet:
+        """Return the supernet of a phase, with fresh weights."""
+        return Supernet(
+            phase.space,
+            classes=self.task.outputs,
+            channels=self.shape.channels,
+            engine=self.supernet.engine,
+            partial_channels=self.partial_channels,
+            checkpoint=self.supernet.checkpoint,
+            cells=phase.cells,
+        )
+
     def run_of(self, number: int, device: torch.device) -> tuple[PhaseRun, Callable[[], Batch]]:
         """Return a phase of the search, on a device, and what makes batches of noise for it."""
         strategy = self.new_strategy()
-        strategy.start(number, device)
-        phase = strategy.phases()[number]
-        supernet = Supernet(
-            phase.space,
-            classes=self.classes,
-            channels=self.channels,
-            engine=self.engine,
-            partial_channels=self.partial_channels,
-            checkpoint=self.checkpoint,
-            cells=phase.cells,
-        ).to(device)
-        run = PhaseRun(
-            phase,
-            number,
-            strategy,
-            supernet,
-            OptimSettings(),
-            10**6,
-            device,
+        phase = strategy.start(number, device)
+        supernet = self.new_supernet(phase).to(device)
+        compute = replace(self.compute, device=device)
+        if device.type == "meta":
             # Tensors without data know no autocast; see _BFloat16.
-            "fp32" if device.type == "meta" else self.precision,
-            self.micro_batches,
-        )
+            compute = replace(compute, precision="fp32")
+        run = PhaseRun(phase, number, strategy, supernet, self.task, OptimSettings(), 10**6, compute)
 
         def noise() -> Batch:
-            size = self.space.skeleton.input_size(self.image_size, self.frames)
-            shape = (self.batch_size, self.channels, *size)
+            size = self.space.skeleton.input_size(self.shape.image_size, self.shape.frames)
+            shape = (self.batch_size, self.shape.channels, *size)
             images = torch.randn(shape, device=device).movedim(1, -1).contiguous().movedim(-1, 1)
-            labels = torch.randint(self.classes, (self.batch_size,), device=device)
-            return Batch(images, labels, torch.arange(self.batch_size, device=device))
+            targets = self.task.noise(self.batch_size, device)
+            return Batch(images, targets, torch.arange(self.batch_size, device=device))
 
         return run, noise
 
@@ -204,10 +201,11 @@ def estimate_memory(size: SearchSize) -> MemoryEstimate:
 
 
 def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
-    compiled = size.device == "cpu" and compiled_library() is not None
+    kind = torch.device(size.compute.device).type
+    compiled = kind == "cpu" and compiled_library() is not None
     reduced: AbstractContextManager[Any] = nullcontext()
-    if size.precision == "bf16":
-        reduced = _BFloat16(depthwise=size.device != "cpu")
+    if size.compute.precision == "bf16":
+        reduced = _BFloat16(depthwise=kind != "cpu")
     with rehearse_kernels(compiled), LiveBytes() as live, reduced, torch.device("meta"):
         run, noise = size.run_of(number, torch.device("meta"))
         for optimiser in (run.weight_optimiser, run.architecture_optimiser):
@@ -217,7 +215,7 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
         run.iteration = run.phase.weights_only if run.architecture_optimiser is not None else 0
         run.step(noise(), noise() if run.searches else None)
     program = 0
-    if size.device == "cpu":
+    if kind == "cpu":
         program = CODE + MODULE * sum(1 for _ in run.supernet.modules())
     return MemoryEstimate(live.peak, program)
 

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from autodas.data import Batch
 from autodas.errors import AutodasError
-from autodas.search._unrolled import VirtualStep, exact_gradient, finite_gradient
-from autodas.strategies.base import ArchitectureGradient, Phase, Strategy
-from autodas.supernet import Mixture, Supernet, frozen_statistics, norms_of
-from autodas.training import (
-    Graphs,
-    LossWatch,
-    Meter,
-    OptimSettings,
-    Precision,
-    RecordedIteration,
+from autodas.loop import (
+    Compute,
+    Iterations,
+    Losses,
+    add_gradient,
+    clipped_step,
+    in_precision,
     keep_only,
-    learning_rate,
     load_optimiser,
-    micro_batches,
-    recorder_for,
-    set_learning_rate,
+    unreduced,
     weight_optimiser,
 )
+from autodas.loop.tasks import Meter, Task
+from autodas.search._unrolled import VirtualStep, exact_gradient, finite_gradient
+from autodas.settings import OptimSettings, SupernetSettings
+from autodas.strategies.base import ArchitectureGradient, Phase, Strategy
+from autodas.supernet import Mixture, Supernet, frozen_statistics, norms_of
 
-Pictures = tuple[Tensor, Tensor]
-"""Images and labels of one batch."""
+Samples = tuple[Tensor, Tensor]
+"""Images and targets of one batch."""
 
 
 class PhaseRun:
@@ -43,14 +40,12 @@ class PhaseRun:
     Args:
         phase: which one.
         number: its place among the phases.
-        strategy: the method; it has been told to start the phase.
-        supernet: a new one.
+        strategy: the method; it has started the phase.
+        supernet: a new one, on the device.
+        task: what is asked of it.
         optim: settings of the weights' optimiser.
         iterations_an_epoch: batches in one epoch.
-        device: where everything is computed.
-        precision: of the forward passes.
-        micro_batches: parts that the batches of both gradient steps are split into.
-        graphs: whether iterations are recorded where that is possible.
+        compute: where and how everything is computed.
         say: is told, in one line, when recording fails.
     """
 
@@ -60,25 +55,29 @@ class PhaseRun:
         number: int,
         strategy: Strategy,
         supernet: Supernet,
+        task: Task[Any],
         optim: OptimSettings,
         iterations_an_epoch: int,
-        device: torch.device,
-        precision: Precision,
-        micro_batches: int = 1,
-        graphs: Graphs = "auto",
+        compute: Compute,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.phase, self.number, self.strategy, self.supernet = phase, number, strategy, supernet
-        self.optim, self.iterations_an_epoch = optim, iterations_an_epoch
-        self.device, self.precision, self.micro_batches = device, precision, micro_batches
+        self.task, self.optim, self.compute = task, optim, compute
+        self.device = torch.device(compute.device)
         self.iteration = 0
         self.supernet.prune(strategy.alive())
         self._collect()
         self._make_optimisers()
-        self.train_meter, self.valid_meter = Meter(device), Meter(device)
-        self.watch = LossWatch(device)
-        self.gradient_steps = RecordedIteration(self._gradient_steps, recorder_for(device, graphs), say)
-        self._constants: Hashable = None
+        self.train_meter, self.valid_meter = task.meter(self.device), task.meter(self.device)
+        self.steps = Iterations(
+            self._gradient_steps,
+            ("weight", "architecture"),
+            optim,
+            phase.iterations,
+            iterations_an_epoch,
+            compute,
+            say,
+        )
 
     def _collect(self) -> None:
         # A supernet has thousands of modules: its lists are made when it changes, not in every step.
@@ -107,20 +106,19 @@ class PhaseRun:
     def forward(
         self, images: Tensor, mixture: Mixture, weights: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        """Return logits in single precision, computed in the precision of the search.
+        """Return outputs in single precision, computed in the precision of the search.
 
         Args:
             images: a batch.
             mixture: of the candidates.
             weights: those of the supernet by name, where others are to be used than its own.
         """
-        reduced = self.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16) if reduced else nullcontext():
+        with in_precision(self.compute.precision, self.device):
             if weights is None:
-                logits: Tensor = self.supernet(images, mixture)
+                outputs: Tensor = self.supernet(images, mixture)
             else:
-                logits = functional_call(self.supernet, dict(weights), (images, mixture))
-        return logits if logits.dtype == torch.float64 else logits.float()
+                outputs = functional_call(self.supernet, dict(weights), (images, mixture))
+        return unreduced(outputs)
 
     def step(self, train: Batch, valid: Batch | None) -> None:
         """Do one iteration: both gradient steps, in the strategy's order.
@@ -131,17 +129,13 @@ class PhaseRun:
         """
         if not self.supernet.training:
             self.supernet.train()
-        rate = learning_rate(self.optim, self.iteration, self.phase.iterations, self.iterations_an_epoch)
-        set_learning_rate(self.weight_optimiser, rate)
-        batches = [train] if valid is None else [train, valid]
         constants = self.strategy.constants()
-        if (constants, self.trains_architecture) != self._constants:
-            self._constants = constants, self.trains_architecture
-            self.gradient_steps.forget()
-        steps = self._gradient_steps if constants is None else self.gradient_steps
-        losses = steps(*(t for batch in batches for t in (batch.images, batch.labels)))
-        for name, loss in zip(("weight", "architecture"), losses, strict=False):
-            self.watch.add(self.iteration + 1, name, loss)
+        self.steps.do(
+            self.iteration,
+            self.weight_optimiser,
+            [train] if valid is None else [train, valid],
+            None if constants is None else (constants, self.trains_architecture),
+        )
         self.iteration += 1
 
     def _gradient_steps(self, *batches: Tensor) -> tuple[Tensor, ...]:
@@ -164,7 +158,7 @@ class PhaseRun:
     def _weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
         self.weight_optimiser.zero_grad(set_to_none=True)
         total = self._training_gradient(images, labels, self.strategy.weight_mixture())
-        self._step_weights()
+        clipped_step(self.weight_optimiser, self.weights, self.optim.clip)
         return total
 
     def _joint_step(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -173,29 +167,27 @@ class PhaseRun:
         self.weight_optimiser.zero_grad(set_to_none=True)
         self.architecture_optimiser.zero_grad(set_to_none=True)
         total = self._training_gradient(images, labels, self.strategy.mixture())
-        self._step_weights()
+        clipped_step(self.weight_optimiser, self.weights, self.optim.clip)
         self._step_architecture()
         return total
 
     def _training_gradient(self, images: Tensor, labels: Tensor, mixture: Mixture) -> Tensor:
         """Add the gradient of a training batch to whatever requires one; return the loss."""
-        total = torch.zeros((), device=self.device)
-        parts = micro_batches(images, labels, self.micro_batches)
-        for number, part in enumerate(parts, 1):
-            logits = self.forward(part.images, mixture)
-            loss = F.cross_entropy(logits, part.labels, label_smoothing=self.optim.label_smoothing)
-            # The parts share the graph of the mixture, where it has one.
-            more = number < len(parts) and self.strategy.single_level
-            (part.share * loss).backward(retain_graph=more)  # type: ignore[no-untyped-call]
-            total += part.share * loss.detach()
-            self.train_meter.add(loss.detach(), logits.detach(), part.labels)
-            del logits, loss
-        return total
 
-    def _step_weights(self) -> None:
-        if self.optim.clip > 0:
-            nn.utils.clip_grad_norm_(self.weights, self.optim.clip)
-        self.weight_optimiser.step()
+        def losses(images: Tensor, labels: Tensor) -> Losses:
+            outputs = self.forward(images, mixture)
+            loss = self.task.training_loss(outputs, labels)
+            return Losses(loss, loss, outputs)
+
+        return add_gradient(
+            losses,
+            images,
+            labels,
+            self.compute.micro_batches,
+            meter=self.train_meter,
+            # The mixture has a graph of its own where both are trained at once.
+            keep_graph=self.strategy.single_level,
+        )
 
     def _step_architecture(self) -> None:
         """Step by the gradient that is there, and by the strategy's penalty: with it, or on its own."""
@@ -203,9 +195,7 @@ class PhaseRun:
         parameters = list(self.strategy.parameters().values())
         if not self.strategy.separate_penalty:
             self._add_penalty(parameters)
-        if self.strategy.architecture_clip > 0:
-            nn.utils.clip_grad_norm_(parameters, self.strategy.architecture_clip)
-        self.architecture_optimiser.step()
+        clipped_step(self.architecture_optimiser, parameters, self.strategy.architecture_clip)
         if self.strategy.separate_penalty:
             self.architecture_optimiser.zero_grad(set_to_none=True)
             if self._add_penalty(parameters):
@@ -218,7 +208,7 @@ class PhaseRun:
         torch.autograd.backward(penalty, inputs=parameters)
         return True
 
-    def _architecture_step(self, valid: Pictures, train: Pictures) -> Tensor:
+    def _architecture_step(self, valid: Samples, train: Samples) -> Tensor:
         assert self.architecture_optimiser is not None
         self.architecture_optimiser.zero_grad(set_to_none=True)
         if self.strategy.architecture_gradient == "first":
@@ -233,28 +223,22 @@ class PhaseRun:
         self._step_architecture()
         return total
 
-    def _gradient(self, batch: Pictures, inputs: Sequence[Tensor], meter: Meter | None = None) -> Tensor:
+    def _gradient(self, batch: Samples, inputs: Sequence[Tensor], meter: Meter | None = None) -> Tensor:
         """Add the gradient of a batch to some inputs, with running statistics frozen; return the loss."""
         # One mixture for all parts: a method that samples has drawn it once for the step.
-        mixture = self.strategy.mixture()
-        total = torch.zeros((), device=self.device)
-        parts = micro_batches(*batch, self.micro_batches)
-        for number, part in enumerate(parts, 1):
-            with frozen_statistics(self.norms):
-                logits = self.forward(part.images, mixture)
-            loss = F.cross_entropy(logits, part.labels)
-            more = number < len(parts)
-            # Where no edge carries anything, nothing that is searched reaches the loss.
-            if loss.requires_grad:
-                torch.autograd.backward(part.share * loss, inputs=list(inputs), retain_graph=more)
-            total += part.share * loss.detach()
-            if meter is not None:
-                meter.add(loss.detach(), logits.detach(), part.labels)
-            # What the mixture's graph was kept for would hold this part's maps beside the next one's.
-            del logits, loss
-        return total
+        losses = partial(self._frozen_losses, mixture=self.strategy.mixture())
+        parts = self.compute.micro_batches
+        return add_gradient(losses, *batch, parts, meter=meter, inputs=inputs, keep_graph=True)
 
-    def _unrolled_gradient(self, valid: Pictures, train: Pictures) -> Tensor:
+    def _frozen_losses(
+        self, images: Tensor, labels: Tensor, mixture: Mixture, weights: Mapping[str, Tensor] | None = None
+    ) -> Losses:
+        with frozen_statistics(self.norms):
+            outputs = self.forward(images, mixture, weights)
+        loss = self.task.loss(outputs, labels)
+        return Losses(loss, loss, outputs)
+
+    def _unrolled_gradient(self, valid: Samples, train: Samples) -> Tensor:
         """Set the gradient of the architecture through one step of the weights; return the loss."""
         parameters = list(self.strategy.parameters().values())
         group = self.weight_optimiser.param_groups[0]
@@ -266,14 +250,12 @@ class PhaseRun:
         if self.strategy.architecture_gradient == "exact":
             mixture = self.strategy.mixture()
 
-            def loss_at(batch: Pictures, meter: Meter | None, weights: Mapping[str, Tensor]) -> Tensor:
-                with frozen_statistics(self.norms):
-                    logits = self.forward(batch[0], mixture, weights)
-                loss = F.cross_entropy(logits, batch[1])
+            def loss_at(batch: Samples, meter: Meter | None, weights: Mapping[str, Tensor]) -> Tensor:
+                losses = self._frozen_losses(*batch, mixture, weights)
                 if meter is not None:
-                    total.add_(loss.detach())
-                    meter.add(loss.detach(), logits.detach(), batch[1])
-                return loss
+                    total.add_(losses.own.detach())
+                    meter.add(losses.own.detach(), losses.outputs.detach(), batch[1])
+                return losses.total
 
             found = exact_gradient(
                 partial(loss_at, train, None),
@@ -285,7 +267,7 @@ class PhaseRun:
         else:
 
             def gradient(
-                batch: Pictures, meter: Meter | None, inputs: Sequence[Tensor]
+                batch: Samples, meter: Meter | None, inputs: Sequence[Tensor]
             ) -> list[Tensor | None]:
                 for tensor in inputs:
                     tensor.grad = None
@@ -310,7 +292,7 @@ class PhaseRun:
 
     def let_go(self) -> None:
         """Prune what the strategy has given up, here and in both optimisers."""
-        self.gradient_steps.forget()
+        self.steps.forget()
         self.supernet.prune(self.strategy.alive())
         self._collect()
         keep_only(self.weight_optimiser, self.weights)
@@ -340,7 +322,7 @@ class PhaseRun:
         self.supernet.prune(self.strategy.alive())
         self._collect()
         self.supernet.load_tensors(state["supernet"])
-        self.gradient_steps.forget()
+        self.steps.forget()
         self._make_optimisers()
         load_optimiser(self.weight_optimiser, state["weight_optimiser"])
         if self.architecture_optimiser is not None:
@@ -350,7 +332,7 @@ class PhaseRun:
 
 
 def check_second_order(
-    gradient: ArchitectureGradient, engine: str, micro_batches: int, checkpoint_cells: bool
+    gradient: ArchitectureGradient, supernet: SupernetSettings, micro_batches: int
 ) -> None:
     """Check that a search can differentiate through a step of the weights as its strategy wants it.
 
@@ -359,14 +341,14 @@ def check_second_order(
     """
     if gradient != "exact":
         return
-    if engine != "reference":
+    if supernet.engine != "reference":
         raise AutodasError(
-            f"the exact second order needs gradients of gradients, which engine '{engine}' does not have: "
-            "use --supernet.engine reference, or --strategy.unrolled finite"
+            f"the exact second order needs gradients of gradients, which engine '{supernet.engine}' does not "
+            "have: use `supernet.engine=reference`, or `strategy.unrolled=finite`"
         )
-    if micro_batches > 1 or checkpoint_cells:
+    if micro_batches > 1 or supernet.checkpoint:
         option = "micro_batches" if micro_batches > 1 else "supernet.checkpoint"
         raise AutodasError(
             f"the exact second order needs whole batches kept for the backward pass, so {option} cannot be "
-            "used: use --strategy.unrolled finite"
+            "used: use `strategy.unrolled=finite`"
         )

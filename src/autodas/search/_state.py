@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from autodas.loop.checkpoint import SHARED, TENSOR
 from autodas.reading import MAPPING, TEXT, TRUTH, Fields, Items, Number, Optional, Values, Whole
-from autodas.training.checkpoint import SHARED, TENSOR
 
 _CANDIDATE = Fields(
     {"phase": TEXT, "file": TEXT, "derived": TRUTH},

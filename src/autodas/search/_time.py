@@ -14,9 +14,8 @@ from autodas.search._loop import LATE, Search
 from autodas.search._phase import PhaseRun
 from autodas.spaces import alive_of, random_cell
 from autodas.strategies.base import Phase, Strategy
-from autodas.supernet import CellMixture, Mixture, Supernet, mixture_of
+from autodas.supernet import CellMixture, Mixture, mixture_of
 from autodas.time_estimate import TimeEstimate, timed, times_of
-from autodas.training import evaluate
 
 POINTS = 50
 """At so many places of a phase the schedule is asked what an iteration costs."""
@@ -37,7 +36,7 @@ def estimate_time(search: Search) -> TimeEstimate:
         search: not yet run.
     """
     run = search.start_phase(0)
-    strategy, phase, device = search.strategy, run.phase, search.device
+    strategy, phase, device = search.strategy, run.phase, run.device
     train, validation = search.halves.train.stream(0), search.halves.validation.stream(0)
 
     def wait() -> None:
@@ -58,7 +57,7 @@ def estimate_time(search: Search) -> TimeEstimate:
 
     few, mixture = search.halves.validation_few, strategy.mixture()
     relaxed, discrete = (
-        timed(partial(_evaluate_batch, run.supernet, each, few), wait) / few.batch_size
+        timed(partial(_evaluate_batch, run, each, few), wait) / few.batch_size
         for each in (mixture, _discrete(phase, run))
     )
     alone = paces(0) if phase.weights_only else []
@@ -85,9 +84,9 @@ def estimate_time(search: Search) -> TimeEstimate:
     return TimeEstimate.around(seconds, both)
 
 
-def _evaluate_batch(supernet: Supernet, mixture: Mixture, loader: Loader) -> None:
-    supernet.eval()
-    evaluate(lambda images: supernet(images, mixture), islice(loader.batches(0), 1))
+def _evaluate_batch(run: PhaseRun, mixture: Mixture, loader: Loader) -> None:
+    run.supernet.eval()
+    run.task.evaluate(lambda images: run.supernet(images, mixture), islice(loader.batches(0), 1))
 
 
 def _discrete(phase: Phase, run: PhaseRun) -> dict[str, CellMixture]:
@@ -113,8 +112,7 @@ def _multiply_adds(search: Search, phase: Phase) -> int:
     return supernet_multiply_adds(
         phase.space,
         phase.alive,
-        classes=len(search.dataset.classes),
-        channels=search.dataset.channels,
-        image_size=search.dataset.image_size,
-        partial_channels=search.partial_channels,
+        task=search.task,
+        shape=search.size.shape,
+        partial_channels=search.size.partial_channels,
     )

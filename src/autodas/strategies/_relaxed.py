@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.genotype import Genotype
-from autodas.spaces import Alive, Space
+from autodas.spaces import Alive, Space, all_alive
 from autodas.strategies._budget import best_choices
 from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Discretisation
@@ -45,10 +45,11 @@ class Relaxed(Strategy):
     def phases(self) -> list[Phase]:
         """Return the one phase."""
         iterations = self.plan.iterations
-        first = part_of(iterations, self.weights_only)
-        return [Phase("search", self.plan.space, iterations, first, self.decisions.alive())]
+        first, space = part_of(iterations, self.weights_only), self.plan.space
+        alive = {kind: all_alive(space.cell) for kind in space.kinds}
+        return [Phase("search", space, iterations, first, alive)]
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Draw alpha."""
         self.device = device
         self.draw_alpha(len(self.space.cell.operations), self.plan.seed)

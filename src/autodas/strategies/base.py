@@ -98,10 +98,11 @@ class Outcome:
 class Strategy(ABC):
     """A search method: it decides with which weights candidates are mixed, and which of them stay.
 
-    It never touches data, devices, logs or files. For every phase the loop calls :meth:`start`, then in
-    every iteration takes the gradient steps and calls :meth:`after_iteration`, and at the end of the
-    phase :meth:`finish`. What :meth:`alive` no longer contains after a call is pruned from the supernet
-    and leaves the optimisers, as do parameters that :meth:`parameters` no longer returns.
+    It never touches data, devices, logs or files. For every phase the loop calls :meth:`start`, which
+    returns the phase as it is then; in every iteration it takes the gradient steps and calls
+    :meth:`after_iteration`, and at the end of the phase :meth:`finish`. What :meth:`alive` no longer contains
+    after a call is pruned from the supernet and leaves the optimisers, as do parameters that
+    :meth:`parameters` no longer returns.
 
     Args:
         settings: the strategy's own settings.
@@ -139,15 +140,37 @@ class Strategy(ABC):
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """Return the parts of the search. Those that end in a genotype are candidates for the result.
+        """Return the parts of the search, the same at any time.
 
-        Number, names and lengths are known from the start. What a later phase starts with may depend on what
-        those before it found: until then it is the dearest that it can be, for estimates of memory and time.
+        Those that end in a genotype are candidates for the result. What a later phase starts with may depend
+        on what those before it found; here it is the dearest that it can be, for estimates of what is needed.
         """
 
+    def start(self, number: int, device: torch.device | str, state: Mapping[str, Any] | None = None) -> Phase:
+        """Begin a phase, or go on in it, and return it with what it starts with.
+
+        Args:
+            number: its place among :meth:`phases`.
+            device: where its architecture parameters are.
+            state: of :meth:`state_dict`, where the phase goes on; ``None`` where it begins.
+        """
+        self.begin(number, device)
+        if state is not None:
+            self.load_state_dict(state)
+        return self.present(self.phases()[number], number)
+
     @abstractmethod
-    def start(self, phase: int, device: torch.device | str) -> None:
-        """Begin a phase: make its architecture parameters, on a device."""
+    def begin(self, number: int, device: torch.device | str) -> None:
+        """Make the architecture parameters of a phase, on a device."""
+
+    def present(self, phase: Phase, number: int) -> Phase:
+        """Return a phase with what it really starts with, after those before it.
+
+        Args:
+            phase: as :meth:`phases` has it.
+            number: its place among them.
+        """
+        return phase
 
     @abstractmethod
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -191,11 +214,11 @@ class Strategy(ABC):
         """
         return []
 
-    def after_epoch(self, top1: Callable[[], float]) -> None:  # noqa: B027 (most methods do nothing)
+    def after_epoch(self, score: Callable[[], float]) -> None:  # noqa: B027 (most methods do nothing)
         """Take note of the end of an epoch of this phase.
 
         Args:
-            top1: evaluates the supernet under :meth:`mixture` on the validation half, in percent. It takes
+            score: evaluates the supernet under :meth:`mixture` on the validation half, in percent. It takes
                 time: methods that do not need it leave it alone.
         """
 
@@ -232,7 +255,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of :meth:`state_dict`, after :meth:`start` of the same phase."""
+        """Take over the state of :meth:`state_dict`, after :meth:`begin` of the same phase."""
 
     def optimiser(self) -> torch.optim.Optimizer | None:
         """Return the optimiser of the architecture parameters (Adam), ``None`` where there are none."""

@@ -69,9 +69,9 @@ class EDAS(Relaxed):
         self.weights_only = settings.random_share
         self.iteration = 0
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Draw alpha, and what the first iteration computes."""
-        super().start(phase, device)
+        super().begin(number, device)
         self.iteration, self.generator = 0, Generator(self.plan.seed)
         self._draw()
 

@@ -67,7 +67,7 @@ class HDAS(Relaxed):
         if plan.budget is not None and settings.level != "cells":
             raise AutodasError(
                 f"a budget limits the cells, but level '{settings.level}' goes on to wire them: use "
-                "--strategy.level cells"
+                "`strategy.level=cells`"
             )
         if settings.level != "stages":
             self.spaces["cells"] = plan.space
@@ -75,9 +75,10 @@ class HDAS(Relaxed):
             K = max(settings.lengths, default=settings.cells_a_stage)
             self.spaces["stages"] = stage_space(plan.space.skeleton.with_size(K=K), settings.lengths)
         self.levels = list(self.spaces)
-        self.cells = None if settings.genotype is None else load_genotype(settings.genotype)
+        self.given = None if settings.genotype is None else load_genotype(settings.genotype)
+        self.cells = self.given
         if "stages" in self.spaces:
-            _check(self.spaces["stages"], self.cells or _dearest_cells(plan.space))
+            _check(self.spaces["stages"], self.given or _dearest_cells(plan.space))
         self.level = self.levels[0]
         self._begin()
 
@@ -100,16 +101,20 @@ class HDAS(Relaxed):
         for number, level in enumerate(self.levels):
             space, share = self.spaces[level], self.plan.iterations // len(self.levels)
             iterations = share if number == 0 else self.plan.iterations - number * share
-            cells = None if level == "cells" else self.cells or _dearest_cells(self.plan.space)
+            cells = None if level == "cells" else self.given or _dearest_cells(self.plan.space)
             alive = Discretisation(space.cell, space.kinds).alive()
             found.append(Phase(level, space, max(1, iterations), 0, alive, cells))
         return found
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def present(self, phase: Phase, number: int) -> Phase:
+        """Return a level with the cells that the one before it has found."""
+        return phase if phase.cells is None or self.cells is None else replace(phase, cells=self.cells)
+
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Draw the architecture parameters of a level."""
-        self.level, self.device = self.levels[phase], device
+        self.level, self.device = self.levels[number], device
         self._begin()
-        lengths, seed = self.space.cell.lengths, self.plan.seed + 2 * phase
+        lengths, seed = self.space.cell.lengths, self.plan.seed + 2 * number
         self.draw_alpha(len(self.space.cell.operations), seed)
         if lengths:
             std = self.settings.initial_std
@@ -155,10 +160,10 @@ class HDAS(Relaxed):
             )
         return found
 
-    def after_epoch(self, top1: Callable[[], float]) -> None:
+    def after_epoch(self, score: Callable[[], float]) -> None:
         """Keep the parameters, if the relaxed network is the best so far on the validation half."""
         self.epochs += 1
-        accuracy = top1()
+        accuracy = score()
         if self.best is None or accuracy > self.best["top1"]:
             self.best = {
                 "epoch": self.epochs,

@@ -43,9 +43,9 @@ class PCDARTS(Relaxed):
         self.weights_only = settings.weights_only
         self.beta: Table = {}
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Draw alpha and beta."""
-        super().start(phase, device)
+        super().begin(number, device)
         cell, std = self.plan.space.cell, self.settings.initial_std
         self.beta = new_table(self.plan.space.kinds, len(cell.edges), (), std, self.plan.seed + 1, device)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -71,13 +72,14 @@ class PDARTS(Relaxed):
         if plan.iterations < STAGES:
             raise AutodasError(
                 f"strategy pdarts has {STAGES} stages, but there is time for {plan.iterations} iterations: "
-                "raise --epochs"
+                "raise `epochs`"
             )
-        # Of later stages the dearest that they can start with, until the one before has been finished.
-        self.candidates = [
+        # What the stages can start with at most; later ones narrow it down to what those before them find.
+        self.dearest = [
             {kind: dearest(cell, min(count, len(cell.operations))) for kind in kinds}
             for count in (len(cell.operations), *settings.operations)
         ]
+        self.candidates = list(self.dearest)
         self.stage, self.iteration = 0, 0
 
     def phases(self) -> list[Phase]:
@@ -94,9 +96,13 @@ class PDARTS(Relaxed):
                 alive,
             )
             for number, (depth, length, alive) in enumerate(
-                zip(depths, lengths, self.candidates, strict=True), 1
+                zip(depths, lengths, self.dearest, strict=True), 1
             )
         ]
+
+    def present(self, phase: Phase, number: int) -> Phase:
+        """Return a stage with the operations that the one before it has handed on."""
+        return replace(phase, alive=self.candidates[number])
 
     def _lengths(self) -> list[int]:
         """Return the iterations of the stages: equal parts, in whole epochs where there are enough."""
@@ -106,10 +112,10 @@ class PDARTS(Relaxed):
         ends = [total * stage // (STAGES * unit) * unit for stage in range(STAGES)] + [total]
         return [last - first for first, last in pairwise(ends)]
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Begin a stage: draw alpha for what is left on each edge."""
-        self.stage, self.iteration, self.device = phase, 0, device
-        self._narrow(self.candidates[phase])
+        self.stage, self.iteration, self.device = number, 0, device
+        self._narrow(self.candidates[number])
 
     def _narrow(self, candidates: Mapping[str, Alive]) -> None:
         cell, kinds = self.plan.space.cell, self.plan.space.kinds

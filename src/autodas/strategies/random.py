@@ -82,9 +82,9 @@ class Random(Strategy):
         cell = self.plan.space.cell
         return {kind: alive_of(c, cell) for kind, c in self.genotypes[number].cells.items()}
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Turn to an architecture."""
-        self.current = phase
+        self.current = number
         self.device = device
 
     def parameters(self) -> dict[str, nn.Parameter]:

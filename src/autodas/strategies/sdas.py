@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from autodas.spaces import Alive
+from autodas.spaces import Alive, all_alive
 from autodas.strategies._derivation import best_choice, best_edges
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import (
@@ -60,9 +60,10 @@ class SDAS(Strategy):
 
     def phases(self) -> list[Phase]:
         """Return the one phase."""
-        return single_phase(self.plan, self.decisions.alive())
+        cell, kinds = self.plan.space.cell, self.plan.space.kinds
+        return single_phase(self.plan, {kind: all_alive(cell) for kind in kinds})
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Set the architecture parameters to zero (or draw them)."""
         cell, kinds = self.plan.space.cell, self.plan.space.kinds
         edges, std, seed = len(cell.edges), self.settings.initial_std, self.plan.seed

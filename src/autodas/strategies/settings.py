@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from math import inf
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from autodas.errors import AutodasError, nearest
 from autodas.user_code import PREFIX, import_named, is_user_code, place_of
+
+if TYPE_CHECKING:
+    from autodas.strategies.base import Strategy
 
 
 @dataclass(frozen=True)
@@ -384,10 +387,10 @@ def strategy_info(name: str) -> StrategyInfo:
     return _info_of_users(canonical) if is_user_code(canonical) else STRATEGIES[canonical]
 
 
-def load_strategy(name: str) -> type[Any]:
+def load_strategy(name: str) -> type[Strategy]:
     """Import a method and return its class, by any of the method's names."""
     module, _, attribute = strategy_info(name).implementation.partition(":")
-    loaded: type[Any] = getattr(import_module(module), attribute)
+    loaded: type[Strategy] = getattr(import_module(module), attribute)
     return loaded
 
 

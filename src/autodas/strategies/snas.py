@@ -71,9 +71,9 @@ class SNAS(Relaxed):
         self.strength = resource_weight(settings)
         self.iteration = 0
 
-    def start(self, phase: int, device: torch.device | str) -> None:
+    def begin(self, number: int, device: torch.device | str) -> None:
         """Draw alpha, and the first sample."""
-        super().start(phase, device)
+        super().begin(number, device)
         settings, cell, kinds = self.settings, self.plan.space.cell, self.plan.space.kinds
         shape = (len(cell.edges), len(cell.operations))
         self.costs = {}

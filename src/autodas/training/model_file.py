@@ -17,6 +17,7 @@ from torch import nn
 from autodas._version import __version__
 from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality, normalise, read_clips, read_image
 from autodas.errors import AutodasError
+from autodas.loop.tasks import Classification
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.reading import MEBIBYTE, parse_json
 from autodas.runs.folder import MODEL
@@ -61,10 +62,15 @@ class ModelFacts:
         """Frames of a clip; ``None`` for images."""
         return None if self.clips is None else self.clips.frames
 
+    @property
+    def task(self) -> Classification:
+        """What the network was trained for."""
+        return Classification(self.classes)
+
     def build(self) -> Network | HandcraftedNetwork:
         """Return the network, with fresh weights."""
         return self.blueprint.build(
-            classes=len(self.classes),
+            classes=self.task.outputs,
             channels=self.channels,
             auxiliary=self.auxiliary,
             image_size=self.image_size,
@@ -125,7 +131,7 @@ class ModelFacts:
     def profile(self) -> Profile:
         """Return what the network costs on what it was trained on, without an auxiliary head."""
         return self.blueprint.profile(
-            classes=len(self.classes),
+            classes=self.task.outputs,
             channels=self.channels,
             image_size=self.image_size,
             frames=self.frames,
@@ -272,22 +278,3 @@ def _check_shapes(facts: ModelFacts, found: Mapping[str, Sequence[int]], path: P
         needed = {name: list(tensor.shape) for name, tensor in facts.build().state_dict().items()}
     if needed != found:
         raise AutodasError(f"{path}: the weights do not fit the network they come with")
-
-
-def best_device(name: str) -> torch.device:
-    """Return the device for a name: ``auto`` takes a GPU where there is one.
-
-    Raises:
-        AutodasError: if the name is unknown or there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    refusal = AutodasError(f"device '{name}' is not available; use cpu, cuda or auto")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise refusal from error
-    if device.type == "meta":
-        raise refusal
-    return device

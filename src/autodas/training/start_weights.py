@@ -80,7 +80,7 @@ def _check(own: Blueprint, other: Blueprint, path: str) -> None:
         if ours != theirs:
             raise AutodasError(
                 f"{path}: its network was built with {name}={theirs}, this one with {name}={ours}, so that "
-                f"its weights do not fit: choose --{name} {theirs}"
+                f"its weights do not fit: choose `{name}={theirs}`"
             )
 
 

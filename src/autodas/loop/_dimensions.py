@@ -24,7 +24,7 @@ def check_space(dataset: ImageDataset, space: Space) -> None:
     """
     if space.skeleton.dimensions != _dimensions(dataset):
         fitting = [n for n in space_names() if get_space(n).skeleton.dimensions == _dimensions(dataset)]
-        raise _refusal(dataset, f"space '{space.name}'", "--space.name", fitting)
+        raise _refusal(dataset, f"space '{space.name}'", "`space.name`", fitting)
 
 
 def check_blueprint(dataset: ImageDataset, blueprint: Blueprint) -> None:
@@ -41,10 +41,10 @@ def check_blueprint(dataset: ImageDataset, blueprint: Blueprint) -> None:
         return
     if isinstance(blueprint, CellBlueprint):
         fitting = [n for n, skeleton in SKELETONS.items() if skeleton.dimensions == _dimensions(dataset)]
-        raise _refusal(dataset, f"skeleton '{blueprint.skeleton.name}'", "--skeleton.name", fitting)
+        raise _refusal(dataset, f"skeleton '{blueprint.skeleton.name}'", "`skeleton.name`", fitting)
     raise AutodasError(
         f"{dataset.name} holds {dataset.what}, but network '{blueprint.name}' is for videos: "
-        "choose a set of videos with --data"
+        "choose a set of videos with `data`"
     )
 
 

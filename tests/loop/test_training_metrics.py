@@ -9,14 +9,8 @@ from torch.nn import functional as F
 
 from autodas.data import Batch
 from autodas.errors import AutodasError
-from autodas.training import (
-    LossWatch,
-    Meter,
-    correct_in_top,
-    evaluate,
-    keep_only,
-    shown,
-)
+from autodas.loop import LossWatch, keep_only
+from autodas.loop.tasks import AccuracyMeter, Classification, correct_in_top
 
 
 def naive_top(logits: Tensor, labels: Tensor, k: int) -> list[bool]:
@@ -38,7 +32,7 @@ def test_correct_in_top(classes: int, k: int) -> None:
 
 def test_meter_weighs_batches_by_their_size() -> None:
     generator = torch.Generator().manual_seed(0)
-    meter, losses, ones, fives = Meter(), [], [], []
+    meter, losses, ones, fives = AccuracyMeter(), [], [], []
     for size in (7, 1, 4):
         logits = torch.randn(size, 8, generator=generator)
         labels = torch.randint(0, 8, (size,), generator=generator)
@@ -58,7 +52,7 @@ def test_meter_weighs_batches_by_their_size() -> None:
 
 
 def test_meter_with_three_classes_and_without_samples() -> None:
-    meter = Meter()
+    meter = AccuracyMeter()
     assert meter.result() == {}
     logits, labels = torch.tensor([[3.0, 2, 1], [3, 2, 1]]), torch.tensor([0, 2])
     meter.add(F.cross_entropy(logits, labels), logits, labels)
@@ -76,7 +70,7 @@ def test_loss_watch_names_step_and_iteration_at_once(value: float) -> None:
 
 def test_a_loss_beyond_all_reason_stops_a_run_like_one_that_is_no_number() -> None:
     watch = LossWatch("cpu")
-    with pytest.raises(AutodasError, match=r"has grown to 1,215,808 at iteration 3.*--optim\.lr"):
+    with pytest.raises(AutodasError, match=r"has grown to 1,215,808 at iteration 3.*`optim\.lr`"):
         watch.add(3, "weight", torch.tensor(1215808.0))
 
 
@@ -99,9 +93,9 @@ def test_loss_watch_keeps_no_graph() -> None:
     assert not watch.pending[0][2].requires_grad
 
 
-def test_shown() -> None:
+def test_metrics_in_words() -> None:
     metrics = {"train_loss": 0.12345, "train_top1": 98.76, "train_top5": 99.0, "test_top1": None}
-    assert shown(metrics) == "train loss 0.123, train top1 98.8 %"
+    assert Classification(10).in_words(metrics) == "train loss 0.123, train top1 98.8 %"
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
@@ -136,8 +130,8 @@ def test_answers_that_are_no_numbers_have_no_accuracy(value: float) -> None:
     images = torch.zeros(6, 3)
     images[4, 1] = value
     batch = Batch(images, torch.zeros(6, dtype=torch.int64), torch.arange(6))
-    with pytest.raises(AutodasError, match=r"no numbers, for 1 of 6 samples.*--optim\.lr"):
-        evaluate(lambda x: x, [batch])
+    with pytest.raises(AutodasError, match=r"no numbers, for 1 of 6 samples.*`optim\.lr`"):
+        Classification(3).evaluate(lambda x: x, [batch])
 
 
 def test_evaluate_against_one_picture_at_a_time() -> None:
@@ -151,7 +145,7 @@ def test_evaluate_against_one_picture_at_a_time() -> None:
         for part in order.split(5):  # the last one is smaller
             yield Batch(images[part], labels[part], part)
 
-    found = evaluate(lambda x: x @ weights, batches())
+    found = Classification(7).evaluate(lambda x: x @ weights, batches())
     logits = (images @ weights).detach()[order]
     assert torch.allclose(found.logits, logits, atol=1e-6)
     assert not found.logits.requires_grad

@@ -15,10 +15,12 @@ from torch import Tensor
 from autodas.data import Batch, Loader, open_dataset
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.loop.tasks import ClassEvaluation, Classification
 from autodas.networks import CellBlueprint
 from autodas.spaces import get_skeleton
-from autodas.training import Evaluation, evaluate, fuse
 from autodas.training.fit import evaluate_network
+
+TASK = Classification(3)
 
 
 def log(*probabilities: float) -> list[float]:
@@ -52,7 +54,7 @@ MEANS = {4: [0.6, 0.225, 0.175], 7: [0.3, 0.4, 0.3], 2: [0.175, 0.4, 0.425]}
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 6])
 def test_clips_and_videos_apart(size: int) -> None:
-    found = evaluate(logits_of, batches(ROWS, size))
+    found = TASK.evaluate(logits_of, batches(ROWS, size))
     assert (found.clips, found.count) == (6, 3)
     # By themselves the first clip of the first and of the last video are right, and no other.
     assert found.clip_top1 == pytest.approx(100 * 2 / 6)
@@ -73,7 +75,7 @@ def test_clips_and_videos_apart(size: int) -> None:
 
 def test_a_wrong_video() -> None:
     rows = [*ROWS, (0, 2, log(0.1, 0.2, 0.7)), (0, 2, log(0.9, 0.05, 0.05))]
-    found = evaluate(logits_of, batches(rows, 3))
+    found = TASK.evaluate(logits_of, batches(rows, 3))
     assert found.clip_top1 == pytest.approx(100 * 3 / 8)
     assert found.top1 == 75.0
     assert found.error == pytest.approx(100 * math.sqrt(0.75 * 0.25 / 4 + 1 / 64) / (5 / 4))
@@ -81,14 +83,14 @@ def test_a_wrong_video() -> None:
 
 def test_videos_with_different_numbers_of_clips() -> None:
     """Each clip of a video counts the same."""
-    found = evaluate(logits_of, batches(ROWS[:3], 2))
+    found = TASK.evaluate(logits_of, batches(ROWS[:3], 2))
     assert found.indices.tolist() == [4, 7]
     assert torch.allclose(found.logits.exp(), torch.tensor([MEANS[4], [0.5, 0.4, 0.1]]))
     assert found.top1 == 50.0
 
 
 def test_one_clip_a_video() -> None:
-    found = evaluate(logits_of, batches(ROWS[::2], 2))
+    found = TASK.evaluate(logits_of, batches(ROWS[::2], 2))
     assert (found.clips, found.count) == (3, 3)
     assert found.clip_top1 == found.top1 == pytest.approx(100 * 2 / 3)
     # Nothing is averaged: logits and order are those of the loader.
@@ -98,7 +100,7 @@ def test_one_clip_a_video() -> None:
 
 def test_images_have_no_clips() -> None:
     images = [Batch(torch.rand(2, 1, 3, 3), torch.tensor([0, 1]), torch.tensor([0, 1]))]
-    found = evaluate(lambda x: x[:, 0, 0], images)
+    found = TASK.evaluate(lambda x: x[:, 0, 0], images)
     assert found.clips is None
     assert found.clip_top1 is None
     assert not {"video_top1", "clip_top1", "clips"} & found.summary().keys()
@@ -107,7 +109,9 @@ def test_images_have_no_clips() -> None:
 @pytest.mark.parametrize("logit", [138.0, 5000.0])
 def test_confident_clips_stay_finite(logit: float) -> None:
     """The label has a probability of exp(-logit) in both clips: too small to be written down."""
-    found = evaluate(logits_of, batches([(0, 1, [logit, 0.0]), (0, 1, [logit, 0.0]), (1, 0, [1.0, 0.0])], 2))
+    found = TASK.evaluate(
+        logits_of, batches([(0, 1, [logit, 0.0]), (0, 1, [logit, 0.0]), (1, 0, [1.0, 0.0])], 2)
+    )
     assert found.loss == pytest.approx((logit + math.log(1 + math.exp(-1))) / 2)
 
 
@@ -134,7 +138,7 @@ def test_a_network_on_several_clips_equals_a_slow_loop(batch_size: int, tmp_path
         augmentation=None,
         views=5,
     )
-    found = evaluate_network(network, loader)
+    found = evaluate_network(network, loader, Classification(2))
     right = clips_right = 0
     for index, label in enumerate(data.test.labels):
         scores = torch.zeros(2, dtype=torch.float64)
@@ -152,17 +156,23 @@ def test_a_network_on_several_clips_equals_a_slow_loop(batch_size: int, tmp_path
 
 
 class TestFuse:
-    def evaluation(self, rows: list[tuple[int, int, list[float]]], clips: int | None = 6) -> Evaluation:
+    def evaluation(self, rows: list[tuple[int, int, list[float]]], clips: int | None = 6) -> ClassEvaluation:
         indices, labels, logits = zip(*rows, strict=True)
-        return Evaluation(
-            0.0, 0.0, 0.0, len(rows), torch.tensor(logits), torch.tensor(labels), torch.tensor(indices), clips
+        return ClassEvaluation(
+            outputs=torch.tensor(logits),
+            targets=torch.tensor(labels),
+            indices=torch.tensor(indices),
+            clips=clips,
+            loss=0.0,
+            top1=0.0,
+            top5=0.0,
         )
 
     def test_by_hand(self) -> None:
         one = self.evaluation([(0, 0, log(0.6, 0.4)), (1, 1, log(0.55, 0.45)), (2, 1, log(0.9, 0.1))])
         # The same videos in another order, of other clips.
         two = self.evaluation([(2, 1, log(0.3, 0.7)), (1, 1, log(0.35, 0.65)), (0, 0, log(0.2, 0.8))], 9)
-        found = fuse([one, two])
+        found = TASK.fuse([one, two])
         # 0: 0.4, 0.6 wrong; 1: 0.45, 0.55 right; 2: 0.6, 0.4 wrong.
         assert torch.allclose(found.logits.exp(), torch.tensor([[0.4, 0.6], [0.45, 0.55], [0.6, 0.4]]))
         assert found.top1 == pytest.approx(100 / 3)
@@ -171,18 +181,18 @@ class TestFuse:
         assert found.labels.tolist() == [0, 1, 1]
         assert (found.count, found.clips, found.clip_top1) == (3, 15, None)
         assert "clip_top1" not in found.summary()
-        assert torch.allclose(fuse([two, one]).logits, found.logits)
+        assert torch.allclose(TASK.fuse([two, one]).logits, found.logits)
 
     def test_with_itself(self) -> None:
-        one = evaluate(logits_of, batches(ROWS, 2))
-        twice = fuse([one, one, one])
+        one = TASK.evaluate(logits_of, batches(ROWS, 2))
+        twice = TASK.fuse([one, one, one])
         assert (twice.top1, twice.loss) == (one.top1, pytest.approx(one.loss))
         assert torch.allclose(twice.logits, one.logits)
 
     def test_of_images(self) -> None:
         one = self.evaluation([(0, 0, log(0.6, 0.4)), (1, 1, log(0.7, 0.3))], None)
         two = self.evaluation([(0, 0, log(0.6, 0.4)), (1, 1, log(0.2, 0.8))], None)
-        found = fuse([one, two])
+        found = TASK.fuse([one, two])
         assert found.clips is None
         assert found.top1 == 100.0
 
@@ -194,9 +204,9 @@ class TestFuse:
             [(0, 0, log(0.6, 0.4)), (1, 0, log(0.6, 0.4))],  # of another set
         ):
             with pytest.raises(AutodasError, match="different samples"):
-                fuse([one, self.evaluation(rows)])
+                TASK.fuse([one, self.evaluation(rows)])
 
     def test_different_classes(self) -> None:
         one = self.evaluation([(0, 0, log(0.6, 0.4))])
         with pytest.raises(AutodasError, match="2 and 3 classes"):
-            fuse([one, replace(one, logits=torch.zeros(1, 3))])
+            TASK.fuse([one, replace(one, outputs=torch.zeros(1, 3))])

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from autodas.errors import AutodasError
-from autodas.training import load_checkpoint, save_checkpoint
-from autodas.training.checkpoint import FORMAT, VERSION
+from autodas.loop import load_checkpoint, save_checkpoint
+from autodas.loop.checkpoint import FORMAT, VERSION
 from autodas.writing import write_whole
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from autodas.errors import AutodasError
+from autodas.loop import _optimisers as optimisers_module
+from autodas.loop import load_optimiser, set_learning_rate, weight_optimiser
 from autodas.settings import OptimSettings, learning_rate
-from autodas.training import _optimisers as optimisers_module
-from autodas.training import load_optimiser, set_learning_rate, weight_optimiser
 
 
 def rates(iterations: int, an_epoch: int, **settings: Any) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodas.accuracy import wilson_interval
-from autodas.training._evaluate import Evaluation
+from autodas.loop.tasks._class_evaluation import ClassEvaluation
 
 BY_HEART = 30.0
 """Points by which the accuracy on training samples exceeds that on test samples where people are told."""
@@ -15,7 +15,7 @@ SHOWN = 6
 """How many recalls are told: the lowest."""
 
 
-def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
+def remarks(found: ClassEvaluation, train_score: float | None = None) -> list[str]:
     """Return sentences for people about what an evaluation found; mostly there are none.
 
     They say when a network takes everything for one class, has learned its training samples by heart, is no
@@ -24,7 +24,7 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
 
     Args:
         found: on test samples.
-        train_top1: accuracy on the training samples at the end of training, in percent, where it is known.
+        train_score: accuracy on the training samples at the end of training, in percent, where it is known.
     """
     what = "pictures" if found.clips is None else "videos"
     lowest = wilson_interval(found.top1, found.count)[0]
@@ -38,10 +38,10 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
             f"all {found.count:,} test {what} are taken for {_name(found, int(found.predicted[0]))}: "
             "the network tells nothing apart; train it longer (--epochs), or with another --optim.lr"
         )
-    elif train_top1 is not None and train_top1 - found.top1 > BY_HEART:
+    elif train_score is not None and train_score - found.top1 > BY_HEART:
         others = "nothing else is" if by_chance else "others are not"
         said.append(
-            f"{train_top1:.1f} % on the training {what}, {found.top1:.1f} % on the test {what} (the largest "
+            f"{train_score:.1f} % on the training {what}, {found.top1:.1f} % on the test {what} (the largest "
             f"class alone: {found.majority:.1f} %): the training {what} are learned by heart, and {others}. "
             f"More training {what}, stronger augmentation, a smaller network or fewer epochs may help; "
             "see that both sets show the same"
@@ -62,5 +62,5 @@ def remarks(found: Evaluation, train_top1: float | None = None) -> list[str]:
     return said
 
 
-def _name(found: Evaluation, number: int) -> str:
+def _name(found: ClassEvaluation, number: int) -> str:
     return found.classes[number] if found.classes else f"class {number}"

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from autodas._version import __version__
+from autodas.loop._computed import what_computes
 from autodas.runs.folder import ENVIRONMENT, RunFolder
-from autodas.training._computed import what_computes
 
 
 def write_environment(folder: RunFolder, device: torch.device | None = None) -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from autodas.errors import AutodasError
-from autodas.training import _available_memory as module
-from autodas.training import available_memory, explain_out_of_memory, is_out_of_memory
+from autodas.loop import _available_memory as module
+from autodas.loop import available_memory, explain_out_of_memory, is_out_of_memory
 
 CPU = torch.device("cpu")
 GIB = 2**30

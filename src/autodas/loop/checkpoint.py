@@ -66,7 +66,7 @@ def load_checkpoint(path: Path, command: str, shape: Shape = MAPPING) -> dict[st
     except Exception as error:  # on foreign bytes torch's unpickler may stumble in any way
         raise AutodasError(
             f"{path}: truncated, or not a checkpoint of autodas; delete it and start the run again "
-            "with --overwrite"
+            "with `overwrite`"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise AutodasError(f"{path}: not a checkpoint of autodas")
@@ -105,7 +105,7 @@ def explain_damage(path: Path) -> Iterator[None]:
 def _damaged(path: Path, error: Exception) -> AutodasError:
     what = str(error).split("\n")[0] if isinstance(error, AutodasError) else shown(error)
     return AutodasError(
-        f"{path}: not a checkpoint of autodas, or damaged ({what}); start the run again with --overwrite"
+        f"{path}: not a checkpoint of autodas, or damaged ({what}); start the run again with `overwrite`"
     )
 
 

@@ -1,0 +1,84 @@
+"""What searching and training share: the step, what keeps a run, arguments, tasks, memory."""
+
+from autodas.loop._arguments import CellDrawings, Compute, InputShape, Keeping
+from autodas.loop._available_memory import available_memory
+from autodas.loop._board import open_log
+from autodas.loop._clock import Clock
+from autodas.loop._computed import tell_what_changed, what_computes
+from autodas.loop._device import best_device
+from autodas.loop._dimensions import check_blueprint, check_space
+from autodas.loop._environment import environment, write_environment
+from autodas.loop._gradient_check import check_reduced_gradients
+from autodas.loop._inputs import input_facts
+from autodas.loop._iterations import Iterations
+from autodas.loop._keeper import Keeper
+from autodas.loop._loss_watch import LossWatch
+from autodas.loop._micro_batches import MicroBatch, check_micro_batches, micro_batches
+from autodas.loop._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
+from autodas.loop._out_of_memory import explain_out_of_memory, is_out_of_memory
+from autodas.loop._recorded import RecordedIteration, recorder_for
+from autodas.loop._seeding import (
+    checked_random_state,
+    random_state,
+    restore_random_state,
+    seed_everything,
+    use_deterministic,
+    use_single_precision,
+)
+from autodas.loop._step import Losses, add_gradient, clipped_step, in_precision, unreduced
+from autodas.loop._used_memory import used_memory
+from autodas.loop.checkpoint import explain_damage, load_checkpoint, save_checkpoint
+from autodas.loop.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
+
+__all__ = [
+    "CellDrawings",
+    "Clock",
+    "Compute",
+    "InputShape",
+    "Iterations",
+    "Keeper",
+    "Keeping",
+    "LossWatch",
+    "Losses",
+    "MicroBatch",
+    "RecordedIteration",
+    "add_gradient",
+    "available_memory",
+    "best_device",
+    "changed_since",
+    "check_blueprint",
+    "check_micro_batches",
+    "check_reduced_gradients",
+    "check_same_data",
+    "check_space",
+    "checked_random_state",
+    "clipped_step",
+    "environment",
+    "explain_damage",
+    "explain_out_of_memory",
+    "in_precision",
+    "input_facts",
+    "is_out_of_memory",
+    "keep_only",
+    "load_checkpoint",
+    "load_optimiser",
+    "micro_batches",
+    "notes_of_run",
+    "open_log",
+    "random_state",
+    "recorder_for",
+    "restore_random_state",
+    "save_checkpoint",
+    "seed_everything",
+    "set_learning_rate",
+    "tell_what_changed",
+    "trained_on",
+    "unreduced",
+    "use_deterministic",
+    "use_single_precision",
+    "used_memory",
+    "weight_optimiser",
+    "what_computes",
+    "write_data",
+    "write_environment",
+]

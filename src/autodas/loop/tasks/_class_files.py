@@ -1,0 +1,69 @@
+"""What single-label classification leaves in a run folder beside numbers."""
+
+from __future__ import annotations
+
+import io
+
+from autodas.data import ImageDataset
+from autodas.loop.tasks._class_evaluation import ClassEvaluation
+from autodas.runs.folder import EXAMPLE_INDEX, EXAMPLES, PREDICTIONS, RunFolder
+from autodas.terminal import visible
+
+EXAMPLES = 16
+"""How many wrongly recognised test pictures a run folder shows."""
+
+
+def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageDataset) -> None:
+    """Write a row for each test sample: number, path, label, prediction, probability of each class.
+
+    Of samples that are no files of their own the path says where they are.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    probabilities = found.logits.softmax(1)
+    table = pa.table(
+        {
+            "index": found.indices.numpy(),
+            # Names that are no UTF-8 are written out: Parquet has no other text.
+            "path": [visible(dataset.test.describe(index)) for index in found.indices.tolist()],
+            "label": found.labels.numpy(),
+            "predicted": probabilities.argmax(1).numpy(),
+            "probabilities": pa.FixedSizeListArray.from_arrays(
+                pa.array(probabilities.flatten().numpy()), len(dataset.classes)
+            ),
+        }
+    ).replace_schema_metadata({"classes": "\n".join(dataset.classes).encode("utf-8", "surrogatepass")})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    folder.write(PREDICTIONS, buffer.getvalue())
+
+
+def write_examples(folder: RunFolder, found: ClassEvaluation, dataset: ImageDataset) -> None:
+    """Write the test pictures that are most confidently taken for something else; of videos some frames."""
+    from PIL import Image
+
+    probabilities = found.logits.softmax(1)
+    confidence, predicted = probabilities.max(1)
+    wrong = (predicted != found.labels).nonzero().flatten()
+    worst = wrong[confidence[wrong].argsort(descending=True)][:EXAMPLES]
+    rows = []
+    for place in worst.tolist():
+        index = int(found.indices[place])
+        picture = dataset.test.read(index)
+        image = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        name = f"{EXAMPLES}/{index:06d}.png"
+        folder.write(name, buffer.getvalue())
+        rows.append(
+            {
+                "file": name,
+                "index": index,
+                "name": dataset.test.describe(index),
+                "label": dataset.classes[int(found.labels[place])],
+                "predicted": dataset.classes[int(predicted[place])],
+                "probability": float(confidence[place]),
+            }
+        )
+    folder.write_json(EXAMPLE_INDEX, rows)
