@@ -6,7 +6,8 @@ import io
 
 from autodas.data import ImageDataset
 from autodas.loop.tasks._class_evaluation import ClassEvaluation
-from autodas.runs.folder import EXAMPLE_INDEX, EXAMPLES, PREDICTIONS, RunFolder
+from autodas.runs.folder import EXAMPLE_INDEX, PREDICTIONS, RunFolder
+from autodas.runs.folder import EXAMPLES as EXAMPLE_FOLDER
 from autodas.terminal import visible
 
 EXAMPLES = 16
@@ -54,7 +55,7 @@ def write_examples(folder: RunFolder, found: ClassEvaluation, dataset: ImageData
         image = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
-        name = f"{EXAMPLES}/{index:06d}.png"
+        name = f"{EXAMPLE_FOLDER}/{index:06d}.png"
         folder.write(name, buffer.getvalue())
         rows.append(
             {
