@@ -7,12 +7,7 @@ class AutodasError(Exception):
     Settings stand between backticks, as Python spells them (`` `optim.lr=0.1` ``). The command line prints
     the message as one line, with settings as flags, and exits with code 2, without a traceback
     (``--debug`` shows it). Everything else that is raised is a defect of autodas.
-
-    Attributes:
-        option: what the command line adds to the message: the option that mends it.
     """
-
-    option = ""
 
 
 class Interrupted(Exception):  # noqa: N818

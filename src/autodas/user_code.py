@@ -19,22 +19,6 @@ PREFIX = "python:"
 _ALLOWED: set[str] = set()
 
 
-class CodeNotAllowedError(AutodasError):
-    """Code that a file names, and nobody else.
-
-    Args:
-        where: what the message calls it.
-        module: that would have to be imported.
-    """
-
-    def __init__(self, where: str, module: str) -> None:
-        super().__init__(
-            f"{where} is code of the module '{module}', which a file alone does not import: allow it with "
-            f"code={module}"
-        )
-        self.option = f"--code {module}"
-
-
 def is_user_code(name: str) -> bool:
     """Return whether a name stands for code of the user's own."""
     return name.startswith(PREFIX)
@@ -76,11 +60,14 @@ def import_allowed(name: str, where: str) -> Any:
         where: what the error message calls it.
 
     Raises:
-        CodeNotAllowedError: if nobody has allowed its module.
-        AutodasError: as :func:`import_named`.
+        AutodasError: if nobody has allowed its module, and as :func:`import_named`.
     """
-    if module_of(name) not in _ALLOWED:
-        raise CodeNotAllowedError(where, module_of(name))
+    module = module_of(name)
+    if module not in _ALLOWED:
+        raise AutodasError(
+            f"{where} is code of the module '{module}', which a file alone does not import: allow it with "
+            f"`code={module}`"
+        )
     return import_named(name, where)
 
 

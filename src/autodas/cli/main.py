@@ -122,8 +122,7 @@ def _report(error: Exception, debug: bool) -> int:
     """Print an error and return its exit code."""
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
-        option = getattr(error, "option", "")
-        message = with_flags(one_line(f"{error} ({option})" if option else str(error)))
+        message = with_flags(one_line(str(error)))
     elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):
