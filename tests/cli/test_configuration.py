@@ -328,7 +328,8 @@ REFUSED_OPTIONS = [
     ),
     (
         ["--strategy.schedule", "q"],
-        "strategy: schedule must be a, b, c, 'power:P', 'inverse-power:P' or 'package.module:function', "
+        "strategy: schedule must be a, b, c, 'power:P', 'inverse-power:P' or "
+        "'python:package.module:function', "
         "found 'q'",
     ),
     (
@@ -707,7 +708,7 @@ class TestSettings:
             (lambda: SDASSettings("power:x"), "schedule must be 'power:P' with P above 0, found 'power:x'"),
             (
                 lambda: SDASSettings("a.b:"),
-                "schedule must be a function as 'package.module:function', found 'a.b:'",
+                "schedule must be a function as 'python:package.module:function', found 'a.b:'",
             ),
             (lambda: RandomSettings(0), "candidates must be at least 1, found 0"),
             (

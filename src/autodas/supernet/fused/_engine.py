@@ -14,8 +14,8 @@ from autodas.supernet._mixture import CellMixture
 from autodas.supernet._noise import EdgeMasks, draw_masks
 from autodas.supernet.fused._channels import channel_terms, reduces_channels
 from autodas.supernet.fused._entry import EntryFunction, enters_fused, entry_weights
-from autodas.supernet.fused._function import SourceFunction
-from autodas.supernet.fused._plan import Source
+from autodas.supernet.fused._function import PlanFunction
+from autodas.supernet.fused._plan import Plan
 
 MOST_PLANS = 64
 """How many masks a cell remembers plans for: methods that sample may never see one again."""
@@ -24,7 +24,7 @@ MOST_PLANS = 64
 class FusedEngine:
     """Computes a relaxed cell state by state instead of candidate by candidate.
 
-    What leaves a state is computed together (:class:`SourceFunction`): one pass of all depthwise
+    What leaves a state is computed together (:class:`PlanFunction`): one pass of all depthwise
     convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and
     for the backward pass only what cannot be had again cheaply. Operations on whole channels are a factor and
     a summand of the state (:func:`channel_terms`). Operations without such a form are
@@ -33,7 +33,7 @@ class FusedEngine:
     """
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[Alive, bool], list[Source]] = {}
+        self._plans: dict[tuple[Alive, bool], list[Plan]] = {}
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
         """Return the cell's output."""
@@ -44,9 +44,9 @@ class FusedEngine:
         masks = draw_masks(cell, states[-1], mixture)
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
-        for number, source in enumerate(self._plan(cell, mixture.active, bool(masks.skips))):
-            through, past = cell.partial.split(states[number], source.stride)
-            for edge, target, term in self._leave(source, through, weights, masks):
+        for number, plan in enumerate(self._plan(cell, mixture.active, bool(masks.skips))):
+            through, past = cell.partial.split(states[number], plan.stride)
+            for edge, target, term in self._leave(plan, through, weights, masks):
                 terms[target].append(masks.along(edge, term))
             if past is not None:
                 for edge, target in _open_edges(cell, mixture.active, number):
@@ -58,13 +58,13 @@ class FusedEngine:
                 states.append(cell.node(node, total))
         return cell.output(states, mixture.outputs)
 
-    def _plan(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Source]:
+    def _plan(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Plan]:
         """Return what leaves each state, from the plans that there are or made anew."""
         plan = self._plans.get((mask, plain_skips))
         if plan is None:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            plan = [Source(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
+            plan = [Plan(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
             self._plans[mask, plain_skips] = plan
         return plan
 
@@ -80,27 +80,27 @@ class FusedEngine:
         return state.movedim(-1, 1)
 
     def _leave(
-        self, source: Source, x: Tensor, weights: Tensor, masks: EdgeMasks
+        self, plan: Plan, x: Tensor, weights: Tensor, masks: EdgeMasks
     ) -> Sequence[tuple[int, int, Tensor]]:
         """Return what a state contributes to the nodes that read it, each with its edge and its node."""
         terms: list[tuple[int, int, Tensor]] = []
-        if source.edges:
-            parameters = source.parameters()
+        if plan.edges:
+            parameters = plan.parameters()
             single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
             with _no_autocast(x):
                 rows, factors = _rows(x, working_dtype(x, single)), weights.to(single)
-                found = SourceFunction.apply(source, rows, factors, *parameters)  # type: ignore[no-untyped-call]
+                found = PlanFunction.apply(plan, rows, factors, *parameters)  # type: ignore[no-untyped-call]
             terms += [
                 (edge, target, term.movedim(-1, 1))
-                for edge, target, term in zip(source.edges, source.targets, found, strict=True)
+                for edge, target, term in zip(plan.edges, plan.targets, found, strict=True)
             ]
-        if source.channels:
+        if plan.channels:
             with _no_autocast(x):
-                single = source.channels[0].module.squeeze[0].get_parameter("weight").dtype
+                single = plan.channels[0].module.squeeze[0].get_parameter("weight").dtype
                 rows = _rows(x, working_dtype(x, single))
-                found = channel_terms(source.channels, rows, weights.to(single))
+                found = channel_terms(plan.channels, rows, weights.to(single))
             terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in found]
-        for edge, target, column, module in source.others:
+        for edge, target, column, module in plan.others:
             out = self._reduce_channels(module, x) if reduces_channels(module) else module(x)
             terms.append((edge, target, weights[edge, column] * masks.after(edge, module, out)))
         return terms

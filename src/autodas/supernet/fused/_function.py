@@ -29,10 +29,10 @@ from autodas.supernet.fused._normalisation import (
     running_moments,
     slope,
 )
-from autodas.supernet.fused._plan import FIRST, POOLED, REDUCED, SECOND, STATE, Source, Term
+from autodas.supernet.fused._plan import FIRST, POOLED, REDUCED, SECOND, STATE, Plan, Term
 
 
-class SourceFunction(torch.autograd.Function):
+class PlanFunction(torch.autograd.Function):
     r"""What a state contributes to each node that reads it.
 
     With :math:`B` for batch normalisation and :math:`w` for the mixing weights it is, edge by edge,
@@ -47,7 +47,7 @@ class SourceFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, plan: Source, x: Tensor, weights: Tensor, *parameters: Tensor) -> Any:
+    def forward(ctx: Any, plan: Plan, x: Tensor, weights: Tensor, *parameters: Tensor) -> Any:
         """Return a tensor of shape (batch, *map, channels) for each edge of the plan.
 
         Args:
@@ -55,7 +55,7 @@ class SourceFunction(torch.autograd.Function):
             plan: what leaves the state.
             x: the state, shape (batch, *map, channels).
             weights: shape (edges of the cell, operations), the factors of equation 2.
-            parameters: as :meth:`Source.parameters` gives them.
+            parameters: as :meth:`Plan.parameters` gives them.
         """
         norms, tables = plan.norms(), plan.tables(x.device)
         # In evaluation the running moments are used; while training those of the batch.
@@ -83,7 +83,7 @@ class SourceFunction(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, *upstream: Tensor) -> Any:
         """Return the gradients of the state, the mixing weights and the parameters."""
-        plan: Source = ctx.plan
+        plan: Plan = ctx.plan
         weights, mean, scale, x, first, second, reduced, *rest = ctx.saved_tensors
         maps, parameters = _Maps(x, first, second, reduced, rest[: len(plan.pools)]), rest[len(plan.pools) :]
         wanted = any(ctx.needs_input_grad[3:])
@@ -140,7 +140,7 @@ class _Maps(NamedTuple):
 
 
 def _maps(
-    plan: Source, x: Tensor, parameters: Sequence[Tensor], running: Moments | None
+    plan: Plan, x: Tensor, parameters: Sequence[Tensor], running: Moments | None
 ) -> tuple[_Maps, Moments]:
     """Return all maps, and the moments that normalise them: those given, or those of the batch."""
     first, second, reduced, pooled = x.new_empty(0), x.new_empty(0), x.new_empty(0), []
@@ -172,14 +172,14 @@ def _maps(
     return maps, (torch.cat(means), torch.cat(variances))
 
 
-def _again(plan: Source, first: Tensor, mean: Tensor, scale: Tensor) -> Given:
+def _again(plan: Plan, first: Tensor, mean: Tensor, scale: Tensor) -> Given:
     """Return what the second units of separable convolutions read: the first ones' outputs, normalised."""
     inner = len(plan.separable)
     return Given(first[:inner], plan.ones, scale[:inner], -mean[:inner] * scale[:inner])
 
 
 def _through_units(
-    plan: Source,
+    plan: Plan,
     maps: _Maps,
     parameters: Sequence[Tensor],
     normalisation: tuple[Tensor, Tensor],
@@ -219,9 +219,7 @@ def _through_units(
     return gradient, found
 
 
-def _through_pools(
-    plan: Source, maps: _Maps, of_origin: Callable[[int, int], Slope], gradient: Tensor
-) -> None:
+def _through_pools(plan: Plan, maps: _Maps, of_origin: Callable[[int, int], Slope], gradient: Tensor) -> None:
     """Add the gradient through the pools; those of the edges are added up before they go back through one."""
     if not plan.pools:
         return

@@ -36,7 +36,7 @@ class Term(NamedTuple):
         column: its operation.
         origin: where its map comes from.
         number: which map of that origin.
-        norm: place of its normalisation in :meth:`Source.norms`; ``None`` for the identity.
+        norm: place of its normalisation in :meth:`Plan.norms`; ``None`` for the identity.
     """
 
     place: int
@@ -66,7 +66,7 @@ class Tables(NamedTuple):
     of_origin: dict[tuple[int, int], tuple[list[int], Tensor]]
 
 
-class Source:
+class Plan:
     """What leaves one state under a mask: a plan that is made once and used in every pass.
 
     Args:
