@@ -278,4 +278,4 @@ def test_networks_need_nothing_of_the_search() -> None:
     rooms = {module.split(".")[1] for module in done.stdout.split()}
     ground = {"_version", "benchmark_string", "cache_folder", "errors", "genotype", "limits", "notebook"}
     ground |= {"reading", "user_code", "writing"}
-    assert rooms == ground | {"kernels", "networks", "operations", "spaces", "zoo"}
+    assert rooms == ground | {"kernels", "networks", "operations", "runs", "spaces", "zoo"}

@@ -133,15 +133,15 @@ class CellSpace:
             self._validate_node(node, self.inputs + i, f"{place}.nodes[{i}]")
 
     def _validate_node(self, node: tuple[Edge, ...], state: int, place: str) -> None:
-        for edge in node:
+        for number, edge in enumerate(node):
             if edge.operation not in self.choices:
                 raise GenotypeError(
-                    f"{place}: operation '{edge.operation}' is not in space '{self.name}' "
+                    f"{place}[{number}]: operation '{edge.operation}' is not in space '{self.name}' "
                     f"({', '.join(self.choices)})"
                 )
             if edge.predecessor not in self.predecessors(state):
                 raise GenotypeError(
-                    f"{place}: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
+                    f"{place}[{number}]: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
                     f"reads the {self.window} states before it only"
                 )
         if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
