@@ -432,7 +432,7 @@ def test_arrays_that_are_in_both_splits_are_told(module: Any) -> None:
 
 def test_python_names(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(lambda split: None)
-    with pytest.raises(AutodasError, match="no function 'laod'; did you mean 'load'"):
+    with pytest.raises(AutodasError, match="has no 'laod'; did you mean 'load'"):
         open_dataset("python:my_data:laod")
     with pytest.raises(AutodasError, match="module 'no_such_module' cannot be imported"):
         open_dataset("python:no_such_module:load")

@@ -95,7 +95,7 @@ def test_faults_of_stage_graphs_are_named_with_their_place() -> None:
     for graph, message in (
         (
             changed(3, Edge(skip, 1), Edge(skip, 4)),
-            "nodes[3]: state 5 reads state 1, but in space 'stages' it",
+            "nodes[3][0]: state 5 reads state 1, but in space 'stages' it",
         ),
         (changed(3, Edge(skip, 3)), "nodes[3]: 1 edges, but a node with 3 predecessors keeps 2"),
         (changed(3, Edge(skip, 3), Edge(skip, 3)), "nodes[3]: a predecessor stands twice"),
