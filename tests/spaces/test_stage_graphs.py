@@ -99,7 +99,10 @@ def test_faults_of_stage_graphs_are_named_with_their_place() -> None:
         ),
         (changed(3, Edge(skip, 3)), "nodes[3]: 1 edges, but a node with 3 predecessors keeps 2"),
         (changed(3, Edge(skip, 3), Edge(skip, 3)), "nodes[3]: a predecessor stands twice"),
-        (changed(3, Edge(skip, 3), Edge("none", 4)), "nodes[3][1]: operation 'none' is not in space 'stages'"),
+        (
+            changed(3, Edge(skip, 3), Edge("none", 4)),
+            "nodes[3][1]: operation 'none' is not in space 'stages'",
+        ),
         (
             changed(0, Edge(skip, 0), Edge(skip, 1), concat=(5, 7)),
             "concat: space 'stages' concatenates the last",

@@ -134,14 +134,15 @@ class CellSpace:
 
     def _validate_node(self, node: tuple[Edge, ...], state: int, place: str) -> None:
         for number, edge in enumerate(node):
+            where = f"{place}[{number}]"
             if edge.operation not in self.choices:
                 raise GenotypeError(
-                    f"{place}[{number}]: operation '{edge.operation}' is not in space '{self.name}' "
+                    f"{where}: operation '{edge.operation}' is not in space '{self.name}' "
                     f"({', '.join(self.choices)})"
                 )
             if edge.predecessor not in self.predecessors(state):
                 raise GenotypeError(
-                    f"{place}[{number}]: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
+                    f"{where}: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
                     f"reads the {self.window} states before it only"
                 )
         if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
