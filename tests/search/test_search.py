@@ -78,7 +78,12 @@ def test_candidates_of_progressive_search(tmp_path: Path) -> None:
     """All architectures are files, each with its stage, its skips and its score."""
     space, wild = SPACE.with_size(K=1), {"initial_std": 1.0}
     search, result = run_search(
-        tmp_path / "run", "pdarts", epochs=1, space=space, settings=wild, check_memory=False
+        tmp_path / "run",
+        "pdarts",
+        epochs=1,
+        space=space,
+        settings=wild,
+        compute=autodas.Compute(check_memory=False),
     )
     assert [p.space.skeleton.K for p in search.phases] == [1, 3, 5]
     found = events_of(tmp_path / "run", "candidate")
@@ -150,7 +155,8 @@ def test_other_spaces(name: str, space: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"partial_channels": 2}, {"partial_channels": 2, "engine": "reference"}])
 def test_partial_channels(name: str, options: dict, tmp_path: Path) -> None:
     space = SPACE.with_size(C2=16)
-    search, result = run_search(tmp_path / "run", name, space=space, **options)
+    supernet = autodas.SupernetSettings(**options)
+    search, result = run_search(tmp_path / "run", name, space=space, supernet=supernet)
     found = result.accuracies
     assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
     assert found.rebuilt == found.discrete
