@@ -162,7 +162,7 @@ def test_memory_is_the_peak_beyond_the_imports(module: str) -> None:
     [
         ("fast", "reference, fused"),
         ("python:no_such_module:f", "no_such_module"),
-        ("python:json", "package.module:function"),
+        ("python:json", "package.module:name"),
         ("python:json:dumpz", "did you mean 'dump'"),
     ],
 )

@@ -173,7 +173,7 @@ def test_a_batch_with_a_label_out_of_range(tmp_path: Path) -> None:
         ("parquet:/no/such/folder", "/no/such/folder: no such file or folder"),
         ("cifar10:/no/such/folder", "/no/such/folder: no such file or folder"),
         ("hf:", "data set 'hf' needs a name"),
-        ("python:module", "write package.module:function"),
+        ("python:module", "write package.module:name"),
     ],
 )
 def test_names(name: str, message: str) -> None:

@@ -192,7 +192,7 @@ def test_lengths_of_stages() -> None:
 def test_spaces_and_budgets_that_do_not_fit_are_refused(tools: Any) -> None:
     with pytest.raises(AutodasError, match=r"'cifar-two-nodes' has 2"):
         new(tools.two_nodes(("skip_connect", "sep_conv_3x3")))
-    with pytest.raises(AutodasError, match="raise --epochs"):
+    with pytest.raises(AutodasError, match="raise `epochs`"):
         new(tools.space("cifar-o2d"), epochs=1, length=2)
     with pytest.raises(AutodasError, match="operations must be 2 numbers of at least 3"):
         choose_strategy("pdarts", operations=(5, 2))
