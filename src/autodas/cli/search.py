@@ -33,18 +33,27 @@ class SpaceConfig:
 
     Args:
         name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...; or nasbench201.
-        operations: candidate operations of every edge, in place of those of the space, separated by commas;
-            python:package.module:name for one of your own.
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.
     """
 
     name: str = "cifar-o2d"
-    operations: tuple[str, ...] = ()
     K: int | None = None
     C1: int | None = None
     C2: int | None = None
+
+
+@dataclass(frozen=True)
+class SearchSpaceConfig(SpaceConfig):
+    """Where to search.
+
+    Args:
+        operations: candidate operations of every edge, in place of those of the space, separated by commas;
+            python:package.module:name for one of your own.
+    """
+
+    operations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class SearchConfig:
     """
 
     data: DataConfig
-    space: SpaceConfig = field(default_factory=SpaceConfig)
+    space: SearchSpaceConfig = field(default_factory=SearchSpaceConfig)
     strategy: StrategyChoice = field(default_factory=StrategyChoice)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     epochs: int = 50
