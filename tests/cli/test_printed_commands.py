@@ -17,6 +17,7 @@ from PIL import Image
 
 from autodas.cli._predictions import Predictions
 from autodas.cli.main import main
+from autodas.loop.tasks import Classification
 from autodas.train_command import data_words, train_command
 
 TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=8", "--quiet"]
@@ -256,12 +257,13 @@ def test_predictions_before_an_interruption_are_kept(pictures: str, tmp_path: Pa
 
 
 def test_json_of_an_interrupted_command_is_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    top = [{"class": "cat", "probability": 0.75}]
+
     def predict() -> None:
-        with Predictions("json", 2) as printed:
-            printed.add(Path("a.png"), [("cat", 0.75)])
+        with Predictions(Classification(("cat", "dog")), "json", 2) as printed:
+            printed.add(Path("a.png"), top)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         predict()
-    top = [{"class": "cat", "probability": 0.75}]
     assert json.loads(capsys.readouterr().out) == [{"file": "a.png", "top": top}]

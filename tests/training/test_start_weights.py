@@ -217,7 +217,7 @@ def sized(K: int, C1: int, C2: int) -> CellBlueprint:
             CellBlueprint(genotype(OPERATION_SETS["o3d"], "mine"), get_skeleton("video")),
             r"another architecture \('all', this one is 'mine'\)",
         ),
-        (sized(2, 4, 16), r"with skeleton\.K=1, this one with skeleton\.K=2.*choose --skeleton\.K 1"),
+        (sized(2, 4, 16), r"with skeleton\.K=1, this one with skeleton\.K=2.*choose `skeleton\.K=1`"),
         (sized(0, 4, 16), r"with skeleton\.K=1, this one with skeleton\.K=0"),
         (sized(1, 4, 32), r"with skeleton\.C2=16, this one with skeleton\.C2=32"),
         (sized(1, 8, 16), r"with skeleton\.C1=4, this one with skeleton\.C1=8"),
