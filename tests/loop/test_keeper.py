@@ -13,6 +13,7 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.loop import Keeper, Keeping, load_checkpoint
 from autodas.loop.checkpoint import SHARED
 from autodas.reading import Fields, Whole
+from autodas.runs.events import read_event
 from autodas.runs.folder import RunFolder
 from autodas.stopping import Stopped
 
@@ -30,16 +31,16 @@ def test_a_state_comes_back_with_what_all_of_them_hold(tmp_path: Path) -> None:
     keeper = keeper_of(tmp_path / "run")
     assert keeper.state is None
     with keeper.running(10, 0):
-        keeper.log.event("start")
+        keeper.log.event(read_event({"event": "begun"}))
         keeper.after(3, lambda: {"iteration": 3}, due=True)
-        keeper.log.event("lost")
+        keeper.log.event(read_event({"event": "lost"}))
     again = keeper_of(tmp_path / "run", resume=True)
     assert again.state is not None
     assert list(again.state) == ["iteration", "random", "computed", "log"]
     assert again.state["iteration"] == 3
     with again.running(10, 3):
         pass
-    assert (tmp_path / "run/events.jsonl").read_text() == '{"event": "start"}\n', "cut back to the checkpoint"
+    assert (tmp_path / "run/events.jsonl").read_text() == '{"event": "begun"}\n', "cut back to the checkpoint"
 
 
 def test_saved_where_it_is_due_and_nowhere_else(tmp_path: Path) -> None:

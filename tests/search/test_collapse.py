@@ -129,7 +129,7 @@ def test_a_search_stops_and_can_be_read(tmp_path: Path, name: str, monkeypatch: 
         begin(self, phase, device)
         lean(self, SKIP, 3.0)
 
-    monkeypatch.setattr(method, "start", leaning)
+    monkeypatch.setattr(method, "begin", leaning)
     result = search(tmp_path / "stopped", name, stop_at_skips=3)
     epochs = events(tmp_path / "stopped", "epoch")
     assert len(epochs) == 1
