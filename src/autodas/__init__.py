@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from autodas.search import Search as Search
     from autodas.search import SearchResult as SearchResult
     from autodas.search import SearchSize as SearchSize
+    from autodas.settings import EvaluationPlan as EvaluationPlan
     from autodas.settings import OptimSettings as OptimSettings
     from autodas.settings import SupernetSettings as SupernetSettings
     from autodas.spaces import Space as Space
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from autodas.training.fit import Regularisation as Regularisation
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
-    from autodas.training.recipe import EvaluationPlan as EvaluationPlan
     from autodas.training.recipe import Training as Training
     from autodas.user_code import allow_code as allow_code
     from autodas.zoo import load_genotype as load_genotype
@@ -66,7 +66,7 @@ _PLACES = {
     "Compute": "autodas.loop",
     "DataOptions": "autodas.data_options",
     "Edge": "autodas.genotype",
-    "EvaluationPlan": "autodas.training.recipe",
+    "EvaluationPlan": "autodas.settings",
     "Genotype": "autodas.genotype",
     "GenotypeError": "autodas.errors",
     "HandcraftedBlueprint": "autodas.networks",

@@ -95,3 +95,31 @@ def learning_rate(
     share = (iteration - warmup) / max(1.0, iterations - warmup)
     fall = (1 + math.cos(math.pi * share)) / 2 if settings.schedule == "cosine" else 1 - share
     return settings.final_lr + (settings.lr - settings.final_lr) * fall
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """How a training is evaluated, while it goes on and at its end.
+
+    Args:
+        validation: share of the training samples that is held out, in [0, 1); the epoch that is best on them
+            is tested.
+        test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
+        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
+        test_every: epochs between evaluations on the test samples, for curves; 0 for none.
+
+    Raises:
+        AutodasError: if one is out of range.
+    """
+
+    validation: float = 0.0
+    test_clips: int = 20
+    test_crops: int = 1
+    test_every: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation < 1:
+            raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
+        for name in ("test_clips", "test_crops"):
+            if getattr(self, name) < 1:
+                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")

@@ -16,10 +16,10 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.loop import Keeping
 from autodas.networks import CellBlueprint, HandcraftedBlueprint, read_blueprint
 from autodas.runs.folder import RunFolder
-from autodas.settings import OptimSettings
+from autodas.settings import EvaluationPlan, OptimSettings
 from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import ModelFacts, load_model, save_model
-from autodas.training.recipe import EvaluationPlan, Training
+from autodas.training.recipe import Training
 
 TINY = HandcraftedBlueprint("bninception-3d", 1 / 16)
 

@@ -17,10 +17,10 @@ from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.loop import Keeping
 from autodas.networks import CellBlueprint, Network
 from autodas.runs.folder import RunFolder
-from autodas.settings import OptimSettings
+from autodas.settings import EvaluationPlan, OptimSettings
 from autodas.spaces import OPERATION_SETS, get_skeleton
 from autodas.training.model_file import ModelFacts, save_model
-from autodas.training.recipe import EvaluationPlan, Training
+from autodas.training.recipe import Training
 from autodas.training.start_weights import start_from
 
 KINDS = ("normal", "s_reduction", "st_reduction")

@@ -19,10 +19,10 @@ from autodas.loop import Keeping
 from autodas.loop.tasks import EXAMPLES
 from autodas.networks import CellBlueprint
 from autodas.runs.folder import RunFolder
-from autodas.settings import OptimSettings
+from autodas.settings import EvaluationPlan, OptimSettings
 from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import load_model
-from autodas.training.recipe import EvaluationPlan, Training
+from autodas.training.recipe import Training
 
 
 def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:

@@ -37,7 +37,6 @@ def code_of(settings: Mapping[Any, Any]) -> list[str]:
     """Return the modules that the configuration of a run names: its ``code``, and those of its operations."""
     code, operations = known(settings, ["code"]), known(settings, ["space", "operations"])
     named = [name for name in code if isinstance(name, str)] if isinstance(code, list) else []
-    for name in operations if isinstance(operations, list) else ():
-        if isinstance(name, str) and is_user_code(name):
-            named.append(module_of(name))
+    own = operations if isinstance(operations, list) else []
+    named += [module_of(name) for name in own if isinstance(name, str) and is_user_code(name)]
     return list(dict.fromkeys(named))

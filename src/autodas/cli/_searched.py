@@ -38,12 +38,12 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     said = options_layer(argv, schema, True)
     run = said["genotype"].value if "genotype" in said else ""
     settings = _settings_of(Path(str(run)))
-    code = _without([f"--code={','.join(code_of(settings))}"] if code_of(settings) else [], said)
     documents = read_documents(argv, "train")
     for document in documents:
         if not document.is_preset:
             said |= _keys(document_layers(document, config_class, schema))
-    words: list[str] = [*code]
+    code = code_of(settings)
+    words = _without([f"--code={','.join(code)}"], said) if code else []
     own, given = settings.get("train_preset"), peek(argv, "preset")[-1:]
     alone = not given and not peek(argv, "config")
     if alone and isinstance(own, str):

@@ -14,9 +14,8 @@ from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.cli.config._configuration import parse
-from autodas.errors import AutodasError
 from autodas.runs.folder import MODEL
-from autodas.settings import OptimSettings
+from autodas.settings import EvaluationPlan, OptimSettings
 
 if TYPE_CHECKING:
     import torch
@@ -93,11 +92,12 @@ class TrainConfig:
     json: bool = transient(False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.validation < 1:
-            raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
-        for name in ("test_clips", "test_crops"):
-            if getattr(self, name) < 1:
-                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+        _ = self.evaluation  # refused now, not after the data have been read
+
+    @property
+    def evaluation(self) -> EvaluationPlan:
+        """What is held out, and how the test pictures are looked at."""
+        return EvaluationPlan(self.validation, self.test_clips, self.test_crops, self.test_every)
 
 
 def run(argv: list[str]) -> int:
@@ -181,7 +181,7 @@ def _training_of(
     """Return the training that is configured, before it begins."""
     from autodas.cli._setup import compute_of, keeping_of
     from autodas.training.fit import Regularisation
-    from autodas.training.recipe import EvaluationPlan, Training
+    from autodas.training.recipe import Training
 
     check_test_clips(dataset.clips is not None, config.test_clips, config.test_crops)
     return Training(
@@ -193,7 +193,7 @@ def _training_of(
         optim=config.optim,
         augmentation=augmentation,
         regularisation=Regularisation(config.drop_path, config.auxiliary, config.auxiliary_weight),
-        evaluation=EvaluationPlan(config.validation, config.test_clips, config.test_crops, config.test_every),
+        evaluation=config.evaluation,
         weights=config.weights,
         seed=config.seed,
         compute=compute_of(config, device),

@@ -139,8 +139,7 @@ def _clock(path: str | Path, frames: FrameSource) -> Clock:
 
 def _parts(count: int, clock: Clock, every: float) -> list[tuple[int, int]]:
     """Return the first frame of each part, and the one after its last; parts without a frame are left out."""
-    seconds = np.array([clock.seconds(number) for number in range(count)])
-    parts = np.floor((seconds + 0.5 / clock.rate) / every)
+    parts = np.floor((clock.starts(count) + 0.5 / clock.rate) / every)
     return list(pairwise([0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), count]))
 
 

@@ -131,13 +131,12 @@ class Space:
         """
         if not operations:
             return self
-        names, listed = tuple(operations), self.cell.dimensions == 3
+        names, video = tuple(operations), self.cell.dimensions == 3
+        known = [name for name, facts in OPERATIONS.items() if not (video and facts.images_only)]
         for name in names:
-            own = is_user_code(name)
-            known = [each for each, facts in OPERATIONS.items() if not (listed and facts.images_only)]
             if names.count(name) > 1:
                 raise AutodasError(f"operations: '{name}' stands twice")
-            if not own and name not in known:
+            if not is_user_code(name) and name not in known:
                 what = "is for images, not for video" if name in OPERATIONS else "is unknown"
                 raise AutodasError(f"operations: '{name}' {what}{nearest(name, known)}")
         if len(set(names) - {"none"}) < 2:

@@ -396,10 +396,11 @@ def load_strategy(name: str) -> type[Strategy]:
 
 @cache
 def _info_of_users(name: str) -> StrategyInfo:
+    from autodas.strategies.base import Strategy
+
     where = f"strategy '{name}'"
     found = import_named(name, where)
-    base = import_module("autodas.strategies.base").Strategy
-    if not (isinstance(found, type) and issubclass(found, base)):
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise AutodasError(f"{where} ({place_of(found)}): a subclass of autodas.Strategy is expected")
     settings = get_type_hints(found).get("settings", StrategySettings)
     if not (isinstance(settings, type) and issubclass(settings, StrategySettings) and is_dataclass(settings)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from autodas.data import Augmentation, ImageDataset, Loader, Split
-from autodas.errors import AutodasError
 from autodas.loop import (
     Compute,
     Keeping,
@@ -27,39 +26,11 @@ from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.runs.events import Epoch
 from autodas.runs.folder import GENOTYPE, MODEL, SUMMARY
 from autodas.runs.reading import read_events
-from autodas.settings import OptimSettings
+from autodas.settings import EvaluationPlan, OptimSettings
 from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.start_weights import start_from
-
-
-@dataclass(frozen=True)
-class EvaluationPlan:
-    """How a training is evaluated, while it goes on and at its end.
-
-    Args:
-        validation: share of the training samples that is held out, in [0, 1); the epoch that is best on them
-            is tested.
-        test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
-        test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
-        test_every: epochs between evaluations on the test samples, for curves; 0 for none.
-
-    Raises:
-        AutodasError: if one is out of range.
-    """
-
-    validation: float = 0.0
-    test_clips: int = 20
-    test_crops: int = 1
-    test_every: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.validation < 1:
-            raise AutodasError(f"validation={self.validation} must lie in [0, 1)")
-        for name in ("test_clips", "test_crops"):
-            if getattr(self, name) < 1:
-                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 class Training:

@@ -1,1 +1,1 @@
-"""The command line as typed settings: flags, YAML, presets, help. It knows no command and no strategy."""
+"""The command line as typed settings: flags, YAML, presets, help. It knows no command."""

@@ -47,6 +47,10 @@ class Clock(NamedTuple):
         beyond = max(0, number - len(self.times) + 1)
         return float(self.times[number - beyond]) / _SECOND + beyond / self.rate
 
+    def starts(self, count: int) -> np.ndarray:
+        """Return when each of the first frames is shown, float64 (count,), in seconds."""
+        return np.arange(count) / self.rate if self.times is None else self.times[:count] / _SECOND
+
     def after(self, first: int, steps: int, fps: float) -> int:
         """Return the frame that is nearest to ``steps / fps`` seconds after another.
 

@@ -44,7 +44,7 @@ class FusedEngine:
         masks = draw_masks(cell, states[-1], mixture)
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
-        for number, plan in enumerate(self._plan(cell, mixture.active, bool(masks.skips))):
+        for number, plan in enumerate(self._plans_of(cell, mixture.active, bool(masks.skips))):
             through, past = cell.partial.split(states[number], plan.stride)
             for edge, target, term in self._leave(plan, through, weights, masks):
                 terms[target].append(masks.along(edge, term))
@@ -58,15 +58,15 @@ class FusedEngine:
                 states.append(cell.node(node, total))
         return cell.output(states, mixture.outputs)
 
-    def _plan(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Plan]:
+    def _plans_of(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Plan]:
         """Return what leaves each state, from the plans that there are or made anew."""
-        plan = self._plans.get((mask, plain_skips))
-        if plan is None:
+        plans = self._plans.get((mask, plain_skips))
+        if plans is None:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            plan = [Plan(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
-            self._plans[mask, plain_skips] = plan
-        return plan
+            plans = [Plan(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
+            self._plans[mask, plain_skips] = plans
+        return plans
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return a state: an input of the cell, brought to its width and size."""
