@@ -109,10 +109,10 @@ def test_rubbish_is_left_out_everywhere_and_counted(make_folder: Maker) -> None:
     data = open_dataset(f"imagefolder:{root}")
     assert data.classes == ("cat", "dog")
     assert names_in(data) == {*(f"00{i}.png" for i in range(5)), "deeper.png"}
-    assert any(note.startswith("1 hidden file is left out, such as") for note in data.notes)
+    assert any(note.startswith("1 hidden file is skipped, such as") for note in data.notes)
     (note,) = (note for note in data.notes if "folders that are hidden" in note)
     assert note == (
-        "6 folders that are hidden or made by a program are left out "
+        "6 folders that are hidden or made by a program are skipped "
         "(.ipynb_checkpoints 2, .cache 1, .git 1, @eaDir 1, __MACOSX 1)"
     )
 
@@ -125,7 +125,7 @@ def test_pipes_and_sockets_are_left_out_and_counted(make_folder: Maker) -> None:
     os.mkfifo(root / "beside.png")
     data = open_dataset(f"imagefolder:{root}")
     assert (len(data.train) + len(data.test), data.bad) == (11, ())
-    told = f"2 pipes, sockets or devices are left out, such as {root / 'cat/link.png'}"
+    told = f"2 pipes, sockets or devices are skipped, such as {root / 'cat/link.png'}"
     assert told in data.notes
 
 
@@ -146,7 +146,7 @@ def test_links_are_followed_everywhere(make_folder: Maker, tmp_path: Path) -> No
     assert len(data.train) + len(data.test) == 21
     assert names_in(data) >= {"linked.png", *(f"inner{i}.png" for i in range(5))}
     (note,) = (note for note in data.notes if note.startswith("1 link"))
-    assert note == f"1 link to folders that are read already is not followed, such as {root / 'cat/loop'}"
+    assert note == f"1 link to folders already read is not followed, such as {root / 'cat/loop'}"
 
 
 def test_every_ending_that_pillow_reads(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ class TestVideos:
             os.mkfifo(tmp_path / f"{label}/pipe.mp4")
         data = open_dataset(f"videofolder:{tmp_path}", image_size=8, frames=4)
         assert (len(data.train) + len(data.test), data.bad) == (6, ())
-        assert any(note.startswith("4 pipes, sockets or devices are left out") for note in data.notes)
+        assert any(note.startswith("4 pipes, sockets or devices are skipped") for note in data.notes)
 
     def test_splits_without_class_folders(self, tmp_path: Path) -> None:
         for split in ("train", "test"):

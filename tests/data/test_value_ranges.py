@@ -215,7 +215,7 @@ def test_values_that_are_no_numbers_are_unreadable(folder: Any) -> None:
     broken[3, 4] = np.nan
     np.save(root / "a" / "2.npy", broken)
     data = open_dataset(f"imagefolder:{root}")
-    assert data.bad == (f"{root}/a/2.npy: it holds values that are no finite numbers (NaN or infinite)",)
+    assert data.bad == (f"{root}/a/2.npy: it contains values that are not finite (NaN or infinite)",)
 
 
 def test_whole_and_floating_point_numbers_do_not_mix(folder: Any) -> None:
