@@ -58,7 +58,7 @@ def test_spellings() -> None:
 def test_folders_of_the_same_names_look_like_splits(make_folder: Maker) -> None:
     root = make_folder("set/fold1").parent
     make_folder("set/fold2")
-    with pytest.raises(AutodasError, match=r"\(fold1, fold2\) hold folders of the same names \(cat, dog\)"):
+    with pytest.raises(AutodasError, match=r"\(fold1, fold2\) contain folders of the same names \(cat, dog\)"):
         open_dataset(f"imagefolder:{root}")
     # The user may say that they are classes.
     assert open_dataset(f"imagefolder:{root}", classes=("fold1", "fold2")).classes == ("fold1", "fold2")
@@ -84,7 +84,7 @@ def test_a_test_folder_beside_class_folders_is_the_test_split(make_folder: Maker
 def test_two_folders_for_one_split_are_refused(make_folder: Maker) -> None:
     root = make_folder("set/train").parent
     make_folder("set/Training")
-    with pytest.raises(AutodasError, match="which is the train split, Training or train"):
+    with pytest.raises(AutodasError, match="both Training and train are train splits"):
         open_dataset(f"imagefolder:{root}")
 
 

@@ -37,7 +37,7 @@ class Video(NamedTuple):
     stream: VideoStream
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the packets from the current position, without empty ones, which would mean the video's end."""
+        """Yield the packets from here on, without empty ones, which would mean the video's end."""
         return (packet for packet in self.container.demux(self.stream) if packet.size)
 
     def numbered(

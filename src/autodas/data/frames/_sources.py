@@ -221,7 +221,7 @@ class FrameFolders(_Paths):
         return np.stack([frames[number] for number in numbers])
 
     def fingerprint(self, index: int) -> str:
-        """Return paths, sizes and modification times of the images, which the folder's own does not reflect."""
+        """Return paths, sizes and modification times of the images; the folder's own may stay the same."""
         try:
             return "\n".join(map(_fingerprint, self._files(index)))
         except UnreadableError:
