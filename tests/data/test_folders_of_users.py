@@ -58,7 +58,9 @@ def test_spellings() -> None:
 def test_folders_of_the_same_names_look_like_splits(make_folder: Maker) -> None:
     root = make_folder("set/fold1").parent
     make_folder("set/fold2")
-    with pytest.raises(AutodasError, match=r"\(fold1, fold2\) contain folders of the same names \(cat, dog\)"):
+    with pytest.raises(
+        AutodasError, match=r"\(fold1, fold2\) contain folders of the same names \(cat, dog\)"
+    ):
         open_dataset(f"imagefolder:{root}")
     # The user may say that they are classes.
     assert open_dataset(f"imagefolder:{root}", classes=("fold1", "fold2")).classes == ("fold1", "fold2")
