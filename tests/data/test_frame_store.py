@@ -263,7 +263,7 @@ def test_full_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(frame_store, "write_stored", fills_up)
     with pytest.raises(
-        AutodasError, match=r"cache/frames-\S+: cannot be written: No space left on device;.*make room"
+        AutodasError, match=r"cache/frames-\S+: cannot be written: No space left on device;.*free some space"
     ):
         opened(root, "cache")
     assert not list((root.parent / "cache").glob("*/*.part"))
