@@ -208,8 +208,8 @@ class TestOperations:
         ("names", "message"),
         [
             (("skip_connect", "sep_conv_3x4"), "'sep_conv_3x4' is unknown; did you mean 'sep_conv_3x3'?"),
-            (("skip_connect", "skip_connect"), "'skip_connect' stands twice"),
-            (("none", "skip_connect"), "at least two are needed beside 'none'"),
+            (("skip_connect", "skip_connect"), "'skip_connect' is repeated"),
+            (("none", "skip_connect"), "at least two besides 'none' are needed"),
         ],
     )
     def test_sets_of_operations_that_are_refused(self, names: tuple[str, ...], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Search methods. Importing this package needs no torch; :func:`load_strategy` imports a method."""
+"""Search methods. Importing this package does not import torch; :func:`load_strategy` imports a method."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The settings of every search method, side by side, and the registry that finds them by name.
+"""Settings of all search methods, side by side, and the registry that maps names to methods.
 
-Nothing here needs torch: the command line reads, checks and explains settings without it. The methods
-themselves are named by a path, ``module:Class``, and imported when one runs.
+This module does not import torch: the command line reads, checks and explains settings without it. The
+methods themselves are given as a path, ``module:Class``, and imported when one runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StrategySettings:
-    """What the settings of every search method derive from."""
+    """Base class of the settings of all search methods."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class DASSettings(StrategySettings):
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
         initial_std: standard deviation of the architecture parameters at the start.
-        order: 1 takes the weights as they are in the architecture step, 2 differentiates through their next
-            step (das2).
-        unrolled: how the second order does that: finite (differences, with either engine) or exact
+        order: 1 uses the current weights in the architecture step, 2 differentiates through their next step
+            (das2).
+        unrolled: how the second order is computed: finite (finite differences, with either engine) or exact
             (by autograd, with the reference engine).
     """
 
@@ -58,11 +58,11 @@ class DASSettings(StrategySettings):
 
 @dataclass(frozen=True)
 class SDASSettings(StrategySettings):
-    """Stepwise discretisation: one edge or one node is decided at a time, all through the search.
+    """Stepwise discretisation: one edge or one node is decided at a time, throughout the search.
 
     Args:
-        schedule: when the decisions fall: a, b, c, a power such as power:2 or inverse-power:2, or a
-            function of your own as python:package.module:function.
+        schedule: times of the decisions: a, b, c, a power such as power:2 or inverse-power:2, or a function
+            of your own as python:package.module:function.
         learning_rate: learning rate of the architecture parameters (Adam).
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
@@ -85,7 +85,7 @@ class SDASSettings(StrategySettings):
 
 @dataclass(frozen=True)
 class PCDARTSSettings(StrategySettings):
-    """PC-DARTS: a part of the channels is searched, and edges are normalised node by node.
+    """PC-DARTS: a part of the channels is searched, and edges are normalised at each node.
 
     Args:
         learning_rate: learning rate of the architecture parameters (Adam).
@@ -116,10 +116,10 @@ class PDARTSSettings(StrategySettings):
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
         initial_std: standard deviation of the architecture parameters at the start.
-        operations: how many operations each edge has in the second and in the third stage.
+        operations: number of operations of each edge in the second and in the third stage.
         weights_only: share of each stage, at its start, that trains the weights only.
-        skip_dropout: rate of dropout after skips that each stage starts from.
-        skip_limit: largest number of skips in cells that do not reduce.
+        skip_dropout: initial rate of dropout after skips in each stage.
+        skip_limit: maximum number of skips in cells that do not reduce.
     """
 
     learning_rate: float = 6e-4
@@ -153,14 +153,14 @@ class SNASSettings(StrategySettings):
         weight_decay: weight decay of the architecture parameters.
         initial_mean: mean of the architecture parameters at the start.
         initial_std: standard deviation of the architecture parameters at the start.
-        temperature: temperature of the samples at the start.
-        final_temperature: temperature that it falls to.
-        annealing: how it falls from epoch to epoch: linear or exponential.
+        temperature: initial temperature of the samples.
+        final_temperature: final temperature.
+        annealing: decrease of the temperature by epoch: linear or exponential.
         resource: strength of the resource term: none, mild, moderate, aggressive, or a number.
-        resource_form: what is counted: log, the logarithms of parameters, multiply-adds and memory access; or
-            linear, a weighted sum of them.
-        drop_path: probability with which a sample leaves out a whole edge.
-        bilevel: train the architecture on validation batches of its own.
+        resource_form: form of the resource term: log, the logarithms of parameters, multiply-adds and memory
+            access; or linear, a weighted sum of them.
+        drop_path: probability with which a sample drops a whole edge.
+        bilevel: train the architecture on separate validation batches.
     """
 
     learning_rate: float = 3e-4
@@ -193,18 +193,18 @@ class SNASSettings(StrategySettings):
 
 @dataclass(frozen=True)
 class EDASSettings(StrategySettings):
-    """EDAS: one edge is relaxed at a time, all others are clamped to what would be derived.
+    """EDAS: one edge is relaxed at a time, all others are clamped to their derived operation.
 
     Args:
         learning_rate: learning rate of the architecture parameters (Adam).
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
         initial_std: standard deviation of the architecture parameters at the start.
-        edges_per_kind: edges that are relaxed at a time in cells of each kind; 0 for one edge in one kind.
+        edges_per_kind: number of relaxed edges in cells of each kind; 0 for one edge in one kind.
         random_share: share of the search, at its start, that trains the weights of random architectures.
-        epsilon: probability of a clamped edge to have a random operation.
-        entropy: reward for the entropy of relaxed edges at the start; it falls to 0.
-        skip_limit: largest number of skips in cells that do not reduce.
+        epsilon: probability that a clamped edge has a random operation.
+        entropy: initial reward for the entropy of relaxed edges; it falls to 0.
+        skip_limit: maximum number of skips in cells that do not reduce.
     """
 
     learning_rate: float = 3e-4
@@ -232,7 +232,7 @@ class RandomSettings(StrategySettings):
     """Random search: the best of some architectures drawn uniformly.
 
     Args:
-        candidates: how many distinct architectures are drawn and trained; 1 is a random cell.
+        candidates: number of distinct architectures to draw and train; 1 is a random cell.
     """
 
     candidates: int = 8
@@ -243,16 +243,15 @@ class RandomSettings(StrategySettings):
 
 @dataclass(frozen=True)
 class HDASSettings(StrategySettings):
-    """H-DAS: cells for each stage, and how each stage wires its cells.
+    """H-DAS: cells for each stage, and the wiring of each stage's cells.
 
     Args:
-        level: what is searched: cells, stages (how given cells are wired), or both, one after the other.
+        level: what to search: cells, stages (the wiring of given cells), or both in sequence.
         genotype: at level stages, the cells to wire: a genotype file, a run folder or a name from the zoo.
-        cells_a_stage: how many cells a stage graph wires.
+        cells_a_stage: number of cells that a stage graph wires.
         depth_weight: weight of the loss that makes stage graphs deep; 0 for none.
-        lengths: search how many cells each stage has, too, among these numbers, such as [4,5,6,7,8],
-            instead of cells_a_stage.
-        length_weight: weight of the loss that keeps stages short, where their lengths are searched.
+        lengths: numbers of cells of a stage to search among, such as [4,5,6,7,8], instead of cells_a_stage.
+        length_weight: weight of the loss that keeps stages short, if their lengths are searched.
         learning_rate: learning rate of the architecture parameters (Adam).
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
@@ -275,8 +274,8 @@ class HDASSettings(StrategySettings):
         _check("level", f"'{self.level}'", self.level in known, "cells, stages or both")
         if (self.level == "stages") != (self.genotype is not None):
             raise AutodasError(
-                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are given at level "
-                "stages, and there they must be"
+                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are required at "
+                "level stages, and only allowed there"
             )
         _check("cells_a_stage", self.cells_a_stage, self.cells_a_stage >= 2, "at least 2")
         _check("depth_weight", self.depth_weight, 0 <= self.depth_weight < inf, "at least 0")
@@ -289,14 +288,14 @@ class HDASSettings(StrategySettings):
 
 @dataclass(frozen=True)
 class StrategyInfo:
-    """One search method as the registry knows it.
+    """Registry entry of a search method.
 
     Args:
-        settings: the class of its settings.
-        implementation: where the method is, as ``module:Class``.
-        description: one line for people.
-        native_cell: the cell space of its paper, by name.
-        native_kinds: whether its paper gives each stage of the network cells of its own.
+        settings: class of its settings.
+        implementation: path of its class, as ``module:Class``.
+        description: description in one line.
+        native_cell: name of its paper's cell space.
+        native_kinds: whether its paper gives each stage of the network its own cells.
     """
 
     settings: type[StrategySettings]
@@ -344,13 +343,13 @@ STRATEGIES: dict[str, StrategyInfo] = {
         RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures", "o2d"
     ),
 }
-"""Canonical name to method. Add an entry and every command knows the method."""
+"""Methods by canonical name. Adding an entry makes a method available in every command."""
 
 ALIASES: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{f"sdas-{schedule}": ("sdas", {"schedule": schedule}) for schedule in "abc"},
     "das2": ("das", {"order": 2}),
 }
-"""Short name to canonical name and the settings that it stands for."""
+"""Short names, each with the canonical name and the settings that it stands for."""
 
 
 def strategy_names() -> list[str]:
@@ -359,15 +358,15 @@ def strategy_names() -> list[str]:
 
 
 def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
-    """Return the canonical name of a method and the settings that the given name fixes.
+    """Return the canonical name of a method, and the settings implied by the given name.
 
-    A name such as ``python:package.module:Class`` stands for a method of the user's own.
+    A name such as ``python:package.module:Class`` stands for a user-defined method.
 
     >>> resolve_strategy("sdas-b")
     ('sdas', {'schedule': 'b'})
 
     Raises:
-        AutodasError: if there is no method of that name; the nearest is named.
+        AutodasError: if there is no method of that name; the message suggests the nearest.
     """
     if name in STRATEGIES or is_user_code(name):
         return name, {}
@@ -378,10 +377,10 @@ def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def strategy_info(name: str) -> StrategyInfo:
-    """Return the entry of a method, by any of its names; one of the user's own is imported.
+    """Return the entry of a method, by any of its names; a user-defined method is imported.
 
     Raises:
-        AutodasError: as :func:`resolve_strategy`, and if a class of the user's own is no strategy.
+        AutodasError: as :func:`resolve_strategy`, and if a user-defined class is no strategy.
     """
     canonical = resolve_strategy(name)[0]
     return _info_of_users(canonical) if is_user_code(canonical) else STRATEGIES[canonical]
@@ -399,28 +398,28 @@ def _info_of_users(name: str) -> StrategyInfo:
     from autodas.strategies.base import Strategy
 
     where = f"strategy '{name}'"
-    found = import_named(name, where)
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise AutodasError(f"{where} ({place_of(found)}): a subclass of autodas.Strategy is expected")
-    settings = get_type_hints(found).get("settings", StrategySettings)
+    user_class = import_named(name, where)
+    if not (isinstance(user_class, type) and issubclass(user_class, Strategy)):
+        raise AutodasError(f"{where} ({place_of(user_class)}): a subclass of autodas.Strategy is expected")
+    settings = get_type_hints(user_class).get("settings", StrategySettings)
     if not (isinstance(settings, type) and issubclass(settings, StrategySettings) and is_dataclass(settings)):
         raise AutodasError(
-            f"{where} ({place_of(found)}): its 'settings' must be annotated with a dataclass that derives "
-            "from StrategySettings"
+            f"{where} ({place_of(user_class)}): its 'settings' must be annotated with a dataclass "
+            "that derives from StrategySettings"
         )
-    description = (inspect.getdoc(found) or name).split("\n")[0].rstrip(".")
+    description = (inspect.getdoc(user_class) or name).split("\n")[0].rstrip(".")
     return StrategyInfo(settings, name.removeprefix(PREFIX), description)
 
 
 @dataclass(frozen=True)
 class StrategyChoice:
-    """A search method and its settings, as a field of a command's configuration.
+    """Search method and its settings, as a field of a command's configuration.
 
-    In YAML and on the command line both are one level: ``strategy: {name: sdas, schedule: b}``.
+    In YAML and on the command line they form one level: ``strategy: {name: sdas, schedule: b}``.
 
     Args:
         name: canonical name of the method.
-        settings: its settings, of the class that the registry names.
+        settings: its settings, an instance of the class in the registry.
     """
 
     name: str = "sdas"
