@@ -147,7 +147,7 @@ def test_a_finished_run_is_not_continued(recorded: Path, capsys: pytest.CaptureF
         ("train", "train"),
     ):
         assert main([command, f"--resume={run}"]) == 2
-        assert "its run is finished" in capsys.readouterr().err
+        assert "this run is finished" in capsys.readouterr().err
 
 
 def test_the_page_lists_decisions_on_lengths(recorded: Path) -> None:
