@@ -202,9 +202,7 @@ def test_stored_frames_are_listed_and_cleared(
     stored = Path(row["folder"])
     # Nothing is deleted that was used lately, or without --yes.
     assert json.loads(printed(capsys, *words, "clear", folder, "--older=1d", "--yes", "--json")) == []
-    assert "nothing deleted: add --yes to delete" in printed(
-        capsys, *words, "clear", folder
-    )
+    assert "nothing deleted: add --yes to delete" in printed(capsys, *words, "clear", folder)
     for path in [*stored.iterdir(), stored]:
         os.utime(path, (1e9, 1e9))
     assert len(list(stored.glob("*.frames"))) == 10

@@ -183,7 +183,9 @@ def test_other_commands_refuse_what_they_would_ignore(
     assert not (tmp_path / "r").exists()
     path = str(next(data.rglob("*.png")))
     assert "test_clips is for videos" in refusal(capsys, "predict", str(run), path, "--test_clips=3")
-    assert "json and csv are mutually exclusive" in refusal(capsys, "predict", str(run), path, "--json", "--csv")
+    assert "json and csv are mutually exclusive" in refusal(
+        capsys, "predict", str(run), path, "--json", "--csv"
+    )
     error = refusal(capsys, "search", "--dry_run", "--data=moving-digits", "--data.value_range=0,9")
     assert "value_range is for images" in error
 
