@@ -98,7 +98,7 @@ def test_the_speed_of_clips_travels_with_the_weights(
     for other in ("--data.fps=25", "--data.frame_step=1", "--data.sampling=sparse"):
         assert json.loads(printed(capsys, *words, other))["loss"] != own["loss"]
     line = refusal(capsys, *words, "--data.fps=10", "--data.frame_step=2")
-    assert "fps and frame_step exclude each other" in line
+    assert "fps and frame_step are mutually exclusive" in line
 
 
 def test_flow_is_made_as_in_training(net: Path) -> None:

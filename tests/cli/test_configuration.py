@@ -406,7 +406,7 @@ def test_refused_files(text: str, message: str, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1", "c.yaml:1:6: not valid YAML: expected ',' or ']', but got '<stream end>'"),
-        ("epochs: 1\nepochs: 2", "c.yaml:2:1: not valid YAML: the key 'epochs' stands twice"),
+        ("epochs: 1\nepochs: 2", "c.yaml:2:1: not valid YAML: the key 'epochs' appears twice"),
         (
             "epochs: !!python/object/apply:os.getcwd []",
             "c.yaml:1:9: not valid YAML: could not determine a constructor for the tag "
