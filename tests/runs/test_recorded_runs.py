@@ -40,7 +40,7 @@ def test_the_page(recorded: Path, run: str, capsys: pytest.CaptureFixture[str]) 
     assert main(["report", run, "-o", "page.html"]) == 0
     assert capsys.readouterr().out == "page.html\n", "no problem is told"
     page = Path("page.html").read_text()
-    assert "This part is left out" not in page
+    assert "This part is missing" not in page
     assert "What is missing" not in page
     found = read_run(run, strict=True)
     assert found.finished
@@ -52,7 +52,7 @@ def test_the_page(recorded: Path, run: str, capsys: pytest.CaptureFixture[str]) 
 def test_the_page_of_all_of_them(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", ".", "-o", "page.html"]) == 0
     assert capsys.readouterr().out == "page.html\n"
-    assert "This part is left out" not in Path("page.html").read_text()
+    assert "This part is missing" not in Path("page.html").read_text()
 
 
 def test_the_list_of_watch(recorded: Path) -> None:

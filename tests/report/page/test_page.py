@@ -34,7 +34,7 @@ from autodas.report.page._numbers import short, ticks
 from autodas.runs.finding import find_runs
 from autodas.runs.reading import read_run
 
-LEFT_OUT = "This part is left out"
+LEFT_OUT = "This part is missing"
 
 
 @pytest.fixture(scope="module")
@@ -178,13 +178,13 @@ def test_mistakes_name_the_file(training: Path, tmp_path: Path) -> None:
     (run / "examples/index.json").write_text(json.dumps([entry]))
     page = render_main([run])
     assert "<small>videos/test/a/g01&lt;1&gt;.mp4</small>" in page
-    assert "Frames of the clip" not in page
+    assert "Frames of the middle clip" not in page
     # Of videos there are frames side by side.
     summary = json.loads((run / "summary.json").read_text())
     summary["test"]["clips"] = 20
     (run / "summary.json").write_text(json.dumps(summary))
     page = render_main([run])
-    assert "Frames of the clip in the middle of each video" in page
+    assert "Frames of the middle clip of each video" in page
     assert 'class="examples strips"' in page
 
 
