@@ -118,7 +118,7 @@ def test_a_folder_that_holds_a_run_is_refused_before_the_data_are_read(
 ) -> None:
     search(pictures)
     words = [command, *(["darts_v2"] if command == "train" else []), "--run=runs/found it"]
-    assert "holds a run already" in refusal(capsys, *words, "--data=imagefolder:nowhere")
+    assert "already holds a run" in refusal(capsys, *words, "--data=imagefolder:nowhere")
 
 
 def test_options_win_over_what_the_search_had(pictures: str) -> None:

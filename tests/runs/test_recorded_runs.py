@@ -102,7 +102,7 @@ def test_a_search_that_was_stopped_is_drawn(recorded: Path, run: str) -> None:
         Path(run, name).unlink()
     assert main(["draw", run, "-o", "cell.dot"]) == 0
     assert main(["draw", run, "--network", "-o", "network.dot"]) == 0
-    assert read_run(run).problems == ("The run has not finished: summary.json is not there.",)
+    assert read_run(run).problems == ("The run has not finished: summary.json is missing.",)
 
 
 @pytest.mark.parametrize("run", ["search", "lengths", "video", "train"])

@@ -156,7 +156,7 @@ class Comparison:
         return "\n".join(lines)
 
     def verdict(self) -> str:
-        """Return the conclusion that the errors permit: differences within two standard errors are ignored."""
+        """Return the conclusion that the errors permit, ignoring differences within two standard errors."""
         best = min(self.rows, key=lambda row: row.error)
         worse = [
             row.method

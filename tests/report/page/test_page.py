@@ -225,7 +225,7 @@ def test_missing_files(copy: Path, file: str) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    assert "The folder holds no run" in render_main([tmp_path])
+    assert "The folder does not hold a run" in render_main([tmp_path])
 
 
 def test_a_cut_last_line(copy: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_cut_last_line(copy: Path) -> None:
     cut = log[: log.rindex(b'{"event": "decision"') + 30]
     (copy / "events.jsonl").write_bytes(cut)
     run = read_run(copy)
-    assert run.problems == ("The last line of events.jsonl is cut, and left out.",)
+    assert run.problems == ("The last line of events.jsonl is truncated, and skipped.",)
     assert evolution_of(run).frames[-1].step == whole.frames[-1].step - 1
     assert "The last line of events.jsonl is cut" in render_main([copy])
 
@@ -376,7 +376,7 @@ def test_runs_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.splitlines()[-1] == str(page)
     assert page.read_text() == render_page([search, training])
     assert main(["report", str(tmp_path / "away")]) == 2
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
     with pytest.raises(AutodasError, match="cannot be written"):
         write_page([search], tmp_path / "no/such/folder.html")
 
