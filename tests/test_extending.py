@@ -137,7 +137,7 @@ class TestOperations:
         (alone / "genotype.json").write_bytes((gated / "genotype.json").read_bytes())
         line = autodas("profile", "genotype.json", "--skeleton.K=0", folder=alone, code=2)
         assert line.count("\n") == 1
-        assert f"operation '{GATE}' is code of the module 'my_operations'" in line
+        assert f"operation '{GATE}' is code in the module 'my_operations'" in line
         assert "allow it with --code my_operations" in line
         assert not (alone / "imported").exists()
         (alone / "my_operations.py").write_bytes((folder / "my_operations.py").read_bytes())

@@ -121,7 +121,7 @@ FAULTS: list[tuple[tuple[Any, ...], Any, str]] = [
     (("cells", "normal", "concat"), [], "cells.normal.concat: a list with at least one state"),
     (("cells", "normal", "concat"), [4], "cells.normal.concat: state 4 is out of range 0..3"),
     (("cells", "normal", "concat"), ["2"], "cells.normal.concat: state '2' is out of range"),
-    (("cells", "normal", "concat"), [2, 2], "cells.normal.concat: a state stands twice"),
+    (("cells", "normal", "concat"), [2, 2], "cells.normal.concat: a state appears twice"),
     (("stages",), {}, "'stages' must name at least one stage graph, or be left out"),
     (("stages",), [], "'stages' must name at least one stage graph, or be left out"),
     (("stages",), {"normal": DOCUMENT["cells"]["normal"]}, "'normal' is both a cell and a stage graph"),

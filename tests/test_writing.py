@@ -29,7 +29,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(AutodasError, match="No space left on device; the file that stood there"):
+    with pytest.raises(AutodasError, match="No space left on device; the existing file is kept"):
         load_zoo("snas_mild").save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -1,7 +1,7 @@
 """Differentiable architecture search for image and video recognition.
 
-This page has every public name. Names are imported when they are first used, so that importing autodas, and
-``autodas --help``, do not wait for torch.
+This module exports every public name. Names are imported on first use, so that importing autodas and
+``autodas --help`` do not wait for torch.
 """
 
 from __future__ import annotations

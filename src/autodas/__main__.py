@@ -1,4 +1,4 @@
-"""``python -m autodas``: the command line."""
+"""Command line as ``python -m autodas``."""
 
 import sys
 

@@ -1,3 +1,3 @@
-"""The version of autodas."""
+"""Version of autodas."""
 
 __version__ = "0.1.0"

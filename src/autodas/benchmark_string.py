@@ -1,6 +1,6 @@
-"""The one-line form of NAS-Bench-201, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, and genotypes.
+"""Genotypes in the one-line form of NAS-Bench-201, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
 
-Its cell has one input, state 0, and a group ``|...|`` for each further node; ``op~p`` is the operation on the
+The cell has one input, state 0, and a group ``|...|`` for each further node; ``op~p`` is the operation on the
 edge from state p. The last node is the output (Dong and Yang, ICLR 2020).
 """
 
@@ -13,13 +13,13 @@ SPACE = "nasbench201"
 """Name of the cell space of these genotypes."""
 
 KIND = "normal"
-"""Their one kind of cell."""
+"""The only kind of cell of these genotypes."""
 
 _LONGEST = 10_000
 
 
 def is_benchmark_string(text: str) -> bool:
-    """Return whether a text is meant to be one: it begins as they all do."""
+    """Return whether a text is meant as such a string, judging by its first character."""
     return text.strip().startswith("|")
 
 
@@ -27,15 +27,15 @@ def read_benchmark_string(text: str) -> Genotype:
     """Read a genotype of the space ``nasbench201``.
 
     Args:
-        text: such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|``; the order
-            of edges within a node does not matter.
+        text: string such as ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|``; the
+            order of edges within a node does not matter.
 
     Raises:
-        GenotypeError: naming the offending place.
+        GenotypeError: if the text is invalid; the message names the place.
     """
     where, nodes = f"'{text.strip()}'", []
     if len(text) > _LONGEST:
-        raise GenotypeError(f"a string of {len(text):,} characters is no genotype of NAS-Bench-201")
+        raise GenotypeError(f"a string of {len(text):,} characters is not a genotype of NAS-Bench-201")
     for number, group in enumerate(text.split("+"), 1):
         node = _read_node(group, f"{where}: node {number}")
         if [edge.predecessor for edge in node] != list(range(number)):

@@ -1,4 +1,4 @@
-"""Where this program keeps what it can make again. No torch."""
+"""Cache folders, for files that can be regenerated. No torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ VARIABLE = "AUTODAS_CACHE"
 
 
 def cache_folder(name: str) -> Path | None:
-    """Return a folder for files that can be made again, making it; ``None`` where none can be written.
+    """Create and return a cache folder; ``None`` if none is writable.
 
-    It is below ``$AUTODAS_CACHE``, otherwise ``$XDG_CACHE_HOME/autodas``, otherwise ``~/.cache/autodas``.
-    Where there is no home, or it cannot be written (containers run with any user id), it is in the system's
-    folder for temporary files, if it can be one that nobody else can write to.
+    The folder is below ``$AUTODAS_CACHE``, otherwise ``$XDG_CACHE_HOME/autodas``, otherwise
+    ``~/.cache/autodas``. If there is no home folder, or it is not writable (containers run with any user id),
+    it is in the system's folder for temporary files, provided that nobody else can write to it.
 
     Args:
-        name: of the part of the cache; empty for the folder of all parts.
+        name: name of a part of the cache; empty for the folder of all parts.
     """
     for parent in (_own(), _temporary()):
         if parent is None:
@@ -41,18 +41,18 @@ def _own() -> Path | None:
     try:
         return Path.home() / ".cache" / "autodas"
     except RuntimeError:
-        # Neither $HOME nor an entry in the table of users.
+        # Neither $HOME nor an entry in the user database.
         return None
 
 
 def _temporary() -> Path | None:
-    """Return a folder that only this user can write to: what is in the cache is executed."""
+    """Return a temporary folder that only this user can write to, since code from the cache is executed."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     try:
         folder = Path(tempfile.gettempdir()) / f"autodas-{user}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return None
-    ours = stat.S_ISDIR(found.st_mode) and (not hasattr(os, "getuid") or found.st_uid == user)
-    return folder if ours and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else None
+    ours = stat.S_ISDIR(status.st_mode) and (not hasattr(os, "getuid") or status.st_uid == user)
+    return folder if ours and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else None

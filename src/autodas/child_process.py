@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that ends. No torch."""
+"""Child processes that end with their parent, however it ends. No torch."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _PR_SET_PDEATHSIG = 1
 def start_child(
     command: Sequence[str], *, environment: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a program that calls :func:`end_with_parent` as the first thing it does.
+    """Start a program that calls :func:`end_with_parent` first.
 
-    The thread that starts it must live as long as it does: Linux takes the end of that thread for the end of
-    the parent.
+    The calling thread must live as long as the child: Linux treats the end of that thread as the end of the
+    parent.
 
     Args:
-        command: the program with its arguments.
-        environment: variables to be set for it, beside those of this process.
-        options: of :class:`subprocess.Popen`.
+        command: program with its arguments.
+        environment: environment variables to set, in addition to those of this process.
+        options: options of :class:`subprocess.Popen`.
 
     Returns:
-        The process; it also ends when this object is gone.
+        Process, which also ends when this object is garbage collected.
     """
     variables = {**os.environ, **(environment or {})}
     if os.name != "posix":
         return subprocess.Popen(command, env=variables, **options)
-    # Nobody writes into the pipe: it ends when the last holder of its other end does, and that is us alone.
+    # Nothing is written to the pipe. It is closed when the only holder of its other end, this process, ends.
     line, held = os.pipe()
     variables[_PARENT] = f"{os.getpid()}:{line}"
     try:
@@ -57,7 +57,7 @@ def signal_name(code: int) -> str:
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the one that started it has ended; without effect in other programs."""
+    """End this process as soon as its parent ends, if it was started by :func:`start_child`."""
     told = os.environ.pop(_PARENT, None)
     if told is None:
         return
@@ -65,7 +65,7 @@ def end_with_parent() -> None:
     if sys.platform == "linux":
         import ctypes
 
-        # The system does it at once, even to a process that is stopped.
+        # The kernel does this immediately, even for a stopped process.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     threading.Thread(target=_end_with, args=(line,), name="end with parent", daemon=True).start()
     if os.getppid() != parent:

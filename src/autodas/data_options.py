@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from autodas.errors import AutodasError, nearest
 
 Modality = Literal["rgb", "flow"]
-"""What a network sees of a video: its colours, or the optical flow from frame to frame."""
+"""Input of a network for videos: RGB frames, or the optical flow between frames."""
 Storage = Literal["auto", "memory", "stream", "cache", "compressed"]
 Sampling = Literal["dense", "sparse"]
 Starts = Literal["random", "grid"]
@@ -16,48 +16,48 @@ Flow = Literal["tvl1", "dis"]
 
 
 def transient(default: Any, **metadata: Any) -> Any:
-    """Return a field that says how a command is run, not what it does; it is not saved with the run."""
+    """Return a field that affects how a command runs and not its results; it is not saved with the run."""
     return field(default=default, metadata={"saved": False, **metadata})
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """How a data set is read.
+    """Options of reading a data set.
 
-    Every field is an argument of :func:`autodas.open_dataset` and, behind ``--data.``, an option of commands.
+    Every field is an argument of :func:`autodas.open_dataset` and, with the prefix ``--data.``, an option of
+    commands.
 
     Args:
         classes: use only these classes, such as archery,biking; by default all.
-        image_size: height and width in pixels that the network sees, 4 to 2048. By default images keep their
-            own size where all are squares of one size up to 64; otherwise the median short side, at most
-            224, rounded down to a multiple of 8; of videos at most 112.
-        max_image_size: largest height and width that the default image_size may come to.
-        channels: channels that the network sees: 1 makes grey values of colours, 3 repeats grey values;
+        image_size: height and width of the network's input in pixels, 4 to 2048. By default images keep their
+            size if all are squares of one size up to 64; otherwise it is the median short side, at most 224,
+            rounded down to a multiple of 8; for videos at most 112.
+        max_image_size: upper limit of the default image_size.
+        channels: channels of the network's input: 1 converts colours to grey values, 3 repeats grey values;
             by default those of the data.
-        value_range: the values that stand for black and white, such as 0,4095. By default 0,255 for 8 bits;
-            otherwise what the files declare, or the range of the training data.
-        subset: use only that many training samples, in proportion to the classes and at least 2 a class.
-        groups: keep samples of one group on one side of every split: a column of the list, or a regular
-            expression found in the path, such as _g(\\d+)_, whose match (its first group, if it has one)
-            names the group.
-        max_bad: largest share of the samples, in [0, 1], that may be unreadable; those are left out and
-            named.
-        storage: memory, stream (read files when they are needed), or auto: images in memory below 2 GiB a
-            split, and kept on disk where decoding them takes long; videos streamed. cache decodes images and
-            videos once into files; compressed does so with videos in a tenth of the space.
+        value_range: values of black and white, such as 0,4095. By default 0,255 for 8 bits, otherwise the
+            range declared in the files, or that of the training data.
+        subset: use only this many training samples, in proportion to the classes and at least 2 per class.
+        groups: keep samples of one group on the same side of every split: a column of the list, or a regular
+            expression to search for in the path, such as _g(\\d+)_, whose match (its first group, if it has
+            one) names the group.
+        max_bad: largest share of unreadable samples, in [0, 1]; these are skipped and reported.
+        storage: memory, stream (read files when needed), or auto: images in memory below 2 GiB per split, and
+            stored on disk if decoding them takes long; videos streamed. cache decodes images and videos once
+            into files; compressed does so for videos in a tenth of the space.
         frames: frames of a clip; by default 16.
-        frame_step: frames of the video from one frame of a clip to the next; by default 1.
-        fps: frames a second that a clip has, whatever the rate of its video; by default every frame_step-th
-            frame of the video.
-        sampling: dense takes frames that follow each other; sparse cuts the video into as many stretches as a
-            clip has frames and takes one frame of each.
-        starts: where training clips begin: random, or on the grid of clips that do not overlap (SDAS, 5.2).
-        modality: what is seen of videos: rgb, or flow (optical flow, computed once and stored).
+        frame_step: distance between consecutive frames of a clip, in frames of the video; by default 1.
+        fps: frame rate of clips, independent of that of the video; by default every frame_step-th frame of
+            the video is used.
+        sampling: dense takes consecutive frames; sparse divides the video into as many segments as a clip
+            has frames and takes one frame from each.
+        starts: positions of training clips: random, or on the grid of non-overlapping clips (SDAS, 5.2).
+        modality: input from videos: rgb, or flow (optical flow, computed once and stored).
         flow: method of the optical flow: tvl1 (of the two-stream papers), or dis (a hundred times faster).
         cache: folder for stored frames, flow and decoded images; by default ~/.cache/autodas/frames.
 
     Raises:
-        AutodasError: if a value is out of its range, or two exclude each other.
+        AutodasError: if a value is out of range, or two values are mutually exclusive.
     """
 
     classes: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class DataOptions:
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise AutodasError(f"value_range must ascend, found {self.value_range[0]},{self.value_range[1]}")
         if not 0 <= self.max_bad <= 1:
-            raise AutodasError(f"max_bad is a fraction between 0 and 1, found {self.max_bad}")
+            raise AutodasError(f"max_bad must be between 0 and 1, found {self.max_bad}")
         for name in ("frames", "frame_step"):
             count = getattr(self, name)
             if count is not None and count < 1:
@@ -96,7 +96,7 @@ class DataOptions:
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise AutodasError(f"fps must be above 0 and at most 1000, found {self.fps}")
         if self.fps is not None and self.frame_step is not None:
-            raise AutodasError("fps and frame_step exclude each other: leave one of them out")
+            raise AutodasError("fps and frame_step are mutually exclusive: leave one of them out")
         if self.sampling == "sparse" and (self.fps is not None or self.frame_step is not None):
             raise AutodasError(
                 "sampling sparse spreads the frames of a clip over the whole video: leave out fps "

@@ -1,29 +1,29 @@
-"""The errors that a user can cause and mend."""
+"""Errors that users can cause and fix."""
 
 
 class AutodasError(Exception):
-    """Something that the user can mend: the message says what is wrong, where, and what to do.
+    """User error, with a message that states the problem, its place and the remedy.
 
-    Settings stand between backticks, as Python spells them (`` `optim.lr=0.1` ``). The command line prints
-    the message as one line, with settings as flags, and exits with code 2, without a traceback
-    (``--debug`` shows it). Everything else that is raised is a defect of autodas.
+    Settings are written between backticks, as in Python (`` `optim.lr=0.1` ``). The command line prints the
+    message as one line, with settings as flags, and exits with code 2, without a traceback (``--debug`` shows
+    it). Any other exception is a bug in autodas.
     """
 
 
 class Interrupted(Exception):  # noqa: N818
-    """The run was asked to stop and has saved its state; it goes on with ``resume``."""
+    """Stop of a run on request, with its state saved; ``resume`` continues it."""
 
 
 class GenotypeError(AutodasError):
-    """A genotype that is malformed or does not belong to its space; the message names the place."""
+    """Genotype that is malformed or does not belong to its space; the message names the place."""
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return a hint such as ``"; did you mean 'sdas'?"``, or the known names when none is near.
+    """Return a hint such as ``"; did you mean 'sdas'?"``, or the known names if none is similar.
 
     Args:
-        name: what the user wrote.
-        known: the names that exist.
+        name: name written by the user.
+        known: valid names.
     """
     import difflib
 

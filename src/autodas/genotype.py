@@ -1,7 +1,7 @@
-"""Discrete architectures as data: what a search finds, what a network is built from.
+"""Discrete architectures as data: the result of a search and the description of a network.
 
-A genotype is a versioned JSON document. Reading one checks its structure and executes nothing; whether its
-operations exist is judged where it is held against a space, or built:
+A genotype is a versioned JSON document. Reading one checks its structure and executes nothing; its operations
+are checked when it is compared with a space, or built:
 
 .. code-block:: json
 
@@ -24,8 +24,8 @@ operations exist is judged where it is held against a space, or built:
 States are numbered as in the papers: the inputs of a cell come first (0 is the output of the cell
 before the previous one, 1 that of the previous one), then its nodes in order.
 
-Where the cells of a stage are wired by a graph (H-DAS), ``"stages"`` holds these graphs, in the form of
-cells: the nodes of a graph are whole cells.
+If the cells of a stage are connected by a stage graph (H-DAS), ``"stages"`` holds these graphs in the form of
+cells, whose nodes are whole cells.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from autodas.writing import write_whole
 SCHEMA = 1
 
 LARGEST = MEBIBYTE
-"""Bytes of a genotype file."""
+"""Largest size of a genotype file in bytes."""
 
 
 class Edge(NamedTuple):
-    """One kept edge: the operation and the state that it reads."""
+    """Kept edge: an operation and the state it reads."""
 
     operation: str
     predecessor: int
@@ -57,11 +57,11 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class CellGenotype:
-    """One discrete cell.
+    """Discrete cell.
 
     Args:
-        nodes: for each node, in order, its incoming edges. Node ``i`` is state ``inputs + i``.
-        concat: the states whose concatenation along the channels is the output of the cell.
+        nodes: incoming edges of each node, in order. Node ``i`` is state ``inputs + i``.
+        concat: states whose concatenation along the channels is the output of the cell.
         inputs: number of input states.
     """
 
@@ -80,14 +80,14 @@ class CellGenotype:
 
 @dataclass(frozen=True)
 class Genotype:
-    """One discrete architecture: a cell for each kind.
+    """Discrete architecture: a cell for each kind.
 
     Args:
         cells: kind of cell, such as ``"normal"``, to the cell.
-        name: how people call it; free text.
-        space: name of the cell space that it belongs to (see :mod:`autodas.spaces`), or ``None``
-            for an architecture that no registered space contains.
-        stages: name of a stage graph, such as ``"stage1"``, to the graph; empty where cells are chained.
+        name: name as free text.
+        space: name of the architecture's cell space (see :mod:`autodas.spaces`), or ``None`` if no
+            registered space contains it.
+        stages: name of a stage graph, such as ``"stage1"``, to the graph; empty if cells are chained.
     """
 
     cells: Mapping[str, CellGenotype]
@@ -100,7 +100,7 @@ class Genotype:
 
     @property
     def parts(self) -> dict[str, CellGenotype]:
-        """All cells and stage graphs, by name."""
+        """Cells and stage graphs by name."""
         return {**self.cells, **self.stages}
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Genotype:
         return {"cells": self.cells, **({"stages": self.stages} if self.stages else {})}
 
     def to_json(self) -> str:
-        """Return the document with one line a node, so that two genotypes can be compared line by line."""
+        """Return the document with one line per node, so that genotypes can be compared line by line."""
         document = self.to_dict()
         parts = [f'  "{key}": {_cells_json(document[key])}' for key in self._cells_by_key()]
         return (
@@ -141,11 +141,11 @@ class Genotype:
         """Read and validate a document.
 
         Args:
-            text: the JSON document.
-            where: what the error message calls it, usually the path.
+            text: JSON document.
+            where: name of the document in error messages, usually the path.
 
         Raises:
-            GenotypeError: naming the offending place.
+            GenotypeError: if the document is invalid; the message names the place.
         """
         try:
             document = parse_json(text, where)
@@ -159,9 +159,9 @@ class Genotype:
         if not isinstance(document, dict) or "schema" not in document:
             raise GenotypeError(f"{where}: not a genotype (an object with 'schema' and 'cells' is expected)")
         if not _is_index(document["schema"]) or document["schema"] != SCHEMA:
-            found = shown(document["schema"])
+            schema = shown(document["schema"])
             raise GenotypeError(
-                f"{where}: schema {found} is not supported, this version reads schema {SCHEMA}"
+                f"{where}: schema {schema} is not supported, this version reads schema {SCHEMA}"
             )
         for key in document:
             if key not in _KEYS:
@@ -187,19 +187,19 @@ class Genotype:
         )
 
     def _repr_svg_(self) -> str | None:
-        """Return the cells as a picture, for notebooks; ``None`` where drawing is not installed."""
-        picture: str | None = drawn("cells of a genotype", self)
-        return picture
+        """Return a drawing of the cells, for notebooks; ``None`` if drawing is not installed."""
+        drawing: str | None = drawn("cells of a genotype", self)
+        return drawing
 
     def _repr_html_(self) -> str:
-        """Return the name and the cells, for notebooks; as text where drawing is not installed."""
+        """Return the name and the cells, for notebooks; as text if drawing is not installed."""
         return str(drawn("genotype", self))
 
     def save(self, path: str | Path) -> None:
-        """Write the document; the file is complete or absent, never half written.
+        """Write the document atomically to a file.
 
         Raises:
-            AutodasError: if it cannot be written.
+            AutodasError: if the file cannot be written.
         """
         write_whole(Path(path), self.to_json())
 
@@ -208,7 +208,7 @@ class Genotype:
         """Read and validate a genotype file.
 
         Raises:
-            GenotypeError: when the file cannot be read or is not valid.
+            GenotypeError: if the file cannot be read or is invalid.
         """
         try:
             text = read_text(path, LARGEST)
@@ -260,7 +260,7 @@ def _read_cell(cell: Any, where: str) -> CellGenotype:
         if not _is_index(state) or not 0 <= state < states:
             raise GenotypeError(f"{where}.concat: state {shown(state)} is out of range 0..{states - 1}")
     if len(set(concat)) != len(concat):
-        raise GenotypeError(f"{where}.concat: a state stands twice in {concat}")
+        raise GenotypeError(f"{where}.concat: a state appears twice in {concat}")
     return CellGenotype(nodes=read, concat=tuple(concat), inputs=inputs)
 
 
@@ -283,9 +283,9 @@ def _read_node(node: Any, state: int, where: str) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def _check_length(found: Any, where: str, most: int = MOST_NODES) -> None:
-    if len(found) > most:
-        raise GenotypeError(f"{where}: at most {most} are possible, found {len(found):,}")
+def _check_length(items: Any, where: str, most: int = MOST_NODES) -> None:
+    if len(items) > most:
+        raise GenotypeError(f"{where}: at most {most} are possible, found {len(items):,}")
 
 
 def _is_index(value: Any) -> bool:

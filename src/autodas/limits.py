@@ -1,6 +1,6 @@
-"""How large things may be. Far beyond what anyone trains, and small enough that nothing hangs or eats memory.
+"""Upper limits of sizes, far beyond practical use but small enough to prevent hangs and exhausted memory.
 
-Files are checked against these numbers before anything is built of them, and so are options.
+Files and options are checked against these limits before anything is built from them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ MOST_CHANNELS = 65_536
 MOST_PIXELS_ACROSS = 16_384
 MOST_FRAMES = 100_000
 MOST_CELLS = 1_000
-"""Cells in a stage, K."""
+"""Normal cells in a stage, K."""
 MOST_NODES = 100
 """Inputs, nodes, edges of a node, and kinds of cells in a genotype."""
 MOST_EDGES = 10_000
-"""Edges of all cells of a network together; published ones have some hundred."""
+"""Edges of all cells of a network together; published networks have a few hundred."""
 MOST_PARAMETERS = 10**10
 
 MOST_THREADS = 1_024
-"""CPU threads: with ten thousands, the libraries that compute give up."""
+"""CPU threads; numerical libraries fail with tens of thousands."""
 
 _LARGEST = {
     "epochs": 1_000_000,
@@ -50,10 +50,10 @@ _LARGEST = {
 
 
 def largest(name: str, whole: bool = True) -> float:
-    """Return the largest number that a setting may have.
+    """Return the largest value of a setting.
 
     Args:
-        name: the last part of its name.
+        name: last part of its name.
         whole: whether it is a whole number.
     """
     return _LARGEST.get(name, 2**31 - 1 if whole else inf)

@@ -1,4 +1,4 @@
-"""How objects show themselves in notebooks: drawn by ``report/``, which is imported when a notebook asks."""
+"""Display of objects in notebooks, by functions of ``report/`` that are imported on use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _DRAWN_BY = {
 
 
 def drawn(what: str, *facts: Any) -> Any:
-    """Return the picture or the HTML of an object; ``None`` where nothing can be drawn.
+    """Return the drawing or the HTML of an object; ``None`` if nothing can be drawn.
 
     Args:
-        what: the kind of object.
-        facts: what its drawing function takes.
+        what: kind of object.
+        facts: arguments of its drawing function.
     """
     module, _, function = _DRAWN_BY[what].partition(":")
     return getattr(import_module(module), function)(*facts)

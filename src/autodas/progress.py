@@ -1,4 +1,4 @@
-"""What a person sees while something takes its time. No torch, so that every room can use it."""
+"""Progress display of long operations. No torch, so that every package can use it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from autodas.terminal import is_terminal, message, raw_stream
 
 PATIENCE = 5.0
-"""Seconds after which a count is told; what is faster passes in silence."""
+"""Seconds before a count is displayed; faster operations print nothing."""
 
 LINES_APART = 15.0
-"""Seconds from one such line to the next."""
+"""Seconds between consecutive progress lines."""
 
 
 class Progress:
-    """Lines on standard error, and below them, on a terminal, a bar.
+    """Progress lines on standard error, with a bar below them on a terminal.
 
-    There are two ways to use it. A loop with much to say calls :meth:`update` where it is :attr:`due`, and
-    :meth:`line`. A loop that only counts names ``what`` it does and calls :meth:`advance`, from any thread;
-    where there is no terminal it gets a line now and then, ``reading images: 1,200 of 5,000, 12 s left``::
+    There are two ways to use it. A loop with its own texts calls :meth:`update` whenever it is :attr:`due`,
+    and :meth:`line`. A loop that only counts gives ``what`` and calls :meth:`advance`, from any thread;
+    without a terminal this prints occasional lines, ``reading images: 1,200 of 5,000, 12 s left``::
 
         with Progress(len(paths), what="reading images") as progress:
             for path in paths:
@@ -30,9 +30,10 @@ class Progress:
 
     Args:
         total: number of steps.
-        done: how many of them are finished.
-        quiet: whether to show nothing at all.
-        what: what is done, for :meth:`advance`; the bar then comes when it takes long, and goes at the end.
+        done: number of finished steps.
+        quiet: whether to show nothing.
+        what: description of the operation, for :meth:`advance`; the bar then appears only if it takes long,
+            and disappears at the end.
     """
 
     def __init__(self, total: int, done: int = 0, quiet: bool = False, what: str = "") -> None:
@@ -70,17 +71,17 @@ class Progress:
 
     @property
     def due(self) -> bool:
-        """Whether the bar should be drawn anew now; what it shows may cost a look at the device."""
+        """Whether the bar should be redrawn; computing its text may require a device synchronisation."""
         return self._bar is not None and time.monotonic() - self._last > 0.25
 
     def update(self, done: int, text: str) -> None:
-        """Move the bar."""
+        """Update the position and the text of the bar."""
         if self._bar is not None:
             self._last = time.monotonic()
             self._bar.update(self._task, completed=done, description=text)
 
     def advance(self, count: int = 1) -> None:
-        """Count steps that are finished, and show how far it is where that is due."""
+        """Count finished steps, and display the progress when it is due."""
         with self._lock:
             self.done += count
             if self.due:
@@ -93,12 +94,12 @@ class Progress:
 
     @property
     def left(self) -> str:
-        """The time that the steps ahead will take at the pace of those behind, in words."""
+        """Estimated time of the remaining steps, in words."""
         pace = (time.monotonic() - self._begin) / max(1, self.done - self._first)
         return duration(pace * max(0, self.total - self.done))
 
     def line(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         text = message(text)
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False, emoji=False)
@@ -107,7 +108,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span for people: ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    """Return a duration in words: ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

@@ -1,6 +1,6 @@
-"""Files that may be damaged, foreign or hostile: read up to a limit, checked before anything is made of them.
+"""Safe reading of damaged, foreign or hostile files: size limits, and checks before any data are used.
 
-A :class:`Shape` says what plain data have to look like. Checking raises an error that names the place:
+A :class:`Shape` describes valid plain data. Checking raises an error that names the place:
 ``config: data.epochs: a whole number from 1 to 1,000,000 is expected, found 'many'``.
 """
 
@@ -17,40 +17,40 @@ from autodas.errors import AutodasError
 
 MEBIBYTE = 2**20
 DEEPEST = 64
-"""Levels of lists and objects inside each other."""
+"""Largest depth of nested lists and objects."""
 
 
 def read_bytes(path: str | Path, most: int) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Args:
-        path: a file, or a pipe.
-        most: how many bytes it may hold; more are never read.
+        path: file or pipe.
+        most: largest size in bytes; no more are ever read.
 
     Raises:
-        AutodasError: if it cannot be read, or is larger; ``__cause__`` is the error of the system, if any.
+        AutodasError: if the file cannot be read, or is larger; ``__cause__`` is the system error, if any.
     """
     try:
         with open(path, "rb") as file:
-            # Piece by piece: room is made for as much as is asked for, whether it is there or not.
+            # In pieces, since read(n) allocates n bytes whatever the size of the file.
             pieces, left = [], most + 1
             while left and (piece := file.read(min(left, MEBIBYTE))):
                 pieces.append(piece)
                 left -= len(piece)
         content = b"".join(pieces)
-    except (OSError, ValueError) as error:  # ValueError: no name of a file at all
+    except (OSError, ValueError) as error:  # ValueError: invalid file name
         raise AutodasError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > most:
         limit = f"{most // MEBIBYTE} MiB" if most >= MEBIBYTE else f"{most:,} bytes"
-        raise AutodasError(f"{path}: larger than {limit}, which is the most that is read of such a file")
+        raise AutodasError(f"{path}: larger than {limit}, the limit for such files")
     return content
 
 
 def read_text(path: str | Path, most: int) -> str:
-    """Return the text of a file in UTF-8; a mark at its beginning is left out.
+    """Return the text of a file in UTF-8, without its byte order mark.
 
     Raises:
-        AutodasError: as :func:`read_bytes`, and if it is no such text.
+        AutodasError: as :func:`read_bytes`, and if the content is not UTF-8.
     """
     content = read_bytes(path, most)
     try:
@@ -63,17 +63,17 @@ def parse_json(text: str | bytes, where: str) -> Any:
     """Return the data of a JSON document.
 
     Args:
-        text: the document.
-        where: what messages call it, usually the path.
+        text: JSON document.
+        where: name of the document in messages, usually the path.
 
     Raises:
-        AutodasError: if it is none, or nested too deeply.
+        AutodasError: if the document is not JSON, or nested too deeply.
     """
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise AutodasError(f"{where}: not JSON: {error}") from error
-    level = [found]
+    level = [document]
     for _ in range(DEEPEST):
         level = [
             item
@@ -82,18 +82,18 @@ def parse_json(text: str | bytes, where: str) -> Any:
             for item in (container.values() if isinstance(container, dict) else container)
         ]
         if not level:
-            return found
+            return document
     raise AutodasError(f"{where}: nested more than {DEEPEST} levels deep")
 
 
 class Shape(Protocol):
-    """What a value has to look like."""
+    """Type and range of valid values."""
 
     def check(self, value: Any, where: str) -> None:
         """Check a value.
 
         Raises:
-            AutodasError: naming the place, what is expected and what is there.
+            AutodasError: if the value is invalid; the message names the place, the expectation and the value.
         """
         ...
 
@@ -102,7 +102,7 @@ _HUGE = 1e300
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message quotes it, however large it is."""
+    """Return a value as quoted in messages, shortened if it is large."""
     return _short.repr(value)
 
 
@@ -117,7 +117,7 @@ def _refuse(where: str, expected: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from ``low`` to ``high``."""
+    """Whole number from ``low`` to ``high``."""
 
     low: int = 0
     high: int = 2**63 - 1
@@ -130,7 +130,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number from ``low``, or above it, to ``high``."""
+    """Finite number from ``low`` (exclusive if ``above``) to ``high``."""
 
     low: float = -_HUGE
     high: float = _HUGE
@@ -139,7 +139,7 @@ class Number:
     def check(self, value: Any, where: str) -> None:
         """Check a value."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        # Whole numbers may be larger than any floating-point number; what is none compares with nothing.
+        # Integers may exceed any float, so values are compared directly; NaN fails every comparison.
         if not number or not self.low <= value <= self.high or (self.above and value == self.low):
             bounds = [] if self.low == -_HUGE else [f"{'above' if self.above else 'from'} {self.low:g}"]
             bounds += [f"to {self.high:g}"] if self.high < _HUGE else []
@@ -148,7 +148,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Is:
-    """A value of one of some types."""
+    """Value of one of several types."""
 
     types: tuple[type, ...]
     what: str
@@ -166,7 +166,7 @@ MAPPING = Is((dict,), "a mapping")
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some texts."""
+    """One of several texts."""
 
     texts: tuple[str, ...]
 
@@ -178,7 +178,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Items:
-    """A list (or a tuple) of so many items of one shape."""
+    """List (or tuple) of ``low`` to ``high`` items of one shape."""
 
     shape: Shape
     low: int = 0
@@ -198,7 +198,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Row:
-    """A list (or a tuple) of one value of each of some shapes."""
+    """List (or tuple) with one value for each of several shapes."""
 
     shapes: tuple[Shape, ...]
 
@@ -212,7 +212,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Fields:
-    """A mapping with certain keys; what else it holds is left alone."""
+    """Mapping with certain keys; other keys are ignored."""
 
     required: Mapping[str, Shape]
     optional: Mapping[str, Shape] = field(default_factory=dict)
@@ -231,7 +231,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Values:
-    """A mapping from texts to values of one shape."""
+    """Mapping from texts to values of one shape."""
 
     shape: Shape
 
@@ -245,7 +245,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Optional:
-    """Nothing, or a value of a shape."""
+    """``None``, or a value of a shape."""
 
     shape: Shape
 
@@ -256,7 +256,7 @@ class Optional:
 
 
 def known(value: Any, keys: Sequence[str]) -> Any:
-    """Return what stands below some keys of nested mappings; ``None`` where there is nothing."""
+    """Return the value at a path of keys in nested mappings; ``None`` if it is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

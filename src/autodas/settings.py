@@ -1,4 +1,4 @@
-"""Settings that several rooms share. No torch, so that the command line can show them at once."""
+"""Settings shared by several packages. No torch, so that the command line can show them instantly."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class OptimSettings:
     """Stochastic gradient descent with momentum on the network's weights.
 
     Args:
-        lr: learning rate at the start.
-        final_lr: learning rate that the cosine or the line ends at.
-        schedule: how the learning rate falls: "cosine", "linear" (both in every iteration, from the end
-            of the warm-up) or "exponential" (times `decay` after every epoch, counted from the start).
-        decay: factor an epoch of the exponential schedule.
+        lr: initial learning rate.
+        final_lr: final learning rate of the cosine and linear schedules.
+        schedule: decay of the learning rate: "cosine", "linear" (both in every iteration, from the end of the
+            warm-up) or "exponential" (times `decay` after every epoch, counted from the start).
+        decay: factor per epoch of the exponential schedule.
         warmup_epochs: epochs in which the learning rate rises linearly to `lr`.
         momentum: momentum of the gradient.
         weight_decay: weight of the squared norm of all weights.
@@ -59,11 +59,12 @@ class SupernetSettings:
     """The relaxed network.
 
     Args:
-        engine: how it is computed: fused (fast) or reference (as the papers print it).
-        partial_channels: one channel in so many goes through the candidates of an edge, the others past
-            them: much less memory and time, another method. By default 4 for pcdarts, 1 (all) for the others.
-        checkpoint: keep only the inputs of cells for the backward pass, which computes each cell again:
-            less memory, more time, the same results.
+        engine: fused (fast) or reference (as printed in the papers).
+        partial_channels: only one channel in this many passes through the candidates of an edge, the others
+            bypass them: much less memory and time, but a different method. By default 4 for pcdarts, 1 (all)
+            for the others.
+        checkpoint: recompute cells in the backward pass, keeping only their inputs: less memory, more time,
+            the same results.
     """
 
     engine: str = "fused"
@@ -74,16 +75,16 @@ class SupernetSettings:
 def learning_rate(
     settings: OptimSettings, iteration: int, iterations: int, iterations_an_epoch: int
 ) -> float:
-    r"""Return the learning rate of an iteration.
+    r"""Compute the learning rate of an iteration.
 
     Cosine: :math:`\eta_T + (\eta_0 - \eta_T)(1 + \cos(\pi t / T)) / 2` with t counted from the end of
     the warm-up.
 
     Args:
-        settings: the schedule.
-        iteration: t, from 0.
-        iterations: T.
-        iterations_an_epoch: batches in one epoch.
+        settings: schedule.
+        iteration: t, counted from 0.
+        iterations: total number of iterations T.
+        iterations_an_epoch: number of iterations in an epoch.
     """
     import math
 
@@ -99,17 +100,16 @@ def learning_rate(
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """How a training is evaluated, while it goes on and at its end.
+    """Plan of the evaluations during and after a training.
 
     Args:
-        validation: share of the training samples that is held out, in [0, 1); the epoch that is best on them
-            is tested.
+        validation: share of the training samples to hold out, in [0, 1); the best epoch on them is tested.
         test_clips: clips of each test video, whose scores are averaged (SDAS: 20).
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         test_every: epochs between evaluations on the test samples, for curves; 0 for none.
 
     Raises:
-        AutodasError: if one is out of range.
+        AutodasError: if a value is out of range.
     """
 
     validation: float = 0.0

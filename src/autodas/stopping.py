@@ -1,4 +1,4 @@
-"""Stopping where nothing is lost: at the end of an iteration, or while waiting."""
+"""Graceful stops: at the end of an iteration, or while waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Stopped(Exception):  # noqa: N818
-    """Waiting has ended because the run was asked to stop."""
+    """End of a wait because of a stop request."""
 
 
 _ALWAYS = (signal.SIGINT, signal.SIGTERM)
@@ -17,9 +17,9 @@ _entered: list[StopRequest] = []
 
 
 class StopRequest:
-    """While it is entered, Ctrl-C, a termination signal and the loss of the terminal are only noted.
+    """Context manager that only records Ctrl-C, termination signals and the loss of the terminal.
 
-    A second signal acts as usual. Outside the main thread signals cannot be caught, and nothing is noted.
+    A second signal acts as usual. Outside the main thread signals cannot be caught, and nothing is recorded.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         for number in _SIGNALS:
             if number not in _ALWAYS and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup: the run outlives its terminal
+                continue  # nohup: the run must outlive its terminal
             try:
                 self._previous[number] = signal.signal(number, self._note)
             except ValueError:
@@ -49,5 +49,5 @@ class StopRequest:
 
 
 def stop_requested() -> bool:
-    """Return whether the run was asked to stop. Whoever waits longer asks, and raises :class:`Stopped`."""
+    """Return whether a stop was requested. Long waits check this and raise :class:`Stopped`."""
     return any(request.requested for request in _entered)

@@ -1,8 +1,8 @@
-"""YAML as configuration files use it: strict, and written so that it reads back equal.
+"""Strict YAML for configuration files, with lossless round trips.
 
-Scalars follow YAML 1.2, not the 1.1 of PyYAML: ``1e-3`` is a number, while ``no``, ``1:30``, ``012`` and
-dates are what a person meant by them. A key that stands twice is an error, and so are tags of one's own,
-aliases that contain themselves and documents that unfold to more than a configuration could need.
+Scalars follow YAML 1.2 instead of PyYAML's 1.1: ``1e-3`` is a number, while ``no``, ``1:30``, ``012`` and
+dates mean what they look like. Duplicate keys are errors, and so are custom tags, recursive aliases and
+documents that expand to more values than a configuration could need.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from autodas.errors import AutodasError
 from autodas.reading import read_text
 
 LARGEST = 2**17
-"""Bytes of a configuration file."""
+"""Largest size of a configuration file in bytes."""
 
-_DEEPEST = 32  # mappings and lists inside each other
-_MOST = 100_000  # values, with those of aliases as often as they stand there
+_DEEPEST = 32  # levels of nested mappings and lists
+_MOST = 100_000  # values, those of aliases counted at each use
 
 _TAG = "tag:yaml.org,2002:"
 _RESOLVERS = (
@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        # Refused while it is read: what is nested deeply is read slowly, too.
+        # Reject deep nesting while reading, since reading it is slow as well.
         self.depth += 1
         if self.depth > _DEEPEST:
             problem = f"nested more than {_DEEPEST} levels deep"
@@ -59,14 +59,14 @@ class _Loader(yaml.SafeLoader):
             if key.tag != f"{_TAG}merge" and isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key '{key.value}' stands twice", key.start_mark
+                        None, None, f"the key '{key.value}' appears twice", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper, quoting what the loader would not read as text; lists on one line."""
+    """PyYAML's safe dumper, with quotes around text that would be read as another type, and flow lists."""
 
     yaml_implicit_resolvers: Any = {}  # noqa: RUF012
 
@@ -85,7 +85,7 @@ _TAGS = {f"{_TAG}{name}" for name in ("str", "seq", "map")} | set(_FORMS)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # Only double quotes keep every kind of line break (also U+0085, U+2028) as it is.
+    # Only double quotes preserve every kind of line break (including U+0085 and U+2028).
     style = None if text.isprintable() else '"'
     return dumper.represent_scalar(f"{_TAG}str", text, style=style)
 
@@ -97,26 +97,26 @@ _Dumper.add_representer(
 
 
 def read_yaml_file(path: str) -> dict[Any, Any]:
-    """Return the mapping that a configuration file holds.
+    """Return the mapping in a configuration file.
 
     Raises:
-        AutodasError: if it cannot be read, or as :func:`read_yaml`.
+        AutodasError: if the file cannot be read, and as :func:`read_yaml`.
     """
     return read_yaml(read_text(path, LARGEST), path)
 
 
 def read_yaml(text: str, where: str) -> dict[Any, Any]:
-    """Return the mapping that a document holds; an empty document is an empty mapping.
+    """Return the mapping in a document; an empty document is an empty mapping.
 
     Args:
-        text: the document.
-        where: what error messages call it, usually the path.
+        text: YAML document.
+        where: name of the document in error messages, usually the path.
 
     Raises:
-        AutodasError: if it is not valid YAML, not a mapping, or too large.
+        AutodasError: if the document is not valid YAML, not a mapping, or too large.
     """
     try:
-        # A subclass of the safe loader: constructs plain data only.
+        # A subclass of the safe loader, which constructs plain data only.
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -140,11 +140,11 @@ def read_yaml(text: str, where: str) -> dict[Any, Any]:
 
 
 def _check(node: yaml.Node, counted: dict[int, int]) -> int:
-    """Check a node before anything is made of it; return how many values it unfolds to.
+    """Check a node before constructing it, and return the number of values it expands to.
 
     Args:
-        node: the node.
-        counted: the values of nodes that were checked; 0 while that goes on. Aliases come back to a node.
+        node: node to check.
+        counted: number of values of each checked node, 0 during its check. Aliases lead to the same node.
     """
 
     def refuse(problem: str) -> None:
@@ -160,12 +160,12 @@ def _check(node: yaml.Node, counted: dict[int, int]) -> int:
     count = 1
     if isinstance(node, yaml.ScalarNode):
         if node.tag in _FORMS and not _FORMS[node.tag].fullmatch(node.value):
-            refuse(f"'{node.value}' is no {node.tag.removeprefix(_TAG)}")
+            refuse(f"'{node.value}' is not of type {node.tag.removeprefix(_TAG)}")
         if node.tag in (f"{_TAG}seq", f"{_TAG}map"):
             refuse("a value cannot be a list or a mapping by its tag alone")
     else:
         if node.tag != f"{_TAG}{'map' if isinstance(node, yaml.MappingNode) else 'seq'}":
-            refuse(f"a list or a mapping is no {node.tag.removeprefix(_TAG)}")
+            refuse(f"a list or a mapping is not of type {node.tag.removeprefix(_TAG)}")
         for item in node.value:
             for each in item if isinstance(item, tuple) else (item,):
                 count += _check(each, counted)
@@ -176,7 +176,7 @@ def _check(node: yaml.Node, counted: dict[int, int]) -> int:
 
 
 def write_yaml(document: Mapping[str, Any]) -> str:
-    """Return a document; tuples are written as lists and paths as text."""
+    """Return a document as YAML; tuples are written as lists and paths as text."""
     return yaml.dump(
         _plain(document),
         Dumper=_Dumper,

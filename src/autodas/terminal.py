@@ -1,4 +1,4 @@
-"""What reaches a terminal: names and values from files, of which none may act there."""
+"""Safe output of names and values from files, which must not control the terminal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 LONGEST = 1000
-"""Characters of one message."""
+"""Largest length of a message in characters."""
 
-# Control characters (a carriage return is harmless at the end of a line only), marks that turn the direction
-# of writing, separators that end lines without being line feeds, and halves of characters.
+# Control characters (a carriage return is harmless only at the end of a line), marks of writing direction,
+# line separators other than line feeds, and lone surrogates.
 _ACTING = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
     r"|\r(?!\n)"
@@ -20,21 +20,21 @@ _ACTING = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""Return a text in which everything that could act on a terminal is written out, as ``\x1b``.
+    r"""Return a text with escapes such as ``\x1b`` for all characters that could control a terminal.
 
-    Line feeds and tabs stay. Names of files that are no UTF-8 come as lone surrogates, such as ``\udcff``.
+    Line feeds and tabs are kept. File names that are not UTF-8 contain lone surrogates, such as ``\udcff``.
     """
-    return _ACTING.sub(lambda found: ascii(found.group())[1:-1], text)
+    return _ACTING.sub(lambda match: ascii(match.group())[1:-1], text)
 
 
 def message(text: str, longest: int = LONGEST) -> str:
-    """Return a message as one visible line; of one that is too long, the middle is left out.
+    """Return a message as one line without control characters, shortened in the middle if it is too long.
 
     Args:
-        text: of any length; it may have been made of anything that a file held.
-        longest: characters of the result, at most.
+        text: text of any length and content.
+        longest: largest length of the result in characters.
     """
-    # Of a long text only both ends are looked at: what is wrong often stands at the end, behind a name.
+    # Keep both ends of a long text: the problem is often stated at the end, after a name.
     if len(text) > 4 * longest:
         text = f"{text[: 2 * longest]}{text[-2 * longest :]}"
     line = visible(" ".join(text.split("\n")))
@@ -46,7 +46,7 @@ def message(text: str, longest: int = LONGEST) -> str:
 
 @contextmanager
 def visible_output() -> Iterator[None]:
-    """Make everything visible that is printed, and whatever the terminal cannot write writable."""
+    """Escape everything printed to the standard streams: control characters and those they cannot encode."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, _Visible(stream)) for stream in before)
     try:
@@ -56,17 +56,17 @@ def visible_output() -> Iterator[None]:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a person sees what is written; programs without standard streams have ``None`` there."""
+    """Return whether a stream is a terminal; it is ``None`` in programs without standard streams."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def raw_stream(stream: TextIO) -> TextIO:
-    """Return the stream below :func:`visible_output`, for what moves the cursor on purpose."""
+    """Return the stream below :func:`visible_output`, for output that moves the cursor on purpose."""
     return stream.stream if isinstance(stream, _Visible) else stream
 
 
 class _Visible:
-    """A stream whose text is made visible; everything else is the stream's own."""
+    """Wrapper of a stream that escapes its text."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = raw_stream(stream)

@@ -1,4 +1,4 @@
-"""How long something will take, from a few timed steps. No torch."""
+"""Time estimates from a few timed steps. No torch."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 from autodas.progress import duration
 
 LESS, MORE = 0.75, 1.35
-"""What may become of an estimate even where all timed steps took the same."""
+"""Relative bounds of an estimate even if all timed steps took equally long."""
 
 STEPS = 3
 ENOUGH = 1.0
 TOO_LONG = 10.0
-"""So many steps are timed and so many seconds at least, and no further one after so many."""
+"""Least number of timed steps, least number of seconds, and seconds after which no further step is timed."""
 
 
 @dataclass(frozen=True)
 class TimeEstimate:
-    """How long something will take.
+    """Estimated time with its range.
 
     Args:
-        seconds: most likely.
-        least: where the machine is as fast as in the fastest of the timed steps, or faster by a quarter.
-        most: where it is as slow as in the slowest, or slower by a third.
+        seconds: most likely time in seconds.
+        least: time at the speed of the fastest timed step, or less by a quarter.
+        most: time at the speed of the slowest timed step, or more by a third.
     """
 
     seconds: float
@@ -34,11 +34,11 @@ class TimeEstimate:
 
     @classmethod
     def around(cls, seconds: float, timed: Sequence[float]) -> TimeEstimate:
-        """Return an estimate whose range follows from how much timed steps differ.
+        """Return an estimate whose range follows from the variation of timed steps.
 
         Args:
-            seconds: most likely.
-            timed: seconds of the same step, done several times.
+            seconds: most likely time in seconds.
+            timed: times of repetitions of one step, in seconds.
         """
         mean = sum(timed) / len(timed)
         return cls(
@@ -52,11 +52,11 @@ class TimeEstimate:
 
 
 def timed(step: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> float:
-    """Do something and return the seconds that it took.
+    """Call a function and return the time it took, in seconds.
 
     Args:
-        step: what is done.
-        wait: waits until it is really done, where that goes on beside the program.
+        step: function to time.
+        wait: function that waits for completion, for asynchronous work.
     """
     start = time.perf_counter()
     step()
@@ -67,18 +67,18 @@ def timed(step: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> fl
 def times_of(
     step: Callable[[], Any], wait: Callable[[], Any] = lambda: None, warm_up: int = 1
 ) -> list[float]:
-    """Do something a few times, and return the seconds that each of them took.
+    """Call a function a few times, and return the time of each call in seconds.
 
     Args:
-        step: what is done.
+        step: function to time.
         wait: see :func:`timed`.
-        warm_up: how many of them come before, which pay for what is made once. Where these take too long
-            they are all there is.
+        warm_up: number of calls beforehand, which include one-time costs. If these take too long, the time of
+            the last one is returned.
     """
     before = [timed(step, wait) for _ in range(warm_up)]
-    found: list[float] = []
-    while len(found) < STEPS or sum(found) < ENOUGH:
-        if sum(before) + sum(found) > TOO_LONG:
+    times: list[float] = []
+    while len(times) < STEPS or sum(times) < ENOUGH:
+        if sum(before) + sum(times) > TOO_LONG:
             break
-        found.append(timed(step, wait))
-    return found or before[-1:]
+        times.append(timed(step, wait))
+    return times or before[-1:]

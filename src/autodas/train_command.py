@@ -1,4 +1,4 @@
-"""The command that trains what a search found, written out from the search's own configuration. No torch."""
+"""Command that trains the result of a search, made from the configuration of the search. No torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def train_command(folder: str, settings: Mapping[str, Any]) -> list[str]:
     """Return the words of a command line that trains the network of a search on its data.
 
     Args:
-        folder: of the search.
-        settings: what its ``config.yaml`` holds.
+        folder: run folder of the search.
+        settings: content of its ``config.yaml``.
     """
     words = ["autodas", "train", folder]
     if settings.get("train_preset"):
@@ -26,12 +26,12 @@ def train_command(folder: str, settings: Mapping[str, Any]) -> list[str]:
 
 
 def skeleton_words(settings: Mapping[str, Any]) -> list[str]:
-    """Return the options of the skeleton without which the network of a search cannot be built.
+    """Return the skeleton options that are necessary to build the network of a search.
 
-    A search without normal cells finds none, and the skeleton must not have any either.
+    The genotype of a search without normal cells has none, so the skeleton must not have any either.
 
     Args:
-        settings: what the ``config.yaml`` of the search holds.
+        settings: content of the ``config.yaml`` of the search.
     """
     space = settings.get("space")
     without = isinstance(space, Mapping) and space.get("K") == 0
@@ -39,16 +39,16 @@ def skeleton_words(settings: Mapping[str, Any]) -> list[str]:
 
 
 def data_words(data: Mapping[str, Any]) -> list[str]:
-    """Return the options that open a data set again: its name, and whatever is not left to its default.
+    """Return the options that reopen a data set: its name, and all values that differ from the defaults.
 
     Args:
-        data: the configuration of a data set, as a run folder keeps it.
+        data: configuration of a data set, as saved in a run folder.
     """
     defaults = {f.name: f.default for f in fields(DataOptions)}
     words = ["--data", str(data["name"])]
     for key, value in data.items():
         value = tuple(value) if isinstance(value, list) else value
-        # The options of augmentation are off at 0, and the data set's own at null.
+        # Options of augmentation are off at 0, and take the data set's default at null.
         default = defaults.get(key, 0 if type(value) in (int, float) else None)
         if key != "name" and value is not None and value != default:
             words += option_words(f"data.{key}", value)
@@ -56,13 +56,13 @@ def data_words(data: Mapping[str, Any]) -> list[str]:
 
 
 def option_words(key: str, value: Any) -> list[str]:
-    """Return the words that give an option a value."""
+    """Return the words that set an option to a value."""
     text = _text(tuple(value) if isinstance(value, list) else value)
     return [f"--{key}={text}"] if text.startswith("-") else [f"--{key}", text]
 
 
 def _text(value: Any) -> str:
-    """Return a value as the command line reads it."""
+    """Return a value in the notation of the command line."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Code of the user's own, by path: ``python:package.module:name``."""
+"""User code by path: ``python:package.module:name``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 from autodas.errors import AutodasError, nearest
 
 PREFIX = "python:"
-"""What names of the user's own code begin with."""
+"""Prefix of the names of user code."""
 
 _ALLOWED: set[str] = set()
 
 
 def is_user_code(name: str) -> bool:
-    """Return whether a name stands for code of the user's own."""
+    """Return whether a name refers to user code."""
     return name.startswith(PREFIX)
 
 
@@ -30,80 +30,80 @@ def module_of(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """Return what drawings and tables call it: ``name`` of ``python:package.module:name``."""
+    """Return the name for drawings and tables: ``name`` of ``python:package.module:name``."""
     return name.rpartition(":")[2] if is_user_code(name) else name
 
 
 def allow_code(*modules: str) -> None:
-    """Allow modules to be imported where a genotype names operations in them.
+    """Allow the import of modules for operations that a genotype names.
 
-    A genotype is data that may come from anyone, so by itself it imports nothing. Modules are allowed by the
-    option ``code``, by the configuration of the run that a genotype belongs to, by a space that is searched,
-    and by this function.
+    A genotype is data from anywhere, so it does not import anything by itself. Modules are allowed by the
+    option ``code``, by the configuration of the genotype's run, by the space of a search, and by this
+    function.
 
     Args:
-        modules: such as ``package.module``, without ``python:`` and the name in it.
+        modules: modules such as ``package.module``, without ``python:`` and the name in the module.
     """
     _ALLOWED.update(modules)
 
 
 def allow_code_of(names: Iterable[str]) -> None:
-    """Allow the modules of those names that stand for code of the user's own."""
+    """Allow the modules of all names that refer to user code."""
     allow_code(*(module_of(name) for name in names if is_user_code(name)))
 
 
 def import_allowed(name: str, where: str) -> Any:
-    """Return what a name in a file stands for.
+    """Return the object that a name in a file refers to.
 
     Args:
         name: ``python:package.module:name``.
-        where: what the error message calls it.
+        where: description of the name in error messages.
 
     Raises:
-        AutodasError: if nobody has allowed its module, and as :func:`import_named`.
+        AutodasError: if its module is not allowed, and as :func:`import_named`.
     """
     module = module_of(name)
     if module not in _ALLOWED:
         raise AutodasError(
-            f"{where} is code of the module '{module}', which a file alone does not import: allow it with "
-            f"`code={module}`"
+            f"{where} is code in the module '{module}', which is not imported without permission: allow it "
+            f"with `code={module}`"
         )
     return import_named(name, where)
 
 
 def import_function(path: str, where: str) -> Callable[..., Any]:
-    """Return a function (or a class) of the user's own; arguments as of :func:`import_named`.
+    """Return a function or a class of the user; arguments as for :func:`import_named`.
 
     Raises:
-        AutodasError: as :func:`import_named`, and if it cannot be called.
+        AutodasError: as :func:`import_named`, and if the object is not callable.
     """
-    found: Callable[..., Any] = import_named(path, where)
-    if not callable(found):
-        raise AutodasError(f"{where}: {type(found).__name__} '{path}' is no function")
-    return found
+    function: Callable[..., Any] = import_named(path, where)
+    if not callable(function):
+        raise AutodasError(f"{where}: {type(function).__name__} '{path}' is not a function")
+    return function
 
 
 def import_named(path: str, where: str) -> Any:
-    """Return what a path stands for.
+    """Return the object at a path.
 
     Args:
-        path: ``package.module:name``, with or without ``python:`` before it. A module in the working folder
-            is found, too.
-        where: what the error message calls it.
+        path: ``package.module:name``, with or without the prefix ``python:``. The module may be in the
+            working folder.
+        where: description of the path in error messages.
 
     Raises:
-        AutodasError: if it cannot be imported, with file and line, or the module has nothing of that name.
+        AutodasError: if the module cannot be imported, with file and line, or does not have that name.
     """
     module_name, _, name = path.removeprefix(PREFIX).partition(":")
     if not module_name or not name:
         raise AutodasError(f"{where}: write package.module:name")
-    # A module beside the user is found as "python -m" would find it. It stays on the path because worker
-    # processes have to find it too; at the end, so that it hides nothing.
+    # Modules in the working folder are found as by "python -m". The folder stays on the path for worker
+    # processes, at the end so that it does not shadow anything.
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         module = import_module(module_name)
-    except Exception as error:  # whatever the user's module does while it is imported
+    except Exception as error:  # importing the user's module can raise anything
         raise AutodasError(
             f"{where}: module '{module_name}' cannot be imported: {what_failed(error)}"
         ) from error
@@ -117,7 +117,7 @@ def import_named(path: str, where: str) -> Any:
 
 
 def what_failed(error: BaseException) -> str:
-    """Return an error of the user's code in words, with file and line where it was raised, if it has some."""
+    """Return a description of an error in user code, with file and line if available."""
     place = ""
     if isinstance(error, SyntaxError) and error.filename:
         place = f" in {error.filename}, line {error.lineno}"
@@ -130,7 +130,7 @@ def what_failed(error: BaseException) -> str:
 
 
 def place_of(code: Any) -> str:
-    """Return where a class or function stands: ``file, line n``; its module where there is no file."""
+    """Return the place of a class or function: ``file, line n``, or its module if it has no file."""
     try:
         return f"{inspect.getsourcefile(code)}, line {inspect.getsourcelines(code)[1]}"
     except (TypeError, OSError):

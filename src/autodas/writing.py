@@ -1,4 +1,4 @@
-"""Files that are complete or absent."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from autodas.errors import AutodasError
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file under a temporary name, flush it to the disk, then put it in place.
+    """Write a file atomically: under a temporary name, flushed to disk, then renamed.
 
     Raises:
-        AutodasError: if it cannot be written, for instance because the disk is full. What stood there
-            before still does.
+        AutodasError: if the file cannot be written, for instance because the disk is full. An existing file
+            is kept.
     """
     temporary = path.with_name(path.name + ".tmp")
     data = content.encode() if isinstance(content, str) else content
@@ -27,5 +27,5 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        kept = "; the file that stood there before is kept" if os.path.exists(path) else ""
+        kept = "; the existing file is kept" if os.path.exists(path) else ""
         raise AutodasError(f"{path}: cannot be written: {error.strerror or error}{kept}") from error

@@ -172,14 +172,16 @@ def test_unknown_engines(name: str, message: str) -> None:
 
 
 def test_a_name_stands_once() -> None:
-    with pytest.raises(AutodasError, match="'fused' stands twice"):
+    with pytest.raises(AutodasError, match="'fused' appears twice"):
         check_engines(["fused", "reference", "fused"])
 
 
 def test_functions_that_fail(module: str) -> None:
     with pytest.raises(AutodasError, match="fails': failed with ValueError: no such size"):
         make_iteration(f"{module}:fails", SETTING)
-    with pytest.raises(AutodasError, match="must return a function that does one iteration, not NoneType"):
+    with pytest.raises(
+        AutodasError, match="must return a function that computes one iteration, not NoneType"
+    ):
         make_iteration(f"{module}:returns_nothing", SETTING)
     with pytest.raises(AutodasError, match=r"cannot be measured: .*no such size"):
         peak_memory(f"{module}:fails", SETTING)

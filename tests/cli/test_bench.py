@@ -69,7 +69,7 @@ def test_search(capsys: pytest.CaptureFixture[str]) -> None:
         (["growth", "--vary=C2", "--values=8,12"], "multiple of 8"),
         (["search", "--iterations=1"], "iterations=1 must be at least 2"),
         (["search", "--strategies=sdas-z"], "unknown strategy"),
-        (["search", "--strategies=random"], "not random"),
+        (["search", "--strategies=random"], "not 'random'"),
         (["search", "--engine=fast"], "the engines are reference, fused"),
         (["grow"], "did you mean 'growth'"),
     ],

@@ -98,7 +98,7 @@ def test_the_speed_of_clips_travels_with_the_weights(
     for other in ("--data.fps=25", "--data.frame_step=1", "--data.sampling=sparse"):
         assert json.loads(printed(capsys, *words, other))["loss"] != own["loss"]
     line = refusal(capsys, *words, "--data.fps=10", "--data.frame_step=2")
-    assert "fps and frame_step exclude each other" in line
+    assert "fps and frame_step are mutually exclusive" in line
 
 
 def test_flow_is_made_as_in_training(net: Path) -> None:
@@ -108,7 +108,7 @@ def test_flow_is_made_as_in_training(net: Path) -> None:
         seen = replace(facts, modality="flow", flow=FlowEncoding(method))
         data = _with_clips(DataConfig(name="x"), seen, facts.clips)
         assert (data.modality, data.flow, data.fps) == ("flow", method, 10)
-    with pytest.raises(AutodasError, match=r"trained on flow by tvl1: leave out data\.flow dis"):
+    with pytest.raises(AutodasError, match=r"trained on flow from tvl1: leave out data\.flow dis"):
         _with_clips(DataConfig(name="x", flow="dis"), replace(seen, flow=FlowEncoding("tvl1")), facts.clips)
 
 
@@ -175,9 +175,9 @@ class TestAlong:
     ) -> None:
         words = ["predict", str(net), str(long_video)]
         for text in ("0", "-1s", "1 week", "", "nan", "1e3s"):
-            assert "is no span of time: write 0.5, 1s" in refusal(capsys, *words, f"--every={text}")
+            assert "is not a duration: write 0.5, 1s" in refusal(capsys, *words, f"--every={text}")
         line = refusal(capsys, *words, "--every=1s", "--test_clips=3")
-        assert "every takes one clip of each part of a video: leave out test_clips" in line
+        assert "every uses one clip for each part of a video: leave out test_clips" in line
         from PIL import Image
 
         for number, frame in enumerate(moving_square(6, 0, 0)):
@@ -202,16 +202,14 @@ def test_stored_frames_are_listed_and_cleared(
     stored = Path(row["folder"])
     # Nothing is deleted that was used lately, or without --yes.
     assert json.loads(printed(capsys, *words, "clear", folder, "--older=1d", "--yes", "--json")) == []
-    assert "nothing has been deleted: the same command with --yes does it" in printed(
-        capsys, *words, "clear", folder
-    )
+    assert "nothing deleted: add --yes to delete" in printed(capsys, *words, "clear", folder)
     for path in [*stored.iterdir(), stored]:
         os.utime(path, (1e9, 1e9))
     assert len(list(stored.glob("*.frames"))) == 10
     (row,) = json.loads(printed(capsys, *words, "clear", folder, "--older=30d", "--yes", "--json"))
     assert (row["deleted"], stored.exists(), videos.exists()) == ("yes", False, True)
-    assert "yes is for 'autodas data cache clear'" in refusal(capsys, *words, "list", folder, "--yes")
-    assert "is no span of time" in refusal(capsys, *words, "clear", folder, "--older=soon")
+    assert "yes is only for 'autodas data cache clear'" in refusal(capsys, *words, "list", folder, "--yes")
+    assert "is not a duration" in refusal(capsys, *words, "clear", folder, "--older=soon")
 
 
 def test_presets_of_the_paper_begin_clips_on_the_grid(capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,8 +221,8 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     page = (run / "report.html").read_text()
     for part in ("comparison", "run-1-evolution", "run-2-confusion", "run-3-training"):
         assert f'<section id="{part}">' in page
-    assert "This part is left out" not in page
-    assert f"page of the whole demo: {Path('runs') / run.name / 'report.html'}" in text
+    assert "This part is missing" not in page
+    assert f"report on the whole demo: {Path('runs') / run.name / 'report.html'}" in text
     assert "mean margin of the decisions" in text
     assert "one random architecture" in text
     last = text.split("one random architecture")[-1]

@@ -83,7 +83,7 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
 
     # Other settings do not go with what is there.
     assert main([*compare(folder, "--methods=das", "--seeds=1"), "--train.epochs=2"]) == 2
-    assert "was made with other settings (epochs: 1 there, epochs: 2 here)" in capsys.readouterr().err
+    assert "this run has other settings (epochs: 1 there, epochs: 2 here)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"the same command goes on" in error
+    assert b"run the same command to retry" in error
     assert not (tmp_path / "run/das/seed0/search/summary.json").exists()
     events = (tmp_path / "run/das/seed0/search/events.jsonl").read_text()
     subprocess.run(command, check=True, env=environment)
@@ -152,10 +152,10 @@ def test_what_it_has_started_ends_when_it_is_killed(tmp_path: Path) -> None:
         (["--train.skeleton.K=x"], "train: --skeleton.K: expected"),
         (["--preset=nothing"], "preset 'nothing'"),
         (["--epochs=3"], "unknown option '--epochs'"),
-        (["--search.strategy=das"], "--search.strategy: autodas compare says that itself"),
-        (["--search.strategy.name", "das"], "--search.strategy.name: autodas compare says"),
-        (["--train.seed=3"], "--train.seed: autodas compare says"),
-        (["--search.dry-run"], "--search.dry_run: autodas compare says"),
+        (["--search.strategy=das"], "--search.strategy: is set by autodas compare itself"),
+        (["--search.strategy.name", "das"], "--search.strategy.name: is set by autodas compare"),
+        (["--train.seed=3"], "--train.seed: is set by autodas compare"),
+        (["--search.dry-run"], "--search.dry_run: is set by autodas compare"),
         (["--train.skeleton.C2=9"], "C2=9 must be a multiple of 8"),
     ],
 )
@@ -200,7 +200,7 @@ def test_a_run_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     log.write_text("search epoch 1\nautodas: error: no room\n")
     assert _reason(2, log) == "no room"
     assert _reason(-signal.SIGKILL, log) == (
-        "it was killed by SIGKILL, as where memory has run out: use fewer --jobs"
+        "it was killed by SIGKILL, as happens when memory runs out: use fewer --jobs"
     )
     assert _reason(-signal.SIGSEGV, log) == "it was killed by SIGSEGV"
 
@@ -216,4 +216,4 @@ def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     message = capsys.readouterr()
     assert "[1/1] random, seed 0: search failed: " in message.out
     assert "1 of 1 failed: random, seed 0 (see " in message.err
-    assert "the same command goes on" in message.err
+    assert "run the same command to retry" in message.err

@@ -390,7 +390,7 @@ REFUSED_FILES = [
         "strategies: {das: {rate: 1}}",
         "strategies.das: unknown key 'strategy.rate'; did you mean 'strategy.name'?",
     ),
-    ("optim: {lr: 1}\noptim.lr: 2", "'optim.lr' stands twice"),
+    ("optim: {lr: 1}\noptim.lr: 2", "'optim.lr' appears twice"),
     ("- 1", "a mapping of keys to values is expected"),
     ("word", "a mapping of keys to values is expected"),
 ]
@@ -406,7 +406,7 @@ def test_refused_files(text: str, message: str, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1", "c.yaml:1:6: not valid YAML: expected ',' or ']', but got '<stream end>'"),
-        ("epochs: 1\nepochs: 2", "c.yaml:2:1: not valid YAML: the key 'epochs' stands twice"),
+        ("epochs: 1\nepochs: 2", "c.yaml:2:1: not valid YAML: the key 'epochs' appears twice"),
         (
             "epochs: !!python/object/apply:os.getcwd []",
             "c.yaml:1:9: not valid YAML: could not determine a constructor for the tag "
@@ -499,7 +499,7 @@ class TestStrategy:
             ("strategies: {dos: {}}", "strategies: unknown strategy 'dos'; did you mean 'das'?"),
             ("strategies: 3", "strategies: expected a mapping, found 3"),
             ("strategies: {das: 3}", "strategies.das: expected a mapping of settings, found 3"),
-            ("strategies: {das: {name: x}}", "strategies.das: 'name' is no setting"),
+            ("strategies: {das: {name: x}}", "strategies.das: 'name' is not a setting"),
             (
                 "strategies: {das: {schedule: x}}",
                 "strategies.das: unknown key 'strategy.schedule': 'schedule' belongs to sdas, not das",
@@ -633,7 +633,7 @@ class TestHelp:
             "--optim.lr NUMBER Learning rate, 100% of the story (default: 0.2)",
             "--precision {fp32,bf16} (default: fp32)",
             "-o PATH, --out PATH folder of the run (default: runs)",
-            "--preset NAME start from shipped settings: quick",
+            "--preset NAME start from a shipped preset: quick",
             "--strategy.schedule TEXT when the decisions fall",
         ):
             assert part in page
@@ -760,8 +760,8 @@ class TestVerbs:
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
-            ([], "'zoo' wants one of: show, fail"),
-            (["--json"], "'zoo' wants one of: show, fail"),
+            ([], "'zoo' requires one of: show, fail"),
+            (["--json"], "'zoo' requires one of: show, fail"),
             (["shw"], "'zoo' has no 'shw'; did you mean 'show'?"),
             (["show"], "GENOTYPE is required; see 'autodas zoo show --help'"),
         ],
@@ -861,7 +861,7 @@ class TestMain:
         assert cli.main(["zoo"]) == 1
         page = capsys.readouterr().err
         assert page.startswith("Traceback")
-        assert page.endswith("autodas: this is a defect of autodas: please report it with the lines above\n")
+        assert page.endswith("autodas: this is a bug in autodas: please report it with the traceback above\n")
 
     def test_reader_that_leaves(self) -> None:
         script = (

@@ -200,7 +200,7 @@ class TestGoingOn:
         folder.write("config.yaml", "".join(line for line in lines if "max_bad" not in line))
         choose_folder("search", config, "x")
         told = capsys.readouterr().err
-        assert "written by another version; data.max_bad: 0.01 by default" in told
+        assert "written by another version; using default data.max_bad: 0.01" in told
         changed = parse(
             "search",
             SearchConfig,
@@ -246,7 +246,7 @@ class TestGoingOn:
         ended[-1] += "from pathlib import Path; import os; RunLock(Path(argv[1])).acquire(); os._exit(0)"
         subprocess.run([*ended, str(folder.path / "running.json")], check=True)
         assert (folder.path / "running.json").exists()
-        with pytest.raises(AutodasError, match="its run is finished"):
+        with pytest.raises(AutodasError, match="this run is finished"):
             choose_folder("search", config, "x")
         assert not (folder.path / "running.json").exists()
 

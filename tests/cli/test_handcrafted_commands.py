@@ -44,7 +44,7 @@ def test_profile_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         (["senet-2d", "--preset=cifar10-eval"], "--preset"),
         (["senet-2d", "--skeleton.K=2"], "--skeleton"),
         (["senet-2d", "--width=0"], "width=0.0 must lie above 0"),
-        (["darts_v2", "--width=0.5"], "--width belongs to hand-crafted networks"),
+        (["darts_v2", "--width=0.5"], "--width is for hand-crafted networks"),
     ],
 )
 def test_refused_in_one_line(

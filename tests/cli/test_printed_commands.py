@@ -69,7 +69,7 @@ def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.Captu
     capsys.readouterr()
     assert main(["train", "runs/found it", *TINY_NETWORK, "--run=short"]) == 0
     assert configuration("short") == configuration("net")
-    assert "taken over from runs/found it: --preset=quickstart --data" in capsys.readouterr().err
+    assert "options from runs/found it: --preset=quickstart --data" in capsys.readouterr().err
 
 
 def test_a_search_without_normal_cells_says_what_its_network_needs(
@@ -91,7 +91,7 @@ def test_another_training_gives_its_settings(pictures: str, capsys: pytest.Captu
     assert main(["train", "runs/found it", *TINY_NETWORK, "--optim.lr=0.01", "--run=net", "--quiet"]) == 0
     capsys.readouterr()
     assert main(["train", "net", "--run=again"]) == 0
-    assert "taken over from net: --skeleton.K 0 --skeleton.C1 8" in capsys.readouterr().err
+    assert "options from net: --skeleton.K 0 --skeleton.C1 8" in capsys.readouterr().err
     assert configuration("again") == configuration("net").replace("genotype: runs/found it", "genotype: net")
     assert main(["train", "net", "--optim.lr=0.02", "--data=digits", "--data.subset=40", "--run=other"]) == 0
     text = configuration("other")
@@ -118,7 +118,7 @@ def test_a_folder_that_holds_a_run_is_refused_before_the_data_are_read(
 ) -> None:
     search(pictures)
     words = [command, *(["darts_v2"] if command == "train" else []), "--run=runs/found it"]
-    assert "holds a run already" in refusal(capsys, *words, "--data=imagefolder:nowhere")
+    assert "already holds a run" in refusal(capsys, *words, "--data=imagefolder:nowhere")
 
 
 def test_options_win_over_what_the_search_had(pictures: str) -> None:
@@ -154,7 +154,7 @@ def test_a_preset_of_other_data_is_not_taken_for_an_answer(
     search(pictures)
     message = refusal(capsys, "train", "runs/found it", "--preset=cifar10-eval")
     assert "preset 'cifar10-eval' is for cifar10, but runs/found it has imagefolder:my pictures" in message
-    assert "say which with --data" in message
+    assert "choose one with --data" in message
 
 
 def test_words_of_every_kind_of_option() -> None:

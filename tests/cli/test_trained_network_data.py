@@ -137,7 +137,7 @@ def test_a_network_of_eight_bits_wants_to_know_the_range(
 ) -> None:
     data, run = trained["deep"][0], trained["grey"][1]
     words = ["evaluate", str(run), f"--data=imagefolder:{data}"]
-    assert "was trained on images of 8 bits" in (error := refusal(capsys, *words))
+    assert "trained on 8-bit images" in (error := refusal(capsys, *words))
     assert "--data.value_range=0,4095" in error
     path = str(next((data / "test").rglob("*.png")))
     assert "none of the files could be read" in refusal(capsys, "predict", str(run), path)
@@ -183,7 +183,9 @@ def test_other_commands_refuse_what_they_would_ignore(
     assert not (tmp_path / "r").exists()
     path = str(next(data.rglob("*.png")))
     assert "test_clips is for videos" in refusal(capsys, "predict", str(run), path, "--test_clips=3")
-    assert "json and csv exclude each other" in refusal(capsys, "predict", str(run), path, "--json", "--csv")
+    assert "json and csv are mutually exclusive" in refusal(
+        capsys, "predict", str(run), path, "--json", "--csv"
+    )
     error = refusal(capsys, "search", "--dry_run", "--data=moving-digits", "--data.value_range=0,9")
     assert "value_range is for images" in error
 
@@ -208,7 +210,7 @@ def test_data_check_takes_the_options_of_the_data(
     expected = np.asarray(Image.fromarray(clipped).resize((16, 16), Image.Resampling.BILINEAR))
     np.testing.assert_allclose(tile[3::6, 3::6, 0], expected, atol=1.01)
     assert "unknown option '--data.name'" in refusal(capsys, *words, "--data.name=digits")
-    assert "cannot be written as a picture" in refusal(capsys, *words[:3], "-o", str(tmp_path / "no/x.png"))
+    assert "cannot be written as an image" in refusal(capsys, *words[:3], "-o", str(tmp_path / "no/x.png"))
 
 
 def test_libraries_do_not_speak_on_the_terminal(trained: Any, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_cifar_in_no_usual_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         ({"storage": "memry"}, "unknown storage 'memry'; did you mean 'memory'"),
         ({"image_size": 2}, "image_size must be between 4 and 2048 pixels, found 2"),
-        ({"max_bad": 2.0}, "max_bad is a fraction between 0 and 1"),
+        ({"max_bad": 2.0}, "max_bad must be between 0 and 1"),
     ],
 )
 def test_options(options: dict[str, object], message: str) -> None:

@@ -108,7 +108,7 @@ def test_without_resvg_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, no_graphviz: None
 ) -> None:
     monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(AutodasError, match=r"PNG needs resvg-py.*pip install 'autodas\[viz\]'"):
+    with pytest.raises(AutodasError, match=r"PNG requires resvg-py.*pip install 'autodas\[viz\]'"):
         render_png(dot(DARTS[0]))
 
 

@@ -96,11 +96,11 @@ def test_a_last_line_that_is_cut_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(AutodasError, match="cannot be read, is it the folder of a search"):
+    with pytest.raises(AutodasError, match="cannot be read; is this the run folder of a search"):
         cells_of_run(tmp_path)
-    with pytest.raises(AutodasError, match="no search has written here"):
+    with pytest.raises(AutodasError, match="not the log of a search"):
         cells_of_run(write_run(tmp_path))
-    with pytest.raises(AutodasError, match="no search has written here"):
+    with pytest.raises(AutodasError, match="not the log of a search"):
         cells_of_run(write_run(tmp_path, {"event": "start"}))
     (tmp_path / "events.jsonl").write_text(json.dumps(START) + "\n{\n" + json.dumps(DECISIONS[0]) + "\n")
     with pytest.raises(AutodasError, match=r"events\.jsonl:2: not an event"):

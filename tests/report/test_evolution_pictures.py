@@ -97,9 +97,9 @@ def test_more_architectures_than_a_number_can_say(tmp_path: Path) -> None:
 
 
 def test_where_there_is_no_evolution(tmp_path: Path) -> None:
-    with pytest.raises(AutodasError, match="has not decided anything"):
+    with pytest.raises(AutodasError, match="has no decisions yet"):
         draw_evolution(write_run(tmp_path), tmp_path / "a.gif")
-    with pytest.raises(AutodasError, match="is it the folder of a search"):
+    with pytest.raises(AutodasError, match="is this the run folder of a search"):
         draw_evolution(tmp_path / "absent", tmp_path / "a.gif")
 
 

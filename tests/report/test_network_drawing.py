@@ -91,9 +91,9 @@ def test_the_command_says_what_does_not_go_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, said in (
-        (["darts_v2", "--skeleton.K", "3"], "add --network"),
-        (["darts_v2", "--network", "-o", "a.gif"], "does not move"),
-        (["darts_v2", "-o", "a.gif"], "needs the folder of a search"),
+        (["darts_v2", "--skeleton.K", "3"], "--skeleton requires --network"),
+        (["darts_v2", "--network", "-o", "a.gif"], "cannot animate a network"),
+        (["darts_v2", "-o", "a.gif"], "requires the run folder of a search"),
     ):
         assert main(["draw", *words]) == 2
         assert said in capsys.readouterr().err

@@ -74,7 +74,7 @@ def test_a_field_of_another_form_is_named() -> None:
     event = read_event(line, 7, "Line 7", problems)
     assert isinstance(event, Decision)
     assert (event.line, event.edge, event.operation, event.step) == (7, None, "o", 1)
-    assert problems == ["Line 7: edge: a list of 2 values is expected, found 3; it is left out."]
+    assert problems == ["Line 7: edge: a list of 2 values is expected, found 3; it is skipped."]
 
 
 @pytest.mark.parametrize("missing", ["kind", "what"])

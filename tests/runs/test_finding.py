@@ -36,5 +36,5 @@ def test_each_run_once(tmp_path: Path) -> None:
     assert find_runs([b, tmp_path, tmp_path / "b/../a"]) == [b, a]
     (tmp_path / "empty").mkdir()
     assert find_runs([tmp_path / "empty"]) == [tmp_path / "empty"], "a run whose files are missing"
-    with pytest.raises(AutodasError, match="there is no such folder"):
+    with pytest.raises(AutodasError, match="no such folder"):
         find_runs([tmp_path / "absent"])

@@ -48,7 +48,7 @@ def test_an_empty_folder_stays_the_one_it_is(tmp_path: Path, monkeypatch: pytest
 def test_a_run_is_not_lost(tmp_path: Path) -> None:
     a_run(tmp_path / "run")
     before = content(tmp_path)
-    with pytest.raises(AutodasError, match=r"holds a run already.*--resume.*--overwrite") as caught:
+    with pytest.raises(AutodasError, match=r"already holds a run.*--resume.*--overwrite") as caught:
         RunFolder(tmp_path / "run").create()
     assert "\n" not in str(caught.value)
     assert content(tmp_path) == before
@@ -65,7 +65,7 @@ def test_overwrite_replaces_all_of_it(tmp_path: Path) -> None:
 def test_foreign_files_are_not_touched(tmp_path: Path, overwrite: bool) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter1.tex").write_text("ten years of work")
-    with pytest.raises(AutodasError, match="not empty and holds no run"):
+    with pytest.raises(AutodasError, match="not empty, and not a run"):
         RunFolder(tmp_path / "thesis").create(overwrite=overwrite)
     assert content(tmp_path) == {"thesis/chapter1.tex": b"ten years of work"}
 
@@ -75,7 +75,7 @@ def test_a_file_in_its_place(tmp_path: Path, overwrite: bool) -> None:
     (tmp_path / "run").write_text("x")
     with pytest.raises(AutodasError, match="is a file"):
         RunFolder(tmp_path / "run").create(overwrite=overwrite)
-    with pytest.raises(AutodasError, match="cannot be made"):
+    with pytest.raises(AutodasError, match="cannot be created"):
         RunFolder(tmp_path / "run/below").create()
     assert (tmp_path / "run").read_text() == "x"
 

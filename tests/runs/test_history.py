@@ -124,7 +124,7 @@ def test_a_space_that_is_not_known() -> None:
 
 
 def test_from_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(AutodasError, match="cannot be read, is it the folder of a search"):
+    with pytest.raises(AutodasError, match="cannot be read; is this the run folder of a search"):
         history_of_run(tmp_path)
     events = [start(), edge(1, [0, 2])]
     text = "".join(json.dumps(event.to_dict()) + "\n" for event in events)

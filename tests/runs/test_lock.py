@@ -110,7 +110,7 @@ def test_two_in_one_process_exclude_each_other(tmp_path: Path) -> None:
 )
 def test_a_foreign_file_of_that_name_is_not_touched(content: str, tmp_path: Path) -> None:
     (tmp_path / RUNNING).write_text(content)
-    with pytest.raises(AutodasError, match=r"running\.json: does not say who runs here; delete it"):
+    with pytest.raises(AutodasError, match=r"running\.json: invalid lock; delete it"):
         RunLock(tmp_path / RUNNING).acquire()
     assert (tmp_path / RUNNING).read_text() == content
 
@@ -136,7 +136,7 @@ def test_other_beginnings_are_not(tmp_path: Path) -> None:
     for name in ("thesis.tmp", "config.yaml.tmp.old"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text("mine")
-        with pytest.raises(AutodasError, match="not empty and holds no run"):
+        with pytest.raises(AutodasError, match="not empty, and not a run"):
             RunFolder(tmp_path / name).check()
 
 

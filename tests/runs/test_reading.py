@@ -19,13 +19,13 @@ def test_strict_is_silent_about_a_whole_run(recorded: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said", "raised"),
     [
-        ("summary.json", None, "The run has not finished: summary.json is not there.", "missing; is search"),
+        ("summary.json", None, "The run has not finished: summary.json is missing.", "missing; is search"),
         ("summary.json", "{", "summary.json is damaged: not JSON", "broken: not JSON"),
         ("summary.json", "[]", "summary.json is damaged: an object is expected.", "broken: an object is"),
         ("config.yaml", None, "config.yaml is missing.", "missing; is search"),
         ("environment.json", None, "environment.json is missing.", "missing; is search"),
-        ("events.jsonl", None, "events.jsonl is missing: nothing is known of what happened.", "missing; is"),
-        ("metrics.csv", "step,a\n1\n", "Line 2 of metrics.csv is cut, and left out.", ":2: cut"),
+        ("events.jsonl", None, "events.jsonl is missing: the events of the run are unknown.", "missing; is"),
+        ("metrics.csv", "step,a\n1\n", "Line 2 of metrics.csv is truncated, and skipped.", ":2: truncated"),
         ("genotype.json", "{}", "genotype.json cannot be used: ", "not a genotype"),
     ],
 )
@@ -50,8 +50,8 @@ def test_a_line_that_is_no_event_is_left_out_alone(recorded: Path) -> None:
     run = read_run("search")
     assert len(run.events) == len(lines)
     assert [problem.partition(":")[0] for problem in run.problems] == [
-        "Line 2 of events.jsonl is left out",
-        "Line 3 of events.jsonl is left out",
+        "Line 2 of events.jsonl is skipped",
+        "Line 3 of events.jsonl is skipped",
     ]
     assert run.events[1].line == 4
     with pytest.raises(AutodasError, match=r"search/events\.jsonl:2: not an event: not JSON"):
@@ -67,8 +67,8 @@ def test_a_field_that_is_damaged_is_left_out_alone(recorded: Path) -> None:
     log.write_text("".join(json.dumps(event) + "\n" for event in events))
     run = read_run("search")
     assert run.problems == (
-        "Line 1 of events.jsonl: notes: a list is expected, found 7; it is left out.",
-        f"Line {number + 1} of events.jsonl: priority: a number is expected, found 'high'; it is left out.",
+        "Line 1 of events.jsonl: notes: a list is expected, found 7; it is skipped.",
+        f"Line {number + 1} of events.jsonl: priority: a number is expected, found 'high'; it is skipped.",
     )
     assert (run.start.strategy, run.start.notes) == ("sdas", None)
     decision = run.events_of(Decision)[0]
@@ -81,7 +81,7 @@ def test_a_decision_without_a_kind_costs_its_line(recorded: Path) -> None:
     with open("search/events.jsonl", "a") as log:
         log.write('{"event": "decision", "what": "edge"}\n')
     (problem,) = read_run("search").problems
-    assert problem.endswith(" of events.jsonl: 'kind' is missing; the line is left out.")
+    assert problem.endswith(" of events.jsonl: 'kind' is missing; the line is skipped.")
 
 
 def test_a_last_line_that_is_cut(recorded: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_last_line_that_is_cut(recorded: Path) -> None:
     with open("search/events.jsonl", "a") as log:
         log.write('{"event": "epo')
     assert read_events("search") == whole, "it may be being written"
-    assert read_run("search").problems == ("The last line of events.jsonl is cut, and left out.",)
+    assert read_run("search").problems == ("The last line of events.jsonl is truncated, and skipped.",)
 
 
 def test_what_a_newer_version_adds_is_kept(recorded: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_first_line_alone(recorded: Path, tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(AutodasError, match="there is no such folder"):
+    with pytest.raises(AutodasError, match="no such folder"):
         read_run(tmp_path / "absent")
     with pytest.raises(AutodasError, match=r"summary\.json: missing"):
         read_run(tmp_path / "absent", strict=True)

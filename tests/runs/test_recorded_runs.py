@@ -40,7 +40,7 @@ def test_the_page(recorded: Path, run: str, capsys: pytest.CaptureFixture[str]) 
     assert main(["report", run, "-o", "page.html"]) == 0
     assert capsys.readouterr().out == "page.html\n", "no problem is told"
     page = Path("page.html").read_text()
-    assert "This part is left out" not in page
+    assert "This part is missing" not in page
     assert "What is missing" not in page
     found = read_run(run, strict=True)
     assert found.finished
@@ -52,7 +52,7 @@ def test_the_page(recorded: Path, run: str, capsys: pytest.CaptureFixture[str]) 
 def test_the_page_of_all_of_them(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", ".", "-o", "page.html"]) == 0
     assert capsys.readouterr().out == "page.html\n"
-    assert "This part is left out" not in Path("page.html").read_text()
+    assert "This part is missing" not in Path("page.html").read_text()
 
 
 def test_the_list_of_watch(recorded: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_search_that_was_stopped_is_drawn(recorded: Path, run: str) -> None:
         Path(run, name).unlink()
     assert main(["draw", run, "-o", "cell.dot"]) == 0
     assert main(["draw", run, "--network", "-o", "network.dot"]) == 0
-    assert read_run(run).problems == ("The run has not finished: summary.json is not there.",)
+    assert read_run(run).problems == ("The run has not finished: summary.json is missing.",)
 
 
 @pytest.mark.parametrize("run", ["search", "lengths", "video", "train"])
@@ -147,7 +147,7 @@ def test_a_finished_run_is_not_continued(recorded: Path, capsys: pytest.CaptureF
         ("train", "train"),
     ):
         assert main([command, f"--resume={run}"]) == 2
-        assert "its run is finished" in capsys.readouterr().err
+        assert "this run is finished" in capsys.readouterr().err
 
 
 def test_the_page_lists_decisions_on_lengths(recorded: Path) -> None:

@@ -194,7 +194,7 @@ def test_train_takes_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     for arguments, expected in (
         (["resnet50-4d"], "did you mean 'resnet50-"),
         (["resnet50-2d", "--width=0"], "width=0.0 must lie above 0"),
-        (["darts_v2", "--width=1"], "--width belongs to hand-crafted networks"),
+        (["darts_v2", "--width=1"], "--width is for hand-crafted networks"),
     ):
         assert main(["train", *arguments, f"--run={tmp_path / 'other'}", *words]) == 2
         assert expected in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""Benchmarks of searches: steps, memory, whole searches, engines against each other."""
+"""Benchmarks of searches: time and memory of iterations and whole searches, for engines and methods."""

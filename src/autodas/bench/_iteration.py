@@ -1,4 +1,4 @@
-"""What a benchmark times: one iteration of a search, on our engines or by a function of the user's own."""
+"""Timed unit of the benchmarks: one iteration of a search, by an engine or a function of the user."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from autodas.supernet import Supernet, get_engine
 from autodas.user_code import import_function
 
 Iteration = Callable[[], object]
-"""Does one iteration, an architecture step and a weight step, each time it is called."""
+"""Function that computes one iteration, an architecture step and a weight step, in each call."""
 
 _ENDLESS = 10**6
 
 
 def is_function(name: str) -> bool:
-    """Return whether a name stands for a function of the user's own: ``python:package.module:function``."""
+    """Return whether a name refers to a function of the user: ``python:package.module:function``."""
     return name.startswith("python:")
 
 
@@ -35,7 +35,7 @@ def check_engines(names: Sequence[str]) -> None:
     """Check that engines exist; modules of functions are imported.
 
     Raises:
-        AutodasError: naming the engines that there are; or if a name stands twice.
+        AutodasError: if an engine is unknown, a function cannot be imported, or a name appears twice.
     """
     for name in names:
         if is_function(name):
@@ -43,51 +43,50 @@ def check_engines(names: Sequence[str]) -> None:
         else:
             get_engine(name)
         if names.count(name) > 1:
-            raise AutodasError(f"'{name}' stands twice; to compare it with itself run the command twice")
+            raise AutodasError(f"'{name}' appears twice; to compare it with itself run the command twice")
 
 
 def make_iteration(engine: str, setting: BenchSetting) -> Iteration:
-    """Return what does one iteration of DAS, where everything stays relaxed.
+    """Return the iteration of DAS, in which everything stays relaxed.
 
     Args:
         engine: name of an engine, or ``python:package.module:function``. The function is called with the
             keyword arguments ``space``, ``K``, ``C1``, ``C2``, ``batch_size``, ``image_size``, ``channels``,
-            ``classes``, ``device`` and ``precision``, of clips also ``frames`` where they were given (see
-            :meth:`BenchSetting.keywords`), and returns an :data:`Iteration` on data that it makes up.
-        setting: the size.
+            ``classes``, ``device`` and ``precision``, for clips also ``frames`` if given (see
+            :meth:`BenchSetting.keywords`), and returns an :data:`Iteration` on synthetic data.
+        setting: setting of the benchmark.
 
     Raises:
-        AutodasError: if there is no such engine or function, or the function fails.
+        AutodasError: if the engine or function is unknown, or the function fails.
     """
     if not is_function(engine):
         return searching("das", engine, setting, iterations=_ENDLESS, seed=0)
     try:
         iteration = _function(engine)(**setting.keywords())
-    except Exception as error:  # whatever the user's function does
+    except Exception as error:  # the user's function can raise anything
         raise AutodasError(f"engine '{engine}': failed with {type(error).__name__}: {error}") from error
     if not callable(iteration):
         raise AutodasError(
-            f"engine '{engine}': must return a function that does one iteration, "
+            f"engine '{engine}': must return a function that computes one iteration, "
             f"not {type(iteration).__name__}"
         )
     return iteration  # type: ignore[no-any-return]
 
 
 def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: int, seed: int) -> Iteration:
-    """Return what does the next iteration of a search whose decisions are forced to random outcomes.
+    """Return the iteration of a search whose decisions are forced to random outcomes.
 
-    The architecture parameters are drawn at random and stay there, so that every outcome is as likely as
-    any other.
+    The architecture parameters are drawn at random and held fixed, so that all outcomes are equally likely.
 
     Args:
         strategy: name of a method.
         engine: name of an engine.
-        setting: the size.
-        iterations: T, over which the method spreads its decisions.
-        seed: of the architecture parameters.
+        setting: setting of the benchmark.
+        iterations: number of iterations T, over which the method spreads its decisions.
+        seed: seed of the architecture parameters.
 
     Raises:
-        AutodasError: if there is no such method or engine, or the method has several phases.
+        AutodasError: if the method or engine is unknown, or the method has several phases.
     """
     device, task = torch.device(setting.device), Classification(setting.classes)
     torch.manual_seed(seed)
@@ -106,7 +105,7 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
     )
     if len(method.phases()) > 1:
         raise AutodasError(
-            f"strategy '{strategy}' has {len(method.phases())} phases: benchmarks time searches of one"
+            f"strategy '{strategy}' has {len(method.phases())} phases: benchmarks require a single phase"
         )
     phase = method.start(0, device)
     supernet = Supernet(
@@ -134,7 +133,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _noise(setting: BenchSetting) -> Batch:
-    """Return a batch of noise: what pictures show costs nothing."""
+    """Return a batch of noise, since the cost does not depend on the content of images."""
     generator = torch.Generator().manual_seed(0)
     size = setting.space.skeleton.input_size(setting.image_size, setting.frames)
     images = torch.randn(setting.batch_size, *size, setting.channels, generator=generator).movedim(-1, 1)

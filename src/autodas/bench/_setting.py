@@ -1,4 +1,4 @@
-"""What a benchmark computes: the network, the pictures, the device."""
+"""Setting of a benchmark: network, input, device."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from autodas.settings import Precision
 from autodas.spaces import Space, get_space
 
 Varied = Literal["batch_size", "image_size", "K", "C2"]
-"""What the growth of cost is measured over."""
+"""Sizes over which the growth of cost is measured."""
 
 
 @dataclass(frozen=True)
 class BenchSetting:
-    """The size of what is timed.
+    """Setting of a benchmark.
 
     Args:
-        space: where to search, with its size.
-        batch_size: pictures in each gradient step.
-        image_size: height and width of the pictures.
-        channels: channels of the pictures.
+        space: search space with its size.
+        batch_size: images or clips in each gradient step.
+        image_size: height and width of the images.
+        channels: channels of the images.
         classes: number of classes.
-        precision: of forward and backward passes.
-        device: where.
-        frames: of a clip, by default those of the space's skeleton; of pictures there are none.
+        precision: precision of forward and backward passes.
+        device: device to compute on.
+        frames: frames of a clip, by default those of the space's skeleton; ``None`` for images.
 
     Raises:
-        AutodasError: if pictures are to have frames.
+        AutodasError: if frames are given for images.
     """
 
     space: Space
@@ -44,7 +44,7 @@ class BenchSetting:
         self.space.skeleton.input_size(self.image_size, self.frames)
 
     def keywords(self) -> dict[str, Any]:
-        """Return the setting as plain data: the keyword arguments of an engine of the user's own."""
+        """Return the setting as plain data: the keyword arguments of a user's engine."""
         skeleton = self.space.skeleton
         return {
             "space": self.space.name,
@@ -62,17 +62,17 @@ class BenchSetting:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> BenchSetting:
-        """Return the setting that :meth:`keywords` describes."""
+        """Return the setting described by :meth:`keywords`."""
         rest = dict(keywords)
         space = get_space(rest.pop("space")).with_size(*(rest.pop(name) for name in ("K", "C1", "C2")))
         return cls(space, **rest)
 
     def vary(self, what: Varied, value: int) -> BenchSetting:
-        """Return the same setting with one size changed.
+        """Return the setting with one size changed.
 
         Args:
-            what: ``C2`` stands for the width of the whole network: C1 keeps its ratio to it.
-            value: the size.
+            what: size to change; ``C2`` changes the width of the whole network, with C1 in proportion.
+            value: new value.
 
         Raises:
             AutodasError: if the space cannot have that size.

@@ -1,4 +1,4 @@
-"""Times that were taken in turns, and their ratios."""
+"""Times of contestants that take turns, and their ratios."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from autodas.bench._iteration import Iteration
 
 
 class Times(NamedTuple):
-    """How long something took.
+    """Wall and CPU time of an iteration.
 
     Args:
-        wall: seconds that passed.
-        cpu: seconds of computing, of all threads together.
+        wall: wall time in seconds.
+        cpu: CPU time of all threads together, in seconds.
     """
 
     wall: float
@@ -25,7 +25,7 @@ class Times(NamedTuple):
 
 
 def timed(iteration: Iteration, device: str) -> Times:
-    """Run an iteration to its end and return how long it took."""
+    """Run an iteration to completion and return its times."""
     wall, cpu = time.perf_counter(), time.process_time()
     iteration()
     if torch.device(device).type == "cuda":
@@ -37,13 +37,13 @@ def compare(label: str, times: Mapping[str, Sequence[Times]]) -> list[dict[str, 
     """Return one row for each contestant.
 
     Args:
-        label: what the contestants are.
-        times: their times; those that stand at one place were taken one after the other. The first
-            contestant is the measure of the others.
+        label: kind of contestants.
+        times: times of each contestant; those at the same index were measured in direct succession. The
+            first contestant is the baseline of the others.
 
     Returns:
-        Median seconds of wall time and of computing; the ratio of wall times to the first contestant,
-        median and range of the pairs; the median ratio of computing times.
+        Rows with the medians of wall and CPU time in seconds; the ratio of wall times to the first contestant
+        as median and range over pairs; the median ratio of CPU times.
     """
     first = next(iter(times.values()))
     rows = []

@@ -1,6 +1,6 @@
-"""Peak memory of a search iteration, measured in a process of its own.
+"""Peak memory of a search iteration, measured in a separate process.
 
-``python -m autodas.bench.memory JOB`` is that process; its last line of output is the number.
+``python -m autodas.bench.memory JOB`` is that process; the last line of its output is the number.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from autodas.child_process import end_with_parent, start_child
 from autodas.errors import AutodasError
 
 _STATUS = Path("/proc/self/status")
-_ITERATIONS = 2  # the second one finds momentum and the gradients of the first
+_ITERATIONS = 2  # in the second one, momentum and the gradients of the first are allocated
 
 
 def peak_memory(engine: str, setting: BenchSetting) -> float | None:
-    """Return the peak memory of two search iterations in MiB.
+    """Measure the peak memory of two search iterations in MiB.
 
-    On the CPU: the most memory that a fresh process holds while it builds the supernet and searches, less
-    what it held when everything was imported. On a GPU: the most that torch had allocated there.
+    On the CPU: peak resident memory of a fresh process while it builds the supernet and searches, minus its
+    memory after all imports. On a GPU: peak memory allocated by torch.
 
     Args:
         engine: as for :func:`~autodas.bench._iteration.make_iteration`.
-        setting: the size.
+        setting: setting of the benchmark.
 
     Returns:
-        ``None`` where the system does not tell (it has no ``/proc``).
+        Peak memory, ``None`` if it is not available (on systems without ``/proc``).
 
     Raises:
         AutodasError: if the process fails.
@@ -41,8 +41,8 @@ def peak_memory(engine: str, setting: BenchSetting) -> float | None:
     if torch.device(setting.device).type == "cpu" and not _STATUS.exists():
         return None
     job = {"engine": engine, "threads": torch.get_num_threads(), "setting": setting.keywords()}
-    # A new program, not a fork: a fork would start with our memory. -P: the folder where the user stands
-    # must not hide modules of Python.
+    # A new program, since a fork would start with our memory. -P, so that the user's working folder does not
+    # shadow Python modules.
     process = start_child(
         [sys.executable, "-P", "-m", __name__, json.dumps(job)],
         stdout=subprocess.PIPE,
@@ -57,7 +57,7 @@ def peak_memory(engine: str, setting: BenchSetting) -> float | None:
 
 
 def _measure(engine: str, setting: BenchSetting) -> float:
-    check_engines([engine])  # imports the user's module before the count begins
+    check_engines([engine])  # imports the user's module before the measurement
 
     def search() -> None:
         iteration = make_iteration(engine, setting)
@@ -71,10 +71,10 @@ def _measure(engine: str, setting: BenchSetting) -> float:
 
 
 def peak_resident(work: Callable[[], object]) -> float:
-    """Return the most memory in MiB that the process holds while it works, less what it held before.
+    """Return the peak resident memory of the process during a call, minus that before, in MiB.
 
     Args:
-        work: is called once.
+        work: function, called once.
     """
     _import_late()
     before = _resident("VmRSS")
@@ -84,14 +84,14 @@ def peak_resident(work: Callable[[], object]) -> float:
 
 
 def _import_late() -> None:
-    """Take an optimiser step: with the first one torch imports 70 MiB of modules."""
+    """Take an optimiser step, since torch imports 70 MiB of modules with the first one."""
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.grad = torch.zeros(1)
     torch.optim.SGD([weight]).step()
 
 
 def _resident(line: str) -> float:
-    """Return a line of the process's status in MiB: ``VmRSS`` is what it holds, ``VmHWM`` the most so far."""
+    """Return a line of the process status in MiB: ``VmRSS`` is resident memory, ``VmHWM`` its peak."""
     for text in _STATUS.read_text().splitlines():
         if text.startswith(f"{line}:"):
             return int(text.split()[1]) / 1024
@@ -99,7 +99,7 @@ def _resident(line: str) -> float:
 
 
 def _forget_peak() -> None:
-    """Let ``VmHWM`` begin anew, where the system allows it; elsewhere the imports' own peak counts, too."""
+    """Reset ``VmHWM`` if the system allows it; otherwise the peak includes that of the imports."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

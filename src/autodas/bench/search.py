@@ -1,4 +1,4 @@
-"""How long searches take against each other, with the same number of iterations."""
+"""Comparison of the time of whole searches with the same number of iterations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autodas.errors import AutodasError
 from autodas.strategies import choose_strategy
 
 FUNCTION_EVERY = 4
-"""A function's iterations cost the same all through a search: it takes its turn only that often."""
+"""Interval between timed iterations of a function, whose cost is constant throughout a search."""
 
 
 def bench_search(
@@ -26,28 +26,28 @@ def bench_search(
 ) -> list[dict[str, Any]]:
     """Time whole searches with forced decisions.
 
-    What a schedule saves depends on which operations win: a dilated 5x5 convolution is dearer than all
-    others together. So the architecture parameters are drawn at random and held, which makes every
-    outcome equally likely, and the median over seeds is told. Pictures are noise: their content costs
-    nothing. Within a seed the methods take turns, iteration by iteration, so that a slow spell of the
-    machine meets all of them.
+    The savings of a schedule depend on the operations that win: a dilated 5x5 convolution is more expensive
+    than all others together. So the architecture parameters are drawn at random and held fixed, which makes
+    all outcomes equally likely, and the median over seeds is reported. Images are noise, since their content
+    does not affect the cost. Within a seed the methods take turns, iteration by iteration, so that temporary
+    slowdowns of the machine affect all of them.
 
     Args:
-        strategies: names of methods, the first of which is the measure of the others. A function of the
-            user's own (:func:`~autodas.bench._iteration.make_iteration`) is a search in which
-            everything stays relaxed; it takes its turn in every :data:`FUNCTION_EVERY`-th iteration.
-        setting: the size.
-        iterations: T, the same for all; at least the number of decisions.
+        strategies: names of methods, the first of which is the baseline of the others. A function of the
+            user (:func:`~autodas.bench._iteration.make_iteration`) is a search in which everything stays
+            relaxed; it takes its turn in every :data:`FUNCTION_EVERY`-th iteration.
+        setting: setting of the benchmark.
+        iterations: number of iterations T of each search; at least the number of decisions.
         seeds: number of repetitions.
-        engine: how the supernets of the methods are computed.
-        say: is told how far it is.
+        engine: engine of the supernets.
+        say: called with progress messages.
 
     Returns:
-        For each method: seconds an iteration, mean over the search and median over the seeds, and the
-        ratios to the first method, median and range.
+        Rows for each method: seconds per iteration, as mean over the search and median over the seeds, and
+        the ratios to the first method, as median and range.
 
     Raises:
-        AutodasError: if there is no such method, function or engine.
+        AutodasError: if a method, function or engine is unknown.
     """
     functions = [name for name in strategies if is_function(name)]
     check_engines([engine, *functions])
@@ -55,8 +55,8 @@ def bench_search(
         if name not in functions:
             choose_strategy(name)
         if strategies.count(name) > 1:
-            raise AutodasError(f"'{name}' stands twice")
-    # Nothing is random in what a function costs: it is started, and paid for starting, once.
+            raise AutodasError(f"'{name}' appears twice")
+    # The cost of a function does not depend on the seed, so it is started only once.
     started = {name: make_iteration(name, setting) for name in functions}
     for name, iteration in started.items():
         say(f"{name}: first iteration {timed(iteration, setting.device).wall:.3f} s")
@@ -81,7 +81,7 @@ def _search(runs: dict[str, Iteration], iterations: int, device: str) -> dict[st
             if is_function(name) and number % FUNCTION_EVERY != 1:
                 continue
             taken = timed(iteration, device)
-            if number > 0:  # the first iteration pays for allocations
+            if number > 0:  # the first iteration includes allocations
                 times[name].append(taken)
     return times
 

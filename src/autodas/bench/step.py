@@ -1,4 +1,4 @@
-"""What one iteration of a search costs, engine against engine."""
+"""Comparison of the cost of a search iteration between engines."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ def bench_step(
 ) -> list[dict[str, Any]]:
     """Measure one iteration of DAS, an architecture step and a weight step, on several engines.
 
-    The engines take turns in one process, so that a slow spell of the machine meets all of them. Memory
-    is measured first, each engine in a fresh process.
+    The engines take turns in one process, so that temporary slowdowns of the machine affect all of them.
+    Memory is measured first, for each engine in a fresh process.
 
     Args:
-        engines: names of engines, or functions of the user's own
-            (:func:`~autodas.bench._iteration.make_iteration`); the first is the measure of the others.
-        setting: the size.
-        repeats: timed iterations of each; one more (on a GPU three) comes first and is not timed.
+        engines: names of engines, or functions of the user
+            (:func:`~autodas.bench._iteration.make_iteration`); the first is the baseline of the others.
+        setting: setting of the benchmark.
+        repeats: timed iterations of each engine, after an untimed one (three on a GPU).
         memory: whether to measure memory.
-        say: is told how far it is.
+        say: called with progress messages.
 
     Returns:
-        For each engine: median seconds an iteration (wall time, and computing time of all threads), the
-        ratios to the first engine, and, where asked for, peak memory in MiB (``None`` where the system does
-        not tell it) with its ratio to the first engine's.
+        Rows for each engine: median seconds per iteration (wall time, and CPU time of all threads), the
+        ratios to the first engine, and optionally peak memory in MiB (``None`` if not available) with its
+        ratio to the first engine's.
 
     Raises:
-        AutodasError: if there is no such engine, or one fails.
+        AutodasError: if an engine is unknown, or fails.
     """
     check_engines(engines)
     peaks = _peaks(engines, setting, say) if memory else {}
     iterations = {engine: make_iteration(engine, setting) for engine in engines}
     times: dict[str, list[Times]] = {engine: [] for engine in engines}
-    # The first iteration pays for allocations; on a GPU the third one for being recorded as a graph.
+    # The first iteration includes allocations; on a GPU the third one the recording of a CUDA graph.
     not_timed = 3 if setting.device.startswith("cuda") else 1
     for repeat in range(repeats + not_timed):
         for engine, iteration in iterations.items():
@@ -72,20 +72,20 @@ def bench_growth(
     Args:
         engines: as for :func:`bench_step`.
         setting: all other sizes.
-        vary: the size that grows.
-        values: its values; the first is the measure of the others.
+        vary: size to vary.
+        values: values of that size; the first is the baseline of the others.
         repeats: timed iterations of each engine at each value. Engines take turns, values do not.
         memory: whether to measure memory.
-        say: is told how far it is.
+        say: called with progress messages.
 
     Returns:
-        The rows of :func:`bench_step` for each value, with the value and ``growth``: median seconds divided
-        by the same engine's at the first value.
+        Rows of :func:`bench_step` for each value, with the value and ``growth``: median seconds divided by
+        those of the same engine at the first value.
 
     Raises:
-        AutodasError: if a value is out of range, there is no such engine, or one fails.
+        AutodasError: if a value is out of range, or an engine is unknown or fails.
     """
-    settings = [setting.vary(vary, value) for value in values]  # all are checked before anything runs
+    settings = [setting.vary(vary, value) for value in values]  # check all before anything runs
     rows: list[dict[str, Any]] = []
     first: dict[str, float] = {}
     for value, varied in zip(values, settings, strict=True):
@@ -98,11 +98,11 @@ def bench_growth(
 
 
 def _peaks(engines: Sequence[str], setting: BenchSetting, say: Say) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {}
+    peaks: dict[str, dict[str, float | None]] = {}
     first = None
     for engine in engines:
         peak = peak_memory(engine, setting)
         first = first or peak
-        say(f"{engine}: " + ("memory is not measured: no /proc here" if peak is None else f"{peak:,.0f} MiB"))
-        found[engine] = {"peak_mib": peak, "memory_ratio": peak and first and peak / first}
-    return found
+        say(f"{engine}: " + ("memory not available: no /proc" if peak is None else f"{peak:,.0f} MiB"))
+        peaks[engine] = {"peak_mib": peak, "memory_ratio": peak and first and peak / first}
+    return peaks

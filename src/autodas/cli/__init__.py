@@ -1,1 +1,1 @@
-"""The command line. A command has no logic of its own: it reads its configuration and calls the library."""
+"""Command line. Commands have no logic of their own: they read their configuration and call the library."""

@@ -1,4 +1,4 @@
-"""A C library that wastes less memory on large tensors."""
+"""Settings of the C library's allocator that waste less memory on large tensors."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 import sys
 
 REPAIRED = (2, 39)
-"""Since this version glibc merges what is left over around aligned blocks (its bug 30723)."""
+"""First version of glibc that merges the remainders around aligned blocks (its bug 30723)."""
 
 TUNABLES = {"glibc.malloc.mxfast": "0", "glibc.malloc.tcache_count": "0"}
-"""Without its two lists of small free blocks the older library merges them, too."""
+"""Settings without the two lists of small free blocks, with which older versions merge them, too."""
 
 
 def tuned(environment: dict[str, str], library: str) -> dict[str, str] | None:
-    """Return the environment in which tensors lie closer together, ``None`` if nothing needs to change.
+    """Return an environment that reduces memory fragmentation, ``None`` if nothing needs to change.
 
-    Before version 2.39 glibc leaves small remainders around each aligned block, which torch asks for only;
-    small objects settle there, and the block does not fit into its own place again. Searches took up to
-    twice the memory of their tensors. The library reads these settings when a program starts.
+    Before version 2.39 glibc leaves small remainders around each aligned block, the only kind that torch
+    requests. Small objects are allocated there, and once the block is freed it does not fit into its old
+    place. Searches took up to twice the memory of their tensors. glibc reads these settings at program start.
 
     Args:
-        environment: of the process.
-        library: as ``os.confstr("CS_GNU_LIBC_VERSION")`` names it: ``"glibc 2.36"``; empty for another.
+        environment: environment variables of the process.
+        library: C library as in ``os.confstr("CS_GNU_LIBC_VERSION")``: ``"glibc 2.36"``; empty for others.
     """
     name, _, version = library.partition(" ")
     present = environment.get("GLIBC_TUNABLES", "")
@@ -34,7 +34,7 @@ def tuned(environment: dict[str, str], library: str) -> dict[str, str] | None:
 
 
 def restart_tuned() -> None:
-    """Start this program again with such an environment, where it makes a difference; else return."""
+    """Restart this program with such an environment where that makes a difference; otherwise return."""
     if not sys.platform.startswith("linux"):
         return
     environment = tuned(dict(os.environ), os.confstr("CS_GNU_LIBC_VERSION") or "")

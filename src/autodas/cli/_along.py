@@ -1,4 +1,4 @@
-"""Predictions along videos: one for each second, say."""
+"""Predictions along videos, for example one for each second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from autodas.training.model_file import ModelFacts
 
-_TOGETHER = 8  # clips that the network sees at a time
+_TOGETHER = 8  # parts of a video in one forward pass
 
 
 def predict_along(
@@ -30,17 +30,17 @@ def predict_along(
     form: Form,
     device: torch.device,
 ) -> int:
-    """Print a prediction for each part of videos as it is made, and return the exit code.
+    """Print a prediction for each part of each video as it is made, and return the exit code.
 
     Args:
-        network: on the device, in evaluation mode.
-        facts: of the network, which is one for videos.
-        paths: the videos.
-        every: seconds from the beginning of one part to the next.
-        crops: of the clip of each part, whose scores are averaged.
-        top: how many classes each.
-        form: of what is printed.
-        device: where the network is.
+        network: network on ``device``, in evaluation mode.
+        facts: description of the network, which must be one for videos.
+        paths: videos.
+        every: time between the beginnings of consecutive parts, in seconds.
+        crops: number of crops of each part's clip, whose scores are averaged.
+        top: number of classes in each prediction.
+        form: output format.
+        device: device of the network.
 
     Raises:
         AutodasError: if none of the files can be read.
@@ -80,7 +80,7 @@ def _moments(
     top: int,
     device: torch.device,
 ) -> Iterator[tuple[tuple[float, float], list[dict[str, Any]]]]:
-    """Yield the seconds where each part begins and ends, and what the network says of it."""
+    """Yield the start and end of each part in seconds, and the prediction for it."""
     import torch
 
     from autodas.data import clips_along, normalise

@@ -1,4 +1,4 @@
-"""What a command takes as a network: a genotype, or the name of a hand-crafted one."""
+"""Networks as arguments of commands: a genotype, or the name of a hand-crafted network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from autodas.zoo import load_genotype, zoo_names
 
 
 def means_handcrafted(reference: str) -> bool:
-    """Return whether a name is that of a hand-crafted network, or nearer to one than to those of the zoo.
+    """Return whether a name is, or most resembles, that of a hand-crafted network rather than one of the zoo.
 
-    A path that exists goes before a name, as everywhere.
+    An existing path takes precedence over a name, as everywhere.
     """
     names = handcrafted_names()
     if os.path.exists(reference):
@@ -24,21 +24,21 @@ def means_handcrafted(reference: str) -> bool:
 
 
 def blueprint_of(reference: str, skeleton: SkeletonConfig, width: float | None) -> Blueprint:
-    """Return what a network is built from.
+    """Return the blueprint of a network.
 
     Args:
-        reference: a genotype, in every form that commands take, or the name of a hand-crafted network.
-        skeleton: how the cells of a genotype are stacked; a hand-crafted network has none.
-        width: of a hand-crafted network; ``None`` for the default.
+        reference: genotype in any form that commands accept, or the name of a hand-crafted network.
+        skeleton: how the cells of a genotype are stacked; ignored for hand-crafted networks.
+        width: width of a hand-crafted network; ``None`` for the default.
 
     Raises:
-        AutodasError: if there is no such thing, or a width is given for a genotype.
+        AutodasError: if the reference is unknown, or a width is given for a genotype.
     """
     if means_handcrafted(reference):
         return HandcraftedBlueprint(reference, WIDTH if width is None else width)
     genotype = load_genotype(reference)
     if width is not None:
-        raise AutodasError("--width belongs to hand-crafted networks; a genotype's follows --skeleton.C2")
+        raise AutodasError("--width is for hand-crafted networks; set the width of cells with --skeleton.C2")
     from autodas.cli._setup import skeleton_of
 
     return CellBlueprint(genotype, skeleton_of(skeleton))

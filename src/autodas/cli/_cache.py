@@ -1,4 +1,4 @@
-"""Stored frames and images: what there is, and how to be rid of it."""
+"""Stored frames and images: list them, delete them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class CacheConfig:
     """List or clear stored frames, optical flow and decoded images.
 
     Args:
-        action: list what is stored, or clear it: all, but for what is in use.
-        folder: where they are stored, as for --data.cache; by default ~/.cache/autodas/frames.
-        older: only what was not used for so long, such as 30d.
-        yes: delete; without it, clear only says what it would delete.
+        action: list the stored data, or clear all of them that are not in use.
+        folder: folder of the stored data, as for --data.cache; by default ~/.cache/autodas/frames.
+        older: only data that have not been used for this long, such as 30d.
+        yes: delete; without it, clear only lists what it would delete.
         json: print JSON.
     """
 
@@ -38,7 +38,7 @@ class CacheConfig:
         if self.older is not None:
             seconds_of("older", self.older)
         if self.yes and self.action == "list":
-            raise AutodasError("yes is for 'autodas data cache clear': list deletes nothing")
+            raise AutodasError("yes is only for 'autodas data cache clear': list deletes nothing")
 
 
 def run_cache(config: CacheConfig) -> int:
@@ -47,7 +47,7 @@ def run_cache(config: CacheConfig) -> int:
 
     root = Path(config.folder).expanduser() if config.folder else cache_folder("frames")
     if root is None:
-        raise AutodasError("nothing is stored, since there is no folder for it: name one with --folder")
+        raise AutodasError("no cache folder is available: name one with --folder")
     age = seconds_of("older", config.older) if config.older is not None else 0.0
     now = time.time()
     chosen = [store for store in store_folders(root) if now - store.used >= age]
@@ -55,7 +55,7 @@ def run_cache(config: CacheConfig) -> int:
         rows = [_row(store, now) for store in chosen]
         _print(rows, root, config.json)
         if config.action == "clear" and rows and not config.json:
-            print("nothing has been deleted: the same command with --yes does it")
+            print("nothing deleted: add --yes to delete")
         return 0
     kept, rows = 0, []
     for store in chosen:

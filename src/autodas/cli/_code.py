@@ -1,4 +1,4 @@
-"""Which modules of the user's own a genotype may name operations of."""
+"""User modules whose operations a genotype may name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from autodas.user_code import allow_code, is_user_code, module_of
 
 
 def allow_code_for(code: Sequence[str], *references: str | None) -> None:
-    """Allow the modules that the command line names, and those that the configurations of runs name.
+    """Allow the modules named on the command line and in the configurations of runs.
 
     Args:
-        code: modules.
-        references: run folders, or files in them; whatever else networks and genotypes are named by has no
-            configuration.
+        code: modules named on the command line.
+        references: run folders, or files in them; other references to networks and genotypes have no
+            configuration and are skipped.
     """
     allow_code(*code)
     for reference in filter(None, references):
@@ -30,11 +30,11 @@ def allow_code_for(code: Sequence[str], *references: str | None) -> None:
             try:
                 allow_code(*code_of(settings_of_run(folder / CONFIGURATION)))
             except AutodasError:
-                continue  # The command says what is damaged, if it needs it.
+                continue  # The command reports the damage if it needs the configuration.
 
 
 def code_of(settings: Mapping[Any, Any]) -> list[str]:
-    """Return the modules that the configuration of a run names: its ``code``, and those of its operations."""
+    """Return the modules named in a run's configuration: those in ``code`` and those of its operations."""
     code, operations = known(settings, ["code"]), known(settings, ["space", "operations"])
     named = [name for name in code if isinstance(name, str)] if isinstance(code, list) else []
     own = operations if isinstance(operations, list) else []

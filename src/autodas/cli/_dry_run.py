@@ -1,4 +1,4 @@
-"""What ``--dry_run`` of searches and trainings has in common. Needs torch; commands load it when they run."""
+"""Common parts of ``--dry_run`` of searches and trainings. Needs torch; commands import it when they run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from autodas.time_estimate import TimeEstimate
 
 
 def open_unstored(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation, float]:
-    """Open a data set without storing anything of it.
+    """Open a data set without storing frames or flow.
 
-    Where frames or flow are to be stored the videos are read as they are instead, which takes longer.
+    Where they would be stored, the video files are read directly instead, which takes longer.
 
     Returns:
-        The data set, the augmentation, and the seconds that this took.
+        The data set, the augmentation, and the time this took in seconds.
     """
     start = time.monotonic()
     if _stores(config):
@@ -27,13 +27,13 @@ def open_unstored(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmenta
 
 
 def storing_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
-    """Return how long it takes to store frames or flow before the run, where that is asked for."""
+    """Return the estimated time of storing frames or flow before the run, if requested."""
     if not _stores(config) or dataset.frames is None:
         return {}
     seconds = sum(seconds_to_store(split, config.options) for split in (dataset.train, dataset.test))
     estimate = TimeEstimate.around(seconds, [1.0])
     what = "frames" if config.modality == "rgb" else f"optical flow ({config.flow})"
-    return {"storing_seconds": seconds, "storing": f"{what}: {estimate} more, as far as they are not there"}
+    return {"storing_seconds": seconds, "storing": f"{what}: {estimate} more, less for those already stored"}
 
 
 def _stores(config: DataConfig) -> bool:
@@ -41,7 +41,7 @@ def _stores(config: DataConfig) -> bool:
 
 
 def data_facts(dataset: ImageDataset) -> dict[str, Any]:
-    """Return what is told of a data set."""
+    """Return the facts about a data set."""
     return {
         dataset.what.replace("images", "pictures"): {"train": len(dataset.train), "test": len(dataset.test)},
         "classes": len(dataset.classes),
@@ -51,11 +51,11 @@ def data_facts(dataset: ImageDataset) -> dict[str, Any]:
 
 
 def time_facts(estimate: TimeEstimate, opening: float) -> dict[str, Any]:
-    """Return how long a run will take, for people and programs.
+    """Return the estimated time of a run, in words and in seconds.
 
     Args:
-        estimate: of what comes after the data are there.
-        opening: seconds that it took to open them.
+        estimate: time from the moment the data are open.
+        opening: time to open the data, in seconds.
     """
     whole = TimeEstimate(*(seconds + opening for seconds in astuple(estimate)))
     return {"time_seconds": whole.seconds, "time": str(whole)}

@@ -1,4 +1,4 @@
-"""Settings in messages of the library, as the flags of the command line."""
+"""Settings in messages of the library, rewritten as flags of the command line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _SETTING = re.compile(r"`([a-z]\w*(?:\.\w+)*)(?:=([^`\s]+))?`")
 
 
 def with_flags(message: str) -> str:
-    """Return a message in which settings are flags.
+    """Return a message with its settings written as flags.
 
-    The library writes settings as its callers do, between backticks.
+    The library writes settings as in Python, between backticks.
 
     >>> with_flags("a smaller `optim.lr` or `micro_batches=4` may help")
     'a smaller --optim.lr or --micro_batches 4 may help'
     """
-    return _SETTING.sub(lambda found: " ".join(filter(None, (f"--{found[1]}", found[2]))), message)
+    return _SETTING.sub(lambda match: " ".join(filter(None, (f"--{match[1]}", match[2]))), message)

@@ -1,4 +1,4 @@
-"""Commands of this program in processes of their own, a few at a time."""
+"""Commands of this program in separate processes, a few at a time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from autodas.errors import Interrupted
 
 @dataclass(frozen=True)
 class Job:
-    """Commands that follow each other; one that fails ends the job.
+    """Sequence of commands, which ends with the first one that fails.
 
     Args:
-        name: what people call it.
-        commands: each the words after ``autodas``.
-        log: file that takes what the commands print.
+        name: name in messages.
+        commands: commands, each as the words after ``autodas``.
+        log: file for the output of the commands.
     """
 
     name: str
@@ -33,12 +33,12 @@ def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> l
     """Run jobs, and return those that failed.
 
     Args:
-        jobs: in the order in which they begin.
-        at_once: how many run at a time.
-        say: is told, in one line, what begins and what has failed.
+        jobs: jobs in the order in which they start.
+        at_once: number of jobs that run at a time.
+        say: called with one line for each command that starts or fails.
 
     Raises:
-        Interrupted: after Ctrl-C or a termination signal; the commands have been told to stop, and have.
+        Interrupted: after Ctrl-C or a termination signal, once all commands have stopped.
     """
     running = _Running()
 
@@ -59,12 +59,12 @@ def run_jobs(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> l
             wait(futures, return_when=FIRST_EXCEPTION)
         except KeyboardInterrupt:
             running.stop()
-            raise Interrupted("stopped; the same command goes on") from None
+            raise Interrupted("stopped; run the same command again to resume") from None
     return [job for future in futures if (job := future.result()) is not None]
 
 
 class _Running:
-    """The processes that run now."""
+    """Set of running processes."""
 
     def __init__(self) -> None:
         self.processes: set[subprocess.Popen[bytes]] = set()
@@ -96,10 +96,10 @@ class _Running:
 
 
 def _reason(code: int, log: Path) -> str:
-    """Return why a command has failed, from its exit code or the last line that it has printed."""
+    """Return why a command failed, from its exit code or the last line of its output."""
     if code < 0:
         name = signal_name(code)
-        remedy = ", as where memory has run out: use fewer --jobs" if name == "SIGKILL" else ""
+        remedy = ", as happens when memory runs out: use fewer --jobs" if name == "SIGKILL" else ""
         return f"it was killed by {name}{remedy}"
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1].removeprefix("autodas: error: ") if lines else f"see {log}"

@@ -1,4 +1,4 @@
-"""Facts for people and for programs."""
+"""Printing of facts, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from autodas.terminal import message
 
 
 def print_facts(facts: Mapping[str, Any] | Sequence[Any], as_json: bool) -> None:
-    """Print facts: names with their values, or a list of such as a table.
+    """Print a mapping as names with values, or a list of mappings as a table.
 
     Args:
-        facts: a mapping, whose values may be mappings or lists, or a list.
-        as_json: print one JSON document: integers exact, what is not a finite number ``null``.
+        facts: a list, or a mapping whose values may be mappings or lists.
+        as_json: print one JSON document, with exact integers and ``null`` for numbers that are not finite.
     """
     plain = _plain(facts)
     if as_json:
@@ -27,7 +27,7 @@ def print_facts(facts: Mapping[str, Any] | Sequence[Any], as_json: bool) -> None
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as what JSON knows."""
+    """Return a value converted to the types of JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):
@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, PurePath):
         return message(str(value))
-    # Scalars of numpy and torch, without importing either.
+    # NumPy and torch scalars, without importing either.
     return _plain(value.item()) if hasattr(value, "item") else str(value)
 
 

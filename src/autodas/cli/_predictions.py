@@ -20,15 +20,15 @@ Form = Literal["text", "csv", "json"]
 
 
 class Predictions:
-    """Prints predictions as they come; a JSON document at the end, also where the end is Ctrl-C.
+    """Printer of predictions: text and CSV as they are made, JSON at the end, even after Ctrl-C.
 
-    Where they do not go to the terminal themselves, a bar on standard error shows how far it is.
+    If the predictions themselves do not appear on the terminal, a bar on standard error shows the progress.
 
     Args:
-        task: what the network was trained for.
-        form: how they are printed.
-        total: number of files, or of predictions where there are several of a file.
-        several: whether each is of a part of a file, from one second to another.
+        task: task of the network.
+        form: output format.
+        total: number of files, or of predictions if there are several for each file.
+        several: whether each prediction is for a part of a file, with its start and end.
     """
 
     def __init__(self, task: Task[Any], form: Form, total: int, *, several: bool = False) -> None:
@@ -55,7 +55,7 @@ class Predictions:
     def add(
         self, path: Path, guesses: Sequence[dict[str, Any]], span: tuple[float, float] | None = None
     ) -> None:
-        """Print what the network says of a file, or of a part of it: its guesses, the best one first."""
+        """Print the guesses for a file, or for a part of it, best first."""
         self.count += 1
         if self.form == "json":
             times = {} if span is None else {"start": span[0], "end": span[1]}
@@ -72,12 +72,12 @@ class Predictions:
         sys.stdout.flush()
 
     def passed(self, message: str) -> None:
-        """Say that a file is left out."""
+        """Report a skipped file."""
         if self._progress.quiet:
             print(message, file=sys.stderr)
         else:
             self._progress.line(message)
 
     def advance(self) -> None:
-        """Take note that a file, or a part of one, is done."""
+        """Count a file, or a part of one, as done."""
         self._progress.advance()

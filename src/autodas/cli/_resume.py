@@ -1,4 +1,4 @@
-"""Going on with a run: ``--resume FOLDER`` written out, and whether the settings are the same."""
+"""Resuming a run: expansion of ``--resume FOLDER``, and comparison of settings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from autodas.runs.folder import CONFIGURATION
 from autodas.strict_yaml import read_yaml_file, write_yaml
 
 FREE = ("data.workers", "train_preset")
-"""Settings that change nothing of what a run computes: it may go on with others."""
+"""Settings that do not affect the result of a run, and may differ when it is resumed."""
 
 
 def resumed_words(argv: list[str]) -> list[str]:
-    """Return the words of a command line with ``--resume FOLDER`` written out.
+    """Return the words of a command line with ``--resume FOLDER`` expanded.
 
-    The run's own configuration comes first, and the folder is the run's.
+    The run's own configuration comes first, and ``--run`` is set to the folder.
 
     Raises:
-        AutodasError: if the folder holds no run.
+        AutodasError: if the folder does not hold a run.
     """
     for position, word in enumerate(argv):
         if word == "--resume" and position + 1 < len(argv):
@@ -37,37 +37,36 @@ def resumed_words(argv: list[str]) -> list[str]:
             return argv
         configuration = Path(value) / CONFIGURATION
         if not os.path.exists(configuration):
-            raise AutodasError(f"{value}: holds no run that could be continued")
+            raise AutodasError(f"{value}: holds no run to resume")
         settings_of_run(configuration)
         return ["--config", str(configuration), "--run", value, *argv]
     return argv
 
 
 def settings_of_run(path: Path) -> dict[Any, Any]:
-    """Return what the ``config.yaml`` of a run holds.
+    """Return the settings in the ``config.yaml`` of a run.
 
     Raises:
-        AutodasError: if it cannot be read, or is damaged; an empty one is.
+        AutodasError: if the file is unreadable, damaged or empty.
     """
-    found = read_yaml_file(str(path))
-    if not found:
+    settings = read_yaml_file(str(path))
+    if not settings:
         raise AutodasError(f"{path}: empty or damaged: it holds no settings of a run")
-    return found
+    return settings
 
 
 def difference(command: str, path: Path, wanted: Any) -> str:
-    """Return the first setting in which a saved configuration differs from another, empty for none.
+    """Return the first difference between a saved configuration and another, empty for none.
 
-    What is compared is what they mean: a setting that a file of an older version lacks has its default, which
-    is told on standard error.
+    Settings missing from a file of an older version take their defaults, which is reported on standard error.
 
     Args:
-        command: whose configuration it is.
-        path: the file.
-        wanted: the other configuration.
+        command: command of the configuration.
+        path: file of the saved configuration.
+        wanted: configuration to compare with.
 
     Raises:
-        AutodasError: if the file is no configuration of this version.
+        AutodasError: if the file is not a configuration of this version.
     """
     written = _flat(settings_of_run(path))
     saved = parse(command, type(wanted), [f"--config={path}"], presets=command)
@@ -77,7 +76,7 @@ def difference(command: str, path: Path, wanted: Any) -> str:
         if key not in there or key not in here or there[key] != here[key]:
             return f"{_setting(key, there)} there, {_setting(key, here)} here"
     if missing:
-        print(f"{path}: written by another version; {', '.join(missing)} by default", file=sys.stderr)
+        print(f"{path}: written by another version; using default {', '.join(missing)}", file=sys.stderr)
     return ""
 
 
@@ -87,10 +86,10 @@ def _setting(key: str, values: Mapping[str, Any]) -> str:
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the values of a nested mapping by dotted key."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in document.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
+            flat |= _flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return found
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat

@@ -1,4 +1,4 @@
-"""What a training takes over from the run whose network it trains: the data, and the preset that fits."""
+"""Options that a training inherits from the run whose network it trains: the data and the matching preset."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from autodas.train_command import data_words, option_words, skeleton_words
 
 
 def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
-    """Return the options that a command line of ``autodas train RUN`` leaves to that run.
+    """Return the options that ``autodas train RUN`` inherits from that run.
 
     Without ``--data`` these are the data of the run, with all their options. Without ``--preset`` and
-    ``--config`` they are also, of a search, the preset that belongs to its own; of another training, its
-    settings. They are to stand before the words of the command line, which then win.
+    ``--config`` they include the training preset that matches the preset of a search run, or the settings
+    of a training run. They go before the words of the command line, which take precedence.
 
     Args:
-        config_class: the configuration of ``autodas train``.
-        argv: the words after the command.
+        config_class: configuration class of ``autodas train``.
+        argv: words after the command.
 
     Raises:
-        AutodasError: if a preset names other data than the run has, and no ``--data`` says which are meant.
+        AutodasError: if a preset names other data than the run, and ``--data`` is missing.
     """
     if wants(argv, "-h", "--help"):
         return []
@@ -65,38 +65,38 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     named = str(preset["data.name"].value) if "data.name" in preset else data["name"]
     if foreign and named.partition(":")[0] != data["name"].partition(":")[0]:
         raise AutodasError(
-            f"preset '{given[0]}' is for {named}, but {run} has {data['name']}: say which with --data"
+            f"preset '{given[0]}' is for {named}, but {run} has {data['name']}: choose one with --data"
         )
     return [*words, *_without(data_words(data), said)]
 
 
 def _settings_of(folder: Path) -> dict[Any, Any]:
-    """Return the configuration of a run; empty where there is none."""
+    """Return the configuration of a run; empty if it has none."""
     path = folder / CONFIGURATION
     return settings_of_run(path) if os.path.isfile(path) else {}
 
 
 def _settings_words(settings: Mapping[Any, Any], schema: Schema) -> list[str]:
-    """Return the options of a training that are not left to their defaults, but for its data and machine."""
-    found = []
+    """Return the options of a training that differ from their defaults, except data and machine."""
+    words = []
     for key, leaf in schema.leaves.items():
         if leaf.positional or key.partition(".")[0] in ("code", "data", "compute", "weights"):
             continue
         value = known(settings, key.split("."))
         if value is not None and value != leaf.default:
-            found += option_words(key, value)
-    return found
+            words += option_words(key, value)
+    return words
 
 
 def _keys(layers: Any) -> Layer:
-    found: Layer = {}
+    merged: Layer = {}
     for layer in layers:
-        found |= layer
-    return found
+        merged |= layer
+    return merged
 
 
 def _skeleton(settings: Mapping[Any, Any], said: Layer, preset: Layer, schema: Schema) -> list[str]:
-    """Return the skeleton of the search, where it is of another family: images, large images, videos."""
+    """Return the skeleton of the search if it belongs to another family: images, large images, videos."""
     space = settings.get("space")
     name = str(space.get("name", "")).partition("-")[0] if isinstance(space, Mapping) else ""
     key = "skeleton.name"
@@ -106,7 +106,7 @@ def _skeleton(settings: Mapping[Any, Any], said: Layer, preset: Layer, schema: S
 
 
 def _without(words: list[str], said: Layer) -> list[str]:
-    """Return options and their values without those that are said elsewhere."""
+    """Return options and their values, except those given elsewhere."""
     options: list[list[str]] = []
     for word in words:
         if word.startswith("--"):

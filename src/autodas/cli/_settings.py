@@ -1,4 +1,4 @@
-"""Parts of configurations that several commands have in common."""
+"""Parts of configurations shared by several commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ComputeConfig", "DataConfig", "ListConfig", "LoopConfig", "SkeletonC
 
 @dataclass(frozen=True)
 class ListConfig:
-    """List what there is.
+    """List the entries.
 
     Args:
         json: print JSON.
@@ -29,12 +29,12 @@ class DataConfig(DataOptions):
     Args:
         name: data set: digits, cifar10:PATH, imagefolder:PATH, parquet:PATH, moving-digits, videofolder:PATH,
             ucf101:PATH, ...; autodas data list shows them all.
-        workers: processes that read what does not fit in memory.
-        crop_padding: pixels of padding before a random crop; by default the data set's own.
+        workers: processes that read data that do not fit in memory.
+        crop_padding: padding before a random crop, in pixels; by default the data set's own.
         flip: random horizontal flips; by default the data set's own.
-        cutout: side of a square that is blanked in every training picture; 0 for none.
-        random_resized_crop: random crops of random size; by default for pictures above 64 pixels. Clips of
-            videos are cropped at random places instead.
+        cutout: side of a square that is blanked in every training image; 0 for none.
+        random_resized_crop: random crops of random size; by default for images above 64 pixels. Clips of
+            videos are cropped at random positions instead.
         color_jitter: strength of random changes of brightness, contrast and saturation.
     """
 
@@ -53,7 +53,7 @@ class DataConfig(DataOptions):
 
     @property
     def options(self) -> DataOptions:
-        """What :func:`autodas.open_dataset` takes."""
+        """Options for :func:`autodas.open_dataset`."""
         return DataOptions(**{f.name: getattr(self, f.name) for f in fields(DataOptions)})
 
 
@@ -62,13 +62,13 @@ class SkeletonConfig:
     """How the cells are stacked.
 
     Args:
-        name: skeleton: cifar, imagenet, nasbench201, or of H-DAS cifar_stages, cifar_graph, imagenet_stages,
+        name: skeleton: cifar, imagenet, nasbench201, or for H-DAS cifar_stages, cifar_graph, imagenet_stages,
             imagenet_graph.
         K: normal cells in each stage.
         C1: channels of the stem's first convolution.
         C2: channels of the first cell's output, four times the width of its nodes.
-        pool_norm: what follows pools: none, or batch normalisation, plain or affine; by default the
-            skeleton's own (SNAS' networks: affine).
+        pool_norm: batch normalisation after pools: none, plain or affine; by default the skeleton's own
+            (networks of SNAS: affine).
     """
 
     name: str = "cifar"
@@ -80,14 +80,14 @@ class SkeletonConfig:
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """Where and how it is computed.
+    """Device, precision and threads.
 
     Args:
-        device: auto (a GPU where there is one), cpu, cuda, cuda:1.
+        device: auto (a GPU if available), cpu, cuda, cuda:1.
         precision: fp32, or bf16 for forward and backward passes.
         graphs: auto records whole iterations as CUDA graphs on GPUs, off never does.
         threads: CPU threads; by default torch's own choice.
-        deterministic: ask for kernels that give the same bits every time, on GPUs too.
+        deterministic: request bitwise deterministic kernels, on GPUs too.
     """
 
     device: str = "auto"
@@ -102,7 +102,7 @@ class ComputeConfig:
 
 
 class LoopConfig(Protocol):
-    """What the configurations of a search and of a training have in common."""
+    """Common part of the configurations of searches and trainings."""
 
     @property
     def data(self) -> DataConfig:
@@ -110,15 +110,15 @@ class LoopConfig(Protocol):
 
     @property
     def compute(self) -> ComputeConfig:
-        """Where and how it is computed."""
+        """Device, precision and threads."""
 
     @property
     def micro_batches(self) -> int:
-        """Parts that each batch is computed in."""
+        """Number of parts in which each batch is computed."""
 
     @property
     def checkpoint_every(self) -> int:
-        """Time between checkpoints."""
+        """Interval between checkpoints: iterations in searches, epochs in trainings."""
 
     @property
     def tensorboard(self) -> bool:
@@ -126,4 +126,4 @@ class LoopConfig(Protocol):
 
     @property
     def quiet(self) -> bool:
-        """Whether to print no progress."""
+        """Whether to suppress progress output."""

@@ -1,4 +1,4 @@
-"""From configurations to the objects that the library takes. Needs torch; commands load it when they run."""
+"""From configurations to arguments of the library. Needs torch; commands import it when they run."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def use_compute(config: ComputeConfig) -> torch.device:
 
 
 def compute_of(config: LoopConfig, device: torch.device) -> Compute:
-    """Return where and how a search or a training computes.
+    """Return the device and the compute settings of a search or a training.
 
     Args:
-        config: of the command.
-        device: what :func:`use_compute` has returned.
+        config: configuration of the command.
+        device: device returned by :func:`use_compute`.
     """
     return Compute(
         device,
@@ -56,39 +56,39 @@ def keeping_of(
     resumed: bool,
     pictures: CellDrawings | None = None,
 ) -> Keeping:
-    """Return what is kept of a search or a training.
+    """Return the settings for the records of a search or a training.
 
     Args:
-        config: of the command.
-        folder: of the run.
-        resumed: whether it goes on.
-        pictures: draws cells for TensorBoard.
+        config: configuration of the command.
+        folder: run folder.
+        resumed: whether the run is resumed.
+        pictures: function that draws cells for TensorBoard.
     """
     return Keeping(folder, config.checkpoint_every, resumed, config.tensorboard, pictures, config.quiet)
 
 
 def tell_kernels(device: torch.device) -> None:
-    """Say on standard error, in one line, that kernels are missing which the user may have."""
+    """Report on standard error if the kernels, which the user could have, are missing."""
     built = built_kernels() if device.type == "cpu" else None
     if built is not None and built.library is None and not built.chosen:
         print(
-            f"kernels cannot be compiled, so searches take two to three times as long: {built.how}",
+            f"kernels could not be compiled; searches take two to three times as long: {built.how}",
             file=sys.stderr,
         )
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:
-    """Open a data set; return it with the augmentation of its training pictures. Its notes are told."""
+    """Open a data set and print its notes; return it with the augmentation of its training samples."""
     dataset = open_dataset(config.name, config.options, seed=seed)
     say_notes(dataset.notes)
     return dataset, augmentation_of(config, dataset)
 
 
 def augmentation_of(config: DataConfig, dataset: ImageDataset) -> Augmentation:
-    """Return how training pictures are varied: as the user says, otherwise as suits the data set."""
+    """Return the augmentation of training samples: the user's settings, else the data set's defaults."""
     own = dataset.default_augmentation
     padding, resized = config.crop_padding, config.random_resized_crop
-    # The two kinds of crops exclude each other: asking for one turns off the data set's other.
+    # The two kinds of crops are mutually exclusive: requesting one turns off the data set's default.
     if padding is None:
         padding = 0 if resized else own.crop_padding
     if resized is None:
@@ -104,29 +104,29 @@ def augmentation_of(config: DataConfig, dataset: ImageDataset) -> Augmentation:
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """Print what a user should know of the data."""
+    """Print notes on standard error."""
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
 
 
 def skeleton_of(config: SkeletonConfig) -> Skeleton:
-    """Return the skeleton with its size."""
+    """Return the configured skeleton with its size."""
     skeleton = get_skeleton(config.name).with_size(config.K, config.C1, config.C2)
     return skeleton if config.pool_norm is None else replace(skeleton, pool_norm=config.pool_norm)
 
 
 def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFolder, bool]:
-    """Return the run folder, and whether it has a checkpoint to go on from. Nothing is written yet.
+    """Return the run folder, and whether it has a checkpoint to resume from. Write nothing yet.
 
-    A run that was stopped before its first checkpoint begins again, with as many threads as it had.
+    A run that was stopped before its first checkpoint starts again, with the same number of threads.
 
     Args:
-        command: the command.
-        config: its configuration; it has ``run``, ``resume`` and ``overwrite``.
-        default_name: name of the folder under ``runs``, where the user gives none; the time is added.
+        command: name of the command.
+        config: configuration of the command, with ``run``, ``resume`` and ``overwrite``.
+        default_name: name of the folder under ``runs`` if the user gives none; the time is appended.
 
     Raises:
-        AutodasError: if the folder holds another run, or one that goes on; nothing is lost.
+        AutodasError: if the folder holds another run, or one in progress; nothing is lost.
     """
     folder = RunFolder(config.run or f"runs/{default_name}-{time.strftime('%Y%m%d-%H%M%S')}")
     if config.resume == "never" or not folder.exists:
@@ -136,14 +136,14 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
     changed = difference(command, folder.path / CONFIGURATION, config)
     if changed:
         raise AutodasError(
-            f"{folder.path}: its run was started with other settings ({changed}); "
-            "a run can only be continued as it was"
+            f"{folder.path}: this run was started with other settings ({changed}); "
+            "resume it with the same settings"
         )
     if folder.finished:
-        # Killed at its very end, it may have left its lock.
+        # A run killed at its very end may have left its lock behind.
         with suppress(AutodasError), folder.locked():
             pass
-        raise AutodasError(f"{folder.path}: its run is finished; there is nothing to continue")
+        raise AutodasError(f"{folder.path}: this run is finished; there is nothing to resume")
     if os.path.exists(folder.checkpoint):
         return folder, True
     if os.path.exists(folder.path / ENVIRONMENT):
@@ -156,11 +156,11 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
 
 @contextmanager
 def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
-    """Keep the folder for this run, with its configuration in it; one that goes on is left as it is.
+    """Lock the folder for this run and write its configuration, unless the run is resumed.
 
     Raises:
-        AutodasError: if another process runs there.
-        Interrupted: after Ctrl-C or a termination signal; it says how to go on.
+        AutodasError: if another process uses the folder.
+        Interrupted: after Ctrl-C or a termination signal, with instructions to resume.
     """
     with folder.locked():
         if config.resume == "never" or not folder.exists:
@@ -169,6 +169,6 @@ def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; continue with --resume {folder.path}") from None
+            raise Interrupted(f"interrupted; resume with --resume {folder.path}") from None
         except Interrupted as stopped:
-            raise Interrupted(f"{stopped}; continue with --resume {folder.path}") from None
+            raise Interrupted(f"{stopped}; resume with --resume {folder.path}") from None

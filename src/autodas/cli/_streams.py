@@ -1,4 +1,4 @@
-"""Standard streams that can be written to, whatever stands behind them: no terminal, a full disk, nothing."""
+"""Standard streams that stay writable whatever is behind them: no terminal, a full disk, a closed stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class _Output(io.FileIO):
-    """A file whose errors say what it is."""
+    """Standard output with its name in error messages."""
 
     def write(self, data: Any) -> int:
         try:
@@ -19,7 +19,7 @@ class _Output(io.FileIO):
 
 
 class _Unfailing(io.FileIO):
-    """A file that takes what cannot be written for written."""
+    """File that silently drops data that cannot be written."""
 
     def write(self, data: Any) -> int:
         try:
@@ -29,16 +29,16 @@ class _Unfailing(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Open streams that are closed, and let none fail over what it has to take.
+    """Open closed streams, and make writing to standard error safe.
 
-    Progress and warnings are no reason for a run to end: standard error takes all, even when its disk is
-    full or its terminal has gone. Characters that an encoding lacks are written as escapes.
+    Progress and warnings must not end a run: standard error never fails, even if its disk is full or its
+    terminal has gone. Characters missing from an encoding are written as escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The next file that is opened would take the number, and with it what libraries write there.
+            # The next file opened would get this number, and with it the output of libraries.
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout, os.isatty(1))
     sys.stderr = _text(_Unfailing(2, "w", closefd=False), sys.stderr, True)
@@ -54,7 +54,7 @@ def _text(raw: io.FileIO, before: Any, by_lines: bool) -> io.TextIOWrapper:
 
 
 def flush_output() -> None:
-    """Write what waits in standard output, or forget it: Python must not fail over it at its exit."""
+    """Flush standard output, or discard its buffer, so that Python does not fail at exit."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""One rule for the data of a trained network: it sees what it was trained on, and no option is ignored."""
+"""One rule for the data of a trained network: inputs as in training, and no option ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autodas.training.model_file import ModelFacts
 
 TEST_CLIPS = 20
-"""Clips of a video that are tested by default (SDAS, section 5.2)."""
+"""Default number of test clips of a video (SDAS, section 5.2)."""
 _OF_TRAINING = (
     *("subset", "groups", "starts", "max_image_size"),
     *("crop_padding", "flip", "cutout", "random_resized_crop", "color_jitter"),
@@ -20,15 +20,15 @@ _OF_TRAINING = (
 
 
 def data_for(model: str, facts: ModelFacts, config: DataConfig) -> DataConfig:
-    """Return how data are to be read for a trained network.
+    """Return the data configuration for a trained network.
 
     Args:
-        model: what messages call the network.
-        facts: what it was trained on.
-        config: what the user has said.
+        model: name of the network in messages.
+        facts: description of the network and its training data.
+        config: the user's configuration.
 
     Raises:
-        AutodasError: if the user asks for what the network was not trained on, or what is for training.
+        AutodasError: if an option contradicts the training data of the network, or is for training only.
     """
     said = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
     for name in _OF_TRAINING:
@@ -49,10 +49,10 @@ def data_for(model: str, facts: ModelFacts, config: DataConfig) -> DataConfig:
 
 
 def check_test_clips(videos: bool, test_clips: int, test_crops: int = 1) -> None:
-    """Raise AutodasError if clips, or crops of them, are asked for of pictures."""
+    """Raise AutodasError if clips, or crops of clips, are requested for images."""
     for name, ignored in (("test_clips", test_clips != TEST_CLIPS), ("test_crops", test_crops != 1)):
         if ignored and not videos:
-            raise AutodasError(f"{name} is for videos, but there are pictures here: leave it out")
+            raise AutodasError(f"{name} is for videos, but the data are images: leave it out")
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""``autodas bench``: speed and memory of a search."""
+"""``autodas bench``: time and memory of searches."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ PAPER = SpaceConfig(K=2, C1=48, C2=64)
 """The search network of the papers: 8 cells, 16 channels."""
 
 LEAST_BATCH = 2
-"""Batch normalisation needs two pictures where a map has one pixel."""
+"""Batch normalisation requires two images if a feature map has one pixel."""
 
 LEAST_IMAGE = 4
-"""Maps are halved twice."""
+"""Feature maps are halved twice."""
 
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """What all benchmarks are told.
+    """Common options of all benchmarks.
 
     Args:
-        batch_size: pictures in each gradient step.
-        image_size: height and width of the pictures.
-        frames: of clips, in spaces for video; by default what the skeleton was made for.
-        output: write setting, results and machine as JSON into this file.
+        batch_size: images or clips in each gradient step.
+        image_size: height and width of the images.
+        frames: frames of a clip, in spaces for video; by default those the skeleton was designed for.
+        output: JSON file for setting, results and machine.
         json: print the same JSON instead of a table.
     """
 
@@ -64,16 +64,16 @@ class BenchConfig:
 class BenchStepConfig(BenchConfig):
     """Compare time and peak memory of one search iteration (architecture step and weight step).
 
-    Engines take turns in one process; memory is that of a fresh process for each, beyond its imports. The
+    Engines take turns in one process; memory is measured in a fresh process for each, beyond its imports. The
     defaults are the paper's search network with a smaller batch.
 
     Args:
         engines: fused, reference, or a function of your own as python:package.module:function, which is
             called with space, K, C1, C2, batch_size, image_size, channels, classes, device and precision
-            and returns a function without arguments that does one iteration. The first is the measure of
-            the others.
+            and returns a function without arguments that computes one iteration. The first is the baseline
+            of the others.
         repeats: timed iterations of each engine.
-        memory: measure memory, too.
+        memory: also measure memory.
     """
 
     engines: tuple[str, ...] = ("reference", "fused")
@@ -92,9 +92,9 @@ class BenchGrowthConfig(BenchStepConfig):
     """Measure how time and peak memory of one search iteration grow with one size.
 
     Args:
-        vary: what grows; with C2 the whole network becomes wider, C1 keeps its ratio to it; K normal cells
-            a stage make 3K + 2 cells.
-        values: its values; growth is the time divided by that at the first.
+        vary: size to vary; C2 widens the whole network, with C1 in proportion; K normal cells in each stage
+            make 3K + 2 cells.
+        values: values of that size; growth is the time relative to the first.
     """
 
     vary: Literal["batch_size", "image_size", "K", "C2"] = "batch_size"
@@ -112,15 +112,15 @@ class BenchGrowthConfig(BenchStepConfig):
 class BenchSearchConfig(BenchConfig):
     """Compare the time of whole searches with the same number of iterations.
 
-    Decisions are forced to uniformly random outcomes; the median over seeds is told, with the range.
+    Decisions are forced to uniformly random outcomes; the median over seeds is reported, with the range.
 
     Args:
-        strategies: methods; the first is the measure of the others. A function of your own, as for
+        strategies: search methods; the first is the baseline of the others. A function of your own, as for
             bench step, is a search that stays relaxed to its end; it takes its turn only in every fourth
             iteration.
-        iterations: of each search.
-        seeds: repetitions.
-        engine: how supernets are computed: fused or reference.
+        iterations: iterations of each search.
+        seeds: number of repetitions.
+        engine: engine of the supernets: fused or reference.
     """
 
     strategies: tuple[str, ...] = ("das", "sdas-a", "sdas-b", "sdas-c")
@@ -136,7 +136,7 @@ class BenchSearchConfig(BenchConfig):
         _at_least(2, iterations=self.iterations)
         _at_least(1, seeds=self.seeds)
         if not self.strategies or "random" in self.strategies:
-            raise AutodasError("strategies must name at least one differentiable method, and not random")
+            raise AutodasError("strategies must name at least one differentiable method, and not 'random'")
 
 
 def run(argv: list[str]) -> int:
@@ -150,7 +150,7 @@ def run(argv: list[str]) -> int:
 
 
 def _step(config: BenchStepConfig) -> None:
-    """Time and memory of one search iteration, engine against engine."""
+    """Compare time and memory of one search iteration between engines."""
     from autodas.bench.step import bench_step
 
     setting = _setting(config)
@@ -159,7 +159,7 @@ def _step(config: BenchStepConfig) -> None:
 
 
 def _growth(config: BenchGrowthConfig) -> None:
-    """The same as one size grows: batch, pictures, cells or channels."""
+    """Measure their growth with one size: batch, images, cells or channels."""
     from autodas.bench.step import bench_growth
 
     rows = bench_growth(
@@ -175,7 +175,7 @@ def _growth(config: BenchGrowthConfig) -> None:
 
 
 def _search(config: BenchSearchConfig) -> None:
-    """Time of whole searches, method against method."""
+    """Compare the time of whole searches between methods."""
     from autodas.bench.search import bench_search
 
     rows = bench_search(
@@ -190,7 +190,7 @@ def _search(config: BenchSearchConfig) -> None:
 
 
 def _setting(config: BenchConfig) -> BenchSetting:
-    """Set up the machine; return what is measured."""
+    """Set up the device, and return the setting of the benchmark."""
     from autodas.bench._setting import BenchSetting
     from autodas.cli._setup import use_compute
 
@@ -205,7 +205,7 @@ def _setting(config: BenchConfig) -> BenchSetting:
 
 
 def _report(verb: str, config: BenchConfig, rows: list[dict[str, Any]]) -> None:
-    """Write the file, and print."""
+    """Write and print the results."""
     from autodas.loop import environment
     from autodas.writing import write_whole
 

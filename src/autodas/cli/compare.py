@@ -1,4 +1,4 @@
-"""``autodas compare``: methods on the same data, with the same budget and seeds."""
+"""``autodas compare``: search methods on the same data, with the same number of epochs and seeds."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from autodas.strategies.settings import strategy_info
 
 PARTS = ("search", "train")
 OWN = ("strategy", "strategy.name", "seed", "run", "resume", "overwrite", "dry_run", "quiet", "json")
-"""Options of these commands that a comparison gives them."""
+"""Options of these commands that are set by the comparison."""
 
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Compare search methods: each searches with every seed, what it finds is trained, and a table is made.
+    """Compare search methods: search with each method and seed, train the results, and make a table.
 
-    All of them search in one space, with the same halves of the training pictures, for the same number of
+    All methods search in one space, with the same halves of the training samples, for the same number of
     epochs; random search is always among them. --search.KEY and --train.KEY are options of autodas search and
-    autodas train, for all methods alike. The same command again goes on where it stopped; more methods or
-    seeds are added to what is there.
+    autodas train, for all methods alike. The same command resumes a stopped comparison; with more methods or
+    seeds it extends the comparison.
 
     Args:
         methods: methods, separated by commas.
-        seeds: how many, from 0.
-        preset: settings of searches and trainings that are shipped under that name.
-        native_spaces: let each method search in the space of its paper, which the table shows.
-        jobs: how many run at a time, each with its share of the processor's cores.
+        seeds: number of seeds, from 0.
+        preset: name of the shipped presets for searches and trainings.
+        native_spaces: search with each method in the space of its paper, which the table shows.
+        jobs: number of runs at a time, each with its share of the CPU cores.
         run: folder; by default a new one under runs/.
-        quiet: print the table only.
+        quiet: print only the table.
         json: print the table as JSON.
     """
 
@@ -72,10 +72,10 @@ class Entry:
     """One method with one seed.
 
     Args:
-        method, seed: which.
-        folder: holds the run folders ``search`` and ``train``.
-        words: of the commands ``search`` and ``train``.
-        configurations: what these make.
+        method, seed: method and seed.
+        folder: parent of the run folders ``search`` and ``train``.
+        words: words of the commands ``search`` and ``train``.
+        configurations: configurations of the two commands.
     """
 
     method: str
@@ -88,24 +88,24 @@ class Entry:
         """Return whether a part is finished.
 
         Raises:
-            AutodasError: if it is, with other settings.
+            AutodasError: if it was finished with other settings.
         """
         run = self.folder / part
         if not RunFolder(run).finished:
             return False
         changed = difference(part, run / CONFIGURATION, self.configurations[part])
         if changed:
-            raise AutodasError(f"{run}: was made with other settings ({changed}); choose another --run")
+            raise AutodasError(f"{run}: this run has other settings ({changed}); choose another --run")
         return True
 
     def notes(self) -> list[str]:
-        """Return what its runs say of the data."""
+        """Return the notes of its runs on the data."""
         from autodas.loop import notes_of_run
 
         return [note for part in PARTS for note in notes_of_run(self.folder / part)]
 
     def job(self) -> Job | None:
-        """Return what is left to do; ``None`` where there is nothing."""
+        """Return the remaining work, ``None`` if there is none."""
         left = tuple(self.words[part] for part in PARTS if not self.finished(part))
         return Job(f"{self.method}, seed {self.seed}", left, self.folder / "log.txt") if left else None
 
@@ -119,7 +119,7 @@ def run(argv: list[str]) -> int:
     for part, words in options.items():
         for name in OWN:
             if peek(words, name) or wants(words, f"--{name}"):
-                raise AutodasError(f"--{part}.{name}: autodas compare says that itself")
+                raise AutodasError(f"--{part}.{name}: is set by autodas compare itself")
     root = Path(config.run or f"runs/compare-{time.strftime('%Y%m%d-%H%M%S')}")
     shared = [
         f"--{key}={text}"
@@ -137,13 +137,13 @@ def run(argv: list[str]) -> int:
         if not config.quiet:
             print(line, flush=True)
 
-    say(f"{len(entries)} searches, each with a training; {len(entries) - len(jobs)} are there; folder {root}")
+    say(f"{len(entries)} searches, each with a training; {len(entries) - len(jobs)} are done; folder {root}")
     for job in jobs:
         job.log.parent.mkdir(parents=True, exist_ok=True)
     failed = run_jobs(jobs, config.jobs, say)
     if failed:
         names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
-        raise AutodasError(f"{len(failed)} of {len(jobs)} failed: {names}; the same command goes on")
+        raise AutodasError(f"{len(failed)} of {len(jobs)} failed: {names}; run the same command to retry")
     say_notes(dict.fromkeys(note for entry in entries for note in entry.notes()))
     _write(root, entries, config.json, argv)
     return 0
@@ -153,7 +153,7 @@ def _methods(text: str) -> list[str]:
     """Return the methods, each once, ``random`` among them.
 
     Raises:
-        AutodasError: if there is no such method.
+        AutodasError: if a method is unknown.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
@@ -185,10 +185,10 @@ def _entry(
     if (code := code_of(tree(searching))) and not peek(train, "code"):
         train.append(f"--code={','.join(code)}")
     if not peek(train, "skeleton", "skeleton.name"):
-        # What is found in another skeleton than the preset's is trained there.
+        # Results of a search in another skeleton than the preset's are trained in that skeleton.
         train.insert(1, f"--skeleton.name={searching.space.name.partition('-')[0]}")
     size = _parsed("train", TrainConfig, train).skeleton
-    get_skeleton(size.name).with_size(size.K, size.C1, size.C2)  # refused now, not after the search
+    get_skeleton(size.name).with_size(size.K, size.C1, size.C2)  # reject invalid sizes before the search
     return Entry(
         method,
         seed,

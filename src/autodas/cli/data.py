@@ -1,4 +1,4 @@
-"""``autodas data``: data sets, and what is in them."""
+"""``autodas data``: data sets and their contents."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from autodas.errors import AutodasError
 
 @dataclass(frozen=True)
 class CheckedData(DataConfig):
-    """How the data are read, as in other commands.
+    """Options of reading the data, as in other commands.
 
     Args:
-        name: the data set, as for --data of other commands.
+        name: data set, as for --data of other commands.
     """
 
     name: str = field(kw_only=True, metadata={"positional": True, "metavar": "DATA"})
@@ -25,11 +25,11 @@ class CheckedData(DataConfig):
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Read a whole data set and say what is in it.
+    """Read a whole data set and report its contents.
 
     Args:
-        decode: decode every file to its end, which finds damage in the middle of videos; it takes long.
-        output: write a picture of augmented training samples, as the network sees them, to this file.
+        decode: decode every file completely, which finds damage in the middle of videos but takes long.
+        output: output file for a contact sheet of augmented training samples, as the network sees them.
         json: print JSON.
     """
 
@@ -49,18 +49,18 @@ def run(argv: list[str]) -> int:
 
 
 def _list(config: ListConfig) -> None:
-    """List the kinds of data sets and how to write them."""
+    """List the kinds of data sets and how to name them."""
     from autodas.data import dataset_names
 
     print_facts(dataset_names(), config.json)
 
 
 def _check(config: CheckConfig) -> None:
-    """Read a data set and say what is in it, unreadable pictures included."""
+    """Read a data set and report its contents, including unreadable files."""
     from autodas.cli._setup import augmentation_of
     from autodas.data import contact_sheet, describe_dataset, open_dataset
 
-    # Whatever cannot be read is listed; what other commands would make of it stands among the warnings.
+    # Unreadable files are listed; whether other commands would accept them is among the warnings.
     dataset = open_dataset(config.data.name, replace(config.data.options, max_bad=1.0))
     augmentation = augmentation_of(config.data, dataset)
     facts = describe_dataset(dataset, max_bad=config.data.max_bad, decode=config.decode)
@@ -69,7 +69,7 @@ def _check(config: CheckConfig) -> None:
         try:
             contact_sheet(dataset, augmentation).save(config.output)
         except (OSError, ValueError) as error:
-            raise AutodasError(f"{config.output}: cannot be written as a picture: {error}") from error
+            raise AutodasError(f"{config.output}: cannot be written as an image: {error}") from error
         facts["sheet"] = str(config.output)
     if config.json:
         print_facts(facts, as_json=True)

@@ -1,4 +1,4 @@
-"""``autodas demo``: the main job on embedded data, start to end."""
+"""``autodas demo``: the whole workflow on embedded data."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from autodas.runs.folder import GENOTYPE, RunFolder
 
 @dataclass(frozen=True)
 class _Show:
-    """What is shown.
+    """Contents of a demo.
 
     Args:
-        data: the data set.
-        preset: of search and training.
-        strategy: the method.
-        what: what the network is searched for.
-        samples: what messages call the samples.
-        remark: on the comparison with a random architecture.
-        folder: kind of data set that a user would bring.
+        data: data set.
+        preset: preset of search and training.
+        strategy: search method.
+        what: description of the data and the method.
+        samples: name of the samples in messages.
+        remark: remark on the comparison with a random architecture.
+        folder: kind of data set for the user's own data.
     """
 
     data: str
@@ -37,12 +37,12 @@ class _Show:
     folder: str
 
 
-_PICTURES = _Show(
+_IMAGES = _Show(
     "digits",
     "quickstart",
     "sdas-b",
-    "8x8 pictures of handwritten digits (SDAS, schedule B)",
-    "pictures",
+    "8x8 images of handwritten digits (SDAS, schedule B)",
+    "images",
     "digits are easy: random cells do well on them too, so the difference says little",
     "imagefolder",
 )
@@ -52,7 +52,7 @@ _VIDEOS = _Show(
     "sdas-c",
     "clips of moving digits, 16 frames of 32x32 (SDAS, schedule C, operations O_adv)",
     "videos",
-    "the motions are easy for any cell that looks along time, so the difference says little",
+    "the motions are easy for any cell with temporal operations, so the difference says little",
     "videofolder",
 )
 
@@ -62,12 +62,12 @@ class DemoConfig:
     """Search a network for handwritten digits, train it, test it, draw it.
 
     Args:
-        video: clips of moving digits instead of pictures; what is to be told is how they move.
+        video: classify clips of moving digits by their motion, instead of images.
         run: folder of the demo; by default a new one under runs/.
-        seed: of everything random.
-        epochs: epochs of the search, for a quicker look; by default those of the preset.
+        seed: seed of all random numbers.
+        epochs: epochs of the search, fewer for a quick look; by default those of the preset.
         train_epochs: epochs of the trainings; by default those of the preset.
-        overwrite: replace the demo that --run holds.
+        overwrite: replace the demo in --run.
     """
 
     video: bool = False
@@ -86,12 +86,12 @@ def run(argv: list[str]) -> int:
     from autodas.progress import duration
     from autodas.report.page import write_page
 
-    show = _VIDEOS if config.video else _PICTURES
+    show = _VIDEOS if config.video else _IMAGES
     name = "demo-video" if config.video else "demo"
     root = Path(config.run or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     if not config.overwrite and any(RunFolder(root / part).exists for part in ("search", "train")):
         raise AutodasError(
-            f"{root}: holds a demo already; replace it with --overwrite, or choose another --run folder"
+            f"{root}: already holds a demo; replace it with --overwrite, or choose another --run folder"
         )
     print(f"searching a network for {show.what} ...", flush=True)
     words = ["--data", show.data, "--strategy", show.strategy, "--seed", str(config.seed)]
@@ -104,12 +104,12 @@ def run(argv: list[str]) -> int:
     )
     folder, result = search.run_search(searching)
     print("\n".join(search.report(folder, result)))
-    print(f"\ntraining the network that was found, on all training {show.samples} ...", flush=True)
+    print(f"\ntraining the resulting network on all training {show.samples} ...", flush=True)
     found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
-    pictures = _draw(folder.path, root)
+    drawings = _draw(folder.path, root)
     decisive = result.decisiveness
     said = "\n".join([] if decisive is None else [*decisive.told(), *decisive.remarks()])
     page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
@@ -118,11 +118,11 @@ def run(argv: list[str]) -> int:
         f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
         f"test accuracy: {in_words(found['test']['top1'], int(found['test']['count']), show.samples)}\n"
-        f"pictures of the cells: {', '.join(map(str, pictures)) or 'not drawn: pip install autodas[viz]'}\n"
-        f"page of the whole demo: {page}\n"
+        f"drawings of the cells: {', '.join(map(str, drawings)) or 'not drawn: pip install autodas[viz]'}\n"
+        f"report on the whole demo: {page}\n"
         f"genotype: {folder.path / GENOTYPE}\n"
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
-        f"next, with {show.samples} of your own, in one folder a class:\n"
+        f"next, with your own {show.samples}, one folder per class:\n"
         f"  autodas search --data {show.folder}:PATH --preset {show.preset} --run runs/mine\n"
         f"  autodas train runs/mine --data {show.folder}:PATH --preset {show.preset}"
     )
@@ -163,5 +163,5 @@ def _draw(folder: Path, root: Path) -> list[Path]:
     try:
         return [*draw_cells(cells, root / "cell.svg"), *draw_cells(cells, root / "cell.png")]
     except AutodasError:
-        # Drawing needs an extra; the rest of the demo does not.
+        # Drawing requires an extra, the rest of the demo does not.
         return []

@@ -1,4 +1,4 @@
-"""``autodas draw``: pictures of cells, of networks, and of how a search came to its cells."""
+"""``autodas draw``: drawings of cells and networks, and animations of searches."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from autodas.runs.folder import EVENTS, GENOTYPE
 
 @dataclass(frozen=True)
 class DrawConfig:
-    """Draw the cells and stage graphs of a genotype, one picture for each; for a search that goes on, as they
-    stand. With --network how the cells are stacked; to a .gif how a search came to its cells.
+    """Draw the cells and stage graphs of a genotype, each in its own file; for a search in progress, as they
+    are. With --network draw the stack of cells; to a .gif the evolution of a search.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
-        output: where to; the ending says what: .svg, .png, .pdf or .dot, or .gif for the evolution of a
-            search. With several kinds of cells the kind is added to the name. By default cell.svg, or
-            network.svg.
+        output: output file, whose ending selects the format: .svg, .png, .pdf or .dot, or .gif for the
+            evolution of a search. With several kinds of cells the kind is added to the name. By default
+            cell.svg, or network.svg.
         network: draw the whole network: its cells with their kinds, widths and strides.
-        skeleton: of the network; by default that of the run.
-        json: print the names of the pictures as JSON.
+        skeleton: skeleton of the network; by default that of the run.
+        json: print the names of the files as JSON.
     """
 
     genotype: str = field(metadata={"positional": True})
@@ -36,9 +36,9 @@ class DrawConfig:
 
     def __post_init__(self) -> None:
         if not self.network and self.skeleton != SkeletonConfig():
-            raise AutodasError("--skeleton belongs to the drawing of a network: add --network")
+            raise AutodasError("--skeleton requires --network")
         if self.network and self._animated:
-            raise AutodasError(f"{self.output}: a network does not move; draw it to .svg, .png, .pdf or .dot")
+            raise AutodasError(f"{self.output}: cannot animate a network; use .svg, .png, .pdf or .dot")
 
     @property
     def _animated(self) -> bool:
@@ -65,7 +65,7 @@ def _draw(config: DrawConfig) -> list[Path]:
     folder = Path(config.genotype)
     if config._animated:
         if not os.path.isdir(folder):
-            raise AutodasError(f"{folder}: the evolution to .gif needs the folder of a search")
+            raise AutodasError(f"{folder}: a .gif of the evolution requires the run folder of a search")
         return [draw_evolution(folder, config.output or "")]
     cells = cells_of_run(folder) if _unfinished(folder) else cells_of_genotype(load_genotype(config.genotype))
     return draw_cells(cells, config.output or "cell.svg")

@@ -1,4 +1,4 @@
-"""``autodas evaluate``: accuracy of a trained network on test pictures or videos."""
+"""``autodas evaluate``: accuracy of a trained network on test images or videos."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Evaluate a trained network on the test pictures or videos of a data set, or all if it has no splits.
+    """Evaluate a trained network on the test samples of a data set, or on all samples if it has no splits.
 
     Args:
         model: a run folder of 'autodas train', or a model.safetensors file.
-        fuse: another trained network, whose scores are averaged with those of the first: two streams, one of
-            colours and one of optical flow. Each sees what it was trained on.
-        code: modules of your own, separated by commas, whose operations its genotype may name; those that the
-            configuration of a run names are allowed for it.
-        batch_size: pictures, or clips, at a time; by default 256 pictures or 32 clips.
+        fuse: another trained network, whose scores are averaged with those of the first: two streams, RGB and
+            optical flow. Each network gets the kind of input it was trained on.
+        code: modules of your own, separated by commas, whose operations its genotype may name; those named in
+            the configuration of its run are always allowed.
+        batch_size: images or clips per batch; by default 256 images or 32 clips.
         test_clips: clips of each video, whose scores are averaged.
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
         json: print JSON.
@@ -62,34 +62,34 @@ def run(argv: list[str]) -> int:
     from autodas.cli._setup import say_notes, use_compute
 
     device = use_compute(config.compute)
-    found, dataset, task = _evaluate(config, config.model, device)
-    notes, unseen = list(dataset.notes), _unseen(config.model, dataset, found)
+    result, dataset, task = _evaluate(config, config.model, device)
+    notes, unseen = list(dataset.notes), _unseen(config.model, dataset, result)
     if unseen:
         notes.append(
-            f"{unseen['trained_on']} of {found.count} {dataset.what} were used to train {config.model}"
-            + (": what it says of the others stands under 'unseen'" if "unseen" in unseen else "")
+            f"{unseen['trained_on']} of {result.count} {dataset.what} were used to train {config.model}"
+            + (": see 'unseen' for the accuracy on the others" if "unseen" in unseen else "")
         )
     facts: dict[str, Any] = {"model": config.model, "data": config.data.name}
     if config.fuse is None:
-        facts |= found.summary() | unseen
+        facts |= result.summary() | unseen
     else:
         other, dataset, _ = _evaluate(config, config.fuse, device)
         notes += dataset.notes
-        fused = task.fuse([found, other])
-        alone = {config.model: found.summary(), config.fuse: other.summary()}
+        fused = task.fuse([result, other])
+        alone = {config.model: result.summary(), config.fuse: other.summary()}
         facts |= {"fused_with": config.fuse, "alone": alone, **fused.summary(), **unseen}
-        found = fused
+        result = fused
     say_notes(dict.fromkeys(notes))
     print_facts(facts if config.json else _for_people(facts, task.in_words_only), config.json)
     if not config.json:
-        print("".join(f"note: {remark}\n" for remark in task.remarks(found)), end="")
-        if found.clips is not None and found.clip_top1 is None:
-            print("note: no clip_top1 of two networks together: their clips need not be the same")
+        print("".join(f"note: {remark}\n" for remark in task.remarks(result)), end="")
+        if result.clips is not None and result.clip_top1 is None:
+            print("note: no clip_top1 for two networks together: their clips may differ")
     return 0
 
 
 def _for_people(facts: dict[str, Any], unsaid: Sequence[str]) -> dict[str, Any]:
-    """Return facts without what is told in words, where it matters."""
+    """Return facts without those that are reported in words."""
     told = {name: fact for name, fact in facts.items() if name not in unsaid}
     if "alone" in told:
         told["alone"] = {name: _for_people(summary, unsaid) for name, summary in told["alone"].items()}
@@ -131,8 +131,8 @@ def _evaluate(
     return evaluate_network(network.to(device), loader, facts.task), dataset, facts.task
 
 
-def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, Any]:
-    """Return how many samples the network was trained on, and what it says of the others."""
+def _unseen(model: str, dataset: ImageDataset, result: Evaluation) -> dict[str, Any]:
+    """Return the number of samples the network was trained on, and its accuracy on the others."""
     import torch
 
     from autodas.loop import trained_on
@@ -140,22 +140,22 @@ def _unseen(model: str, dataset: ImageDataset, found: Evaluation) -> dict[str, A
 
     folder = Path(model)
     known = trained_on(RunFolder(folder.parent if os.path.isfile(folder) else folder), dataset)
-    seen = torch.from_numpy(known)[found.indices]
+    seen = torch.from_numpy(known)[result.indices]
     if not seen.any():
         return {}
     facts: dict[str, Any] = {"trained_on": int(seen.sum())}
-    return facts if seen.all() else facts | {"unseen": found.some(~seen).summary()}
+    return facts if seen.all() else facts | {"unseen": result.some(~seen).summary()}
 
 
 def _with_clips(data: DataConfig, facts: ModelFacts, clips: Clips) -> DataConfig:
-    """Return how the data are read: as in training, but for what the user says, such as longer clips."""
+    """Return the data configuration: as in training, except for the user's options, such as longer clips."""
     frames, step, fps, sampling = data.frames or clips.frames, data.frame_step, data.fps, data.sampling
     if step is None and fps is None and sampling == "dense":
         sampling, fps = clips.sampling, clips.fps
         step = clips.step if sampling == "dense" and fps is None else None
     flow = facts.flow.method if facts.flow is not None else data.flow
     if data.flow not in (flow, DataConfig.flow):
-        raise AutodasError(f"the network was trained on flow by {flow}: leave out data.flow {data.flow}")
+        raise AutodasError(f"the network was trained on flow from {flow}: leave out data.flow {data.flow}")
     return replace(
         data,
         frames=frames,
@@ -176,8 +176,8 @@ def _check_kind(model: str, facts: ModelFacts, data: str) -> None:
     )
     if wants != holds:
         raise AutodasError(
-            f"{data} holds {holds}, but the network of {model} is for {wants}: choose a set of {wants} with "
-            "--data"
+            f"{data} holds {holds}, but the network of {model} is for {wants}: choose a data set of {wants} "
+            "with --data"
         )
 
 
@@ -185,6 +185,6 @@ def _check(model: str, facts: ModelFacts, dataset: ImageDataset, *, stated: bool
     if facts.value_range is None and dataset.value_range is not None and not stated:
         low, high = dataset.value_range
         raise AutodasError(
-            f"{model}: was trained on images of 8 bits, {dataset.name} has more: state the values that stand "
-            f"for black and white, such as --data.value_range={low:g},{high:g}"
+            f"{model}: trained on 8-bit images, but those of {dataset.name} have more bits: give the values "
+            f"of black and white, such as --data.value_range={low:g},{high:g}"
         )

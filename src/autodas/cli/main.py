@@ -1,4 +1,4 @@
-"""``autodas``: finds the command, runs it, and turns errors into one line and an exit code."""
+"""Entry point of ``autodas``: dispatch to commands, errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("autodas.cli.demo", "search, train and draw a network on embedded data, in a few minutes"),
     "search": ("autodas.cli.search", "search a network for a dataset"),
     "train": ("autodas.cli.train", "train the network that a genotype describes"),
-    "compare": ("autodas.cli.compare", "search methods against each other, on the same data and budget"),
-    "evaluate": ("autodas.cli.evaluate", "accuracy of a trained network"),
-    "predict": ("autodas.cli.predict", "top classes of new images or videos"),
-    "profile": ("autodas.cli.profile", "parameters and multiply-adds of a network"),
-    "report": ("autodas.cli.report", "a page with everything about runs, in one HTML file"),
+    "compare": ("autodas.cli.compare", "compare search methods, with the same data, epochs and seeds"),
+    "evaluate": ("autodas.cli.evaluate", "measure the accuracy of a trained network"),
+    "predict": ("autodas.cli.predict", "predict the top classes of new images or videos"),
+    "profile": ("autodas.cli.profile", "count parameters and multiply-adds of a network"),
+    "report": ("autodas.cli.report", "write a report on runs as one HTML file"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
-    "watch": ("autodas.cli.watch", "runs in a browser, while they go on"),
-    "zoo": ("autodas.cli.zoo", "published genotypes: list, show"),
-    "space": ("autodas.cli.space", "search spaces: operations, edges, number of architectures"),
-    "data": ("autodas.cli.data", "datasets: list, check"),
-    "bench": ("autodas.cli.bench", "speed of searches: methods and engines against each other"),
+    "watch": ("autodas.cli.watch", "follow runs in a browser"),
+    "zoo": ("autodas.cli.zoo", "list and show published genotypes"),
+    "space": ("autodas.cli.space", "list and show search spaces: operations, edges, number of architectures"),
+    "data": ("autodas.cli.data", "list and check datasets, manage stored data"),
+    "bench": ("autodas.cli.bench", "benchmark search methods and engines"),
 }
-"""Command to the module that has its ``run(argv) -> int``, imported when it runs, and a line of help."""
+"""Module of each command, imported on use for its ``run(argv) -> int``, and a line of help."""
 
 COMPUTING = ("demo", "search", "train", "bench")
 """Commands that need much memory."""
 
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE)
-"""Errors of the system that need no file to be understood; those that name one are the user's anyway."""
+"""System errors reported as user errors even without a file name; those with a file name always are."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 is success, 2 an error that the user can mend, 1 a defect, 130 an interruption.
+    0 is success, 1 a bug, 2 a user error, 130 an interruption.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with visible_output(), _termination_interrupts():
         try:
             code = _run(words)
-            sys.stdout.flush()  # here, where a reader that has left is still caught
+            sys.stdout.flush()  # inside the try block, so that a closed pipe is caught
         except Interrupted as stop:
             print(f"autodas: {with_flags(one_line(str(stop)))}", file=sys.stderr)
             code = 130
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """Take a termination signal as Ctrl-C, so that what is open is closed."""
+    """Handle a termination signal like Ctrl-C, so that open resources are closed."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -126,13 +126,13 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):
-        message = "memory has run out"
+        message = "out of memory"
     if debug or message is None:
         traceback.print_exception(error)
     if message is not None:
         print(f"autodas: error: {message}", file=sys.stderr)
         return 2
-    print("autodas: this is a defect of autodas: please report it with the lines above", file=sys.stderr)
+    print("autodas: this is a bug in autodas: please report it with the traceback above", file=sys.stderr)
     return 1
 
 
@@ -141,11 +141,11 @@ def _help() -> str:
     lines = [
         "usage: autodas COMMAND ...",
         "",
-        "Differentiable architecture search: search a network for your images or videos, train it.",
+        "Differentiable architecture search: find a network for your images or videos, and train it.",
         "",
         *(f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()),
         "",
-        "autodas COMMAND --help tells more. autodas --version; --debug shows the traceback of an error.",
+        "See autodas COMMAND --help for details. autodas --version; --debug shows the traceback of an error.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""``autodas predict``: the most likely classes of new pictures or videos."""
+"""``autodas predict``: the most likely classes of new images or videos."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ from autodas.errors import AutodasError
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Print the most likely classes of new pictures or videos.
+    """Print the most likely classes of new images or videos.
 
     Args:
         model: a run folder of 'autodas train', or a model.safetensors file.
-        files: pictures or videos, or folders of them; a folder of frames is a video.
-        top: how many classes each.
-        code: modules of your own, separated by commas, whose operations its genotype may name; those that the
-            configuration of a run names are allowed for it.
+        files: images or videos, or folders of them; a folder of frames is a video.
+        top: number of classes for each.
+        code: modules of your own, separated by commas, whose operations its genotype may name; those named in
+            the configuration of its run are always allowed.
         test_clips: clips of each video, whose scores are averaged.
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
-        every: a prediction for each second of a video (1s), or another span such as 0.5s or 2min, in place of
-            one for all of it.
-        value_range: the values that stand for black and white, of pictures with more than 8 bits; by default
-            those that the network was trained with.
+        every: interval, such as 1s, 0.5s or 2min, of predictions along each video, in place of a single
+            prediction for the whole video.
+        value_range: values of black and white in images with more than 8 bits; by default as in training.
         json: print JSON.
         csv: print CSV.
     """
@@ -53,11 +52,11 @@ class PredictConfig:
             if getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
         if self.json and self.csv:
-            raise AutodasError("json and csv exclude each other: leave one of them out")
+            raise AutodasError("json and csv are mutually exclusive: leave one of them out")
         if self.every is not None:
             seconds_of("every", self.every)
             if self.test_clips != PredictConfig.test_clips:
-                raise AutodasError("every takes one clip of each part of a video: leave out test_clips")
+                raise AutodasError("every uses one clip for each part of a video: leave out test_clips")
 
 
 def run(argv: list[str]) -> int:
@@ -78,7 +77,7 @@ def run(argv: list[str]) -> int:
     paths = _files(config.files, videos=facts.clips is not None)
     if config.every is not None:
         if facts.clips is None:
-            raise AutodasError(f"{config.model}: its network is for pictures, but --every is for videos")
+            raise AutodasError(f"{config.model}: its network is for images, but --every is for videos")
         every, crops = seconds_of("every", config.every), config.test_crops
         return predict_along(
             network, facts, paths, every=every, crops=crops, top=config.top, form=form, device=device
@@ -107,20 +106,20 @@ def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
     from autodas.cli._setup import say_notes
     from autodas.data import VIDEO_ENDINGS, LeftOut, image_endings, images_below, videos_below
 
-    endings, what = (VIDEO_ENDINGS, "videos") if videos else (image_endings(), "pictures")
+    endings, what = (VIDEO_ENDINGS, "videos") if videos else (image_endings(), "images")
     left_out = LeftOut(what)
-    found: list[Path] = []
+    paths: list[Path] = []
     for name in names:
         path = Path(name)
         if os.path.isdir(path):
-            # By the rules of data sets: links are followed, rubbish is left out.
+            # As for data sets: links are followed, other files are skipped.
             inside = (videos_below if videos else images_below)(path, left_out)
             if not inside:
                 raise AutodasError(f"{path}: holds no {what} ({', '.join(endings)})")
-            found += sorted(map(Path, inside))
+            paths += sorted(map(Path, inside))
         elif os.path.exists(path):
-            found.append(path)
+            paths.append(path)
         else:
             raise AutodasError(f"{path}: does not exist")
     say_notes(left_out.notes())
-    return found
+    return paths

@@ -1,4 +1,4 @@
-"""``autodas profile``: what a network costs."""
+"""``autodas profile``: parameters and multiply-adds of a network."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class ProfileConfig:
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
             hand-crafted network such as resnet50-3d.
-        preset: take the skeleton from this preset of 'autodas train'.
+        preset: preset of 'autodas train' from which to take the skeleton.
         classes: number of classes.
-        channels: channels of the pictures.
-        image_size: height and width of the pictures; by default what the skeleton was made for.
-        frames: of a clip, in networks for video; likewise.
-        width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
-        code: modules of your own, separated by commas, whose operations the genotype may name; those that the
-            configuration of a run names are allowed for it.
+        channels: channels of the input images.
+        image_size: height and width of the images; by default those the skeleton was designed for.
+        frames: frames of a clip, in networks for video; by default those the skeleton was designed for.
+        width: channels of a hand-crafted network, as a fraction of the published ones; 0.25 by default.
+        code: modules of your own, separated by commas, whose operations the genotype may name; those named in
+            the configuration of a run are always allowed.
         json: print JSON.
     """
 
@@ -52,14 +52,14 @@ def run(argv: list[str]) -> int:
         print_facts(_handcrafted_facts(config), config.json)
         return 0
     if config.width is not None:
-        raise AutodasError("--width belongs to hand-crafted networks; a genotype's follows --skeleton.C2")
+        raise AutodasError("--width is for hand-crafted networks; set the width of cells with --skeleton.C2")
     from autodas.cli.train import TrainConfig
     from autodas.zoo import load_genotype
 
     genotype = load_genotype(config.genotype)
     base = SkeletonConfig()
     if config.preset is not None:
-        no_data = "--data="  # of a preset that leaves them open; the skeleton knows none
+        no_data = "--data="  # for presets without data, which the skeleton does not need
         words = [config.genotype, no_data]
         base = read_preset_configuration(TrainConfig, "train", config.preset, words).skeleton
     from autodas import networks
@@ -68,11 +68,11 @@ def run(argv: list[str]) -> int:
     from autodas.spaces import fit_skeleton
 
     own = config.skeleton
-    # The default name does not override the preset's; sizes that are given do.
+    # The default name does not override the preset's; explicit sizes do.
     asked = skeleton_of(base if config.preset is not None else own).with_size(own.K, own.C1, own.C2)
     skeleton = fit_skeleton(asked, genotype)
     classes = config.classes or (1000 if skeleton.name.startswith("imagenet") else 10)
-    found = networks.profile(
+    cost = networks.profile(
         genotype,
         skeleton,
         classes=classes,
@@ -87,7 +87,7 @@ def run(argv: list[str]) -> int:
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
         "input": [config.channels, *skeleton.input_size(config.image_size, config.frames)],
         "classes": classes,
-        **found.to_dict(),
+        **cost.to_dict(),
     }
     print_facts(facts, config.json)
     return 0
@@ -98,12 +98,12 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
 
     if config.preset is not None or config.skeleton != SkeletonConfig():
         raise AutodasError(
-            f"'{config.genotype}' is a hand-crafted network, which --preset and --skeleton do not shape; "
-            "its size follows --width"
+            f"'{config.genotype}' is a hand-crafted network, to which --preset and --skeleton do not apply; "
+            "set its size with --width"
         )
     width = WIDTH if config.width is None else config.width
     classes, frames, size = config.classes or 10, config.frames or CLIP[0], config.image_size or CLIP[1]
-    found = profile_handcrafted(
+    cost = profile_handcrafted(
         config.genotype,
         classes=classes,
         channels=config.channels,
@@ -116,5 +116,5 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
         "width": width,
         "input": [config.channels, frames, size, size],
         "classes": classes,
-        **found.to_dict(),
+        **cost.to_dict(),
     }

@@ -1,4 +1,4 @@
-"""``autodas report``: a page about runs."""
+"""``autodas report``: a report on runs in one HTML page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from autodas.terminal import message
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Write a page about runs: one HTML file, to be opened in a browser, that asks the network for nothing.
+    """Write a report on runs as one HTML file, which works in any browser without a network connection.
 
-    Of a search it shows how the architecture came to be, of a training curves and mistakes; several runs are
-    compared. Runs that go on, or that are incomplete, are shown as far as they are.
+    For a search it shows the evolution of the architecture, for a training its curves and mistakes; several
+    runs are compared. Runs in progress and incomplete runs are shown as far as they are available.
 
     Args:
-        runs: run folders, or folders with runs somewhere below.
-        output: the file; it is replaced where it is there.
-        json: print the name of the file and what is missing in the runs as JSON.
+        runs: run folders, or folders that contain runs.
+        output: output file; an existing one is replaced.
+        json: print the name of the file and the problems of each run as JSON.
     """
 
     runs: tuple[str, ...] = field(metadata={"positional": True, "metavar": "RUN", "nargs": "+"})
@@ -41,8 +41,8 @@ def run(argv: list[str]) -> int:
     if config.json:
         print_facts({"page": str(path), "runs": problems}, as_json=True)
         return 0
-    for folder, found in problems.items():
-        for problem in found:
+    for folder, own in problems.items():
+        for problem in own:
             print(message(f"{folder}: {problem}"))
     print(path)
     return 0

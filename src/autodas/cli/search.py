@@ -1,4 +1,4 @@
-"""``autodas search``: find a genotype for a data set."""
+"""``autodas search``: search a genotype for a data set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpaceConfig:
-    """Where to search.
+    """The search space.
 
     Args:
         name: space, as skeleton-cellspace: cifar-o2d, cifar-darts, imagenet-o2d, ...; or nasbench201.
@@ -46,10 +46,10 @@ class SpaceConfig:
 
 @dataclass(frozen=True)
 class SearchSpaceConfig(SpaceConfig):
-    """Where to search.
+    """The search space.
 
     Args:
-        operations: candidate operations of every edge, in place of those of the space, separated by commas;
+        operations: candidate operations of every edge, separated by commas, in place of those of the space;
             python:package.module:name for one of your own.
     """
 
@@ -58,16 +58,16 @@ class SearchSpaceConfig(SpaceConfig):
 
 @dataclass(frozen=True)
 class BudgetConfig:
-    """What the network that is trained later may cost: the search finds the best architecture within that.
+    """Budget of the network that is trained later: the search returns the best architecture within it.
 
     Args:
         parameters: largest number of parameters, such as 3300000.
-        multiply_adds: largest number of multiply-adds for one picture.
+        multiply_adds: largest number of multiply-adds for one image.
         skeleton: skeleton of that network; by default the one of the search.
         K: its normal cells in each stage; by default as in the search.
         C1: channels of its stem's first convolution.
         C2: channels of its first cell's output.
-        image_size: height and width of its pictures; by default those of the data.
+        image_size: height and width of its images; by default those of the data.
         classes: number of its classes; by default those of the data.
     """
 
@@ -87,7 +87,7 @@ class BudgetConfig:
                 raise AutodasError(f"budget.{name}={value} must be at least 1")
         if given and not {"parameters", "multiply_adds"} & given.keys():
             raise AutodasError(
-                f"budget.{next(iter(given))} describes a network, but nothing limits it: give "
+                f"budget.{next(iter(given))} describes a network, but the budget has no limit: set "
                 "budget.parameters or budget.multiply_adds"
             )
 
@@ -97,20 +97,20 @@ class SearchConfig:
     """Search a network for a data set.
 
     Args:
-        epochs: length, in epochs of one half of the training pictures.
-        batch_size: pictures in each gradient step.
-        micro_batches: parts that each batch is computed in, one after the other, to save memory.
-        seed: of everything random.
+        epochs: number of epochs, each over one half of the training samples.
+        batch_size: samples in each gradient step.
+        micro_batches: number of parts in which each batch is computed, one after the other, to save memory.
+        seed: seed of all random numbers.
         checkpoint_every: iterations between checkpoints; 0 for one after every epoch.
-        tensorboard: write TensorBoard files, where tensorboard is installed.
-        run: folder of the run; by default a new one under runs/.
-        resume: continue the run in this folder; auto continues what --run holds, if anything.
-        overwrite: replace the run that --run holds.
-        dry_run: estimate memory and time and stop: a few iterations are done, nothing is written.
-        stop_at_skips: end the search when cells that do not reduce would have so many skip connections; 0 for
+        tensorboard: write TensorBoard files if tensorboard is installed.
+        run: run folder; by default a new one under runs/.
+        resume: resume the run in this folder; auto resumes the run in --run, if any.
+        overwrite: replace the run in --run.
+        dry_run: estimate memory and time with a few iterations, then stop; nothing is written.
+        stop_at_skips: stop the search once its normal cells would have this many skip connections; 0 for
             never.
-        check_memory: refuse to start where less memory is there than the estimate.
-        train_preset: preset with which 'autodas train' trains what is found, unless it is given another.
+        check_memory: refuse to start if less memory is available than estimated.
+        train_preset: preset with which 'autodas train' trains the resulting network by default.
         quiet: print no progress.
         json: print the result as JSON.
     """
@@ -161,12 +161,12 @@ def run(argv: list[str]) -> int:
 
 
 def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
-    """Search as configured; return the run folder and the result."""
+    """Run a search, and return the run folder and the result."""
     from autodas.cli._setup import choose_folder, open_data, open_folder, tell_kernels, use_compute
 
     device = use_compute(config.compute)
     data = config.data.name.partition(":")[0]
-    # Before the data, which may take hours to be stored.
+    # Before opening the data, since storing them may take hours.
     folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
     opened = open_data(config.data, config.seed)
     tell_kernels(device)
@@ -183,7 +183,7 @@ def _search_of(
     folder: RunFolder,
     resumed: bool = False,
 ) -> Search:
-    """Return the search that is configured, before it begins."""
+    """Return the configured search, not started yet."""
     from autodas.cli._setup import compute_of, keeping_of
     from autodas.loop import check_space
     from autodas.report import CellPictures, can_draw
@@ -226,19 +226,19 @@ def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget
 
 
 def report(folder: RunFolder, result: SearchResult) -> list[str]:
-    """Return what a person is told at the end of a search."""
+    """Return the lines that are printed at the end of a search."""
     from autodas.benchmark_string import benchmark_string
 
-    found = result.accuracies
-    low, high = found.interval
+    accuracies = result.accuracies
+    low, high = accuracies.interval
     lines = [
-        f"accuracy on {found.count} samples of the validation half, with the weights of the search "
+        f"accuracy on {accuracies.count} samples of the validation half, with the weights of the search "
         f"(95 % interval of the final network: {low:.1f} to {high:.1f} %):",
-        f"  relaxed, before derivation        {found.relaxed:5.1f} %",
-        f"  final network                     {found.discrete:5.1f} %",
-        f"  with statistics re-estimated      {found.reestimated:5.1f} %",
-        f"  rebuilt from genotype.json        {found.rebuilt:5.1f} %  "
-        f"(logits {'equal to the bit' if found.rebuilt_equal else 'DIFFER'})",
+        f"  relaxed, before derivation        {accuracies.relaxed:5.1f} %",
+        f"  final network                     {accuracies.discrete:5.1f} %",
+        f"  with statistics re-estimated      {accuracies.reestimated:5.1f} %",
+        f"  rebuilt from genotype.json        {accuracies.rebuilt:5.1f} %  "
+        f"(logits {'equal to the bit' if accuracies.rebuilt_equal else 'DIFFER'})",
     ]
     if result.decisiveness is not None:
         lines += result.decisiveness.told()
@@ -251,7 +251,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
 
 
 def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
-    """Return the commands that go on from a search, as they can be pasted."""
+    """Return the commands that follow a search, ready to be pasted."""
     path = str(folder.path)
     commands = (train_command(path, tree(config)), ["autodas", "draw", path, "-o", "cell.svg"])
     return ["next:", *(f"  {shlex.join(words)}" for words in commands)]
@@ -269,19 +269,19 @@ def _dry_run(config: SearchConfig) -> None:
     dataset, augmentation, opening = open_unstored(config.data, config.seed)
     search = _search_of(config, dataset, augmentation, device, RunFolder("nowhere"))
     memory, free = search.size.estimate(), available_memory(device)
-    what = dataset.what.replace("images", "pictures")
+
     facts: dict[str, Any] = {
         **data_facts(dataset),
         **storing_facts(dataset, config.data),
         "iterations": search.iterations,
         "architectures": search.space.architectures,
         "memory_bytes": memory.total,
-        "memory": f"{memory} beyond Python, torch and the {what}, in the first iterations",
+        "memory": f"{memory} beyond Python, torch and the {dataset.what}, in the first iterations",
         "free_memory_bytes": free,
         "free_memory": "unknown" if free is None else in_words(free),
     }
     if free is None or memory.total <= free:
         facts |= time_facts(estimate_time(search), opening)
     else:
-        facts["time"] = "unknown: there is not enough memory to try"
+        facts["time"] = "unknown: not enough memory for a trial"
     print_facts(facts, config.json)

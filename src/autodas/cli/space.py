@@ -1,4 +1,4 @@
-"""``autodas space``: search spaces and how many architectures they hold."""
+"""``autodas space``: search spaces and their numbers of architectures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ShowConfig:
     """Show a search space.
 
     Args:
-        name: skeleton-cellspace, such as cifar-o2d; or nasbench201.
+        name: name of the space, as skeleton-cellspace: cifar-o2d, ...; or nasbench201.
         json: print JSON.
     """
 

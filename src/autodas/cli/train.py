@@ -1,4 +1,4 @@
-"""``autodas train``: train the network that a genotype describes, from scratch, and test it."""
+"""``autodas train``: train the network of a genotype from scratch, and test it."""
 
 from __future__ import annotations
 
@@ -29,36 +29,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train the network of a genotype on all training pictures; the last epoch's weights are tested once.
+    """Train the network of a genotype on all training samples, and test the weights of the last epoch once.
 
-    What stands in a run folder is trained on the data of that run, unless --data names others; what a search
-    found, with the preset that belongs to that of the search, unless --preset names another.
+    A genotype from a run folder is trained on the data of that run, unless --data names others. The result of
+    a search is trained with the preset that matches that of the search, unless --preset names another.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
             hand-crafted network such as resnet50-3d, which has no skeleton, drop path or auxiliary head.
-        width: of a hand-crafted network: its channels, as a part of the published ones; 0.25 by default.
-        code: modules of your own, separated by commas, whose operations the genotype may name; those that the
-            configuration of a run names are allowed for it.
-        epochs: length.
-        batch_size: pictures in each gradient step.
-        micro_batches: parts that each batch is computed in, one after the other, to save memory.
-        drop_path: rate of drop path at the end; it rises linearly from 0.
-        auxiliary: add the auxiliary head, where the maps are large enough for one.
-        auxiliary_weight: weight of that head's loss.
-        weights: a trained network to start from: a run folder or a model file; of pictures for videos, too.
+        width: channels of a hand-crafted network, as a fraction of the published ones; 0.25 by default.
+        code: modules of your own, separated by commas, whose operations the genotype may name; those named in
+            the configuration of a run are always allowed.
+        epochs: number of epochs.
+        batch_size: samples in each gradient step.
+        micro_batches: number of parts in which each batch is computed, one after the other, to save memory.
+        drop_path: final rate of drop path; it rises linearly from 0.
+        auxiliary: add the auxiliary head if the feature maps are large enough.
+        auxiliary_weight: weight of the auxiliary head's loss.
+        weights: a trained network to start from, as a run folder or a model file; networks for images can
+            initialise networks for videos.
         test_clips: clips of each test video, whose scores are averaged.
         test_crops: crops of each of these clips: 1 for the centre, 3 along the longer side.
-        validation: share of the training pictures that is held out; the best epoch on them is tested.
-        test_every: also evaluate on the test pictures every so many epochs, for curves; the run is
-            marked so.
-        seed: of everything random.
+        validation: share of the training samples to hold out; the best epoch on them is tested.
+        test_every: also evaluate on the test samples every so many epochs, for curves; the run is marked
+            accordingly.
+        seed: seed of all random numbers.
         checkpoint_every: epochs between checkpoints.
-        tensorboard: write TensorBoard files, where tensorboard is installed.
-        run: folder of the run; by default a new one under runs/.
-        resume: continue the run in this folder; auto continues what --run holds, if anything.
-        overwrite: replace the run that --run holds.
-        dry_run: estimate time and stop: a few iterations are done, nothing is written.
+        tensorboard: write TensorBoard files if tensorboard is installed.
+        run: run folder; by default a new one under runs/.
+        resume: resume the run in this folder; auto resumes the run in --run, if any.
+        overwrite: replace the run in --run.
+        dry_run: estimate time with a few iterations, then stop; nothing is written.
         quiet: print no progress.
         json: print the result as JSON.
     """
@@ -92,11 +93,11 @@ class TrainConfig:
     json: bool = transient(False)
 
     def __post_init__(self) -> None:
-        _ = self.evaluation  # refused now, not after the data have been read
+        _ = self.evaluation  # reject invalid values before the data are read
 
     @property
     def evaluation(self) -> EvaluationPlan:
-        """What is held out, and how the test pictures are looked at."""
+        """Validation share, and clips, crops and epochs of the test."""
         return EvaluationPlan(self.validation, self.test_clips, self.test_crops, self.test_every)
 
 
@@ -107,7 +108,7 @@ def run(argv: list[str]) -> int:
     config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
     allow_code_for(config.code, config.weights)
     if taken_over and not config.quiet:
-        print(f"taken over from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)
+        print(f"options from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)
     if config.dry_run:
         _dry_run(config)
         return 0
@@ -116,7 +117,7 @@ def run(argv: list[str]) -> int:
         print_facts({"run": str(folder.path), **summary}, as_json=True)
         return 0
     if config.test_every:
-        print("note: test accuracy was watched during training (--test-every)")
+        print("note: test accuracy was monitored during training (--test-every)")
     print(
         "\n".join([task.result_line(summary["test"]), *(f"note: {remark}" for remark in summary["remarks"])])
     )
@@ -127,7 +128,7 @@ def run(argv: list[str]) -> int:
 
 
 class Trained(NamedTuple):
-    """What a training leaves: its folder, its summary, and what was asked of the network."""
+    """Result of a training: run folder, summary and task."""
 
     folder: RunFolder
     summary: dict[str, Any]
@@ -135,7 +136,7 @@ class Trained(NamedTuple):
 
 
 def run_train(config: TrainConfig) -> Trained:
-    """Train as configured."""
+    """Run a training."""
     from autodas.cli._setup import (
         choose_folder,
         open_data,
@@ -150,7 +151,7 @@ def run_train(config: TrainConfig) -> Trained:
     blueprint = _blueprint(config)
     device = use_compute(config.compute)
     data = config.data.name.partition(":")[0]
-    # Before the data, which may take hours to be stored.
+    # Before opening the data, since storing them may take hours.
     folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
     dataset, augmentation = open_data(config.data, config.seed)
     note = changed_since(RunFolder(config.genotype), dataset)
@@ -178,7 +179,7 @@ def _training_of(
     folder: RunFolder,
     resumed: bool = False,
 ) -> Training:
-    """Return the training that is configured, before it begins."""
+    """Return the configured training, not started yet."""
     from autodas.cli._setup import compute_of, keeping_of
     from autodas.training.fit import Regularisation
     from autodas.training.recipe import Training
@@ -218,7 +219,7 @@ def _dry_run(config: TrainConfig) -> None:
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "memory_bytes": memory,
-        "memory": "unknown" if memory is None else f"{memory / 2**20:,.0f} MiB after some iterations, in all",
+        "memory": "unknown" if memory is None else f"{memory / 2**20:,.0f} MiB in all, after some iterations",
         **time_facts(estimate, opening),
     }
     print_facts(facts, config.json)

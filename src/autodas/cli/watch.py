@@ -1,4 +1,4 @@
-"""``autodas watch``: runs in a browser, while they go on."""
+"""``autodas watch``: follow runs in a browser."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from autodas.cli.config._configuration import parse
 
 @dataclass(frozen=True)
 class WatchConfig:
-    """Show runs in a browser while they go on, and afterwards: the page of 'autodas report', which follows
-    them. Nothing is written. Ctrl-C stops it.
+    """Serve the page of 'autodas report' with live updates, during runs and afterwards. Nothing is written.
+    Ctrl-C stops the server.
 
     Args:
-        runs: run folders, or folders with runs somewhere below.
-        host: address to listen on; anything but this machine itself puts a random word into the address of
-            the page, without which nothing is shown.
+        runs: run folders, or folders that contain runs.
+        host: address to listen on; if it is reachable from other machines, the page's address contains a
+            random token that is required to see anything.
         port: port to listen on; 0 for any free one.
         open: open the page in a browser.
     """

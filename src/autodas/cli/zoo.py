@@ -14,7 +14,7 @@ class ShowConfig:
     """Show a published genotype.
 
     Args:
-        name: its name.
+        name: name of the genotype.
         json: print the genotype file itself.
     """
 
@@ -38,7 +38,7 @@ def _list(config: ListConfig) -> None:
 
 
 def _show(config: ShowConfig) -> None:
-    """Show a published genotype: the file that every command takes."""
+    """Show a published genotype, as the file that every command accepts."""
     from autodas.zoo import load_zoo, zoo_entry
 
     genotype = load_zoo(config.name)

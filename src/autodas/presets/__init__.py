@@ -1,4 +1,4 @@
-"""Configurations that are shipped: one folder a command, one YAML file a preset."""
+"""Shipped configurations: one folder per command, one YAML file per preset."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from autodas.errors import AutodasError
 
 
 def preset_commands() -> list[str]:
-    """Return the names of the commands that have a folder of presets."""
+    """Return the names of the commands that have presets."""
     return sorted(entry.name for entry in _root().iterdir() if entry.is_dir() and entry.name[0] not in "._")
 
 
 def preset_names(command: str) -> list[str]:
-    """Return the names of a command's presets, sorted."""
+    """Return the sorted names of a command's presets."""
     folder = _root() / command
     if not folder.is_dir():
         return []
@@ -28,8 +28,8 @@ def read_preset(command: str, name: str) -> str:
     """Return the YAML text of a preset.
 
     Raises:
-        AutodasError: if the command has no preset of that name. The message names the nearest and lists
-            those that there are, and says so when another command has one of that name.
+        AutodasError: if the command has no such preset. The message suggests the nearest name, lists all
+            presets, and mentions another command that has a preset of that name.
     """
     known = preset_names(command)
     if name in known:

@@ -1,4 +1,4 @@
-"""What runs look like: drawings of cells, tables of methods. Reads genotypes and runs; knows no torch."""
+"""Presentation of runs: drawings of cells, tables of methods. Reads genotypes and runs, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search methods against each other: what their runs say, as a table. Reads run folders, knows no torch."""
+"""Comparison of search methods as a table. Reads run folders, without torch."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class MethodRun:
-    """What one method came to with one seed: a search, and the training of what it found.
+    """Result of one method with one seed: a search, and the training of its genotype.
 
     Attributes:
-        method: its name.
-        space: where it searched.
-        seed: of both runs.
-        error: top-1 error of the trained network on the test items, in percent.
-        count: number of test items.
-        parameters: of the trained network, without auxiliary head.
-        multiply_adds: of it, for one item.
-        seconds: that the iterations of the search took.
-        cpu_seconds: the same, of all threads together.
+        method: name of the method.
+        space: name of the search space.
+        seed: seed of both runs.
+        error: top-1 error of the trained network on the test samples, in percent.
+        count: number of test samples.
+        parameters: parameters of the trained network, without auxiliary head.
+        multiply_adds: multiply-adds of the trained network for one sample.
+        seconds: time of the search iterations in seconds.
+        cpu_seconds: CPU time of the search iterations in seconds, over all threads.
         relaxed: accuracy of the relaxed network on the validation half, in percent.
-        discrete: of the one that was derived, with the weights of the search.
-        skips: skip connections in the cells that do not reduce.
-        margin: mean priority of the decisions; ``None`` where nothing was decided.
+        discrete: accuracy of the derived network with the weights of the search, in percent.
+        skips: number of skip connections in the normal cells.
+        margin: mean priority of the decisions; ``None`` without decisions.
     """
 
     method: str
@@ -73,14 +73,14 @@ class MethodRun:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method over all its seeds.
+    """Result of one method over all its seeds.
 
     Attributes:
         method, space: as in the runs.
-        seeds: how many.
+        seeds: number of seeds.
         error: mean error in percent, ``deviation`` its standard deviation over seeds (0 for one seed).
-        standard_error: of the mean error, in points: see :func:`standard_error`.
-        parameters, multiply_adds, seconds, cpu_seconds, relaxed, discrete, skips: means.
+        standard_error: standard error of the mean error, in percentage points: see :func:`standard_error`.
+        parameters, multiply_adds, seconds, cpu_seconds, relaxed, discrete, skips: means over the seeds.
     """
 
     method: str
@@ -100,10 +100,10 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison of methods.
+    """Comparison of methods.
 
     Args:
-        runs: of all methods and seeds.
+        runs: runs of all methods and seeds.
     """
 
     runs: tuple[MethodRun, ...]
@@ -116,7 +116,7 @@ class Comparison:
         object.__setattr__(self, "rows", tuple(_row(group) for group in groups.values()))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the comparison as plain data."""
         return {
             "rows": [asdict(row) for row in self.rows],
             "runs": [asdict(run) for run in self.runs],
@@ -124,7 +124,7 @@ class Comparison:
         }
 
     def table(self) -> str:
-        """Return the table in Markdown: the columns of table 4 of the SDAS paper, and what explains them."""
+        """Return the table in Markdown: the columns of table 4 of the SDAS paper, and further ones."""
         head = (
             "method",
             "space",
@@ -156,7 +156,7 @@ class Comparison:
         return "\n".join(lines)
 
     def verdict(self) -> str:
-        """Return what the errors allow to say: nothing about differences inside two standard errors."""
+        """Return the conclusion that the errors permit, ignoring differences within two standard errors."""
         best = min(self.rows, key=lambda row: row.error)
         worse = [
             row.method
@@ -172,7 +172,7 @@ class Comparison:
         )
         return (
             f"± is the standard deviation over {seeds} seed{'s' * (seeds > 1)}; the standard error of a mean "
-            f"error is at most {largest:.2f} points ({count} test items). {said}"
+            f"error is at most {largest:.2f} points ({count} test samples). {said}"
         )
 
 
@@ -180,23 +180,23 @@ def read_method_run(method: str, seed: int, search: str | Path, train: str | Pat
     """Read the finished runs of one method with one seed.
 
     Args:
-        method: its name.
-        seed: of both.
+        method: name of the method.
+        seed: seed of both runs.
         search: run folder of the search.
         train: run folder of the training.
 
     Raises:
-        AutodasError: if one of them is not finished, or broken.
+        AutodasError: if one of the runs is unfinished or broken.
     """
-    found, trained = read_run(search, strict=True), read_run(train, strict=True)
-    _check(found, trained)
-    entry = Entry(method, found, trained)
+    searched, trained = read_run(search, strict=True), read_run(train, strict=True)
+    _check(searched, trained)
+    entry = Entry(method, searched, trained)
     numbers: dict[str, Any] = {name: getattr(entry, name) for name in _NUMBERS}
     return MethodRun(method=method, seed=seed, error=100 - trained.summary["test"]["top1"], **numbers)
 
 
 def _check(search: Run, training: Run) -> None:
-    """Raise AutodasError if something is not there that is compared."""
+    """Raise AutodasError if a compared value is missing."""
     _SEARCHED.check(search.summary, f"{search.folder / SUMMARY}: broken")
     _TRAINED.check(training.summary, f"{training.folder / SUMMARY}: broken")
     log = f"{search.folder / EVENTS}: broken"
@@ -205,7 +205,7 @@ def _check(search: Run, training: Run) -> None:
     _START.check(search.start.to_dict(), log)
     for event in search.events_of(Epoch):
         _SPENT.check(event.volatile, log)
-    get_space(known(search.start.space, ["name"]))  # which kinds of its cells reduce
+    get_space(known(search.start.space, ["name"]))  # determines which kinds of cells reduce
     if search.genotype is None:
         raise AutodasError(f"{search.folder / GENOTYPE}: missing")
 

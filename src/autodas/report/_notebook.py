@@ -1,4 +1,4 @@
-"""How objects show themselves in notebooks. Where nothing can be drawn, they do it in words."""
+"""Display of objects in notebooks, as text if drawing is not available."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from autodas.runs.reading import read_run
 
 
 def genotype_svg(genotype: Genotype) -> str | None:
-    """Return all cells and stage graphs of a genotype as one SVG; ``None`` where nothing can be drawn."""
+    """Return all cells and stage graphs of a genotype as one SVG; ``None`` if drawing is not available."""
     return _drawn(cells_of_genotype(genotype), f"The cells of {genotype.name or 'a genotype'}")
 
 
 def genotype_html(genotype: Genotype) -> str:
-    """Return a genotype as HTML: its name and its cells, drawn, or else as its JSON document."""
+    """Return a genotype as HTML: its name, and a drawing of its cells or else its JSON document."""
     facts = {"genotype": genotype.name or "without a name", "space": genotype.space or "none"}
-    picture = genotype_svg(genotype)
-    return _facts(facts) + (_scrolling(picture) if picture else f"<pre>{escape(genotype.to_json())}</pre>")
+    drawing = genotype_svg(genotype)
+    return _facts(facts) + (_scrolling(drawing) if drawing else f"<pre>{escape(genotype.to_json())}</pre>")
 
 
 def result_html(genotype: Genotype, accuracies: Mapping[str, Any], margin: float | None) -> str:
-    """Return what a search found as HTML: accuracies with the weights of the search, then the genotype.
+    """Return the result of a search as HTML: accuracies with the weights of the search, then the genotype.
 
     Args:
-        genotype: the architecture.
-        accuracies: name to percent, on the validation half.
-        margin: mean priority of the decisions; ``None`` where nothing was decided.
+        genotype: derived genotype.
+        accuracies: name to accuracy on the validation half, in percent.
+        margin: mean priority of the decisions; ``None`` without decisions.
     """
     names = ("relaxed", "discrete", "reestimated", "rebuilt")
     facts = {name: f"{accuracies[name]:.1f} %" for name in names if name in accuracies}
@@ -46,10 +46,10 @@ def result_html(genotype: Genotype, accuracies: Mapping[str, Any], margin: float
 
 
 def run_html(folder: str | Path) -> str:
-    """Return a run as HTML: what it is, how far it came, its cells; also of a folder that is no run yet.
+    """Return a run as HTML: its description, progress and cells, or the error if the folder is not a run.
 
     Args:
-        folder: the run folder.
+        folder: run folder.
     """
     try:
         run = read_run(folder)
@@ -67,20 +67,20 @@ def run_html(folder: str | Path) -> str:
     if run.genotype is not None:
         return _facts(facts) + genotype_html(run.genotype)
     try:
-        picture = _drawn(cells_of_run(folder), f"The cells of {run.name}, as far as they are decided")
-    except AutodasError:  # no search, or a log that cannot be read: the facts are there
-        picture = None
-    return _facts(facts) + (_scrolling(picture) if picture else "")
+        drawing = _drawn(cells_of_run(folder), f"The cells of {run.name}, as far as they are decided")
+    except AutodasError:  # not a search, or an unreadable log: the facts suffice
+        drawing = None
+    return _facts(facts) + (_scrolling(drawing) if drawing else "")
 
 
 def _results(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Return the accuracies that a summary has."""
-    found = {}
+    """Return the accuracies in a summary."""
+    results = {}
     for part, name in (("accuracies", "discrete"), ("test", "top1"), ("test", "video_top1")):
         values = summary.get(part)
         if isinstance(values, Mapping) and isinstance(values.get(name), int | float):
-            found[f"{name}, %"] = f"{values[name]:.2f}"
-    return found
+            results[f"{name}, %"] = f"{values[name]:.2f}"
+    return results
 
 
 def _drawn(cells: Sequence[DrawnCell], description: str) -> str | None:
@@ -98,5 +98,5 @@ def _facts(facts: Mapping[str, Any]) -> str:
     return f"<table>{rows}</table>\n"
 
 
-def _scrolling(picture: str) -> str:
-    return f'<div style="overflow-x:auto">{picture}</div>\n'
+def _scrolling(drawing: str) -> str:
+    return f'<div style="overflow-x:auto">{drawing}</div>\n'

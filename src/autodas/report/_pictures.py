@@ -1,4 +1,4 @@
-"""The cells of a search that goes on, as pictures for a log."""
+"""Figures of the cells of a search in progress, for TensorBoard."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from autodas.report.drawing._render import render_png
 
 
 class CellPictures:
-    """Draws the cells of a search as its log tells them, every time it is called.
+    """Callable that draws the current cells of a search from its log.
 
-    The edges keep their places from one call to the next. What has not changed is not drawn again.
+    Edges keep their places between calls. Unchanged cells are not drawn again.
 
     Args:
         folder: run folder of the search.
@@ -27,14 +27,14 @@ class CellPictures:
         """Return the kinds of cells that have changed since the last call, as PNG.
 
         Raises:
-            AutodasError: if the log cannot be read, or there is nothing to draw with.
+            AutodasError: if the log cannot be read, or drawing is not available.
         """
         states = states_of_run(self.folder)
         places, width = room(states)
-        pictures = {}
+        figures = {}
         for cell in states[-1].cells:
             text = dot_in_place(cell, places[cell.kind], width=width)
             if self._drawn.get(cell.kind) != text:
-                pictures[cell.kind] = render_png(text, scale=1.0)
+                figures[cell.kind] = render_png(text, scale=1.0)
                 self._drawn[cell.kind] = text
-        return pictures
+        return figures

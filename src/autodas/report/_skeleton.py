@@ -1,4 +1,4 @@
-"""Which network a run is about."""
+"""Skeleton of the network of a run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from autodas.spaces import Skeleton, get_skeleton, get_space
 
 
 def skeleton_of_run(folder: str | Path) -> Skeleton | None:
-    """Return the skeleton that a run stacks its cells in: of the space of a search, or of a trained network.
+    """Return the skeleton of a run: that of the space of a search, or of a trained network.
 
     Args:
-        folder: the run folder; ``None`` is returned where it is none, or does not say.
+        folder: run folder; ``None`` is returned if it is not one, or does not name a skeleton.
     """
     try:
         settings = read_run(folder).settings

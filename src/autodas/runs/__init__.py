@@ -1,1 +1,1 @@
-"""Run folders, the only channel between commands. No torch; each file here is a public page of its own."""
+"""Run folders, the only channel between commands. No torch; each module is a public page of its own."""

@@ -1,4 +1,4 @@
-"""One run at a time in a folder."""
+"""Lock of a run folder: one run at a time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from autodas.errors import AutodasError
 from autodas.reading import MEBIBYTE, TEXT, Fields, Items, Optional, Whole, parse_json, read_text
 
 BEAT = 30.0
-"""Seconds between two signs of life, for other machines that share the folder."""
+"""Seconds between heartbeats, for other machines that share the folder."""
 
 _SHAPE = Fields({"host": TEXT, "machine": Items(TEXT), "process": Whole(1), "started": Optional(TEXT)})
 
 SILENCE = 300.0
-"""After so many seconds without one, a run of another machine is taken for dead."""
+"""Seconds without a heartbeat after which a run on another machine is considered dead."""
 
 
 class RunLock:
-    """Says in a folder which process runs there.
+    """Lock file that names the process running in a folder.
 
-    What a process has left that was killed is taken over: whether one of this machine lives is asked of the
-    system; one of another machine gives signs of life.
+    The lock of a killed process is taken over: the system knows whether a process of this machine is alive;
+    processes of other machines send heartbeats.
 
     Args:
-        path: the file that says it; it is there as long as the run goes on.
+        path: lock file, which exists while the run is in progress.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,10 +39,10 @@ class RunLock:
         self._released = threading.Event()
 
     def check(self) -> str:
-        """Return what a dead holder has left, empty for nothing.
+        """Return the content of a dead process's lock, empty without one.
 
         Raises:
-            AutodasError: if a run goes on here.
+            AutodasError: if a run is in progress in the folder.
         """
         try:
             text = read_text(self.path, MEBIBYTE)
@@ -56,8 +56,8 @@ class RunLock:
             holder = parse_json(text, str(self.path))
             _SHAPE.check(holder, str(self.path))
         except AutodasError:
-            # Files of this name are put in place whole: this is none of ours.
-            raise AutodasError(f"{self.path}: does not say who runs here; delete it if nobody does") from None
+            # Lock files are written atomically, so this file is not one of ours.
+            raise AutodasError(f"{self.path}: invalid lock; delete it if no run is in progress") from None
         place = {"host": holder["host"], "machine": holder["machine"]}
         process, started = holder["process"], holder["started"]
         if place == _place():
@@ -74,7 +74,7 @@ class RunLock:
         return text
 
     def acquire(self) -> None:
-        """Take the folder; raises as :meth:`check`."""
+        """Acquire the lock; raises as :meth:`check`."""
         self._mine = json.dumps(
             {**_place(), "process": os.getpid(), "started": _start_of(os.getpid()), "since": time.time()}
         )
@@ -90,7 +90,7 @@ class RunLock:
                 except (FileExistsError, FileNotFoundError):
                     continue
                 except OSError:
-                    # A file system without links.
+                    # A file system without hard links.
                     os.replace(own, self.path)
                 break
             for file in self.path.parent.glob(f"{self.path.name}.*.tmp"):
@@ -100,14 +100,14 @@ class RunLock:
         threading.Thread(target=self._beat, name="sign of life", daemon=True).start()
 
     def _remove(self, left: str) -> bool:
-        """Remove what a dead holder has left; return whether it was that."""
+        """Remove a dead process's lock; return ``False`` if another process has acquired it meanwhile."""
         moved = self.path.with_name(f"{self.path.name}.{os.getpid()}.left.tmp")
         try:
             os.rename(self.path, moved)
         except FileNotFoundError:
             return True
         if moved.read_text(encoding="utf-8") != left:
-            # Another process was quicker, and this is its own.
+            # Another process was faster, and this is its lock.
             os.rename(moved, self.path)
             return False
         moved.unlink()
@@ -119,11 +119,11 @@ class RunLock:
                 os.utime(self.path)
 
     def owns(self, name: str) -> bool:
-        """Return whether a file of this name is the lock, or the beginning of one."""
+        """Return whether a file of this name is the lock, or a temporary file of it."""
         return name == self.path.name or (name.startswith(f"{self.path.name}.") and name.endswith(".tmp"))
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Release the lock."""
         self._released.set()
         with suppress(OSError):
             if self.path.read_text(encoding="utf-8") == self._mine:
@@ -131,7 +131,7 @@ class RunLock:
 
 
 def _place() -> dict[str, Any]:
-    """Return where processes are numbered: containers and machines each count their own."""
+    """Return the namespace of process numbers, which is separate for each machine and container."""
     machine = []
     with suppress(OSError):
         machine.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -140,7 +140,7 @@ def _place() -> dict[str, Any]:
 
 
 def _start_of(process: int) -> str | None:
-    """Return when a process was started, ``None`` where there is none; numbers are used again."""
+    """Return the start time of a process, ``None`` if it is dead; process numbers alone are reused."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else fields[19]

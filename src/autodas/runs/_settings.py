@@ -1,4 +1,4 @@
-"""The settings of runs, and in what they differ: only runs of equal settings are repetitions."""
+"""Settings of runs and their differences: only runs with equal settings are repetitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autodas.runs.reading import Run
 
 _HOW = (
     "seed",
-    "genotype",  # where the architecture lies; which method found it is told beside
+    "genotype",  # only the place of the architecture; the method is listed separately
     "data.name",
     "data.workers",
     "data.storage",
@@ -19,50 +19,48 @@ _HOW = (
     "train_preset",
     "strategy.name",
 )
-"""Keys of configurations, or how they begin, that say where and how often a run was made, not of what."""
+"""Keys of configurations, or prefixes of keys, that do not affect whether runs are repetitions."""
 
 _SEARCH = "search "
-"""How the keys of a search begin."""
+"""Prefix of the keys of a search."""
 
 Setting = Mapping[str, str]
-"""Key to value, both as people read them."""
+"""Key to value, both as displayed."""
 
 
 def setting_of(search: Run | None, training: Run | None) -> dict[str, str]:
-    """Return the settings of a training, and of the search whose result it trained; keys of that begin so."""
-    found: dict[str, str] = {}
+    """Return the settings of a training and, with the prefix ``"search "``, of the search it belongs to."""
+    setting: dict[str, str] = {}
     for prefix, run in ((_SEARCH, search), ("", training)):
         if run is None:
             continue
         if not run.settings:
-            found[f"{prefix}settings"] = f"not known: {run.name}"
-        found |= {prefix + key: text for key, text in _values(run)}
-    return found
+            setting[f"{prefix}settings"] = f"not known: {run.name}"
+        setting |= {prefix + key: text for key, text in _values(run)}
+    return setting
 
 
 def differences(settings: Sequence[tuple[str, Setting]]) -> list[str]:
     """Return the keys in which settings differ.
 
-    Settings of methods differ from method to method; they count where those of one method do. What differs
-    in a search just as in its training is named once.
+    Settings of methods are compared only between runs of the same method. Settings that differ in the same
+    way in searches and trainings are listed once.
 
     Args:
-        settings: each with the method.
+        settings: pairs of method and setting.
     """
-    found = []
+    keys = []
     for key in dict.fromkeys(key for _, setting in settings for key in setting):
         part = _part(key)
         groups: dict[str, set[str]] = {}
         for method, setting in settings:
-            if part in map(_part, setting):  # there was a search, or a training, at all
+            if part in map(_part, setting):  # the entry has a search, or a training
                 own = method if key.removeprefix(_SEARCH).startswith("strategy.") else ""
                 groups.setdefault(own, set()).add(setting.get(key, ""))
         if any(len(values) > 1 for values in groups.values()):
-            found.append(key)
-    columns = {key: [setting.get(key) for _, setting in settings] for key in found}
-    return [
-        key for key in found if _part(key) == "" or columns[key] != columns.get(key.removeprefix(_SEARCH))
-    ]
+            keys.append(key)
+    columns = {key: [setting.get(key) for _, setting in settings] for key in keys}
+    return [key for key in keys if _part(key) == "" or columns[key] != columns.get(key.removeprefix(_SEARCH))]
 
 
 def _part(key: str) -> str:
@@ -73,7 +71,7 @@ def _values(run: Run) -> Iterator[tuple[str, str]]:
     for key, value in _flat(run.settings):
         if value not in (None, [], "") and not any(key == how or key.startswith(f"{how}.") for how in _HOW):
             yield key.removeprefix("data."), _text(value)
-    # What was left to the data set, and how much of it there was.
+    # Properties of the data that follow from the data set.
     for key, value in _flat(run.start.input or {}):
         if value is not None:
             yield key, _text(value)

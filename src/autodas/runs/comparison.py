@@ -1,4 +1,4 @@
-"""Runs beside each other: what each came to, and which of them are repetitions of each other."""
+"""Comparison of runs: results, and groups of repetitions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from autodas.spaces import get_space
 
 @dataclass(frozen=True)
 class Entry:
-    """A search and the training of what it found; one of them may be missing, and so may every number.
+    """Search with the training of its genotype. Either may be missing, and so may any number.
 
     Args:
-        method: that searched; of a training alone the name of its architecture.
-        search, training: the runs.
+        method: search method, or the name of the architecture for a training alone.
+        search, training: runs.
     """
 
     method: str
@@ -34,7 +34,7 @@ class Entry:
 
     @cached_property
     def setting(self) -> dict[str, str]:
-        """How it was made."""
+        """Settings of both runs."""
         return setting_of(self.search, self.training)
 
     @property
@@ -45,28 +45,28 @@ class Entry:
 
     @property
     def space(self) -> str | None:
-        """Name of the space that was searched."""
+        """Name of the search space."""
         return None if self.search is None else known(self.search.start.space, ["name"])
 
     @property
     def top1(self) -> float | None:
-        """Accuracy of the trained network on the test items, in percent."""
+        """Accuracy of the trained network on the test samples, in percent."""
         return _number(self.training, "test", "top1")
 
     @property
     def count(self) -> int | None:
-        """Number of test items."""
+        """Number of test samples."""
         count = _number(self.training, "test", "count")
         return None if count is None else int(count)
 
     @property
     def parameters(self) -> float | None:
-        """Parameters of the trained network; else of the one that was found, as it was searched."""
+        """Parameters of the trained network, else of the derived network in the skeleton of the search."""
         return self._cost("parameters")
 
     @property
     def multiply_adds(self) -> float | None:
-        """Multiply-adds of that network for one item."""
+        """Multiply-adds of that network for one sample."""
         return self._cost("multiply_adds")
 
     def _cost(self, name: str) -> float | None:
@@ -80,7 +80,7 @@ class Entry:
 
     @property
     def discrete(self) -> float | None:
-        """Accuracy of the network that was derived, likewise, with the weights of the search."""
+        """Accuracy of the derived network on the validation half with the search's weights, in percent."""
         return _number(self.search, "accuracies", "discrete")
 
     @property
@@ -90,12 +90,12 @@ class Entry:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds that the epochs of the search took."""
+        """Time of the epochs of the search, in seconds."""
         return self._spent("seconds")
 
     @property
     def cpu_seconds(self) -> float | None:
-        """The same, of all threads together."""
+        """CPU time of the epochs of the search over all threads, in seconds."""
         return self._spent("cpu_seconds")
 
     def _spent(self, name: str) -> float | None:
@@ -105,7 +105,7 @@ class Entry:
 
     @property
     def skips(self) -> int | None:
-        """Skip connections in the cells that do not reduce; ``None`` where the space is not known."""
+        """Number of skip connections in the normal cells; ``None`` if the space is unknown."""
         if self.search is None or self.search.genotype is None or self.space is None:
             return None
         try:
@@ -126,28 +126,28 @@ def _number(run: Run | None, *keys: str) -> float | None:
 
 
 def entries_of(runs: Sequence[Run]) -> list[Entry]:
-    """Return runs in pairs: the training of what a search found stands with that search."""
+    """Return runs in pairs of a search and the training of its genotype."""
     searches = {run.folder.resolve(): run for run in runs if run.command == "search"}
-    found, used = [], set()
+    entries, used = [], set()
     for run in runs:
         if run.command != "train":
             continue
         place = _place_of(run.settings.get("genotype"))
         if place not in searches and (run.folder.parent / "search").resolve() in searches:
-            # Folders that were moved: a demo or a comparison keeps both parts side by side.
+            # The folders may have been moved: demos and comparisons keep both parts side by side.
             beside = (run.folder.parent / "search").resolve()
             place = beside if _same(run, searches[beside]) else place
         search = searches.get(place) if place is not None else None
         if search is not None:
             used.add(search.folder)
         method = method_of(search) if search is not None else run.start.genotype or run.name
-        found.append(Entry(method, search, run))
-    found += [Entry(method_of(run), run, None) for run in searches.values() if run.folder not in used]
-    return found
+        entries.append(Entry(method, search, run))
+    entries += [Entry(method_of(run), run, None) for run in searches.values() if run.folder not in used]
+    return entries
 
 
 def _place_of(genotype: Any) -> Path | None:
-    """Return the folder that a setting names; ``None`` where no folder can have such a name."""
+    """Return the folder that a setting names; ``None`` if it is not a valid path."""
     try:
         return Path(genotype).resolve() if isinstance(genotype, str) and genotype else None
     except (OSError, ValueError):
@@ -159,7 +159,7 @@ def _same(training: Run, search: Run) -> bool:
 
 
 def method_of(search: Run) -> str:
-    """Return the method of a search, with its variant where the genotype is named after it."""
+    """Return the method of a search, including its variant if genotypes are named after it."""
     strategy = search.start.strategy or search.name
     settings = search.settings.get("strategy")
     if isinstance(settings, dict):
@@ -174,9 +174,9 @@ class Repetitions(NamedTuple):
     """Entries of one method on one data set with equal settings.
 
     Attributes:
-        method, data: of all of them.
-        settings: the values of the settings in which groups differ.
-        entries: the repetitions.
+        method, data: method and data set of all entries.
+        settings: values of the settings in which groups differ.
+        entries: repetitions.
     """
 
     method: str
@@ -186,7 +186,7 @@ class Repetitions(NamedTuple):
 
 
 def repetitions(entries: Sequence[Entry]) -> tuple[list[str], list[Repetitions]]:
-    """Return the settings in which entries differ, and the groups of those that are repetitions."""
+    """Return the settings in which entries differ, and the groups of repetitions."""
     differ = differences([(entry.method, entry.setting) for entry in entries])
     groups: dict[tuple[str, str, tuple[str, ...]], list[Entry]] = {}
     for entry in entries:
@@ -196,11 +196,11 @@ def repetitions(entries: Sequence[Entry]) -> tuple[list[str], list[Repetitions]]
 
 
 class Spread(NamedTuple):
-    """Numbers of several runs.
+    """Mean and deviation of a number over several runs.
 
     Attributes:
-        mean: of those that there are; ``None`` where there are none.
-        deviation: over runs, of the sample; ``None`` of fewer than two.
+        mean: mean of the available numbers; ``None`` without any.
+        deviation: sample standard deviation; ``None`` for fewer than two numbers.
     """
 
     mean: float | None
@@ -208,21 +208,21 @@ class Spread(NamedTuple):
 
 
 def spread_of(values: Sequence[float]) -> Spread:
-    """Return mean and deviation of numbers."""
+    """Compute the mean and the deviation of numbers."""
     return Spread(fmean(values) if values else None, stdev(values) if len(values) > 1 else None)
 
 
 def standard_error(percents: Sequence[float], count: int) -> float:
-    r"""Return the standard error of a mean accuracy, or error, over seeds, in points.
+    r"""Compute the standard error of a mean accuracy, or error, over seeds, in percentage points.
 
     .. math:: \sqrt{e^2 + \frac{s^2}{n}}
 
-    with the standard error e of the mean over N test items, which all seeds share and which is not averaged
-    away, and the standard deviation s over n seeds.
+    with the standard error e of the mean over N test samples, which are the same for all seeds so that e does
+    not average out, and the standard deviation s over n seeds.
 
     Args:
-        percents: one for each seed.
-        count: N.
+        percents: accuracy or error for each seed, in percent.
+        count: number of test samples N.
     """
     spread = stdev(percents) ** 2 / len(percents) if len(percents) > 1 else 0.0
     return math.sqrt(accuracy.standard_error(fmean(percents), count) ** 2 + spread)

@@ -1,7 +1,7 @@
-"""What happens in a run, as its log tells it: one class for each line of ``events.jsonl``.
+"""Events in the log of a run: one class for each kind of line in ``events.jsonl``.
 
-Every event goes to a dict and comes back from one. The order of the fields is that of the keys in the file;
-fields that are ``None`` are left out of it. What a newer version adds is kept: fields under
+Every event can be converted to a dict and back. The order of the fields is that of the keys in the file, from
+which fields that are ``None`` are omitted. Additions of newer versions are kept: fields under
 :attr:`Event.more`, events as :class:`Other`.
 """
 
@@ -17,12 +17,12 @@ from autodas.reading import MAPPING, TEXT, TRUTH, Fields, Is, Items, Number, Row
 
 
 def _as(shape: Shape, default: Any = None, nullable: bool = False) -> Any:
-    """Return a field of a shape that a file may lack; where it is nullable, ``None`` is written."""
+    """Return an optional field of a shape; ``None`` is written to the file only if it is nullable."""
     return field(default=default, metadata={"shape": shape, "nullable": nullable})
 
 
 def _needed(shape: Shape) -> Any:
-    """Return a field without which the event says nothing."""
+    """Return a required field of a shape."""
     return field(metadata={"shape": shape})
 
 
@@ -30,7 +30,7 @@ def _rest() -> Any:
     return field(default_factory=dict)
 
 
-_COUNT = Is((int,), "a whole number")  # of architectures: there may be more than any other number is large
+_COUNT = Is((int,), "a whole number")  # numbers of architectures, of any size
 _NUMBER = Number()
 _STATES = Items(Whole())
 _PART = Fields(
@@ -40,46 +40,46 @@ _PART = Fields(
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A line of a log.
+    """Line of a log.
 
     Attributes:
-        line: which one, from 1; 0 where it does not come from a file.
-        more: fields that this version does not know.
+        line: line number, from 1; 0 if the event does not come from a file.
+        more: fields unknown to this version.
     """
 
     NAME: ClassVar[str] = ""
     REST: ClassVar[str] = "more"
-    """The field that takes what no other field is named after; it is written where it stands."""
+    """Name of the field for all keys without a field; they are written at its position."""
 
     line: int = field(default=0, compare=False, repr=False)
     more: Mapping[str, Any] = _rest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, as the log has it."""
-        found: dict[str, Any] = {"event": self.NAME}
+        """Return the event as plain data, as in the log."""
+        data: dict[str, Any] = {"event": self.NAME}
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name == self.REST:
-                found |= value
+                data |= value
             elif "shape" in each.metadata and (value is not None or each.metadata.get("nullable")):
-                found[each.name] = value
-        return found
+                data[each.name] = value
+        return data
 
     @classmethod
     def from_dict(
         cls, data: Mapping[str, Any], line: int = 0, where: str = "event", problems: list[str] | None = None
     ) -> Self:
-        """Return the event that plain data describe.
+        """Return the event described by plain data.
 
         Args:
-            data: as :meth:`to_dict` returns them; the name of the event may be left out.
-            line: which line of a log they are.
-            where: what messages call them.
-            problems: a sentence is added for each field that is left out because it is not as expected;
-                ``None`` raises for the first one.
+            data: data as returned by :meth:`to_dict`; the name of the event may be missing.
+            line: line number in the log.
+            where: name of the line in messages.
+            problems: list to which a sentence is added for each invalid field, which is skipped; ``None``
+                raises for the first one.
 
         Raises:
-            AutodasError: if a field is missing without which the event says nothing.
+            AutodasError: if a required field is missing or invalid.
         """
         known_fields = _known_fields(cls)  # type: ignore[arg-type]  # no Hashable to mypy
         values: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class Event:
                 except AutodasError as error:
                     if problems is None or not _optional(each):
                         raise
-                    problems.append(f"{error}; it is left out.")
+                    problems.append(f"{error}; it is skipped.")
                 else:
                     values[name] = data[name]
             elif not _optional(each):
@@ -110,21 +110,21 @@ def _optional(each: Field[Any]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Start(Event):
-    """The first line: what is searched or trained.
+    """Start of a run, the first line of its log.
 
     Attributes:
         command: ``"search"`` or ``"train"``.
-        strategy: of a search, its method.
-        data: name of the data set, ``classes`` how many it has.
-        genotype: of a training, the name of its architecture.
-        pictures: samples of each part.
-        notes: what the user should know, in sentences.
-        input: what the network sees: image size, channels, frames.
-        space: of a search: name, cell space, kinds of cells, operations, size.
-        phases: of a search, each with its iterations and what it searches.
-        remaining: architectures of the space.
-        auxiliary: of a training, whether it has the auxiliary head.
-        test_watched: of a training, whether its test samples were looked at before the end.
+        strategy: method of a search.
+        data: name of the data set, ``classes`` its number of classes.
+        genotype: name of the architecture of a training.
+        pictures: number of samples of each part.
+        notes: notes to the user, in sentences.
+        input: input of the network: image size, channels, frames.
+        space: space of a search: name, cell space, kinds of cells, operations, size.
+        phases: phases of a search, each with its iterations and the searched part.
+        remaining: number of architectures of the space.
+        auxiliary: whether a training has the auxiliary head.
+        test_watched: whether a training evaluates on the test samples before its end.
     """
 
     NAME: ClassVar[str] = "start"
@@ -144,28 +144,28 @@ class Start(Event):
     test_watched: bool | None = _as(TRUTH)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; notes are the last of what a training says."""
-        found = super().to_dict()
-        if self.command == "train" and "notes" in found:
-            found["notes"] = found.pop("notes")
-        return found
+        """Return the event as plain data, with the notes of a training at the end."""
+        data = super().to_dict()
+        if self.command == "train" and "notes" in data:
+            data["notes"] = data.pop("notes")
+        return data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision(Event):
-    """One one-step discretisation, or the number of nodes of a stage graph.
+    """One-step discretisation, or decision on the number of nodes of a stage graph.
 
     Attributes:
-        step: its number, from 1.
-        iteration, epoch: when.
+        step: number of the decision, from 1.
+        iteration, epoch: iteration and epoch of the decision.
         kind: kind of cell.
         what: ``"edge"``, ``"node"`` or ``"length"``.
-        edge: predecessor and state of the edge that has its ``operation`` now.
-        state: the node that is decided.
-        kept, removed: the states whose edges to it remain, and are lost.
-        nodes: how many nodes remain.
-        priority: by how much the choice won.
-        remaining: architectures that are still possible.
+        edge: predecessor and state of the decided edge, which gets ``operation``.
+        state: decided node.
+        kept, removed: predecessors of the node whose edges are kept and removed.
+        nodes: number of remaining nodes.
+        priority: lead of the choice.
+        remaining: number of remaining architectures.
     """
 
     NAME: ClassVar[str] = "decision"
@@ -187,12 +187,12 @@ class Decision(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LateDecisions(Event):
-    """What decisions cost that few iterations follow.
+    """Loss of accuracy by decisions that only few iterations follow.
 
     Attributes:
-        iteration: when.
+        iteration: iteration of the decisions.
         steps: numbers of the decisions.
-        pictures: how many the accuracies are of.
+        pictures: number of samples of the accuracies.
         before, after: accuracy of the relaxed network, in percent.
     """
 
@@ -207,12 +207,12 @@ class LateDecisions(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture(Event):
-    """Where the weights of the architecture stand.
+    """Current weights of the architecture.
 
     Attributes:
-        iteration: when.
-        weights: kind of cell to its tables: ``alpha`` (a row an edge), ``beta`` (a number an edge) and
-            ``lengths``; ``None`` stands for what is decided.
+        iteration: iteration of the weights.
+        weights: kind of cell to its tables: ``alpha`` (a row per edge), ``beta`` (a number per edge) and
+            ``lengths``; entries of decided edges are ``None``.
     """
 
     NAME: ClassVar[str] = "architecture"
@@ -223,15 +223,15 @@ class Architecture(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch(Event):
-    """The end of an epoch.
+    """End of an epoch.
 
     Attributes:
-        phase: of a search.
-        epoch, iteration: when; iterations are counted over the whole run, epochs within a phase.
-        metrics: losses and accuracies by name; ``None`` where there is none this time.
-        remaining: of a search, architectures that are still possible.
-        kinds: of a search, how sure each kind of cell is.
-        volatile: what varies from run to run: times, speeds, memory.
+        phase: phase of a search.
+        epoch, iteration: epoch within the phase, and iteration within the whole run.
+        metrics: losses and accuracies by name; ``None`` if not measured in this epoch.
+        remaining: number of remaining architectures of a search.
+        kinds: certainty of each kind of cell of a search.
+        volatile: values that vary between equal runs: times, speeds, memory.
     """
 
     NAME: ClassVar[str] = "epoch"
@@ -246,11 +246,11 @@ class Epoch(Event):
     volatile: Mapping[str, Any] | None = _as(MAPPING)
 
     def metric(self, name: str) -> float | None:
-        """Return a loss or an accuracy; ``None`` where there is none."""
+        """Return a loss or an accuracy, ``None`` if it is missing."""
         return _number(self.metrics.get(name))
 
     def spent(self, name: str) -> float | None:
-        """Return what varies from run to run (``seconds``, ``cpu_seconds``, ``memory_bytes``), likewise."""
+        """Return a volatile value (``seconds``, ``cpu_seconds``, ``memory_bytes``), ``None`` if missing."""
         return _number(known(self.volatile, [name]))
 
 
@@ -260,11 +260,11 @@ def _number(value: Any) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Warned(Event):
-    """Something that people were warned of.
+    """Warning to the user.
 
     Attributes:
-        iteration: when.
-        text: in words.
+        iteration: iteration of the warning.
+        text: text of the warning.
     """
 
     NAME: ClassVar[str] = "warning"
@@ -275,11 +275,12 @@ class Warned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Event):
-    """A phase that ended before its time.
+    """Early stop of a phase.
 
     Attributes:
-        iteration: when.
-        kind: kind of cell that would have had so many ``skips``.
+        iteration: iteration of the stop.
+        kind: kind of cell that would have had too many skip connections.
+        skips: number of these skip connections.
     """
 
     NAME: ClassVar[str] = "stopped"
@@ -291,13 +292,13 @@ class Stopped(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(Event):
-    """A network that a phase ended in, or one that another rule would have derived.
+    """Network at the end of a phase, or one that another rule would have derived.
 
     Attributes:
-        phase: its name.
-        file: where its genotype is, below the run folder.
-        derived: whether it may be the result.
-        facts: its accuracies, and what the method says of it.
+        phase: name of the phase.
+        file: file of its genotype, relative to the run folder.
+        derived: whether it can be the result.
+        facts: accuracies, and facts from the method.
     """
 
     NAME: ClassVar[str] = "candidate"
@@ -311,12 +312,12 @@ class Candidate(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class End(Event):
-    """The end of a search.
+    """End of a search.
 
     Attributes:
-        genotype: file of the candidate that is the result.
-        margin: mean priority of the decisions on edges; ``None`` where nothing was decided.
-        accuracies: with the weights of the search.
+        genotype: file of the resulting candidate.
+        margin: mean priority of the decisions on edges; ``None`` without decisions.
+        accuracies: accuracies with the weights of the search.
     """
 
     NAME: ClassVar[str] = "end"
@@ -329,17 +330,17 @@ class End(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Other(Event):
-    """An event that this version does not know; everything that it says stands under :attr:`more`."""
+    """Event unknown to this version, with all its fields in :attr:`more`."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the log has."""
+        """Return the data as in the log."""
         return dict(self.more)
 
     @classmethod
     def from_dict(
         cls, data: Mapping[str, Any], line: int = 0, where: str = "event", problems: list[str] | None = None
     ) -> Self:
-        """Keep plain data as they are."""
+        """Return an event that keeps the data unchanged."""
         return cls(line=line, more=dict(data))
 
 
@@ -357,13 +358,13 @@ EVENTS: dict[str, type[Event]] = {
         End,
     )
 }
-"""The events that this version knows, by name."""
+"""Events known to this version, by name."""
 
 
 def read_event(
     data: Mapping[str, Any], line: int = 0, where: str = "event", problems: list[str] | None = None
 ) -> Event:
-    """Return the event that plain data describe; arguments and errors as for :meth:`Event.from_dict`."""
+    """Return the event described by plain data; arguments and errors as for :meth:`Event.from_dict`."""
     name = data.get("event")
     kind = EVENTS.get(name, Other) if isinstance(name, str) else Other
     return kind.from_dict(data, line, where, problems)

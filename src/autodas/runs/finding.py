@@ -1,4 +1,4 @@
-"""Which folders are runs, and which runs are meant."""
+"""Search for run folders."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from autodas.errors import AutodasError
 from autodas.runs.folder import CONFIGURATION, EVENTS
 
 DEPTH = 4
-"""How far below a folder its runs are looked for."""
+"""Levels below a folder that are searched for runs."""
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is that of a run."""
+    """Return whether a folder is a run folder."""
     return os.path.exists(folder / EVENTS) or os.path.exists(folder / CONFIGURATION)
 
 
 def runs_below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
-    """Yield the runs below a folder, by name. Links are not followed, hidden folders left out."""
+    """Yield the runs below a folder, sorted by name. Links are not followed, hidden folders are skipped."""
     try:
         inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
     except OSError:
@@ -33,19 +33,19 @@ def runs_below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
 
 
 def find_runs(places: Sequence[str | Path]) -> list[Path]:
-    """Return the runs that are meant, each once.
+    """Return the runs at given places, each once.
 
     Args:
-        places: run folders, and folders with runs somewhere below; one without any is taken for a run whose
+        places: run folders, and folders that contain runs; a folder without runs is treated as a run whose
             files are missing.
 
     Raises:
-        AutodasError: if there is no such folder.
+        AutodasError: if a folder does not exist.
     """
-    found: dict[Path, Path] = {}
+    runs: dict[Path, Path] = {}
     for place in map(Path, places):
         if not os.path.isdir(place):
-            raise AutodasError(f"{place}: there is no such folder; give runs, or a folder with runs")
+            raise AutodasError(f"{place}: no such folder; give runs, or a folder with runs")
         for run in [place] if is_run(place) else [*runs_below(place)] or [place]:
-            found.setdefault(run.resolve(), run)
-    return list(found.values())
+            runs.setdefault(run.resolve(), run)
+    return list(runs.values())

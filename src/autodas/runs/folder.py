@@ -1,4 +1,4 @@
-"""Run folders: the only channel between commands. What is in one, by name."""
+"""Run folders, the only channel between commands, and the names of their files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from autodas.runs._lock import RunLock
 from autodas.writing import write_whole
 
 CONFIGURATION = "config.yaml"
-"""The effective configuration; a folder that has it holds a run."""
+"""Effective configuration; a folder with this file holds a run."""
 ENVIRONMENT = "environment.json"
 RUNNING = "running.json"
-"""Which process runs here, as long as it does."""
+"""Lock file that names the running process."""
 EVENTS = "events.jsonl"
 METRICS = "metrics.csv"
 CHECKPOINTS = "checkpoints"
@@ -28,7 +28,7 @@ CHECKPOINT = f"{CHECKPOINTS}/last.pt"
 GENOTYPE = "genotype.json"
 DATA = "data.json"
 SUMMARY = "summary.json"
-"""The result; it is there when the run is finished."""
+"""Result, written when the run is finished."""
 TENSORBOARD = "tensorboard"
 SPLIT = "split.json"
 CANDIDATES = "candidates"
@@ -38,15 +38,15 @@ PREDICTIONS = "predictions.parquet"
 EXAMPLES = "examples"
 EXAMPLE_INDEX = f"{EXAMPLES}/index.json"
 COMPARISON = "comparison.json"
-"""What ``compare`` found, in the folder above its runs; ``COMPARISON_TABLE`` is the same as text."""
+"""Result of ``compare``, in the parent folder of its runs; ``COMPARISON_TABLE`` is the same as text."""
 COMPARISON_TABLE = "comparison.md"
 
 
 class RunFolder:
-    """One run's files; the constants of this module name them.
+    """Folder with the files of a run, which are named by the constants of this module.
 
     Args:
-        path: the folder.
+        path: path of the folder.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -55,7 +55,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The file with the state of the run."""
+        """File with the saved state of the run."""
         return self.path / CHECKPOINT
 
     @property
@@ -65,14 +65,14 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         return os.path.exists(self.path / SUMMARY)
 
     def check(self, *, overwrite: bool = False) -> None:
-        """Check that a new run can be made here.
+        """Check that the folder is available for a new run.
 
         Args:
-            overwrite: whether a run that is there already may be deleted.
+            overwrite: whether an existing run may be deleted.
 
         Raises:
             AutodasError: if the folder holds a run, or anything else.
@@ -82,29 +82,29 @@ class RunFolder:
         self.check_free()
         if os.path.isdir(self.path) and not self._empty():
             if not self.exists:
-                raise AutodasError(f"{self.path}: is not empty and holds no run; choose another --run folder")
+                raise AutodasError(f"{self.path}: not empty, and not a run; choose another --run folder")
             if not overwrite:
                 raise AutodasError(
-                    f"{self.path}: holds a run already; continue it with --resume {self.path}, "
+                    f"{self.path}: already holds a run; resume it with --resume {self.path}, "
                     "choose another --run folder, or replace it with --overwrite"
                 )
 
     def check_free(self) -> None:
-        """Raise AutodasError if another process is running here."""
+        """Raise AutodasError if another process is running in the folder."""
         if self._lock is None:
             RunLock(self.path / RUNNING).check()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running here, making the folder where there is none.
+        """Lock the folder against other processes, and create it if necessary.
 
         Raises:
-            AutodasError: if one is.
+            AutodasError: if another process is running in the folder, or it cannot be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
+            raise AutodasError(f"{self.path}: cannot be created: {error.strerror}") from error
         lock = RunLock(self.path / RUNNING)
         lock.acquire()
         self._lock = lock
@@ -115,7 +115,7 @@ class RunFolder:
             lock.release()
 
     def _empty(self) -> bool:
-        """Return whether nothing is there, or only what a run began that died at once."""
+        """Return whether the folder is empty, or holds only the first files of a run that died at once."""
         return all(
             self._is_part_of_lock(path)
             or path.name == f"{CONFIGURATION}.tmp"
@@ -127,9 +127,9 @@ class RunFolder:
         return RunLock(self.path / RUNNING).owns(path.name)
 
     def create(self, *, overwrite: bool = False) -> RunFolder:
-        """Make the folder for a new run; arguments and errors as for :meth:`check`. Nothing is lost.
+        """Create the folder for a new run; arguments and errors as for :meth:`check`.
 
-        With ``overwrite`` the run that is there is deleted.
+        An existing run is deleted only with ``overwrite``.
         """
         self.check(overwrite=overwrite)
         try:
@@ -137,13 +137,13 @@ class RunFolder:
                 self._clear()
             (self.path / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AutodasError(f"{self.path}: cannot be made: {error.strerror}") from error
+            raise AutodasError(f"{self.path}: cannot be created: {error.strerror}") from error
         return self
 
     def _clear(self) -> None:
-        """Delete the run, so that what is left holds a run until nothing is: this may be killed, too.
+        """Delete the run in an order that leaves a valid run until the end, in case the process is killed.
 
-        The folder itself stays: it may be a link, or where a disk is mounted.
+        The folder itself is kept, since it may be a link or a mount point.
         """
         last = {CHECKPOINTS: 0, SUMMARY: 1, CONFIGURATION: 3}
         for path in sorted(self.path.iterdir(), key=lambda path: last.get(path.name, 2)):
@@ -155,7 +155,7 @@ class RunFolder:
                 path.unlink()
 
     def write(self, name: str, content: bytes | str) -> Path:
-        """Write a file whole, making its folder where needed."""
+        """Write a file atomically, and create its folder if necessary."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
@@ -182,5 +182,5 @@ class RunFolder:
             raise
 
     def _repr_html_(self) -> str:
-        """Return what the run is and how far it came, for notebooks."""
+        """Return a description of the run and its progress, for notebooks."""
         return str(drawn("run", self.path))

@@ -1,4 +1,4 @@
-"""How a search came to its cells: its decisions, one after the other, folded into the state of every edge."""
+"""History of a search: its decisions in order, folded into the state of every edge."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from autodas.spaces import CellSpace, get_cell_space, stage_graphs
 _STAGES = "stages"  # the cell space of stage graphs
 
 Place = tuple[int, int]
-"""The predecessor and the state of an edge."""
+"""Predecessor and state of an edge."""
 
 
 class EdgeState(NamedTuple):
-    """What an edge is at one moment.
+    """State of an edge at one moment.
 
     Attributes:
         state: ``"undecided"``, ``"decided"`` or ``"removed"``.
-        operation: the operation of a decided edge, the one that leads on an undecided one, if any.
+        operation: operation of a decided edge, leading operation of an undecided one, if any.
     """
 
     state: str
@@ -35,13 +35,13 @@ class EdgeState(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchedCell:
-    """One kind of cell, or one stage graph, at one moment.
+    """Kind of cell, or stage graph, at one moment of a search.
 
     Attributes:
-        kind: its kind.
-        space: what may be chosen in it.
-        edges: every edge of the space, whatever has become of it.
-        nodes: how many of the nodes there are.
+        kind: kind of the cell.
+        space: cell space.
+        edges: every edge of the space with its state.
+        nodes: number of nodes.
     """
 
     kind: str
@@ -56,22 +56,22 @@ class SearchedCell:
 
     @property
     def concat(self) -> tuple[int, ...]:
-        """The states whose concatenation is the output."""
+        """States whose concatenation is the output."""
         return self.space.concat_of(self.nodes)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A search at one moment.
+    """State of a search at one moment.
 
     Attributes:
-        cells: every kind that is searched.
-        event: what has just happened; ``None`` before anything has.
-        new: the edges that were just decided, those that a node keeps included.
-        iteration: when.
-        epoch: when; ``None`` where the log does not say.
-        step: how many decisions have been taken.
-        remaining: architectures that are left; ``None`` where the log does not say.
+        cells: cells of every searched kind.
+        event: event that led to this state; ``None`` at the start.
+        new: edges just decided, including those kept by a node.
+        iteration: iteration of the event.
+        epoch: epoch of the event; ``None`` if missing in the log.
+        step: number of decisions so far.
+        remaining: number of remaining architectures; ``None`` if missing in the log.
     """
 
     cells: Mapping[str, SearchedCell]
@@ -87,10 +87,10 @@ def history_of_run(folder: str | Path) -> list[Moment]:
     """Return the history of a search, finished or not, from its log.
 
     Args:
-        folder: the run folder.
+        folder: run folder.
 
     Raises:
-        AutodasError: if the folder holds no search, or its log is damaged; names the line.
+        AutodasError: if the folder does not hold a search, or its log is damaged; the message names the line.
     """
     log = Path(folder) / EVENTS
     try:
@@ -101,24 +101,24 @@ def history_of_run(folder: str | Path) -> list[Moment]:
         if not isinstance(error.__cause__, OSError):
             raise
         reason = str(error).removeprefix(f"{log}: cannot be read: ")
-        raise AutodasError(f"{log}: cannot be read, is it the folder of a search? {reason}") from error
+        raise AutodasError(f"{log}: cannot be read; is this the run folder of a search? {reason}") from error
     if not events or not isinstance(events[0], Start) or events[0].space is None:
-        raise AutodasError(f"{log}: no search has written here, its first line does not name a space")
+        raise AutodasError(f"{log}: not the log of a search: its first line does not name a space")
     return history_of(events, str(log))
 
 
 def history_of(events: Iterable[Event], log: str = EVENTS, problems: list[str] | None = None) -> list[Moment]:
-    """Return the history of a search: before anything happened, after each decision, and at each event that
-    says where the weights stand, where that has no decision of its iteration.
+    """Return the history of a search: at the start, after each decision, and at each event with weights in an
+    iteration without a decision.
 
     Args:
-        events: the log, or a part of it, with its first event.
-        log: what messages call it.
-        problems: a sentence is added for everything that does not fit, and is left out; ``None`` raises for
-            the first.
+        events: log, or the beginning of it.
+        log: name of the log in messages.
+        problems: list to which a sentence is added for each inconsistent event, which is skipped; ``None``
+            raises for the first one.
 
     Raises:
-        AutodasError: see above; names the line.
+        AutodasError: if an event is inconsistent; the message names the line.
     """
     events = list(events)
     start = next((event for event in events if isinstance(event, Start)), Start())
@@ -129,7 +129,7 @@ def history_of(events: Iterable[Event], log: str = EVENTS, problems: list[str] |
                 moments.append(_decided(moments[-1], event))
             elif isinstance(event, Architecture):
                 moment = _weighed(moments[-1], event)
-                # No moment of its own after a decision.
+                # Weights of an iteration with a decision update the moment of the decision.
                 if moment.iteration == moments[-1].iteration:
                     moments[-1] = replace(moments[-1], cells=moment.cells)
                 else:
@@ -143,11 +143,11 @@ def history_of(events: Iterable[Event], log: str = EVENTS, problems: list[str] |
 
 
 class _UnfitError(Exception):
-    """A decision that is none about these cells."""
+    """Decision that does not fit the cells."""
 
 
 def _cells(start: Start, place: str, problems: list[str] | None) -> dict[str, SearchedCell]:
-    """Return the cells of all phases before the first decision: phases may search different parts."""
+    """Return the cells of all phases before the first decision; phases may search different parts."""
     parts = [part for part in start.phases or () if "kinds" in part]
     cells: dict[str, SearchedCell] = {}
     for part in parts or ([] if start.space is None else [start.space]):
@@ -169,7 +169,7 @@ def _space(part: Mapping[str, Any], place: str, searched: Mapping[str, Any]) -> 
     name, nodes = part.get("cell"), part.get("nodes")
     if name is None or not part.get("kinds"):
         raise AutodasError(f"{place}: 'space' must name its 'cell' and its 'kinds'")
-    # The nodes of a stage graph are the cells of a stage, as many as the search wants.
+    # The nodes of a stage graph are the cells of a stage, whose number the search chooses.
     if name == _STAGES and nodes is not None and 1 < nodes <= MOST_NODES:
         return stage_graphs(nodes)
     space = get_cell_space(name)
@@ -220,14 +220,14 @@ def _node(cell: SearchedCell, decision: Decision) -> _Decided:
 
 def _length(cell: SearchedCell, decision: Decision) -> _Decided:
     if decision.nodes is None or decision.nodes > cell.space.nodes:
-        raise _UnfitError(f"'nodes' must be one of the {cell.space.nodes} that there are")
+        raise _UnfitError(f"'nodes' must be at most {cell.space.nodes}")
     beyond = [edge for edge in cell.edges if edge[1] >= cell.space.inputs + decision.nodes]
     edges = {**cell.edges, **dict.fromkeys(beyond, EdgeState("removed"))}
     return replace(cell, edges=edges, nodes=decision.nodes), ()
 
 
 def _unknown(cell: SearchedCell, decision: Decision) -> _Decided:
-    """Leave the cell alone: a newer version knows what was decided."""
+    """Return the cell unchanged, for decisions of newer versions."""
     return cell, ()
 
 
@@ -235,7 +235,7 @@ _WAYS = {"edge": _edge, "node": _node, "length": _length}
 
 
 def _weighed(before: Moment, event: Architecture) -> Moment:
-    """Note which operation leads on every undecided edge."""
+    """Record the leading operation of every undecided edge."""
     cells = dict(before.cells)
     for kind, cell in before.cells.items():
         rows = known(event.weights, [kind, "alpha"])
@@ -251,7 +251,7 @@ def _weighed(before: Moment, event: Architecture) -> Moment:
 
 
 def _leader(space: CellSpace, row: Any) -> str:
-    """Return the operation with the largest weight of an edge; an empty text where none leads."""
+    """Return the operation with the largest weight of an edge; an empty text if none leads."""
     if not isinstance(row, list):
         return ""
     weights = [
@@ -265,7 +265,7 @@ def _leader(space: CellSpace, row: Any) -> str:
 
 
 def in_words(decision: Decision) -> str:
-    """Return what was decided."""
+    """Return a decision in words."""
     if decision.what == "edge" and decision.edge is not None:
         predecessor, state = decision.edge
         return f"edge {predecessor} to {state} becomes {decision.operation}"

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: events and metrics."""
+"""Log of a run in progress: events and metrics."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from autodas.runs.folder import EVENTS, METRICS, RunFolder
 
 
 class Board(Protocol):
-    """Another place that shows a run while it goes on, such as TensorBoard.
+    """Additional display of a run in progress, such as TensorBoard.
 
     Steps are iterations, counted over the whole run.
     """
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
-        """Show numbers by name; ``None`` and what is not finite is not shown."""
+        """Show numbers by name; ``None`` and numbers that are not finite are skipped."""
         ...
 
     def picture(self, name: str, png: bytes, step: int) -> None:
-        """Show a picture."""
+        """Show a figure."""
         ...
 
     def histogram(self, name: str, values: Sequence[float], step: int) -> None:
-        """Show how numbers are distributed; nothing where there are none."""
+        """Show the distribution of numbers, if there are any."""
         ...
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining data."""
         ...
 
 
 class RunLog:
-    """Appends to ``events.jsonl`` and ``metrics.csv``.
+    """Writer of ``events.jsonl`` and ``metrics.csv``.
 
-    Both files are flushed with every line. Their lengths go into checkpoints; a resumed run cuts them
-    back, so that the log of a run that was interrupted equals that of one that was not, but for what
-    stands under ``volatile``: times, speeds, memory.
+    Both files are flushed with every line. Checkpoints contain their lengths, and a resumed run truncates
+    them, so that the log of an interrupted run equals that of an uninterrupted one except for ``volatile``
+    values: times, speeds, memory.
 
     Args:
-        folder: the run.
-        lengths: what :attr:`lengths` was at the checkpoint that the run goes on from.
-        board: what shows metrics, too; ``None`` for nothing. It is closed with the log.
+        folder: run folder.
+        lengths: :attr:`lengths` at the checkpoint from which the run is resumed.
+        board: additional display of metrics, or ``None``. It is closed with the log.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RunLog:
 
     @property
     def lengths(self) -> dict[str, Any]:
-        """How long the files are, for the checkpoint; up to there they are on the disk."""
+        """Lengths of the files for the checkpoint, after writing them to disk."""
         for file in (self._events, self._metrics):
             file.flush()
             os.fsync(file.fileno())
@@ -75,7 +75,7 @@ class RunLog:
 
         Args:
             step: iteration, counted over the whole run.
-            values: name to number, or to ``None`` where there is none this time.
+            values: name to number, or to ``None`` if it is missing in this row.
         """
         row = {"step": step, **values}
         if not self.columns:

@@ -1,4 +1,4 @@
-"""A run folder as it is, finished or not: nothing in it is trusted, and what is wrong with it is said."""
+"""Lenient reading of run folders, finished or not: nothing is trusted, and problems are reported."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from autodas.strict_yaml import read_yaml
 from autodas.terminal import message
 
 SHOWN = (CONFIGURATION, ENVIRONMENT, EVENTS, METRICS, GENOTYPE, SUMMARY, PREDICTIONS)
-"""Files of a run that people see; a change of one of them is a change of the run."""
+"""Displayed files of a run, whose changes are changes of the run."""
 
 _LARGEST = {EVENTS: 512 * MEBIBYTE, METRICS: 128 * MEBIBYTE, SUMMARY: 16 * MEBIBYTE}
-"""Bytes that are read of a file; of the others one million."""
+"""Largest number of bytes read from a file; one MiB for the others."""
 
-_COMMON = re.compile(r"search|train|seed\d+")  # folders that `demo` and `compare` make
+_COMMON = re.compile(r"search|train|seed\d+")  # folders created by `demo` and `compare`
 
 E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds. Whatever is missing is empty.
+    """Content of a run folder. Missing parts are empty.
 
     Args:
-        folder: where it is.
-        command: ``"search"`` or ``"train"``; empty where nothing says which.
-        configuration: the text of ``config.yaml``.
+        folder: path of the folder.
+        command: ``"search"`` or ``"train"``; empty if unknown.
+        configuration: text of ``config.yaml``.
         environment: versions, processor, command.
-        events: the log, in its order.
-        metrics: the rows of ``metrics.csv``; a number that is missing or not finite is ``None``.
-        genotype: the architecture.
-        summary: the result; empty while the run goes on.
-        problems: a sentence for everything that is missing, cut, unreadable or from a newer version.
+        events: events of the log, in order.
+        metrics: rows of ``metrics.csv``; missing and non-finite numbers are ``None``.
+        genotype: resulting or trained architecture.
+        summary: result; empty while the run is in progress.
+        problems: a sentence for everything that is missing, truncated, unreadable or from a newer version.
     """
 
     folder: Path
@@ -67,34 +67,34 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """Name of the run."""
         return name_of(self.folder)
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         return bool(self.summary)
 
     @cached_property
     def start(self) -> Start:
-        """The first event of the run; empty where it is missing."""
+        """First event of the run; empty if it is missing."""
         return next(iter(self.events_of(Start)), Start())
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The configuration as data; empty where it cannot be read."""
+        """Configuration as data; empty if it is unreadable."""
         try:
             return read_yaml(self.configuration, CONFIGURATION)
         except AutodasError:
             return {}
 
     def events_of(self, kind: type[E]) -> list[E]:
-        """Return the events of one kind, in their order."""
+        """Return the events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
 def name_of(folder: str | Path) -> str:
-    """Return what a run is called: its folder, with those above where that alone says little."""
+    """Return the name of a run: its folder, preceded by parent folders if its own name is generic."""
     path = Path(folder).resolve()
     name = path.name
     while _COMMON.fullmatch(path.name) and path.parent != path:
@@ -104,18 +104,18 @@ def name_of(folder: str | Path) -> str:
 
 
 def read_run(folder: str | Path, *, strict: bool = False) -> Run:
-    """Read a run folder, whatever state it is in.
+    """Read a run folder in any state.
 
     Args:
-        folder: the folder.
-        strict: whether to raise what would be the first problem. A run that goes on has one.
+        folder: path of the folder.
+        strict: whether to raise the first problem. Unfinished runs always have one.
 
     Raises:
-        AutodasError: if there is no such folder.
+        AutodasError: if the folder does not exist, or for the first problem if ``strict``.
     """
     path = Path(folder)
     if not os.path.isdir(path) and not strict:
-        raise AutodasError(f"{path}: there is no such folder; give the folder of a run")
+        raise AutodasError(f"{path}: no such folder; give the folder of a run")
     problems = _Problems(path, strict)
     summary = problems.object(SUMMARY, "The run has not finished")
     configuration = problems.text(CONFIGURATION)
@@ -127,13 +127,13 @@ def read_run(folder: str | Path, *, strict: bool = False) -> Run:
     command = next((c for c in (start.command, summary.get("command")) if c in ("search", "train")), "")
     version = environment.get("autodas")
     if isinstance(version, str) and _newer(version):
-        problems.found.insert(
+        problems.sentences.insert(
             0,
             f"The run was made by autodas {version}, this page by {__version__}: "
-            "what the newer version added is not shown.",
+            "additions of the newer version are not shown.",
         )
     if not any((configuration, environment, events, summary)):
-        problems.found = ["The folder holds no run: none of the files of a run is in it."]
+        problems.sentences = ["The folder does not hold a run: it has none of the files of a run."]
     return Run(
         folder=path,
         command=command,
@@ -143,27 +143,27 @@ def read_run(folder: str | Path, *, strict: bool = False) -> Run:
         metrics=tuple(metrics),
         genotype=genotype,
         summary=summary,
-        problems=tuple(problems.found),
+        problems=tuple(problems.sentences),
     )
 
 
 def read_events(folder: str | Path) -> list[Event]:
     """Return the events of a run.
 
-    A last line that is cut is left out: the run was killed, or it is being written at this moment.
+    A truncated last line is skipped: the run was killed, or the line is just being written.
 
     Args:
-        folder: the run folder.
+        folder: run folder.
 
     Raises:
-        AutodasError: if there is no log, or a line of it is no event; names the line. ``__cause__.__cause__``
-            is the error of the system where the file cannot be read.
+        AutodasError: if the log is missing, or a line is not an event; the message names the line.
+            ``__cause__.__cause__`` is the system error if the file cannot be read.
     """
     return _Problems(Path(folder), strict=True).events()
 
 
 def read_start(folder: str | Path) -> Start:
-    """Return the first line of a log, without reading the others; empty where it is none."""
+    """Return the start event of a log, reading only its first line; empty if it is missing."""
     try:
         with open(Path(folder) / EVENTS, "rb") as log:
             data = parse_json(log.readline(MEBIBYTE), EVENTS)
@@ -175,29 +175,29 @@ def read_start(folder: str | Path) -> Start:
 
 
 class _Problems:
-    """Reads the files of a run, and collects what is wrong with them.
+    """Reader of the files of a run that collects their problems.
 
     Args:
-        folder: of the run.
-        strict: whether to raise instead.
+        folder: run folder.
+        strict: whether to raise problems instead.
     """
 
     def __init__(self, folder: Path, strict: bool) -> None:
         self.folder, self.strict = folder, strict
-        self.found: list[str] = []
+        self.sentences: list[str] = []
 
     def add(self, sentence: str, error: AutodasError) -> None:
         if self.strict:
             raise error
-        self.found.append(sentence)
+        self.sentences.append(sentence)
 
     def text(self, name: str, absent: str | None = None) -> str:
-        """Return the text of a file; an empty one where it cannot be read."""
+        """Return the text of a file; an empty one if it is unreadable."""
         path = self.folder / name
         try:
             return read_text(path, _LARGEST.get(name, MEBIBYTE))
         except AutodasError as error:
-            self._unreadable(name, error, f"{absent}: {name} is not there." if absent else "")
+            self._unreadable(name, error, f"{absent}: {name} is missing." if absent else "")
         return ""
 
     def _unreadable(self, name: str, error: AutodasError, absent: str) -> None:
@@ -207,42 +207,42 @@ class _Problems:
             missing.__cause__ = error
             self.add(absent or f"{name} is missing.", missing)
         else:
-            # Without the folder that the page is about.
+            # Without the path of the folder, which is the subject of the page.
             self.add(f"{str(error).replace(str(path), name)}.", error)
 
     def object(self, name: str, absent: str | None = None) -> dict[str, Any]:
-        """Return the object of a JSON file; an empty one where it cannot be read."""
+        """Return the object in a JSON file; an empty one if it is unreadable."""
         text = self.text(name, absent)
         if not text and not self.strict:
             return {}
         return self._parsed(text, f"{name} is damaged", f"{self.folder / name}: broken") or {}
 
     def _parsed(self, text: str | bytes, what: str, where: str) -> dict[str, Any] | None:
-        """Return an object; ``None`` where it is none.
+        """Return the object in a JSON document, ``None`` if it is not one.
 
         Args:
-            text: as JSON.
-            what: begins the sentence.
-            where: begins the error.
+            text: JSON document.
+            what: beginning of the sentence about a problem.
+            where: beginning of the error message.
         """
         try:
-            found = parse_json(text, what)
+            document = parse_json(text, what)
         except AutodasError as error:
             reason = str(error).removeprefix(what)
             self.add(f"{message(str(error))}.", AutodasError(f"{where}{reason}"))
             return None
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             self.add(f"{what}: an object is expected.", AutodasError(f"{where}: an object is expected"))
             return None
-        return found
+        return document
 
     def events(self) -> list[Event]:
-        """Return the events that can be read."""
+        """Return the readable events."""
         path = self.folder / EVENTS
         try:
             content = read_bytes(path, _LARGEST[EVENTS])
         except AutodasError as error:
-            self._unreadable(EVENTS, error, f"{EVENTS} is missing: nothing is known of what happened.")
+            self._unreadable(EVENTS, error, f"{EVENTS} is missing: the events of the run are unknown.")
             return []
         lines = content.decode("utf-8", errors="replace").split("\n")
         last = lines.pop()
@@ -251,22 +251,22 @@ class _Problems:
             if not line.strip():
                 continue
             data = self._parsed(
-                line, f"Line {number} of {EVENTS} is left out", f"{path}:{number}: not an event"
+                line, f"Line {number} of {EVENTS} is skipped", f"{path}:{number}: not an event"
             )
             if data is not None and (event := self._event(data, number)) is not None:
                 events.append(event)
-        # The last line is cut when the run was killed, or is being written at this moment.
+        # A truncated last line means that the run was killed, or that the line is just being written.
         if last.strip() and not self.strict:
-            self.found.append(f"The last line of {EVENTS} is cut, and left out.")
+            self.sentences.append(f"The last line of {EVENTS} is truncated, and skipped.")
         return events
 
     def _event(self, data: dict[str, Any], number: int) -> Event | None:
         if not self.strict:
             where = f"Line {number} of {EVENTS}"
             try:
-                return read_event(data, number, where, self.found)
+                return read_event(data, number, where, self.sentences)
             except AutodasError as error:
-                self.found.append(f"{message(str(error))}; the line is left out.")
+                self.sentences.append(f"{message(str(error))}; the line is skipped.")
                 return None
         name = str(data.get("event"))
         what = f"{'an' if name[:1] in 'aeiou' else 'a'} {name.replace('_', ' ')}"
@@ -280,8 +280,8 @@ class _Problems:
             for number, row in enumerate(csv.DictReader(self.text(METRICS).splitlines()), start=2):
                 if None in row or None in row.values():
                     self.add(
-                        f"Line {number} of {METRICS} is cut, and left out.",
-                        AutodasError(f"{path}:{number}: cut"),
+                        f"Line {number} of {METRICS} is truncated, and skipped.",
+                        AutodasError(f"{path}:{number}: truncated"),
                     )
                     continue
                 rows.append({name: _number(text) for name, text in row.items()})
@@ -290,7 +290,7 @@ class _Problems:
         return rows
 
     def genotype(self) -> Genotype | None:
-        """Return the architecture; ``None`` where there is none."""
+        """Return the architecture, ``None`` if it is missing."""
         path = self.folder / GENOTYPE
         if not os.path.exists(path):
             return None
@@ -310,7 +310,7 @@ def _number(text: str) -> float | None:
 
 
 def _newer(version: str) -> bool:
-    """Return whether a version comes after this one, by the numbers it begins with."""
+    """Return whether a version is newer than this one, by its leading numbers."""
     return _numbers(version) > _numbers(__version__)
 
 

@@ -34,7 +34,7 @@ from autodas.report.page._numbers import short, ticks
 from autodas.runs.finding import find_runs
 from autodas.runs.reading import read_run
 
-LEFT_OUT = "This part is left out"
+LEFT_OUT = "This part is missing"
 
 
 @pytest.fixture(scope="module")
@@ -178,13 +178,13 @@ def test_mistakes_name_the_file(training: Path, tmp_path: Path) -> None:
     (run / "examples/index.json").write_text(json.dumps([entry]))
     page = render_main([run])
     assert "<small>videos/test/a/g01&lt;1&gt;.mp4</small>" in page
-    assert "Frames of the clip" not in page
+    assert "Frames of the middle clip" not in page
     # Of videos there are frames side by side.
     summary = json.loads((run / "summary.json").read_text())
     summary["test"]["clips"] = 20
     (run / "summary.json").write_text(json.dumps(summary))
     page = render_main([run])
-    assert "Frames of the clip in the middle of each video" in page
+    assert "Frames of the middle clip of each video" in page
     assert 'class="examples strips"' in page
 
 
@@ -225,7 +225,7 @@ def test_missing_files(copy: Path, file: str) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    assert "The folder holds no run" in render_main([tmp_path])
+    assert "The folder does not hold a run" in render_main([tmp_path])
 
 
 def test_a_cut_last_line(copy: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_cut_last_line(copy: Path) -> None:
     cut = log[: log.rindex(b'{"event": "decision"') + 30]
     (copy / "events.jsonl").write_bytes(cut)
     run = read_run(copy)
-    assert run.problems == ("The last line of events.jsonl is cut, and left out.",)
+    assert run.problems == ("The last line of events.jsonl is truncated, and skipped.",)
     assert evolution_of(run).frames[-1].step == whole.frames[-1].step - 1
     assert "The last line of events.jsonl is cut" in render_main([copy])
 
@@ -376,7 +376,7 @@ def test_runs_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.splitlines()[-1] == str(page)
     assert page.read_text() == render_page([search, training])
     assert main(["report", str(tmp_path / "away")]) == 2
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
     with pytest.raises(AutodasError, match="cannot be written"):
         write_page([search], tmp_path / "no/such/folder.html")
 

@@ -91,7 +91,7 @@ def test_equal_names_are_told_apart(tmp_path: Path, serve: Serve) -> None:
 
 def test_a_folder_without_runs_waits_for_one(tmp_path: Path, serve: Serve) -> None:
     server = serve(tmp_path)
-    assert "no run here yet" in ask(server, "/")[1]
+    assert "No runs yet" in ask(server, "/")[1]
     write_run(tmp_path / "new")
     assert "new/" in ask(server, "/main")[1]
 
@@ -121,7 +121,7 @@ def test_nothing_else_is_shown(tmp_path: Path, serve: Serve, path: str) -> None:
     (tmp_path / "runs" / "run" / "config.yaml").write_text("seed: 0\n")
     status, text, _ = ask(serve(tmp_path / "runs"), path)
     assert status == 404
-    assert text == "there is no such run\n"
+    assert text == "no such run\n"
 
 
 def test_links_that_lead_out_are_not_followed(tmp_path: Path, serve: Serve) -> None:
@@ -191,7 +191,7 @@ def test_a_defect_is_one_line_without_traceback(
 
     monkeypatch.setattr(_server, "render_main", fail)
     status, text, _ = ask(server, "/run/main")
-    assert (status, text) == (500, "this cannot be shown: ZeroDivisionError: in a section\n")
+    assert (status, text) == (500, "cannot show this page: ZeroDivisionError: in a section\n")
     with socket.create_connection(server.server_address[:2]) as line:
         line.sendall(b"nonsense\r\n\r\n")
         assert line.recv(1000).startswith(b"Bad request syntax")
@@ -210,7 +210,7 @@ def test_a_run_is_rendered_once_for_all(
 
 
 def test_places_that_are_no_folders(tmp_path: Path) -> None:
-    with pytest.raises(AutodasError, match="there is no such folder"):
+    with pytest.raises(AutodasError, match="no such folder"):
         WatchServer([tmp_path / "absent"], port=0)
 
 

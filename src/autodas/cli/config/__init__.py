@@ -1,1 +1,1 @@
-"""The command line as typed settings: flags, YAML, presets, help. It knows no command."""
+"""Command line as typed settings: flags, YAML, presets, help. Independent of the commands."""

@@ -1,4 +1,4 @@
-"""Reading the command line: options and positional arguments as text, by dotted key."""
+"""Parsing of the command line into options and positional arguments, as text by dotted key."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from autodas.cli.config._values import is_switch
 from autodas.errors import AutodasError
 
 WITH_FILES = ("preset", "config")
-"""Options with a value that every command with presets has."""
+"""Options with a value, common to all commands with presets."""
 
 
 @dataclass
 class Arguments:
-    """What stands on a command line.
+    """Values on a command line.
 
     Args:
-        values: dotted key to the text of its value; of a variadic argument the list of its texts.
-        labels: dotted key to how the user wrote it, for error messages.
+        values: dotted key to the text of its value; for a variadic argument, to the list of its texts.
+        labels: dotted key to the user's spelling of it, for error messages.
     """
 
     values: dict[str, str | list[str]] = field(default_factory=dict)
@@ -35,20 +35,20 @@ class Arguments:
 
 
 def peek(argv: Sequence[str], *names: str) -> list[str]:
-    """Return the values of some options without knowing the others, in order."""
-    found = []
+    """Return the values of some options in order, whatever the other options are."""
+    values = []
     for word, following in pairwise([*_before_dashes(argv), "--"]):
         name, equals, value = word.partition("=")
         if name.startswith("--") and _normal(name[2:]) in names:
             if equals:
-                found.append(value)
+                values.append(value)
             elif not following.startswith("--"):
-                found.append(following)
-    return found
+                values.append(following)
+    return values
 
 
 def wants(argv: Sequence[str], *options: str) -> bool:
-    """Return whether one of some options without value stands on the command line."""
+    """Return whether one of some options without a value is on the command line."""
     return any(_spelled(word) in options for word in _before_dashes(argv))
 
 
@@ -71,21 +71,21 @@ def take_prefixed(argv: Sequence[str], prefixes: Sequence[str]) -> tuple[dict[st
             into = taken[prefix] if dot and prefix in taken else rest
             into.append(f"--{name}" if into is not rest else word)
         else:
-            into.append(word)  # the value of the option before it
+            into.append(word)  # value of the previous option
     return taken, rest
 
 
 def read_arguments(argv: Sequence[str], schema: Schema, with_files: bool) -> Arguments:
-    """Read a command line.
+    """Parse a command line.
 
     Args:
-        argv: its words, after the command.
-        schema: what there is to set.
-        with_files: whether there are ``--preset``, ``--config`` and ``--print_config``. They belong to no
+        argv: words after the command.
+        schema: schema of the configuration.
+        with_files: whether ``--preset``, ``--config`` and ``--print_config`` are allowed. They belong to no
             key and are skipped here.
 
     Raises:
-        AutodasError: if an option is unknown or lacks its value, or an argument is one too many.
+        AutodasError: if an option is unknown or lacks its value, or there are too many arguments.
     """
     arguments, words = Arguments(), list(argv)
     positionals: list[str] = []

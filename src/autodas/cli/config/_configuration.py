@@ -1,11 +1,11 @@
-"""One configuration from its four sources: defaults, preset, configuration files, options.
+"""Configuration from four sources: defaults, preset, configuration files, options.
 
-A command declares its configuration as a frozen dataclass, nested where it has parts. Its fields are at
-once the keys of the YAML file and the options of the command line (``--optim.lr``). The metadata of a field
-may say more: ``field(metadata={"positional": True})`` (a list takes all that are left; ``"nargs": "+"``
-wants at least one), ``"short": "-o"``, ``"metavar"``, ``"help"``. Help is otherwise taken from the
-docstrings. A part that has a field ``name`` can be given by its name alone: ``--data digits``. A field of
-type :class:`~autodas.strategies.settings.StrategyChoice` is a strategy's name and that strategy's settings.
+A command declares its configuration as a frozen dataclass, with nested dataclasses for its parts. The fields
+are both the keys of the YAML file and the options of the command line (``--optim.lr``). The metadata of a
+field are optional: ``field(metadata={"positional": True})`` (a list takes all remaining arguments;
+``"nargs": "+"`` requires at least one), ``"short": "-o"``, ``"metavar"``, ``"help"``. By default, help is
+taken from the docstrings. A part with a field ``name`` can be given by name alone: ``--data digits``. A field
+of type :class:`~autodas.strategies.settings.StrategyChoice` holds a strategy's name and its settings.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ T = TypeVar("T")
 
 
 def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: str | None = None) -> T:
-    """Read a command's configuration.
+    """Return the configuration of a command.
 
-    Later sources win: defaults, ``--preset``, ``--config``, options. ``--help`` and ``--print_config``
-    print and leave by ``SystemExit(0)``.
+    Later sources take precedence: defaults, ``--preset``, ``--config``, options. ``--help`` and
+    ``--print_config`` print and raise ``SystemExit(0)``.
 
     Args:
         command: name of the command, for help and messages.
-        config_class: the frozen dataclass to fill.
-        argv: the words after the command.
-        presets: name of the folder of presets that the command can start from. Without it the command
-            has no ``--preset``, ``--config`` and ``--print_config``.
+        config_class: frozen dataclass of the configuration.
+        argv: words after the command.
+        presets: name of the folder with presets for the command. Without it the command has no
+            ``--preset``, ``--config`` and ``--print_config``.
 
     Raises:
-        AutodasError: if the user asks for what does not exist; the message is one line.
+        AutodasError: if the command line or a file is invalid; the message is one line.
     """
     if wants(argv, "-h", "--help"):
         from autodas.cli.config._help import format_help
@@ -64,7 +64,7 @@ def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: 
         if key not in values or (leaf.metadata.get("nargs") == "+" and not values[key])
     ]
     if printing:
-        # What is still required stands there as null: the page is a form to fill in.
+        # Missing required values are printed as null: the output is a form to fill in.
         print(
             write_yaml(_nested(schema, values)) if missing else dump(build(config_class, schema, values)),
             end="",
@@ -76,19 +76,19 @@ def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: 
 
 
 def given(config_class: type, argv: Sequence[str]) -> dict[str, str]:
-    """Return the texts that a command line sets, by dotted key, of a command without presets."""
+    """Return the texts set on the command line of a command without presets, by dotted key."""
     layer = options_layer(argv, describe(config_class, choose(config_class, argv, [])), False)
     return {key: str(setting.value) for key, setting in layer.items()}
 
 
 def read_preset_configuration(config_class: type[T], presets: str, name: str, argv: Sequence[str] = ()) -> T:
-    """Return the configuration that a preset describes, for commands that borrow another's.
+    """Return the configuration described by a preset of another command.
 
     Args:
-        config_class: the configuration of the command whose preset it is.
+        config_class: configuration class of the command to which the preset belongs.
         presets: folder of the preset.
-        name: its name.
-        argv: options for what the preset leaves open and the class requires.
+        name: name of the preset.
+        argv: options for values that the class requires and the preset lacks.
 
     Raises:
         AutodasError: if there is no such preset.
@@ -97,7 +97,7 @@ def read_preset_configuration(config_class: type[T], presets: str, name: str, ar
 
 
 def dump(config: Any) -> str:
-    """Return a complete configuration as YAML that ``--config`` reads back to an equal one."""
+    """Return a complete configuration as YAML, from which ``--config`` restores it exactly."""
     return write_yaml(tree(config))
 
 
@@ -124,7 +124,7 @@ def _nested(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spelling(key: str, schema: Schema) -> str:
-    """Return how a user gives a value."""
+    """Return the spelling of a key on the command line."""
     leaf = schema.leaves[key]
     if leaf.positional:
         return leaf.metavar
@@ -133,7 +133,7 @@ def _spelling(key: str, schema: Schema) -> str:
 
 
 def _strategy_for_help(config_class: type, argv: Sequence[str]) -> str | None:
-    """Return the strategy whose settings help shows; a wrong name is no reason to refuse help."""
+    """Return the strategy whose settings help shows; the default one if its name is invalid."""
     key = strategy_field(config_class)
     if key is None:
         return None

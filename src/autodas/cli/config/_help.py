@@ -24,7 +24,7 @@ def format_help(command: str, config_class: type, schema: Schema, presets: str |
     )
     descriptions = {owner: _field_help(owner) for owner in {leaf.owner for leaf in schema.leaves.values()}}
     groups: dict[str, Any] = {}
-    # Arguments first, then what belongs to no group.
+    # Arguments first, then options outside groups.
     for leaf in sorted(schema.leaves.values(), key=lambda leaf: (not leaf.positional, "." in leaf.key)):
         parent = leaf.key.rpartition(".")[0]
         title = "arguments" if leaf.positional else parent or "options"
@@ -36,7 +36,7 @@ def format_help(command: str, config_class: type, schema: Schema, presets: str |
     if presets is not None:
         names = ", ".join(preset_names(presets)) or "none"
         general.add_argument(
-            "--preset", metavar="NAME", help=_escape(f"start from shipped settings: {names}")
+            "--preset", metavar="NAME", help=_escape(f"start from a shipped preset: {names}")
         )
         general.add_argument("--config", metavar="FILE", help="YAML file with any of the options as keys")
         general.add_argument(
@@ -90,13 +90,13 @@ def _about(group: str, schema: Schema) -> str:
         from autodas.strategies.settings import strategy_info
 
         about = f"Settings of {schema.chosen}: {strategy_info(schema.chosen or '').description}."
-        return f"{about} Those of another: --{group} NAME --help."
+        return f"{about} For those of another: --{group} NAME --help."
     return _first_paragraph(schema.groups[group])
 
 
 def _first_paragraph(documented: type) -> str:
     text = documented.__doc__ or ""
-    # A dataclass without a docstring gets its signature as one.
+    # A dataclass without a docstring has its signature as __doc__.
     return "" if text.startswith(f"{documented.__name__}(") else " ".join(text.split("\n\n")[0].split())
 
 
@@ -104,11 +104,11 @@ def _field_help(owner: type) -> dict[str, str]:
     """Return the help of a class's fields, from ``Args:`` and from the strings below fields."""
     import docstring_parser
 
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for base in reversed(owner.__mro__[:-1]):
         for parameter in docstring_parser.parse_from_object(base).params:
-            found[parameter.arg_name] = " ".join((parameter.description or "").split()).removesuffix(".")
-    return found
+            texts[parameter.arg_name] = " ".join((parameter.description or "").split()).removesuffix(".")
+    return texts
 
 
 def _escape(text: str) -> str:

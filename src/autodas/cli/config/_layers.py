@@ -1,4 +1,4 @@
-"""The sources of a configuration: what each one sets, by dotted key, and the strategy that they choose."""
+"""Sources of a configuration: the values set by each, by dotted key, and the strategy they choose."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from autodas.strict_yaml import read_yaml, read_yaml_file
 from autodas.user_code import is_user_code
 
 PER_STRATEGY = "strategies"
-"""Key of a document that holds settings for every strategy: those of the chosen one are used."""
+"""Key of a document with settings for several strategies, of which those of the chosen one are used."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that a source sets.
+    """Value set by a source.
 
     Args:
-        value: what the user wrote.
-        label: where, for error messages: ``--epochs``, or ``my.yaml: epochs``.
+        value: value as the user wrote it.
+        label: its place, for error messages: ``--epochs``, or ``my.yaml: epochs``.
         from_text: whether it comes from the command line.
     """
 
@@ -36,18 +36,18 @@ class Setting:
     from_text: bool = False
 
     def convert(self, leaf: Leaf) -> Any:
-        """Return the value as the type of its field.
+        """Return the value converted to the type of its field.
 
         Raises:
-            AutodasError: naming the place, the type and the value; also if a number is larger than it may be.
+            AutodasError: if the value does not have that type, or a number is too large.
         """
         items = self.value if self.from_text and isinstance(self.value, list) else None
         wrong = AutodasError(f"{self.label}: expected {expected(leaf.hint)}, found {show(self.value)}")
         try:
-            found = convert(leaf.hint, self.value, self.from_text and items is None)
+            value = convert(leaf.hint, self.value, self.from_text and items is None)
         except ValueError:
             raise wrong from None
-        for number in found if isinstance(found, list | tuple) else (found,):
+        for number in value if isinstance(value, list | tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise wrong
             if isinstance(number, int | float):
@@ -56,7 +56,7 @@ class Setting:
                     raise AutodasError(
                         f"{self.label}: {show(number)} is too large, at most {most:,} is possible"
                     )
-        return found
+        return value
 
 
 Layer = dict[str, Setting]
@@ -64,7 +64,7 @@ Layer = dict[str, Setting]
 
 @dataclass(frozen=True)
 class Document:
-    """A preset or a configuration file."""
+    """Preset or configuration file."""
 
     label: str
     content: dict[Any, Any]
@@ -72,7 +72,7 @@ class Document:
 
 
 def read_documents(argv: Sequence[str], presets: str) -> list[Document]:
-    """Read the preset and the configuration files that a command line names, lowest first."""
+    """Read the preset and the configuration files named on a command line, lowest precedence first."""
     documents = []
     for name in peek(argv, "preset")[-1:]:
         label = f"preset '{name}'"
@@ -83,9 +83,9 @@ def read_documents(argv: Sequence[str], presets: str) -> list[Document]:
 
 
 def choose(config_class: type, argv: Sequence[str], documents: Sequence[Document]) -> str | None:
-    """Return the canonical name of the strategy that the sources choose, the highest that names one.
+    """Return the canonical name of the strategy chosen by the source of highest precedence that names one.
 
-    ``None`` where the configuration has no strategy.
+    ``None`` if the configuration has no strategy.
     """
     key = strategy_field(config_class)
     if key is None:
@@ -99,10 +99,10 @@ def choose(config_class: type, argv: Sequence[str], documents: Sequence[Document
 
 
 def document_layers(document: Document, config_class: type, schema: Schema) -> list[Layer]:
-    """Return what a document sets, lowest first.
+    """Return the values set by a document, lowest precedence first.
 
     Raises:
-        AutodasError: if it has a key that does not exist.
+        AutodasError: if it has an unknown key.
     """
     key = schema.strategy
     if key is None:
@@ -115,22 +115,22 @@ def document_layers(document: Document, config_class: type, schema: Schema) -> l
     own = default_strategy(config_class).name if own_name is None else _resolve(own_name, document.label)[0]
     layer = _flatten(content, describe(config_class, own), document.label)
     if own != schema.chosen:
-        # Its settings belong to another method; a preset is not the user's own word, so they go silently.
+        # The preset's settings belong to another method. They are not the user's own, so drop them silently.
         layer = {name: setting for name, setting in layer.items() if not name.startswith(f"{key}.")}
     return [*layers, layer]
 
 
 def options_layer(argv: Sequence[str], schema: Schema, with_files: bool) -> Layer:
-    """Return what the command line sets."""
+    """Return the values set on the command line."""
     arguments = read_arguments(argv, schema, with_files)
     return {key: Setting(value, arguments.labels[key], True) for key, value in arguments.values.items()}
 
 
 def expand_aliases(layer: Layer, schema: Schema) -> Layer:
-    """Add what the name of a strategy stands for: ``sdas-b`` sets the schedule.
+    """Add the settings implied by the name of a strategy: ``sdas-b`` sets the schedule.
 
     Raises:
-        AutodasError: if the same source says otherwise beside it.
+        AutodasError: if the same source contradicts them.
     """
     name = layer.get(f"{schema.strategy}.name")
     if name is None or not isinstance(name.value, str):
@@ -160,13 +160,13 @@ def _per_strategy(entries: Any, label: str, config_class: type, schema: Schema) 
             raise AutodasError(
                 f"{label}: {PER_STRATEGY}: unknown strategy '{name}'{nearest(str(name), list(STRATEGIES))}"
             )
-        # The entries that are not used are checked too: a preset with a mistake in one is a mistake.
+        # Check unused entries as well, so that mistakes in them do not go unnoticed.
         place = f"{label}: {PER_STRATEGY}.{name}"
         if not isinstance(entry, dict):
             raise AutodasError(f"{place}: expected a mapping of settings, found {show(entry)}")
         layer = _flatten({schema.strategy: entry}, describe(config_class, name), place)
         if f"{schema.strategy}.name" in layer:
-            raise AutodasError(f"{place}: 'name' is no setting")
+            raise AutodasError(f"{place}: 'name' is not a setting")
         if name == schema.chosen:
             layers.append(layer)
     return layers
@@ -177,7 +177,7 @@ def _flatten(content: dict[Any, Any], schema: Schema, label: str) -> Layer:
 
     def put(key: str, value: Any) -> None:
         if key in layer:
-            raise AutodasError(f"{label}: '{key}' stands twice")
+            raise AutodasError(f"{label}: '{key}' appears twice")
         layer[key] = Setting(value, f"{label}: {key}")
 
     def walk(node: dict[Any, Any], prefix: str) -> None:
@@ -199,7 +199,7 @@ def _flatten(content: dict[Any, Any], schema: Schema, label: str) -> Layer:
 
 
 def _name_in(document: Document, key: str) -> str | None:
-    """Return the strategy that a document names; what is malformed is reported when it is flattened."""
+    """Return the strategy named in a document; malformed entries are reported when it is flattened."""
     node = document.content.get(key)
     name = node.get("name") if isinstance(node, dict) else node
     name = document.content.get(f"{key}.name") if name is None else name

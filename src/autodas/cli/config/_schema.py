@@ -1,4 +1,4 @@
-"""What a configuration class holds, flattened: dotted keys, their types and defaults; and the way back."""
+"""Schema of a configuration class: dotted keys with types and defaults, and the way back."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Leaf:
-    """One value of a configuration.
+    """Single value of a configuration.
 
     Args:
-        key: its dotted key.
-        hint: its type.
-        default: its default, or ``dataclasses.MISSING``.
-        owner: the class whose field it is.
-        metadata: the metadata of that field: ``positional``, ``nargs``, ``short``, ``metavar``, ``help``.
+        key: dotted key.
+        hint: type.
+        default: default, or ``dataclasses.MISSING``.
+        owner: class to which the field belongs.
+        metadata: metadata of the field: ``positional``, ``nargs``, ``short``, ``metavar``, ``help``.
     """
 
     key: str
@@ -39,22 +39,22 @@ class Leaf:
 
     @property
     def positional(self) -> bool:
-        """Whether it is an argument by position."""
+        """Whether it is a positional argument."""
         return bool(self.metadata.get("positional"))
 
     @property
     def variadic(self) -> bool:
-        """Whether it takes all the positional arguments that are left."""
+        """Whether it takes all remaining positional arguments."""
         return self.positional and takes_list(self.hint)
 
     @property
     def required(self) -> bool:
-        """Whether the user has to give it."""
+        """Whether the user must give it."""
         return self.default is MISSING
 
     @property
     def metavar(self) -> str:
-        """How usage and messages call a positional argument."""
+        """Name of a positional argument in usage and messages."""
         return str(self.metadata.get("metavar", self.name.upper()))
 
 
@@ -65,8 +65,8 @@ class Schema:
     Args:
         leaves: dotted key to value.
         groups: dotted key of a nested class to that class.
-        short_forms: key of a group to the key that its short form sets: ``data`` to ``data.name``.
-        strategy: key of the field that is a :class:`StrategyChoice`, if there is one.
+        short_forms: key of a group to the key set by its short form: ``data`` to ``data.name``.
+        strategy: key of the :class:`StrategyChoice` field, if there is one.
         chosen: canonical name of the strategy whose settings are among the leaves.
     """
 
@@ -78,15 +78,15 @@ class Schema:
 
     @property
     def positionals(self) -> list[Leaf]:
-        """The values that are arguments by position, in order."""
+        """Positional arguments in order."""
         return [leaf for leaf in self.leaves.values() if leaf.positional]
 
     def unknown(self, key: str, mark: str = "") -> str:
-        """Return what an error message adds about a key that does not exist.
+        """Return the hint that completes an error message about an unknown key.
 
         Args:
-            key: the dotted key.
-            mark: what stands before keys in this place: ``--`` on the command line.
+            key: dotted key.
+            mark: prefix of keys in this context: ``--`` on the command line.
         """
         parent, _, last = key.rpartition(".")
         if self.strategy is not None and parent == self.strategy and (owners := _owners(last)):
@@ -107,7 +107,7 @@ class Schema:
         return next(iter([*near, *elsewhere, *get_close_matches(key, keys, 1, 0.8)]), None)
 
     def _children(self, group: str, mark: str) -> list[str]:
-        """Return the keys directly in a group; on the command line those that are options."""
+        """Return the keys directly in a group; on the command line only the options."""
         keys = [key for key, leaf in self.leaves.items() if not (mark and leaf.positional)]
         keys += self.short_forms if mark else self.groups
         return [f"{mark}{key}" for key in keys if key.rpartition(".")[0] == group]
@@ -117,9 +117,9 @@ def describe(config_class: type, chosen: str | None = None) -> Schema:
     """Return the schema of a configuration class.
 
     Args:
-        config_class: a dataclass, whose fields may be dataclasses.
-        chosen: canonical name of the strategy whose settings are included, where the class has a field
-            of type :class:`StrategyChoice`.
+        config_class: dataclass, whose fields may be dataclasses.
+        chosen: canonical name of the strategy whose settings are included, if the class has a field of type
+            :class:`StrategyChoice`.
     """
     schema = Schema(strategy=strategy_field(config_class), chosen=chosen)
     _describe(schema, config_class, "", MISSING)
@@ -140,10 +140,10 @@ def default_strategy(config_class: type) -> StrategyChoice:
 
 
 def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T:
-    """Return the configuration with the given values, by dotted key; the others keep their defaults.
+    """Return the configuration with the given values by dotted key.
 
     Raises:
-        AutodasError: if a class refuses its values; the message names the nested key.
+        AutodasError: if a class rejects its values; the message names the nested key.
     """
     return _build(config_class, schema, values, "")
 
@@ -151,8 +151,8 @@ def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T
 def tree(config: Any) -> dict[str, Any]:
     """Return a configuration as nested plain data, a strategy and its settings as one level.
 
-    Fields with the metadata ``{"saved": False}`` say how a command is run, not what it does; they are
-    left out.
+    Fields with the metadata ``{"saved": False}``, which affect how a command runs and not its results, are
+    omitted.
     """
     if isinstance(config, StrategyChoice):
         return {"name": config.name, **tree(config.settings)}
@@ -190,7 +190,7 @@ def _describe_strategy(schema: Schema, key: str, default: Any) -> None:
 
 
 def _default(item: Field[Any], defaults: Any) -> Any:
-    """Return the default of a field: of the outer default when there is one, else its own."""
+    """Return the default of a field: the one in the outer default if there is one, else its own."""
     if defaults is not MISSING:
         return getattr(defaults, item.name)
     factory: Any = item.default_factory
@@ -216,5 +216,5 @@ def _build(config_class: type[T], schema: Schema, values: Mapping[str, Any], pre
 
 
 def _owners(setting: str) -> list[str]:
-    """Return the strategies that have a setting of that name."""
+    """Return the strategies that have a setting with this name."""
     return [name for name, info in STRATEGIES.items() if setting in {f.name for f in fields(info.settings)}]

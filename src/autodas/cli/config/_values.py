@@ -1,4 +1,4 @@
-"""One value of a configuration: from text or YAML to the type of its field."""
+"""Conversion of single values from text or YAML to the type of their field."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MANY = {bool: "booleans", int: "whole numbers", float: "numbers", str: "texts",
 
 
 def convert(hint: Any, value: Any, from_text: bool) -> Any:
-    """Return a value as the type of its field.
+    """Return a value converted to the type of its field.
 
     Args:
-        hint: the type of the field.
-        value: what the user wrote: text on the command line, plain data in YAML.
-        from_text: whether it comes from the command line, where a list may be ``1,2`` and nothing is
+        hint: type of the field.
+        value: value as the user wrote it: text on the command line, plain data in YAML.
+        from_text: whether it comes from the command line, where a list may be ``1,2`` and ``None`` is
             ``null``.
 
     Raises:
-        ValueError: if it is not of that type.
+        ValueError: if the value does not have that type.
     """
     members = _members(hint)
     if from_text and value == "null" and type(None) in members:
@@ -32,14 +32,14 @@ def convert(hint: Any, value: Any, from_text: bool) -> Any:
     if value is None:
         if type(None) in members or Any in members:
             return None
-        raise ValueError("nothing where a value is needed")
+        raise ValueError("a value is required")
     if isinstance(value, str) and str in members and (not from_text or len(members) == 1):
         return value
     if isinstance(value, str) and Path in members and value:
         return Path(value)  # whatever bytes its name has
     if from_text and takes_list(hint) and not value.lstrip().startswith("["):
         value = [part.strip() for part in value.split(",")] if value.strip() else []
-    import jsonargparse  # costs a tenth of a second: not for --help
+    import jsonargparse  # takes a tenth of a second, which --help avoids
 
     try:
         return _parser(hint).parse_object({"value": value}).value
@@ -48,7 +48,7 @@ def convert(hint: Any, value: Any, from_text: bool) -> Any:
 
 
 def expected(hint: Any) -> str:
-    """Return in words what a field takes, such as ``"a list of 2 numbers"``."""
+    """Return a description of the values of a field, such as ``"a list of 2 numbers"``."""
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(_word, get_args(hint)))}"
     if get_origin(hint) in (tuple, list):
@@ -64,7 +64,7 @@ def expected(hint: Any) -> str:
 
 
 def placeholder(hint: Any) -> str:
-    """Return what stands for a value of this type in ``--help``."""
+    """Return the placeholder for a value of this type in ``--help``."""
     names = {bool: "BOOL", int: "INT", float: "NUMBER", Path: "PATH", type(None): "null"}
     if get_origin(hint) is Literal:
         return f"{{{','.join(map(_word, get_args(hint)))}}}"
@@ -79,7 +79,7 @@ def placeholder(hint: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a value as an error message quotes it: as YAML writes it."""
+    """Return a value as quoted in error messages, in YAML notation."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -88,7 +88,7 @@ def show(value: Any) -> str:
 
 
 def is_switch(hint: Any) -> bool:
-    """Return whether an option of this type may stand without a value."""
+    """Return whether an option of this type may be given without a value."""
     return bool in _members(hint)
 
 

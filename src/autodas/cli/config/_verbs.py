@@ -1,4 +1,4 @@
-"""Commands that have verbs: ``autodas zoo list``, ``autodas zoo show NAME``."""
+"""Commands with verbs: ``autodas zoo list``, ``autodas zoo show NAME``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from autodas.errors import AutodasError, nearest
 
 
 class Verb(NamedTuple):
-    """What a verb does.
+    """Verb of a command.
 
     Args:
-        config_class: the dataclass of its configuration.
-        function: what runs; its first docstring line is the verb's help. ``None`` means exit code 0.
-        presets: folder of presets that it can start from.
+        config_class: dataclass of its configuration.
+        function: function that runs it and returns the exit code, ``None`` for 0; the first line of its
+            docstring is the verb's help.
+        presets: folder with presets for the verb.
     """
 
     config_class: type[Any]
@@ -25,21 +26,21 @@ class Verb(NamedTuple):
 
 
 def run_verbs(command: str, argv: Sequence[str], verbs: Mapping[str, Verb | tuple[Any, Any]]) -> int:
-    """Run the verb that stands first on the command line and return its exit code.
+    """Run the verb at the beginning of the command line and return its exit code.
 
     Args:
         command: name of the command.
-        argv: the words after the command.
+        argv: words after the command.
         verbs: name to verb, or to ``(config_class, function)``.
 
     Raises:
-        AutodasError: if there is no such verb; the nearest is named.
+        AutodasError: if the verb is unknown; the message suggests the nearest.
     """
     if not argv or argv[0].startswith("-"):
         if wants(argv, "-h", "--help"):
             print(_help(command, verbs), end="")
             return 0
-        raise AutodasError(f"'{command}' wants one of: {', '.join(verbs)}")
+        raise AutodasError(f"'{command}' requires one of: {', '.join(verbs)}")
     if argv[0] not in verbs:
         raise AutodasError(f"'{command}' has no '{argv[0]}'{nearest(argv[0], list(verbs))}")
     verb = Verb(*verbs[argv[0]])
@@ -54,4 +55,4 @@ def _help(command: str, verbs: Mapping[str, Verb | tuple[Any, Any]]) -> str:
         lines.append(
             f"  {name:{width}}  {(Verb(*verb).function.__doc__ or '').strip().partition(chr(10))[0]}"
         )
-    return "\n".join([*lines, "", f"autodas {command} VERB --help tells more.", ""])
+    return "\n".join([*lines, "", f"See autodas {command} VERB --help for details.", ""])

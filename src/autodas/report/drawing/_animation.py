@@ -1,4 +1,4 @@
-"""The evolution of a search as an animated picture."""
+"""Evolution of a search as an animation."""
 
 from __future__ import annotations
 
@@ -19,66 +19,66 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SECONDS = 20.0
-"""About how long an animation takes."""
+"""Approximate length of an animation in seconds."""
 
 FASTEST, SLOWEST, PAUSE = 0.1, 0.6, 3.0
-"""Seconds that a picture stands, at least and at most; and the last one."""
+"""Shortest and longest display time of a frame, and that of the last frame, in seconds."""
 
 
 def animate(folder: str | Path, scale: float = 0.8) -> bytes:
-    """Return the evolution of a search as an animated GIF: a picture for each of its decisions.
+    """Return the evolution of a search as an animated GIF with a frame for each decision.
 
-    All kinds of cells stand under each other and keep their layout. Undecided edges are dashed, what has just
-    been decided is highlighted, what is removed disappears. The last picture stands for a while.
+    The kinds of cells are arranged in a column with a fixed layout. Undecided edges are dashed, those just
+    decided are highlighted, removed ones disappear. The last frame is displayed longer.
 
     Args:
-        folder: of the search, finished or not.
-        scale: pixels a point.
+        folder: run folder of the search, finished or not.
+        scale: pixels per point.
 
     Raises:
-        AutodasError: if the folder holds no search, if nothing is decided yet, or if there is nothing to draw
-            with.
+        AutodasError: if the folder does not hold a search, if nothing is decided yet, or if drawing is not
+            available.
     """
     from PIL import Image
 
     states = states_of_run(folder)
     if len(states) < 2:
-        raise AutodasError(f"{folder}: this search has not decided anything, there is no evolution to draw")
+        raise AutodasError(f"{folder}: this search has no decisions yet, so there is no evolution to draw")
     each = min(SLOWEST, max(FASTEST, SECONDS / len(states)))
     seconds = [each] * (len(states) - 1) + [PAUSE]
-    pictures = _in_equal_colours(
+    images = _in_equal_colours(
         [Image.open(BytesIO(svg_to_png(svg, scale))).convert("RGB") for svg in frames(states)]
     )
     film = BytesIO()
-    pictures[0].save(
+    images[0].save(
         film,
         format="GIF",
         save_all=True,
-        append_images=pictures[1:],
+        append_images=images[1:],
         duration=[round(1000 * each) for each in seconds],
         loop=0,
     )
     return film.getvalue()
 
 
-def _in_equal_colours(pictures: list[Image.Image]) -> list[Image.Image]:
-    """Return pictures with one palette for all, so that what stays the same does not flicker."""
+def _in_equal_colours(images: list[Image.Image]) -> list[Image.Image]:
+    """Return images with a common palette, so that unchanged parts do not flicker."""
     from PIL import Image
 
-    some = [*pictures[:: max(1, len(pictures) // 6)], pictures[-1]]
+    some = [*images[:: max(1, len(images) // 6)], images[-1]]
     width, height = some[0].size
     sheet = Image.new("RGB", (width, height * len(some)))
-    for number, picture in enumerate(some):
-        sheet.paste(picture, (0, number * height))
+    for number, image in enumerate(some):
+        sheet.paste(image, (0, number * height))
     palette = sheet.quantize(255)
-    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
 
 
 def frames(states: Sequence[SearchState]) -> Iterator[str]:
-    """Yield the picture of each state of a search as SVG, all of one size and layout.
+    """Yield a drawing of each state of a search as SVG, all with the same size and layout.
 
     Args:
-        states: from the first one on, see :func:`states_of_run`.
+        states: all states from the first on, see :func:`states_of_run`.
     """
     places, width = room(states)
     drawn: dict[str, str] = {}
@@ -94,7 +94,7 @@ def frames(states: Sequence[SearchState]) -> Iterator[str]:
 
 
 def room(states: Sequence[SearchState]) -> tuple[dict[str, list[tuple[int, int]]], int]:
-    """Return what the layout of a search's cells follows: the edges of every kind, and letters for names."""
+    """Return the basis of the layout of a search's cells: edges of every kind, and length of the names."""
     places = {cell.kind: [(edge.predecessor, edge.state) for edge in cell.edges] for cell in states[0].cells}
     own = {edge.operation for state in states for cell in state.cells for edge in cell.edges}
     return places, max(len(short_name(name)) for name in {*OPERATIONS, *filter(None, own)})
@@ -110,6 +110,6 @@ def _caption(number: int, total: int, state: SearchState) -> str:
 
 
 def _short(count: int) -> str:
-    # There may be more architectures than a floating-point number can say.
+    # The number of architectures may exceed the range of floats.
     digits = str(count)
     return f"{count:,}" if len(digits) < 7 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"

@@ -1,4 +1,4 @@
-"""What a drawing shows, whether the cell is finished or not."""
+"""Contents of a drawing, of a finished or unfinished cell."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from autodas.genotype import Genotype
 
 @dataclass(frozen=True)
 class DrawnEdge:
-    """One line of a drawing.
+    """Edge of a drawing.
 
     Args:
-        predecessor: the state that is read.
-        state: the node that reads it.
-        operation: the operation on the edge, or ``None`` while it is undecided.
+        predecessor: state that is read.
+        state: node that reads it.
+        operation: operation on the edge, or ``None`` while it is undecided.
     """
 
     predecessor: int
@@ -24,14 +24,14 @@ class DrawnEdge:
 
 @dataclass(frozen=True)
 class DrawnCell:
-    """One picture.
+    """Cell or stage graph to be drawn.
 
     Args:
         kind: kind of the cell, such as ``"normal"``.
         inputs: number of input states.
         nodes: number of intermediate nodes.
-        edges: the edges that are not removed; one node may read one state more than once.
-        concat: the states whose concatenation is the output.
+        edges: edges that are not removed; a node may read the same state more than once.
+        concat: states whose concatenation is the output.
         graph: whether it is a stage graph, whose nodes are whole cells.
     """
 
@@ -44,12 +44,12 @@ class DrawnCell:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Title of the drawing."""
         return f"{self.kind} graph" if self.graph else f"{self.kind} cell"
 
 
 def cells_of_genotype(genotype: Genotype) -> tuple[DrawnCell, ...]:
-    """Return one picture for each kind of cell of a genotype, then one for each stage graph."""
+    """Return a drawn cell for each kind of cell of a genotype, then one for each stage graph."""
     return tuple(
         DrawnCell(
             kind=kind,

@@ -1,9 +1,9 @@
-"""The colours of the drawings: one fixed palette.
+"""Colours of the drawings: one fixed palette.
 
-Hue tells the family of an operation, shade its size. The colours were chosen so that any two operations of
-one space that are of different families stay apart for normal sight and in the three kinds of colour
-blindness, and that each can be read as text on white (the tests hold both). Within a family they differ for
-normal sight; ``none`` is told by its dotted line. Colour only helps: the name stands on the edge.
+Hue encodes the family of an operation, shade its size. Any two operations of one space from different
+families are distinguishable with normal vision and the three kinds of colour blindness, and each colour is
+legible as text on white (tests verify both). Within a family the colours differ for normal vision; ``none``
+is recognised by its dotted line. Colour is redundant: every edge is labelled with its operation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ UNDECIDED = "#8a8a8a"
 CONCAT = "#a6a6a6"
 UNKNOWN = "#333333"
 NEW = "#fff0a8"
-"""Behind what has just been decided."""
+"""Background of edges just decided."""
 
 STATE_FILL = {"input": "#d9d9d9", "node": "#bcd7ee", "output": "#f7c6d5"}
 STATE_LINE = {"input": "#8c8c8c", "node": "#4d86b8", "output": "#c2668a"}
@@ -35,7 +35,7 @@ OPERATION_COLOURS = {name: _FAMILIES[facts.family][facts.shade] for name, facts 
 
 
 def colour_of(operation: str | None) -> str:
-    """Return the colour of an operation as ``#rrggbb``; operations that are not known share one."""
+    """Return the colour of an operation as ``#rrggbb``; unknown operations share one."""
     if operation is None:
         return UNDECIDED
     return OPERATION_COLOURS.get(operation, UNKNOWN)

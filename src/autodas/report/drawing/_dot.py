@@ -1,4 +1,4 @@
-"""The DOT text of a cell."""
+"""DOT text of a cell."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FONT = "Helvetica,Arial,sans-serif"
 def dot(cell: DrawnCell, title: str | None = None) -> str:
     """Return the drawing of a cell as DOT text, to be rendered by any Graphviz.
 
-    From left to right: input states grey, intermediate nodes blue with the number of their state (boxes
-    where they are whole cells), the output pink. An operation is a label that its line passes through, so
-    that labels never lie on each other or on a foreign line. Undecided edges are dashed and without label.
+    From left to right: input states grey, intermediate nodes blue with the number of their state (boxes for
+    whole cells), the output pink. Each operation is a label in the middle of its line, so that labels never
+    overlap each other or another line. Undecided edges are dashed and unlabelled.
 
     Args:
-        cell: what to draw.
-        title: what stands above it; the kind of the cell when not given.
+        cell: cell to draw.
+        title: title above the drawing; by default the kind of the cell.
     """
     return _graph(cell, title, lambda names: _edges(cell, names))
 
@@ -32,17 +32,17 @@ def dot_in_place(
     width: int,
     new: Collection[tuple[int, int]] = (),
 ) -> str:
-    """Return the drawing of a cell in which every edge that there ever was keeps its place.
+    """Return the drawing of a cell with a fixed place for every edge of the search.
 
-    Two pictures of one search with the same ``edges`` and ``width`` have the same layout, whatever is
-    decided: removed edges and nodes are there, but invisible, and undecided edges have a question mark where
-    the operation will stand.
+    Two drawings of one search with the same ``edges`` and ``width`` have the same layout, whatever is
+    decided: removed edges and nodes are invisible, and undecided edges have a question mark in place of the
+    operation.
 
     Args:
-        cell: what to draw; its edges are among ``edges``, each once.
-        edges: ``(predecessor, state)`` of all edges, in their order.
-        width: room for the names of operations, in letters.
-        new: the edges that have just been decided; they are highlighted.
+        cell: cell to draw; its edges are among ``edges``, each once.
+        edges: ``(predecessor, state)`` of all edges, in order.
+        width: space for the names of operations, in characters.
+        new: edges just decided, which are highlighted.
     """
     states = max((state for _, state in edges), default=0) + 1
     return _graph(cell, None, lambda names: _edges_in_place(cell, edges, names, width, new), states)
@@ -67,7 +67,7 @@ def _graph(
 
 def _states(cell: DrawnCell, names: list[str]) -> list[str]:
     lines = [f"  {name} [shape=box, {_paint('input')}]" for name in names[: cell.inputs]]
-    # The invisible chain keeps the inputs in order, the older one above.
+    # The invisible chain keeps the inputs in order, the older one at the top.
     chain = " -> ".join(names[: cell.inputs])
     lines.append(f"  {{ rank=source; {chain}{' [style=invis]' if cell.inputs > 1 else ''} }}")
     shape = "shape=box" if cell.graph else "shape=circle, width=0.44, fixedsize=true"
@@ -83,7 +83,7 @@ def _edges(cell: DrawnCell, names: list[str]) -> list[str]:
     for number, edge in enumerate(cell.edges):
         source, target, colour = names[edge.predecessor], names[edge.state], colour_of(edge.operation)
         if edge.operation is None:
-            # As long as two lines and the label between them, so that decided edges keep their place.
+            # As long as two lines with a label between them, so that decided edges keep their place.
             lines.append(f'  {source} -> {target} [style=dashed, minlen=2, color="{colour}"]')
             continue
         style = "dotted" if edge.operation == "none" else "solid"
@@ -138,6 +138,6 @@ def _paint(role: str) -> str:
 
 
 def quote(text: str) -> str:
-    """Return a text as DOT writes it."""
+    """Return a text as a quoted DOT string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""Drawings to files."""
+"""Drawing to files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _FORMS: dict[str, Callable[[str], bytes]] = {
 
 
 def draw_cells(cells: Sequence[DrawnCell], output: str | Path, title: str | None = None) -> list[Path]:
-    """Write one picture for each cell.
+    """Write one drawing for each cell.
 
     Args:
-        cells: what to draw.
-        output: the file; its suffix decides the form: ``.svg``, ``.png``, ``.pdf`` or ``.dot``. With
+        cells: cells to draw.
+        output: output file, whose suffix selects the format: ``.svg``, ``.png``, ``.pdf`` or ``.dot``. With
             several cells the kind is added to the name: ``cell-normal.svg``.
-        title: what stands above the pictures, before the kind.
+        title: title above the drawings, before the kind.
 
     Returns:
-        The files, in the order of the cells.
+        Files in the order of the cells.
 
     Raises:
-        AutodasError: if the suffix is unknown, a file cannot be written, or there is nothing to draw with.
+        AutodasError: if the suffix is unknown, a file cannot be written, or drawing is not available.
     """
     output = Path(output)
     form = _form(output)
@@ -56,16 +56,16 @@ def draw_network(
     graphs: Mapping[str, CellGenotype] | None = None,
     title: str | None = None,
 ) -> Path:
-    """Write the picture of a whole network: how its cells are stacked, with kinds, widths and strides.
+    """Write the drawing of a whole network: its stack of cells with kinds, widths and strides.
 
     Args:
-        skeleton: how they are stacked.
-        output: the file; its suffix decides the form, as for :func:`draw_cells`.
-        graphs: the stage graphs, where the skeleton has some.
-        title: what stands above.
+        skeleton: skeleton of the network.
+        output: output file, whose suffix selects the format as for :func:`draw_cells`.
+        graphs: stage graphs, if the skeleton has any.
+        title: title above the drawing.
 
     Returns:
-        The file.
+        Path of the file.
 
     Raises:
         AutodasError: as :func:`draw_cells`.
@@ -78,14 +78,14 @@ def draw_evolution(folder: str | Path, output: str | Path) -> Path:
     """Write the evolution of a search as an animated GIF: see :func:`animate`.
 
     Args:
-        folder: of the search.
-        output: the file.
+        folder: run folder of the search.
+        output: output file.
 
     Returns:
-        The file.
+        Path of the file.
 
     Raises:
-        AutodasError: if there is no evolution, it cannot be written, or there is nothing to draw with.
+        AutodasError: if there is no evolution, the file cannot be written, or drawing is not available.
     """
     return _write(Path(output), animate(folder))
 

@@ -1,4 +1,4 @@
-"""The DOT text of a whole network: how its cells are stacked."""
+"""DOT text of a whole network as a stack of cells."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def network_dot(
 ) -> str:
     """Return the drawing of a network as DOT text: every cell with its kind, width and stride.
 
-    From left to right: the stem, the cells in frames around their stages, the classifier. Cells that shrink
-    their maps are of another colour. A line is what a cell reads. The cells of a stage graph stand in their
-    frame, with the operations between them.
+    From left to right: the stem, the cells with frames around their stages, the classifier. Reduction cells
+    have another colour. Lines lead to each cell from its inputs. The cells of a stage graph are drawn in
+    their frame, with the operations between them.
 
     Args:
-        skeleton: how the cells are stacked.
-        graphs: the stage graphs, where the skeleton has some; one that is absent is a single box.
-        title: what stands above.
+        skeleton: skeleton of the network.
+        graphs: stage graphs, if the skeleton has any; a missing one is drawn as a single box.
+        title: title above the drawing.
     """
     stem, classifier = (_paint(STATE_FILL[role], STATE_LINE[role]) for role in ("input", "output"))
     frame = f'labelloc=b, fontsize=11, fontcolor="{_LINE}", color="{_FRAME}", style=rounded, margin=10'
@@ -76,7 +76,7 @@ def _cell(name: str, kind: str, slot: CellSlot) -> str:
 
 
 def _reads(skeleton: Skeleton, slot: CellSlot, name: str, before: str, previous: str) -> list[str]:
-    """Return the lines into a cell: the one before the previous cell first, weaker."""
+    """Return the lines into a cell, the one from the cell before the previous drawn weaker."""
     lines = [f"{previous} -> {name}"]
     if skeleton.reads == "two" and not slot.block and before != previous:
         lines.append(f'{before} -> {name} [penwidth=0.9, color="#a9afb8", constraint=false]')
@@ -105,7 +105,7 @@ def _graph_reads(slot: CellSlot, graph: CellGenotype, output: str, previous: str
 
 
 def _lines(*lines: str) -> str:
-    """Return a label of several lines."""
+    """Return a label with several lines."""
     return '"' + r"\n".join(quote(line)[1:-1] for line in lines) + '"'
 
 

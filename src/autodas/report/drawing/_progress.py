@@ -1,4 +1,4 @@
-"""The cells of a search that has not finished, from its log."""
+"""Cells of an unfinished search, from its log."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from autodas.runs.history import Moment, SearchedCell, history_of_run, in_words
 
 @dataclass(frozen=True)
 class SearchState:
-    """The cells of a search after one of its decisions.
+    """Cells of a search after one of its decisions.
 
     Args:
-        cells: decided edges have their operation, undecided ones none; removed ones are absent.
-        kind: kind of the cell that the decision was about; empty before the first one.
-        new: the edges that it decided on: the one that got its operation, or those that a node kept.
-        text: what was decided, in words.
-        iteration: when.
-        remaining: architectures that were left; ``None`` where the log does not say.
+        cells: cells with an operation on decided edges and none on undecided ones; removed edges are absent.
+        kind: kind of the cell that the decision concerns; empty before the first decision.
+        new: edges concerned: the one that got its operation, or those kept by a node.
+        text: decision in words.
+        iteration: iteration of the decision.
+        remaining: number of remaining architectures; ``None`` if missing in the log.
     """
 
     cells: tuple[DrawnCell, ...]
@@ -32,13 +32,13 @@ class SearchState:
 
 
 def states_of_run(folder: str | Path) -> list[SearchState]:
-    """Return the cells of a search before its first decision, and after each.
+    """Return the cells of a search before its first decision, and after each decision.
 
     Args:
-        folder: the run folder; its ``events.jsonl`` is read.
+        folder: run folder, whose ``events.jsonl`` is read.
 
     Raises:
-        AutodasError: if the folder holds no search, or its log is damaged; names the line.
+        AutodasError: if the folder does not hold a search, or its log is damaged; the message names the line.
     """
     before, *moments = history_of_run(folder)
     states = [SearchState(_drawn(before), remaining=before.remaining)]
@@ -57,14 +57,14 @@ def states_of_run(folder: str | Path) -> list[SearchState]:
 def cells_of_run(folder: str | Path, steps: int | None = None) -> tuple[DrawnCell, ...]:
     """Return the cells of a search as far as they are decided.
 
-    Decided edges have their operation, undecided ones none; removed ones are absent.
+    Decided edges have their operation, undecided ones none; removed edges are absent.
 
     Args:
-        folder: the run folder; its ``events.jsonl`` is read.
-        steps: how many decisions to count, to see the cells as they were then; all when not given.
+        folder: run folder, whose ``events.jsonl`` is read.
+        steps: number of decisions after which to return the cells; by default all.
 
     Raises:
-        AutodasError: if the folder holds no search, or its log is damaged; names the line.
+        AutodasError: if the folder does not hold a search, or its log is damaged; the message names the line.
     """
     states = states_of_run(folder)
     return states[-1 if steps is None else min(steps, len(states) - 1)].cells
@@ -75,7 +75,7 @@ def _drawn(moment: Moment) -> tuple[DrawnCell, ...]:
 
 
 def drawn_cell(cell: SearchedCell) -> DrawnCell:
-    """Return the picture of a cell at one moment of its search."""
+    """Return the drawn cell for one moment of a search."""
     return DrawnCell(
         kind=cell.kind,
         inputs=cell.space.inputs,
@@ -91,7 +91,7 @@ def drawn_cell(cell: SearchedCell) -> DrawnCell:
 
 
 def _text(decision: Decision, moment: Moment) -> str:
-    """Return a decision in few words."""
+    """Return a short description of a decision."""
     if decision.what == "edge" and decision.edge is not None:
         predecessor, state = decision.edge
         return f"edge {predecessor}-{state} becomes {decision.operation}"

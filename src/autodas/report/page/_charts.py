@@ -1,4 +1,4 @@
-"""Charts as SVG: lines and points, each with its description and its numbers as CSV."""
+"""Line and scatter charts as SVG, each with a description and its numbers as CSV."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from autodas.report.page._thinning import thinned
 _WIDTH, _HEIGHT = 480, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 46
 _COLOURS = 6
-_MANY = 80  # more points than that are drawn as a line without marks
+_MANY = 80  # most points for which a line has marks
 
 
 class Series(NamedTuple):
-    """One line.
+    """Line of a chart.
 
     Args:
-        name: what it is.
-        points: x and y; where y is ``None`` or not finite there is no point.
+        name: name in the legend.
+        points: pairs of x and y; those with y ``None`` or not finite are skipped.
     """
 
     name: str
@@ -30,15 +30,15 @@ class Series(NamedTuple):
 
 
 class Dot(NamedTuple):
-    """One point of a scatter chart.
+    """Point of a scatter chart.
 
     Args:
-        group: its series.
-        name: what it is, shown where the pointer rests on it.
-        x: where.
-        y: where.
-        low: the lower end of its bar; equal to y where there is none.
-        high: the upper end.
+        group: name of its series.
+        name: name shown as a tooltip.
+        x: horizontal coordinate.
+        y: vertical coordinate.
+        low: lower end of its error bar; equal to y without one.
+        high: upper end of its error bar.
     """
 
     group: str
@@ -51,13 +51,13 @@ class Dot(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: from numbers to places.
+    """Axis, which maps numbers to positions.
 
     Args:
-        label: what it counts.
-        low, high: the numbers at its ends, after ``scale``.
-        first, last: the places of its ends.
-        log: whether it counts powers of ten.
+        label: axis label.
+        low, high: numbers at its ends, as logarithms on a logarithmic axis.
+        first, last: positions of its ends.
+        log: whether it is logarithmic.
     """
 
     label: str
@@ -68,13 +68,13 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Return where a number stands."""
-        # math.log10 takes integers of any size, as counts of architectures are.
+        """Return the position of a number."""
+        # math.log10 accepts integers of any size, such as numbers of architectures.
         scaled = math.log10(value) if self.log else value
         return self.first + (scaled - self.low) / (self.high - self.low) * (self.last - self.first)
 
     def marks(self) -> list[tuple[float, str]]:
-        """Return places and texts of the ticks."""
+        """Return positions and labels of the ticks."""
         if self.log:
             step = max(1, round((self.high - self.low) / 6))
             exponents = range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1, step)
@@ -95,18 +95,18 @@ def line_chart(
     log: bool = False,
     steps: bool = False,
 ) -> str:
-    """Return a figure with lines; an empty text where there is nothing to draw.
+    """Return a line chart; an empty text if there is nothing to draw.
 
-    Of long lines the ends and the extremes of every stretch are drawn, and in its table.
+    Long lines are reduced to their ends and the extremes of every segment, in the chart and its CSV.
 
     Args:
-        identifier: of the figure, and the name of its CSV file.
-        title: what it shows.
-        x_label: what the horizontal axis counts.
-        y_label: what the vertical axis counts.
-        series: the lines.
-        log: whether the vertical axis counts powers of ten; only positive numbers are drawn then.
-        steps: whether a number holds until the next one.
+        identifier: identifier of the chart, and name of its CSV file.
+        title: title of the chart.
+        x_label: label of the horizontal axis.
+        y_label: label of the vertical axis.
+        series: lines to draw.
+        log: whether the vertical axis is logarithmic; only positive numbers are drawn then.
+        steps: whether each value holds until the next one.
     """
     clean = [
         (number, each, [(x, y) for x, y in each.points if y is not None and _drawn(y, log)])
@@ -137,14 +137,14 @@ def line_chart(
 
 
 def scatter_chart(identifier: str, title: str, x_label: str, y_label: str, dots: Sequence[Dot]) -> str:
-    """Return a figure with points and their bars; an empty text where there is nothing to draw.
+    """Return a scatter chart with error bars; an empty text if there is nothing to draw.
 
     Args:
-        identifier: of the figure, and the name of its CSV file.
-        title: what it shows.
-        x_label: what the horizontal axis counts.
-        y_label: what the vertical axis counts.
-        dots: the points.
+        identifier: identifier of the chart, and name of its CSV file.
+        title: title of the chart.
+        x_label: label of the horizontal axis.
+        y_label: label of the vertical axis.
+        dots: points to draw.
     """
     if not dots:
         return ""
@@ -171,7 +171,7 @@ def scatter_chart(identifier: str, title: str, x_label: str, y_label: str, dots:
 
 
 def _shape(number: int, x: float, y: float) -> str:
-    """Return a mark: its form tells the group, too, where colour does not."""
+    """Return a mark whose shape identifies the group without colour."""
     if number % 3 == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
     if number % 3 == 1:
@@ -180,7 +180,7 @@ def _shape(number: int, x: float, y: float) -> str:
 
 
 def _drawn(value: int | float, log: bool) -> bool:
-    # Not infinite, not NaN; integers may be larger than any floating-point number.
+    # Neither infinite nor NaN; integers may exceed the range of floats.
     return (isinstance(value, int) or math.isfinite(value)) and (value > 0 or not log)
 
 
@@ -197,7 +197,7 @@ def _axes(
 
 
 def _widened(low: float, high: float, share: float) -> tuple[float, float]:
-    """Return an interval with room at its ends, and some where it would have no length."""
+    """Return an interval widened at both ends, also if its length is zero."""
     if high - low < 1e-12 * max(1.0, abs(low)):
         room = abs(low) * 0.1 or 1.0
         return low - room, low + room
@@ -218,7 +218,7 @@ def _value(value: float) -> str:
 
 
 def _joined(series: Sequence[Series]) -> list[list[float | None]]:
-    """Return a row for each x, with a column for each line."""
+    """Return a row for each x with a column for each line."""
     columns = [dict(each.points) for each in series]
     xs = sorted({x for column in columns for x in column})
     return [[x, *(column.get(x) for column in columns)] for x in xs]

@@ -1,7 +1,7 @@
-"""The evolution as pictures that stay where they are: a script only changes what each edge looks like.
+"""Drawings of the evolution with a fixed layout, in which a script only changes the looks of edges.
 
-States stand in a row; an edge is an arch, the higher the more states it spans. So every edge has a place
-for its label that no other edge has.
+States are arranged in a row; an edge is an arch whose height increases with the number of states it spans.
+So the label of every edge has its own place.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _LETTER, _STEP, _BOX, _HEIGHT = 6.1, 40, 46, 30
 
 
 def draw_evolution(evolution: Evolution, prefix: str) -> str:
-    """Return the drawings of all cells, and what moves them through the frames.
+    """Return the drawings of all cells, with controls to step through the frames.
 
     Args:
-        evolution: what to draw.
-        prefix: begins every identifier.
+        evolution: evolution to draw.
+        prefix: prefix of all identifiers.
     """
     last = len(evolution.frames) - 1
     data = {
         "frames": [_frame(frame) for frame in evolution.frames],
         "colours": {name: colour_of(name) for name in _operations(evolution)},
     }
-    # Inside a script element nothing is escaped; what could end it is written in another way.
+    # HTML escapes do not apply inside a script element, so "<", which could end it, is a JSON escape.
     plain = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     slider = f"{prefix}slider"
     drawings = "\n".join(draw_track(track, last, prefix) for track in evolution.tracks.values())
@@ -45,8 +45,8 @@ def draw_evolution(evolution: Evolution, prefix: str) -> str:
         f'<output for="{slider}" class="moment" aria-live="polite">{escape(_told(evolution.frames[-1]))}'
         f"</output>\n{drawings}\n"
         + paragraph(
-            "Dashed: not decided yet; the name in italics is the operation that leads. Framed: decided in "
-            "this step. Edges that lost disappear. The slider moves with the arrow keys, too.",
+            "Dashed: undecided, with the leading operation in italics. Framed: decided in this step. Removed "
+            "edges disappear. The arrow keys move the slider, too.",
             "note",
         )
         + "</div>"
@@ -70,17 +70,17 @@ def _frame(frame: Frame) -> list[str | int]:
 
 def _told(frame: Frame) -> str:
     when = f"iteration {frame.iteration}" + ("" if frame.epoch is None else f", epoch {frame.epoch}")
-    left = "" if frame.remaining is None else f" Valid architectures that remain: {short(frame.remaining)}."
+    left = "" if frame.remaining is None else f" Remaining valid architectures: {short(frame.remaining)}."
     return f"{when[0].upper()}{when[1:]}, decisions {frame.step}: {frame.text}{left}"
 
 
 def draw_track(track: Track, frame: int, prefix: str) -> str:
-    """Return the figure of one cell.
+    """Return the drawing of one cell.
 
     Args:
-        track: the cell.
-        frame: as which frame shows it.
-        prefix: begins every identifier.
+        track: cell to draw.
+        frame: frame whose state is drawn.
+        prefix: prefix of all identifiers.
     """
     shape = track.shape
     longest = max((len(name) for name in track.operations), default=8)
@@ -88,7 +88,7 @@ def draw_track(track: Track, frame: int, prefix: str) -> str:
     apart = pill + 14
     span = max((edge.state - edge.predecessor for edge in shape.edges), default=1)
     count = shape.inputs + shape.nodes
-    # An edge that stands twice has its second label above the first.
+    # The second label of a duplicate edge is above the first.
     twice = len(shape.edges) - len({(edge.predecessor, edge.state) for edge in shape.edges})
     top = span * _STEP + 16 + (24 if twice else 0)
     xs = [_BOX / 2 + 8 + apart * state for state in range(count)] + [_BOX / 2 + 8 + apart * (count - 0.4)]
@@ -129,7 +129,7 @@ def draw_track(track: Track, frame: int, prefix: str) -> str:
             f'<g {looks}><rect x="{x - pill / 2:.1f}" y="{y - 10:.1f}" width="{pill:.1f}" height="20" '
             f'rx="10"/><text x="{x:.1f}" y="{y + 3.5:.1f}">{escape(now.operation)}</text></g>'
         )
-    # Labels last: no line runs over them.
+    # Labels last, above all lines.
     parts.append(f'<g class="wires">{"".join(wires)}</g><g class="labels">{"".join(labels)}</g>')
     for state in range(count):
         role = "input" if state < shape.inputs else "node"
@@ -156,7 +156,7 @@ def _box(x: float, top: float, role: str, text: str) -> str:
 
 
 def _described(track: Track, frame: int) -> str:
-    """Return the drawing in words, as the script says it, too."""
+    """Return a description of the drawing, in the same words as the script."""
     return "; ".join(
         f"{edge.predecessor} to {edge.state}: {now.operation if now.state == 'decided' else 'undecided'}"
         for edge, now in zip(track.shape.edges, track.at(frame), strict=True)

@@ -1,4 +1,4 @@
-"""How an architecture came to be: what every edge of every cell was after each event, as plain data."""
+"""Evolution of an architecture: the state of every edge of every cell after each event, as plain data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from autodas.runs.history import Moment, history_of, in_words
 from autodas.runs.reading import Run
 from autodas.user_code import short_name
 
-_STATES = 1000  # of the weights: a slider has no more places
+_STATES = 1000  # most frames with weights, limited by the resolution of a slider
 
 
 class Change(NamedTuple):
-    """What an edge is from one frame on.
+    """State of an edge from one frame on.
 
     Args:
-        frame: the first frame.
+        frame: first frame of the state.
         state: ``"undecided"``, ``"decided"`` or ``"removed"``.
-        operation: the operation of a decided edge, the one that leads on an undecided one, if any.
+        operation: operation of a decided edge, leading operation of an undecided one, if any.
     """
 
     frame: int
@@ -31,14 +31,14 @@ class Change(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One picture of the evolution.
+    """Frame of the evolution.
 
     Args:
-        iteration: when.
-        epoch: in which epoch; ``None`` where the log does not say.
-        step: how many decisions have been taken.
-        text: what happened.
-        remaining: how many architectures remain valid; ``None`` where the log does not say.
+        iteration: iteration of the event.
+        epoch: epoch of the event; ``None`` if missing in the log.
+        step: number of decisions so far.
+        text: description of the event.
+        remaining: number of remaining valid architectures; ``None`` if missing in the log.
     """
 
     iteration: int
@@ -50,13 +50,13 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Track:
-    """One cell over all frames.
+    """Cell over all frames.
 
     Args:
-        shape: the cell: its states, and its edges whatever becomes of them.
-        operations: that may stand on an edge.
-        choices: those of them that may win it.
-        changes: of each edge, in the order of ``shape.edges``.
+        shape: cell with all its states and edges, including edges that are removed later.
+        operations: candidate operations of an edge.
+        choices: candidates that can be selected.
+        changes: changes of each edge, in the order of ``shape.edges``.
     """
 
     shape: DrawnCell
@@ -65,14 +65,14 @@ class Track:
     changes: tuple[list[Change], ...]
 
     def at(self, frame: int) -> list[Change]:
-        """Return what every edge is in a frame."""
+        """Return the state of every edge in a frame."""
         return [
             next(change for change in reversed(changes) if change.frame <= frame) for changes in self.changes
         ]
 
 
 def finished_track(cell: DrawnCell) -> Track:
-    """Return a cell that is decided, as an evolution of one frame."""
+    """Return a decided cell as an evolution of one frame."""
     changes = tuple(
         [Change(0, "undecided" if edge.operation is None else "decided", short_name(edge.operation or ""))]
         for edge in cell.edges
@@ -83,11 +83,11 @@ def finished_track(cell: DrawnCell) -> Track:
 
 @dataclass
 class Evolution:
-    """The evolution of all cells.
+    """Evolution of all cells.
 
     Args:
-        frames: the pictures, the first before anything happened.
-        tracks: one for each kind of cell.
+        frames: frames in order, the first before any event.
+        tracks: kind of cell to its track.
     """
 
     frames: list[Frame] = field(default_factory=list)
@@ -95,16 +95,16 @@ class Evolution:
 
 
 def evolution_of(run: Run) -> Evolution:
-    """Return how the cells of a search came to be.
+    """Return the evolution of the cells of a search.
 
-    A frame is a decision, or an event that says where the weights stand. Events that do not fit are left out.
+    There is a frame for each decision and for each event with weights. Inconsistent events are skipped.
     """
     moments = history_of(_told_events(run), problems=[])
     return Evolution([_frame(moment) for moment in moments], _tracks(moments))
 
 
 def _told_events(run: Run) -> list[Event]:
-    """Return the events in their order; of many states of the weights some."""
+    """Return the events in order, with a subset of the events with weights if there are many."""
     states = [place for place, event in enumerate(run.events) if isinstance(event, Architecture)]
     left_out = set(states) - set(some_of(states, _STATES))
     return [event for place, event in enumerate(run.events) if place not in left_out]
@@ -116,7 +116,7 @@ def _frame(moment: Moment) -> Frame:
     elif moment.event is None:
         text = "The search begins."
     else:
-        text = f"Iteration {moment.iteration}: the weights as they stand."
+        text = f"Iteration {moment.iteration}: current weights."
     return Frame(moment.iteration, moment.epoch, moment.step, text, moment.remaining)
 
 

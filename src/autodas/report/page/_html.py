@@ -1,4 +1,4 @@
-"""The few pieces of HTML that every section is made of. Whatever comes from outside passes `escape`."""
+"""HTML elements shared by all sections. Everything from outside passes through `escape`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from autodas.terminal import visible
 
 
 def escape(content: Any) -> str:
-    """Return anything as text that may stand in HTML, in attributes too.
+    """Return anything as text that is safe in HTML, including attributes.
 
-    What could turn the direction of the page, or cannot be written in UTF-8, is written out.
+    Marks of writing direction and characters that UTF-8 cannot encode are replaced by visible escapes.
     """
     return _escape(visible(str(content)), quote=True)
 
 
 def section(identifier: str, title: str, *content: str) -> str:
-    """Return a section with a heading; an empty one where there is no content.
+    """Return a section with a heading; an empty text without content.
 
     Args:
-        identifier: what links to it name.
-        title: plain text.
+        identifier: target of links to the section.
+        title: heading as plain text.
         content: HTML.
     """
     body = "\n".join(filter(None, content))
@@ -35,7 +35,7 @@ def section(identifier: str, title: str, *content: str) -> str:
 
 
 def paragraph(text: str, name: str = "") -> str:
-    """Return a paragraph of plain text, with the name of a class where it is given."""
+    """Return a paragraph of plain text, with an optional class name."""
     return f"<p{f' class={name}' if name else ''}>{escape(text)}</p>"
 
 
@@ -45,12 +45,12 @@ def items(texts: Iterable[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
-    """Return a table that scrolls by itself where it is too wide.
+    """Return a table that scrolls horizontally if it is too wide.
 
     Args:
         head: names of the columns.
-        rows: the cells; numbers stand to the right.
-        caption: what it shows, read out by screen readers.
+        rows: cells of each row; numbers are right-aligned.
+        caption: caption, also for screen readers.
     """
     rows = list(rows)
     right = [all(_number(row[i]) or row[i] is None for row in rows) for i in range(len(head))]
@@ -79,12 +79,12 @@ def _number(value: Any) -> bool:
 
 
 def csv_link(file: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a link that holds a table of numbers and downloads it.
+    """Return a link that contains a table of numbers and downloads it.
 
     Args:
-        file: name under which it is kept.
+        file: name of the downloaded file.
         head: names of the columns.
-        rows: the numbers; ``None`` stays empty.
+        rows: numbers of each row; ``None`` becomes an empty cell.
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -98,6 +98,6 @@ def csv_link(file: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> s
 
 
 def folded(title: str, *content: str, opened: bool = False) -> str:
-    """Return content that is unfolded by a click."""
+    """Return collapsible content with a title."""
     body = "\n".join(filter(None, content))
     return f"<details{' open' if opened else ''}><summary>{escape(title)}</summary>\n{body}\n</details>"

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formatting of numbers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def short(number: int) -> str:
-    """Return a count in few characters: all digits where they are few, else a power of ten."""
+    """Return a count in short form: all digits below a million, else with a power of ten."""
     if number < 1_000_000:
         return f"{number:,}"
-    # Counts may be larger than any floating-point number.
+    # Counts may exceed the range of floats.
     digits = str(number)
     return f"{int(digits[:4]) / 1000:.2f} × {power(len(digits) - 1)}"
 
@@ -22,12 +22,12 @@ def power(exponent: int) -> str:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return round numbers that lie between two numbers, about so many.
+    """Return round numbers between two numbers.
 
     Args:
-        low: the smaller one.
-        high: the larger one.
-        count: how many to aim at.
+        low: lower end.
+        high: upper end.
+        count: approximate number of ticks.
     """
     if not high > low:
         return [low]
@@ -40,7 +40,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    """Return the text at a tick."""
+    """Return the label of a tick."""
     if value and abs(value) >= 1e6:
         return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
     return f"{value:,.0f}" if value == int(value) else f"{value:.6g}"

@@ -1,4 +1,4 @@
-"""The page of one run or of several."""
+"""Page of one or several runs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from autodas.runs.reading import Run, name_of, read_run
 from autodas.terminal import message
 from autodas.writing import write_whole
 
-_FEW = 6  # of more runs the comparison alone is shown, lest the page gets too large to open
+_FEW = 6  # most runs with their own sections; for more, only the comparison is shown to limit the page size
 
 Section = Callable[[Run, str], str]
-"""Makes a section of a run: the run, and what identifiers begin with."""
+"""Function that makes a section, from a run and the prefix of identifiers."""
 
-# A browser that is told so asks no one for anything, whatever stands in the page.
+# With this policy, browsers make no network requests, whatever the page contains.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
-    """Return the whole page, which asks the network for nothing.
+    """Return the whole page, which makes no network requests.
 
     Args:
-        runs: folders of runs.
-        live: whether it is served while the runs go on: then it may ask its own server, and nobody else.
+        runs: run folders.
+        live: whether the page is served with live updates and may make requests to its own server only.
 
     Raises:
-        AutodasError: if there is no such folder.
+        AutodasError: if a folder does not exist.
     """
     return page_around(render_main(runs), ", ".join(map(name_of, runs)), live=live)
 
@@ -42,8 +42,8 @@ def page_around(main: str, title: str, *, live: bool = False) -> str:
     """Return a whole page.
 
     Args:
-        main: what stands inside its ``main`` element.
-        title: plain text.
+        main: content of its ``main`` element.
+        title: title as plain text.
         live: as for :func:`render_page`.
     """
     policy = _POLICY + ("; connect-src 'self'" if live else "")
@@ -64,14 +64,14 @@ def page_around(main: str, title: str, *, live: bool = False) -> str:
 
 
 def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
-    """Write the page of runs to a file, and return where it is.
+    """Write the page of runs to a file, and return its path.
 
     Args:
-        runs: folders of runs.
-        output: the file; it is replaced where it is there.
+        runs: run folders.
+        output: output file; an existing one is replaced.
 
     Raises:
-        AutodasError: if there is no such folder, or the file cannot be written.
+        AutodasError: if a folder does not exist, or the file cannot be written.
     """
     path = Path(output)
     write_whole(path, render_page(runs).encode("utf-8", "replace"))
@@ -79,13 +79,13 @@ def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
 
 
 def render_main(runs: Sequence[str | Path]) -> str:
-    """Return what stands inside the page's ``main`` element.
+    """Return the content of the page's ``main`` element.
 
     Args:
-        runs: folders of runs.
+        runs: run folders.
 
     Raises:
-        AutodasError: if there is no such folder.
+        AutodasError: if a folder does not exist.
     """
     return _main([read_run(run) for run in runs])
 
@@ -111,20 +111,20 @@ def _run(run: Run, prefix: str, level: int) -> str:
     head = f'<h{level} id="{prefix}top" class="run">{escape(run.name)}</h{level}>\n'
     problems = section(f"{prefix}problems", "What is missing", items(run.problems)) if run.problems else ""
     kinds = {"search": SEARCH_SECTIONS, "train": TRAINING_SECTIONS}
-    # Where nothing says what kind of run it is, everything is tried: sections without content stay away.
+    # If the kind of run is unknown, try all sections; those without content are omitted.
     own = kinds.get(run.command, (*SEARCH_SECTIONS, *TRAINING_SECTIONS[:-1]))
     sections = [_tried(make, run, prefix) for make in (*own, final_cells, cost, origin)]
     return head + _tried(facts, run, prefix) + problems + "".join(sections)
 
 
 def _tried(make: Section, run: Run, prefix: str) -> str:
-    """Make a section; where the files hold something unexpected, say so in its place."""
+    """Make a section, or a note in its place if the files of the run have unexpected content."""
     try:
         return make(run, prefix)
-    except Exception as error:  # a file may hold anything, and no part may cost the whole page
+    except Exception as error:  # unexpected content must not prevent the rest of the page
         what = (make.__doc__ or "The comparison.").strip().partition("\n")[0]
         return paragraph(
-            f"{what} This part is left out, the files of the run hold something unexpected: "
+            f"{what} This part is missing because of unexpected content in the files of the run: "
             f"{type(error).__name__}: {message(str(error))}",
             "problem",
         )

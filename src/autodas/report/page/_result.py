@@ -1,4 +1,4 @@
-"""The sections that searches and trainings share: what came out, and how it was made."""
+"""Sections shared by searches and trainings: results and origin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
 
 
 def facts(run: Run, prefix: str) -> str:
-    """What the run is, and what came out."""
+    """Description and results of the run."""
     start, summary = run.start, run.summary
     space = start.space or {}
     test = summary.get("test") or {}
@@ -39,12 +39,12 @@ def facts(run: Run, prefix: str) -> str:
         ),
         ("genotype", run.genotype.name if run.genotype else start.genotype),
         ("input", _input(start.input or {})),
-        ("items", ", ".join(f"{count} {part}" for part, count in (start.pictures or {}).items())),
-        ("test accuracy, top-1", _accuracy(test, "top1", _items(test)) if test else ""),
+        ("samples", ", ".join(f"{count} {part}" for part, count in (start.pictures or {}).items())),
+        ("test accuracy, top-1", _accuracy(test, "top1", _samples(test)) if test else ""),
         ("of single clips", f"{test['clip_top1']:.1f} %" if "clip_top1" in test else ""),
         (
-            "found network, with the weights of the search",
-            _accuracy(accuracies, "discrete", "items") if accuracies else "",
+            "discrete network, with the weights of the search",
+            _accuracy(accuracies, "discrete", "samples") if accuracies else "",
         ),
         ("mean margin of the decisions", _rounded(summary.get("margin"))),
         ("time of the epochs", _spent(run)),
@@ -60,7 +60,7 @@ def facts(run: Run, prefix: str) -> str:
 
 
 def final_cells(run: Run, prefix: str) -> str:
-    """The final cells."""
+    """Final cells."""
     if run.genotype is None:
         return ""
     cells = cells_of_genotype(run.genotype)
@@ -75,63 +75,61 @@ def final_cells(run: Run, prefix: str) -> str:
 
 def cost(run: Run, prefix: str) -> str:
     """Parameters and multiply-adds of each stage."""
-    found = run.summary.get("network") or run.summary
-    stages = found.get("stages")
+    network = run.summary.get("network") or run.summary
+    stages = network.get("stages")
     if not stages:
         return ""
     rows = [[stage[name] for name in _MADE_OF] for stage in stages]
-    whole = ["all", sum(row[1] for row in rows), found["parameters"], found["multiply_adds"]]
+    whole = ["all", sum(row[1] for row in rows), network["parameters"], network["multiply_adds"]]
     head = ["stage", "cells", "parameters", "multiply-adds"]
     where = "in the skeleton of the search" if run.command == "search" else "as it was trained"
     return section(
         f"{prefix}cost",
         "Cost of the network",
-        table(head, [*rows, whole], f"Parameters and multiply-adds for one item, {where}"),
+        table(head, [*rows, whole], f"Parameters and multiply-adds for one sample, {where}"),
         csv_link(f"{prefix}cost.csv", head, rows),
     )
 
 
 def origin(run: Run, prefix: str) -> str:
-    """Configuration and environment, and the commands that make the run again."""
+    """Configuration and environment, and the commands to reproduce the run."""
     command = run.environment.get("command")
     parts = []
     if isinstance(command, list) and command:
         parts.append(paragraph("The command of this run:") + _code(shlex.join(map(str, command))))
     if run.configuration and run.command:
         again = ["autodas", run.command, "--config", str(run.folder / CONFIGURATION), "--run", "runs/again"]
-        parts.append(
-            paragraph("The same again, from its effective configuration:") + _code(shlex.join(again))
-        )
+        parts.append(paragraph("The same run from its effective configuration:") + _code(shlex.join(again)))
     if run.command == "search" and run.genotype is not None:
         parts.append(
-            paragraph("Training of what was found:")
+            paragraph("Training of the resulting genotype:")
             + _code(shlex.join(train_command(str(run.folder), run.settings)))
         )
     if run.configuration:
         parts.append(folded("Configuration", _code(run.configuration)))
     if run.environment:
         parts.append(folded("Environment", _code(json.dumps(run.environment, indent=2, ensure_ascii=False))))
-    return section(f"{prefix}origin", "How to make it again", *parts)
+    return section(f"{prefix}origin", "How to reproduce it", *parts)
 
 
-def _accuracy(found: dict[str, Any], name: str, what: str) -> str:
-    return in_words(found[name], found["count"], what)
+def _accuracy(result: dict[str, Any], name: str, what: str) -> str:
+    return in_words(result[name], result["count"], what)
 
 
-def _items(test: dict[str, Any]) -> str:
-    return f"videos, {test['clips'] / test['count']:.3g} clips each" if "clips" in test else "items"
+def _samples(test: dict[str, Any]) -> str:
+    return f"videos, {test['clips'] / test['count']:.3g} clips each" if "clips" in test else "samples"
 
 
-def _input(found: Mapping[str, Any]) -> str:
-    """Return what the network sees: ``16 frames of 112 x 112, 3 channels, step 1, modality rgb``."""
-    if "image_size" not in found:
+def _input(shape: Mapping[str, Any]) -> str:
+    """Return the input of the network: ``16 frames of 112 x 112, 3 channels, step 1, modality rgb``."""
+    if "image_size" not in shape:
         return ""
-    size = f"{found['image_size']} x {found['image_size']}"
-    size = f"{found['frames']} frames of {size}" if "frames" in found else size
-    rest = {k: v for k, v in found.items() if k not in ("image_size", "frames", "channels") and v is not None}
+    size = f"{shape['image_size']} x {shape['image_size']}"
+    size = f"{shape['frames']} frames of {size}" if "frames" in shape else size
+    rest = {k: v for k, v in shape.items() if k not in ("image_size", "frames", "channels") and v is not None}
     told = [
         size,
-        f"{found.get('channels')} channels",
+        f"{shape.get('channels')} channels",
         *(f"{k.replace('_', ' ')} {v}" for k, v in rest.items()),
     ]
     return ", ".join(told)

@@ -1,4 +1,4 @@
-"""The sections of a search."""
+"""Sections of a search."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from autodas.runs.reading import Run
 
 _ACCURACIES = {
     "relaxed": "relaxed: the supernet before derivation",
-    "discrete": "discrete: the network that was derived, with the running statistics of the search",
-    "reestimated": "re-estimated: with statistics estimated anew on the training half",
+    "discrete": "discrete: the derived network, with the running statistics of the search",
+    "reestimated": "re-estimated: with statistics estimated again on the training half",
     "rebuilt": "rebuilt: built from genotype.json with copied weights",
 }
 
 
 def evolution(run: Run, prefix: str) -> str:
-    """The evolution of the architecture."""
-    found = evolution_of(run)
-    if len(found.frames) < 2 or not found.tracks:
+    """Evolution of the architecture."""
+    history = evolution_of(run)
+    if len(history.frames) < 2 or not history.tracks:
         return ""
-    return section(f"{prefix}evolution", "Evolution", draw_evolution(found, prefix))
+    return section(f"{prefix}evolution", "Evolution", draw_evolution(history, prefix))
 
 
 def warnings(run: Run, prefix: str) -> str:
     """Warnings of a collapse."""
     texts = [f"Iteration {event.iteration}: {event.text}" for event in run.events_of(Warned)]
     texts += [
-        f"Iteration {event.iteration}: the phase was stopped, {event.kind} cells would have had "
+        f"Iteration {event.iteration}: the phase was stopped, since {event.kind} cells would have had "
         f"{event.skips} skip connections."
         for event in run.events_of(Stopped)
     ]
@@ -44,7 +44,7 @@ def warnings(run: Run, prefix: str) -> str:
 
 
 def decisions(run: Run, prefix: str) -> str:
-    """The list of decisions."""
+    """List of decisions."""
     late = {step: event for event in run.events_of(LateDecisions) for step in event.steps}
     head = ["step", "iteration", "epoch", "cell", "decision", "won by", "architectures left"]
     rows: list[list[Any]] = [
@@ -61,10 +61,10 @@ def decisions(run: Run, prefix: str) -> str:
     return section(
         f"{prefix}decisions",
         "Decisions",
-        folded("All decisions", table(head, rows, "Decisions in their order")),
+        folded("All decisions", table(head, rows, "Decisions in order")),
         paragraph(
-            "What stands under “won by” is the lead of the operation or edge that won. Accuracies, in "
-            "percent on a part of the validation half, are measured where few iterations follow a decision.",
+            "“Won by” is the lead of the operation or edge that won. Accuracies, in percent on a part of the "
+            "validation half, are measured only if few iterations follow a decision.",
             "note",
         ),
         csv_link(f"{prefix}decisions.csv", head, rows),
@@ -72,7 +72,7 @@ def decisions(run: Run, prefix: str) -> str:
 
 
 def remaining(run: Run, prefix: str) -> str:
-    """The size of the space that remains."""
+    """Size of the remaining space."""
     points: list[tuple[float, float | None]] = [(0, run.start.remaining)]
     points += [
         (event.iteration, event.remaining) for event in run.events if isinstance(event, Decision | Epoch)
@@ -81,7 +81,7 @@ def remaining(run: Run, prefix: str) -> str:
         return ""
     chart = line_chart(
         f"{prefix}remaining-space",
-        "Valid architectures that remain",
+        "Remaining valid architectures",
         "iteration",
         "architectures",
         [Series("architectures", points)],
@@ -107,21 +107,21 @@ def curves(run: Run, prefix: str) -> str:
 
 def accuracies(run: Run, prefix: str) -> str:
     """Relaxed and discrete accuracies."""
-    found = run.summary.get("accuracies")
-    if not isinstance(found, dict):
+    results = run.summary.get("accuracies")
+    if not isinstance(results, dict):
         return ""
-    rows = [(text, found[name]) for name, text in _ACCURACIES.items() if found.get(name) is not None]
+    rows = [(text, results[name]) for name, text in _ACCURACIES.items() if results.get(name) is not None]
     candidates = [
         [event.phase, event.file]
         + [event.facts.get(key) for key in _ACCURACIES]
         + ["yes" if event.derived else "no"]
         for event in run.events_of(Candidate)
     ]
-    low, high = wilson_interval(found["discrete"], found["count"])
+    low, high = wilson_interval(results["discrete"], results["count"])
     more = (
         folded(
             "All candidates",
-            table(["phase", "file", *_ACCURACIES, "derived"], candidates, "Networks that phases ended in"),
+            table(["phase", "file", *_ACCURACIES, "derived"], candidates, "Networks at the end of phases"),
         )
         if len(candidates) > 1
         else ""
@@ -131,7 +131,7 @@ def accuracies(run: Run, prefix: str) -> str:
         "Relaxed and discrete accuracy",
         table(["network", "top-1, %"], rows, "Accuracies with the weights of the search"),
         paragraph(
-            f"On the validation half: {found['count']:,} items; 95 % interval of the discrete network "
+            f"On the validation half: {results['count']:,} samples; 95 % interval of the discrete network "
             f"{low:.1f} to {high:.1f} %.",
             "note",
         ),
@@ -161,13 +161,13 @@ def certainty(run: Run, prefix: str) -> str:
 
 
 def weights(run: Run, prefix: str) -> str:
-    """The weights of every edge, alpha and beta."""
+    """Weights of every edge, alpha and beta."""
     drawn = draw_weights(run, prefix)
     return section(f"{prefix}weights", "Alpha and beta of every edge", drawn) if drawn else ""
 
 
 def costs(run: Run, prefix: str) -> str:
-    """The time of an iteration, and the memory."""
+    """Time of an iteration, and memory."""
     seconds: list[tuple[float, float | None]] = []
     cpu: list[tuple[float, float | None]] = []
     memory: list[tuple[float, float | None]] = []
@@ -189,11 +189,11 @@ def costs(run: Run, prefix: str) -> str:
             "Time of an iteration, mean of each epoch",
             "iteration",
             "seconds",
-            [Series("on the clock", seconds), Series("of all threads", cpu)],
+            [Series("wall time", seconds), Series("CPU time of all threads", cpu)],
         ),
         line_chart(
             f"{prefix}memory",
-            "Memory, on CUDA the most of each epoch",
+            "Memory, on CUDA the peak of each epoch",
             "iteration",
             "MiB",
             [Series("memory", memory)],
@@ -205,7 +205,7 @@ def costs(run: Run, prefix: str) -> str:
 def _curve(run: Run, identifier: str, title: str, label: str, names: dict[str, str]) -> str:
     rows = run.events_of(Epoch)
     lines = [Series(name, [(r.iteration, r.metric(key)) for r in rows]) for key, name in names.items()]
-    if not rows:  # the log is lost, the table may be there
+    if not rows:  # without events, the table of metrics may still be available
         lines = [
             Series(name, [(r["step"], r.get(key)) for r in run.metrics if r.get("step") is not None])  # type: ignore[misc]
             for key, name in names.items()
@@ -214,9 +214,9 @@ def _curve(run: Run, identifier: str, title: str, label: str, names: dict[str, s
 
 
 def grid(charts: Iterable[str]) -> str:
-    """Return charts side by side where there is room; nothing where there are none."""
-    found = "".join(charts)
-    return f'<div class="charts">{found}</div>' if found else ""
+    """Return charts side by side as far as they fit; an empty text if there are none."""
+    content = "".join(charts)
+    return f'<div class="charts">{content}</div>' if content else ""
 
 
 SEARCH_SECTIONS = (
@@ -230,4 +230,4 @@ SEARCH_SECTIONS = (
     weights,
     costs,
 )
-"""In the order of the page; each takes a run and what identifiers begin with."""
+"""Sections in the order of the page; each takes a run and the prefix of identifiers."""

@@ -1,4 +1,4 @@
-"""Several runs beside each other: a table by method, and accuracy against cost."""
+"""Comparison of several runs: a table by method, and charts of accuracy against cost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def several(runs: Sequence[Run]) -> str:
     """Return the comparison of runs: by method and data set, mean and standard deviation.
 
     Args:
-        runs: searches and trainings. The training of what a search found stands with that search.
+        runs: searches and trainings. The training of a search's genotype is in the same row as the search.
     """
     differ, groups = repetitions(entries_of(runs))
     what = ["method", "data", *differ, "runs"]
@@ -61,11 +61,11 @@ def several(runs: Sequence[Run]) -> str:
     return section(
         "comparison",
         "Comparison",
-        table(head, rows, "Mean ± standard deviation over runs of equal settings"),
+        table(head, rows, "Mean ± standard deviation over runs with equal settings"),
         paragraph(
-            "Points are means over runs of equal settings, bars one standard error of the test accuracy in "
-            "each direction: of the test items, and of the runs where there are several. A difference within "
-            "two standard errors says nothing.",
+            "Points are means over runs with equal settings, bars are one standard error of the test "
+            "accuracy in each direction, from the number of test samples and, with several runs, their "
+            "variation. Differences within two standard errors are not significant.",
             "note",
         )
         if charts
@@ -105,7 +105,7 @@ def _in_words(spread: Spread) -> str | float | None:
 
 
 def listing(runs: Sequence[Run]) -> str:
-    """Return the list of the runs, with links where their own parts follow."""
+    """Return the list of runs, with links to their sections."""
     lines = "".join(
         f'<li><a href="#run-{n}-top">{escape(run.name)}</a></li>' for n, run in enumerate(runs, 1)
     )

@@ -1,4 +1,4 @@
-"""Long curves with fewer points, which look the same."""
+"""Reduction of long curves to fewer points with the same appearance."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 MOST = 2000
-"""Points of a curve that are all drawn."""
+"""Largest number of points of a curve that is drawn completely."""
 
-_PARTS = 500  # a chart is about so many pixels wide
+_PARTS = 500  # about the width of a chart in pixels
 
 Point = TypeVar("Point", bound=tuple[float, float])
 T = TypeVar("T")
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
-    """Return a curve with fewer points, where it has many: both ends, and the extremes of every stretch.
+    """Return a curve, reduced to both ends and the extremes of every segment if it has many points.
 
     Args:
-        points: places and values, in order.
+        points: positions and values, in order.
     """
     if len(points) <= MOST:
         return list(points)
@@ -30,7 +30,7 @@ def thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def some_of(states: Sequence[T], most: int) -> list[T]:
-    """Return about so many of some states, evenly; the first and the last are among them."""
+    """Return at most ``most`` evenly spaced states, including the first and the last."""
     if len(states) <= most:
         return list(states)
     return [states[place * (len(states) - 1) // (most - 1)] for place in range(most)]

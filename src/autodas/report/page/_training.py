@@ -1,4 +1,4 @@
-"""The sections of a training."""
+"""Sections of a training."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from autodas.runs.folder import EXAMPLE_INDEX, PREDICTIONS
 from autodas.runs.reading import Run
 
 _SETS = {"train": "training", "validation": "validation", "test": "test"}
-_READABLE = 30  # a matrix of more classes is no picture any more; then the confused pairs alone are told
+_READABLE = 30  # most classes of a legible matrix; for more, only the confused pairs are listed
 _PAIRS = 20
 _EXAMPLES = 24
-_LARGEST = 200_000  # bytes of a picture that is shown
+_LARGEST = 200_000  # largest size of an embedded image in bytes
 _FRAMES = (
-    "Frames of the clip in the middle of each video, as the network sees them. Colours of optical flow: red "
-    "moves to the right, green down, cyan to the left, violet up; what is white stands still."
+    "Frames of the middle clip of each video, as seen by the network. Colours of optical flow: red for "
+    "motion to the right, green down, cyan to the left, violet up; white for no motion."
 )
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -53,13 +53,13 @@ def training_curves(run: Run, prefix: str) -> str:
 
 
 def confusion(run: Run, prefix: str) -> str:
-    """The confusion matrix."""
+    """Confusion matrix."""
     path = run.folder / PREDICTIONS
     if not os.path.exists(path):
         return ""
     classes, labels, predicted = _predictions(path)
     count = len(classes)
-    # Counted, not laid out: a matrix of many classes would be empty for the most part.
+    # Counts of pairs, since a matrix of many classes would be sparse.
     counts = Counter(zip(labels, predicted, strict=True))
     pairs = sorted(
         ((times, i, j) for (i, j), times in counts.items() if i != j), key=lambda pair: (-pair[0], *pair[1:])
@@ -69,9 +69,9 @@ def confusion(run: Run, prefix: str) -> str:
     matrix = [[counts[i, j] for j in places] for i in places]
     shown = _matrix(classes, matrix) if matrix else ""
     told = (
-        table(["label", "predicted", "times"], wrong, "The pairs that are confused most often")
+        table(["label", "predicted", "times"], wrong, "Most frequently confused pairs")
         if wrong
-        else paragraph("No test item is taken for another class.")
+        else paragraph("All test samples are classified correctly.")
     )
     return section(
         f"{prefix}confusion",
@@ -89,21 +89,21 @@ def confusion(run: Run, prefix: str) -> str:
 
 
 def examples(run: Run, prefix: str) -> str:
-    """The test items that are most confidently taken for something else."""
+    """Test samples that are misclassified with the highest confidence."""
     path = run.folder / EXAMPLE_INDEX
     if not os.path.exists(path):
         return ""
     figures = []
     index = parse_json(read_text(path, MEBIBYTE), path.name)
     for entry in index[:_EXAMPLES]:
-        picture = _picture(run.folder, str(entry["file"]))
-        if picture is None:
+        image = _image(run.folder, str(entry["file"]))
+        if image is None:
             continue
         text = f"{entry['label']} taken for {entry['predicted']} ({100 * entry['probability']:.0f} %)"
-        item = str(entry.get("name", f"test item {entry['index']}"))
+        sample = str(entry.get("name", f"test sample {entry['index']}"))
         figures.append(
-            f'<figure><img src="data:image/png;base64,{picture}" alt="{escape(item)}: {escape(text)}">'
-            f"<figcaption>{escape(text)} <small>{escape(item)}</small></figcaption></figure>"
+            f'<figure><img src="data:image/png;base64,{image}" alt="{escape(sample)}: {escape(text)}">'
+            f"<figcaption>{escape(text)} <small>{escape(sample)}</small></figcaption></figure>"
         )
     if not figures:
         return ""
@@ -118,7 +118,7 @@ def examples(run: Run, prefix: str) -> str:
 def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
     import pyarrow.parquet as parquet
 
-    # Given the open file: the library takes no names that are no UTF-8.
+    # Pass an open file, since the library does not accept names that are not UTF-8.
     with open(path, "rb") as opened:
         file = parquet.ParquetFile(opened)
         if file.metadata.num_rows > path.stat().st_size:
@@ -131,7 +131,7 @@ def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
 
 
 def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
-    """Return a table whose cells are as strong as their share of the row."""
+    """Return a table with cells shaded by their share of the row."""
     lines = []
     for number, (name, row) in enumerate(zip(classes, matrix, strict=True)):
         whole = max(1, sum(row))
@@ -142,7 +142,7 @@ def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
         )
         lines.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
-    caption = "Test items: a row for each label, a column for each prediction"
+    caption = "Test samples: a row for each label, a column for each prediction"
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table class="confusion">'
         f"<caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead>"
@@ -150,8 +150,8 @@ def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
     )
 
 
-def _picture(folder: Path, file: str) -> str | None:
-    """Return a picture of the run folder as text; ``None`` where it is none, or lies elsewhere."""
+def _image(folder: Path, file: str) -> str | None:
+    """Return a PNG of the run folder in base64; ``None`` if it is not a PNG, or is outside the folder."""
     try:
         path = (folder / file).resolve()
         if (
@@ -161,7 +161,7 @@ def _picture(folder: Path, file: str) -> str | None:
         ):
             return None
         content = path.read_bytes()
-    except (OSError, ValueError):  # no file can have such a name
+    except (OSError, ValueError):  # unreadable, or an invalid file name
         return None
     return base64.b64encode(content).decode("ascii") if content.startswith(_PNG) else None
 
@@ -171,4 +171,4 @@ def _clips(run: Run) -> bool:
 
 
 TRAINING_SECTIONS = (training_curves, confusion, examples, costs)
-"""In the order of the page; each takes a run and what identifiers begin with."""
+"""Sections in the order of the page; each takes a run and the prefix of identifiers."""

@@ -1,4 +1,4 @@
-"""Alpha and beta over time: one small picture an edge."""
+"""Alpha and beta over time: one small chart per edge."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from autodas.runs.events import Architecture
 from autodas.runs.reading import Run
 
 _WIDTH, _HEIGHT = 200, 90
-_MANY = 200  # more states of the weights than that are thinned out: a picture has no more pixels
+_MANY = 200  # most states of the weights in a chart, limited by its width in pixels
 
 _Snapshot = tuple[int, Mapping[str, Any]]
 
 
 def draw_weights(run: Run, prefix: str) -> str:
-    """Return the small pictures of all edges; an empty text where no weights were logged.
+    """Return small charts of all edges; an empty text if no weights were logged.
 
     Args:
-        run: a search.
-        prefix: begins every identifier.
+        run: run of a search.
+        prefix: prefix of all identifiers.
     """
     snapshots = [(event.iteration, event.weights) for event in run.events_of(Architecture) if event.weights]
     snapshots = some_of(snapshots, _MANY)
@@ -31,7 +31,7 @@ def draw_weights(run: Run, prefix: str) -> str:
     parts: list[str] = []
     used: set[str] = set()
     for kind, track in tracks.items():
-        # Where only the end decides, one state of the weights is no curve.
+        # Skip searches with a single state of the weights, which is not a curve.
         rows = [(iteration, weights[kind]) for iteration, weights in snapshots if weights.get(kind)]
         if len(rows) < 2:
             continue
@@ -40,11 +40,11 @@ def draw_weights(run: Run, prefix: str) -> str:
             (w for _, row in rows for edge in row["alpha"] if edge for w in edge if w is not None),
             default=1.0,
         )
-        pictures = "".join(
-            _picture(track, number, rows, peak, snapshots[-1][0]) for number in range(len(track.shape.edges))
+        charts = "".join(
+            _chart(track, number, rows, peak, snapshots[-1][0]) for number in range(len(track.shape.edges))
         )
-        title = f"{track.shape.title}; height of a picture: alpha {peak:.2g}, beta 1"
-        parts.append(f'<h3>{escape(title)}</h3><div class="edges">{pictures}</div>')
+        title = f"{track.shape.title}; height of a chart: alpha {peak:.2g}, beta 1"
+        parts.append(f'<h3>{escape(title)}</h3><div class="edges">{charts}</div>')
         parts.append(_csv(f"{prefix}weights-{kind}.csv", track, rows))
     if not parts:
         return ""
@@ -59,8 +59,8 @@ def draw_weights(run: Run, prefix: str) -> str:
     )
     return (
         paragraph(
-            "A line is the mixing weight of an operation over the iterations; it ends where the edge is "
-            "decided. Dashed: the weight of the edge itself, beta.",
+            "Lines: mixing weights of the operations over the iterations, until the edge is decided. Dashed: "
+            "weight of the edge itself, beta.",
             "note",
         )
         + f'<ul class="legend">{legend}<li>{dashes}beta</li></ul>'
@@ -68,7 +68,7 @@ def draw_weights(run: Run, prefix: str) -> str:
     )
 
 
-def _picture(track: Track, number: int, rows: Sequence[_Snapshot], peak: float, last: int) -> str:
+def _chart(track: Track, number: int, rows: Sequence[_Snapshot], peak: float, last: int) -> str:
     edge, changes = track.shape.edges[number], track.changes[number]
     lines = []
     for column, name in enumerate(track.operations):
@@ -93,12 +93,12 @@ def _picture(track: Track, number: int, rows: Sequence[_Snapshot], peak: float, 
 
 
 def _entry(values: Any, place: int) -> Any:
-    """Return an entry of a list; ``None`` where there is none."""
+    """Return an entry of a list, ``None`` if it is missing."""
     return values[place] if isinstance(values, list) and place < len(values) else None
 
 
 def _path(points: Sequence[tuple[int, float | None]], peak: float, last: int) -> str:
-    """Return a line that is interrupted where there is no value; whole numbers keep it small."""
+    """Return a line with gaps at missing values; integer coordinates keep it small."""
     parts: list[str] = []
     previous: tuple[int, int] | None = None
     for iteration, value in points:

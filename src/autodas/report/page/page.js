@@ -1,6 +1,6 @@
 "use strict";
 
-// Moves the drawings of an evolution; `autodasPage.start` again after the content was replaced.
+// Animates the drawings of an evolution; call `autodasPage.start` again after replacing the content.
 const autodasPage = {
   start(root) {
     for (const evolution of root.querySelectorAll(".evolution")) autodasPage.evolution(evolution);
@@ -59,7 +59,7 @@ const autodasPage = {
       if (Number(slider.value) === frames.length - 1) move(0);
       play.textContent = "Pause";
       play.setAttribute("aria-pressed", "true");
-      moment.setAttribute("aria-live", "off"); // nobody can listen that fast
+      moment.setAttribute("aria-live", "off"); // too fast for screen readers
       timer = setInterval(() => {
         move(Number(slider.value) + 1);
         if (Number(slider.value) === frames.length - 1 || !root.isConnected) stop();

@@ -1,4 +1,4 @@
-"""Run folders shown in a browser while the runs go on: a small server that only reads."""
+"""Live view of run folders in a browser, by a small read-only server."""
 
 from __future__ import annotations
 

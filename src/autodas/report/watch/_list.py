@@ -1,4 +1,4 @@
-"""The list of runs."""
+"""List of runs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def render_list(runs: WatchedRuns) -> str:
 
 
 def render_rows(runs: WatchedRuns) -> str:
-    """Return what stands in the list's ``main`` element: a row for each run."""
+    """Return the content of the list's ``main`` element: a row for each run."""
     names = runs.names()
     if not names:
-        return "<h1>Runs</h1>\n<p>There is no run here yet. This page shows it when there is one.</p>\n"
+        return "<h1>Runs</h1>\n<p>No runs yet. They appear here once they start.</p>\n"
     head = "".join(f'<th scope="col">{name}</th>' for name in _HEAD)
     rows = "\n".join(_row(name, folder) for name in names if (folder := runs.folder(name)) is not None)
     return (

@@ -1,4 +1,4 @@
-"""Which runs are shown: those that were named, and those below folders that were named."""
+"""Set of watched runs: those given directly, and those below given folders."""
 
 from __future__ import annotations
 
@@ -15,74 +15,74 @@ from autodas.runs.reading import SHOWN
 
 
 class _Watched(NamedTuple):
-    """A run, and the folder that it must not lead out of."""
+    """Run folder, and the folder that its links must not leave."""
 
     folder: Path
     root: Path
 
 
 class WatchedRuns:
-    """The runs that are shown, by name. Nothing else can be reached: a name is looked up, never opened.
+    """Watched runs by name. Nothing else is accessible, since names are looked up and never opened as paths.
 
     Args:
-        places: run folders, and folders with runs somewhere below. Runs that are made later are found, too.
+        places: run folders, and folders that contain runs. Runs created later are found, too.
 
     Raises:
-        AutodasError: if one of them is no folder.
+        AutodasError: if a place is not a folder.
     """
 
     def __init__(self, places: Sequence[str | Path]) -> None:
         self.places = [Path(place).resolve() for place in places]
         for given, place in zip(places, self.places, strict=True):
             if not os.path.isdir(place):
-                raise AutodasError(f"{given}: there is no such folder; give runs, or a folder with runs")
+                raise AutodasError(f"{given}: no such folder; give runs, or a folder with runs")
         self._found: dict[str, _Watched] = {}
 
     @property
     def single(self) -> str | None:
-        """The name of the run, where exactly one was named."""
+        """Name of the run, if exactly one run folder was given."""
         if len(self.places) == 1 and is_run(self.places[0]):
             return _name(self.places[0])
         return None
 
     def names(self) -> list[str]:
-        """Return the names of all runs that there are now."""
-        found: dict[str, _Watched] = {}
+        """Return the names of all current runs."""
+        runs: dict[str, _Watched] = {}
         for place in self.places:
             for folder in [place] if is_run(place) else runs_below(place):
                 plain = name = _name(place) if folder == place else folder.relative_to(place).as_posix()
                 number = 2
-                while name in found and found[name].folder != folder:
+                while name in runs and runs[name].folder != folder:
                     name, number = f"{plain}-{number}", number + 1
                 if _stays_inside(folder, place):
-                    found[name] = _Watched(folder, place)
-        self._found = found
-        return sorted(found)
+                    runs[name] = _Watched(folder, place)
+        self._found = runs
+        return sorted(runs)
 
     def folder(self, name: str) -> Path | None:
-        """Return the folder of a run; ``None`` where there is none of that name, or it leads elsewhere."""
+        """Return the folder of a run; ``None`` if the name is unknown, or its links lead elsewhere."""
         if name not in self._found:
             self.names()
         run = self._found.get(name)
         return run.folder if run is not None and _stays_inside(*run) else None
 
     def version(self, *names: str) -> str:
-        """Return a word that changes when something of some runs changes; also when a log gets shorter."""
+        """Return a version that changes with any file of some runs, including logs that become shorter."""
         marks = hashlib.sha256()
         for name in names:
             folder = self.folder(name)
-            found = [] if folder is None else [f"{file} {_mark(folder / file)}" for file in SHOWN]
-            marks.update("\n".join([name, *found, ""]).encode("utf-8", "replace"))
+            files = [] if folder is None else [f"{file} {_mark(folder / file)}" for file in SHOWN]
+            marks.update("\n".join([name, *files, ""]).encode("utf-8", "replace"))
         return marks.hexdigest()[:16]
 
 
 def _name(place: Path) -> str:
-    """Return the name of a run that was named by itself; half of a demo says which demo."""
+    """Return the name of a run given directly, with its parent folder for the parts of a demo."""
     return f"{place.parent.name}/{place.name}" if place.name in ("search", "train") else place.name
 
 
 def _stays_inside(folder: Path, root: Path) -> bool:
-    """Return whether neither a folder nor a file of it that is shown is a link that leads out of the root."""
+    """Return whether neither a folder nor any displayed file in it is a link out of the root."""
     shown = [folder, *(folder / file for file in SHOWN), folder / EXAMPLES]
     if os.path.isdir(shown[-1]):
         shown += shown[-1].iterdir()

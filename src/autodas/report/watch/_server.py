@@ -1,4 +1,4 @@
-"""The server: it reads, and shows to whom it may."""
+"""Read-only server with access control."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
 
 _KEPT = 16
-"""Pages in memory."""
+"""Number of pages kept in memory."""
 
 _LONG = 0.5
 _REST = 4
-"""A page that takes more than ``_LONG`` seconds of computing is made anew when so many times as long have
-gone, not earlier: a run writes every second."""
+"""A page that takes more than ``_LONG`` seconds to compute is not updated before ``_REST`` times as long has
+passed, since a run writes every second."""
 
 
 @dataclass(frozen=True)
 class _Page:
-    """The page of a run.
+    """Page of a run.
 
     Args:
-        version: of the run that it shows.
-        main: what stands in its ``main`` element.
-        made: when it was ready.
-        took: seconds of computing.
+        version: version of the run.
+        main: content of its ``main`` element.
+        made: monotonic time of completion.
+        took: CPU time of its computation in seconds.
     """
 
     version: str
@@ -57,24 +57,24 @@ class _Page:
 
     @property
     def recent(self) -> bool:
-        """Whether it is too soon to make another one."""
+        """Whether it is too early for an update."""
         return self.took > _LONG and time.monotonic() - self.made < _REST * self.took
 
 
 class WatchServer(ThreadingTCPServer):
-    """Serves the pages of runs; :meth:`serve_forever` does until it is interrupted.
+    """Server of the pages of runs, started by :meth:`serve_forever`.
 
-    ``/`` is the list of runs, or goes to the run where there is one only. ``/RUN/`` is the page of a run,
-    ``/RUN/main`` what its script puts in place when ``/RUN/version`` has changed. Bound to anything but this
-    machine itself, all of it stands below a random word, without which nothing is there.
+    ``/`` is the list of runs, or redirects to the only run. ``/RUN/`` is the page of a run, ``/RUN/main`` its
+    new content for the script when ``/RUN/version`` has changed. If the server is reachable from other
+    machines, all addresses start with a random token, without which nothing is accessible.
 
     Args:
         places: run folders, and folders with runs.
         host: address to listen on.
-        port: likewise; 0 for a free one.
+        port: port to listen on; 0 for any free one.
 
     Raises:
-        AutodasError: if there is no such folder, or the address cannot be had.
+        AutodasError: if a folder does not exist, or the address cannot be used.
     """
 
     allow_reuse_address = True
@@ -95,31 +95,31 @@ class WatchServer(ThreadingTCPServer):
 
     @property
     def address(self) -> str:
-        """Where it is, for a browser."""
+        """URL of the server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.server_address[1]}/{f'{self.token}/' if self.token else ''}"
 
     def version_of(self, name: str) -> str:
-        """Return the version of a run's page: of the one there is, while it is too soon for another."""
+        """Return the version of a run's page, the existing one while it is too early for an update."""
         page = self.pages.get(name)
         return page.version if page is not None and page.recent else self.runs.version(name)
 
     def page_of(self, name: str, folder: Path) -> _Page:
-        """Return the page of a run; made once for all who look at it."""
+        """Return the page of a run, made once for all clients."""
         with self.rendering:
-            # Asked before it is made: what is written meanwhile makes another version.
+            # Take the version first, so that files written meanwhile lead to another version.
             version, start = self.version_of(name), time.thread_time()
             page = self.pages.pop(name, None)
             if page is None or page.version != version:
                 main = render_main([folder])
                 page = _Page(version, main, time.monotonic(), time.thread_time() - start)
-            self.pages[name] = page  # at the end: the one that was looked at last
+            self.pages[name] = page  # last, as the most recently used
             while len(self.pages) > _KEPT:
                 del self.pages[next(iter(self.pages))]
             return page
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say in one line what went wrong with a request; who has left is nobody's concern."""
+        """Print the error of a request as one line; lost connections are ignored."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             print(
@@ -141,18 +141,18 @@ class _Request(BaseHTTPRequestHandler):
         except ConnectionError:
             raise
         except Exception as error:
-            said = f"this cannot be shown: {type(error).__name__}: {error}"
+            said = f"cannot show this page: {type(error).__name__}: {error}"
             self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{said}\n")
 
     do_HEAD = do_GET  # noqa: N815
 
     def _found(self) -> tuple[HTTPStatus, str, str, dict[str, str]]:
-        """Return what is asked for: status, text, its type, further headers."""
+        """Return the response: status, text, content type, further headers."""
         server, runs = self.server, self.server.runs
         if server.token is None and not _is_loopback(_host(self.headers.get("Host", ""))):
-            # A page elsewhere whose name suddenly means this machine (DNS rebinding).
+            # Prevents DNS rebinding: a foreign page whose host name now resolves to this machine.
             return HTTPStatus.FORBIDDEN, "open this page under 127.0.0.1 or localhost\n", _TEXT, {}
-        # Names of folders need not be text: what is none goes through unchanged.
+        # Folder names need not be valid UTF-8; invalid bytes pass through unchanged.
         path = unquote(self.path.partition("?")[0], errors="surrogateescape").removeprefix("/")
         if server.token is not None:
             token, slash, path = path.partition("/")
@@ -180,7 +180,7 @@ class _Request(BaseHTTPRequestHandler):
         return _moved(part) if runs.folder(path) else _nothing()
 
     def _with_way_back(self, name: str, page: str) -> str:
-        """Return the page of one run among several with a link to the list of them."""
+        """Return the page of a run with a link to the list of runs, if there is one."""
         if self.server.runs.single is not None:
             return page
         link = f'<nav><a href="{"../" * (1 + name.count("/"))}">All runs</a></nav>\n'
@@ -198,8 +198,10 @@ class _Request(BaseHTTPRequestHandler):
         return _moved(part) if runs.folder(part) else _nothing()
 
     def _refused(self) -> None:
-        self.close_connection = True  # what may follow of its body is not read
-        self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "this server only reads\n", _TEXT, {"Allow": "GET, HEAD"})
+        self.close_connection = True  # the request's body is not read
+        self._answer(
+            HTTPStatus.METHOD_NOT_ALLOWED, "this server is read-only\n", _TEXT, {"Allow": "GET, HEAD"}
+        )
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _refused  # noqa: N815
 
@@ -221,20 +223,20 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is no proper request in a line of text."""
+        """Answer an invalid request with a line of text."""
         self.close_connection = True
         self._answer(HTTPStatus(code), f"{message or HTTPStatus(code).phrase}\n")
 
     def log_message(self, *what: Any) -> None:
-        """Stay silent: requests come every second."""
+        """Log nothing, since requests arrive every second."""
 
 
 def _nothing() -> tuple[HTTPStatus, str, str, dict[str, str]]:
-    return HTTPStatus.NOT_FOUND, "there is no such run\n", _TEXT, {}
+    return HTTPStatus.NOT_FOUND, "no such run\n", _TEXT, {}
 
 
 def _moved(where: str) -> tuple[HTTPStatus, str, str, dict[str, str]]:
-    # Relative, so that it holds below the token, too.
+    # Relative, so that it also works below the token.
     return HTTPStatus.FOUND, "", _TEXT, {"Location": f"{quote(where, errors='surrogateescape')}/"}
 
 
@@ -246,7 +248,7 @@ nav { max-width: 72rem; margin: 0 auto; padding: 0.6rem 1rem 0; }
 
 
 def _alive(page: str, version: str) -> str:
-    """Return a page with the script that keeps it up to date."""
+    """Return a page with the script for live updates."""
     script = files("autodas.report.watch").joinpath("watch.js").read_text(encoding="utf-8")
     before, end, after = page.rpartition("</body>")
     status = f'<p id="watch" role="status" data-version="{version}"></p>\n'

@@ -1,7 +1,7 @@
 "use strict";
 
-// Asks whether the run has changed, and then puts its new content in place of the old one. What the reader has
-// moved, opened or scrolled stays as it was.
+// Polls the version of the run and replaces the content when it has changed. Everything that the reader has
+// moved, opened or scrolled is preserved.
 (() => {
   const main = document.getElementById("main");
   const status = document.getElementById("watch");
@@ -15,7 +15,7 @@
     return answer;
   };
 
-  // Which details they are: those of a section in their order. What they are called may count something.
+  // Identify details by their order in a section, since their titles may contain counts.
   function eachDetails(act) {
     const count = new Map();
     for (const details of main.querySelectorAll("details")) {
@@ -32,7 +32,7 @@
     eachDetails((details, key) => found.details.set(key, details.open));
     main.querySelectorAll(".evolution").forEach((it, i) => {
       const slider = sliderOf(it);
-      // Who stands at the end wants to see what comes.
+      // A slider at the end follows new frames.
       if (slider && slider.value !== slider.max) found.sliders.set(i, slider.value);
     });
     main.querySelectorAll(".wide").forEach((it) => found.scrolled.push(it.scrollLeft));
@@ -59,7 +59,7 @@
   async function swap() {
     const answer = await ask("main");
     const content = await answer.text();
-    if (busy()) return; // the next time
+    if (busy()) return; // try again at the next poll
     const kept = remember();
     const { scrollX, scrollY } = window;
     main.innerHTML = content;
@@ -76,9 +76,9 @@
       if ((await (await ask("version")).text()) !== version && !busy()) await swap();
       say("");
     } catch {
-      say("The server does not answer. This page goes on when it does.");
+      say("The server does not respond. Updates resume when it does.");
     }
-    // A page that takes long to make is asked for less often: the run needs the processor, too.
+    // Poll slow pages less often, to leave the processor to the run.
     timer = setTimeout(next, Math.max(pause, 10 * (performance.now() - begun)));
   }
 
