@@ -17,7 +17,8 @@ from PIL import Image
 
 from autodas.cli.main import main
 from autodas.search._phase import PhaseRun
-from autodas.strategies.settings import ALIASES, strategy_info
+from autodas.strategies import strategy_info
+from autodas.strategies.settings import ALIASES
 from autodas.strategies.settings import STRATEGIES as STRATEGY_TABLE
 
 SMALL = [

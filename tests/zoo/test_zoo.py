@@ -205,5 +205,7 @@ def test_what_is_read_is_checked_against_its_space(tmp_path: Path) -> None:
     with pytest.raises(AutodasError, match=r"mine\.json: cells\.normal\.nodes\[2\]\[0\]: operation 'none'"):
         load_genotype(path)
     path.rename(tmp_path / "genotype.json")
-    with pytest.raises(AutodasError, match=r"genotype\.json: cells\.normal\.nodes\[2\]\[0\]: operation 'none'"):
+    with pytest.raises(
+        AutodasError, match=r"genotype\.json: cells\.normal\.nodes\[2\]\[0\]: operation 'none'"
+    ):
         load_genotype(tmp_path)

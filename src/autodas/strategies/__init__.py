@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from autodas.strategies.registry import (
+    StrategyChoice,
+    choose_strategy,
+    load_strategy,
+    resolve_strategy,
+    strategy_info,
+    strategy_names,
+)
 from autodas.strategies.settings import (
     STRATEGIES,
+    AdamSettings,
     DASSettings,
     EDASSettings,
     HDASSettings,
@@ -12,18 +21,13 @@ from autodas.strategies.settings import (
     RandomSettings,
     SDASSettings,
     SNASSettings,
-    StrategyChoice,
     StrategyInfo,
     StrategySettings,
-    choose_strategy,
-    load_strategy,
-    resolve_strategy,
-    strategy_info,
-    strategy_names,
 )
 
 __all__ = [
     "STRATEGIES",
+    "AdamSettings",
     "DASSettings",
     "EDASSettings",
     "HDASSettings",
