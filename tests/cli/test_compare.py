@@ -20,6 +20,7 @@ SMALL = [
     "--search.space.K=0",
     "--search.space.C1=4",
     "--search.space.C2=8",
+    "--search.space.operations=skip_connect,max_pool_3x3,sep_conv_3x3",
     "--train.skeleton.K=0",
     "--train.skeleton.C1=4",
     "--train.skeleton.C2=8",

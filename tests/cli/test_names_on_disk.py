@@ -41,7 +41,20 @@ def test_from_search_to_report(pictures: Path, tmp_path: Path, capsys: pytest.Ca
     space = ["--space.K=0", "--space.C1=16", "--space.C2=64", "--check_memory=false"]
     skeleton = ["--skeleton.K=0", "--skeleton.C1=16", "--skeleton.C2=64", "--auxiliary=false"]
 
-    assert main(["search", data, *SMALL, *space, "--strategy=random", f"--run={search}"]) == 0
+    assert (
+        main(
+            [
+                "search",
+                data,
+                *SMALL,
+                *space,
+                "--strategy=random",
+                "--strategy.candidates=1",
+                f"--run={search}",
+            ]
+        )
+        == 0
+    )
     assert f"genotype: {visible(str(search))}/genotype.json" in capsys.readouterr().out
     assert read_run(search).settings["data"]["name"] == f"imagefolder:{pictures}"
 

@@ -21,6 +21,7 @@ WORDS = [
     "--space.K=1",
     "--space.C1=4",
     "--space.C2=8",
+    "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3",
     "--strategy=hdas",
     "--strategy.cells_a_stage=2",
     "--strategy.learning_rate=0.05",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
 
-SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
+WIDE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
+SPACE = replace(WIDE, cell=replace(WIDE.cell, nodes=2, altered=True))
+"""Cells of two nodes, for a third of the work."""
 
 
 # A GPU has no compiled kernels for CPUs.
@@ -39,11 +42,11 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
 def search(folder: Path, name: str, engine: str, micro_batches: int) -> autodas.SearchResult:
     choice = autodas.choose_strategy(name, learning_rate=0.05)
     return autodas.Search(
-        autodas.open_dataset("digits", subset=100),
+        autodas.open_dataset("digits", subset=84),
         SPACE,
         choice,
         keeping=autodas.Keeping(autodas.RunFolder(folder).create(), tensorboard=False, quiet=True),
-        epochs=5,
+        epochs=4,
         batch_size=8,
         supernet=autodas.SupernetSettings(engine),
         compute=autodas.Compute(micro_batches=micro_batches),
@@ -88,13 +91,13 @@ def test_a_recorded_search_equals_one_that_is_not(
     monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     recorded = search(tmp_path / "recorded", name, engine, micro_batches)
     assert recorded.genotype == plain.genotype
-    # 35 iterations of two shapes. SDAS takes 17 decisions, P-DARTS has a rate of its own in every epoch:
+    # 24 iterations of two shapes. SDAS takes 6 decisions, P-DARTS has a rate of its own in every epoch:
     # after each all is recorded anew. In SNAS only what is in lasting tensors changes.
     assert tape_recorder.played > 10
     assert tape_recorder.recorded == 2 if name == "snas" else tape_recorder.recorded > 3
     left, right = traces(tmp_path / "plain"), traces(tmp_path / "recorded")
     assert left[:2] == right[:2]
-    assert len(left[2]) == len(right[2]) > 100
+    assert len(left[2]) == len(right[2]) > 70
     assert all(torch.equal(a, b) for a, b in zip(left[2], right[2], strict=True))
 
 
@@ -165,7 +168,7 @@ def test_an_iteration_asks_nothing_of_the_host(
         # What the loop does in every iteration beside it.
         assert {kind: cell.detach() for kind, cell in run.strategy.mixture().items()}
         assert not run.strategy.after_iteration(1)
-    assert len(operations.operations) > 400
+    assert len(operations.operations) > 300
 
 
 @pytest.mark.parametrize(
