@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +65,85 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+class Command:
+    """A command line in a process of its own, forked from this one: imports of torch are shared with it.
+
+    Args:
+        folder: the working folder of the process.
+        words: the command line, without the name of the program.
+        prepare: called in the new process before the command.
+    """
+
+    def __init__(self, folder: Path, *words: str, prepare: Callable[[], None] | None = None) -> None:
+        self.words, self.prepare = words, prepare
+        self._outputs = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._process = os.fork()
+        self._code: int | None = None
+        if self._process == 0:
+            self._run(folder)
+
+    def _run(self, folder: Path) -> None:
+        from autodas.cli.main import main
+
+        code = 1
+        try:
+            os.chdir(folder)
+            sys.path.insert(0, "")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.stdin = open(os.devnull)  # noqa: SIM115
+            for number, file in enumerate(self._outputs, start=1):
+                os.dup2(file.fileno(), number)
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1) for n in (1, 2))
+            if self.prepare is not None:
+                self.prepare()
+            code = main(self.words)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def poll(self) -> int | None:
+        """Return the exit code, ``None`` while the process runs."""
+        if self._code is None:
+            process, status = os.waitpid(self._process, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if process else None
+        return self._code
+
+    def wait(self) -> int:
+        """Wait for the end of the process; return the exit code."""
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
+        return self._code
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+        os.kill(self._process, number)
+
+    @property
+    def printed(self) -> tuple[str, str]:
+        """What went to its standard output and standard error so far."""
+        # The process writes at the offset of the same open file: it must not move.
+        numbers = [file.fileno() for file in self._outputs]
+        out, error = (os.pread(n, os.fstat(n).st_size, 0).decode() for n in numbers)
+        return out, error
+
+
+@pytest.fixture(scope="session")
+def command() -> type[Command]:
+    """A command line in a process of its own, much sooner there than a new interpreter."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs processes that can be forked")
+    # What most commands import, seconds each.
+    import sklearn.datasets  # noqa: F401
+    import torch._dynamo  # noqa: F401
+
+    return Command
 
 
 class HostWorkError(AssertionError):

@@ -53,7 +53,7 @@ def test_the_largest_class_alone_is_told_beside_the_accuracy() -> None:
     assert summary["balanced"] == 50.0
     assert summary["recalls"] == {"a": 100.0, "b": 0.0}
     one, unbalanced = remarks(found)
-    assert one.startswith("all 96 test pictures are taken for a:")
+    assert one.startswith("all 96 test images are classified as a:")
     assert "balanced accuracy (mean recall of the classes) 50.0 %; recalls: b 0.0 %, a 100.0 %" in unbalanced
 
 
@@ -70,11 +70,11 @@ def test_learning_by_heart_is_said() -> None:
     found = evaluation(labels, predicted, "abcdef")
     assert found.top1 == 25.0
     (said,) = remarks(found, train_score=97.0)
-    assert "97.0 % on the training pictures, 25.0 % on the test pictures" in said
+    assert "97.0 % on the training images, 25.0 % on the test images" in said
     assert "the largest class alone: 16.7 %" in said
-    assert "learned by heart, and nothing else is" in said
+    assert "memorised, and nothing else is learned" in said
     (said,) = remarks(found, train_score=30.0)
-    assert said.startswith("no better than always saying a, which is right for 16.7 %")
+    assert said.startswith("no better than always predicting a, which is correct for 16.7 %")
 
 
 def test_an_ordinary_result_needs_no_remark() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,39 +38,42 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def autodas(folder: Path, *words: str, code: int = 0) -> str:
-    """Run a command in a new process; return what it prints, of an error its line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "autodas", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
+@pytest.fixture(scope="module")
+def autodas(folder: Path, command: Any) -> Callable[..., str]:
+    """Runs a command in a new process; returns what it prints, of an error its line."""
 
+    def run(*words: str, folder: Path = folder, code: int = 0) -> str:
+        process = command(folder, *words)
+        assert process.wait() == code, process.printed[1]
+        return process.printed[0 if code == 0 else 1]
 
-def kill_after_an_epoch(folder: Path, *words: str) -> None:
-    """Run a command in a new process that ends without a word once the first epoch stands in its log."""
-    process = subprocess.Popen([sys.executable, "-m", "autodas", *words], cwd=folder)
-    log = folder / next(word for word in words if word.startswith("--run=")).removeprefix("--run=")
-    while process.poll() is None:
-        if (log / "metrics.csv").exists() and (log / "metrics.csv").read_text().count("\n") >= 2:
-            process.kill()
-            process.wait()
-            return
-        time.sleep(0.005)
-    pytest.fail("it ended before it could be killed")
+    return run
 
 
 @pytest.fixture(scope="module")
-def gated(folder: Path) -> Path:
+def kill_after_an_epoch(folder: Path, command: Any) -> Callable[..., None]:
+    """Runs a command in a new process that ends without a word once the first epoch stands in its log."""
+
+    def run(*words: str) -> None:
+        process = command(folder, *words)
+        name = next(word for word in words if word.startswith("--run=")).removeprefix("--run=")
+        log = folder / name / "metrics.csv"
+        while process.poll() is None:
+            if log.exists() and log.read_text().count("\n") >= 2:
+                process.signal(signal.SIGKILL)
+                process.wait()
+                return
+            time.sleep(0.005)
+        pytest.fail("it ended before it could be killed")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def gated(folder: Path, autodas: Callable[..., str]) -> Path:
     """A search that is stopped by nothing, with an operation of the user's own."""
     operations = f"skip_connect,max_pool_3x3,{GATE}"
     autodas(
-        folder,
         "search",
         *DATA,
         *TINY,
@@ -96,55 +99,61 @@ def test_there_is_an_example_of_each() -> None:
 
 
 class TestOperations:
-    def test_a_run_names_its_module_to_every_later_command(self, folder: Path, gated: Path) -> None:
+    def test_a_run_names_its_module_to_every_later_command(
+        self, folder: Path, gated: Path, autodas: Callable[..., str], kill_after_an_epoch: Callable[..., None]
+    ) -> None:
         size = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--auxiliary=false"]
         words = ["--epochs=1", "--batch_size=10", "--compute.threads=1", *size, *QUIET]
-        autodas(folder, "train", "gated", *words, "--run=net")
+        autodas("train", "gated", *words, "--run=net")
         assert read_yaml_file(str(folder / "net" / "config.yaml"))["code"] == ["my_operations"]
-        found = json.loads(autodas(folder, "evaluate", "net", "--data=digits", "--json"))
+        found = json.loads(autodas("evaluate", "net", "--data=digits", "--json"))
         assert found["count"] > 0
         from PIL import Image
 
         Image.new("L", (8, 8), 90).save(folder / "a.png")
-        assert "a.png" in autodas(folder, "predict", "net", "a.png")
-        assert json.loads(autodas(folder, "profile", "gated", *size[:3], "--json"))["parameters"] > 0
+        assert "a.png" in autodas("predict", "net", "a.png")
+        assert json.loads(autodas("profile", "gated", *size[:3], "--json"))["parameters"] > 0
         # A training that goes on builds its network again.
         words[0] = "--epochs=2"
-        kill_after_an_epoch(folder, "train", "gated", *words, "--run=stopped-net")
-        autodas(folder, "train", "--resume=stopped-net")
+        kill_after_an_epoch("train", "gated", *words, "--run=stopped-net")
+        autodas("train", "--resume=stopped-net")
         assert (folder / "stopped-net" / "summary.json").exists()
 
-    def test_drawings_import_nothing(self, gated: Path, tmp_path: Path) -> None:
+    def test_drawings_import_nothing(self, gated: Path, tmp_path: Path, autodas: Callable[..., str]) -> None:
         (tmp_path / "my_operations.py").write_text("raise SystemExit('imported')")
-        autodas(tmp_path, "report", str(gated), "-o", "page.html")
+        autodas("report", str(gated), "-o", "page.html", folder=tmp_path)
         assert "Gate" in (tmp_path / "page.html").read_text()
-        autodas(tmp_path, "draw", str(gated), "-o", "cells.svg")
+        autodas("draw", str(gated), "-o", "cells.svg", folder=tmp_path)
         drawn = "".join(path.read_text() for path in tmp_path.rglob("*.svg"))
         assert "Gate" in drawn
         assert GATE not in drawn
 
-    def test_a_genotype_alone_imports_nothing(self, folder: Path, gated: Path) -> None:
+    def test_a_genotype_alone_imports_nothing(
+        self, folder: Path, gated: Path, autodas: Callable[..., str]
+    ) -> None:
         alone = folder / "alone"
         alone.mkdir()
         (alone / "my_operations.py").write_text("open('imported', 'w')\n")
         (alone / "genotype.json").write_bytes((gated / "genotype.json").read_bytes())
-        line = autodas(alone, "profile", "genotype.json", "--skeleton.K=0", code=2)
+        line = autodas("profile", "genotype.json", "--skeleton.K=0", folder=alone, code=2)
         assert line.count("\n") == 1
         assert f"operation '{GATE}' is code in the module 'my_operations'" in line
         assert "allow it with --code my_operations" in line
         assert not (alone / "imported").exists()
         (alone / "my_operations.py").write_bytes((folder / "my_operations.py").read_bytes())
-        autodas(alone, "profile", "genotype.json", "--skeleton.K=0", "--code=my_operations")
+        autodas("profile", "genotype.json", "--skeleton.K=0", "--code=my_operations", folder=alone)
 
-    def test_a_search_that_was_stopped_goes_on(self, folder: Path) -> None:
+    def test_a_search_that_was_stopped_goes_on(
+        self, folder: Path, autodas: Callable[..., str], kill_after_an_epoch: Callable[..., None]
+    ) -> None:
         words = [*DATA, *TINY, *QUIET, "--epochs=2", f"--space.operations=skip_connect,max_pool_3x3,{GATE}"]
-        autodas(folder, "search", *words, "--run=whole")
-        kill_after_an_epoch(folder, "search", *words, "--run=stopped", "--checkpoint_every=1")
-        autodas(folder, "search", "--resume=stopped")
+        autodas("search", *words, "--run=whole")
+        kill_after_an_epoch("search", *words, "--run=stopped", "--checkpoint_every=1")
+        autodas("search", "--resume=stopped")
         both = [(folder / run / "genotype.json").read_text() for run in ("whole", "stopped")]
         assert both[0] == both[1]
 
-    def test_compare(self, folder: Path) -> None:
+    def test_compare(self, folder: Path, autodas: Callable[..., str]) -> None:
         search = [f"--search.{word[2:]}" for word in TINY[:3]]
         words = [
             *DATA,
@@ -156,7 +165,7 @@ class TestOperations:
         words += ["--search.epochs=1", "--train.epochs=1", "--search.strategy.candidates=2"][:2]
         words += [f"--search.space.operations=skip_connect,max_pool_3x3,{GATE}", "--train.skeleton.K=0"]
         words += ["--train.skeleton.C1=4", "--train.skeleton.C2=8", "--run=compared"]
-        table = autodas(folder, "compare", *words)
+        table = autodas("compare", *words)
         assert "Sharp" in table
 
     @pytest.mark.parametrize(
@@ -199,8 +208,8 @@ class TestOperations:
         ("names", "message"),
         [
             (("skip_connect", "sep_conv_3x4"), "'sep_conv_3x4' is unknown; did you mean 'sep_conv_3x3'?"),
-            (("skip_connect", "skip_connect"), "'skip_connect' stands twice"),
-            (("none", "skip_connect"), "at least two are needed beside 'none'"),
+            (("skip_connect", "skip_connect"), "'skip_connect' is repeated"),
+            (("none", "skip_connect"), "at least two besides 'none' are needed"),
         ],
     )
     def test_sets_of_operations_that_are_refused(self, names: tuple[str, ...], message: str) -> None:
@@ -213,23 +222,23 @@ class TestOperations:
 
 
 class TestStrategies:
-    def test_a_search(self, folder: Path) -> None:
+    def test_a_search(self, folder: Path, autodas: Callable[..., str]) -> None:
         words = [*DATA, *TINY, *QUIET, "--strategy=python:my_methods:Sharp", "--strategy.strength=0.5"]
-        autodas(folder, "search", *words, "--run=sharp")
+        autodas("search", *words, "--run=sharp")
         saved = (folder / "sharp" / "config.yaml").read_text()
         assert "name: python:my_methods:Sharp" in saved
         assert "strength: 0.5" in saved
         Genotype.load(folder / "sharp" / "genotype.json")
-        autodas(folder, "report", "sharp", "-o", "sharp.html")
+        autodas("report", "sharp", "-o", "sharp.html")
 
-    def test_help(self, folder: Path) -> None:
-        text = " ".join(autodas(folder, "search", "--strategy=python:my_methods:Sharp", "--help").split())
+    def test_help(self, folder: Path, autodas: Callable[..., str]) -> None:
+        text = " ".join(autodas("search", "--strategy=python:my_methods:Sharp", "--help").split())
         assert "factor of the mean entropy" in text
         assert "DAS with a penalty on the entropy of its weights" in text
 
-    def test_a_preset_that_names_it(self, folder: Path) -> None:
+    def test_a_preset_that_names_it(self, folder: Path, autodas: Callable[..., str]) -> None:
         (folder / "mine.yaml").write_text("strategy:\n  name: python:my_methods:Sharp\n  strength: 0.25\n")
-        text = autodas(folder, "search", "--config=mine.yaml", *DATA, "--print_config")
+        text = autodas("search", "--config=mine.yaml", *DATA, "--print_config")
         assert "strength: 0.25" in text
 
     @pytest.mark.parametrize(
@@ -264,11 +273,11 @@ class TestStrategies:
             choose_strategy("python:my_methods:Sharp", strenght=0.2)
 
 
-def test_data(folder: Path) -> None:
-    assert "upright" in autodas(folder, "data", "check", "python:my_data:stripes")
+def test_data(folder: Path, autodas: Callable[..., str]) -> None:
+    assert "upright" in autodas("data", "check", "python:my_data:stripes")
 
 
-def test_engine(folder: Path) -> None:
+def test_engine(folder: Path, autodas: Callable[..., str]) -> None:
     words = [
         "--space.K=0",
         "--space.C1=4",
@@ -277,9 +286,7 @@ def test_engine(folder: Path) -> None:
         "--repeats=1",
         "--image_size=16",
     ]
-    table = autodas(
-        folder, "bench", "step", "--engines=fused,python:my_engines:plain", *words, "--memory=false"
-    )
+    table = autodas("bench", "step", "--engines=fused,python:my_engines:plain", *words, "--memory=false")
     assert "python:my_engines:plain" in table
 
 

@@ -183,7 +183,7 @@ class TestAlong:
         for number, frame in enumerate(moving_square(6, 0, 0)):
             Image.fromarray(frame).save(tmp_path / f"{number}.png")
         assert main(["predict", str(net), str(tmp_path), "--every=1s"]) == 2
-        assert "nothing tells how many frames a second it has" in capsys.readouterr().err
+        assert "its frame rate is unknown" in capsys.readouterr().err
 
 
 def test_stored_frames_are_listed_and_cleared(

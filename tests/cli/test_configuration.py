@@ -634,7 +634,7 @@ class TestHelp:
             "--precision {fp32,bf16} (default: fp32)",
             "-o PATH, --out PATH folder of the run (default: runs)",
             "--preset NAME start from a shipped preset: quick",
-            "--strategy.schedule TEXT when the decisions fall",
+            "--strategy.schedule TEXT times of the decisions",
         ):
             assert part in page
 
@@ -713,8 +713,8 @@ class TestSettings:
             (lambda: RandomSettings(0), "candidates must be at least 1, found 0"),
             (
                 lambda: choose_strategy("sdas", lr=1),
-                "strategy 'sdas' has no setting 'lr'; known: schedule, "
-                "learning_rate, betas, weight_decay, keep_beta, initial_std",
+                "strategy 'sdas' has no setting 'lr'; known: learning_rate, "
+                "betas, weight_decay, initial_std, schedule, keep_beta",
             ),
             (lambda: StrategyChoice("das"), "strategy 'das' takes DASSettings, not SDASSettings"),
             (

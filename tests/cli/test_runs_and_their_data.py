@@ -199,7 +199,7 @@ def test_every_change_of_the_data_is_named(tmp_path: Path) -> None:
             check_same_data(folder, open_dataset(name, **options))  # type: ignore[arg-type]
         return str(caught.value)
 
-    assert "what is seen of them: image_size 8 then, 4 now" in refused(image_size=4)
+    assert "how they are read: image_size 8 then, 4 now" in refused(image_size=4)
     (tmp_path / "set/a/3.png").rename(tmp_path / "set/b/moved.png")
     assert "(1 image more: b/moved.png; 1 image less: a/3.png)" in refused()
     (tmp_path / "set/b/moved.png").rename(tmp_path / "set/a/3.png")
@@ -273,9 +273,9 @@ def test_data_of_a_later_version_may_know_more(tmp_path: Path) -> None:
     facts = run.read_json("data.json")
     facts["pixels"]["later"] = 1
     run.write_json("data.json", facts)
-    with pytest.raises(AutodasError, match="what is seen of them: later 1 then, None now"):
+    with pytest.raises(AutodasError, match="how they are read: later 1 then, None now"):
         check_same_data(run, data)
     facts["pixels"]["later"] = None
     run.write_json("data.json", facts)
-    with pytest.raises(AutodasError, match="what is seen of them: later None then, None now"):
+    with pytest.raises(AutodasError, match="how they are read: later None then, None now"):
         check_same_data(run, data)

@@ -179,7 +179,7 @@ def test_bad_files_are_told(
     assert main(words) == 0
     output = capsys.readouterr()
     assert json.loads(output.out)["count"] == 5
-    told = f"1 videos cannot be read and are left out: {root / 'test/down/1.mp4'}: not a video file"
+    told = f"1 videos cannot be read and are skipped: {root / 'test/down/1.mp4'}: not a video file"
     assert f"note: {told}" in output.err
 
 

@@ -126,7 +126,7 @@ def test_channels_of_videos_can_be_chosen(videos: Path) -> None:
     np.testing.assert_array_equal(read[0].permute(1, 2, 3, 0).numpy(), expected)
     still = open_dataset("moving-digits:1", channels=3, subset=8)
     assert still.train.view_shape()[-1] == 3
-    with pytest.raises(AutodasError, match=r"its videos have 3 channels, data.channels=5 cannot be made"):
+    with pytest.raises(AutodasError, match=r"its videos have 3 channels, not convertible to data.channels=5"):
         open_dataset(f"videofolder:{videos}", channels=5, **options)
     with pytest.raises(AutodasError, match="value_range is for images"):
         open_dataset(f"videofolder:{videos}", value_range=(0, 4095))

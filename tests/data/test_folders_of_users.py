@@ -58,7 +58,9 @@ def test_spellings() -> None:
 def test_folders_of_the_same_names_look_like_splits(make_folder: Maker) -> None:
     root = make_folder("set/fold1").parent
     make_folder("set/fold2")
-    with pytest.raises(AutodasError, match=r"\(fold1, fold2\) hold folders of the same names \(cat, dog\)"):
+    with pytest.raises(
+        AutodasError, match=r"\(fold1, fold2\) contain folders of the same names \(cat, dog\)"
+    ):
         open_dataset(f"imagefolder:{root}")
     # The user may say that they are classes.
     assert open_dataset(f"imagefolder:{root}", classes=("fold1", "fold2")).classes == ("fold1", "fold2")
@@ -84,7 +86,7 @@ def test_a_test_folder_beside_class_folders_is_the_test_split(make_folder: Maker
 def test_two_folders_for_one_split_are_refused(make_folder: Maker) -> None:
     root = make_folder("set/train").parent
     make_folder("set/Training")
-    with pytest.raises(AutodasError, match="which is the train split, Training or train"):
+    with pytest.raises(AutodasError, match="both Training and train are train splits"):
         open_dataset(f"imagefolder:{root}")
 
 
@@ -109,10 +111,10 @@ def test_rubbish_is_left_out_everywhere_and_counted(make_folder: Maker) -> None:
     data = open_dataset(f"imagefolder:{root}")
     assert data.classes == ("cat", "dog")
     assert names_in(data) == {*(f"00{i}.png" for i in range(5)), "deeper.png"}
-    assert any(note.startswith("1 hidden file is left out, such as") for note in data.notes)
+    assert any(note.startswith("1 hidden file is skipped, such as") for note in data.notes)
     (note,) = (note for note in data.notes if "folders that are hidden" in note)
     assert note == (
-        "6 folders that are hidden or made by a program are left out "
+        "6 folders that are hidden or made by a program are skipped "
         "(.ipynb_checkpoints 2, .cache 1, .git 1, @eaDir 1, __MACOSX 1)"
     )
 
@@ -125,7 +127,7 @@ def test_pipes_and_sockets_are_left_out_and_counted(make_folder: Maker) -> None:
     os.mkfifo(root / "beside.png")
     data = open_dataset(f"imagefolder:{root}")
     assert (len(data.train) + len(data.test), data.bad) == (11, ())
-    told = f"2 pipes, sockets or devices are left out, such as {root / 'cat/link.png'}"
+    told = f"2 pipes, sockets or devices are skipped, such as {root / 'cat/link.png'}"
     assert told in data.notes
 
 
@@ -146,7 +148,7 @@ def test_links_are_followed_everywhere(make_folder: Maker, tmp_path: Path) -> No
     assert len(data.train) + len(data.test) == 21
     assert names_in(data) >= {"linked.png", *(f"inner{i}.png" for i in range(5))}
     (note,) = (note for note in data.notes if note.startswith("1 link"))
-    assert note == f"1 link to folders that are read already is not followed, such as {root / 'cat/loop'}"
+    assert note == f"1 link to folders already read is not followed, such as {root / 'cat/loop'}"
 
 
 def test_every_ending_that_pillow_reads(tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ class TestVideos:
             os.mkfifo(tmp_path / f"{label}/pipe.mp4")
         data = open_dataset(f"videofolder:{tmp_path}", image_size=8, frames=4)
         assert (len(data.train) + len(data.test), data.bad) == (6, ())
-        assert any(note.startswith("4 pipes, sockets or devices are left out") for note in data.notes)
+        assert any(note.startswith("4 pipes, sockets or devices are skipped") for note in data.notes)
 
     def test_splits_without_class_folders(self, tmp_path: Path) -> None:
         for split in ("train", "test"):

@@ -263,7 +263,7 @@ def test_full_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(frame_store, "write_stored", fills_up)
     with pytest.raises(
-        AutodasError, match=r"cache/frames-\S+: cannot be written: No space left on device;.*make room"
+        AutodasError, match=r"cache/frames-\S+: cannot be written: No space left on device;.*free some space"
     ):
         opened(root, "cache")
     assert not list((root.parent / "cache").glob("*/*.part"))
@@ -488,7 +488,7 @@ class TestDamaged:
             content[300:320] = bytes(20)
             path.write_bytes(content)
         assert_equal(expected, batches(opened(root, "compressed")))
-        assert "stored frames are damaged (a frame has changed), and are made anew" in capsys.readouterr().err
+        assert "stored frames are damaged (a frame has changed) and are rebuilt" in capsys.readouterr().err
         for path in stored(root):
             path.write_bytes(self.damages()["one channel"](path.read_bytes()))
         assert_equal(expected, batches(opened(root, "compressed")))

@@ -198,7 +198,7 @@ def test_folder_errors(make_folder: Maker, tmp_path: Path, picture: Picture) -> 
         assert "\n" not in str(caught.value)
 
     (tmp_path / "empty").mkdir()
-    fails(tmp_path / "empty", "empty: the folder is empty: it must hold one folder of images a class")
+    fails(tmp_path / "empty", "empty: the folder is empty: it must contain one folder of images per class")
     (tmp_path / "flat").mkdir()
     picture(0).save(tmp_path / "flat" / "a.png")
     fails(tmp_path / "flat", "images lie here, but no class folders")

@@ -70,7 +70,7 @@ def test_a_sample_that_is_listed_twice_is_used_once(tmp_path: Path) -> None:
     found = read_lists(str(tmp_path / "list.txt"), "videolist", "videos")
     assert found.train is not None
     assert found.train.keys == ["a.mp4", "b.mp4", "c.mp4"]
-    assert found.notes[0].endswith("videos that train lists more than once are used once (1 lines left out)")
+    assert found.notes[0].endswith("videos that train lists more than once are used once (1 lines skipped)")
     (tmp_path / "list.txt").write_text("a.mp4 x\nb.mp4 y\n./a.mp4 y\n")
     with pytest.raises(AutodasError, match=r"line 3: ./a.mp4 has the label 'y', but 'x' in .*line 1"):
         read_lists(str(tmp_path / "list.txt"), "videolist", "videos")

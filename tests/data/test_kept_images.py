@@ -72,7 +72,7 @@ def test_decoded_once(
     assert_same(opened(root, cache), expected)
     assert len(decoded) == 48
     told = capsys.readouterr().err
-    assert f"decoded images are kept in {cache}" in told
+    assert f"decoded images are stored in {cache}" in told
     assert "'autodas data cache' lists and clears them" in told
     for storage in ("cache", "auto"):
         assert_same(opened(root, cache, storage), expected)

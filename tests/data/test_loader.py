@@ -245,7 +245,7 @@ def test_files_that_break_later(streamed: ImageDataset, workers: int) -> None:
         ({"indices": np.array([], dtype=int)}, "there are no images to load"),
         ({"indices": np.array([99])}, "sample numbers out of range: the split has 23 images"),
         ({"batch_size": 0}, "batch_size, views and crops must be at least 1"),
-        ({"image_size": 16}, "opened for images of 8 pixels, 16 are asked for: open it with image_size=16"),
+        ({"image_size": 16}, "opened for images of 8 pixels, 16 are requested: open it with image_size=16"),
     ],
 )
 def test_errors(options: dict[str, object], message: str) -> None:

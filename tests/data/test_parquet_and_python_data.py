@@ -199,7 +199,7 @@ def test_parquet_bad_rows(write: Write, tmp_path: Path, storage: str) -> None:
         open_dataset(f"parquet:{tmp_path}", storage=storage)
     data = open_dataset(f"parquet:{tmp_path}", storage=storage, max_bad=0.2)
     assert data.train.labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert data.bad[1].endswith("the row holds no image bytes")
+    assert data.bad[1].endswith("the row contains no image bytes")
 
 
 def test_parquet_errors(write: Write, tmp_path: Path) -> None:

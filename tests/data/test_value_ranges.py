@@ -215,7 +215,7 @@ def test_values_that_are_no_numbers_are_unreadable(folder: Any) -> None:
     broken[3, 4] = np.nan
     np.save(root / "a" / "2.npy", broken)
     data = open_dataset(f"imagefolder:{root}")
-    assert data.bad == (f"{root}/a/2.npy: it holds values that are no finite numbers (NaN or infinite)",)
+    assert data.bad == (f"{root}/a/2.npy: it contains values that are not finite (NaN or infinite)",)
 
 
 def test_whole_and_floating_point_numbers_do_not_mix(folder: Any) -> None:
@@ -469,7 +469,7 @@ def test_channels_one_and_three(folder: Any) -> None:
     colours = folder(lambda seed: np.rint(smooth(seed, 255, 3)).astype(np.uint8), ".png", "colours")
     data = open_dataset(f"imagefolder:{colours}", channels=1)
     assert (data.channels, data.train.channels) == (1, 1)
-    assert "colours are made grey values: one channel" in data.notes
+    assert "colours are converted to grey values: one channel" in data.notes
     for path, found in seen(data).items():
         np.testing.assert_array_equal(found[..., 0] * 255, np.asarray(Image.open(path).convert("L")))
     grey = folder(lambda seed: np.rint(smooth(seed, 4095)).astype(np.uint16), ".png", "grey")
@@ -602,7 +602,7 @@ def test_files_with_several_pictures_are_told(folder: Any) -> None:
     pages = [Image.fromarray(np.full((24, 24), v, np.uint8)) for v in (10, 200)]
     pages[0].save(root / "a" / "0.tif", save_all=True, append_images=pages[1:])
     assert (
-        "1 image files hold several pictures: the first of each is read"
+        "1 image files contain several images: the first of each is read"
         in open_dataset(f"imagefolder:{root}").notes
     )
 
@@ -630,7 +630,7 @@ def test_check_tells_depths_and_kinds(folder: Any) -> None:
     assert len(facts["bad"]) == 4
     assert facts["damaged"] == []
     assert any(
-        "4 of 25 images cannot be read, other commands bear 1" in w and "--data.max_bad=0.16" in w
+        "4 of 25 images cannot be read, other commands accept 1" in w and "--data.max_bad=0.16" in w
         for w in facts["warnings"]
     )
 

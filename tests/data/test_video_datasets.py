@@ -55,7 +55,7 @@ def open_folders(root: Path, **options: Any) -> ImageDataset:
 
 
 def test_videos_of_one_colour_are_told(folders: Path, tmp_path: Path) -> None:
-    told = "each of the training videos shows one colour only"
+    told = "each of the training videos shows a single colour"
     assert not any(told in note for note in open_folders(folders).notes)
     for split in ("train", "test"):
         for i in range(4):
@@ -472,7 +472,7 @@ class TestBadFiles:
         left = {*(data.train.paths or ()), *(data.test.paths or ())}
         assert not left & {str(root / path) for path, _ in damaged}
         found = check_dataset(name, max_bad=0.3)
-        told = "4 videos cannot be read and are left out: "
+        told = "4 videos cannot be read and are skipped: "
         assert any(note.startswith(told) for note in found["warnings"])
 
     def test_beyond_the_limit(self, root: Path) -> None:
@@ -515,7 +515,7 @@ class TestBadFiles:
         assert indices == [i for i in (0, 2, 3, 4, 5) for _ in range(4)]
         assert len(batches.bad) == 1
         # Told once, though its four clips lie in two batches.
-        told = f"cannot be read, left out: {root / 'test/a/1.avi'}: not a video file, or a damaged one\n"
+        told = f"cannot be read, skipped: {root / 'test/a/1.avi'}: not a video file, or a damaged one\n"
         assert capsys.readouterr().err == told
 
     @pytest.mark.parametrize("workers", [0, 1])
@@ -550,13 +550,13 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"frames": 8}, "frames is for videos, but 'digits' holds images: leave it out"),
-            ({"frame_step": 2}, "frame_step is for videos, but 'digits' holds images"),
-            ({"fps": 5.0}, "fps is for videos, but 'digits' holds images"),
-            ({"sampling": "sparse"}, "sampling is for videos, but 'digits' holds images"),
-            ({"storage": "compressed"}, "storage compressed is for videos, but 'digits' holds images"),
-            ({"modality": "flow"}, "modality is for videos, but 'digits' holds images"),
-            ({"cache": "x"}, "cache is for files, but the images of 'digits' are none: leave it out"),
+            ({"frames": 8}, "frames is for videos, but 'digits' contains images: omit it"),
+            ({"frame_step": 2}, "frame_step is for videos, but 'digits' contains images"),
+            ({"fps": 5.0}, "fps is for videos, but 'digits' contains images"),
+            ({"sampling": "sparse"}, "sampling is for videos, but 'digits' contains images"),
+            ({"storage": "compressed"}, "storage compressed is for videos, but 'digits' contains images"),
+            ({"modality": "flow"}, "modality is for videos, but 'digits' contains images"),
+            ({"cache": "x"}, "cache is for files, but the images of 'digits' are not files: omit it"),
             ({"storage": "cache"}, "storage cache is for files, but the images of 'digits' are none"),
         ],
     )
@@ -580,7 +580,7 @@ class TestOptions:
             ({"frame_step": 0}, "frame_step must be at least 1, found 0"),
             (
                 {"fps": 5.0},
-                "folders of frames, which have no clock: use data.frame_step in place of data.fps",
+                "folders of frames, which have no clock: use data.frame_step instead of data.fps",
             ),
             ({"storage": "memory"}, "take too much memory; use data.storage cache"),
             ({"storage": "cash"}, "unknown storage 'cash'.*'cache'"),

@@ -216,7 +216,7 @@ class TestFrameFolders:
         assert numbers_in(frames) == [3, 11, 3]
 
     def test_empty(self, tmp_path: Path) -> None:
-        with pytest.raises(UnreadableError, match="holds no images"):
+        with pytest.raises(UnreadableError, match="contains no images"):
             FrameFolders([str(self.write(tmp_path / "a", 0))]).count(0)
 
     def test_frames_of_different_sizes(self, tmp_path: Path) -> None:

@@ -474,7 +474,7 @@ def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
         frame.sample_rate = 8000
         container.mux([*sound.encode(frame), *sound.encode()])
-    with pytest.raises(UnreadableError, match="only a cover picture"):
+    with pytest.raises(UnreadableError, match="only a cover image"):
         VideoFiles([str(path)]).count(0)
 
 

@@ -63,4 +63,4 @@ def test_raises_memory_error(name: str) -> None:
         [sys.executable, "-c", SCRIPT, name], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert "found no memory" in done.stdout
+    assert "have run out of memory" in done.stdout

@@ -88,7 +88,7 @@ def test_foreign_files(tmp_path: Path) -> None:
         torch.save(value, path)
         assert "not a checkpoint of autodas" in refused(path)
     refused(tmp_path)  # a folder
-    assert "there is no checkpoint" in refused(tmp_path / "absent.pt")
+    assert "the checkpoint is missing" in refused(tmp_path / "absent.pt")
 
 
 class Malice:

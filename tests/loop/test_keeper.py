@@ -96,7 +96,7 @@ def test_who_does_not_write_saves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
-    with pytest.raises(AutodasError, match="there is no checkpoint"):
+    with pytest.raises(AutodasError, match="the checkpoint is missing"):
         keeper_of(tmp_path / "run", resume=True)
 
 

@@ -42,7 +42,7 @@ def test_a_prediction_is_the_mean_over_views() -> None:
 
 def test_the_line_about_a_test() -> None:
     summary = {"top1": 50.0, "count": 10}
-    assert TASK.result_line(summary).startswith("test accuracy: 50.0 % (10 pictures, 95 % interval 23.7")
+    assert TASK.result_line(summary).startswith("test accuracy: 50.0 % (10 images, 95 % interval 23.7")
     more = {**summary, "top5": 90.0, "clips": 40, "clip_top1": 45.0}
     assert TASK.result_line(more).endswith("; top-5 90.0 %; single clips 45.0 %")
     assert "10 videos" in TASK.result_line(more)

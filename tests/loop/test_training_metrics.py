@@ -130,7 +130,7 @@ def test_answers_that_are_no_numbers_have_no_accuracy(value: float) -> None:
     images = torch.zeros(6, 3)
     images[4, 1] = value
     batch = Batch(images, torch.zeros(6, dtype=torch.int64), torch.arange(6))
-    with pytest.raises(AutodasError, match=r"no numbers, for 1 of 6 samples.*`optim\.lr`"):
+    with pytest.raises(AutodasError, match=r"not finite for 1 of 6 samples.*`optim\.lr`"):
         Classification(3).evaluate(lambda x: x, [batch])
 
 

@@ -80,7 +80,7 @@ def test_a_picture_that_fails_does_not_stop_the_search(
     events = search(tmp_path, "das", fail)
     assert events[-1]["event"] == "end"
     assert len(calls) == 1, "it is not tried again"
-    assert "no pictures of cells in TensorBoard: no room for pictures" in "".join(capsys.readouterr())
+    assert "no figures of cells in TensorBoard: no room for pictures" in "".join(capsys.readouterr())
 
 
 def test_without_a_board_nothing_is_drawn(tmp_path: Path) -> None:

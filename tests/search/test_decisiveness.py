@@ -47,7 +47,7 @@ def test_a_rate_too_small_for_so_few_steps_is_named() -> None:
     found = decisiveness(log(late=0, lead=0.8, iterations=3), CELL, 0, 0, 3e-4)
     assert found is not None
     (remark,) = found.remarks()
-    assert "could move by 0.0009 at most" in remark
+    assert "could move by at most 0.0009" in remark
     assert "Search longer (--epochs), or raise --strategy.learning_rate" in remark
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,28 +16,10 @@ import torch
 from PIL import Image
 
 from autodas.cli.main import main
-from autodas.strategies.settings import ALIASES, strategy_info
+from autodas.search._phase import PhaseRun
+from autodas.strategies import strategy_info
+from autodas.strategies.settings import ALIASES
 from autodas.strategies.settings import STRATEGIES as STRATEGY_TABLE
-
-KILLED = """
-import os, signal, sys
-import torch
-from autodas.search import _phase
-from autodas.cli.main import main
-
-torch.set_num_threads(1)
-step, count = _phase.PhaseRun.step, 0
-
-def step_or_die(self, *arguments):
-    global count
-    count += 1
-    if count > int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    step(self, *arguments)
-
-_phase.PhaseRun.step = step_or_die
-sys.exit(main(sys.argv[2:]))
-"""
 
 SMALL = [
     "--space.K=0",
@@ -61,9 +44,14 @@ BESIDE = {
 """What a method needs, or what makes it harder to resume."""
 
 
+FEW = ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3,dil_conv_3x3"]
+"""A third of the work. P-DARTS drops eight operations step by step, the stages of H-DAS hold others."""
+
+
 def options_of(name: str) -> list[str]:
     rate = ["--strategy.learning_rate=0.05"] if hasattr(strategy_info(name).settings, "learning_rate") else []
-    return [f"--strategy={name}", *rate, *BESIDE.get(name, [])]
+    few = [] if name in ("pdarts", "hdas") else FEW
+    return [f"--strategy={name}", *rate, *few, *BESIDE.get(name, [])]
 
 
 # A method that is added to the registry is killed and resumed, too.
@@ -74,9 +62,27 @@ def search(folder: Path, words: list[str], resume: str = "never") -> None:
     assert main(["search", *words, f"--run={folder}", f"--resume={resume}"]) == 0
 
 
-def search_killed_after(iterations: int, folder: Path, words: list[str]) -> None:
-    command = [sys.executable, "-c", KILLED, str(iterations), "search", *words, f"--run={folder}"]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+@pytest.fixture
+def search_killed_after(command: Any, tmp_path: Path) -> Callable[..., None]:
+    """Search in a process that is killed in the middle, after so many iterations."""
+
+    def killed(iterations: int, folder: Path, words: list[str]) -> None:
+        step, done = PhaseRun.step, 0
+
+        def step_or_die(run: PhaseRun, *arguments: Any) -> None:
+            nonlocal done
+            if done == iterations:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done += 1
+            step(run, *arguments)
+
+        def prepare() -> None:
+            PhaseRun.step = step_or_die  # type: ignore[method-assign]
+
+        process = command(tmp_path, "search", *words, f"--run={folder}", prepare=prepare)
+        assert process.wait() == -signal.SIGKILL, process.printed[1]
+
+    return killed
 
 
 def steady_events(folder: Path) -> list[dict]:
@@ -107,7 +113,7 @@ def assert_same_run(first: Path, second: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_killed_search_in_memory(name: str, tmp_path: Path) -> None:
+def test_killed_search_in_memory(name: str, tmp_path: Path, search_killed_after: Callable[..., None]) -> None:
     words = ["--data=digits", "--data.subset=100", *SMALL, *STRATEGIES[name]]
     search(tmp_path / "whole", words)
     iterations = random.Random(name).randrange(3, 12)
@@ -134,7 +140,7 @@ def folder_of_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_search_with_files_read_by_workers(
-    workers: int, folder_of_images: Path, tmp_path: Path
+    workers: int, folder_of_images: Path, tmp_path: Path, search_killed_after: Callable[..., None]
 ) -> None:
     data = [f"--data=imagefolder:{folder_of_images}", "--data.storage=stream"]
     words = [*data, *SMALL, *STRATEGIES["sdas-a"]]
@@ -145,7 +151,9 @@ def test_killed_search_with_files_read_by_workers(
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
-def test_resume_by_folder_takes_the_run_s_own_settings(tmp_path: Path) -> None:
+def test_resume_by_folder_takes_the_run_s_own_settings(
+    tmp_path: Path, search_killed_after: Callable[..., None]
+) -> None:
     words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["sdas-a"]]
     search(tmp_path / "whole", words)
     search_killed_after(4, tmp_path / "killed", words)
@@ -154,7 +162,7 @@ def test_resume_by_folder_takes_the_run_s_own_settings(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_is_never_continued_with_other_settings(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], search_killed_after: Callable[..., None]
 ) -> None:
     words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["das"]]
     search_killed_after(4, tmp_path / "killed", words)

@@ -180,5 +180,5 @@ def test_a_batch_is_capped_before_it_is_split(tmp_path: Path) -> None:
     # 20 pictures, about 10 a half: six parts of 64 would be fine, six parts of ten are not.
     dataset = autodas.open_dataset("digits", subset=20)
     keeping = autodas.Keeping(autodas.RunFolder(tmp_path / "run"))
-    with pytest.raises(AutodasError, match="batches of 10 pictures"):
+    with pytest.raises(AutodasError, match="batches of 10 samples"):
         autodas.Search(dataset, SPACE, "das", keeping=keeping, epochs=1, compute=Compute(micro_batches=6))

@@ -223,7 +223,7 @@ def new_search(tmp_path: Path, unrolled: str, micro_batches: int = 1, **supernet
 
 def test_what_the_exact_form_cannot_do_is_refused(tmp_path: Path) -> None:
     for options, reason in (
-        ({"engine": "fused"}, "engine 'fused' does not have.*`supernet.engine=reference`"),
+        ({"engine": "fused"}, "engine 'fused' does not support.*`supernet.engine=reference`"),
         ({"engine": "reference", "micro_batches": 2}, "micro_batches cannot be used"),
         ({"engine": "reference", "checkpoint": True}, r"supernet\.checkpoint cannot be used"),
     ):

@@ -76,7 +76,7 @@ SKIP = "skip_connect"
     [
         (with_node(O2D, 0, [("none", 0), (SKIP, 1)]), "nodes[0][0]: operation 'none' is not in space 'o2d'"),
         (with_node(O2D, 3, [("sep_conv_7x7", 0), (SKIP, 1)]), "nodes[3][0]: operation 'sep_conv_7x7' is not"),
-        (with_node(O2D, 1, [(SKIP, 1), (SKIP, 1)]), "nodes[1]: a predecessor stands twice"),
+        (with_node(O2D, 1, [(SKIP, 1), (SKIP, 1)]), "nodes[1]: a predecessor is repeated"),
         (with_node(O2D, 1, [(SKIP, 1)]), "nodes[1]: 1 edges, but a node with 3 predecessors keeps 2"),
         (with_node(O2D, 2, []), "nodes[2]: 0 edges, but a node with 4 predecessors keeps 2"),
         (with_node(O2D, 2, [(SKIP, 0), (SKIP, 1), (SKIP, 2)]), "nodes[2]: 3 edges"),

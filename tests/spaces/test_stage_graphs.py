@@ -98,7 +98,7 @@ def test_faults_of_stage_graphs_are_named_with_their_place() -> None:
             "nodes[3][0]: state 5 reads state 1, but in space 'stages' it",
         ),
         (changed(3, Edge(skip, 3)), "nodes[3]: 1 edges, but a node with 3 predecessors keeps 2"),
-        (changed(3, Edge(skip, 3), Edge(skip, 3)), "nodes[3]: a predecessor stands twice"),
+        (changed(3, Edge(skip, 3), Edge(skip, 3)), "nodes[3]: a predecessor is repeated"),
         (
             changed(3, Edge(skip, 3), Edge("none", 4)),
             "nodes[3][1]: operation 'none' is not in space 'stages'",

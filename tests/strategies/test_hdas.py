@@ -258,11 +258,11 @@ def test_before_cells_are_found_the_dearest_stand_for_them(tools: Any) -> None:
     ("space", "settings", "message"),
     [
         ("cifar-o2d", {"level": "cell"}, "level must be cells, stages or both, found 'cell'"),
-        ("cifar-o2d", {"level": "stages"}, "the cells to wire are given at level"),
+        ("cifar-o2d", {"level": "stages"}, "the cells to wire are required at level"),
         (
             "cifar-o2d",
             {"level": "cells", "genotype": "darts_v1"},
-            "the cells to wire are given at level",
+            "the cells to wire are required at level",
         ),
         ("cifar-o2d", {"lengths": (5, 4)}, "lengths must be ascending numbers of at least 2"),
         ("cifar-o2d", {"cells_a_stage": 1}, "cells_a_stage must be at least 2"),

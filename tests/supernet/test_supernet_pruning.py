@@ -193,7 +193,7 @@ class TestExtract:
         supernet.prune(masks(tiny, kept))
         supernet.extract(kept)
         for operation in ("dil_conv_5x5", "max_pool_3x3"):
-            with pytest.raises(AutodasError, match=rf"no longer holds '.*{operation}"):
+            with pytest.raises(AutodasError, match=rf"no longer contains '.*{operation}"):
                 supernet.extract(cells(operation))
 
     def test_a_missing_kind(self, tiny: Space, draw_genotype: Draw) -> None:

@@ -119,7 +119,7 @@ def test_a_finished_run_resumes_to_itself(tools: Any) -> None:
 
 
 def test_resume_without_a_checkpoint(tools: Any) -> None:
-    with pytest.raises(AutodasError, match="there is no checkpoint"):
+    with pytest.raises(AutodasError, match="the checkpoint is missing"):
         tools.fit(tools.folder(), resume=True)
 
 

@@ -154,7 +154,7 @@ def test_weights_of_another_training_are_taken_over(run: tuple[Path, dict[str, A
     given = load_file(run[0] / "model.safetensors")
     assert all(torch.equal(given[name], tensor) for name, tensor in training.network.state_dict().items())
     for other, message in (
-        (HandcraftedBlueprint("bninception-2d", 1 / 16), "another architecture"),
+        (HandcraftedBlueprint("bninception-2d", 1 / 16), "a different architecture"),
         (
             HandcraftedBlueprint("bninception-3d", 1 / 8),
             "built with width=0.0625, this one with width=0.125",

@@ -126,7 +126,7 @@ def test_foreign_and_missing(trained: tuple[Path, Any, ModelFacts], tools: Any) 
     assert "not written by autodas" in refused(path)
     path.unlink()
     refused(path)
-    with pytest.raises(AutodasError, match="holds no trained network; run 'autodas train' first"):
+    with pytest.raises(AutodasError, match="contains no trained network; run 'autodas train' first"):
         load_model(tools.path)
 
 

@@ -190,7 +190,7 @@ def test_other_classes(tmp_path: Path) -> None:
         torch.manual_seed(1)
         fresh = target.build().state_dict()
         before, after, said = started(tmp_path, source, target)
-        assert said.endswith("; the classifier is new, since the classes differ")
+        assert said.endswith("; the classifier is new, because the classes differ")
         for name, tensor in after.state_dict().items():
             head = name.startswith(("classifier.", "auxiliary."))
             assert torch.equal(tensor, fresh[name] if head else before.state_dict()[name]), name
@@ -215,7 +215,7 @@ def sized(K: int, C1: int, C2: int) -> CellBlueprint:
     [
         (
             CellBlueprint(genotype(OPERATION_SETS["o3d"], "mine"), get_skeleton("video")),
-            r"another architecture \('all', this one is 'mine'\)",
+            r"a different architecture \('all', this one is 'mine'\)",
         ),
         (sized(2, 4, 16), r"with skeleton\.K=1, this one with skeleton\.K=2.*choose `skeleton\.K=1`"),
         (sized(0, 4, 16), r"with skeleton\.K=1, this one with skeleton\.K=0"),
@@ -237,5 +237,5 @@ def test_nothing_there(tmp_path: Path) -> None:
     facts = facts_of("video")
     with pytest.raises(AutodasError, match="cannot be read as trained weights"):
         start_from(facts.build(), facts, str(tmp_path / "nothing"))
-    with pytest.raises(AutodasError, match="holds no trained network"):
+    with pytest.raises(AutodasError, match="contains no trained network"):
         start_from(facts.build(), facts, str(tmp_path))

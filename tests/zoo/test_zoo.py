@@ -202,8 +202,10 @@ def test_what_is_read_is_checked_against_its_space(tmp_path: Path) -> None:
     document["cells"]["normal"]["nodes"][2][0][0] = "none"
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(document))
-    with pytest.raises(AutodasError, match=r"mine\.json: cells\.normal\.nodes\[2\]: operation 'none'"):
+    with pytest.raises(AutodasError, match=r"mine\.json: cells\.normal\.nodes\[2\]\[0\]: operation 'none'"):
         load_genotype(path)
     path.rename(tmp_path / "genotype.json")
-    with pytest.raises(AutodasError, match=r"genotype\.json: cells\.normal\.nodes\[2\]: operation 'none'"):
+    with pytest.raises(
+        AutodasError, match=r"genotype\.json: cells\.normal\.nodes\[2\]\[0\]: operation 'none'"
+    ):
         load_genotype(tmp_path)

@@ -23,7 +23,7 @@ from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.runs.folder import COMPARISON, COMPARISON_TABLE, CONFIGURATION, RunFolder
 from autodas.spaces import get_skeleton
-from autodas.strategies.settings import strategy_info
+from autodas.strategies import strategy_info
 
 PARTS = ("search", "train")
 OWN = ("strategy", "strategy.name", "seed", "run", "resume", "overwrite", "dry_run", "quiet", "json")

@@ -14,7 +14,7 @@ from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
 from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings, SupernetSettings
-from autodas.strategies.settings import StrategyChoice
+from autodas.strategies import StrategyChoice
 from autodas.train_command import train_command
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Images and videos for search and training: named sets, folders, Parquet files, functions of the user's own.
+"""Images and videos for search and training: named sets, folders, Parquet files, user-defined functions.
 
 Batches are a function of (seed, epoch, position) alone; see :class:`Loader`.
 """

@@ -1,4 +1,4 @@
-"""From undecoded splits to an :class:`ImageDataset`: sizes, bad files, storage, statistics."""
+"""Assembly of an :class:`ImageDataset` from undecoded splits: sizes, bad files, storage, statistics."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from autodas.errors import AutodasError
 from autodas.terminal import message
 
 MEMORY_LIMIT = 2 << 30
-"""Storage ``auto`` holds a split in memory when its pixels are below this many bytes."""
+"""Storage ``auto`` holds a split in memory if its pixels take fewer bytes than this."""
 _LONG = 5.0
-"""Seconds of decoding that are worth a file."""
+"""Decoding time in seconds from which decoded images are stored on disk."""
 _HEADERS_READ = 20_000
 _STATISTICS_SAMPLE = 2_000
 
 
 def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: int) -> ImageDataset:
-    """Read what has to be read and return the data set; arguments as of ``open_dataset``."""
+    """Assemble a data set, reading its samples as far as necessary; arguments as in ``open_dataset``."""
     train, test, names = split_parts(name, raw, Images.what, options, seed=seed)
     bad = Bad(name, Images.what, len(train.labels) + len(test.labels), options.max_bad)
     used = np.unique(train.labels)
@@ -50,8 +50,8 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
         raise AutodasError(f"{name}: no readable images are left ({bad.found[0]})")
     native, natural = raw.fixed or (default_image_size(every), natural_channels(every))
     size = options.image_size or min(native, options.max_image_size or native)
-    # Decoders release the interpreter lock, but tiny images cost less than handing them to a thread.
-    # Only files are read in parallel: other sources make no promise to bear it.
+    # Decoders release the interpreter lock, but for tiny images handing them to a thread costs more. Only
+    # files are read in parallel: other sources need not be thread-safe.
     threads = test.source.paths is not None and any(h.width * h.height > 64**2 for h in every)
     value_range, why = options.value_range, None
     if value_range is None and any(header.deep for header in every):
@@ -70,7 +70,7 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
         part.drop(decoded.bad)
         pixels = np.delete(decoded.pixels, list(decoded.bad), axis=0) if decoded.bad else decoded.pixels
         in_memory.append(torch.from_numpy(pixels))
-    # Judged once, so that one message names all of them.
+    # Checked once, so that one message names all of them.
     bad.check()
     if not len(test.labels) or not (len(train.labels) or raw.train is None):
         raise AutodasError(f"{name}: no readable images are left ({bad.found[0]})")
@@ -90,7 +90,7 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
         for part, stored in zip((train, test), in_memory, strict=True)
     ]
     check_classes(name, images[0].labels, names, used, Images.what)
-    # Where nothing is trained, what is evaluated is looked at.
+    # If nothing is trained, the evaluated samples are examined.
     seen = _look(images[0] if len(images[0]) else images[1], threads)
     clipped += seen.clipped
     notes = [
@@ -116,14 +116,14 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
 
 
 def default_augmentation(image_size: int) -> Augmentation:
-    """Return what suits images of no known kind: padded crops up to 64 pixels, resized crops above."""
+    """Return the default for images of unknown kind: padded crops up to 64 pixels, resized crops above."""
     if image_size <= 64:
         return Augmentation(crop_padding=image_size // 8, flip=True)
     return Augmentation(random_resized_crop=True, flip=True)
 
 
 def _read_headers(part: Part[Source], bad: list[str]) -> list[Header]:
-    """Return the headers of the images, of evenly spaced ones when there are very many; drop bad ones."""
+    """Return the headers of the images, for very many of evenly spaced ones, and drop bad ones."""
     if isinstance(part.source, ArraySource):
         return [part.source.header(0)]
     places = evenly_spaced(len(part.selection), _HEADERS_READ)
@@ -135,16 +135,16 @@ def _read_headers(part: Part[Source], bad: list[str]) -> list[Header]:
         except UnreadableError as error:
             return f"{part.source.describe(index)}: {error}"
 
-    found = read_all(read, len(places), "reading the headers of images", threads=False)
-    bad.extend(reason for reason in found if isinstance(reason, str))
-    part.drop(place for place, reason in zip(places, found, strict=True) if isinstance(reason, str))
-    return [header for header in found if isinstance(header, Header)]
+    results = read_all(read, len(places), "reading the headers of images", threads=False)
+    bad.extend(reason for reason in results if isinstance(reason, str))
+    part.drop(place for place, reason in zip(places, results, strict=True) if isinstance(reason, str))
+    return [header for header in results if isinstance(header, Header)]
 
 
 def _in_memory(
     part: Part[Source], name: str, side: int, size: int, form: Form, options: DataOptions, threads: bool
 ) -> DecodedImages | None:
-    """Return the pixels of all images of a part; ``None`` where they are too many to be held in memory."""
+    """Return the pixels of all images of a part; ``None`` if they are too many to be held in memory."""
     needed = len(part.labels) * side**2 * form.channels * np.dtype(form.dtype).itemsize
     if options.storage == "stream" or (options.storage == "auto" and needed >= MEMORY_LIMIT):
         return None
@@ -154,12 +154,12 @@ def _in_memory(
         array = source.array
         if array.shape[1:] == (size, size, form.channels) and array.dtype == np.uint8:
             return DecodedImages(np.ascontiguousarray(array[part.selection]), {}, 0)
-    found = kept.read() if kept is not None else None
-    if kept is not None and found is not None:
-        # What could not be read may have become readable: a library is there, a disk answers again.
-        bad, clipped = _decode(part, list(found.bad), found.pixels, size, form, threads)
-        again = DecodedImages(found.pixels, bad, found.clipped + clipped)
-        if len(bad) < len(found.bad):
+    stored = kept.read() if kept is not None else None
+    if kept is not None and stored is not None:
+        # Previous failures may be readable by now: a library was installed, a disk is available again.
+        bad, clipped = _decode(part, list(stored.bad), stored.pixels, size, form, threads)
+        again = DecodedImages(stored.pixels, bad, stored.clipped + clipped)
+        if len(bad) < len(stored.bad):
             kept.write(again)
         return again
     start = time.monotonic()
@@ -168,29 +168,29 @@ def _in_memory(
     long = time.monotonic() - start > _LONG or options.storage == "cache"
     if kept is not None and long:
         where = f"{kept.path.parent} ({needed / 2**20:.1f} MiB)"
-        told = (
-            f"{len(pixels)} decoded images are kept in {where}; 'autodas data cache' lists and clears them"
+        note = (
+            f"{len(pixels)} decoded images are stored in {where}; 'autodas data cache' lists and clears them"
             if kept.write(decoded)
-            else f"{len(pixels)} decoded images cannot be kept in {where}: each command will decode them"
+            else f"{len(pixels)} decoded images cannot be stored in {where}: each command will decode them"
         )
-        print(message(told), file=sys.stderr)
+        print(message(note), file=sys.stderr)
     return decoded
 
 
 def _kept(
     part: Part[Source], name: str, side: int, size: int, form: Form, options: DataOptions
 ) -> KeptImages | None:
-    """Return the place on disk for the decoded images of a part, if they come from files.
+    """Return the file for the decoded images of a part, if they come from files.
 
     Raises:
-        AutodasError: if they do not, and are to be kept all the same.
+        AutodasError: if they do not, but storage was requested.
     """
     for option, asked in (
         ("storage cache", options.storage == "cache"),
         ("cache", options.cache is not None),
     ):
         if asked and part.source.paths is None:
-            raise AutodasError(f"{option} is for files, but the images of '{name}' are none: leave it out")
+            raise AutodasError(f"{option} is for files, but the images of '{name}' are not files: omit it")
     root = Path(options.cache).expanduser() if options.cache else cache_folder("frames")
     if part.source.paths is None or root is None or options.storage == "memory" or not len(part.selection):
         return None
@@ -201,10 +201,10 @@ def _kept(
 def _decode(
     part: Part[Source], places: Sequence[int], pixels: np.ndarray, size: int, form: Form, threads: bool
 ) -> tuple[dict[int, str], int]:
-    """Decode images of a part into their places in ``pixels``, (N, S, S, C).
+    """Decode images of a part into their positions in ``pixels``, (N, S, S, C).
 
     Returns:
-        Why images cannot be read, by their places, and how many have values beyond the range.
+        Reasons why images cannot be read, by index, and the number with values beyond the range.
     """
     source, side = part.source, pixels.shape[1]
 
@@ -220,18 +220,18 @@ def _decode(
             return f"{source.describe(index)}: {error}"
         return decoded.clipped
 
-    found = read_all(decode, len(places), "reading images", threads=threads)
-    bad = {place: reason for place, reason in zip(places, found, strict=True) if isinstance(reason, str)}
-    return bad, sum(reason is True for reason in found)
+    results = read_all(decode, len(places), "reading images", threads=threads)
+    bad = {place: reason for place, reason in zip(places, results, strict=True) if isinstance(reason, str)}
+    return bad, sum(reason is True for reason in results)
 
 
 class _Look(NamedTuple):
-    """What the training images look like.
+    """Statistics of the training images.
 
     Args:
         mean, std: of each channel, on the scale 0..1; std is never 0.
         contrast: largest difference of two values in one image, on the scale 0..1; ``None`` without images.
-        clipped: how many of those that had to be decoded for this were clipped.
+        clipped: number of clipped images among those that had to be decoded for this.
     """
 
     mean: tuple[float, ...]
@@ -241,7 +241,7 @@ class _Look(NamedTuple):
 
 
 def _look(train: Images, threads: bool) -> _Look:
-    """Look at all images of a split in memory, at a sample when streaming."""
+    """Examine all images of a split in memory, or a sample when streaming."""
 
     def view(number: int) -> tuple[np.ndarray, float, bool] | None:
         try:
@@ -252,33 +252,33 @@ def _look(train: Images, threads: bool) -> _Look:
             return None
         return _sums(seen), _span(seen), decoded.clipped
 
-    # Rows of no image, which all of them are added to.
+    # Sums of no image, to which those of all images are added.
     total = _sums(np.zeros((train.channels, 0, 1, 1), train.form.dtype))
     contrast, clipped = 0.0, 0
     if train.pixels is not None:
         for chunk in torch.split(train.pixels, 1024) if len(train) else ():
             pixels = chunk.permute(1, 0, 2, 3).numpy()
             total += _sums(pixels)
-            if contrast < 1 / 4:  # Enough has been seen otherwise.
+            if contrast < 1 / 4:  # otherwise enough has been seen
                 contrast = max(contrast, _span(pixels))
         number = len(train)
     else:
         places = evenly_spaced(len(train), _STATISTICS_SAMPLE)
         what = f"looking at {len(places):,} images"
-        found = [one for one in read_all(view, len(places), what, threads=threads) if one is not None]
-        for sums, span, beyond in found:
+        statistics = [one for one in read_all(view, len(places), what, threads=threads) if one is not None]
+        for sums, span, beyond in statistics:
             total += sums
             contrast, clipped = max(contrast, span), clipped + beyond
-        number = len(found)
+        number = len(statistics)
     mean, std = moments(total) if train.form.value_range is None else _of_sums(*total)
     return _Look(mean, std, contrast if number else None, clipped)
 
 
 def _sums(view: np.ndarray) -> np.ndarray:
-    """Return what statistics are made of, of each channel of pixels (C, N, S, S).
+    """Return the data from which statistics are computed, for each channel of pixels (C, N, S, S).
 
-    Of bytes it is how often each value stands there (C, 256), which is exact and quick; of numbers their sum,
-    that of their squares and their number (3, C).
+    For bytes these are counts of each value (C, 256), which are exact and fast; for other numbers their sum,
+    the sum of their squares and their count (3, C).
     """
     if view.dtype == np.uint8:
         return histogram(view)
@@ -300,14 +300,14 @@ def moments(counts: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _of_sums(
     total: np.ndarray, squares: np.ndarray, number: np.ndarray
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation from sums of values and of their squares, and numbers, all (C,)."""
+    """Return mean and standard deviation from sums of values and of their squares, and counts, all (C,)."""
     number = np.maximum(number, 1)
     mean = total / number
     std = np.sqrt(np.maximum(squares / number - mean**2, 0))
-    std[std < 1e-6] = 1.0  # A constant channel: there is nothing to scale.
+    std[std < 1e-6] = 1.0  # a constant channel cannot be scaled
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def histogram(channels: np.ndarray) -> np.ndarray:
-    """Return how often each value stands in each of the uint8 channels (C, ...): (C, 256)."""
+    """Return the count of each value in each of the uint8 channels (C, ...): (C, 256)."""
     return np.stack([np.bincount(c.reshape(-1), minlength=256) for c in channels])

@@ -1,4 +1,4 @@
-"""From undecoded videos to a data set: bad files, sizes, storage, statistics."""
+"""Assembly of a data set from undecoded videos: bad files, sizes, storage, statistics."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def assemble_videos(
     seed: int,
     say: Callable[[str], None] = lambda line: print(message(line), file=sys.stderr),
 ) -> ImageDataset:
-    """Read what has to be read and return the data set; arguments as of ``open_dataset``.
+    """Assemble a data set, reading its samples as far as necessary; arguments as in ``open_dataset``.
 
-    ``say`` is told, in one line, what takes time and space.
+    ``say`` reports time and space needed, in one line.
     """
     if options.value_range is not None:
-        raise AutodasError(f"value_range is for images, but '{name}' holds videos of 8 bits: leave it out")
+        raise AutodasError(f"value_range is for images, but '{name}' contains videos of 8 bits: omit it")
     clips = Clips(
         options.frames or 16,
         options.frame_step or 1,
@@ -71,7 +71,7 @@ def assemble_videos(
     if clips.fps is not None and isinstance(train.source, ArrayFrames | FrameFolders):
         kind = "in memory" if in_arrays else "folders of frames"
         raise AutodasError(
-            f"{name}: its videos are {kind}, which have no clock: use data.frame_step in place of data.fps"
+            f"{name}: its videos are {kind}, which have no clock: use data.frame_step instead of data.fps"
         )
     if storage == "memory" and not in_arrays:
         raise AutodasError(f"{name}: decoded videos take too much memory; use data.storage cache")
@@ -80,7 +80,7 @@ def assemble_videos(
     channels = options.channels or natural
     if channels != natural and (modality == "flow" or channels not in (1, 3)):
         raise AutodasError(
-            f"{name}: its videos have {natural} channels, data.channels={channels} cannot be made"
+            f"{name}: its videos have {natural} channels, not convertible to data.channels={channels}"
         )
     splits = []
     for part in (train, test):
@@ -107,7 +107,9 @@ def assemble_videos(
         )
     check_classes(name, splits[0].labels, names, used, Videos.what)
     mean, std, contrast = _statistics(splits[0])
-    blank = "each of the training videos shows one colour only: 'autodas data check -o' draws what is seen"
+    blank = (
+        "each of the training videos shows a single colour: 'autodas data check -o' draws the network's input"
+    )
     return ImageDataset(
         name=name,
         train=splits[0],
@@ -127,7 +129,7 @@ def assemble_videos(
 
 
 def _probe(part: Part[FrameSource], bad: list[str]) -> list[int]:
-    """Return the short sides of videos, of evenly spaced ones when there are very many; drop bad ones."""
+    """Return the short sides of videos, for very many of evenly spaced ones, and drop bad ones."""
     if isinstance(part.source, ArrayFrames):
         return [min(part.source.size(0))]
     source, count = part.source, len(part.selection)
@@ -142,14 +144,14 @@ def _probe(part: Part[FrameSource], bad: list[str]) -> list[int]:
 
     places = np.unique(np.linspace(0, count - 1, min(count, _PROBED)).astype(int)).tolist()
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        found = list(threads.map(probe, places))
-    bad += [reason for reason in found if isinstance(reason, str)]
-    part.drop(place for place, reason in zip(places, found, strict=True) if isinstance(reason, str))
-    return [side for side in found if isinstance(side, int)]
+        results = list(threads.map(probe, places))
+    bad += [reason for reason in results if isinstance(reason, str)]
+    part.drop(place for place, reason in zip(places, results, strict=True) if isinstance(reason, str))
+    return [side for side in results if isinstance(side, int)]
 
 
 def _default_size(short_sides: list[int], most: int | None) -> int:
-    """Return 112 (SDAS, section 5.2), or less where all videos are smaller, or as much as is allowed."""
+    """Return 112 (SDAS, section 5.2), or less if all videos are smaller, within the allowed maximum."""
     native = max(short_sides)
     size = native if native <= 64 else min(_LARGEST, max(8, native // 8 * 8))
     return min(size, most or size)
@@ -158,7 +160,7 @@ def _default_size(short_sides: list[int], most: int | None) -> int:
 def _store(
     part: Part[FrameSource], name: str, side: int, options: DataOptions, say: Callable[[str], None]
 ) -> StoredFrames | None:
-    """Make flow of a part if that is asked for; return its stored frames, if it has some."""
+    """Set up flow for a part if requested; return its stored frames, if it has some."""
     storage, what = options.storage, "frames"
     if options.modality == "flow":
         part.source = FlowFrames(part.source, options.flow)
@@ -176,13 +178,13 @@ def _store(
     encoding: Encoding = "jpeg" if storage == "compressed" else "raw"
     store = FrameStore(root, name, what, side, encoding)
     if storage == "auto":
-        # What has been stored byte for byte gives the same results as the videos.
+        # Frames stored byte for byte give the same results as the videos.
         return store.open(part.source, part.selection)
     return store.fill(part.source, part.selection, say)
 
 
 def _in_memory(part: Part[FrameSource], clips: Clips, size: int, channels: int) -> torch.Tensor | None:
-    """Return the pixels of videos that are in memory and exactly one clip each."""
+    """Return the pixels of videos in memory that are exactly one clip each."""
     if not isinstance(part.source, ArrayFrames):
         return None
     array = part.source.array
@@ -192,9 +194,9 @@ def _in_memory(part: Part[FrameSource], clips: Clips, size: int, channels: int) 
 
 
 def _statistics(train: Videos) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Return mean and standard deviation a channel, of the clips in the middle of some videos.
+    """Return mean and standard deviation per channel, of the middle clips of some videos.
 
-    The last number is the largest difference of two bytes of a channel in one of these clips.
+    The last value is the largest difference of two bytes of a channel in one of these clips.
     """
     contrast = 0 if len(train) else 255
     counts = np.zeros((train.channels, 256), dtype=np.int64)

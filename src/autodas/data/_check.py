@@ -1,4 +1,4 @@
-"""Facts of a data set, for people who want to know what autodas makes of their files."""
+"""Facts about a data set, for users who want to see how autodas reads their files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def check_dataset(
     """Open a data set and describe it; all unreadable samples are listed, however many there are.
 
     Args:
-        name, options, seed, changes: as of :func:`open_dataset`; ``max_bad`` is only compared with.
-        decode: as of :func:`describe_dataset`.
+        name, options, seed, changes: as in :func:`open_dataset`; ``max_bad`` is only used for comparison.
+        decode: as in :func:`describe_dataset`.
 
     Raises:
-        AutodasError: as of :func:`open_dataset`, but for unreadable samples.
+        AutodasError: as in :func:`open_dataset`, except for unreadable samples.
     """
     options = replace(options or DataOptions(), **changes)
     dataset = open_dataset(name, replace(options, max_bad=1.0), seed=seed)
@@ -39,16 +39,16 @@ def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bo
     """Describe a data set.
 
     Args:
-        dataset: which was opened so that everything may be bad (``max_bad=1``).
-        max_bad: largest share that other commands would bear.
+        dataset: a data set opened such that all samples may be bad (``max_bad=1``).
+        max_bad: maximum share of bad samples accepted by other commands.
         decode: decode every file to its end, which finds damage in the middle of videos.
 
     Returns:
-        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``value_range``, of videos ``clips``
-        (frames and step), ``train`` and ``test`` (each with ``images`` or ``videos``, how many there are a
-        class, ``storage``, ``bytes_in_memory``, and what :func:`picture_facts`, or :func:`video_facts` and
-        :meth:`Videos.facts`, tell), ``mean``, ``std``, ``augmentation``, ``bad``, with ``decode`` what is
-        ``damaged``, and ``warnings``.
+        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``value_range``, for videos ``clips``
+        (frames and step), ``train`` and ``test`` (each with ``images`` or ``videos``, their number per class,
+        ``storage``, ``bytes_in_memory``, and the facts of :func:`picture_facts`, or :func:`video_facts` and
+        :meth:`Videos.facts`), ``mean``, ``std``, ``augmentation``, ``bad``, with ``decode`` also ``damaged``,
+        and ``warnings``.
     """
     damaged = {"damaged": [*damage(dataset.train), *damage(dataset.test)]} if decode else {}
     return {
@@ -85,13 +85,13 @@ def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _advice(data: ImageDataset, max_bad: float) -> list[str]:
-    """Return what a user is to do where other commands would not bear so many unreadable samples."""
+    """Return advice if other commands would not accept so many unreadable samples."""
     total, count = len(data.train) + len(data.test) + len(data.bad), len(data.bad)
     allowed = Bad(data.name, data.what, total, max_bad).allowed
     if count <= allowed:
         return []
-    enough = math.ceil(100 * count / total) / 100  # Two digits, rounded up: it must suffice.
+    enough = math.ceil(100 * count / total) / 100  # two digits, rounded up: it must suffice
     return [
-        f"{count} of {total} {data.what} cannot be read, other commands bear {allowed}: repair or remove "
+        f"{count} of {total} {data.what} cannot be read, other commands accept {allowed}: repair or remove "
         f"them, or allow more with --data.max_bad={enough:g}"
     ]

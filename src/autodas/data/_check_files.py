@@ -1,4 +1,4 @@
-"""What the files of a split are: kinds, depths, sizes, turns; codecs, rates and lengths of videos; damage."""
+"""Facts about the files of a split: formats, depths, sizes, rotation; codecs, rates, durations; damage."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LOOKED_AT = 20_000
 
 
 def picture_facts(images: Images) -> dict[str, Any]:
-    """Return what the headers of images say; of very many those of 20,000, evenly spaced.
+    """Return facts from the headers of images; for very many from 20,000, evenly spaced.
 
-    ``kinds`` of files, ``values`` (their types), ``channels``, each with how many there are; ``sizes`` (the
-    ``smallest`` and the ``largest`` by their short side, the ``median`` short side) and how many files say
+    ``kinds`` of files, ``values`` (their types), ``channels``, each with counts; ``sizes`` (the ``smallest``
+    and the ``largest`` by their short side, the ``median`` short side) and the number of files that declare
     that they are to be ``turned``.
     """
 
@@ -35,20 +35,20 @@ def picture_facts(images: Images) -> dict[str, Any]:
             return None
 
     places = evenly_spaced(len(images), _LOOKED_AT)
-    found = [h for h in read_all(look, len(places), "reading the headers of images", threads=False) if h]
+    headers = [h for h in read_all(look, len(places), "reading the headers of images", threads=False) if h]
     return {
-        "kinds": dict(Counter(h.kind for h in found)),
-        "values": dict(Counter(h.dtype for h in found)),
-        "channels": dict(Counter(h.channels for h in found)),
-        "sizes": _sizes([(h.width, h.height) for h in found]),
-        "turned": sum(h.turned for h in found),
+        "kinds": dict(Counter(h.kind for h in headers)),
+        "values": dict(Counter(h.dtype for h in headers)),
+        "channels": dict(Counter(h.channels for h in headers)),
+        "sizes": _sizes([(h.width, h.height) for h in headers]),
+        "turned": sum(h.turned for h in headers),
     }
 
 
 def video_facts(videos: Split) -> dict[str, Any]:
-    """Return what video files say: ``codecs``, ``sizes``, ``rates`` and ``seconds`` (shortest and longest).
+    """Return facts from video files: ``codecs``, ``sizes``, ``rates`` and ``seconds`` (shortest and longest).
 
-    Of very many 20,000 are looked at, evenly spaced; there are no such facts of folders of frames.
+    For very many 20,000 are examined, evenly spaced; folders of frames have no such facts.
     """
     paths = [path for path in videos.paths or () if os.path.isfile(path)]
     places = evenly_spaced(len(paths), _LOOKED_AT) if paths else []
@@ -56,21 +56,21 @@ def video_facts(videos: Split) -> dict[str, Any]:
     def look(number: int) -> _VideoFacts | None:
         return _video_facts(paths[places[number]])
 
-    found = [v for v in read_all(look, len(places), "looking at videos", threads=True) if v is not None]
-    if not found:
+    facts = [v for v in read_all(look, len(places), "looking at videos", threads=True) if v is not None]
+    if not facts:
         return {}
-    rates, seconds = [v.rate for v in found if v.rate], [v.seconds for v in found if v.seconds]
+    rates, seconds = [v.rate for v in facts if v.rate], [v.seconds for v in facts if v.seconds]
     return {
-        "codecs": dict(Counter(v.codec for v in found)),
-        "sizes": _sizes([(v.width, v.height) for v in found]),
+        "codecs": dict(Counter(v.codec for v in facts)),
+        "sizes": _sizes([(v.width, v.height) for v in facts]),
         **({"rates": {"lowest": min(rates), "highest": max(rates)}} if rates else {}),
         **({"seconds": {"shortest": min(seconds), "longest": max(seconds)}} if seconds else {}),
-        "turned": sum(v.turned for v in found),
+        "turned": sum(v.turned for v in facts),
     }
 
 
 def damage(split: Split) -> list[str]:
-    """Decode every file of a split to its end; return what cannot be decoded, one line a file."""
+    """Decode every file of a split to its end; return errors, one line per file."""
     paths = split.paths
     videos = not isinstance(split, Images)
 
@@ -81,20 +81,20 @@ def damage(split: Split) -> list[str]:
             reason = _damage_in_view(split, place)
         return None if reason is None else f"{split.describe(place)}: {reason}"
 
-    # Other sources than files make no promise to bear threads.
-    found = read_all(look, len(split), "decoding", threads=paths is not None)
-    return [line for line in found if line is not None]
+    # Sources other than files need not be thread-safe.
+    lines = read_all(look, len(split), "decoding", threads=paths is not None)
+    return [line for line in lines if line is not None]
 
 
 def damage_in_video(path: str) -> str | None:
-    """Decode all of a video file and return what is wrong with it, ``None`` if nothing is."""
+    """Decode all of a video file and return a description of its damage, ``None`` if there is none."""
     import av
 
     total, bad, first = 0, 0, None
     try:
         with av.open(path, metadata_errors="replace") as container:
             stream = _best(container)
-            # Decoders conceal damage otherwise, as players do.
+            # Otherwise decoders conceal damage, as players do.
             stream.codec_context.options = {"err_detect": "explode"}
             packets = container.demux(stream)
             while True:
@@ -111,7 +111,7 @@ def damage_in_video(path: str) -> str | None:
                 except av.error.FFmpegError:
                     damaged = 1
                     total += 1
-                    if packet is None:  # The file cannot be read on from here.
+                    if packet is None:  # the file cannot be read any further
                         bad += 1
                         break
                 if damaged and first is None and packet.pts is not None and packet.time_base is not None:
@@ -126,7 +126,7 @@ def damage_in_video(path: str) -> str | None:
 
 
 class _VideoFacts(NamedTuple):
-    """What a video file says."""
+    """Facts about a video file."""
 
     codec: str
     width: int
@@ -158,14 +158,14 @@ def _video_facts(path: str) -> _VideoFacts | None:
                 first is not None and bool(first.rotation),
             )
     except (av.error.FFmpegError, OSError, ValueError):
-        return None  # It is told where it is read.
+        return None  # reported when it is read
 
 
 def _best(container: InputContainer) -> VideoStream:
-    found = container.streams.best("video")
-    if found is None:
+    stream = container.streams.best("video")
+    if stream is None:
         raise ValueError("there is no video in it")
-    return found  # type: ignore[return-value]
+    return stream  # type: ignore[return-value]
 
 
 def _damage_in_view(split: Split, place: int) -> str | None:

@@ -1,4 +1,4 @@
-"""A picture of augmented training samples, as the network sees them."""
+"""Image of augmented training samples, as in the network's input."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _LABEL_HEIGHT, _GAP = 14, 4
 
 
 def contact_sheet(dataset: ImageDataset, augmentation: Augmentation | None = None, *, seed: int = 0) -> Image:
-    """Return a picture of up to 32 training samples, augmented and with the name of their class.
+    """Return an image of up to 32 training samples, augmented and labelled with their class names.
 
-    They are the input of the network with its normalisation taken back. A clip is a row of its frames, flow
-    in colours (the hue is the direction, the strength the speed); an image of other than one or three
-    channels is a row of its channels in grey. Of long rows eight are shown, evenly spaced.
+    They are the input of the network with its normalisation reversed. A clip is a row of its frames, with
+    flow in colours (hue is direction, saturation is speed); an image with other than one or three channels is
+    a row of its channels in grey. Of long rows eight are shown, evenly spaced.
 
     Args:
-        dataset: what is shown.
-        augmentation: ``None`` for the data set's own.
-        seed: of the augmentation.
+        dataset: data set to show.
+        augmentation: augmentation to apply; ``None`` for the data set's default.
+        seed: seed of the augmentation.
     """
     rows, names = [], []
     for views, label in _samples(dataset, augmentation or dataset.default_augmentation, seed):
         rows.append(_tiles(views, flow=dataset.modality == "flow"))
         names.append(dataset.classes[label])
-    if len(rows[0]) == 1:  # One tile a sample: several samples in a row.
+    if len(rows[0]) == 1:  # one tile per sample: several samples in a row
         return _sheet([row[0] for row in rows], names)
     columns = len(rows[0])
     labels = [name if i == 0 else "" for name in names for i in range(columns)]
@@ -61,13 +61,13 @@ def _samples(dataset: ImageDataset, augmentation: Augmentation, seed: int) -> li
         shuffle=False,
         augmentation=augmentation,
     )
-    found = []
+    samples = []
     for batch in loader.batches(0):
         shape = (1, -1, *(1 for _ in batch.images.shape[2:]))
         mean, std = (batch.images.new_tensor(values).view(shape) for values in (dataset.mean, dataset.std))
         pixels = ((batch.images * std + mean) * 255).clamp(0, 255)
-        found += [(p.numpy(), int(label)) for p, label in zip(pixels, batch.labels, strict=True)]
-    return found
+        samples += [(p.numpy(), int(label)) for p, label in zip(pixels, batch.labels, strict=True)]
+    return samples
 
 
 def _tiles(views: np.ndarray, *, flow: bool) -> list[np.ndarray]:
@@ -84,14 +84,14 @@ def _tiles(views: np.ndarray, *, flow: bool) -> list[np.ndarray]:
 
 
 def _flow_colours(flow: np.ndarray) -> np.ndarray:
-    """Return optical flow (S, S, 2), where 128 is rest, as colours on white."""
+    """Return optical flow (S, S, 2), where 128 is no motion, as colours on white."""
     import PIL.Image
 
-    # Less than one step of a byte is rest, too.
+    # Less than one step of a byte also counts as no motion.
     across, down = (np.where(abs(d) < 1, 0, d) for d in (flow[..., i] - 128 for i in range(2)))
     speed = np.hypot(across, down)
     hue = np.arctan2(down, across) / (2 * np.pi) % 1
-    strength = speed / max(float(speed.max()), 16.0)  # So that noise stays pale.
+    strength = speed / max(float(speed.max()), 16.0)  # keeps noise pale
     colours = np.stack([255 * hue, 255 * strength, np.full_like(hue, 255)], -1).astype(np.uint8)
     return np.asarray(PIL.Image.fromarray(colours, "HSV").convert("RGB"))
 
@@ -101,7 +101,7 @@ def _sheet(tiles: list[np.ndarray], labels: list[str], columns: int = _COLUMNS) 
     import PIL.ImageDraw
 
     size = tiles[0].shape[0]
-    side = size * max(1, -(-_LEAST_SIDE // size))  # Whole pixels, so that nothing is smoothed.
+    side = size * max(1, -(-_LEAST_SIDE // size))  # an integer factor, so that nothing is smoothed
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     sheet = PIL.Image.new(
@@ -113,7 +113,7 @@ def _sheet(tiles: list[np.ndarray], labels: list[str], columns: int = _COLUMNS) 
         top = _GAP + number // columns * (side + _LABEL_HEIGHT + _GAP)
         image = PIL.Image.fromarray(np.ascontiguousarray(tile))
         sheet.paste(image.resize((side, side), PIL.Image.Resampling.NEAREST), (left, top))
-        # The built-in font knows few letters.
+        # The built-in font supports few letters.
         text = label.encode("ascii", "replace").decode()[: side // 6]
         draw.text((left, top + side + 1), text, fill="black")
     return sheet

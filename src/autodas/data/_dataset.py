@@ -1,4 +1,4 @@
-"""A data set that can be searched and trained on."""
+"""Data set that can be searched and trained on."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ from autodas.data.splits._split import Split
 from autodas.data_options import DataOptions, Modality
 
 _NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", "notes", "options")
-"""Fields that do not tell what the network sees."""
+"""Fields that do not describe the network's input."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """A data set of images, or of videos, with labels.
+    """Data set of images, or of videos, with labels.
 
     Args:
-        name: as it was asked for.
+        name: name with which it was opened.
         train: images (or videos) to search and train with.
-        test: those that are only looked at in the end.
+        test: images (or videos) that are only used for the final evaluation.
         classes: name of each label.
-        channels: 1 (grey), 3 (RGB), 2 (optical flow), or as many as the images have.
-        image_size: side of what the network sees, in pixels.
-        mean: of the training images, one value a channel, on the scale 0..1.
-        std: likewise; never 0.
+        channels: 1 (grey), 3 (RGB), 2 (optical flow), or the number of channels of the images.
+        image_size: side of the network's input, in pixels.
+        mean: mean of the training samples, one value per channel, on the scale 0..1.
+        std: standard deviation, likewise; never 0.
         bad: files that could not be read, each with the reason.
-        default_augmentation: what suits these images when the user says nothing.
-        notes: what a user should know of how the data were read: what was left out, how they were split,
-            what is odd about them.
+        default_augmentation: augmentation used by default.
+        notes: notes for the user on how the data were read: skipped files, splits, oddities.
         clips: how clips are taken from videos; ``None`` for images.
-        modality: what the network sees of videos: ``"rgb"`` or ``"flow"``.
-        flow: how optical flow is made, where that is seen; ``None`` otherwise.
-        value_range: the values that stand for black and white, of images with more than 8 bits; ``None`` for
-            images of 8 bits, where these are 0 and 255.
-        options: how the data were read.
+        modality: input of the network for videos: ``"rgb"`` or ``"flow"``.
+        flow: how optical flow is computed, if it is the input; ``None`` otherwise.
+        value_range: values of black and white, for images with more than 8 bits; ``None`` for images of 8
+            bits, where these are 0 and 255.
+        options: options with which the data were read.
     """
 
     name: str
@@ -62,16 +61,16 @@ class ImageDataset:
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
-        """Plain data that tell whether another data set is the same: see :func:`fingerprint_of`."""
+        """Plain data that identify the data set: see :func:`fingerprint_of`."""
         seen = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_SEEN}
         return fingerprint_of(self.name, self.classes, self.options, seen, self.train, self.test)
 
     @property
     def frames(self) -> int | None:
-        """Frames of a clip; ``None`` for images."""
+        """Number of frames of a clip; ``None`` for images."""
         return None if self.clips is None else self.clips.frames
 
     @property
     def what(self) -> str:
-        """What messages call the samples."""
+        """Noun for the samples in messages."""
         return self.train.what

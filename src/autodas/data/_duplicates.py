@@ -1,4 +1,4 @@
-"""Test samples that are training samples too."""
+"""Test samples that are also training samples."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BYTES = 1 << 30
 
 
 def duplicates(train: Split, test: Split) -> list[tuple[str, str]]:
-    """Return the test samples that are a training sample to the byte, each with the first such sample.
+    """Return the test samples that equal a training sample byte for byte, each with the first such sample.
 
-    Of files only those of equal size are read: their beginnings, and the rest where these are equal. That are
-    at most 20,000 files and 1 GiB a split; of larger ones the rest is not looked at. Of images in Parquet
-    files sizes and beginnings are compared; of samples without bytes of their own the pixels, if they are in
-    memory.
+    Of files only those of equal size are read: their first bytes, and the rest if these are equal. This
+    covers at most 20,000 files and 1 GiB per split; beyond that the rest is not compared. For images in
+    Parquet files sizes and first bytes are compared; for samples without bytes of their own the pixels, if
+    they are in memory.
     """
     if train.paths is not None and test.paths is not None:
         return _equal_files(train.paths, test.paths)
@@ -35,7 +35,7 @@ def duplicates(train: Split, test: Split) -> list[tuple[str, str]]:
 def _equal(
     train: Split, test: Split, known: Iterable[Hashable], wanted: Iterable[Hashable]
 ) -> list[tuple[str, str]]:
-    """Return the test samples that are what a training sample is; ``None`` is like nothing."""
+    """Return the test samples that are equal to a training sample; ``None`` equals nothing."""
     places: dict[Hashable, int] = {}
     for place, what in enumerate(known):
         places.setdefault(what, place)
@@ -54,7 +54,7 @@ def _equal_files(train: Sequence[str], test: Sequence[str]) -> list[tuple[str, s
         size = _size(path)
         if size in sizes and (digest := room.digest(path, min(size, START))):
             known[size, digest].append(path)
-    found = []
+    twins = []
     sizes = {size for size, _ in known}
     room, whole = _Room(), _Room()
     for path in test:
@@ -62,12 +62,12 @@ def _equal_files(train: Sequence[str], test: Sequence[str]) -> list[tuple[str, s
         digest = room.digest(path, min(size, START)) if size in sizes else b""
         twin = _twin(path, size, known.get((size, digest), []), whole) if digest else None
         if twin is not None:
-            found.append((path, twin))
-    return found
+            twins.append((path, twin))
+    return twins
 
 
 def _twin(path: str, size: int, others: Sequence[str], room: _Room) -> str | None:
-    """Return the first of some files, equal in size and beginning, that has the bytes of a file."""
+    """Return the first of several files, equal in size and first bytes, that is equal to a file."""
     if size <= START or not others:
         return others[0] if others else None
     digest = room.digest(path, size)
@@ -75,13 +75,13 @@ def _twin(path: str, size: int, others: Sequence[str], room: _Room) -> str | Non
 
 
 class _Room:
-    """Hashes of files, as long as there are not too many."""
+    """Hashes of files within a limit on files and bytes."""
 
     def __init__(self) -> None:
         self._files, self._bytes = MOST, _BYTES
 
     def digest(self, path: str, size: int) -> bytes:
-        """Return the hash of the first bytes of a file; nothing where they cannot be read or room is gone."""
+        """Return the hash of a file's first bytes; empty if it cannot be read or the limit is reached."""
         if self._files <= 0 or self._bytes < size:
             return b""
         self._files, self._bytes = self._files - 1, self._bytes - size
@@ -93,9 +93,9 @@ class _Room:
 
 
 def _size(path: str) -> int:
-    """Return the size of a file; 0 for folders and what is missing."""
+    """Return the size of a file; 0 for folders and missing files."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -1,4 +1,4 @@
-"""What a run remembers of its data, and what has changed since."""
+"""Fingerprints of data, recorded by runs, and their differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodas.data_options import DataOptions
 from autodas.reading import MAPPING, TEXT, Fields, Items, Optional, Row, Whole
 
 _LISTED = 100_000
-"""Splits of more samples are remembered by counts and a hash."""
+"""Splits of more samples are recorded as counts and a hash."""
 _NAMED = 3
 _HASHED_BYTES = 256 << 20
 _TOLERANCE = 1e-3
@@ -33,7 +33,7 @@ FINGERPRINT = Fields(
         **dict.fromkeys(_WORDS, _SPLIT),
     }
 )
-"""Shape of what :func:`fingerprint_of` returns."""
+"""Shape of the result of :func:`fingerprint_of`."""
 
 
 def fingerprint_of(
@@ -44,21 +44,20 @@ def fingerprint_of(
     train: Split,
     test: Split,
 ) -> dict[str, Any]:
-    """Return plain data that tell whether another data set is the same.
+    """Return plain data that identify a data set.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         classes: name of each label.
-        options: how it was read.
-        seen: what tells what the network sees.
+        options: options with which it was read.
+        seen: facts about the network's input.
         train, test: its splits.
 
     Returns:
-        ``name``, ``classes``, ``options`` (which samples are used), ``pixels`` (what the network sees:
-        channels, size, statistics, clips), ``train`` and ``test``. A split has ``count``, ``per_class``,
-        ``hash`` of all that follows, and ``samples``, of each the name, the class, the size in bytes and a
-        hash of its beginning (see ``Content``); ``None`` where samples have no
-        names, or are too many.
+        ``name``, ``classes``, ``options`` (selection of samples), ``pixels`` (the network's input: channels,
+        size, statistics, clips), ``train`` and ``test``. A split has ``count``, ``per_class``, ``hash`` of
+        the following, and ``samples``, for each the name, the class, the size in bytes and a hash of its
+        first bytes (see ``Content``); ``None`` if samples have no names, or are too many.
     """
     return {
         "name": name,
@@ -71,25 +70,25 @@ def fingerprint_of(
 
 
 def changes(saved: Mapping[str, Any], now: Mapping[str, Any], what: str) -> list[str]:
-    """Return what differs between two fingerprints, in words; nothing if they are equal.
+    """Return the differences between two fingerprints, in words; empty if they are equal.
 
     Args:
         saved: the older one.
         now: the newer one.
-        what: what the samples are called.
+        what: noun for the samples.
     """
-    found = changed_samples(saved, now, what)
-    # Other samples have other statistics: that is no change of its own.
-    unseen = _STATISTICS if found else ()
-    for name, words in (("classes", "the classes"), ("pixels", "what is seen of them")):
+    differences = changed_samples(saved, now, what)
+    # Other samples have other statistics: that is not a separate change.
+    unseen = _STATISTICS if differences else ()
+    for name, words in (("classes", "the classes"), ("pixels", "how they are read")):
         old, new = (_without(unseen, facts.get(name)) for facts in (saved, now))
         if not _same(old, new):
-            found.append(f"{words}: {_difference(old, new)}")
-    return found
+            differences.append(f"{words}: {_difference(old, new)}")
+    return differences
 
 
 def changed_samples(saved: Mapping[str, Any], now: Mapping[str, Any], what: str) -> list[str]:
-    """Return how the samples of two fingerprints differ, in words; arguments as of :func:`changes`."""
+    """Return the differences between the samples of two fingerprints; arguments as in :func:`changes`."""
     pairs = [(name, saved.get(name) or {}, now[name]) for name in _WORDS]
     if all(old.get("hash") == new["hash"] for _, old, new in pairs):
         return []
@@ -102,7 +101,7 @@ def changed_samples(saved: Mapping[str, Any], now: Mapping[str, Any], what: str)
     old, new = (
         [(name, *sample) for name, *both in pairs for sample in both[which]["samples"]] for which in (0, 1)
     )
-    # Splits that come as folders may have samples of one name.
+    # Splits given as folders may have samples of the same name.
     twice = any(len({key for _, key, *_ in samples}) < len(samples) for samples in (old, new))
     before, after = (
         {f"{name}/{key}" if twice else key: (name, *facts) for name, key, *facts in samples}
@@ -132,14 +131,14 @@ def _plain(value: Any) -> Any:
 def _of_split(split: Split) -> dict[str, Any]:
     labels = split.labels.tolist()
     contents = split.contents
-    found: dict[str, Any] = {"count": len(labels), "per_class": _counts(labels)}
+    facts: dict[str, Any] = {"count": len(labels), "per_class": _counts(labels)}
     if split.keys is None:
-        return found | {"hash": _hash(labels, contents, split.stored_bytes(_HASHED_BYTES)), "samples": None}
+        return facts | {"hash": _hash(labels, contents, split.stored_bytes(_HASHED_BYTES)), "samples": None}
     samples = [
         [key, label, *content] for key, label, content in zip(split.keys, labels, contents, strict=True)
     ]
     digest = _hash(samples)
-    return found | {"hash": digest, "samples": samples if len(samples) <= _LISTED else None}
+    return facts | {"hash": digest, "samples": samples if len(samples) <= _LISTED else None}
 
 
 def _counts(labels: Sequence[int]) -> list[int]:
@@ -148,13 +147,13 @@ def _counts(labels: Sequence[int]) -> list[int]:
 
 
 def _hash(*parts: Any) -> str:
-    found = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, np.ndarray):
-            found.update(part.data)
+            digest.update(part.data)
         else:
-            found.update(repr(part).encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
+            digest.update(repr(part).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a user should know of a data set before numbers are made with it."""
+"""Notes on a data set that users should know before they rely on its numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAMED = 5
 
 
 def notes_of(data: ImageDataset, *, split_here: bool, well_known: bool) -> tuple[str, ...]:
-    """Return notes on the splits of a data set as they have come out.
+    """Return notes on the resulting splits of a data set.
 
     Args:
         data: the data set.
-        split_here: whether it had no test split, so that a part of it was taken.
-        well_known: whether all know what is in it, so that nothing has to be said of copies.
+        split_here: whether it had no test split, so that a part of it was used.
+        well_known: whether its content is well known, so that copies need not be reported.
     """
     notes = []
     train, test, what = data.train, data.test, data.what
@@ -35,7 +35,7 @@ def notes_of(data: ImageDataset, *, split_here: bool, well_known: bool) -> tuple
         notes += [] if well_known else _copies(data)
     if data.bad:
         named = "; ".join(data.bad[:3]) + ("; ..." if len(data.bad) > 3 else "")
-        notes.append(f"{len(data.bad)} {what} cannot be read and are left out: {named}")
+        notes.append(f"{len(data.bad)} {what} cannot be read and are skipped: {named}")
     return tuple(notes)
 
 
@@ -50,14 +50,14 @@ def _counts(data: ImageDataset) -> list[str]:
             f"unbalanced: class '{data.classes[most]}' has {counts[most]} training {what}, "
             f"'{data.classes[least]}' has {counts[least]}"
         )
-    for found, words in (
+    for numbers, words in (
         (np.flatnonzero(counts == 0), f"no training {what}"),
         (np.flatnonzero((counts > 0) & (counts < _TINY)), f"fewer than {_TINY} training {what}"),
         (np.flatnonzero(np.bincount(data.test.labels, minlength=len(counts)) == 0), f"no test {what}"),
     ):
-        if len(found):
-            names = _some([data.classes[i] for i in found])
-            notes.append(f"{words} in {len(found)} of {len(counts)} classes: {names}")
+        if len(numbers):
+            names = _some([data.classes[i] for i in numbers])
+            notes.append(f"{words} in {len(numbers)} of {len(counts)} classes: {names}")
     return notes
 
 

@@ -38,13 +38,13 @@ _VIDEO_OPTIONS = ("frames", "frame_step", "fps", "sampling", "starts", "modality
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of data set.
+    """Kind of data set.
 
     Args:
-        read: takes what follows the colon of the name (empty if nothing does); returns images or videos.
-        what: what it is, one line.
-        how: how to write it.
-        videos: whether it holds videos, not images.
+        read: function from the text after the colon of the name (possibly empty) to images or videos.
+        what: description in one line.
+        how: syntax of its names.
+        videos: whether it contains videos, not images.
     """
 
     read: Callable[[str], RawDataset[Source] | RawVideos]
@@ -142,14 +142,14 @@ def open_dataset(
     """Open a data set; classes, channels and sizes are inferred from it.
 
     Images are resized so that the short side is ``image_size`` (from 128 on: 256/224 of it), and the centre
-    is cut out; the short side of frames becomes 128/112 of it.
+    is cropped; the short side of frames becomes 128/112 of it.
 
     Args:
-        name: such as ``digits``, ``cifar10:PATH``, ``imagefolder:PATH``, ``videofolder:PATH``; see
+        name: name such as ``digits``, ``cifar10:PATH``, ``imagefolder:PATH``, ``videofolder:PATH``; see
             :func:`dataset_names`.
-        options: how it is read; by default ``DataOptions()``.
-        seed: chooses the subset.
-        changes: fields of :class:`~autodas.data_options.DataOptions`, in place of those of ``options``:
+        options: how to read it; by default ``DataOptions()``.
+        seed: seed of the choice of the subset.
+        changes: fields of :class:`~autodas.data_options.DataOptions` that override those of ``options``:
             ``open_dataset("digits", image_size=16)``.
 
     Raises:
@@ -169,17 +169,17 @@ def open_dataset(
 def open_test_set(
     name: str, known: Sequence[str], options: DataOptions | None = None, **changes: Any
 ) -> ImageDataset:
-    """Open a data set to evaluate a network on it: its test split, or all of it where it has no splits.
+    """Open a data set to evaluate a network on it: its test split, or all of it if it has no splits.
 
-    Nothing is needed or read to train with, and ``train`` of the result is empty. The data may have samples
-    of some of the classes only.
+    Training samples are neither required nor read, and ``train`` of the result is empty. The data may contain
+    samples of only some of the classes.
 
     Args:
-        name, options, changes: as for :func:`open_dataset`.
-        known: the classes that the network knows; labels are their places.
+        name, options, changes: as in :func:`open_dataset`.
+        known: classes of the network; labels are their indices.
 
     Raises:
-        AutodasError: as :func:`open_dataset`, and if there are samples of a class that is none of these.
+        AutodasError: as in :func:`open_dataset`, and if there are samples of any other class.
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)
@@ -188,7 +188,7 @@ def open_test_set(
 
 
 def _read(name: str, options: DataOptions) -> RawDataset[Source] | RawVideos:
-    """Return undecoded samples."""
+    """Return the undecoded samples."""
     kind, rest = _kind(name)
     if not kind.videos:
         _check_image_options(name, options)
@@ -205,25 +205,25 @@ def _assemble(name: str, raw: RawDataset[Any], options: DataOptions, seed: int) 
     else:
         dataset = assemble(name, raw, options, seed=seed)
     split = raw.train is not None and raw.test is None
-    found = notes_of(dataset, split_here=split, well_known=raw.fixed is not None)
-    notes = (*dataset.notes, *found)
+    added = notes_of(dataset, split_here=split, well_known=raw.fixed is not None)
+    notes = (*dataset.notes, *added)
     return replace(dataset, notes=notes, options=options)
 
 
 def _check_image_options(name: str, options: DataOptions) -> None:
-    """Refuse what is for videos only."""
+    """Raise AutodasError for options that are only for videos."""
     for field in fields(DataOptions):
         if field.name in _VIDEO_OPTIONS and getattr(options, field.name) != field.default:
-            raise AutodasError(f"{field.name} is for videos, but '{name}' holds images: leave it out")
+            raise AutodasError(f"{field.name} is for videos, but '{name}' contains images: omit it")
     if options.storage == "compressed":
-        raise AutodasError(f"storage compressed is for videos, but '{name}' holds images: leave it out")
+        raise AutodasError(f"storage compressed is for videos, but '{name}' contains images: omit it")
 
 
 def holds_videos(name: str) -> bool:
-    """Return whether a data set holds videos, not images; it is not opened.
+    """Return whether a data set contains videos, not images; it is not opened.
 
     Args:
-        name: as for :func:`open_dataset`.
+        name: as in :func:`open_dataset`.
 
     Raises:
         AutodasError: if the name is unknown.
@@ -232,7 +232,7 @@ def holds_videos(name: str) -> bool:
 
 
 def _kind(name: str) -> tuple[Kind, str]:
-    """Return the kind of a data set, and what follows the colon of its name."""
+    """Return the kind of a data set, and the text after the colon of its name."""
     kind, _, rest = name.partition(":")
     if kind not in REGISTRY:
         if os.path.exists(name):

@@ -1,4 +1,4 @@
-"""What a user should know of the pictures of a data set, and of what was made of them."""
+"""Notes on the images of a data set, and on how they are read."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ _DULL = 1 / 8
 
 
 def natural_channels(headers: Sequence[Header]) -> int:
-    """Return the channels that images have when the user has not said it: 1 if all are grey.
+    """Return the default number of channels: 1 if all images are grey.
 
-    Where numbers beyond grey and RGB differ, it is that of most images; the others cannot be read.
+    If other numbers than those of grey and RGB differ, it is that of most images; the others cannot be read.
     """
-    found = Counter(header.channels for header in headers)
-    if set(found) <= {1, 3}:
-        return 1 if set(found) == {1} else 3
-    return found.most_common(1)[0][0]
+    counts = Counter(header.channels for header in headers)
+    if set(counts) <= {1, 3}:
+        return 1 if set(counts) == {1} else 3
+    return counts.most_common(1)[0][0]
 
 
 def header_notes(headers: Sequence[Header], form: Form, size: int | None) -> list[str]:
-    """Return what the headers of images tell.
+    """Return notes on the headers of images.
 
     Args:
-        headers: of the images; some of them where there are very many.
-        form: what pixels are made into.
-        size: the side that was chosen for the network, ``None`` where the user chose.
+        headers: headers of the images; of some of them if there are very many.
+        form: form of the pixels.
+        size: the image size if it was chosen automatically, ``None`` if the user chose it.
     """
     notes = []
     several = sum(header.pages for header in headers)
     if several:
-        notes.append(f"{several} image files hold several pictures: the first of each is read")
+        notes.append(f"{several} image files contain several images: the first of each is read")
     grey = sum(header.channels == 1 for header in headers)
     if form.channels == 1 and grey < len(headers):
-        notes.append("colours are made grey values: one channel")
+        notes.append("colours are converted to grey values: one channel")
     elif form.channels == 3 and grey == len(headers) > 0:
         notes.append("grey values are repeated: three channels")
     of_bytes = sum(not header.deep for header in headers)
@@ -56,13 +56,13 @@ def header_notes(headers: Sequence[Header], form: Form, size: int | None) -> lis
 
 
 def contrast_note(contrast: float | None, std: Sequence[float], what: str) -> str | None:
-    """Return a warning where training samples show next to nothing.
+    """Return a warning if training samples have very little contrast.
 
     Args:
-        contrast: largest difference of two values in one sample, as a part of the range; ``None`` if there
-            are no samples.
-        std: standard deviation of each channel; 1 where it is constant.
-        what: what the samples are called.
+        contrast: largest difference of two values in one sample, relative to the range; ``None`` if there are
+            no samples.
+        std: standard deviation of each channel; 1 for constant channels.
+        what: noun for the samples.
     """
     if contrast is None:
         return None

@@ -1,4 +1,4 @@
-"""One video as evaluation sees it: clips that are spread over it, or one after the other along it."""
+"""One video as in evaluation: clips spread over it, or consecutive clips along it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from autodas.data.splits._videos import Videos, clip_side
 from autodas.data_options import Flow, Modality
 from autodas.errors import AutodasError
 
-_MEMORY = 64 * 2**20  # of frames that are decoded together
+_MEMORY = 64 * 2**20  # for frames that are decoded together
 
 
 class Stretch(NamedTuple):
-    """A part of a video, and the clip in its middle.
+    """Part of a video, and the clip in its middle.
 
     Args:
         start, end: in seconds from the beginning of the video.
@@ -49,15 +49,15 @@ def read_clips(
     modality: Modality = "rgb",
     flow: Flow = "tvl1",
 ) -> Tensor:
-    """Read a video file, or a folder of frames, as evaluation sees it.
+    """Read a video file, or a folder of frames, as in evaluation.
 
     Args:
         path: the file or folder.
         channels: 1 for grey values, 3 for colours, 2 for flow.
         image_size: side of the result in pixels.
         clips: how clips are taken.
-        number: how many are spread evenly over the video.
-        crops: of each clip, along the longer side; 1 for the centre.
+        number: number of clips, spread evenly over the video.
+        crops: number of crops of each clip, along the longer side; 1 for the centre.
         modality: ``"rgb"`` or ``"flow"``.
         flow: method of the flow.
 
@@ -86,15 +86,15 @@ def clips_along(
     modality: Modality = "rgb",
     flow: Flow = "tvl1",
 ) -> Iterator[Stretch]:
-    """Yield the clip in the middle of each part of a video; a few at a time are read, whatever its length.
+    """Yield the clip in the middle of each part of a video; only a few are read at a time.
 
-    A dense clip that is longer than a part reaches into its neighbours. Frames belong to the part in which
-    they are shown, half a usual step early or late; a part in which none is shown belongs to the one before.
+    A dense clip longer than a part extends into its neighbours. Frames belong to the part in which they are
+    shown, up to half a usual step early or late; a part without a frame is merged into the one before.
 
     Args:
         path: the file.
         every: seconds from the beginning of one part to the next, above 0; the last one may be shorter.
-        channels, image_size, clips, crops, modality, flow: as of :func:`read_clips`.
+        channels, image_size, clips, crops, modality, flow: as in :func:`read_clips`.
 
     Raises:
         AutodasError: if it is missing, cannot be read, or has no clock.
@@ -118,7 +118,7 @@ def clips_along(
 
 
 def count_along(path: str | Path, every: float) -> int:
-    """Return how many parts :func:`clips_along` finds in a video; only its index is read.
+    """Return the number of parts of :func:`clips_along` in a video; only its index is read.
 
     Raises:
         AutodasError: if it is missing, cannot be read, or has no clock.
@@ -133,12 +133,12 @@ def count_along(path: str | Path, every: float) -> int:
 def _clock(path: str | Path, frames: FrameSource) -> Clock:
     clock = frames.clock(0)
     if clock is None:
-        raise AutodasError(f"{path}: nothing tells how many frames a second it has, which --every needs")
+        raise AutodasError(f"{path}: its frame rate is unknown, which --every needs")
     return clock
 
 
 def _parts(count: int, clock: Clock, every: float) -> list[tuple[int, int]]:
-    """Return the first frame of each part, and the one after its last; parts without a frame are left out."""
+    """Return the first frame of each part, and the one after its last; parts without a frame are skipped."""
     parts = np.floor((clock.starts(count) + 0.5 / clock.rate) / every)
     return list(pairwise([0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), count]))
 
@@ -146,7 +146,7 @@ def _parts(count: int, clock: Clock, every: float) -> list[tuple[int, int]]:
 def _video(
     path: str | Path, channels: int, image_size: int, clips: Clips, modality: Modality, flow: Flow
 ) -> tuple[Videos, FrameSource]:
-    """Return a split of one video, and where its frames come from."""
+    """Return a split of one video, and the source of its frames."""
     frames = _frames(path)
     if modality == "flow":
         frames = FlowFrames(frames, flow)

@@ -1,4 +1,4 @@
-"""How long storing frames or optical flow will take, from a few of them."""
+"""Estimate of the time for storing frames or optical flow, from a few of them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from autodas.data_options import DataOptions
 
 VIDEOS = 3
 FRAMES = 4
-"""So many frames of so many videos are computed."""
+"""Number of frames, of this number of videos, that are computed."""
 
 
 def seconds_to_store(videos: Split, options: DataOptions) -> float:
-    """Predict the seconds that storing the frames, or the flow, of a split takes; nothing is stored.
+    """Estimate the seconds for storing the frames, or the flow, of a split; nothing is stored.
 
     Args:
-        videos: the split, read as it is.
-        options: what is to be stored.
+        videos: the split, without stored frames.
+        options: options of the data to be stored.
     """
     assert isinstance(videos, Videos), "only videos are stored"
     source = FlowFrames(videos._source, options.flow) if options.modality == "flow" else videos._source

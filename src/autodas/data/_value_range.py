@@ -1,4 +1,4 @@
-"""Which values stand for black and white in images of more than 8 bits."""
+"""Values of black and white in images of more than 8 bits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BITS = (8, 10, 12, 14, 16)
 
 
 class _Seen(NamedTuple):
-    """What one image of more than 8 bits holds."""
+    """Values of one image of more than 8 bits."""
 
     low: float
     high: float
@@ -26,18 +26,18 @@ class _Seen(NamedTuple):
 
 
 def find_value_range(name: str, train: Part[Source], *, threads: bool) -> tuple[Range | None, str | None]:
-    """Return the range of the training images, and what a user should know of how it was found.
+    """Return the range of the training images, and a note for the user on how it was found.
 
-    Whole numbers from 0: what the files declare, if it holds all of them; otherwise the least of 8, 10, 12,
-    14 and 16 bits that does. Floating-point numbers: what the files declare; otherwise 0..1 or -1..1, if it
-    holds all of them. Everything else: from the smallest to the largest value. All training images are looked
-    at, of very many 2,000 that are evenly spaced.
+    Integers from 0: the declared range, if it contains all of them; otherwise the smallest of 8, 10, 12, 14
+    and 16 bits that does. Floating-point numbers: the declared range; otherwise 0..1 or -1..1, if it contains
+    all of them. Everything else: from the smallest to the largest value. All training images are examined, of
+    very many 2,000 that are evenly spaced.
 
     Returns:
         ``None`` if all have 8 bits.
 
     Raises:
-        AutodasError: if some hold whole numbers of more than 8 bits, and others floating-point numbers.
+        AutodasError: if some contain integers of more than 8 bits, and others floating-point numbers.
     """
     places = evenly_spaced(len(train.selection), _LOOKED_AT)
 
@@ -48,14 +48,14 @@ def find_value_range(name: str, train: Part[Source], *, threads: bool) -> tuple[
                     return None
                 array, _, declared = picture.values()
         except UnreadableError:
-            return None  # It is counted where all are read.
+            return None  # it is counted when all are read
         low, high = float(array.min()), float(array.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             return None
         return _Seen(low, high, array.dtype.kind != "f", declared)
 
     what = "looking for the range of values"
-    seen = [found for found in read_all(look, len(places), what, threads=threads) if found is not None]
+    seen = [one for one in read_all(look, len(places), what, threads=threads) if one is not None]
     if not seen:
         return None, None
     if len({one.whole for one in seen}) > 1:
@@ -63,9 +63,9 @@ def find_value_range(name: str, train: Part[Source], *, threads: bool) -> tuple[
             f"{name}: some images hold whole numbers of more than 8 bits, others floating-point numbers: "
             "state data.value_range, or bring them into one form"
         )
-    found, why = _choose(seen)
+    value_range, why = _choose(seen)
     some = "" if len(places) == len(train.selection) else f", of {len(places):,} of them"
-    return found, f"{why}: range {found[0]:g}..{found[1]:g} (of the training images{some})"
+    return value_range, f"{why}: range {value_range[0]:g}..{value_range[1]:g} (of the training images{some})"
 
 
 def _choose(seen: list[_Seen]) -> tuple[Range, str]:
@@ -73,10 +73,10 @@ def _choose(seen: list[_Seen]) -> tuple[Range, str]:
     whole = seen[0].whole
     if all(one.declared is not None for one in seen):
         declared = [one.declared for one in seen if one.declared is not None]
-        found = (min(d[0] for d in declared), max(d[1] for d in declared))
-        # Some programs scale the values to all bits of the file and declare how many there were.
-        if found[0] <= low and high <= found[1]:
-            return found, "values as the files declare them"
+        declared_range = (min(d[0] for d in declared), max(d[1] for d in declared))
+        # Some programs scale the values to all bits of the file and declare the original number.
+        if declared_range[0] <= low and high <= declared_range[1]:
+            return declared_range, "values as the files declare them"
     if whole and low >= 0 and high < 65536:
         bits = next(bits for bits in _BITS if high < 2**bits)
         return (0, 2**bits - 1), f"images of more than 8 bits use {bits} bits"

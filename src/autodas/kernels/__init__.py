@@ -1,4 +1,4 @@
-"""Compiled loops for what libraries do slowly on CPUs, each with a plain form that gives the same result."""
+"""Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward

@@ -1,4 +1,4 @@
-"""Compiles the kernels on first use, where there is a compiler, for the processor that is there."""
+"""Compilation of the kernels on first use, for the current processor, if a compiler is available."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FLAGS = (
 
 
 class Kernels(ctypes.CDLL):
-    """The compiled functions; one that finds no memory raises MemoryError, and has written nothing."""
+    """The compiled functions; if one runs out of memory, it raises MemoryError without writing anything."""
 
     def __getitem__(self, name_or_ordinal: Any) -> Any:
         function = super().__getitem__(name_or_ordinal)
@@ -45,18 +45,18 @@ class Kernels(ctypes.CDLL):
 
 def _checked(failed: Any, function: object, arguments: object) -> Any:
     if failed:
-        raise MemoryError("the compiled kernels found no memory")
+        raise MemoryError("the compiled kernels have run out of memory")
     return failed
 
 
 @dataclass(frozen=True)
 class Built:
-    """What became of the kernels.
+    """Result of building the kernels.
 
     Attributes:
-        library: the compiled functions; ``None`` where the plain forms compute.
-        how: the compiler that made them, or why there are none.
-        chosen: whether the user wants it so.
+        library: the compiled functions; ``None`` if the plain forms compute.
+        how: the compiler that built them, or the reason why there are none.
+        chosen: whether this is the user's choice.
     """
 
     library: ctypes.CDLL | None
@@ -65,16 +65,16 @@ class Built:
 
 
 def compiled_library() -> ctypes.CDLL | None:
-    """Return the compiled kernels, or ``None`` where they cannot be had; then the plain forms compute."""
+    """Return the compiled kernels, or ``None`` if they are not available; then the plain forms compute."""
     return built_kernels().library
 
 
 @cache
 def built_kernels() -> Built:
-    """Return the compiled kernels, or why they cannot be had.
+    """Return the compiled kernels, or the reason why they are not available.
 
-    The result is kept in the :func:`~autodas.cache_folder.cache_folder`, under a name that follows from
-    source, compiler and processor. ``AUTODAS_KERNELS=plain`` does without.
+    The result is stored in the :func:`~autodas.cache_folder.cache_folder`, under a name derived from source,
+    compiler and processor. ``AUTODAS_KERNELS=plain`` disables the kernels.
     """
     if os.environ.get("AUTODAS_KERNELS") == "plain":
         return Built(None, "AUTODAS_KERNELS=plain", chosen=True)
@@ -89,7 +89,7 @@ def built_kernels() -> Built:
         lines = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().splitlines()
         return Built(None, f"{compiler[0]} fails: {lines[0] if lines else error}")
     except OSError as error:
-        # A broken compiler or a full disk must not stop a search that can do without.
+        # A broken compiler or a full disk must not stop a search that can do without kernels.
         return Built(None, f"{compiler[0]}: {error.strerror or error}")
 
 
@@ -105,14 +105,14 @@ def _load(compiler: list[str]) -> Built:
         key.update(part)
     folder = cache_folder("kernels")
     if folder is None:
-        return Built(None, "there is no folder to keep them in: set AUTODAS_CACHE to one that can be written")
+        return Built(None, "there is no folder to store them in: set AUTODAS_CACHE to a writable one")
     library = folder / f"kernels-{key.hexdigest()[:16]}.so"
     if not library.exists():
         _compile(compiler, source, library)
     try:
         kernels = Kernels(str(library))
     except OSError:
-        # What is there is damaged.
+        # The existing file is damaged.
         _compile(compiler, source, library)
         kernels = Kernels(str(library))
     first = version.decode(errors="replace").strip().splitlines()
@@ -125,7 +125,7 @@ def _compile(compiler: list[str], source: dict[str, bytes], library: Path) -> No
         for name, text in source.items():
             (Path(folder) / name).write_bytes(text)
         built = Path(folder) / library.name
-        # Wide registers are slower on some old processors; there this option does nothing.
+        # Wide registers are slower on some old processors, where this option has no effect.
         for extra in (["-mprefer-vector-width=512"], []):
             command = [*compiler, *FLAGS, *extra, str(Path(folder) / SOURCES[0]), "-o", str(built)]
             done = subprocess.run(command, capture_output=True, check=False, timeout=300)
@@ -137,7 +137,7 @@ def _compile(compiler: list[str], source: dict[str, bytes], library: Path) -> No
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what compilations have left that were killed; none takes an hour."""
+    """Remove the remains of killed compilations; none takes an hour."""
     for left in folder.glob(f"{_BUILDING}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > 3600:
@@ -145,7 +145,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _processor() -> str:
-    """Return what the compiler would tune for: the processor's model and its abilities."""
+    """Return what the compiler would tune for: the processor's model and features."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

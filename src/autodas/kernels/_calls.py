@@ -1,4 +1,4 @@
-"""How tensors are handed to the compiled kernels."""
+"""Passing of tensors to the compiled kernels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodas.kernels._rehearsal import rehearsed_library
 
 
 def library_for(x: Tensor) -> ctypes.CDLL | None:
-    """Return the compiled kernels, if they can compute with this channels-last tensor."""
+    """Return the compiled kernels, if they support this channels-last tensor."""
     if x.dtype != torch.float32 or x.shape[-1] % 2:
         return None
     if x.is_meta:
@@ -22,7 +22,7 @@ def library_for(x: Tensor) -> ctypes.CDLL | None:
 
 
 def address(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Return where a tensor lies, null for none."""
+    """Return the address of a tensor, null for none."""
     if tensor is None:
         return ctypes.c_void_p(None)
     assert tensor.is_contiguous()
@@ -30,15 +30,15 @@ def address(tensor: Tensor | None) -> ctypes.c_void_p:
 
 
 def addresses(tensors: Sequence[Tensor]) -> object:
-    """Return an array of where tensors begin; the caller sees to it that they lie as they should."""
+    """Return an array of the addresses of tensors; the caller must ensure their memory layout."""
     return (ctypes.c_void_p * len(tensors))(*[t.data_ptr() for t in tensors])
 
 
 def integers(numbers: Sequence[int]) -> object:
-    """Return an array of numbers."""
+    """Return an array of integers."""
     return (ctypes.c_int * len(numbers))(*numbers)
 
 
 def long(number: int) -> ctypes.c_long:
-    """Return a number that may be larger than an int."""
+    """Return an integer that may be larger than an int."""
     return ctypes.c_long(number)

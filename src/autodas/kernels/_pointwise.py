@@ -15,19 +15,19 @@ from autodas.kernels._units import Slope
 
 
 class Pointwise(NamedTuple):
-    """A convolution whose outputs come from several parts of its weights.
+    """Convolution whose outputs come from several parts of its weights.
 
     Args:
-        weights: one tensor of shape (width, inputs, 1, ...) for each part; the parts' outputs lie side by
-            side. The first part reads the pixels that the stride meets, the next one those that are one
-            further along both dimensions of space; beyond the edge there are zeros.
+        weights: one tensor of shape (width, inputs, 1, ...) for each part; the parts' outputs are
+            concatenated. The first part reads the pixels selected by the stride, the next one those that are
+            one further along both dimensions of space; beyond the edge there are zeros.
     """
 
     weights: tuple[Tensor, ...]
 
     @property
     def width(self) -> int:
-        """Outputs of one part."""
+        """Number of outputs of one part."""
         return len(self.weights[0])
 
 
@@ -36,8 +36,8 @@ def pointwise_forward(x: Tensor, convolutions: Sequence[Pointwise], stride: Sequ
 
     Args:
         x: shape (batch, *map, inputs).
-        convolutions: what is computed; all have the same number of parts and outputs.
-        stride: along each dimension of the map; the last two are space.
+        convolutions: the convolutions; all have the same number of parts and outputs.
+        stride: stride along each dimension of the map; the last two are space.
 
     Returns:
         Shape (convolutions, batch, *map, outputs).
@@ -71,26 +71,26 @@ def pointwise_backward(
     """Return the gradients of ``x`` and of the weights of each convolution's parts.
 
     Args:
-        x, convolutions, stride: as they were.
-        out: what :func:`pointwise_forward` returned.
-        slope: the gradient of ``out``.
-        weights: whether the gradients of the weights are wanted; else they are ``None``.
+        x, convolutions, stride: as in the forward pass.
+        out: result of :func:`pointwise_forward`.
+        slope: gradient of ``out``.
+        weights: whether to compute the gradients of the weights; otherwise they are ``None``.
     """
     if len(stride) == 3 and stride[0] > 1:
-        # The frames between are not read.
+        # The frames in between are not read.
         read, whole = x[:, :: stride[0]].contiguous(), torch.zeros_like(x)
-        whole[:, :: stride[0]], found_in_read = pointwise_backward(
+        whole[:, :: stride[0]], gradients = pointwise_backward(
             read, convolutions, (1, *stride[1:]), out, slope, weights=weights
         )
-        return whole, found_in_read
+        return whole, gradients
     parts, width = len(convolutions[0].weights), convolutions[0].width
     library = library_for(x) if _compiled(convolutions, stride) else None
     if library is None:
         return _plain_backward(x, convolutions, stride, out, slope, weights)
     gradient = torch.empty_like(x)
     shape = convolutions[0].weights[0].shape
-    found = x.new_empty(parts, len(convolutions), *shape) if weights else None
-    # As the kernel takes them: the first parts of all convolutions, then the second parts.
+    weight_gradients = x.new_empty(parts, len(convolutions), *shape) if weights else None
+    # In the kernel's order: the first parts of all convolutions, then the second parts.
     a, b, d = (s.view(-1, parts, width).transpose(0, 1).contiguous() for s in slope[1:])
     library.autodas_pointwise_backward(
         *_arguments(x, convolutions, stride, out),
@@ -99,11 +99,11 @@ def pointwise_backward(
         address(b),
         address(d),
         address(gradient),
-        address(found),
+        address(weight_gradients),
     )
-    if found is None:
+    if weight_gradients is None:
         return gradient, [(None,) * parts] * len(convolutions)
-    return gradient, list(zip(*(part.unbind() for part in found), strict=True))
+    return gradient, list(zip(*(part.unbind() for part in weight_gradients), strict=True))
 
 
 def _plain_backward(
@@ -115,7 +115,7 @@ def _plain_backward(
     weights: bool,
 ) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
     parts, width = len(convolutions[0].weights), convolutions[0].width
-    found: list[list[Tensor | None]] = [[None] * parts for _ in convolutions]
+    weight_gradients: list[list[Tensor | None]] = [[None] * parts for _ in convolutions]
     with torch.enable_grad():
         source = x.detach().requires_grad_()
         picked = [_picked(source, part, stride) for part in range(parts)]
@@ -127,13 +127,13 @@ def _plain_backward(
             own = gradient[:, part * width : (part + 1) * width]
             back[part] += (own @ weight.flatten(1).to(x.dtype)).view_as(back[part])
             if weights:
-                found[g][part] = (own.t() @ picked[part].detach().flatten(0, -2)).view_as(weight)
+                weight_gradients[g][part] = (own.t() @ picked[part].detach().flatten(0, -2)).view_as(weight)
     (gradient,) = torch.autograd.grad(picked, source, back)
-    return gradient, [tuple(of_parts) for of_parts in found]
+    return gradient, [tuple(of_parts) for of_parts in weight_gradients]
 
 
 def _picked(x: Tensor, part: int, stride: Sequence[int]) -> Tensor:
-    """Return relu(x) at every stride-th pixel; of a later part one further in space."""
+    """Return relu(x) at every stride-th pixel; for a later part, one further in space."""
     height, width = stride[-2:]
     x = x.relu()
     if part:

@@ -15,11 +15,11 @@ from autodas.kernels._calls import address, library_for
 
 
 class PoolShape(NamedTuple):
-    """A pool, which divides by or looks at the pixels inside the map only.
+    """Pool, which only takes pixels inside the map into account.
 
     Args:
         kind: ``"max"`` or ``"avg"``.
-        window: along each dimension of the map, odd.
+        window: window along each dimension of the map, odd.
     """
 
     kind: str
@@ -27,22 +27,22 @@ class PoolShape(NamedTuple):
 
 
 def pools_forward(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int]) -> list[Tensor]:
-    """Return the outputs of some pools, all different.
+    """Return the outputs of the given pools, all different.
 
     Args:
         x: shape (batch, *map, channels).
-        pools: what is computed.
-        stride: along each dimension of the map.
+        pools: the pools.
+        stride: stride along each dimension of the map.
     """
     library = _library(x, pools, stride)
     if library is None:
         return [_plain(x, pool, stride) for pool in pools]
     size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
-    found = {pool: x.new_empty(x.shape[0], *size, x.shape[-1]) for pool in pools}
+    pooled = {pool: x.new_empty(x.shape[0], *size, x.shape[-1]) for pool in pools}
     for window in dict.fromkeys(pool.window for pool in pools):
-        both = [address(found.get(PoolShape(kind, window))) for kind in ("max", "avg")]
+        both = [address(pooled.get(PoolShape(kind, window))) for kind in ("max", "avg")]
         library.autodas_pools_forward(*_arguments(x, window, stride), *both)
-    return list(found.values())
+    return list(pooled.values())
 
 
 def pools_backward(
@@ -69,7 +69,7 @@ def pools_backward(
 def _plain(x: Tensor, pool: PoolShape, stride: Sequence[int]) -> Tensor:
     kind, window = pool
     if len(window) == 3 and window[0] == 1:
-        # As images: torch refuses averages over frames that are smaller than the window.
+        # As images: torch rejects averages over frames that are smaller than the window.
         frames = x[:, :: stride[0]]
         flat = _plain(frames.flatten(0, 1), PoolShape(kind, window[1:]), stride[1:])
         return flat.view(*frames.shape[:2], *flat.shape[1:])

@@ -1,4 +1,4 @@
-"""The compiled kernels where tensors have no data: nothing is computed, what is allocated for them is."""
+"""The compiled kernels for tensors without data: only the allocations are made, nothing is computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 
 class _RehearsedLibrary:
-    """Has a function of every name, which does nothing."""
+    """Library with a function of every name, which does nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return _nothing
@@ -24,10 +24,10 @@ def _nothing(*arguments: object) -> None:
 
 @contextmanager
 def rehearse_kernels(compiled: bool) -> Iterator[None]:
-    """Let tensors on ``meta`` take the way of the compiled kernels, or of the plain forms.
+    """Let tensors on ``meta`` follow the code path of the compiled kernels, or of the plain forms.
 
     Args:
-        compiled: which of both.
+        compiled: whether to follow that of the compiled kernels.
     """
     before = _rehearsing.set(compiled)
     try:
@@ -37,5 +37,5 @@ def rehearse_kernels(compiled: bool) -> Iterator[None]:
 
 
 def rehearsed_library() -> ctypes.CDLL | None:
-    """Return what stands for the compiled library on ``meta``; ``None`` where plain forms are rehearsed."""
+    """Return the stand-in for the compiled library on ``meta``; ``None`` if plain forms are rehearsed."""
     return cast("ctypes.CDLL", _RehearsedLibrary()) if _rehearsing.get() else None

@@ -11,7 +11,7 @@ class Stencil(NamedTuple):
     """One depthwise convolution.
 
     Args:
-        weight: shape (channels, 1, *window), as torch keeps it.
+        weight: shape (channels, 1, *window), in torch's layout.
         dilation: distance between the taps of windows wider than 1.
     """
 

@@ -16,7 +16,7 @@ from autodas.kernels._stencil import Stencil
 
 @cache
 def triton_kernels() -> ModuleType | None:
-    """Return the Triton kernels; ``None`` where Triton is missing, or with ``AUTODAS_KERNELS=plain``."""
+    """Return the Triton kernels; ``None`` if Triton is missing, or with ``AUTODAS_KERNELS=plain``."""
     if os.environ.get("AUTODAS_KERNELS") == "plain":
         return None
     try:
@@ -27,12 +27,12 @@ def triton_kernels() -> ModuleType | None:
 
 
 def triton_form(x: Tensor, stencils: Sequence[Stencil], stride: Sequence[int]) -> ModuleType | None:
-    """Return the Triton kernels, if they can compute these stencils: on GPUs, in planes, in fp32 or bf16.
+    """Return the Triton kernels, if they support these stencils: on GPUs, in planes, in fp32 or bf16.
 
     Args:
-        x: what the stencils read.
-        stencils: what is computed.
-        stride: along each dimension of the map.
+        x: input of the stencils.
+        stencils: the stencils.
+        stride: stride along each dimension of the map.
     """
     fits = (
         x.is_cuda
@@ -53,11 +53,11 @@ def stencils_forward(
     """Return each stencil applied to ``relu(scale * x + shift)``.
 
     Args:
-        x: channels last: shape (batch, *map, channels), which all stencils read; or with one more
-            dimension in front, one map for each stencil.
-        stencils: what is computed.
-        stride: along each dimension of the map.
-        scale, shift: for each stencil and channel, where each has a map of its own; else ``None`` for 1, 0.
+        x: channels last: shape (batch, *map, channels), read by all stencils; or with an additional first
+            dimension, one map for each stencil.
+        stencils: the stencils.
+        stride: stride along each dimension of the map.
+        scale, shift: for each stencil and channel, if each has its own map; otherwise ``None`` for 1, 0.
 
     Returns:
         Shape (stencils, batch, *map, channels).
@@ -87,13 +87,13 @@ def stencils_backward(
 ) -> tuple[Tensor, list[Tensor | None]]:
     """Return the gradients of :func:`stencils_forward`.
 
-    The gradient of the input is that of the argument of the ReLU, ``scale * x + shift``; it is added up
-    where all stencils read the same map.
+    The gradient of the input is that of the argument of the ReLU, ``scale * x + shift``; it is summed if all
+    stencils read the same map.
 
     Args:
-        x, stencils, stride, scale, shift: as they were.
+        x, stencils, stride, scale, shift: as in the forward pass.
         upstream: gradient of the output.
-        weight_gradient: whether those of the weights are wanted; else they are ``None``.
+        weight_gradient: whether to compute those of the weights; otherwise they are ``None``.
     """
     accelerated = triton_form(x, stencils, stride)
     if accelerated is not None:
@@ -132,7 +132,7 @@ def _shared(x: Tensor, stride: Sequence[int]) -> bool:
 def _activated(
     x: Tensor, count: int, stride: Sequence[int], scale: Tensor | None, shift: Tensor | None
 ) -> list[Tensor]:
-    """Return what each of some stencils reads; one that they share is computed once."""
+    """Return the input of each stencil; a shared one is computed once."""
     if _shared(x, stride):
         return [x.relu()] * count
     if scale is None or shift is None:
@@ -141,7 +141,7 @@ def _activated(
 
 
 def _first(x: Tensor) -> Tensor:
-    """Return a channels-last map in the order of torch's dimensions; nothing is copied."""
+    """Return a channels-last map in torch's order of dimensions, without copying."""
     return x.movedim(-1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Weighted sums of maps, the sums that their gradients need, and moments: over (pixels, channels)."""
+"""Weighted sums of maps, the sums needed for their gradients, and moments: over (pixels, channels)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from autodas.kernels._calls import address, addresses, integers, library_for, long
 
 EPSILON = 1e-5
-"""As torch's batch normalisation adds to the variance."""
+"""Summand to the variance, as in torch's batch normalisation."""
 
 
 def combine(
@@ -26,11 +26,11 @@ def combine(
 
     Args:
         out: shape (outputs, pixels, channels).
-        counts: how many maps each output sums; maps and rows of ``scale`` follow each other in this order.
+        counts: number of maps of each output; maps and rows of ``scale`` are in this order.
         maps: m, each of shape (pixels, channels).
         scale: s, shape (maps, channels).
         shift: h, shape (outputs, channels); ``None`` for 0.
-        add: whether to add to what is there.
+        add: whether to add to the existing values.
     """
     library = library_for(out)
     if library is None:
@@ -91,7 +91,7 @@ def gradient_sums(
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance of each channel, in single precision at least.
+    """Return mean and biased variance of each channel, at least in single precision.
 
     Args:
         x: shape (images, *map, channels).

@@ -1,9 +1,9 @@
 """Depthwise convolutions of many candidates as Triton kernels, for GPUs.
 
-The same sums as the plain forms of ``_stencils``, all candidates in one launch: a map is read from memory
-once and from the caches after that, and ReLU and normalisation are applied where it is read. Sums are in
-single precision whatever the maps are, and in a fixed order: gradients of weights are added up in two stages,
-without atomic operations, so that the same inputs give the same bits.
+These compute the same sums as the plain forms of ``_stencils``, for all candidates in one launch: a map is
+read from memory once and from the caches after that, and ReLU and normalisation are applied on reading. Sums
+are in single precision whatever the type of the maps, and in a fixed order: gradients of weights are summed
+in two stages, without atomic operations, so that the same inputs give the same bits.
 
 Triton's interpreter (``TRITON_INTERPRET=1``) runs them on CPUs, for tests.
 """
@@ -22,10 +22,10 @@ from torch import Tensor
 from autodas.kernels._stencil import Stencil
 
 TILE = 2048
-"""Entries that a program computes at once, pixels times channels."""
+"""Number of entries that a program computes at once, pixels times channels."""
 
 BLOCKS = 16
-"""Blocks of pixels that a program adds up for the gradient of a weight."""
+"""Number of blocks of pixels that a program sums for the gradient of a weight."""
 
 
 @triton.jit
@@ -33,7 +33,7 @@ def _activated(x, at, inside, factor, summand, AFFINE: tl.constexpr):
     value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
     if AFFINE:
         value = value * factor + summand
-    # Padding follows the ReLU. What is not a number stays so.
+    # Padding follows the ReLU. NaN is preserved.
     return tl.where(inside & ~(value < 0), value, 0.0)
 
 
@@ -269,12 +269,14 @@ def stencils_backward(
         **call.constants,
         BLOCKS=BLOCKS,
     )
-    found = partial.sum(0).split([s.weight.numel() for s in stencils])
-    return gradient, [f.view_as(s.weight).to(s.weight.dtype) for f, s in zip(found, stencils, strict=True)]
+    gradients = partial.sum(0).split([s.weight.numel() for s in stencils])
+    return gradient, [
+        f.view_as(s.weight).to(s.weight.dtype) for f, s in zip(gradients, stencils, strict=True)
+    ]
 
 
 class _Call:
-    """Shapes and arguments that the three kernels have in common."""
+    """Shapes and arguments shared by the three kernels."""
 
     def __init__(
         self,
@@ -305,7 +307,7 @@ class _Call:
         }
 
     def inputs(self) -> list[Any]:
-        """Return map, weights, plan, scale and shift; the map stands in for what is not there."""
+        """Return map, weights, plan, scale and shift; the map is a placeholder for missing ones."""
         affine = [self.x if s is None else s.contiguous() for s in (self.scale, self.shift)]
         return [self.x, self.weights, self.plan, *affine]
 
@@ -318,7 +320,7 @@ class _Call:
 def _plan(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
     """Return window, dilation and first tap of each stencil.
 
-    Kept: to copy numbers of the host makes it wait for the device.
+    Cached: copying numbers from the host would make it wait for the device.
     """
     rows, first = [], 0
     for window, dilation in shapes:

@@ -24,8 +24,8 @@ class Unit(NamedTuple):
         depthwise: shape (channels, 1, *window).
         pointwise: shape (channels, channels, 1, ...): outputs, inputs.
         dilation: distance between the taps of windows wider than 1.
-        temporal: of a depthwise convolution along time, whose output is added to that of the other; shape
-            (channels, 1, window, 1, 1), ``None`` where there is none.
+        temporal: weights of a depthwise convolution along time, whose output is added to that of the other;
+            shape (channels, 1, window, 1, 1), ``None`` if there is none.
     """
 
     depthwise: Tensor
@@ -35,19 +35,19 @@ class Unit(NamedTuple):
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
-        """All weights, in the order of their gradients: depthwise, pointwise, and temporal if it is there."""
+        """All weights, in the order of their gradients: depthwise, pointwise, temporal if there is one."""
         both = (self.depthwise, self.pointwise)
         return both if self.temporal is None else (*both, self.temporal)
 
 
 class Given(NamedTuple):
-    """What units read: :math:`relu(s x + h)`.
+    """Input of units: :math:`relu(s x + h)`.
 
     Args:
-        x: channels last: shape (batch, *map, channels), which all units read; or with one more dimension
-            in front, one map for each unit.
-        stride: of the depthwise convolutions, along each dimension of the map.
-        scale, shift: s and h for each unit and channel, where each unit has a map of its own; else ``None``
+        x: channels last: shape (batch, *map, channels), read by all units; or with an additional first
+            dimension, one map for each unit.
+        stride: stride of the depthwise convolutions, along each dimension of the map.
+        scale, shift: s and h for each unit and channel, if each unit has its own map; otherwise ``None``
             for 1 and 0.
     """
 
@@ -70,7 +70,7 @@ class Given(NamedTuple):
 
 
 class Slope(NamedTuple):
-    r"""The gradient of units' outputs u, as :math:`a\,g + b\,u + d` of a gradient g that arrives.
+    r"""Gradient of units' outputs u, as :math:`a\,g + b\,u + d` of an incoming gradient g.
 
     Batch normalisation after a unit has this form: its moments depend on u.
 
@@ -91,9 +91,9 @@ def units_forward(
     """Return the outputs of units, and mean and biased variance of each channel of each.
 
     Args:
-        given: what they read.
+        given: input of the units.
         units: their weights.
-        moments: whether mean and variance are wanted; else they are empty.
+        moments: whether to compute mean and variance; otherwise they are empty.
 
     Returns:
         Shapes (units, batch, *map, channels), (units, channels), (units, channels).
@@ -118,22 +118,26 @@ def units_forward(
 def units_backward(
     given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, *, weights: bool
 ) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
-    """Return the gradients of what the ReLU was given, and of the weights of each unit.
+    """Return the gradients of the argument of the ReLU, and of the weights of each unit.
 
-    The latter stand in the order of :attr:`Unit.weights`.
+    The latter are in the order of :attr:`Unit.weights`.
 
     Args:
-        given, units: as they were.
-        out: what :func:`units_forward` returned.
-        slope: the gradient of ``out``.
-        weights: whether the gradients of the weights are wanted; else they are ``None``.
+        given, units: as in the forward pass.
+        out: result of :func:`units_forward`.
+        slope: gradient of ``out``.
+        weights: whether to compute the gradients of the weights; otherwise they are ``None``.
     """
     library = library_for(given.x) if _compiled(given, units) else None
     if library is None:
         return _plain_backward(given, units, out, slope, weights)
     gradient = torch.empty_like(given.x)
-    found: list[list[Tensor]] = [[u.depthwise for u in units], [u.pointwise for u in units], _temporal(units)]
-    whole = [given.x.new_empty(sum(w.numel() for w in part)) if weights else None for part in found]
+    templates: list[list[Tensor]] = [
+        [u.depthwise for u in units],
+        [u.pointwise for u in units],
+        _temporal(units),
+    ]
+    whole = [given.x.new_empty(sum(w.numel() for w in part)) if weights else None for part in templates]
     library.autodas_units_backward(
         *_arguments(given, units),
         address(out),
@@ -144,12 +148,12 @@ def units_backward(
         address(gradient),
         *map(address, whole),
     )
-    parts = [iter(_shaped(w, like)) for w, like in zip(whole, found, strict=True)]
+    parts = [iter(_shaped(w, like)) for w, like in zip(whole, templates, strict=True)]
     return gradient, [tuple(next(part) for part in parts[: len(unit.weights)]) for unit in units]
 
 
 def _shaped(whole: Tensor | None, like: Sequence[Tensor]) -> list[Tensor | None]:
-    """Cut a tensor into parts of the shapes of others."""
+    """Split a tensor into parts of the shapes of others."""
     if whole is None:
         return [None] * len(like)
     parts = torch.split(whole, [w.numel() for w in like])
@@ -171,10 +175,10 @@ def _plain_backward(
     inputs, depthwise = stencils_backward(
         given.x, _stencils(units), given.stride, spread, given.scale, given.shift, weight_gradient=weights
     )
-    found = [(d, p) for d, p in zip(depthwise, pointwise, strict=True)]
+    pairs = [(d, p) for d, p in zip(depthwise, pointwise, strict=True)]
     along = _along_time(units)
     if not along:
-        return inputs, list(found)
+        return inputs, list(pairs)
     own = _of(given, along)
     more, temporal = stencils_backward(
         own.x, _in_time(units), own.stride, spread[along], own.scale, own.shift, weight_gradient=weights
@@ -184,11 +188,11 @@ def _plain_backward(
     else:
         inputs[along] += more
     rest = iter(temporal)
-    return inputs, [(*pair, next(rest)) if i in along else pair for i, pair in enumerate(found)]
+    return inputs, [(*pair, next(rest)) if i in along else pair for i, pair in enumerate(pairs)]
 
 
 def _features(given: Given, units: Sequence[Unit]) -> Tensor:
-    """Return what the pointwise convolutions read: the outputs of the depthwise ones."""
+    """Return the input of the pointwise convolutions: the outputs of the depthwise ones."""
     features = stencils_forward(given.x, _stencils(units), given.stride, given.scale, given.shift)
     along = _along_time(units)
     if along:
@@ -198,7 +202,7 @@ def _features(given: Given, units: Sequence[Unit]) -> Tensor:
 
 
 def _along_time(units: Sequence[Unit]) -> list[int]:
-    """Return the places of the units that have a convolution along time."""
+    """Return the indices of the units that have a temporal convolution."""
     return [i for i, unit in enumerate(units) if unit.temporal is not None]
 
 
@@ -211,7 +215,7 @@ def _in_time(units: Sequence[Unit]) -> list[Stencil]:
 
 
 def _of(given: Given, places: list[int]) -> Given:
-    """Return what some of the units read."""
+    """Return the input of some of the units."""
     if given.shared or len(places) == len(given.x):
         return given
     scale, shift = (None if s is None else s[places] for s in (given.scale, given.shift))
@@ -227,7 +231,7 @@ def _mixers(units: Sequence[Unit], like: Tensor) -> Tensor:
 
 
 def _compiled(given: Given, units: Sequence[Unit]) -> bool:
-    # Frames are planes, one after the other; what looks along time adds other frames to them.
+    # Frames are consecutive planes; temporal convolutions add other frames to them.
     return (
         len(given.stride) in (2, 3)
         and given.stride[-1] == given.stride[-2]
@@ -247,7 +251,7 @@ def _arguments(given: Given, units: Sequence[Unit]) -> list[object]:
     images = math.prod(given.x.shape[:-3]) // (1 if given.shared else len(units))
     step, frames = (1, 1) if len(given.stride) == 2 else (given.stride[0], given.x.shape[-4])
     if step == 1 and not _temporal(units):
-        frames = 1  # each is for itself
+        frames = 1  # each is independent
     sides = [u.depthwise.shape[-1] for u in units]
     return [
         address(given.x),
@@ -266,7 +270,7 @@ def _arguments(given: Given, units: Sequence[Unit]) -> list[object]:
         step,
         addresses([u.depthwise for u in units]),
         addresses([u.pointwise for u in units]),
-        # (Of units without one nothing is read.)
+        # (Not read for units without one.)
         addresses([u.depthwise if u.temporal is None else u.temporal for u in units]),
         address(given.scale),
         address(given.shift),

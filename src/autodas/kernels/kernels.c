@@ -1,19 +1,19 @@
 /*
- * What leaves a state of a relaxed cell, over channels-last maps: units of depthwise convolution, pointwise
- * convolution and batch moments, and the weighted sums that mix them.
+ * Candidates that read a state of a relaxed cell, over channels-last maps: units of depthwise convolution,
+ * pointwise convolution and batch moments, and the weighted sums that mix them.
  *
- * Library calls for depthwise convolutions on small maps cost ten times their arithmetic, most of all
- * backward; and between library calls every map goes through memory. Here an image is taken through a unit
- * while it is in the cache. Channels lie side by side, so that a vector register holds 16 of them and windows
+ * Library calls for depthwise convolutions on small maps cost ten times their arithmetic, especially in the
+ * backward pass; and between library calls every map goes through memory. Here an image passes through a unit
+ * while it is in the cache. Channels are contiguous, so that a vector register holds 16 of them and windows
  * need no shuffling. Only the outputs of pointwise convolutions are kept for the backward pass.
  *
- * Maps: (images, rows, columns, channels); of clips the images are frames, those of a clip one after the other.
- * Weights as torch keeps them: depthwise (channels, window * window), in time (channels, window), pointwise
- * (outputs, inputs). Channels are even. Windows, dilations and strides in space are those that kernels_lanes.h
- * lists.
+ * Maps: (images, rows, columns, channels); for clips the images are frames, those of a clip consecutive.
+ * Weights in torch's layout: depthwise (channels, window * window), temporal (channels, window), pointwise
+ * (outputs, inputs). Channels are even. Windows, dilations and strides in space are those listed in
+ * kernels_lanes.h.
  *
- * Every function returns 0, or OUT_OF_MEMORY and then has written nothing. What all threads need is allocated
- * before they start: inside a parallel region nothing can fail.
+ * Every function returns 0, or OUT_OF_MEMORY without having written anything. Memory for all threads is
+ * allocated before they start: nothing can fail inside a parallel region.
  */
 
 #include <math.h>
@@ -27,7 +27,7 @@
 #define VEC JOIN(vec, LANES)
 #define IVEC JOIN(ivec, LANES)
 #define UNROLL _Pragma("GCC unroll 32")
-#define MOST 16 /* pixels that outputs side by side see, of the largest form */
+#define MOST 16 /* pixels read by adjacent outputs, in the largest form */
 
 #define LANES 16
 #include "kernels_lanes.h"
@@ -62,13 +62,13 @@
 
 #define OUT_OF_MEMORY 1
 
-/* So many floats in whole cache lines, which vector loads then do not straddle. */
+/* Number of floats rounded up to whole cache lines, so that vector loads do not straddle them. */
 static long whole(long floats)
 {
     return (floats + 15) / 16 * 16;
 }
 
-/* Zeroed memory in whole cache lines, or null; it is cut into pieces of whole(size) floats. */
+/* Zeroed memory in whole cache lines, or null; it is divided into pieces of whole(size) floats. */
 static float *lines(long floats)
 {
     size_t bytes = sizeof(float) * whole(floats > 0 ? floats : 1);
@@ -78,7 +78,7 @@ static float *lines(long floats)
     return memory;
 }
 
-/* For each tap t of group g's window in time around a frame: the frame f that it meets, if there is one. */
+/* For each tap t of group g's window in time around a frame: the frame f that it reads, if there is one. */
 #define FOR_TAPS_IN_TIME(f, t)                                                      \
     for (long t = 0, f = frame - reach[g] / 2; t < reach[g]; t++, f++)              \
         if (f >= 0 && f < frames)
@@ -91,12 +91,12 @@ static long sum_of(const int *numbers, int count)
     return sum;
 }
 
-/* What the units that read one map have in common. */
+/* Sizes shared by the units that read one map. */
 typedef struct {
     long channels, rows, columns, out_rows, out_columns; /* of one map, before and after the stride */
-    long map, out_map, out_pixels;                       /* numbers of one image */
-    long padding, row, padded;                           /* of the copy between zero borders */
-    long strip;                                          /* rows of outputs that stay in the first cache */
+    long map, out_map, out_pixels;                       /* sizes of one image */
+    long padding, row, padded;                           /* of the copy with zero borders */
+    long strip;                                          /* rows of outputs that fit in the first-level cache */
     long taps;                                           /* of all windows */
 } Shape;
 
@@ -116,14 +116,14 @@ static Shape shape_of(int rows, int columns, int channels, int groups, const int
     }
     s.row = (s.columns + 2 * s.padding) * s.channels;
     if (s.row % 1024 == 0)
-        s.row += 16; /* rows a page apart would take each other's place in the cache */
+        s.row += 16; /* rows a page apart would evict each other from the cache */
     s.padded = (s.rows + 2 * s.padding) * s.row;
     s.strip = 4096 / (s.out_columns * s.channels);
     s.strip = s.strip < 1 ? 1 : s.strip;
     return s;
 }
 
-/* Where the first tap of a window stands in the padded copy. */
+/* Position of the first tap of a window in the padded copy. */
 static long origin(const Shape *s, int kernel, int dilation)
 {
     long border = s->padding - dilation * (kernel / 2);
@@ -141,7 +141,7 @@ static void turn(const float *const *weight, const int *taps, int groups, long c
     }
 }
 
-/* And back. */
+/* The inverse of turn. */
 static void turn_back(const float *turned, const int *taps, int groups, long channels, float *weight)
 {
     for (int g = 0; g < groups; g++) {
@@ -162,7 +162,7 @@ static void turn_pointwise(const float *const *weight, int groups, long channels
                 turned[i * channels + o] = weight[g][o * channels + i];
 }
 
-/* Copy a map between the zero borders: relu(scale * x + shift). */
+/* Copy a map into the zero borders: relu(scale * x + shift). */
 static void pad_input(const Shape *s, const float *x, const float *scale, const float *shift, float *padded)
 {
     for (long y = 0; y < s->rows; y++) {
@@ -180,7 +180,7 @@ static void pad_input(const Shape *s, const float *x, const float *scale, const 
     }
 }
 
-/* Zero gradients where the ReLU was off. */
+/* Zero gradients where the ReLU was inactive. */
 static void mask_gradient(const Shape *s, const float *x, const float *scale, const float *shift, float *gradient)
 {
     if (scale)
@@ -194,7 +194,7 @@ static void mask_gradient(const Shape *s, const float *x, const float *scale, co
             gradient[i] = x[i] > 0 ? gradient[i] : 0;
 }
 
-/* Mean and biased variance over all images, from those of each; in the order of images, for the same bits. */
+/* Mean and biased variance over all images, from those of each; in the order of images, for reproducible bits. */
 static void join_moments(const float *means, const float *deviations, long images, long pitch, long pixels,
                          long channels, float *mean, float *variance)
 {
@@ -213,10 +213,10 @@ static void join_moments(const float *means, const float *deviations, long image
 /*
  * out[g] = pointwise[g] (depthwise[g] (r) + temporal[g] (r)) with r = relu(scale * x + shift), and its moments.
  *
- * shared: all groups read the one map x; else group g reads the g-th of several maps that lie one after the
- * other, and the g-th row of scale and shift. scale may be null. Outputs lie one after the other and have
+ * shared: all groups read the single map x; otherwise group g reads the g-th of several consecutive maps, and
+ * the g-th row of scale and shift. scale may be null. Outputs are consecutive and have
  * (size + stride - 1) / stride rows; step is the stride in time. area: taps of each group's window in space,
- * reach: in time, 0 for groups without one. mean, variance: (groups, channels), or null where they are not wanted.
+ * reach: in time, 0 for groups without one. mean, variance: (groups, channels), or null if they are not needed.
  */
 int autodas_units_forward(const float *x, int clips, int frames, int rows, int columns, int channels_, int groups,
                           int shared, const int *kernel, const int *area, const int *dilation, const int *reach,
@@ -286,8 +286,8 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
  * Gradients of autodas_units_forward, for a gradient a * upstream + b * out + d of its outputs.
  *
  * upstream: a map for each group. a, b, d: (groups, channels). input_gradient: that of the argument of the
- * ReLU; added up over groups where they share x. Weight gradients lie as the weights do, one group after the
- * other; all may be null.
+ * ReLU; summed over groups if they share x. Weight gradients have the layout of the weights, with consecutive
+ * groups; all may be null.
  */
 int autodas_units_backward(const float *x, int clips, int frames, int rows, int columns, int channels_, int groups,
                            int shared, const int *kernel, const int *area, const int *dilation, const int *reach,
@@ -320,10 +320,10 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
         float *padded = scratch + omp_get_thread_num() * own_size, *spread = padded + of_padded;
         float *features = spread + of_padded, *gradient = features + of_strip, *mine = gradient + of_strip;
         float *of_mixers = mine + size_taps + size_times;
-        /* With a stride the gradients of outputs stand between zeros, which stay. */
+        /* With a stride the gradients of outputs are separated by zeros, which remain. */
         float *inside = spread + s.padding * s.row + s.padding * channels;
         long up_row = stride * s.row, up_pixel = stride * channels;
-        /* Clip by clip: windows in time reach for the gradients of other frames. */
+        /* Clip by clip: windows in time contribute to the gradients of other frames. */
 #pragma omp for schedule(static)
         for (int number = 0; number < clips; number++) {
             for (int g = 0; frames > 1 && g < (shared ? 1 : groups); g++)
@@ -401,7 +401,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
     return 0;
 }
 
-/* Copy relu(x) at every stride-th pixel, from offset on; what lies beyond the edge is zero. */
+/* Copy relu(x) at every stride-th pixel, from offset on; zero beyond the edge. */
 static void pick(const float *x, long rows, long columns, long inputs, int stride, int offset, long out_rows,
                  long out_columns, float *features)
 {
@@ -418,8 +418,8 @@ static void pick(const float *x, long rows, long columns, long inputs, int strid
 /*
  * out[g] = weight[g] (relu(x)) at every stride-th pixel from offset[g] on: pointwise convolutions.
  *
- * Weights are (width, inputs). Each output pixel has width numbers, pitch numbers after those of the pixel
- * before. Groups of one offset follow each other.
+ * Weights are (width, inputs). Each output pixel has width numbers, at a distance of pitch from those of the
+ * previous pixel. Groups of one offset are consecutive.
  */
 int autodas_pointwise_forward(const float *x, int images, int rows, int columns, int inputs, int groups, int stride,
                                const int *offset, const float *const *weight, int width, float *const *out, long pitch)
@@ -452,8 +452,8 @@ int autodas_pointwise_forward(const float *x, int images, int rows, int columns,
 }
 
 /*
- * Gradients of autodas_pointwise_forward, for a gradient a * upstream + b * out + d of its outputs; upstream lies
- * as out does. a, b, d: (groups, width). weight_gradient: (groups, width, inputs), or null.
+ * Gradients of autodas_pointwise_forward, for a gradient a * upstream + b * out + d of its outputs; upstream has
+ * the layout of out. a, b, d: (groups, width). weight_gradient: (groups, width, inputs), or null.
  */
 int autodas_pointwise_backward(const float *x, int images, int rows, int columns, int inputs_, int groups, int stride,
                                 const int *offset, const float *const *weight, int width, const float *const *out,
@@ -514,13 +514,13 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
     return 0;
 }
 
-/* Pixels are taken in chunks that stay in the cache, whatever the number of threads: the same bits for any. */
+/* Pixels are processed in chunks that fit in the cache, whatever the number of threads, for the same bits. */
 #define CHUNK 256
 
 /*
  * out[o] (+)= shift[o] + sum over its terms of scale[t] * map[t].
  *
- * counts: terms of each output; they follow each other in map and scale (terms, channels). shift may be null.
+ * counts: number of terms of each output, in the order of map and scale (terms, channels). shift may be null.
  */
 int autodas_combine(float *const *out, int outputs, const int *counts, const float *const *map, const float *scale,
                      const float *shift, long pixels, long channels, int add)
@@ -547,7 +547,7 @@ int autodas_sums(int terms, const float *const *map, const float *const *upstrea
                   const float *shift, long pixels, long channels, float *plain, float *product)
 {
     long chunks = (pixels + CHUNK - 1) / CHUNK, size = terms * channels;
-    /* Adding small numbers to a large sum would lose their last digits: doubles, chunk by chunk. */
+    /* Adding small numbers to a large sum would lose their last digits: hence doubles, chunk by chunk. */
     double *parts = calloc(2 * chunks * size, sizeof(double));
     if (!parts)
         return OUT_OF_MEMORY;
@@ -609,7 +609,7 @@ int autodas_pools_forward(const float *x, int clips, int frames, int rows, int c
     return 0;
 }
 
-/* Their gradients, added to input_gradient; clip by clip, as windows reach for other frames. */
+/* Their gradients, added to input_gradient; clip by clip, as windows extend to other frames. */
 int autodas_pools_backward(const float *x, int clips, int frames, int rows, int columns, int channels_, int reach,
                            int step, int stride, const float *most, const float *mean, float *input_gradient)
 {

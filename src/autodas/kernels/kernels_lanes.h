@@ -1,4 +1,4 @@
-/* The inner loops for one number of channels at a time: LANES. Included once for each. */
+/* The inner loops for LANES channels at a time; included once for each number. */
 
 typedef float VEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef int IVEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
@@ -6,8 +6,8 @@ typedef int IVEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 #define AT(p) (*(const VEC *)(p))
 
 /*
- * P outputs of a depthwise convolution side by side: what they read of a row is loaded once for all of
- * them. SPAN is the number of pixels they see.
+ * P adjacent outputs of a depthwise convolution: the pixels of a row that they read are loaded once for all of
+ * them. SPAN is the number of these pixels.
  */
 static inline __attribute__((always_inline)) void NAME(correlate_strip)(
     const int P, const int K, const int D, const int S, const float *in, long row, long pixel,
@@ -32,12 +32,12 @@ static inline __attribute__((always_inline)) void NAME(correlate_strip)(
         *(VEC *)(out + i * out_pixel) = sum[i];
 }
 
-/* out (+)= sum over taps of weight * in, for all positions of one map. in begins where the first tap does. */
+/* out (+)= sum over taps of weight * in, for all positions of one map. in begins at the first tap. */
 static inline __attribute__((always_inline)) void NAME(correlate)(
     const int K, const int D, const int S, const float *in, long row, long pixel, const float *weight,
     long channels, float *out, long out_row, long out_pixel, int rows, int columns, int add)
 {
-    const int P = S == 1 ? 8 : 4; /* as many as the registers hold */
+    const int P = S == 1 ? 8 : 4; /* as many as fit in the registers */
     for (int y = 0; y < rows; y++) {
         const float *line = in + (long)y * S * row;
         float *target = out + y * out_row;
@@ -58,7 +58,7 @@ static inline __attribute__((always_inline)) void NAME(weight_gradient)(
 {
     const int P = S == 1 ? 8 : 4, span = (P - 1) * S + (K - 1) * D + 1;
     for (int ky = 0; ky < K; ky++) {
-        /* Two sums a tap: an addition need not wait for the one before. */
+        /* Two sums per tap: an addition need not wait for the previous one. */
         VEC sum[2][7];
         UNROLL for (int kx = 0; kx < K; kx++)
             sum[0][kx] = sum[1][kx] = (VEC){0};
@@ -86,7 +86,7 @@ static inline __attribute__((always_inline)) void NAME(weight_gradient)(
     }
 }
 
-/* One compiled form for each window, dilation and stride that operations use. */
+/* One compiled form for each window, dilation and stride used by operations. */
 #define FORMS          \
     FORM(3, 1, 1)      \
     FORM(5, 1, 1)      \
@@ -130,8 +130,8 @@ static void NAME(weight_gradient_any)(int kernel, int dilation, int stride, cons
 #undef FORMS
 
 /*
- * One tap of a window in time: out += weight * relu(scale * x + shift), at the pixels of a frame that a stride
- * meets. scale may be null.
+ * One tap of a window in time: out += weight * relu(scale * x + shift), at the pixels of a frame selected by a
+ * stride. scale may be null.
  */
 static void NAME(add_frame)(const float *x, long row, long pixel, const float *scale, const float *shift,
                             const float *weight, float *out, long channels, long rows, long columns)
@@ -149,7 +149,7 @@ static void NAME(add_frame)(const float *x, long row, long pixel, const float *s
         }
 }
 
-/* Its gradients, added: of what the ReLU gives to target, which lies as x, and of the weight, where it is wanted. */
+/* Its gradients, added: of the ReLU's output to target, laid out as x, and of the weight if it is needed. */
 static void NAME(add_frame_gradient)(const float *x, long row, long pixel, const float *scale, const float *shift,
                                      const float *weight, const float *upstream, long up_row, long up_pixel,
                                      float *target, float *weight_gradient, long rows, long columns)
@@ -217,7 +217,7 @@ static void NAME(outer_product)(const float *restrict a, long rows, long inner, 
     }
 }
 
-/* Mean and sum of squared deviations over pixels, in two passes over what lies in the cache. */
+/* Mean and sum of squared deviations over pixels, in two passes over data in the cache. */
 static void NAME(moments)(const float *u, long pixels, long channels, float *mean, float *deviation)
 {
     VEC sum = {0}, squares = {0};
@@ -272,14 +272,14 @@ static void NAME(sums)(const float *map, const float *upstream, long pixels, lon
     }
 }
 
-/* The place of each pixel of the window around an output that lies inside the clip. */
+/* The position of each pixel of the window around an output that is inside the clip. */
 #define FOR_WINDOW(place)                                                                                   \
     for (long f = frame - reach / 2 < 0 ? 0 : frame - reach / 2; f <= frame + reach / 2 && f < frames; f++) \
         for (int r = top < 0 ? 0 : top; r <= top + 2 && r < rows; r++)                                      \
             for (long q = left < 0 ? 0 : left, place = ((f * rows + r) * columns + q) * channels;           \
                  q <= left + 2 && q < columns; q++, place += channels)
 
-/* 3x3 pools of reach frames around one of a clip's; what lies outside counts in neither. Either output may be null. */
+/* 3x3 pools of reach frames around one of a clip; pixels outside are ignored. Either output may be null. */
 static void NAME(pools)(const float *x, long frame, int frames, int reach, int rows, int columns, long channels,
                         int stride, int out_rows, int out_columns, float *most, float *mean)
 {
@@ -305,7 +305,7 @@ static void NAME(pools)(const float *x, long frame, int frames, int reach, int r
         }
 }
 
-/* Their gradient, added to input_gradient. Of equal values the first was taken. */
+/* Their gradient, added to input_gradient. Of equal maxima the first counts. */
 static void NAME(pools_gradient)(const float *x, long frame, int frames, int reach, int rows, int columns,
                                  long channels, int stride, int out_rows, int out_columns, const float *most,
                                  const float *mean, float *input_gradient)

@@ -1,4 +1,4 @@
-"""What searching and training share: the step, what keeps a run, arguments, tasks, memory."""
+"""Parts shared by searching and training: the step, the record of a run, arguments, tasks, memory."""
 
 from autodas.loop._arguments import CellDrawings, Compute, InputShape, Keeping
 from autodas.loop._available_memory import available_memory

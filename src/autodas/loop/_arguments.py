@@ -1,4 +1,4 @@
-"""Arguments that searches, trainings and their commands have in common."""
+"""Arguments shared by searches, trainings and their commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, Precision
 
 CellDrawings = Callable[[], Mapping[str, bytes]]
-"""Draws cells, by their kind, as PNG."""
+"""Function that draws cells as PNG, by cell kind."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,17 @@ class Compute:
     """Where and how a run computes.
 
     Args:
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is one.
-        precision: of forward and backward passes: ``"fp32"`` or ``"bf16"``; evaluations are in single
-            precision.
-        graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices, where the method admits it;
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU if one is available.
+        precision: precision of forward and backward passes, ``"fp32"`` or ``"bf16"``; evaluations run in
+            single precision.
+        graphs: ``"auto"`` records iterations as CUDA graphs on CUDA devices, if the method allows it;
             ``"off"`` never does.
-        micro_batches: parts that each batch is computed in, one after the other: less memory, the same
-            gradient but for batch normalisation, whose statistics are those of a part.
-        workers: processes that read samples which are not held in memory.
-        check_memory: whether a search compares an estimate of the memory with what there is, and refuses to
-            start where that is less.
+        micro_batches: number of parts into which each batch is split and computed one after the other. This
+            needs less memory and gives the same gradient, except for batch normalisation, whose statistics
+            are those of a part.
+        workers: number of processes that read samples not held in memory.
+        check_memory: whether a search compares its estimated memory with the available memory, and refuses
+            to start if that is less.
     """
 
     device: torch.device | str = "cpu"
@@ -45,27 +46,27 @@ class Compute:
         """The device.
 
         Raises:
-            AutodasError: if there is no such device.
+            AutodasError: if the device is not available.
         """
         return best_device(str(self.device))
 
     def placed(self) -> Compute:
-        """Return the same with the device that its name stands for here; raises as :attr:`place`."""
+        """Return a copy with the device that its name stands for here; raises as :attr:`place`."""
         return replace(self, device=self.place)
 
 
 @dataclass(frozen=True)
 class Keeping:
-    """What is kept of a run, and how it goes on.
+    """What is kept of a run, and whether it is resumed.
 
     Args:
-        folder: the run folder; it has to have been created before the run begins.
-        every: time between checkpoints: iterations of a search, epochs of a training; 0 for one at the end of
-            each epoch.
-        resume: whether to go on from the folder's checkpoint.
-        tensorboard: whether to write TensorBoard files, where tensorboard is installed.
-        pictures: draws the kinds of cells that have changed since it was last called, as PNG; TensorBoard
-            shows them after every epoch of a search.
+        folder: the run folder; it must exist before the run begins.
+        every: interval between checkpoints, in iterations of a search or epochs of a training; 0 for one at
+            the end of each epoch.
+        resume: whether to resume from the folder's checkpoint.
+        tensorboard: whether to write TensorBoard files, if tensorboard is installed.
+        pictures: function that draws the cell kinds changed since its last call, as PNG; TensorBoard shows
+            these figures after every epoch of a search.
         quiet: whether to print nothing.
     """
 
@@ -78,18 +79,19 @@ class Keeping:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes the run's files: of several that compute one run, only one may."""
+        """Whether this process writes the run's files: only one of the processes of a run may."""
         return True
 
 
 @dataclass(frozen=True)
 class InputShape:
-    """What a network sees.
+    """Shape of a network's input.
 
     Args:
-        channels: of each image or frame.
+        channels: number of channels of each image or frame.
         image_size: height and width in pixels.
-        frames: of a clip; ``None`` for images. Of videos ``None`` stands for what the skeleton wants.
+        frames: number of frames of a clip; ``None`` for images. For videos ``None`` stands for the number
+            that the skeleton expects.
     """
 
     channels: int

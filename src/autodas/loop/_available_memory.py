@@ -1,4 +1,4 @@
-"""How much memory there is."""
+"""Available memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Return the bytes that a process may still take on a device; ``None`` where nobody tells.
+    """Return the number of bytes that a process may still allocate on a device; ``None`` if unknown.
 
-    On a CPU it is the least of what the system has, what the control groups of the process leave (as in
-    containers), and what its limit of address space leaves.
+    On a CPU this is the minimum of the system's available memory, the remainders of the process's control
+    groups (as in containers), and the remainder of its address space limit.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -25,7 +25,7 @@ def available_memory(device: torch.device) -> int | None:
 
 
 def _groups(proc: Path, groups: Path) -> Iterator[int]:
-    """Yield what each control group that the process is in leaves, version 2 and 1."""
+    """Yield the memory that each control group of the process leaves, versions 2 and 1."""
     for entry in _text(proc / "self/cgroup").splitlines():
         _, controllers, path = entry.split(":", 2)
         if controllers == "":
@@ -54,7 +54,7 @@ def _address_space() -> Iterator[int]:
 
 
 def _line(file: Path, name: str) -> int:
-    """Return the number in a line of a file, in bytes; 0 if there is no such line."""
+    """Return the number in a line of a file, in bytes; 0 if the line is missing."""
     for line in _text(file).splitlines():
         words = line.replace(":", " ").split()
         if words[0] == name:

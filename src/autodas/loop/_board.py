@@ -1,4 +1,4 @@
-"""The log of a run, with TensorBoard beside it where that is installed."""
+"""The log of a run, together with TensorBoard files if tensorboard is installed."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from autodas.terminal import message
 
 
 class TensorBoard:
-    """Shows numbers, pictures and histograms in TensorBoard.
+    """Writer of scalars, figures and histograms for TensorBoard.
 
     Args:
-        writer: of its files.
+        writer: the underlying ``SummaryWriter``.
     """
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
-        """Show numbers by name."""
+        """Write numbers by name."""
         for name, value in values.items():
             if isinstance(value, int | float) and math.isfinite(value):
                 self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, png: bytes, step: int) -> None:
-        """Show a picture."""
+        """Write a figure."""
         with Image.open(BytesIO(png)) as image:
             pixels = np.asarray(image.convert("RGB"))
         self._writer.add_image(name, pixels, step, dataformats="HWC")
 
     def histogram(self, name: str, values: Sequence[float], step: int) -> None:
-        """Show how numbers are distributed; nothing where there are none."""
+        """Write the histogram of values; nothing if there are none."""
         if len(values):
             self._writer.add_histogram(name, np.asarray(values), step)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the files."""
         self._writer.close()
 
 
@@ -54,10 +54,10 @@ def open_log(
     """Open the log of a run.
 
     Args:
-        folder: of the run.
-        lengths: of the log at the checkpoint that the run goes on from.
-        tensorboard: whether to write TensorBoard files, where it is installed.
-        step: iteration that the run goes on from.
+        folder: the run folder.
+        lengths: lengths of the log at the checkpoint from which the run is resumed.
+        tensorboard: whether to write TensorBoard files, if tensorboard is installed.
+        step: iteration from which the run is resumed.
     """
     return RunLog(folder, lengths=lengths, board=_board(folder, step) if tensorboard else None)
 
@@ -71,8 +71,8 @@ def _board(folder: RunFolder, step: int) -> TensorBoard | None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        told = f"note: {path}: no TensorBoard files are written, they need a folder whose name is UTF-8"
-        print(message(told), file=sys.stderr)
+        note = f"note: {path}: no TensorBoard files are written: they need a folder whose name is UTF-8"
+        print(message(note), file=sys.stderr)
         return None
-    # Everything from the purged step on is hidden; what was logged at the checkpoint's own step stays.
+    # TensorBoard hides everything from the purged step on; entries at the checkpoint's own step stay.
     return TensorBoard(SummaryWriter(str(path), purge_step=step + 1 if step else None))

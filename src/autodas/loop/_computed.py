@@ -1,4 +1,4 @@
-"""What the last bits of a run depend on: it goes on exactly only where that is the same."""
+"""Software and hardware that the last bits of a run depend on: exact resuming needs the same."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from autodas.kernels import built_kernels, triton_kernels
 
 
 def what_computes(device: torch.device) -> dict[str, str]:
-    """Return the version of torch, the processor's instructions, and which kernels compute.
+    """Return the version of torch, the processor's instruction set, and the kernels in use.
 
     Args:
-        device: where the run computes.
+        device: device on which the run computes.
     """
-    found = {"torch": str(torch.__version__), "instructions": torch.backends.cpu.get_cpu_capability()}
+    facts = {"torch": str(torch.__version__), "instructions": torch.backends.cpu.get_cpu_capability()}
     if device.type == "cuda":
-        found |= {"gpu": torch.cuda.get_device_name(device)}
-        return {**found, "kernels": "triton" if triton_kernels() is not None else "plain"}
+        facts |= {"gpu": torch.cuda.get_device_name(device)}
+        return {**facts, "kernels": "triton" if triton_kernels() is not None else "plain"}
     built = built_kernels()
     how = f"plain ({built.how})" if built.library is None else f"compiled ({built.how})"
-    return {**found, "kernels": how}
+    return {**facts, "kernels": how}
 
 
 def tell_what_changed(before: Any, device: torch.device) -> None:
-    """Say on standard error, in one line, what computes otherwise than before a run was stopped.
+    """Report on standard error, in one line, changes of :func:`what_computes` since a run was stopped.
 
     Args:
-        before: what :func:`what_computes` returned then; ``None`` in checkpoints that do not hold it.
-        device: where the run computes now.
+        before: the result of :func:`what_computes` at that time; ``None`` in checkpoints that do not hold it.
+        device: device on which the run computes now.
     """
     if not isinstance(before, dict):
         return
@@ -42,7 +42,7 @@ def tell_what_changed(before: Any, device: torch.device) -> None:
     ]
     if changed:
         print(
-            "the run goes on, but its last bits may differ from those of one that was not stopped: "
+            "the run resumes, but its last bits may differ from those of an uninterrupted run: "
             + "; ".join(changed),
             file=sys.stderr,
             flush=True,

@@ -8,10 +8,10 @@ from autodas.errors import AutodasError
 
 
 def best_device(name: str) -> torch.device:
-    """Return the device for a name: ``auto`` takes a GPU where there is one.
+    """Return the device for a name; ``auto`` takes a GPU if one is available.
 
     Raises:
-        AutodasError: if the name is unknown or there is no such device.
+        AutodasError: if the name is unknown or the device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""Whether a network and the data are both for images, or both for videos."""
+"""Checks that a network and its data are both for images, or both for videos."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NAMED = 5
 
 
 def check_space(dataset: ImageDataset, space: Space) -> None:
-    """Check that the networks of a space can see the data.
+    """Check that the networks of a space fit the data.
 
     Args:
         dataset: images or videos.
-        space: to search in.
+        space: the search space.
 
     Raises:
-        AutodasError: if one is for images and the other for videos; spaces that fit are named.
+        AutodasError: if one is for images and the other for videos; the message names spaces that fit.
     """
     if space.skeleton.dimensions != _dimensions(dataset):
         fitting = [n for n in space_names() if get_space(n).skeleton.dimensions == _dimensions(dataset)]
@@ -28,14 +28,14 @@ def check_space(dataset: ImageDataset, space: Space) -> None:
 
 
 def check_blueprint(dataset: ImageDataset, blueprint: Blueprint) -> None:
-    """Check that a network that is to be built can see the data.
+    """Check that a network to be built fits the data.
 
     Args:
         dataset: images or videos.
-        blueprint: of the network.
+        blueprint: the blueprint of the network.
 
     Raises:
-        AutodasError: if one is for images and the other for videos; skeletons that fit are named.
+        AutodasError: if one is for images and the other for videos; the message names skeletons that fit.
     """
     if blueprint.dimensions == _dimensions(dataset):
         return

@@ -1,4 +1,4 @@
-"""The machine and the software that results depend on."""
+"""Machine and software that results depend on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from autodas.runs.folder import ENVIRONMENT, RunFolder
 
 
 def write_environment(folder: RunFolder, device: torch.device | None = None) -> None:
-    """Write down the machine and the versions of a run.
+    """Write the machine and the software versions of a run.
 
     Args:
-        folder: of the run.
-        device: where it computes; ``None`` where others do.
+        folder: the run folder.
+        device: device on which the run computes; ``None`` if it does not compute itself.
     """
     folder.write_json(ENVIRONMENT, environment() | ({} if device is None else what_computes(device)))
 

@@ -1,4 +1,4 @@
-"""Whether a processor's gradients in reduced precision are right; some are not."""
+"""Check of a processor's gradients in reduced precision; some processors compute them wrongly."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch import Tensor, nn
 from autodas.errors import AutodasError
 
 TOLERANCE = 0.1
-"""Relative error of a gradient that is taken for wrong. Rounding to bf16 makes errors of 0.005."""
+"""Relative error from which a gradient is taken to be wrong. Rounding to bf16 causes errors of 0.005."""
 
 _SAMPLES = 4
 _Convolution = nn.Conv2d | nn.Conv3d
 
 
 def check_reduced_gradients(network: nn.Module, *arguments: object) -> None:
-    """Compare the gradients of the network's convolutions on a CPU in bf16 with those in single precision.
+    """Compare the bf16 gradients of the network's convolutions on a CPU with those in single precision.
 
-    Each kind of convolution is computed once, on noise in the shape of the maps that it sees: some versions
-    of the library that computes them give garbage for some shapes, and a network learns from it in silence.
+    Each kind of convolution is computed once, on noise of the shape of its feature maps: some versions of the
+    library behind them return garbage for some shapes, and a network silently learns from it.
 
     Args:
-        network: on a CPU; it stays as it is.
-        arguments: of its forward pass, a few samples of the size that it is trained on.
+        network: a network on a CPU; it is not changed.
+        arguments: arguments of its forward pass, for a few samples of the size used in training.
 
     Raises:
-        AutodasError: if a gradient is wrong; the layer is named.
+        AutodasError: if a gradient is wrong; the message names the layer.
     """
     generator = torch.Generator().manual_seed(0)
     for name, convolution, shape in _convolutions_seen(network, arguments):
@@ -43,7 +43,7 @@ def check_reduced_gradients(network: nn.Module, *arguments: object) -> None:
 def _convolutions_seen(
     network: nn.Module, arguments: tuple[object, ...]
 ) -> list[tuple[str, _Convolution, tuple[int, ...]]]:
-    """Return one convolution of each kind and shape of map, with the name of the layer."""
+    """Return one convolution of each kind and shape of feature map, with the name of its layer."""
     seen: dict[object, tuple[str, _Convolution, tuple[int, ...]]] = {}
 
     def note(name: str, module: _Convolution, x: Tensor) -> None:
@@ -52,7 +52,7 @@ def _convolutions_seen(
         seen.setdefault((*kind, module.groups, shape), (name, module, shape))
 
     training = network.training
-    network.eval()  # statistics stay
+    network.eval()  # keeps the running statistics
     try:
         with _hooks(network, note), torch.no_grad():
             network(*arguments)
@@ -76,19 +76,19 @@ def _hooks(network: nn.Module, note: Callable[[str, _Convolution, Tensor], None]
 
 
 def _gradient_error(convolution: _Convolution, shape: tuple[int, ...], generator: torch.Generator) -> float:
-    """Return the larger relative error of the gradients of weights and map."""
+    """Return the larger of the relative errors of the gradients of the weights and of the feature map."""
     x = torch.randn(shape, generator=generator)
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     x = x.to(memory_format=formats[x.dim()]).requires_grad_()
     upstream: Tensor | None = None
-    found = []
+    gradients = []
     for reduced in (False, True):
         with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
             y = convolution(x)
         if upstream is None:
             upstream = torch.randn(y.shape, generator=generator)
-        found.append(torch.autograd.grad((y.float() * upstream).sum(), (convolution.weight, x)))
+        gradients.append(torch.autograd.grad((y.float() * upstream).sum(), (convolution.weight, x)))
     return max(
         float((reduced.float() - exact).norm() / exact.norm().clamp(min=1e-12))
-        for exact, reduced in zip(*found, strict=True)
+        for exact, reduced in zip(*gradients, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What a network sees, for logs."""
+"""Facts about a network's input, for logs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from autodas.data import ImageDataset
 
 
 def input_facts(dataset: ImageDataset) -> dict[str, Any]:
-    """Return size and channels of the pictures of a data set; of clips also how they are taken."""
+    """Return size and channels of the images of a data set; for videos also the settings of clips."""
     clips = {} if dataset.clips is None else {**asdict(dataset.clips), "modality": dataset.modality}
     return {"image_size": dataset.image_size, "channels": dataset.channels, **clips}

@@ -1,4 +1,4 @@
-"""Iterations of gradient steps, one after the other, as both loops do them."""
+"""Iterations of gradient steps, as done by both loops."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from autodas.settings import OptimSettings, learning_rate
 
 
 class Iterations:
-    """Sets the learning rate, does the gradient steps of an iteration, recorded where that is possible, and
-    watches their losses.
+    """Iterations of a loop: learning rate, gradient steps (recorded if possible), watch over their losses.
 
     Args:
-        steps: from batches, images and targets in turn, to the loss of each step. It must not wait for the
-            device, and change nothing on the host.
-        names: of the steps, for messages.
+        steps: function from batches (images and targets in turn) to the loss of each step. It must not
+            synchronise with the device, nor change anything on the host.
+        names: names of the steps, for messages.
         optim: settings of the weights' optimiser.
-        total: iterations that the learning rate falls over.
-        an_epoch: batches in one epoch.
-        compute: where and how.
-        say: is told, in one line, when recording fails.
+        total: number of iterations of the learning rate schedule.
+        an_epoch: number of batches in one epoch.
+        compute: where and how to compute.
+        say: function that reports a failed recording, in one line.
     """
 
     def __init__(
@@ -48,20 +47,20 @@ class Iterations:
         self._constants: Hashable = None
 
     def forget(self) -> None:
-        """Drop what was recorded: something that is not in lasting tensors has changed."""
+        """Drop the recording: something outside the persistent tensors has changed."""
         self.recorded.forget()
 
     def do(
         self, number: int, optimiser: torch.optim.Optimizer, batches: Sequence[Batch], constants: Hashable
     ) -> None:
-        """Do one iteration.
+        """Run one iteration.
 
         Args:
-            number: how many have been done before.
-            optimiser: of the weights.
-            batches: one for each step.
-            constants: the numbers of the host that it computes with: when they change, it is recorded anew;
-                ``None`` where it is never recorded.
+            number: number of iterations done before.
+            optimiser: optimiser of the weights.
+            batches: one batch for each step.
+            constants: host-side numbers that the iteration depends on: a change triggers a new recording.
+                ``None`` if it must not be recorded.
         """
         set_learning_rate(optimiser, learning_rate(self.optim, number, self.total, self.an_epoch))
         if constants != self._constants:

@@ -1,4 +1,4 @@
-"""What keeps a run while it goes on: log, progress, requests to stop, checkpoints, the clock."""
+"""Record of a running loop: log, progress bar, stop requests, checkpoints and timing."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from autodas.stopping import Stopped, StopRequest
 
 
 class Keeper:
-    """Keeps a run: a loop tells it what it has done, and it writes, shows, saves and stops.
+    """Record of a running loop: log, progress bar, stop requests, checkpoints and timing.
 
     Args:
         keeping: what is kept, and where.
-        command: what the checkpoints belong to, ``"search"`` or ``"train"``.
-        device: where the run computes.
-        shape: what the state in a checkpoint has to look like.
+        command: command that the checkpoints belong to, ``"search"`` or ``"train"``.
+        device: device on which the run computes.
+        shape: expected shape of the state in a checkpoint.
 
     Attributes:
-        state: of the checkpoint that the run goes on from; ``None`` where it begins.
-        clock: of the present epoch.
-        log, progress, stop: while :meth:`running`.
+        state: state of the checkpoint from which the run is resumed; ``None`` for a new run.
+        clock: clock of the current epoch.
+        log, progress, stop: available within :meth:`running`.
 
     Raises:
-        AutodasError: if there is no checkpoint to go on from, or it is damaged.
+        AutodasError: if the checkpoint to resume from is missing or damaged.
     """
 
     log: RunLog
@@ -51,15 +51,15 @@ class Keeper:
 
     @contextmanager
     def running(self, total: int, done: int) -> Iterator[None]:
-        """Keep the log and show the progress while the run goes on, until it ends or has to stop.
+        """Open the log and show the progress bar until the run ends or is stopped.
 
         Args:
-            total: iterations of the whole run.
-            done: how many were done before.
+            total: number of iterations of the whole run.
+            done: number of iterations done before.
 
         Raises:
-            Interrupted: after Ctrl-C or a termination signal while something was evaluated; nothing is saved
-                then.
+            Interrupted: on Ctrl-C or a termination signal during an evaluation; nothing is saved in that
+                case.
         """
         lengths = None
         if self.state is not None:
@@ -80,14 +80,14 @@ class Keeper:
 
     @contextmanager
     def waiting(self, iteration: int, state: Callable[[], dict[str, Any]]) -> Iterator[None]:
-        """Save the state and stop where a request to stop comes while batches are waited for.
+        """Save the state and stop if a stop is requested while waiting for batches.
 
         Args:
-            iteration: how many are done.
-            state: returns the state of the loop.
+            iteration: number of iterations done.
+            state: function that returns the state of the loop.
 
         Raises:
-            Interrupted: then.
+            Interrupted: if a stop is requested.
         """
         try:
             yield
@@ -98,16 +98,16 @@ class Keeper:
     def after(
         self, iteration: int, state: Callable[[], dict[str, Any]], *, due: bool, ended: bool = False
     ) -> None:
-        """Save the state after an iteration, where it is time or the run is to stop.
+        """Save the state after an iteration if a checkpoint is due or a stop is requested.
 
         Args:
-            iteration: how many are done.
-            state: returns the state of the loop.
-            due: whether it is time for a checkpoint.
-            ended: whether nothing is left to be stopped.
+            iteration: number of iterations done.
+            state: function that returns the state of the loop.
+            due: whether a checkpoint is due.
+            ended: whether this was the last iteration, so that there is nothing to stop.
 
         Raises:
-            Interrupted: if the run is to stop.
+            Interrupted: if a stop is requested.
         """
         if due or self.stop.requested:
             self.save(state())
@@ -115,10 +115,10 @@ class Keeper:
             raise Interrupted(_stopped(iteration))
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write a checkpoint of the loop's state, with what all of them hold.
+        """Write a checkpoint of the loop's state, with the entries shared by all checkpoints.
 
         Raises:
-            AutodasError: if it cannot be written; the last one is kept.
+            AutodasError: if it cannot be written; the previous one is kept.
         """
         if not self.keeping.writes:
             return
@@ -130,7 +130,7 @@ class Keeper:
         save_checkpoint(self.folder.checkpoint, self.command, {**state, **shared})
 
     def say(self, text: str) -> None:
-        """Tell the user something in one line."""
+        """Print a message to the user, in one line."""
         self.progress.line(text)
 
 

@@ -1,4 +1,4 @@
-"""A watch over losses, without making the host wait for the device."""
+"""A watch over losses that does not make the host wait for the device."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 from autodas.errors import AutodasError
 
 HOPELESS = 1000.0
-"""A loss above this is no loss of a run that learns.
+"""A loss above this is not that of a network that learns.
 
-Guessing costs the logarithm of the number of classes, at most 10 for 20,000 of them. From about 745 on the
-probability of the right class is smaller than the smallest number of double precision.
+Guessing costs the logarithm of the number of classes, at most 10 for 20,000 classes. From about 745 on, the
+probability of the correct class is below the smallest double-precision number.
 """
 
 
 class LossWatch:
-    """Stops a run whose loss is no longer a number, or has grown beyond all reason.
+    """Stops a run whose loss is not finite or has grown beyond any reasonable value.
 
-    On an accelerator losses are looked at only now and then, so that the host never waits inside an
-    iteration; the iteration that went wrong is still named.
+    On an accelerator losses are checked only occasionally, so that the host never waits within an iteration;
+    the error still names the iteration concerned.
 
     Args:
-        device: where losses are computed.
-        every: how many losses are collected between two looks on an accelerator.
+        device: device on which losses are computed.
+        every: number of losses collected between two checks on an accelerator.
     """
 
     def __init__(self, device: torch.device | str, every: int = 50) -> None:
@@ -33,13 +33,13 @@ class LossWatch:
         self.pending: list[tuple[int, str, Tensor]] = []
 
     def add(self, iteration: int, step: str, loss: Tensor) -> None:
-        """Take note of a loss; raises :class:`AutodasError` when one is hopeless."""
+        """Add a loss; raises :class:`AutodasError` if a checked loss is hopeless."""
         self.pending.append((iteration, step, loss.detach()))
         if len(self.pending) >= self.every:
             self.check()
 
     def check(self) -> None:
-        """Look at all losses that are pending."""
+        """Check all pending losses."""
         pending, self.pending = self.pending, []
         values = torch.stack([loss for _, _, loss in pending]).tolist() if pending else []
         for (iteration, step, _), loss in zip(pending, values, strict=True):

@@ -1,4 +1,4 @@
-"""Gradient steps over parts of a batch, one after the other: the gradient of the batch in less memory."""
+"""Gradient steps over parts of a batch, one after the other: the same gradient in less memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MicroBatch(NamedTuple):
     Attributes:
         images: shape (part, channels, height, width).
         labels: shape (part,).
-        share: its share of the batch's pictures, the weight of its mean loss.
+        share: fraction of the batch's samples that it holds, the weight of its mean loss.
     """
 
     images: Tensor
@@ -27,13 +27,13 @@ def micro_batches(images: Tensor, labels: Tensor, count: int) -> list[MicroBatch
     r"""Split a batch.
 
     With the mean losses :math:`\ell_m` of the parts and their sizes :math:`B_m` the loss of the batch is
-    :math:`\sum_m (B_m / B)\, \ell_m`, and so is its gradient. Batch normalisation sees one part at a time.
+    :math:`\sum_m (B_m / B)\, \ell_m`, and likewise its gradient. Batch normalisation sees one part at a time.
 
     Args:
         images: shape (batch, channels, height, width).
         labels: shape (batch,).
-        count: number of parts, whose sizes differ by at most one; fewer where a part would have a single
-            picture, as in the smaller last batch of an epoch.
+        count: number of parts, whose sizes differ by at most one; fewer if a part would have a single sample,
+            as in the smaller last batch of an epoch.
     """
     count = max(1, min(count, len(labels) // 2))
     parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
@@ -41,19 +41,19 @@ def micro_batches(images: Tensor, labels: Tensor, count: int) -> list[MicroBatch
 
 
 def check_micro_batches(count: int, batch_size: int) -> None:
-    """Check that a batch can be split: batch normalisation needs two pictures in each part.
+    """Check that a batch can be split: batch normalisation needs two samples in each part.
 
     Args:
         count: number of parts.
-        batch_size: pictures in a full batch.
+        batch_size: number of samples in a full batch.
 
     Raises:
-        AutodasError: if it cannot.
+        AutodasError: if it cannot be split.
     """
     if count < 1:
         raise AutodasError(f"micro_batches={count} must be at least 1")
     if count > 1 and 2 * count > batch_size:
         raise AutodasError(
-            f"micro_batches={count} is too much for batches of {batch_size} pictures: batch normalisation "
+            f"micro_batches={count} is too large for batches of {batch_size} samples: batch normalisation "
             f"needs two in each part; set micro_batches to at most {max(1, batch_size // 2)}"
         )

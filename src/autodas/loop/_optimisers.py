@@ -1,4 +1,4 @@
-"""The optimiser of the weights, and what both optimisers have to do when parameters disappear."""
+"""The optimiser of the weights, and the removal of parameters from either optimiser."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ def weight_optimiser(parameters: Iterable[nn.Parameter], settings: OptimSettings
         fused=True,
     )
     if settings.momentum > 0:
-        # The fused kernel cannot begin with some of the parameters, as masks that change would have it.
+        # The fused kernel cannot start with momenta for only some parameters, as changing masks would
+        # require.
         for weight in weights:
             optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
     return optimiser
 
 
 def on_accelerator(parameters: Sequence[nn.Parameter]) -> bool:
-    """Return whether parameters are where iterations are recorded."""
+    """Return whether parameters are on a device where iterations are recorded."""
     return parameters[0].is_cuda
 
 
@@ -49,14 +50,14 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Take over momenta and counts of another optimiser; rates and ways of computing stay its own.
+    """Load momenta and step counts of another optimiser; learning rates and implementation options are kept.
 
     Args:
-        optimiser: over as many parameters.
-        state: of the other one, which may have been on another device.
+        optimiser: an optimiser over the same number of parameters.
+        state: state of the other optimiser, which may have been on another device.
 
     Raises:
-        ValueError: if it is not the state of such an optimiser.
+        ValueError: if the state is not that of such an optimiser.
     """
     groups = [
         {**saved, **{name: value for name, value in own.items() if name != "params"}}
@@ -74,9 +75,9 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 def keep_only(optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> None:
-    """Let go of every parameter that is not among those given, and of its state.
+    """Remove all parameters except those given, with their state.
 
-    A parameter left behind would go on moving by momentum and weight decay, and take memory.
+    A parameter left in the optimiser would still be moved by momentum and weight decay, and take memory.
     """
     kept = {id(p) for p in parameters}
     for group in optimiser.param_groups:

@@ -1,4 +1,4 @@
-"""Memory that runs out, in words for users."""
+"""Error messages for running out of memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from autodas.errors import AutodasError
 
 @contextmanager
 def explain_out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
-    """Turn every error that means that memory has run out into one that says what to do.
+    """Turn errors that mean running out of memory into an error that gives advice.
 
     Args:
-        advice: called only then.
+        advice: function that returns the advice; called only on such an error.
 
     Raises:
-        AutodasError: instead.
+        AutodasError: on such an error.
     """
     try:
         yield
@@ -29,7 +29,7 @@ def explain_out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory has run out, on a CPU or on an accelerator."""
+    """Return whether an error means running out of memory, on a CPU or an accelerator."""
     # On CPUs torch raises a plain RuntimeError.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

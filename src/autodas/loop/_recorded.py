@@ -1,4 +1,4 @@
-"""An iteration that is recorded once and played back: the host launches one graph, not every operation."""
+"""An iteration that is recorded once and replayed: the host launches one CUDA graph, not every operation."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from autodas.settings import Graphs
 Outputs = tuple[Tensor, ...]
 
 WARM_UP = 2
-"""How often an iteration is run as usual before it is recorded: once to make what lasts, such as the state
-of optimisers and plans of cells, and once more to see that nothing new is made."""
+"""Number of ordinary runs of an iteration before it is recorded: one to create persistent objects, such as
+the state of optimisers and plans of cells, and one more in which nothing new is created."""
 
 
 class Recorder(Protocol):
-    """How an iteration is recorded."""
+    """Recorder of an iteration."""
 
     def warm_up(self, call: Callable[[], Outputs]) -> Outputs:
-        """Run a call as usual, where it will be recorded."""
+        """Run a call as usual, in the environment in which it will be recorded."""
         ...
 
     def record(self, call: Callable[[], Outputs]) -> Callable[[], Outputs]:
-        """Record a call without doing it; what is returned does it, and gives the same tensors each time."""
+        """Record a call without running it; the result runs it and returns the same tensors each time."""
         ...
 
 
 class CudaRecorder:
-    """Records CUDA graphs, one after the other in the same memory.
+    """Recorder of CUDA graphs, which share one memory pool.
 
     Args:
         device: a CUDA device.
@@ -49,12 +49,12 @@ class CudaRecorder:
         current = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
-            found = call()
+            outputs = call()
         current.wait_stream(self.stream)
-        return found
+        return outputs
 
     def record(self, call: Callable[[], Outputs]) -> Callable[[], Outputs]:
-        """Record a call in a graph; random numbers go on where they are whenever it is played."""
+        """Record a call in a CUDA graph; each replay continues the random number sequence of the device."""
         graph = torch.cuda.CUDAGraph()
         generator = torch.cuda.default_generators[self.device.index]
         before = generator.clone_state()
@@ -63,45 +63,46 @@ class CudaRecorder:
             with torch.cuda.graph(
                 graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"
             ):
-                found = call()
+                outputs = call()
         except BaseException:
-            # A recording that broke off leaves the generator waiting for its end.
+            # A failed recording leaves the generator waiting for the end of the recording.
             generator.graphsafe_set_state(before)
             raise
 
         def play() -> Outputs:
             graph.replay()
-            return found
+            return outputs
 
         return play
 
 
 def recorder_for(device: torch.device, graphs: Graphs) -> Recorder | None:
-    """Return what records iterations on a device; ``None`` where they are not recorded.
+    """Return the recorder of iterations on a device; ``None`` if they are not recorded.
 
     Args:
-        device: where iterations are computed.
-        graphs: what the user wants; ``"auto"`` records on CUDA devices.
+        device: device on which iterations are computed.
+        graphs: the user's choice; ``"auto"`` records on CUDA devices.
     """
     return CudaRecorder(device) if graphs == "auto" and device.type == "cuda" else None
 
 
 class RecordedIteration:
-    """An iteration, to be called with its batches; recorded where that is possible.
+    """An iteration, called with its batches and recorded if possible.
 
-    What is recorded does the same operations on the same memory with the same numbers of the host, so all
-    that changes from call to call has to be in tensors that stay: the batches, which are copied, parameters,
-    the state of optimisers, learning rates, sums of metrics, generators of the device. When anything else
-    changes, :meth:`forget` has to be told. A recording that fails is given up for good, and iterations are
-    computed as usual.
+    A recording repeats the same operations on the same memory with the same host-side numbers, so everything
+    that changes between calls must be in persistent tensors: the batches, which are copied, parameters, the
+    state of optimisers, learning rates, sums of metrics, generators of the device. When anything else
+    changes, call :meth:`forget`. After a failed recording no other is attempted, and iterations are computed
+    as usual.
 
     Args:
-        iteration: from batches to tensors. It must not wait for the device, and keep no count on the host.
+        iteration: function from batches to tensors. It must not synchronise with the device, nor keep counts
+            on the host.
         recorder: see :func:`recorder_for`.
-        say: is told, in one line, when a recording fails.
+        say: function that reports a failed recording, in one line.
 
     Attributes:
-        failure: why the recording failed, ``None`` where it did not.
+        failure: why the recording failed; ``None`` if it did not.
     """
 
     def __init__(
@@ -115,15 +116,15 @@ class RecordedIteration:
         self.forget()
 
     def forget(self) -> None:
-        """Drop what was recorded: something that is not in lasting tensors has changed."""
+        """Drop the recording: something outside the persistent tensors has changed."""
         self._seen: Counter[Hashable] = Counter()
         self._recorded: dict[Hashable, tuple[tuple[Tensor, ...], Callable[[], Outputs]]] = {}
 
     def __call__(self, *batches: Tensor) -> Outputs:
-        """Do one iteration.
+        """Run one iteration.
 
         Args:
-            batches: tensors on the device. For each combination of shapes there is a recording.
+            batches: tensors on the device. Each combination of shapes has its own recording.
         """
         if self.recorder is None:
             return self.iteration(*batches)
@@ -135,7 +136,7 @@ class RecordedIteration:
         kept, play = self._recorded[key]
         for own, batch in zip(kept, batches, strict=True):
             own.copy_(batch, non_blocking=True)
-        return tuple(found.clone() for found in play())
+        return tuple(output.clone() for output in play())
 
     def _as_usual(self, batches: tuple[Tensor, ...]) -> Outputs:
         if self.recorder is None:
@@ -149,6 +150,6 @@ class RecordedIteration:
         except RuntimeError as error:
             self.forget()
             self.recorder, self.failure = None, " ".join(str(error).split())
-            self.say(f"iterations are not recorded as CUDA graphs ({self.failure[:200]}): they take longer")
+            self.say(f"iterations are not recorded as CUDA graphs ({self.failure[:200]}) and take longer")
             return False
         return True

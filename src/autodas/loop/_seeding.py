@@ -1,4 +1,4 @@
-"""Seeds, the state of random generators, threads."""
+"""Seeds, states of random generators, threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seed_everything(seed: int) -> None:
 def random_state() -> dict[str, Any]:
     """Return the state of torch's generators and the number of threads.
 
-    The number of threads belongs to it: sums are split among threads, so it changes the last bits.
+    The number of threads is included because sums are split among threads, so that it affects the last bits.
     """
     state: dict[str, Any] = {"cpu": torch.get_rng_state(), "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
@@ -29,10 +29,10 @@ def random_state() -> dict[str, Any]:
 
 
 def checked_random_state(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of :func:`random_state`, if it is one.
+    """Return the state of :func:`random_state` if it is valid.
 
     Raises:
-        RuntimeError: if not.
+        RuntimeError: if it is invalid.
         TypeError: likewise.
     """
     torch.Generator().set_state(state["cpu"])
@@ -40,7 +40,7 @@ def checked_random_state(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Take over the state of :func:`random_state`."""
+    """Restore the state of :func:`random_state`."""
     torch.set_rng_state(state["cpu"])
     torch.set_num_threads(state["threads"])
     if "cuda" in state and torch.cuda.is_available():
@@ -48,7 +48,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 def use_deterministic(enabled: bool) -> None:
-    """Ask torch for kernels that give the same bits every time, where they exist."""
+    """Make torch use deterministic kernels where they exist."""
     if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -56,6 +56,6 @@ def use_deterministic(enabled: bool) -> None:
 
 
 def use_single_precision() -> None:
-    """Let GPUs compute single precision as such: by default convolutions are rounded to TF32, 10 bits."""
+    """Disable TF32 on GPUs: by default convolutions in single precision are rounded to its 10 bits."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,4 +1,4 @@
-"""One gradient step: forward in a precision, a batch in parts, the loss, the gradient, the optimiser."""
+"""One gradient step: forward pass in a precision, batch in parts, loss, gradient, optimiser."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from autodas.settings import Precision
 
 
 class Losses(NamedTuple):
-    """What a part of a batch gives.
+    """Losses and outputs of a part of a batch.
 
     Attributes:
-        total: the mean loss whose gradient is taken, with whatever is added to the task's.
-        own: the task's mean loss, for the metrics.
-        outputs: of the network, likewise.
+        total: mean loss whose gradient is taken, including any terms added to the task's loss.
+        own: mean loss of the task, for the metrics.
+        outputs: outputs of the network, likewise.
     """
 
     total: Tensor
@@ -29,12 +29,12 @@ class Losses(NamedTuple):
 
 
 def in_precision(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which forward passes are computed in a precision."""
+    """Return a context that computes forward passes in the given precision."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def unreduced(outputs: Tensor) -> Tensor:
-    """Return outputs in single precision; in double precision they stay as they are."""
+    """Return outputs in single precision; outputs in double precision are returned unchanged."""
     return outputs if outputs.dtype == torch.float64 else outputs.float()
 
 
@@ -48,36 +48,36 @@ def add_gradient(
     inputs: Iterable[Tensor] | None = None,
     keep_graph: bool = False,
 ) -> Tensor:
-    """Add the gradient of a batch, computed in parts; return its loss.
+    """Add the gradient of a batch, computed in parts, and return its loss.
 
     Args:
-        losses: from images and targets of a part to its mean losses.
-        images: shape (batch, channels, height, width), or of clips.
-        targets: of each sample.
-        parts: how many the batch is split into.
-        meter: sums up the metrics; ``None`` where nobody looks at them.
-        inputs: what the gradient is added to; ``None`` for all that requires one.
-        keep_graph: whether the parts share a graph that begins above the forward pass: that of a mixture.
+        losses: function from images and targets of a part to its mean losses.
+        images: images (batch, channels, height, width), or clips.
+        targets: target of each sample.
+        parts: number of parts into which the batch is split.
+        meter: sums of the metrics; ``None`` if they are not needed.
+        inputs: tensors whose gradient is computed; ``None`` for all that require one.
+        keep_graph: whether the parts share a computation graph above the forward pass: that of a mixture.
     """
     ends = None if inputs is None else list(inputs)
     total = torch.zeros((), device=images.device)
     split = micro_batches(images, targets, parts)
     for number, part in enumerate(split, 1):
-        found = losses(part.images, part.labels)
-        # Where no edge carries anything, nothing that is searched reaches the loss.
-        if found.total.requires_grad:
+        part_losses = losses(part.images, part.labels)
+        # If no edge contributes, the loss does not depend on anything that is searched.
+        if part_losses.total.requires_grad:
             more = keep_graph and number < len(split)
-            torch.autograd.backward(part.share * found.total, inputs=ends, retain_graph=more)
-        total += part.share * found.total.detach()
+            torch.autograd.backward(part.share * part_losses.total, inputs=ends, retain_graph=more)
+        total += part.share * part_losses.total.detach()
         if meter is not None:
-            meter.add(found.own.detach(), found.outputs.detach(), part.labels)
-        # What a shared graph is kept for would hold this part's maps beside the next one's.
-        del found
+            meter.add(part_losses.own.detach(), part_losses.outputs.detach(), part.labels)
+        # A shared computation graph that is kept would hold this part's feature maps beside the next one's.
+        del part_losses
     return total
 
 
 def clipped_step(optimiser: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], clip: float) -> None:
-    """Step by the gradient that is there, which has at most a certain norm; 0 for no limit."""
+    """Step by the current gradients, clipped to a maximum norm; 0 for no limit."""
     if clip > 0:
         nn.utils.clip_grad_norm_(parameters, clip)
     optimiser.step()

@@ -1,4 +1,4 @@
-"""How much memory is taken."""
+"""Memory in use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _STATM = Path("/proc/self/statm")
 
 
 def used_memory(device: torch.device) -> int | None:
-    """Return the bytes that are taken on a device; ``None`` where nobody tells.
+    """Return the number of bytes in use on a device; ``None`` if unknown.
 
-    On CUDA it is the most that tensors have taken since the last call, on a CPU what the process holds now.
+    On CUDA this is the peak of allocated tensors since the last call, on a CPU the current size of the
+    process.
     """
     if device.type == "cuda":
         most = torch.cuda.max_memory_allocated(device)

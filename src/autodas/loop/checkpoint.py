@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a stopped run needs to go on as if it had not been stopped."""
+"""Checkpoints: everything needed to resume a stopped run as if it had not been stopped."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SHARED: dict[str, Shape] = {
     "random": Fields({"cpu": TENSOR, "threads": Whole(1, 65_536)}, {"cuda": Items(TENSOR)}),
     "log": Fields({"events": Whole(), "metrics": Whole(), "columns": Items(TEXT)}),
 }
-"""What the states of all commands have: where the generators stand, and how long the logs are."""
+"""Entries shared by the states of all commands: states of the generators and lengths of the logs."""
 
 
 def save_checkpoint(path: Path, command: str, state: dict[str, Any]) -> None:
-    """Write a checkpoint; when that fails the previous one stays as it was.
+    """Write a checkpoint; if that fails, the previous one stays intact.
 
     Args:
-        path: where to.
-        command: what made it, ``"search"`` or ``"train"``.
+        path: the file to write.
+        command: command that writes it, ``"search"`` or ``"train"``.
         state: tensors and plain data.
 
     Raises:
@@ -47,23 +47,23 @@ def load_checkpoint(path: Path, command: str, shape: Shape = MAPPING) -> dict[st
 
     Args:
         path: the file.
-        command: what has made it.
-        shape: what its state has to look like.
+        command: command that wrote it.
+        shape: expected shape of its state.
 
     Raises:
-        AutodasError: if the file is missing, truncated, foreign, of another version or another command, or
+        AutodasError: if the file is missing, truncated, foreign, written by another version or command, or
             its state is damaged.
     """
     try:
         _check_container(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise AutodasError(f"{path}: there is no checkpoint") from error
+        raise AutodasError(f"{path}: the checkpoint is missing") from error
     except OSError as error:
         raise AutodasError(f"{path}: cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
         raise AutodasError(f"{path}: there is not enough memory to read it") from error
-    except Exception as error:  # on foreign bytes torch's unpickler may stumble in any way
+    except Exception as error:  # torch's unpickler may fail in any way on foreign bytes
         raise AutodasError(
             f"{path}: truncated, or not a checkpoint of autodas; delete it and start the run again "
             "with `overwrite`"
@@ -87,7 +87,7 @@ def load_checkpoint(path: Path, command: str, shape: Shape = MAPPING) -> dict[st
 
 @contextmanager
 def explain_damage(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a state is taken over into a sentence: it is not what was written.
+    """Turn errors raised while a state is restored into an error that reports a damaged checkpoint.
 
     Args:
         path: the checkpoint.
@@ -110,7 +110,7 @@ def _damaged(path: Path, error: Exception) -> AutodasError:
 
 
 def _check_container(path: Path) -> None:
-    """Check that a file is as large as what it holds: torch reads packed tensors, and older forms, too."""
+    """Check that the archive is uncompressed: torch would also read compressed tensors, and older formats."""
     with zipfile.ZipFile(path) as container:
         if any(entry.compress_size != entry.file_size for entry in container.infolist()):
             raise ValueError("packed")

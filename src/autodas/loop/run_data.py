@@ -1,4 +1,4 @@
-"""The data of a run: ``data.json`` remembers them, and says whether others are the same."""
+"""The data of a run: recorded in ``data.json`` and compared with later data."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ _SHAPE = Fields({**FINGERPRINT.required, "notes": Items(TEXT)})
 
 
 def write_data(folder: RunFolder, dataset: ImageDataset) -> None:
-    """Write the fingerprint of the data, what was left out, and what there is to know of them."""
+    """Write the fingerprint of the data, the samples left out, and the remarks on the data."""
     facts = {**dataset.fingerprint, "bad": list(dataset.bad), "notes": list(dataset.notes)}
     folder.write(DATA, json.dumps(facts) + "\n")
 
 
 def notes_of_run(folder: Path) -> list[str]:
-    """Return what a run says of its data."""
+    """Return the remarks that a run has recorded on its data."""
     saved = _saved(RunFolder(folder)) or {}
     return list(saved.get("notes", ()))
 
 
 def check_same_data(folder: RunFolder, dataset: ImageDataset) -> None:
-    """Check that a run can go on with these data.
+    """Check that a run can be resumed with these data.
 
     Raises:
-        AutodasError: if they are not those that it was started with; the message names what has changed.
+        AutodasError: if they are not the data it was started with; the message names the changes.
     """
     saved = _saved(folder)
-    found = [] if saved is None else changes(saved, dataset.fingerprint, dataset.what)
-    if found:
+    differences = [] if saved is None else changes(saved, dataset.fingerprint, dataset.what)
+    if differences:
         raise AutodasError(
-            f"{folder.path}: the data have changed since this run was started ({'; '.join(found)}): a run "
-            "can only be continued with its own data; restore them, or start a new run"
+            f"{folder.path}: the data have changed since this run was started ({'; '.join(differences)}): "
+            "a run can only be resumed with its own data; restore them, or start a new run"
         )
 
 
 def changed_since(folder: RunFolder, dataset: ImageDataset) -> str | None:
-    """Return in words what has changed in a data set since a run used it; ``None`` if nothing has.
+    """Return a description of the changes of a data set since a run used it; ``None`` if there are none.
 
-    Other data, or other parts of them, are no change.
+    Another data set, or other options of it, do not count as a change.
     """
     saved, now = _saved(folder), dataset.fingerprint
     if saved is None or any(saved.get(key) != now[key] for key in ("name", "options")):
         return None
-    found = changed_samples(saved, now, dataset.what)
-    return f"the data have changed since {folder.path}: {'; '.join(found)}" if found else None
+    differences = changed_samples(saved, now, dataset.what)
+    return f"the data have changed since {folder.path}: {'; '.join(differences)}" if differences else None
 
 
 def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
-    """Return which of the test samples a run was trained on, bool (N,).
+    """Return a mask of the test samples that a run was trained on, bool (N,).
 
-    They have the same size and beginning; where these are not known (folders of frames, more than 20,000
-    samples), the same name and size.
+    Samples are identified by size and first bytes; where these are unknown (folders of frames, more than
+    20,000 samples), by name and size.
     """
     test, saved = dataset.fingerprint["test"], _saved(folder)
     known = saved["train"]["samples"] if saved else None
     if not known or test["samples"] is None:
         return np.zeros(test["count"], dtype=bool)
-    # Labels are left out: the classes may be numbered in another way.
+    # Labels are ignored: the classes may be numbered in another way.
     digests = {(key, size): digest for key, _, size, digest in known}
     contents = {(size, digest) for _, _, size, digest in known if digest}
 
@@ -80,9 +80,9 @@ def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
 
 
 def _saved(folder: RunFolder) -> dict[str, Any] | None:
-    """Return what a run remembers; ``None`` where it is older than that, or no run."""
+    """Return the recorded data of a run; ``None`` for older runs, and for folders that are no runs."""
     if not os.path.isfile(folder.path / DATA):
         return None
-    found = folder.read_json(DATA)
-    _SHAPE.check(found, f"{folder.path / DATA}: broken")
-    return found  # type: ignore[no-any-return]
+    saved = folder.read_json(DATA)
+    _SHAPE.check(saved, f"{folder.path / DATA}: broken")
+    return saved  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Discrete networks: plain modules, built from a genotype; and hand-crafted ones to compare with."""
+"""Discrete networks: plain modules built from a genotype, and hand-crafted ones for comparison."""
 
 from autodas.networks._blueprint import Blueprint, CellBlueprint, HandcraftedBlueprint, read_blueprint
 from autodas.networks._cell import Cell, CellFrame, CellInputs

@@ -1,4 +1,4 @@
-"""Blocks of the skeleton's own, between the stages of cells."""
+"""Blocks that belong to the skeleton, between the stages of cells."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from autodas.spaces import CellSlot
 
 
 class ResidualBlock(nn.Module):
-    """The reduction of NAS-Bench-201: two 3x3 convolutions (the first strided), and a shortcut around them.
+    """Reduction of NAS-Bench-201: two 3x3 convolutions (the first strided) with a shortcut.
 
     Convolutions are in the order ReLU, convolution, batch normalisation; the shortcut is an average over
-    windows of the stride, then a pointwise convolution. Maps of odd size are rounded up on both ways.
-    Like the stem's, its normalisation stays affine while searching (our choice).
+    windows of the stride, then a pointwise convolution. Maps of odd size are rounded up on both paths.
+    Like the stem's, its normalisation stays affine during the search (our choice).
 
     Args:
-        slot: where it stands.
-        inputs: what it is given; it reads the previous output only.
+        slot: its position in the network.
+        inputs: its inputs, of which it reads only the previous output.
     """
 
     def __init__(self, slot: CellSlot, inputs: CellInputs) -> None:
@@ -39,9 +39,9 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, before: Tensor, previous: Tensor) -> Tensor:
-        """Return a map of the block's width; what came before the previous cell is not read."""
+        """Return a map of the block's width; the output before the previous one is not read."""
         return self.shortcut(previous) + self.second(self.first(previous))  # type: ignore[no-any-return]
 
 
 BLOCKS: dict[str, Callable[[CellSlot, CellInputs], nn.Module]] = {"residual": ResidualBlock}
-"""What builds a block, by its kind."""
+"""Factory of a block, by its kind."""

@@ -1,4 +1,4 @@
-"""What a network is built from: a genotype in a skeleton, or the name of a hand-crafted network."""
+"""Blueprint of a network: a genotype in a skeleton, or the name of a hand-crafted network."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from autodas.spaces import PoolNorm, Skeleton, get_skeleton
 
 @dataclass(frozen=True)
 class CellBlueprint:
-    """Cells, stacked.
+    """Blueprint of a network of stacked cells.
 
     Args:
         genotype: the architecture.
-        skeleton: how its cells are stacked.
+        skeleton: skeleton in which its cells are stacked.
     """
 
     genotype: Genotype
@@ -40,13 +40,13 @@ class CellBlueprint:
 
     @property
     def dimensions(self) -> int:
-        """2 for pictures, 3 for clips."""
+        """2 for images, 3 for clips."""
         return self.skeleton.dimensions
 
     def build(
         self, *, classes: int, channels: int, image_size: int | None = None, auxiliary: bool = False
     ) -> Network:
-        """Return the network, with fresh weights; arguments as for :func:`autodas.networks.build`."""
+        """Return the network with new weights; arguments as in :func:`autodas.networks.build`."""
         return build(
             self.genotype,
             self.skeleton,
@@ -59,7 +59,7 @@ class CellBlueprint:
     def profile(
         self, *, classes: int, channels: int, image_size: int | None = None, frames: int | None = None
     ) -> Profile:
-        """Return what the network costs on one picture or clip, without an auxiliary head."""
+        """Return the cost of the network for one image or clip, without an auxiliary head."""
         return profile(
             self.genotype,
             self.skeleton,
@@ -71,24 +71,24 @@ class CellBlueprint:
         )
 
     def why_no_auxiliary(self, image_size: int) -> str | None:
-        """Return why there can be no auxiliary head; ``None`` where there can be one."""
+        """Return why there can be no auxiliary head; ``None`` if there can be one."""
         if auxiliary_map(self.skeleton, image_size) is not None:
             return None
         return f"its map would be under 5x5 at {image_size} pixels"
 
     def shares_weights_with(self, other: Blueprint) -> bool:
-        """Return whether both networks have the same layers, but for their sizes."""
+        """Return whether both networks have the same layers, except for their sizes."""
         return isinstance(other, CellBlueprint) and dict(self.genotype.parts) == dict(other.genotype.parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, from which :func:`read_blueprint` makes an equal one."""
+        """Return plain data, from which :func:`read_blueprint` restores the blueprint."""
         size = {name: getattr(self.skeleton, name) for name in ("name", "K", "C1", "C2", "pool_norm")}
         return {"genotype": self.genotype.to_dict(), "skeleton": size}
 
 
 @dataclass(frozen=True)
 class HandcraftedBlueprint:
-    """A hand-crafted network.
+    """Blueprint of a hand-crafted network.
 
     Args:
         name: one of :func:`autodas.networks.handcrafted_names`.
@@ -112,13 +112,13 @@ class HandcraftedBlueprint:
     def build(
         self, *, classes: int, channels: int, image_size: int | None = None, auxiliary: bool = False
     ) -> HandcraftedNetwork:
-        """Return the network, with fresh weights; the size of clips does not matter, and it has one head."""
+        """Return the network with new weights; the size of clips has no effect, and it has one head."""
         return build_handcrafted(self.name, classes=classes, channels=channels, width=self.width)
 
     def profile(
         self, *, classes: int, channels: int, image_size: int | None = None, frames: int | None = None
     ) -> Profile:
-        """Return what the network costs on one clip."""
+        """Return the cost of the network for one clip."""
         return profile_handcrafted(
             self.name,
             classes=classes,
@@ -133,16 +133,16 @@ class HandcraftedBlueprint:
         return "hand-crafted networks have none"
 
     def shares_weights_with(self, other: Blueprint) -> bool:
-        """Return whether both networks have the same layers, but for their sizes."""
+        """Return whether both networks have the same layers, except for their sizes."""
         return isinstance(other, HandcraftedBlueprint) and self.name == other.name
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, from which :func:`read_blueprint` makes an equal one."""
+        """Return plain data, from which :func:`read_blueprint` restores the blueprint."""
         return {"handcrafted": {"name": self.name, "width": self.width}}
 
 
 Blueprint = CellBlueprint | HandcraftedBlueprint
-"""What a network is built from."""
+"""Blueprint of a network."""
 
 _HANDCRAFTED = Fields({"name": TEXT, "width": Number(0, above=True)})
 _SKELETON = Fields(
@@ -152,14 +152,14 @@ _SKELETON = Fields(
 
 
 def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
-    """Return the blueprint that its plain data describes; other keys are left aside.
+    """Return the blueprint described by its plain data; other keys are ignored.
 
     Args:
-        facts: what ``to_dict`` gave.
-        where: named in errors about the genotype.
+        facts: result of ``to_dict``.
+        where: origin of the data, for errors about the genotype.
 
     Raises:
-        AutodasError: if something is missing, the genotype is not valid, or there is no such skeleton.
+        AutodasError: if an entry is missing, the genotype is invalid, or the skeleton is unknown.
     """
     if "handcrafted" in facts:
         _HANDCRAFTED.check(facts["handcrafted"], f"{where}: handcrafted")
@@ -167,5 +167,5 @@ def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
     Fields({"skeleton": _SKELETON, "genotype": MAPPING}).check(facts, where)
     size = facts["skeleton"]
     skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
-    pool_norm = size.get("pool_norm", skeleton.pool_norm)  # earlier files have the skeleton's own
+    pool_norm = size.get("pool_norm", skeleton.pool_norm)  # missing in earlier files
     return CellBlueprint(Genotype.from_dict(facts["genotype"], where), replace(skeleton, pool_norm=pool_norm))

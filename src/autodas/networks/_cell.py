@@ -1,4 +1,4 @@
-"""Cells: the frame that all share, and the discrete cell. Stage graphs are cells, too."""
+"""Cells: their common frame, and the discrete cell. Stage graphs are cells, too."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from autodas.spaces import CellSlot
 
 
 class CellInputs(NamedTuple):
-    """What a cell is given.
+    """Inputs of a cell.
 
     Args:
         channels: channels of the outputs of the cell before the previous one and of the previous one.
-        stride: how much larger, along each dimension, the first of them is than the second.
+        stride: factor, along each dimension, by which the first of them is larger than the second.
     """
 
     channels: tuple[int, int]
@@ -35,17 +35,18 @@ class CellInputs(NamedTuple):
 
 
 class CellFrame(nn.Module):
-    """What discrete and relaxed cells share: bringing their inputs to one width and one size, and what a node
-    does with the sum of its edges.
+    """Common frame of discrete and relaxed cells.
+
+    It projects their inputs to one width and size, and computes nodes from the sum of their edges.
 
     Args:
-        slot: where the cell stands.
-        inputs: what it is given.
+        slot: position of the cell in the network.
+        inputs: inputs of the cell.
         norms: how its layers are normalised.
-        partial: which channels go through the operations of edges.
-        input_states: how many inputs the cell has. Two are brought to the width of the cell; a single one is
-            the output of the previous cell as it is.
-        inner: a whole cell for each node, where the nodes of a stage graph are cells: it reads the node's sum
+        partial: channels that pass through the operations of edges.
+        input_states: number of inputs of the cell. Two are projected to the width of the cell; a single one
+            is the output of the previous cell, unchanged.
+        inner: a whole cell for each node, if the nodes of a stage graph are cells: it reads the node's sum
             on both inputs. Nodes of cells are plain sums.
     """
 
@@ -86,22 +87,22 @@ class CellFrame(nn.Module):
         Args:
             before: output of the cell before the previous one.
             previous: output of the previous cell.
-            through: computes a module.
+            through: function that computes a module.
         """
         if self.input_states == 1:
             return [previous]
         return [through(self.preprocess0, before), through(self.preprocess1, previous)]
 
     def edge_stride(self, predecessor: int) -> tuple[int, ...]:
-        """Return the stride of an edge: the cell's where it leaves an input, else 1."""
+        """Return the stride of an edge: the cell's if it leaves an input, else 1."""
         return self.slot.stride if predecessor < self.input_states else (1,) * len(self.slot.stride)
 
     def node(self, number: int, total: Tensor) -> Tensor:
-        """Return a node, of that number from 0, whose edges sum up to ``total``."""
+        """Return the node with the given number, from 0, whose edges sum up to ``total``."""
         return self.inner[number](total, total) if self.inner else total
 
     def combine(self, states: Sequence[Tensor], terms: Sequence[Tensor]) -> Tensor:
-        """Return the sum of a node's terms, in order; a node without any is zeros."""
+        """Return the sum of a node's terms, in order; zeros for a node without any."""
         if not terms:
             return Zero(self.slot.stride)(states[0])  # type: ignore[no-any-return]
         total = terms[0]
@@ -114,12 +115,12 @@ class Cell(CellFrame):
     """A discrete cell.
 
     Args:
-        genotype: its edges; edges with the operation ``none`` are left out.
-        slot: where it stands.
-        inputs: what it is given.
+        genotype: its edges; edges with the operation ``none`` are omitted.
+        slot: position of the cell in the network.
+        inputs: inputs of the cell.
         norms: how its layers are normalised.
-        partial: which channels go through the operations.
-        inner: the cells that are its nodes, where it is a stage graph.
+        partial: channels that pass through the operations.
+        inner: the cells that are its nodes, if it is a stage graph.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Whether a genotype fits a skeleton."""
+"""Checks that a genotype fits a skeleton."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from autodas.spaces import CellSlot, Skeleton
 
 
 def check_genotype(genotype: Genotype, skeleton: Skeleton) -> None:
-    """Check that a network of a genotype can be built in a skeleton.
+    """Check that a genotype's network can be built in a skeleton.
 
     Raises:
-        AutodasError: naming what is missing, or does not fit.
+        AutodasError: if parts are missing or do not fit; the message names them.
     """
     check_cells(genotype, skeleton)
     _check_number_of_edges(genotype, skeleton)
@@ -26,7 +26,7 @@ def check_genotype(genotype: Genotype, skeleton: Skeleton) -> None:
 
 
 def _check_number_of_edges(genotype: Genotype, skeleton: Skeleton) -> None:
-    """Check how many operations there would be, before there are any."""
+    """Check the number of operations before any is built."""
     edges = {kind: len(cell.edges()) for kind, cell in genotype.parts.items()}
     nodes = {kind: len(graph.nodes) for kind, graph in genotype.stages.items()}
     count = sum(
@@ -41,10 +41,10 @@ def _check_number_of_edges(genotype: Genotype, skeleton: Skeleton) -> None:
 
 
 def check_cells(genotype: Genotype, skeleton: Skeleton) -> None:
-    """Check the cells of a genotype; stage graphs are left aside.
+    """Check the cells of a genotype; stage graphs are ignored.
 
     Raises:
-        AutodasError: naming what is missing, or does not fit.
+        AutodasError: if cells are missing or do not fit; the message names them.
     """
     slots = [slot for slot in skeleton.slots() if not slot.block]
     for slot in slots:
@@ -68,15 +68,15 @@ def _check_cell(genotype: Genotype, skeleton: Skeleton, slot: CellSlot) -> None:
             raise AutodasError(f"{where}: {error} (skeleton '{skeleton.name}')") from error
     inputs = 1 if skeleton.reads == "once" else 2
     if cell.inputs != inputs:
-        other = " (those of NAS-Bench-201 want --skeleton.name nasbench201)" if cell.inputs == 1 else ""
+        other = " (those of NAS-Bench-201 require --skeleton.name nasbench201)" if cell.inputs == 1 else ""
         raise AutodasError(
             f"{where} has {cell.inputs} inputs; networks of skeleton '{skeleton.name}' are stacked of cells "
             f"with {inputs}{other}"
         )
     if inputs == 1 and len(cell.concat) != 1:
         raise AutodasError(
-            f"{where} concatenates {len(cell.concat)} states; the next cell reads its output as it is, "
-            "so that it must be one of them"
+            f"{where} concatenates {len(cell.concat)} states; the next cell reads its output unchanged, "
+            "so it must be a single state"
         )
     if slot.reduces and min(cell.concat) < cell.inputs:
         raise AutodasError(

@@ -1,4 +1,4 @@
-"""Drop path: whole edges are left out for single samples."""
+"""Drop path: whole edges are dropped for single samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def drop_path(x: Tensor, rate: float) -> Tensor:
-    """Set whole samples to zero and scale the others so that the mean stays.
+    """Set whole samples to zero and scale the others so that the mean is preserved.
 
     Args:
         x: shape (batch, channels, ...).

@@ -11,11 +11,11 @@ from autodas.spaces import CellSlot, Skeleton
 
 
 def graph_slot(slot: CellSlot, cell: CellGenotype) -> CellSlot:
-    """Return the slot of a stage graph as its frame sees it: a node is as wide as the output of a cell.
+    """Return the slot of a stage graph for its frame: a node is as wide as the output of a cell.
 
     Args:
-        slot: where the graph stands; its width is that of a node in a cell.
-        cell: the cell that its nodes are.
+        slot: position of the graph; its width is that of a node in a cell.
+        cell: the cell that is used for its nodes.
     """
     return replace(slot, width=slot.width * len(cell.concat))
 
@@ -26,10 +26,10 @@ def cells_of_graph(
     """Return the cells that are the nodes of a stage graph; each reads one sum of maps on both its inputs.
 
     Args:
-        skeleton: where the graph stands.
-        genotype: whose cells they are.
-        slot: which graph.
-        count: how many cells; by default as many as the genotype's graph has nodes.
+        skeleton: skeleton of the graph.
+        genotype: genotype of the cells.
+        slot: position of the graph.
+        count: number of cells; by default the number of nodes of the genotype's graph.
     """
     cell = genotype.cells[slot.kind]
     width = graph_slot(slot, cell).width

@@ -7,22 +7,22 @@ from torch import Tensor, nn
 from autodas.operations import batch_norm, convolution
 
 SMALLEST_MAP = 5
-"""Side of the smallest map that the auxiliary head's first pool fits into."""
+"""Side of the smallest map that the auxiliary head's first pool fits."""
 
 
 class AuxiliaryHead(nn.Sequential):
-    """A second classifier in the middle of the network, used while training.
+    """Second classifier in the middle of the network, used while training.
 
     ReLU, 5x5 average pool, 1x1 convolution to 128, 2x2 convolution to 768, linear. The convolution to
     768 is followed by batch normalisation (P-DARTS; the first ImageNet network of DARTS has none there).
-    Of clips it reads the mean over frames (our choice).
+    For clips it reads the mean over frames (our choice).
 
     Args:
-        channels: channels of the map that it reads.
+        channels: channels of its input map.
         classes: number of classes.
         size: height and width of that map, at least 5.
-        stride: stride of the pool: 3 on CIFAR (8x8 maps), 2 on ImageNet (7x7 maps). Both leave 2x2;
-            smaller maps get a smaller pool that does so too.
+        stride: stride of the pool: 3 on CIFAR (8x8 maps), 2 on ImageNet (7x7 maps). Both result in 2x2;
+            smaller maps get a smaller pool with the same result.
     """
 
     def __init__(self, channels: int, classes: int, size: int, stride: int) -> None:

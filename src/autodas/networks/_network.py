@@ -22,12 +22,12 @@ from autodas.spaces import CellSlot, Skeleton, fit_skeleton
 
 
 class Network(CellStack, Scriptable):
-    """The network that a genotype describes; a plain module without any search machinery.
+    """Network described by a genotype: a plain module without any search machinery.
 
     Build it with :func:`build`. ``network(x)`` returns logits, also in training mode.
 
     Attributes:
-        genotype: what it was built from.
+        genotype: its genotype.
         auxiliary: the auxiliary head, or ``None``.
     """
 
@@ -44,7 +44,7 @@ class Network(CellStack, Scriptable):
         def make_cell(slot: CellSlot, inputs: CellInputs) -> Cell:
             cell, norms = genotype.cells[slot.kind], cell_norms(skeleton, form, slot)
             if slot.graph is None:
-                # Cells between stage graphs are given, and have all their channels.
+                # Cells between stage graphs are given, and use all their channels.
                 own = ALL_CHANNELS if skeleton.graphs else partial
                 return Cell(cell, slot, inputs, norms, own)
             graph, inner = genotype.stages[slot.graph], cells_of_graph(skeleton, genotype, slot)
@@ -62,12 +62,12 @@ class Network(CellStack, Scriptable):
         """Return logits of shape (batch, classes).
 
         Args:
-            x: pictures, shape (batch, channels, height, width); clips have their frames before the height.
+            x: images, shape (batch, channels, height, width); clips have their frames before the height.
         """
         return self.classify(self.features(x))
 
     def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the logits, and those of the auxiliary head (``None`` where there is no such head)."""
+        """Return the logits, and those of the auxiliary head (``None`` if there is none)."""
         auxiliary = None
         for index, features in enumerate(self.run_cells(x)):
             if self.auxiliary is not None and index == self.skeleton.auxiliary_slot():
@@ -75,10 +75,10 @@ class Network(CellStack, Scriptable):
         return self.classify(features), auxiliary
 
     def set_drop_path(self, rate: float) -> None:
-        """Set the rate of drop path in all cells; it acts in training mode, never on identities.
+        """Set the rate of drop path in all cells; it applies in training mode, never to identities.
 
         Args:
-            rate: probability, in [0, 1), that an edge is left out for a sample.
+            rate: probability, in [0, 1), that an edge is dropped for a sample.
 
         Raises:
             AutodasError: if the rate is out of range.
@@ -90,15 +90,15 @@ class Network(CellStack, Scriptable):
                 module.drop_path = rate
 
     def cells_at(self, slot: CellSlot) -> int:
-        """Return how many cells stand in a slot: one, those of a stage graph, or none in a block."""
+        """Return the number of cells in a slot: one, those of a stage graph, or none in a block."""
         if slot.block:
             return 0
         return 1 if slot.graph is None else len(self.genotype.stages[slot.graph].nodes)
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:
-        """Train with compiled separable units, where there are some: on CPUs, in single precision.
+        """Train with compiled separable units where available: on CPUs, in single precision.
 
-        Parameters and state stay the same, and results but for rounding. Evaluation is left as it is, so
+        Parameters and state are unchanged, and results except for rounding. Evaluation is not affected, so
         that it gives the same logits everywhere.
         """
         for module in self.modules():
@@ -107,7 +107,7 @@ class Network(CellStack, Scriptable):
 
 
 def auxiliary_map(skeleton: Skeleton, image_size: int) -> int | None:
-    """Return the side of the map that an auxiliary head would read; ``None`` if it is too small for one."""
+    """Return the side of the map that an auxiliary head would read; ``None`` if it is too small."""
     reductions = sum(slot.reduces for slot in skeleton.slots())
     stride: int = STEM_STRIDE[skeleton.stem] * 2**reductions
     size = -(-image_size // stride)
@@ -126,26 +126,27 @@ def build(
     pool_norm: PoolNorm | None = None,
     partial_channels: int = 1,
 ) -> Network:
-    """Build the network of a genotype, exactly as DARTS does; where it has stage graphs, as H-DAS does.
+    """Build the network of a genotype, exactly as in DARTS, or as in H-DAS if it has stage graphs.
 
     Args:
         genotype: the architecture; it needs a cell for each kind of the skeleton.
-        skeleton: how the cells are stacked, with its K, C1 and C2; it is brought into the form that the
+        skeleton: skeleton of the network, with its K, C1 and C2; it is converted to the form that the
             genotype needs (:func:`autodas.spaces.fit_skeleton`).
         classes: number of classes.
-        channels: channels of the pictures.
-        form: ``"train"``: batch normalisation learns a scale and a shift, pools carry what the skeleton
-            says. ``"search"``: the normalisation of the supernet, so that its weights can be copied in.
-        auxiliary: whether to add the auxiliary head; it is left out where its map is under 5x5.
-        image_size: height and width of the pictures, by default that of the skeleton; only the
+        channels: number of channels of the images or frames.
+        form: ``"train"``: batch normalisation learns a scale and a shift, pools are followed by the
+            skeleton's choice. ``"search"``: the normalisation of the supernet, so that its weights can be
+            copied.
+        auxiliary: whether to add the auxiliary head; it is omitted if its map is under 5x5.
+        image_size: height and width of the images, by default that of the skeleton; only the
             auxiliary head depends on it.
-        pool_norm: what follows pools, if it is not what the skeleton says.
-        partial_channels: K of the supernet, one channel in K going through the operations; for the form
-            ``"search"`` only: networks are trained with all channels.
+        pool_norm: layer after pools, instead of the skeleton's choice.
+        partial_channels: K of the supernet, in which 1/K of the channels pass through the operations; only
+            for the form ``"search"``: networks are trained with all channels.
 
     Raises:
-        AutodasError: if the genotype lacks a kind of cell, or has one that does not fit the skeleton; or
-            if partial channels do not fit.
+        AutodasError: if the genotype lacks a cell kind, has one that does not fit the skeleton, or partial
+            channels do not fit.
     """
     if form not in ("train", "search"):
         raise AutodasError(f"form '{form}' must be 'train' or 'search'")

@@ -1,4 +1,4 @@
-"""How the cells of a network are normalised, in search and in training."""
+"""Normalisation of a network's cells, in search and in training."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from autodas.operations import Norms
 from autodas.spaces import CellSlot, Skeleton
 
 Form = Literal["train", "search"]
-"""What a network is built for: training, or to take over the weights of a supernet."""
+"""Purpose of a network: training, or copying the weights of a supernet."""
 
 
 def cell_norms(skeleton: Skeleton, form: Form, slot: CellSlot) -> Norms:
-    """Return how what stands in a slot is normalised.
+    """Return how the layers of a slot are normalised.
 
-    While searching nothing that is searched learns a scale: it would undo the mixing weights. Cells that are
-    given (reduction cells between stage graphs) are normalised as in training, also then (H-DAS).
+    During the search no searched layer learns a scale: it would undo the mixing weights. Given cells
+    (reduction cells between stage graphs) are normalised as in training even then (H-DAS).
     """
     given = skeleton.graphs and slot.graph is None
     if form == "search" and not given:
@@ -24,5 +24,5 @@ def cell_norms(skeleton: Skeleton, form: Form, slot: CellSlot) -> Norms:
 
 
 def given_norms(skeleton: Skeleton) -> Norms:
-    """Return how cells are normalised that are not searched."""
+    """Return how cells that are not searched are normalised."""
     return Norms(affine=True, pool=skeleton.pool_norm)

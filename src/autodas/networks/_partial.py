@@ -1,4 +1,4 @@
-"""Whether partial channels fit a skeleton."""
+"""Check of partial channels against a skeleton."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ def partial_channels_for(skeleton: Skeleton, K: int) -> PartialChannels:
     """Return partial channels for all cells of a skeleton.
 
     Args:
-        skeleton: how the cells are stacked.
-        K: one channel in K goes through the operations; 1 for all of them.
+        skeleton: skeleton of the network.
+        K: 1/K of the channels pass through the operations; 1 for all of them.
 
     Raises:
         AutodasError: if the operations would not get an even number of channels everywhere (two halves of
-            them are convolved apart where maps shrink); the smallest C2 that works is named.
+            them are convolved separately where maps shrink); the message names the smallest valid C2.
     """
     partial = PartialChannels(K)
     if K == 1:
         return partial  # the skeleton has checked its own widths
-    # The width of all cells is that of the narrowest times a power of two.
+    # The width of every cell is that of the narrowest times a power of two.
     narrowest = min(slot.width for slot in skeleton.slots())
     if narrowest % (2 * K):
         times = narrowest // skeleton.width

@@ -27,14 +27,14 @@ class StageCost:
 
 @dataclass(frozen=True)
 class Profile:
-    """Cost of a network on one picture, or on one clip.
+    """Cost of a network for one image, or one clip.
 
     Attributes:
         parameters: all parameters without the auxiliary head.
-        parameters_with_auxiliary: and with it; the same number where there is no such head.
-        multiply_adds: of convolutions and linear layers, without the auxiliary head; biases,
-            normalisation and activations are not counted, as is the custom in this field.
-        stages: the same, part by part.
+        parameters_with_auxiliary: all parameters with it; the same number if there is none.
+        multiply_adds: multiply-adds of convolutions and linear layers, without the auxiliary head; biases,
+            normalisation and activations are not counted, as is usual in this field.
+        stages: the same for each part.
     """
 
     parameters: int
@@ -63,17 +63,17 @@ def profile(
     auxiliary: bool = True,
     pool_norm: PoolNorm | None = None,
 ) -> Profile:
-    """Count parameters and multiply-adds of the network that :func:`build` makes; no memory is taken.
+    """Count parameters and multiply-adds of the network of :func:`build`, without allocating it.
 
     Args:
         genotype: the architecture.
-        skeleton: how its cells are stacked.
+        skeleton: skeleton in which its cells are stacked.
         classes: number of classes.
-        channels: channels of the picture.
-        image_size: height and width of the picture, by default that of the skeleton.
-        frames: of a clip, by default those of the skeleton; of pictures there are none.
+        channels: number of channels of the image or frames.
+        image_size: height and width of the image, by default that of the skeleton.
+        frames: number of frames of a clip, by default that of the skeleton; images have none.
         auxiliary: whether the second count of parameters includes an auxiliary head.
-        pool_norm: as for :func:`build`.
+        pool_norm: as in :func:`build`.
     """
     size = skeleton.input_size(image_size, frames)
     with torch.device("meta"):
@@ -86,8 +86,8 @@ def profile(
             image_size=size[-1],
             pool_norm=pool_norm,
         )
-        picture = torch.empty(1, channels, *size)
-    counts = multiply_adds_by_module(network, picture)
+        sample = torch.empty(1, channels, *size)
+    counts = multiply_adds_by_module(network, sample)
     total = count_parameters(network)
     head = count_parameters(network.auxiliary) if network.auxiliary is not None else 0
     parts: list[tuple[str, list[str]]] = [("stem", ["stem"])]
@@ -114,8 +114,8 @@ def multiply_adds_by_module(module: nn.Module, *arguments: Any) -> dict[str, int
     """Return the multiply-adds of one forward pass in evaluation mode, by the dotted name of submodules.
 
     Args:
-        module: on any device; on ``meta`` nothing is computed.
-        arguments: what the forward pass is given.
+        module: module on any device; on ``meta`` nothing is computed.
+        arguments: arguments of its forward pass.
     """
     training = module.training
     module.eval()

@@ -1,4 +1,4 @@
-"""The skeleton as a module: stem, cells, classifier; for discrete networks and supernets."""
+"""Skeleton as a module: stem, cells, classifier; for discrete networks and supernets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MakeCell = Callable[[CellSlot, CellInputs], nn.Module]
 
 
 class CellStack(nn.Module):
-    """A stem, cells one after the other, and a linear classifier on the mean of the last map.
+    """Stem, stacked cells, and a linear classifier on the mean of the last map.
 
     Args:
-        skeleton: how the cells are stacked.
-        make_cell: builds the cell (or stage graph) for a slot; it has ``outputs``, its number of output
-            channels. Blocks of the skeleton's own are built without it.
+        skeleton: skeleton of the network.
+        make_cell: factory of the cell (or stage graph) for a slot, with the number of output channels as
+            ``outputs``. Blocks that belong to the skeleton are built without it.
         classes: number of classes.
-        channels: channels of the picture, or of the frames of a clip.
+        channels: number of channels of the image, or of the frames of a clip.
     """
 
     def __init__(self, skeleton: Skeleton, make_cell: MakeCell, classes: int, channels: int) -> None:
@@ -52,7 +52,7 @@ class CellStack(nn.Module):
         self.classifier = nn.Linear(previous, classes)
 
     def run_cells(self, x: Tensor, *arguments: Any) -> Iterator[Tensor]:
-        """Yield the output of one cell after the other; those that are relaxed get the arguments, too."""
+        """Yield the output of each cell in turn; the arguments are passed to relaxed cells."""
         before, previous = self.stem(x)
         for cell in self.cells:
             if self.skeleton.reads != "two":
@@ -76,7 +76,7 @@ class CellStack(nn.Module):
         return self.classifier(features.mean(tuple(range(2, 2 + self.skeleton.dimensions))))  # type: ignore[no-any-return]
 
     def to_memory_format(self) -> CellStack:
-        """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""
+        """Convert to the channels-last memory format, which is faster on CPU and GPU."""
         formats = {4: torch.channels_last, 5: torch.channels_last_3d}
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.dim() in formats:

@@ -1,4 +1,4 @@
-"""Stems: the layers between the picture and the first cell."""
+"""Stems: the layers between the image and the first cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autodas.spaces import Skeleton
 class CifarStem(nn.Module):
     """One 3x3 convolution and batch normalisation; both inputs of the first cell are its output.
 
-    Its normalisation stays affine while searching (DARTS).
+    Its normalisation stays affine during the search (DARTS).
     """
 
     reduces = False
@@ -87,16 +87,16 @@ class ImagenetGraphStem(nn.Sequential):
 
 
 class VideoStem(nn.Module):
-    """Three 3x3 convolutions of frames to C1 channels, the first with stride 2; maxima over time and space.
+    """Three 3x3 convolutions of frames to C1 channels, the first with stride 2; then pools in time and space.
 
-    In time the maximum is over four frames after the other, without overlap, so that clip and reversed clip
-    give the same maps in reverse; in space it is over 3 x 3 with stride 2. Clips of 16 x 112 x 112 leave it
-    as 4 x 28 x 28. The paper's figure of the network is lost to us, and this stem is our inference: of the
-    stems that we tried it is the simplest one with which parameters and multiply-adds of all five networks
-    in tables 7 and 8 come out (docs, spaces). What the tables determine is its cost and what it leaves, not
-    its layers.
+    The maximum over time is over consecutive groups of four frames, without overlap, so that a clip and the
+    reversed clip give the same maps in reverse; in space it is over 3 x 3 with stride 2. Clips of 16 x 112 x
+    112 result in 4 x 28 x 28. The paper's figure of the network was not available to us, and this stem is our
+    inference: of the stems that we tried it is the simplest one that reproduces the parameters and
+    multiply-adds of all five networks in tables 7 and 8 (docs, spaces). The tables determine its cost and its
+    output size, not its layers.
 
-    In two dimensions it is the same for single frames, which have no maximum over time.
+    In two dimensions it is the same for single frames, without the maximum over time.
     """
 
     reduces = False
@@ -122,7 +122,7 @@ class VideoStem(nn.Module):
         self.outputs = (width, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the two inputs of the first cell, which are one."""
+        """Return the two inputs of the first cell, which are the same."""
         x = self.over_space(self.over_time(self.layers(x)))
         return x, x
 
@@ -136,4 +136,4 @@ STEMS: dict[str, type[CifarStem | ImagenetStem | ImagenetGraphStem | VideoStem]]
 """The stems by name."""
 
 STEM_STRIDE = {"cifar": 1, "imagenet": 8, "imagenet_graph": 8, "video": 4}
-"""How much lower and narrower than the picture the second output of a stem is."""
+"""Factor by which the second output of a stem is smaller in height and width than the image."""

@@ -1,4 +1,4 @@
-"""The form of a network that ``torch.jit.script`` understands."""
+"""Support of ``torch.jit.script`` for networks."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from torch import fx, nn
 
 
 class Scriptable(nn.Module):
-    """A network that ``torch.jit.script`` takes as the calls that it makes.
+    """Network that ``torch.jit.script`` compiles as its sequence of calls.
 
-    Its own code loops over genotypes, which that compiler does not know. The calls are those of the mode that
-    the network is in: a script of a network in evaluation mode is for evaluation.
+    Its own code loops over genotypes, which the compiler does not support. The calls are those of the
+    network's current mode: a script of a network in evaluation mode is for evaluation.
     """
 
     def __prepare_scriptable__(self) -> fx.GraphModule:
-        """Return the calls; ``torch.jit.script`` asks for them."""
+        """Return the sequence of calls, for ``torch.jit.script``."""
         traced = fx.symbolic_trace(self)
-        # Types that are written as text, as they are in these files, would be taken for names.
+        # String annotations, as used in these files, would be taken for names.
         for node in traced.graph.nodes:
             node.type = None
         traced.recompile()

@@ -1,4 +1,4 @@
-"""The candidate layers, written once for 2 and 3 dimensions."""
+"""Candidate operations, written once for 2 and 3 dimensions."""
 
 from autodas.operations._channels import ChannelBias, ChannelOperation, ChannelScale
 from autodas.operations._convolutions import (

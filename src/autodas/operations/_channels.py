@@ -10,23 +10,23 @@ from autodas.operations._convolutions import FactorizedReduce
 from autodas.operations._norm import batch_norm
 
 REDUCTION, NARROWEST = 16, 4
-"""How much narrower the hidden layer is than the map, and its least width."""
+"""Ratio of the widths of the map and the hidden layer, and the minimum width of that layer."""
 
 
 class ChannelOperation(nn.Module):
-    r"""What ``channel_scale`` and ``channel_bias`` have in common.
+    r"""Common base of ``channel_scale`` and ``channel_bias``.
 
     With the mean :math:`\bar x` of each channel over the whole map (all frames) and
     :math:`h(\bar x) = W_2\, r(W_1 \bar x + b_1) + b_2` of ``max(channels / 16, 4)`` hidden units it is
 
     .. math:: B(\sigma(h(\bar x))\, x) \quad\text{(scale)}, \qquad B(x + h(\bar x)) \quad\text{(bias)}
 
-    with batch normalisation B; where there is a stride, :class:`FactorizedReduce` stands for B. The paper
-    says which operations there are, not how they are made: after squeeze-and-excitation, our choice.
+    with batch normalisation B, which is replaced by :class:`FactorizedReduce` if there is a stride. The paper
+    states which operations there are, not how they are built: we follow squeeze-and-excitation (our choice).
 
     Args:
-        channels: of input and output.
-        stride: along each dimension.
+        channels: number of channels of input and output.
+        stride: stride along each dimension.
         affine: whether the batch normalisation learns a scale and a shift.
     """
 
@@ -42,30 +42,30 @@ class ChannelOperation(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a map of as many channels, smaller by the stride."""
+        """Return a map with the same number of channels, reduced by the stride."""
         return self.norm(self.before_norm(x))  # type: ignore[no-any-return]
 
     def before_norm(self, x: Tensor) -> Tensor:
         """Return the map before it is normalised or reduced."""
-        found = self.squeeze(x.mean(tuple(range(2, 2 + self.dimensions))))
-        return self.apply_to(x, found[(..., *(None,) * self.dimensions)])
+        excitation = self.squeeze(x.mean(tuple(range(2, 2 + self.dimensions))))
+        return self.apply_to(x, excitation[(..., *(None,) * self.dimensions)])
 
-    def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
-        """Return the map with what was found for each channel of each sample."""
+    def apply_to(self, x: Tensor, excitation: Tensor) -> Tensor:
+        """Return the map after applying the excitation of each channel of each sample."""
         raise NotImplementedError
 
 
 class ChannelScale(ChannelOperation):
-    """A factor between 0 and 1 for each channel (``channel_scale``)."""
+    """Factor between 0 and 1 for each channel (``channel_scale``)."""
 
-    def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
+    def apply_to(self, x: Tensor, excitation: Tensor) -> Tensor:
         """Return the scaled map."""
-        return x * found.sigmoid()
+        return x * excitation.sigmoid()
 
 
 class ChannelBias(ChannelOperation):
-    """A summand for each channel (``channel_bias``)."""
+    """Summand for each channel (``channel_bias``)."""
 
-    def apply_to(self, x: Tensor, found: Tensor) -> Tensor:
+    def apply_to(self, x: Tensor, excitation: Tensor) -> Tensor:
         """Return the shifted map."""
-        return x + found
+        return x + excitation

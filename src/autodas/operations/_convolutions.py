@@ -1,4 +1,4 @@
-"""Convolutions in the order ReLU, convolution, batch normalisation; written for 2 and 3 dimensions."""
+"""Convolutions in the order ReLU, convolution, batch normalisation; for 2 and 3 dimensions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Conv2d | nn.Conv3d:
-    """Return a convolution without bias whose padding keeps the size of the map (at stride 1).
+    """Return a convolution without bias, padded such that the size of the map is kept (at stride 1).
 
     Args:
         inputs: channels of the input.
         outputs: channels of the output.
-        kernel: window along each dimension, odd; its length gives the number of dimensions.
+        kernel: window along each dimension, odd; its length is the number of dimensions.
         stride: stride along each dimension, 1 by default.
         dilation: distance between the taps of windows wider than 1.
         groups: groups of channels; ``inputs`` makes the convolution depthwise.
@@ -50,11 +50,11 @@ def convolution(
 
 
 class _DepthwiseConvolution:
-    """A depthwise convolution that computes in single precision on CPUs, also where bf16 is asked for.
+    """Depthwise convolution that computes in single precision on CPUs, even if bf16 is requested.
 
     On processors with ``avx512_bf16`` the gradient of dilated depthwise convolutions is wrong in bf16 from
-    maps of 32 pixels on: the error of the weights' gradient is larger than the gradient. Those without
-    dilation gain no time from bf16.
+    maps of 32 pixels on: the error of the weights' gradient is larger than the gradient. Without dilation
+    bf16 saves no time.
     """
 
     def forward(self: Any, x: Tensor) -> Tensor:
@@ -65,18 +65,18 @@ class _DepthwiseConvolution:
 
 
 class DepthwiseConv2d(_DepthwiseConvolution, nn.Conv2d):
-    """A depthwise convolution of images."""
+    """Depthwise convolution of images."""
 
 
 class DepthwiseConv3d(_DepthwiseConvolution, nn.Conv3d):
-    """A depthwise convolution of clips."""
+    """Depthwise convolution of clips."""
 
 
 class _StridedPointwiseConvolution:
-    """A pointwise convolution that leaves out the pixels between its strides before it computes.
+    """Pointwise convolution that skips the pixels between its strides before it computes.
 
     On processors with AVX2 and without AVX-512, torch's own (seen in 2.13) writes outside of its memory
-    while it computes the gradient of the weights, where the stride passes over the end of a row.
+    when computing the gradient of the weights, if the stride passes over the end of a row.
     """
 
     def forward(self: Any, x: Tensor) -> Tensor:
@@ -86,11 +86,11 @@ class _StridedPointwiseConvolution:
 
 
 class StridedPointwiseConv2d(_StridedPointwiseConvolution, nn.Conv2d):
-    """A pointwise convolution of images, with a stride."""
+    """Strided pointwise convolution of images."""
 
 
 class StridedPointwiseConv3d(_StridedPointwiseConvolution, nn.Conv3d):
-    """A pointwise convolution of clips, with a stride."""
+    """Strided pointwise convolution of clips."""
 
 
 _DENSE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -102,7 +102,7 @@ _STRIDED_POINTWISE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {
 
 
 class ReLUConvNorm(nn.Sequential):
-    """ReLU, pointwise convolution, batch normalisation: brings a state to the width of a cell."""
+    """ReLU, pointwise convolution, batch normalisation: projects a state to the width of a cell."""
 
     def __init__(self, inputs: int, outputs: int, dimensions: int, affine: bool) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class ReLUConvNorm(nn.Sequential):
 class DenseConv(nn.Sequential):
     """ReLU, dense convolution, batch normalisation (``nor_conv``).
 
-    Parameters: ``prod(kernel) * inputs * outputs``, and ``2 * outputs`` where ``affine``.
+    Parameters: ``prod(kernel) * inputs * outputs``, and ``2 * outputs`` if ``affine``.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class DenseConv(nn.Sequential):
 class SeparableUnit(nn.Sequential):
     """ReLU, depthwise convolution, pointwise convolution, batch normalisation.
 
-    Parameters: ``channels * prod(kernel) + channels ** 2``, and ``2 * channels`` where ``affine``.
+    Parameters: ``channels * prod(kernel) + channels ** 2``, and ``2 * channels`` if ``affine``.
     """
 
     compiled = False
@@ -145,7 +145,7 @@ class SeparableUnit(nn.Sequential):
         self.norm = batch_norm(channels, len(kernel), affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a map of as many channels, smaller by the stride."""
+        """Return a map with the same number of channels, reduced by the stride."""
         if not (self.compiled and self.training and has_compiled_form(x)):
             return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
         depthwise: Any = self.depthwise
@@ -155,7 +155,7 @@ class SeparableUnit(nn.Sequential):
 
 
 class SeparableConv(nn.Sequential):
-    """Two separable units, of which the first carries the stride (``sep_conv``)."""
+    """Two separable units, the first of which has the stride (``sep_conv``)."""
 
     def __init__(self, channels: int, kernel: Sequence[int], stride: Sequence[int], affine: bool) -> None:
         ones = (1,) * len(kernel)
@@ -168,7 +168,7 @@ class SeparableConv(nn.Sequential):
 class FactorizedConv(nn.Sequential):
     """ReLU, dense 1 x k convolution, dense k x 1 convolution, batch normalisation (``conv_7x1_1x7``).
 
-    Parameters for k = 7: ``14 * channels ** 2``, and ``2 * channels`` where ``affine``.
+    Parameters for k = 7: ``14 * channels ** 2``, and ``2 * channels`` if ``affine``.
     """
 
     def __init__(self, channels: int, window: int, stride: Sequence[int], affine: bool) -> None:
@@ -180,12 +180,12 @@ class FactorizedConv(nn.Sequential):
 
 
 class FactorizedReduce(nn.Module):
-    """Makes a map smaller without losing every other pixel: two strided pointwise convolutions side by side.
+    """Reduction of a map that uses all pixels: two strided pointwise convolutions in parallel.
 
     The second one reads the map shifted by one pixel. A map of odd height or width is padded by one at
-    the far edge before the shift, so that both halves have one size. In three dimensions the shift is
-    in space only: both halves take the same frames, otherwise networks without temporal windows would
-    see the order of frames.
+    the far edge before the shift, so that both halves have the same size. In three dimensions the shift is
+    in space only: both halves use the same frames, otherwise networks without temporal windows would
+    depend on the order of frames.
 
     Args:
         inputs: channels of the input.
@@ -204,9 +204,9 @@ class FactorizedReduce(nn.Module):
         self.norm = batch_norm(outputs, dimensions, affine)
 
     def shift(self, x: Tensor) -> Tensor:
-        """Return the map that the second convolution reads."""
+        """Return the input map of the second convolution."""
         rows, columns = (int(s > 1) for s in self.stride[-2:])
-        # What traces a network has no sizes and pads every map: the stride passes over what is not needed.
+        # A tracer has no sizes and pads every map: the stride skips what is not needed.
         if not isinstance(x, Tensor) or rows * x.shape[-2] % 2 or columns * x.shape[-1] % 2:
             x = F.pad(x, (0, columns, 0, rows))
         return x[..., rows:, columns:]

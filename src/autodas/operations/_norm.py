@@ -1,4 +1,4 @@
-"""Batch normalisation, and where it stands in the operations."""
+"""Batch normalisation, and its position in the operations."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from autodas.spaces import PoolNorm
 
 @dataclass(frozen=True)
 class Norms:
-    """How the layers of a network are normalised.
+    """Normalisation of a network's layers.
 
     Args:
         affine: whether batch normalisation inside cells learns a scale and a shift.
-        pool: what follows a pooling operation: ``"none"``, ``"plain"`` (normalisation without scale
+        pool: layer after a pooling operation: ``"none"``, ``"plain"`` (normalisation without scale
             and shift) or ``"affine"``.
     """
 
@@ -25,16 +25,16 @@ class Norms:
 
 
 SEARCH_NORMS = Norms(affine=False, pool="plain")
-"""The convention of DARTS while searching: the scale would undo the mixing weights."""
+"""The convention of DARTS during the search: a scale would undo the mixing weights."""
 
 TRAIN_NORMS = Norms(affine=True, pool="none")
-"""The convention of DARTS when the network that was found is trained."""
+"""The convention of DARTS for training the resulting network."""
 
 
 def batch_norm(channels: int, dimensions: int, affine: bool) -> nn.Module:
     """Return batch normalisation over maps of 2 or 3 dimensions.
 
-    Without ``affine`` it does not count batches: the count matters only to a cumulative average, and a
+    Without ``affine`` it does not count batches: the count only matters for a cumulative average, and a
     supernet would update a thousand of these counters in every iteration.
     """
     if affine:
@@ -50,7 +50,7 @@ class _Uncounted(nn.Module):
     def _load_from_state_dict(
         self, state: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any
     ) -> None:
-        # Into a state without version, such as one from safetensors, torch would put the count back.
+        # Into a state without version, such as one from safetensors, torch would add the count again.
         super()._load_from_state_dict(state, prefix, {**metadata, "version": 2}, *rest)
 
 

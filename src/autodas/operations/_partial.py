@@ -1,4 +1,4 @@
-"""Partial channels: most channels of an edge go past its operation."""
+"""Partial channels: most channels of an edge bypass its operation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from autodas.errors import AutodasError
 
 @dataclass(frozen=True)
 class PartialChannels:
-    r"""How an edge is computed on a part of its channels (PC-DARTS, Xu et al., 2020, section 3.2).
+    r"""Computation of an edge on a part of its channels (PC-DARTS, Xu et al., 2020, section 3.2).
 
-    The first C/K channels go through the operation, which is that narrow. The others go past it; where the
-    edge has a stride, through a max pool whose window is the stride. Both are concatenated, and channels
-    are shuffled in K groups, channel :math:`g C/K + c` to :math:`c K + g`, so that every channel meets
-    operations sooner or later. Maps of odd size are rounded up, as by the operations.
+    The first C/K channels pass through the operation, which has that width. The others bypass it or, if the
+    edge has a stride, pass through a max pool whose window is the stride. Both are concatenated, and channels
+    are shuffled in K groups, channel :math:`g C/K + c` to :math:`c K + g`, so that every channel eventually
+    passes through operations. Maps of odd size are rounded up, as by the operations.
 
     Args:
-        K: one channel in K goes through the operation; 1 leaves edges as they are.
+        K: 1/K of the channels pass through the operation; 1 for all of them.
 
     Raises:
         AutodasError: if K is below 1.
@@ -35,11 +35,11 @@ class PartialChannels:
             raise AutodasError(f"partial_channels={self.K} must be at least 1")
 
     def split(self, x: Tensor, stride: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """Return what goes through the operation of an edge and what goes past it (``None``: nothing does).
+        """Return the channels for an edge's operation, and those that bypass it (``None`` if there are none).
 
         Args:
             x: the state, shape (batch, channels, *map).
-            stride: of the edge, along each dimension of the map.
+            stride: stride of the edge, along each dimension of the map.
         """
         if self.K == 1:
             return x, None
@@ -63,4 +63,4 @@ class PartialChannels:
 
 
 ALL_CHANNELS = PartialChannels()
-"""Nothing goes past."""
+"""No channel bypasses the operation."""

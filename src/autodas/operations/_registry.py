@@ -1,4 +1,4 @@
-"""From the name of an operation to its layers."""
+"""Registry of operations: from a name to layers."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from autodas.user_code import import_allowed, is_user_code, place_of, what_faile
 
 Builder = Callable[[int, tuple[int, ...], Norms], nn.Module]
 WindowBuilder = Callable[[int, tuple[int, ...], tuple[int, ...], Norms], nn.Module]
-"""Of channels, window, stride and norms."""
+"""Function of channels, window, stride and norms."""
 
 _BUILDERS: dict[str, Builder] = {}
 _FOR_IMAGES_ONLY = {name for name, facts in OPERATIONS.items() if facts.images_only}
 
 
 def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder], Builder]:
-    """Make an operation known under a name, to spaces and both engines, for this process.
+    """Register an operation under a name, for spaces and both engines, in this process.
 
-    Where other commands and later processes have to build it, too, name it by its path instead:
+    If other commands and later processes must build it, too, name it by its path instead:
     ``python:package.module:name`` (see ``docs/extending.md``).
 
-    The decorated function gets the channels (the output has as many), the stride along each dimension
-    and the :class:`Norms`, and returns the module.
+    The decorated function receives the channels (the output has the same number), the stride along each
+    dimension and the :class:`Norms`, and returns the module.
 
     .. code-block:: python
 
@@ -46,12 +46,12 @@ def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder],
             return nn.Conv2d(channels, channels, 1, stride=stride, bias=False)
 
     Args:
-        name: of the operation.
-        for_images_only: whether it cannot be built for maps of three dimensions; networks of video then
-            refuse it by name.
+        name: name of the operation.
+        for_images_only: whether it cannot be built for maps of three dimensions; networks for video then
+            reject it by name.
 
     Raises:
-        AutodasError: if the name is taken.
+        AutodasError: if the name is already registered.
     """
 
     def add(builder: Builder) -> Builder:
@@ -80,8 +80,8 @@ def build(name: str, channels: int, stride: Sequence[int], norms: Norms) -> nn.M
         norms: how its layers are normalised.
 
     Raises:
-        AutodasError: if no operation has that name, or it is for images and there are three dimensions; of
-            one of the user's own, if its module is not allowed, cannot be imported, or fails.
+        AutodasError: if no operation has that name, or it is for images and there are three dimensions; for a
+            user-defined one, if its module is not allowed, cannot be imported, or fails.
     """
     if is_user_code(name):
         return _build_users(name, channels, tuple(stride), norms)
@@ -92,7 +92,7 @@ def build(name: str, channels: int, stride: Sequence[int], norms: Norms) -> nn.M
 
 
 def _build_users(name: str, channels: int, stride: tuple[int, ...], norms: Norms) -> nn.Module:
-    """Build an operation of the user's own, named by its path."""
+    """Build a user-defined operation, named by its path."""
     where = f"operation '{name}'"
     builder = import_allowed(name, where)
     if not callable(builder) or (isinstance(builder, type) and not issubclass(builder, nn.Module)):
@@ -101,23 +101,23 @@ def _build_users(name: str, channels: int, stride: tuple[int, ...], norms: Norms
             "or a class of such modules, is expected"
         )
     try:
-        found = builder(channels, stride, norms)
+        operation = builder(channels, stride, norms)
     except Exception as error:  # whatever the user's code does
         raise AutodasError(f"{where} cannot be built: {what_failed(error)}") from error
-    if not isinstance(found, nn.Module):
+    if not isinstance(operation, nn.Module):
         raise AutodasError(
-            f"{where} ({place_of(builder)}): a module is expected, {type(found).__name__} was returned"
+            f"{where} ({place_of(builder)}): a module is expected, {type(operation).__name__} was returned"
         )
-    return found
+    return operation
 
 
 def check_dimensions(name: str, dimensions: int) -> None:
-    """Check that an operation can be built for maps of so many dimensions.
+    """Check that an operation can be built for maps of the given number of dimensions.
 
-    Those for video can be built for images, too, without their window in time; not the other way round.
+    Those for video can be built for images, too, without their window in time, but not vice versa.
 
     Raises:
-        AutodasError: if it cannot; those of video that come nearest are named.
+        AutodasError: if it cannot; the message suggests the nearest ones for video.
     """
     if dimensions == 3 and name in _FOR_IMAGES_ONLY:
         others = [other for other in registered() if other not in _FOR_IMAGES_ONLY]
@@ -125,18 +125,18 @@ def check_dimensions(name: str, dimensions: int) -> None:
 
 
 def window(name: str, dimensions: int | None = None) -> tuple[int, ...]:
-    """Return the window that ends the name of an operation: ``(3, 3)`` for ``sep_conv_3x3``.
+    """Return the window at the end of an operation's name: ``(3, 3)`` for ``sep_conv_3x3``.
 
     Args:
-        name: of the operation.
-        dimensions: of the maps, by default those of the window; for 2 a window in time is dropped, so that
-            a genotype of video has a twin for images: ``(3, 3)`` for ``sep_conv_1x3x3``.
+        name: name of the operation.
+        dimensions: dimensions of the maps, by default those of the window; for 2 a window in time is dropped,
+            so that a genotype for video has a twin for images: ``(3, 3)`` for ``sep_conv_1x3x3``.
     """
     match = re.search(r"_(\d+(?:x\d+)+)$", name)
     if match is None:
-        raise AutodasError(f"operation '{name}' names no window")
-    found = tuple(int(k) for k in match[1].split("x"))
-    return found[-dimensions:] if dimensions else found
+        raise AutodasError(f"the name of operation '{name}' contains no window")
+    sides = tuple(int(k) for k in match[1].split("x"))
+    return sides[-dimensions:] if dimensions else sides
 
 
 def _register_window(name: str, make: WindowBuilder) -> None:
@@ -162,7 +162,7 @@ def _separable_3d(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...
 def _dilated_3d(channels: int, kernel: tuple[int, ...], stride: tuple[int, ...], norms: Norms) -> nn.Module:
     if len(stride) == 2:
         return _dilated(channels, kernel, stride, norms)
-    # Once, as dilated convolutions of images are.
+    # A single unit, as for dilated convolutions of images.
     return Separable3dUnit(channels, kernel, stride, 2, norms.affine)
 
 

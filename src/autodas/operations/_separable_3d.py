@@ -1,4 +1,4 @@
-"""The separable convolution over space and time (SDAS, section 4.2)."""
+"""Separable convolution over space and time (SDAS, section 4.2)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from autodas.operations._unit_function import UnitFunction, has_compiled_form
 
 
 class Separable3dUnit(nn.Module):
-    """ReLU, a depthwise convolution of frames beside one along time, their sum, pointwise convolution, norm.
+    """ReLU, depthwise convolutions in space and in time in parallel, their sum, pointwise convolution, norm.
 
     Both depthwise convolutions read the same map. Parameters for a window of ``kt x ks x ks``:
-    ``(ks ** 2 + kt) * channels + channels ** 2``, and ``2 * channels`` where ``affine``.
+    ``(ks ** 2 + kt) * channels + channels ** 2``, and ``2 * channels`` if ``affine``.
 
     Args:
-        channels: of input and output.
+        channels: number of channels of input and output.
         kernel: window along frames, height and width.
-        stride: along each dimension; both depthwise convolutions take it.
-        dilation: of the window in space. The one in time stays dense: reduced maps have 4 or 2 frames, and
-            one with gaps would mostly look past the ends of the clip (our choice; the paper does not say).
+        stride: stride along each dimension, of both depthwise convolutions.
+        dilation: dilation of the window in space. The one in time stays dense: reduced maps have 4 or 2
+            frames, and a dilated one would mostly extend beyond the ends of the clip (our choice; not stated
+            in the paper).
         affine: whether the batch normalisation learns a scale and a shift.
     """
 
@@ -42,7 +43,7 @@ class Separable3dUnit(nn.Module):
         self.norm = batch_norm(channels, 3, affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a map of as many channels, smaller by the stride."""
+        """Return a map with the same number of channels, reduced by the stride."""
         if self.compiled and self.training and has_compiled_form(x):
             depthwise: Any = self.depthwise
             weights = (depthwise.weight, self.pointwise.weight, self.temporal.weight)
@@ -53,7 +54,7 @@ class Separable3dUnit(nn.Module):
 
 
 class Separable3dConv(nn.Sequential):
-    """Two such units, of which the first carries the stride (``sep3d_conv``)."""
+    """Two such units, the first of which has the stride (``sep3d_conv``)."""
 
     def __init__(self, channels: int, kernel: Sequence[int], stride: Sequence[int], affine: bool) -> None:
         super().__init__(

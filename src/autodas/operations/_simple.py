@@ -1,4 +1,4 @@
-"""Operations with no convolution of their own: pooling, and nothing."""
+"""Operations without convolutions: pooling and zero."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from autodas.spaces import PoolNorm
 
 
 class Pool(nn.Sequential):
-    """Maximum or average over a window, then, where asked for, batch normalisation.
+    """Maximum or average over a window, optionally followed by batch normalisation.
 
-    The average divides by the pixels that lie inside the map (DARTS: ``count_include_pad=False``).
+    The average divides by the number of pixels inside the map (DARTS: ``count_include_pad=False``).
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Pool(nn.Sequential):
 
 
 class _AveragePool3d(nn.AvgPool3d):
-    """Also of maps that are smaller than the window, where that does not look along time.
+    """Average pool that also accepts maps smaller than a window that does not extend in time.
 
-    Torch refuses these in three dimensions, not in two: there the frames are images.
+    Torch rejects these in three dimensions, but not in two, where the frames are images.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class _AveragePool3d(nn.AvgPool3d):
 
 
 class Zero(nn.Module):
-    """No connection: zeros in the shape that the other operations give."""
+    """No connection: zeros in the shape of the other operations' output."""
 
     def __init__(self, stride: Sequence[int]) -> None:
         super().__init__()

@@ -13,9 +13,9 @@ from autodas.kernels import Given, Slope, Unit, compiled_library, units_backward
 
 
 def has_compiled_form(x: Tensor) -> bool:
-    """Return whether the compiled kernels can compute with a map: on a CPU, in single precision."""
+    """Return whether the compiled kernels support a map: on a CPU, in single precision."""
     return (
-        # What traces a network passes something else.
+        # A tracer passes something other than a tensor.
         isinstance(x, Tensor)
         and x.device.type == "cpu"
         and x.dtype == torch.float32
@@ -25,18 +25,18 @@ def has_compiled_form(x: Tensor) -> bool:
 
 
 class UnitFunction(torch.autograd.Function):
-    """The convolutions of a separable unit; it keeps x, which all edges that leave a state share."""
+    """Convolutions of a separable unit; keeps x, which is shared by all edges that read a state."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, stride: tuple[int, ...], dilation: int, *weights: Tensor) -> Tensor:
         """Return a channels-last map.
 
         Args:
-            ctx: for the backward pass.
+            ctx: context of the backward pass.
             x: shape (batch, channels, *map).
-            stride: along each dimension of the map.
+            stride: stride along each dimension of the map.
             dilation: distance between the taps.
-            weights: depthwise, pointwise and, where there is one, along time, as torch keeps them.
+            weights: depthwise, pointwise and, if there is one, temporal weights, in torch's layout.
         """
         given = Given(_rows(x), stride)
         out, _, _ = units_forward(given, [_unit(weights, dilation)], moments=False)
@@ -52,13 +52,13 @@ class UnitFunction(torch.autograd.Function):
         arrived = _rows(upstream)
         flat = arrived.view(-1, x.shape[-1])
         zeros, ones = flat.new_zeros(1, x.shape[-1]), flat.new_ones(1, x.shape[-1])
-        # No normalisation is part of it: the gradient of the outputs is what arrives, whatever they were.
+        # No normalisation is included: the gradient of the outputs is the incoming one, whatever they were.
         slope = Slope([flat], ones, zeros, zeros)
         wanted = any(ctx.needs_input_grad[3:])
-        gradient, (found,) = units_backward(
+        gradient, (gradients,) = units_backward(
             Given(x, ctx.stride), [_unit(weights, ctx.dilation)], arrived[None], slope, weights=wanted
         )
-        return gradient.movedim(-1, 1), None, None, *found
+        return gradient.movedim(-1, 1), None, None, *gradients
 
 
 def _unit(weights: Sequence[Tensor], dilation: int) -> Unit:

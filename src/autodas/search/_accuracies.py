@@ -1,4 +1,4 @@
-"""The accuracies that a search reports at its end, with the weights of the search."""
+"""Accuracies reported at the end of a search, with the weights of the search."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from autodas.supernet import CellMixture, Supernet, genotype_mixture, reestimate
 
 @dataclass(frozen=True)
 class SearchAccuracies:
-    """The task's score in percent on the validation half, in evaluation mode (SDAS, table 2).
+    """Scores of the task in percent on the validation half, in evaluation mode (SDAS, table 2).
 
     Attributes:
-        relaxed: before derivation (SDAS: before its last step).
-        discrete: of the final network, with the running statistics that the search left.
-        reestimated: the same with statistics estimated anew on the training half.
-        rebuilt: of the network built from ``genotype.json`` with copied weights.
-        rebuilt_equal: whether its logits equal the reference supernet's to the bit.
-        count: number of validation pictures.
-        task: what was asked of the network.
+        relaxed: score before derivation (SDAS: before its last step).
+        discrete: score of the final network, with the running statistics of the search.
+        reestimated: the same with statistics re-estimated on the training half.
+        rebuilt: score of the network built from ``genotype.json`` with copied weights.
+        rebuilt_equal: whether its logits equal those of the reference supernet bit for bit.
+        count: number of validation samples.
+        task: task of the network.
     """
 
     relaxed: float
@@ -39,32 +39,32 @@ class SearchAccuracies:
 
     @property
     def error(self) -> float:
-        """Standard error of the discrete accuracy, in points."""
+        """Standard error of the discrete accuracy, in percentage points."""
         return self.task.error(self.discrete, self.count)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """What the discrete accuracy is worth: its 95 % interval, in percent."""
+        """95 % interval of the discrete accuracy, in percent."""
         return self.task.interval(self.discrete, self.count)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "task"}
-        return {**found, "standard_error": self.error, "interval": list(self.interval)}
+        """Return the accuracies as plain data."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "task"}
+        return {**values, "standard_error": self.error, "interval": list(self.interval)}
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any], task: Task[Any]) -> SearchAccuracies:
-        """Return what :meth:`to_dict` has made plain data of; other entries do not matter."""
+        """Return the accuracies from the plain data of :meth:`to_dict`; other entries are ignored."""
         return cls(**{f.name: facts[f.name] for f in fields(cls) if f.name != "task"}, task=task)
 
 
 def evaluate_mixture(
     supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader, task: Task[Any]
 ) -> Evaluation:
-    """Evaluate a supernet under a mixture, in single precision; it is left in evaluation mode."""
+    """Evaluate a supernet under a mixture in single precision, and leave it in evaluation mode."""
     supernet.eval()
-    found: Evaluation = task.evaluate(lambda images: supernet(images, mixture), loader.batches(0))
-    return found
+    evaluation: Evaluation = task.evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+    return evaluation
 
 
 @torch.no_grad()
@@ -78,15 +78,15 @@ def final_accuracies(
 ) -> SearchAccuracies:
     """Evaluate a supernet that has been pruned to a genotype.
 
-    Its running statistics are those estimated anew afterwards.
+    Afterwards its running statistics are the re-estimated ones.
 
     Args:
-        supernet: with the weights of the search.
-        genotype: as it was read back from its file.
+        supernet: supernet with the weights of the search.
+        genotype: genotype as read back from its file.
         relaxed: accuracy before derivation, in percent.
         validation: the validation half, without augmentation.
         training: the training half, without augmentation.
-        task: what is asked of the network.
+        task: task of the network.
     """
     device = next(supernet.parameters()).device
     mixture = genotype_mixture(genotype, supernet.space.cell, device)
@@ -96,11 +96,11 @@ def final_accuracies(
     with supernet.computed_by("reference"):
         reference = evaluate_mixture(supernet, mixture, validation, task)
 
-    def pictures() -> Iterable[Tensor]:
+    def images() -> Iterable[Tensor]:
         for batch in training.batches(0):
             yield batch.images
 
-    reestimate_statistics(supernet, lambda images: supernet(images, mixture), pictures())
+    reestimate_statistics(supernet, lambda images: supernet(images, mixture), images())
     reestimated = evaluate_mixture(supernet, mixture, validation, task)
     return SearchAccuracies(
         relaxed,

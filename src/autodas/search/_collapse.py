@@ -1,4 +1,4 @@
-"""Is a search collapsing? How sure its edges are, and how many skips would be left of it."""
+"""Diagnosis of a collapsing search: entropy and margins of its edges, and skips in its derived cells."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from autodas.spaces import Space
 from autodas.strategies.base import Strategy
 
 COLLAPSED = 0.5
-"""Share of skips among the edges of a cell from which on people are warned."""
+"""Share of skips among the edges of a cell from which a warning is printed."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The state of one kind of cell.
+    """State of one cell kind.
 
     Attributes:
-        skips: skip connections among the edges that would be kept if the search ended now.
+        skips: number of skip connections among the edges that would be kept if the search ended now.
         edges: number of those edges.
-        entropy: mean entropy of the weights of an open edge, as a share of the largest possible; ``None``
-            where no edge is open.
+        entropy: mean entropy of the weights of an open edge, relative to the maximum; ``None`` if no edge is
+            open.
         margin: mean lead of the strongest operation of an open edge over the second.
-        margins: the lead on every edge, ``None`` where it is decided.
+        margins: lead on each edge; ``None`` for decided edges.
     """
 
     skips: int
@@ -35,30 +35,30 @@ class Diagnosis:
 
 
 def diagnose(strategy: Strategy, space: Space) -> dict[str, Diagnosis]:
-    """Return the state of all kinds of cells; empty where a method relaxes nothing.
+    """Return the state of all cell kinds; empty if the method relaxes nothing.
 
     Args:
-        strategy: while it searches.
-        space: of its phase.
+        strategy: strategy of a running search.
+        space: space of its phase.
     """
     operations = space.cell.operations
     choices = [o for o, name in enumerate(operations) if name in space.cell.choices]
-    shown, found = strategy.snapshot(), {}
+    shown, diagnoses = strategy.snapshot(), {}
     for kind, kept in strategy.leading().items():
         alpha = shown[kind]["alpha"]
         rows = [None if row is None else [w for w in row if w] for row in alpha]
-        # As in decisions, only what may win an edge competes for it.
+        # As in decisions, only operations that may be chosen compete for an edge.
         margins = [None if row is None else _lead([row[o] for o in choices]) for row in alpha]
         open_rows = [row for row in rows if row is not None and len(row) > 1]
         leads = [lead for lead in margins if lead is not None]
-        found[kind] = Diagnosis(
+        diagnoses[kind] = Diagnosis(
             skips=sum(operations[column] == "skip_connect" for column in kept.values()),
             edges=len(kept),
             entropy=sum(map(_entropy, open_rows)) / len(open_rows) if open_rows else None,
             margin=sum(leads) / len(leads) if leads else None,
             margins=[None if lead is None else round(lead, 6) for lead in margins],
         )
-    return found
+    return diagnoses
 
 
 def summary(found: Mapping[str, Diagnosis], space: Space) -> dict[str, float | None]:
@@ -74,12 +74,12 @@ def summary(found: Mapping[str, Diagnosis], space: Space) -> dict[str, float | N
 
 
 def plain(found: Mapping[str, Diagnosis]) -> dict[str, Any]:
-    """Return plain data, for the event log."""
+    """Return the diagnoses as plain data, for the event log."""
     return {kind: asdict(diagnosis) for kind, diagnosis in found.items()}
 
 
 def warning(found: Mapping[str, Diagnosis], space: Space) -> str | None:
-    """Return a line for people where skips have taken over, ``None`` elsewhere."""
+    """Return a warning if skips dominate, in one line; ``None`` otherwise."""
     for kind in space.skeleton.level_kinds:
         if kind in found and found[kind].skips >= max(2, COLLAPSED * found[kind].edges):
             return (

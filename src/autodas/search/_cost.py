@@ -1,4 +1,4 @@
-"""What a search costs: multiply-adds of supernets."""
+"""Cost of a search: multiply-adds of supernets."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def supernet_multiply_adds(
     shape: InputShape,
     partial_channels: int = 1,
 ) -> int:
-    """Return the multiply-adds of a forward pass over one picture, with only some candidates alive.
+    """Return the multiply-adds of a forward pass of one sample, with only the given candidates alive.
 
     Args:
-        space: what the supernet is built for.
-        alive: the candidates that are computed.
-        task: what is asked of the network.
-        shape: of the picture; of videos without frames the clip is that of the skeleton.
-        partial_channels: one channel in so many goes through the candidates.
+        space: space of the supernet.
+        alive: candidates that are computed.
+        task: task of the network.
+        shape: shape of the sample; for videos without frames the clip is that of the skeleton.
+        partial_channels: K, if 1/K of the channels pass through the candidates.
     """
     with torch.device("meta"):
         supernet = Supernet(
             space, classes=task.outputs, channels=shape.channels, partial_channels=partial_channels
         )
         size = space.skeleton.input_size(shape.image_size, shape.frames)
-        picture = torch.empty(1, shape.channels, *size)
+        sample = torch.empty(1, shape.channels, *size)
         mixture = mixture_of(alive, "meta")
-    return multiply_adds_by_module(supernet, picture, mixture)[""]
+    return multiply_adds_by_module(supernet, sample, mixture)[""]

@@ -1,4 +1,4 @@
-"""Has a search decided, or drawn lots? Told from its log."""
+"""Decisiveness of a search, computed from its log: are its decisions better than random?"""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from autodas.runs.events import Architecture, Decision, Event
 from autodas.spaces import CellSpace
 
 CLEAR = 1.5
-"""Decisions whose mean margin is not so many times that of random steps look random."""
+"""Decisions look random if their mean margin is below this multiple of that of random steps."""
 
 STABLE = 1 / 3
-"""Decisions look random where the leading operation of a larger share of the edges changed so late."""
+"""Decisions look random if the leading operation changed late on more than this share of the edges."""
 
 MOVED = 0.5
-"""Architecture parameters that could move by less have not left their start, whatever they are of."""
+"""Architecture parameters that could move by less than this are still at their start, whatever the data."""
 
 _DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Decisiveness:
-    """How clear and how stable the decisions on edges were.
+    """Margin and stability of the decisions on edges.
 
     Attributes:
         margin: mean lead of the operation that won an edge, in [0, 1].
-        chance: what that would be had every step gone in a random direction: it grows with the learning
-            rate and with the root of the number of steps, and says nothing about the data.
-        reach: how far an architecture parameter could move until the decisions: rate times steps, on average.
-        changed: edges whose leading operation was another one when two thirds of the search were done.
-        edges: edges that were open then.
+        chance: that mean if every step had gone in a random direction: it grows with the learning rate and
+            with the square root of the number of steps, and is independent of the data.
+        reach: maximum movement of an architecture parameter before the decisions: learning rate times steps,
+            on average.
+        changed: number of edges whose leading operation changed in the last third of the search.
+        edges: number of edges that were open at two thirds of the search.
     """
 
     margin: float
@@ -48,9 +49,9 @@ class Decisiveness:
         return asdict(self)
 
     def told(self) -> list[str]:
-        """Return lines for people."""
+        """Return lines of text."""
         lines = [
-            f"mean margin of the decisions on edges: {self.margin:.3f} (of steps in random directions it is "
+            f"mean margin of the decisions on edges: {self.margin:.3f} (random steps would give "
             f"{self.chance:.3f})"
         ]
         if self.edges:
@@ -62,24 +63,24 @@ class Decisiveness:
         return lines
 
     def remarks(self) -> list[str]:
-        """Return what people should know about these decisions, in sentences; none where they are sound."""
+        """Return remarks on these decisions, in sentences; none if they are sound."""
         if self.reach < MOVED:
             return [
-                "these decisions are random: until they fell an architecture parameter could move by "
-                f"{self.reach:.2g} at most (learning rate times steps; 3 and more is usual). Search longer "
+                "these decisions are random: before them an architecture parameter could move by at most "
+                f"{self.reach:.2g} (learning rate times steps; 3 and more is usual). Search longer "
                 "(--epochs), or raise --strategy.learning_rate"
             ]
         if self.looks_random:
             return [
-                "these decisions look random: another seed would find another network, with no less reason. "
-                "Search longer (--epochs) with a smaller --strategy.learning_rate, on more data, or see how "
-                "far seeds differ (autodas compare)"
+                "these decisions look random: another seed would probably find another network, equally "
+                "justified. Search longer (--epochs) with a smaller --strategy.learning_rate, on more data, "
+                "or compare several seeds (autodas compare)"
             ]
         return []
 
     @property
     def looks_random(self) -> bool:
-        """Whether another search would probably decide otherwise."""
+        """Whether another search would probably decide differently."""
         late = self.changed > STABLE * self.edges
         return self.reach < MOVED or self.margin < CLEAR * self.chance or late
 
@@ -87,26 +88,26 @@ class Decisiveness:
 def decisiveness(
     events: Sequence[Event], cell: CellSpace, begin: int, weights_only: int, rate: float
 ) -> Decisiveness | None:
-    """Return how clear and stable the decisions of a phase were; ``None`` where there were none on edges.
+    """Return margin and stability of the decisions of a phase; ``None`` if none of them was on an edge.
 
     Args:
         events: the log of the search.
-        cell: what its decisions were about.
-        begin: iterations before the phase.
-        weights_only: how many of its iterations left the architecture alone.
+        cell: cell space that the decisions refer to.
+        begin: number of iterations before the phase.
+        weights_only: number of its iterations that did not change the architecture.
         rate: learning rate of the architecture.
     """
-    found = [e for e in events if isinstance(e, Decision) and e.what == "edge" and e.iteration > begin]
-    if not found:
+    decisions = [e for e in events if isinstance(e, Decision) and e.what == "edge" and e.iteration > begin]
+    if not decisions:
         return None
-    steps = [max(0, event.iteration - begin - weights_only) for event in found]
+    steps = [max(0, event.iteration - begin - weights_only) for event in decisions]
     drawn = _draws(len(cell.choices))
-    cut = begin + (max(event.iteration for event in found) - begin) * 2 / 3
+    cut = begin + (max(event.iteration for event in decisions) - begin) * 2 / 3
     before = _leaders([e for e in events if isinstance(e, Architecture) and begin < e.iteration <= cut], cell)
-    after = {(e.kind, tuple(e.edge or ())): e.operation for e in found}
+    after = {(e.kind, tuple(e.edge or ())): e.operation for e in decisions}
     open_then = [edge for edge in before if edge in after]
     return Decisiveness(
-        margin=fmean(event.priority or 0.0 for event in found),
+        margin=fmean(event.priority or 0.0 for event in decisions),
         chance=fmean(_lead(drawn, rate * math.sqrt(count)) for count in steps),
         reach=rate * fmean(steps),
         changed=sum(before[edge] != after[edge] for edge in open_then),
@@ -115,7 +116,7 @@ def decisiveness(
 
 
 def _leaders(snapshots: Sequence[Architecture], cell: CellSpace) -> dict[tuple[str, Any], str]:
-    """Return the leading operation of every edge that is open in the last of some snapshots."""
+    """Return the leading operation of every edge that is open in the last of the snapshots."""
     if not snapshots:
         return {}
     columns = [o for o, name in enumerate(cell.operations) if name in cell.choices]
@@ -133,7 +134,7 @@ def _draws(count: int) -> list[list[float]]:
 
 
 def _lead(drawn: Sequence[Sequence[float]], deviation: float) -> float:
-    """Return the mean lead of the largest of softmax weights over the second, of normal logits."""
+    """Return the mean lead of the largest softmax weight over the second, for normally distributed logits."""
     leads = []
     for row in drawn:
         second, first = sorted(row)[-2:] if len(row) > 1 else (0.0, 0.0)

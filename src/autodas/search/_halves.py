@@ -1,4 +1,4 @@
-"""The two halves of the training pictures, and the batches that are made of them."""
+"""The two halves of the training data, and their batches."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from autodas.data import Augmentation, ImageDataset, Loader
 from autodas.loop import Compute
 
 FEW = 256
-"""How many validation pictures measure what a late decision costs."""
+"""Number of validation samples used to measure the cost of a late decision."""
 
 
 def search_halves(dataset: ImageDataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the training samples of both halves: for the weights, for the architecture."""
+    """Return the indices of the training samples of both halves: for the weights, for the architecture."""
     return dataset.train.halves(0.5, seed, "search", classes=dataset.classes)
 
 
 class Halves:
-    """Weights are trained on one half, the architecture on the other; stratified and seeded.
+    """Two stratified, seeded halves of the training data: one trains the weights, the other the architecture.
 
     Attributes:
-        indices: the numbers of the pictures of ``"train"`` and ``"validation"``.
-        train, validation: shuffled and augmented, for the gradient steps.
-        train_plain, validation_plain: in order and not augmented, for evaluations.
-        validation_few: some pictures of the validation half, for quick evaluations.
+        indices: indices of the samples of ``"train"`` and ``"validation"``.
+        train, validation: loaders for the gradient steps, shuffled and augmented.
+        train_plain, validation_plain: loaders for evaluations, in order and without augmentation.
+        validation_few: loader of a part of the validation half, for quick evaluations.
 
     Args:
-        dataset: whose training pictures are split. Its test pictures are not touched.
-        batch_size: of the gradient steps; capped at the size of a half.
-        augmentation: of the pictures in the gradient steps.
-        seed: of the split, the order and the augmentation.
-        compute: where batches are, and how they are read. Evaluations take as many pictures at once as one
-            part of a gradient step has, so that they need no more memory than steps.
+        dataset: data set whose training samples are split. Its test samples are not touched.
+        batch_size: batch size of the gradient steps; capped at the size of a half.
+        augmentation: augmentation of the samples in the gradient steps.
+        seed: seed of the split, the order and the augmentation.
+        compute: device of the batches, and how they are read. Evaluations process as many samples at once as
+            one part of a gradient step, so that they need no more memory than the steps.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Halves:
 
 
 def _spread(half: np.ndarray, count: int) -> np.ndarray:
-    """Return some of a half's pictures, evenly spread: folders are ordered by class."""
+    """Return some samples of a half, evenly spread: folders are ordered by class."""
     places = np.linspace(0, len(half) - 1, min(count, len(half))).astype(int)
     chosen: np.ndarray = half[places]
     return chosen

@@ -1,4 +1,4 @@
-"""What a search tells: its log, and what a person sees meanwhile."""
+"""Journal of a search: its log, and its output on the terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from autodas.strategies.base import Phase, Strategy
 
 
 class Journal:
-    """Writes events and metrics, and shows the progress.
+    """Journal of a search, which writes events and metrics and shows the progress.
 
     Args:
-        keeper: of the run, while it goes on.
-        task: what is asked of the network.
-        phases: of the search.
-        iterations_an_epoch: batches in one epoch.
-        margins: priorities of the decisions on edges so far; it is added to.
+        keeper: record of the running loop.
+        task: task of the network.
+        phases: phases of the search.
+        iterations_an_epoch: number of batches in one epoch.
+        margins: priorities of the decisions on edges so far; new ones are appended.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Journal:
         self.warned = False
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
-        """Write down what is searched."""
+        """Log the setup of the search."""
         cell, skeleton = space.cell, space.skeleton
         self.log.event(
             events.Start(
@@ -62,7 +62,7 @@ class Journal:
                     {
                         "name": phase.name,
                         "iterations": phase.iterations,
-                        # Of its own: a phase may wire whole cells, where another one searches these cells.
+                        # The cell of the phase: a phase may wire whole cells that another phase searches.
                         "cell": phase.space.cell.name,
                         "kinds": list(phase.space.kinds),
                         "nodes": phase.space.cell.nodes,
@@ -74,7 +74,7 @@ class Journal:
         )
 
     def decisions(self, decisions: Sequence[Decision], run: PhaseRun) -> None:
-        """Write down decisions, in the order in which they were taken."""
+        """Log decisions, in the order in which they were taken."""
         for decision in decisions:
             if decision.what == "edge":
                 self.margins.append(decision.priority)
@@ -94,7 +94,7 @@ class Journal:
     def late_decisions(
         self, decisions: Sequence[Decision], run: PhaseRun, *, pictures: int, before: float, after: float
     ) -> None:
-        """Write down what decisions cost that few iterations follow."""
+        """Log the cost in accuracy of decisions that few iterations follow."""
         steps = [decision.step for decision in decisions]
         iteration = self._iteration(run)
         self.log.event(
@@ -104,37 +104,37 @@ class Journal:
         )
 
     def architecture(self, run: PhaseRun) -> None:
-        """Write down the weights of the architecture."""
+        """Log the weights of the architecture."""
         weights = run.strategy.snapshot()
         self.log.event(events.Architecture(iteration=self._iteration(run), weights=weights))
 
     def stopped(self, run: PhaseRun, kind: str, skips: int) -> None:
-        """Write down that a phase ends before its time."""
+        """Log the early end of a phase."""
         self.log.event(events.Stopped(iteration=self._iteration(run), kind=kind, skips=skips))
         self.progress.line(
             f"stopped in epoch {self._epoch(run)}: {kind} cells would have {skips} skip connections"
         )
 
     def epoch(self, run: PhaseRun, found: Mapping[str, Diagnosis]) -> None:
-        """Write down an epoch, and begin the next one's sums.
+        """Log an epoch, and reset the sums for the next one.
 
         Args:
             run: the phase.
-            found: how the kinds of cells stood at its end, before the decisions of its last iteration.
+            found: diagnosis of the cell kinds at its end, before the decisions of its last iteration.
         """
-        # All columns from the first epoch on, also where it had no architecture step.
+        # All columns from the first epoch on, also if it had no architecture step.
         metrics: dict[str, float | None] = dict.fromkeys(
             f"{step}_{name}" for step in ("train", "valid") for name in self.task.metrics
         )
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
-        told = self.task.in_words(metrics)
+        text = self.task.in_words(metrics)
         state = summary(found, run.phase.space)
         if state["skips"] is not None:
-            told += f", skips {state['skips']:.0f}"
+            text += f", skips {state['skips']:.0f}"
         metrics |= state
         pace = self.clock.spent[0] / ((run.iteration - 1) % self.length + 1)
         left = self._left(run)
-        pictures = run.train_meter.count + run.valid_meter.count
+        samples = run.train_meter.count + run.valid_meter.count
         run.new_meters()
         seconds, cpu = self.clock.spent
         self.clock.start()
@@ -151,7 +151,7 @@ class Journal:
                 volatile={
                     "seconds": seconds,
                     "cpu_seconds": cpu,
-                    "pictures_per_second": pictures / max(seconds, 1e-9),
+                    "pictures_per_second": samples / max(seconds, 1e-9),
                     **({} if memory is None else {"memory_bytes": memory}),
                     **({} if failure is None else {"not_recorded": failure}),
                 },
@@ -160,9 +160,9 @@ class Journal:
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
         self._board(run)
-        self.clock.start()  # pictures are no part of what an epoch costs
+        self.clock.start()  # drawing figures is not part of an epoch's cost
         self.progress.line(
-            f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {told}, "
+            f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {text}, "
             f"architectures left {_short(remaining)}, {duration(seconds)}"
             + (f", {duration(pace * left)} left" if left else "")
         )
@@ -173,13 +173,13 @@ class Journal:
             self.progress.line(line)
 
     def _board(self, run: PhaseRun) -> None:
-        """Show the weights of the architecture and the cells in TensorBoard."""
+        """Write the weights of the architecture and the cells to TensorBoard."""
         board = self.log.board
         if board is None:
             return
         for kind, tables in run.strategy.snapshot().items():
             for name, table in tables.items():
-                # What is decided has none; beta is a number an edge, alpha a row.
+                # Decided edges have none; beta has a number for each edge, alpha a row.
                 rows = [row if isinstance(row, list) else [row] for row in table if row is not None]
                 values = [weight for row in rows for weight in row if weight is not None]
                 board.histogram(f"{name}/{kind}", values, self._iteration(run))
@@ -189,12 +189,12 @@ class Journal:
             for kind, png in self.pictures().items():
                 board.picture(f"cells/{kind}", png, self._iteration(run))
         except Exception as error:
-            # A picture is no reason to lose a search.
+            # A failed figure must not end a search.
             self.pictures = None
-            self.progress.line(f"no pictures of cells in TensorBoard: {error}")
+            self.progress.line(f"no figures of cells in TensorBoard: {error}")
 
     def show(self, run: PhaseRun) -> None:
-        """Move the progress bar, where there is one and it is time."""
+        """Update the progress bar, if there is one and an update is due."""
         if not self.progress.due:
             return
         within = (run.iteration - 1) % self.length + 1
@@ -204,7 +204,7 @@ class Journal:
         self.progress.update(self._iteration(run), f"{text}, {duration(pace * self._left(run))} to go")
 
     def _left(self, run: PhaseRun) -> float:
-        """Return what is left to do, in iterations that cost as much as one now: the cost will fall."""
+        """Return the remaining work, in iterations of the current cost: the cost will fall."""
         total, points = run.phase.iterations, 20
         ahead = [run.iteration + (total - run.iteration) * (i + 0.5) / points for i in range(points)]
         now = run.strategy.expected_cost(run.iteration / total)

@@ -1,4 +1,4 @@
-"""How many bytes of tensors are alive at once, found by running code on tensors without data."""
+"""Peak of live tensor memory, found by running code on tensors without data."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the storages that are alive while code runs, inside of it, on the device ``meta``.
+    """Counter of the live storages while code runs within it on the device ``meta``.
 
-    A storage counts from the operator that makes it until nothing refers to it: what autograd keeps,
-    gradients, and what is needed for a moment only. What an operator allocates and gives back itself does
-    not count.
+    A storage counts from the operator that creates it until nothing refers to it: tensors kept by autograd,
+    gradients, and temporary tensors. Memory that an operator allocates and frees internally does not count.
 
     Attributes:
         now: bytes alive.
-        peak: the most that ``now`` has been.
+        peak: maximum of ``now`` so far.
     """
 
     def __init__(self) -> None:
@@ -34,34 +33,35 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run an operator, and count what it returns."""
+        """Run an operator, and count the tensors that it returns."""
         if func is torch.ops.aten._local_scalar_dense.default:
-            # There are no data, and no number decides what is allocated: one will do, and no condition holds.
+            # There are no data, and no value affects allocation: any number will do, and conditions are
+            # false.
             return False if args[0].dtype == torch.bool else 1.0
         schema = func._schema
         views = schema.is_mutable or any(r.alias_info is not None for r in schema.returns)
         if views or func.namespace != "aten":
-            found = func(*args, **(kwargs or {}))
+            result = func(*args, **(kwargs or {}))
         else:
-            found = self._run(func, args, kwargs)
-        for tensor in tree_flatten(found)[0]:
+            result = self._run(func, args, kwargs)
+        for tensor in tree_flatten(result)[0]:
             if isinstance(tensor, Tensor):
                 self._count(tensor)
-        return found
+        return result
 
     def _run(self, func: Any, args: Any, kwargs: Mapping[str, Any] | None) -> Any:
-        """Run an operator once for each layout of its arguments: many work out their shapes in Python."""
+        """Run an operator once for each layout of its arguments: many compute their shapes in Python."""
         values, structure = tree_flatten((args, kwargs))
         key = (func, structure, *map(_look, values))
         if key not in self._known:
-            found, structure = tree_flatten(func(*args, **(kwargs or {})))
+            results, structure = tree_flatten(func(*args, **(kwargs or {})))
             own = {id(v.untyped_storage()) for v in values if isinstance(v, Tensor)}
-            if own & {id(v.untyped_storage()) for v in found if isinstance(v, Tensor)}:
-                return tree_unflatten(found, structure)
-            self._known[key] = [_Look.of(v) if isinstance(v, Tensor) else v for v in found], structure
-            return tree_unflatten(found, structure)
-        found, structure = self._known[key]
-        return tree_unflatten([v.again() if isinstance(v, _Look) else v for v in found], structure)
+            if own & {id(v.untyped_storage()) for v in results if isinstance(v, Tensor)}:
+                return tree_unflatten(results, structure)
+            self._known[key] = [_Look.of(v) if isinstance(v, Tensor) else v for v in results], structure
+            return tree_unflatten(results, structure)
+        results, structure = self._known[key]
+        return tree_unflatten([v.again() if isinstance(v, _Look) else v for v in results], structure)
 
     def _count(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
@@ -77,7 +77,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class _Look(NamedTuple):
-    """All that there is to a tensor without data."""
+    """Description of a tensor without data."""
 
     shape: torch.Size
     stride: tuple[int, ...]
@@ -93,5 +93,5 @@ class _Look(NamedTuple):
 
 
 def _look(value: Any) -> Any:
-    # With the type: 1, 1.0 and True are equal, but do not make the same tensors.
+    # Includes the type: 1, 1.0 and True are equal, but give different tensors.
     return _Look.of(value) if isinstance(value, Tensor) else (type(value), value)

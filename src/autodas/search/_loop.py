@@ -56,12 +56,12 @@ from autodas.strategies.base import SearchPlan
 from autodas.supernet import CellMixture, genotype_mixture, get_engine, mixture_of
 
 LATE = 100
-"""A decision that fewer iterations follow is late: what it costs in accuracy is logged."""
+"""Number of iterations: a decision followed by fewer is late, and its cost in accuracy is logged."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network that a phase ended in."""
+    """Final network of a phase."""
 
     phase: str
     genotype: Genotype
@@ -70,16 +70,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         genotype: the architecture; of several candidates the last one, or the best on the validation half.
-        accuracies: with the weights of the search.
-        candidates: all networks that phases ended in.
-        chooses: which of them is the result.
-        margin: mean priority of the decisions on edges, in [0, 1]: how clear they were. ``None``
-            where nothing was decided.
-        decisiveness: of the last phase, against chance; likewise.
+        accuracies: accuracies with the weights of the search.
+        candidates: the final networks of all phases.
+        chooses: rule that chooses the result among them.
+        margin: mean priority of the decisions on edges, in [0, 1], a measure of their clarity. ``None`` if
+            nothing was decided.
+        decisiveness: decisions of the last phase compared with chance; likewise.
     """
 
     genotype: Genotype
@@ -95,30 +95,31 @@ class SearchResult:
 
 
 class Search:
-    """A search for a genotype. ``Search(...).run()`` does all of it.
+    """Search for a genotype; ``Search(...).run()`` runs it.
 
     Args:
-        dataset: the training pictures are split in two halves, stratified and seeded: the weights are
-            trained on the first, the architecture on the second. Test pictures are not touched.
-        space: where to search.
-        strategy: the method: its name, or what :func:`autodas.choose_strategy` returns for other settings.
-        keeping: what is kept of the run; :meth:`run` needs its folder to have been created.
+        dataset: data set whose training samples are split into two halves, stratified and seeded: the weights
+            are trained on the first, the architecture on the second. Test samples are not touched.
+        space: the search space.
+        strategy: the method: its name, or the result of :func:`autodas.choose_strategy` for other settings.
+        keeping: what is kept of the run; :meth:`run` requires its folder to exist.
         epochs: length of the search, in epochs of the first half.
-        batch_size: pictures a step; capped at the size of a half.
-        optim: of the weights.
-        augmentation: of the pictures of both halves during the steps; ``None`` for the data set's own.
-        supernet: how the relaxed network is computed.
-        budget: what the network of the result may cost (:func:`autodas.network_budget`).
-        stop_at_skips: ends a phase at the end of the first epoch after which cells of a kind that does not
-            reduce would have so many skip connections; what is open then is decided at once. 0 for never.
-        seed: of everything random.
+        batch_size: samples per step; capped at the size of a half.
+        optim: settings of the weights' optimiser.
+        augmentation: augmentation of the samples of both halves during the steps; ``None`` for the data set's
+            default.
+        supernet: settings of the supernet's computation.
+        budget: limits for the resulting network (:func:`autodas.network_budget`).
+        stop_at_skips: ends a phase after the first epoch in which cells of a kind that does not reduce would
+            have this many skip connections or more; open decisions are then taken at once. 0 to disable.
+        seed: seed of all random numbers.
         compute: where and how to compute.
 
     Attributes:
-        size: what the memory of the search depends on; ``size.estimate()`` finds it without taking it.
+        size: everything that the memory of the search depends on; ``size.estimate()`` estimates it.
 
     Raises:
-        AutodasError: if something does not fit; nothing has been written then.
+        AutodasError: if the arguments do not fit together; nothing has been written then.
     """
 
     def __init__(
@@ -187,11 +188,11 @@ class Search:
         )
 
     def run(self) -> SearchResult:
-        """Search, and write the run folder.
+        """Run the search and write the run folder.
 
         Raises:
-            AutodasError: if the loss is no longer a number, or the disk is full; the last good
-                checkpoint is kept. If memory has run out.
+            AutodasError: if the loss is not finite, or the disk is full (the last good checkpoint is kept),
+                or memory runs out.
             Interrupted: after Ctrl-C or a termination signal; the state has been saved.
         """
         keeper, state, first, done = self.keeper, self.keeper.state, 0, 0
@@ -212,7 +213,7 @@ class Search:
             return self._end()
 
     def _check_candidates(self, phase: int) -> None:
-        """Look at what earlier phases have found, which the end of the search needs again."""
+        """Check the results of earlier phases, which the end of the search needs again."""
         if phase >= len(self.phases):
             raise ValueError(f"phase {phase} of {len(self.phases)}")
         for record in self.candidates:
@@ -240,12 +241,12 @@ class Search:
         state: dict[str, Any] | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> PhaseRun:
-        """Return a phase at its start, or where a checkpoint has left it.
+        """Return a phase at its start, or at the state of a checkpoint.
 
         Args:
-            number: which.
-            state: of the checkpoint.
-            say: is told, in one line, when recording fails.
+            number: number of the phase.
+            state: state in the checkpoint.
+            say: function that reports a failed recording, in one line.
         """
         seed_everything(self.seed + number)
         device = self.compute.place
@@ -270,7 +271,7 @@ class Search:
         run = self.start_phase(number, state, self.keeper.say)
         train = self.halves.train.stream(run.iteration)
         validation = self.halves.validation.stream(max(0, run.iteration - run.phase.weights_only))
-        # The accuracy before derivation is known from the last iteration on.
+        # The accuracy before derivation is known once the last iteration is done.
         relaxed = None if state is None else state["relaxed"]
         self.keeper.clock.start(*(() if state is None else (state["clock"],)))
         while relaxed is None:
@@ -278,10 +279,10 @@ class Search:
                 batches = next(train), next(validation) if run.searches else None
             run.step(*batches)
             last = run.iteration == run.phase.iterations
-            found: dict[str, Diagnosis] = {}
+            diagnoses: dict[str, Diagnosis] = {}
             if last or run.iteration % self.length == 0:
-                found = diagnose(self.strategy, run.phase.space)
-                last = last or self._has_collapsed(run, found)
+                diagnoses = diagnose(self.strategy, run.phase.space)
+                last = last or self._has_collapsed(run, diagnoses)
             if last:
                 relaxed = self._validate(run)
             self._decide(run)
@@ -289,13 +290,13 @@ class Search:
             if last or run.iteration % self.length == 0:
                 run.steps.watch.check()
                 self.strategy.after_epoch(partial(self._validate, run))
-                self.journal.epoch(run, found)
+                self.journal.epoch(run, diagnoses)
             due = last or run.iteration % self.checkpoint_every == 0
             self.keeper.after(run.iteration, partial(self._state, run, relaxed), due=due)
         self._finish_phase(run, relaxed)
 
     def _has_collapsed(self, run: PhaseRun, found: Mapping[str, Diagnosis]) -> bool:
-        """Return whether the phase ends now because there are as many skips as the user does not want."""
+        """Return whether the phase ends now because cells have as many skips as ``stop_at_skips``."""
         if not self.stop_at_skips:
             return False
         for kind in run.phase.space.skeleton.level_kinds:
@@ -330,7 +331,7 @@ class Search:
         self.journal.architecture(run)
 
     def _state(self, run: PhaseRun, relaxed: float | None) -> dict[str, Any]:
-        """Return everything that the search needs to go on."""
+        """Return everything needed to resume the search."""
         run.steps.watch.check()
         return {
             "phase": run.number,
@@ -345,7 +346,7 @@ class Search:
         outcome = self.strategy.finish()
         self.journal.decisions(outcome.decisions, run)
         for number, other in enumerate(outcome.others, 1):
-            # No result: it is evaluated as it stands in the supernet.
+            # Not a result: it is evaluated as part of the supernet.
             file, genotype = self._write_candidate(run, other.genotype, f"-{number}")
             mixture = genotype_mixture(genotype, run.phase.space.cell, run.device)
             discrete = self._score(run, mixture, self.halves.validation_plain)
@@ -358,7 +359,7 @@ class Search:
             self._add_candidate(run, file, True, {**accuracies.to_dict(), **outcome.facts})
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
-        """Write a genotype; return the name of its file, and the genotype as it is read back from it."""
+        """Write a genotype; return the name of its file, and the genotype read back from it."""
         file = f"{CANDIDATES}/{run.number + 1:02d}-{genotype.name}{mark}.json"
         path = self.folder.write(file, genotype.to_json())
         return file, validate(Genotype.load(path), str(path))
@@ -369,11 +370,11 @@ class Search:
 
     def _end(self) -> SearchResult:
         derived = [record for record in self.candidates if record["derived"]]
-        found = [self._candidate(record) for record in derived]
-        best = len(found) - 1
+        candidates = [self._candidate(record) for record in derived]
+        best = len(candidates) - 1
         if self.strategy.chooses == "best":
-            best = max(range(len(found)), key=lambda i: found[i].accuracies.discrete)
-        chosen = found[best]
+            best = max(range(len(candidates)), key=lambda i: candidates[i].accuracies.discrete)
+        chosen = candidates[best]
         margin = sum(self.margins) / len(self.margins) if self.margins else None
         self.folder.write(GENOTYPE, chosen.genotype.to_json())
         self.folder.write_json(CANDIDATE_INDEX, self.candidates)
@@ -386,14 +387,14 @@ class Search:
             "margin": margin,
             "decisiveness": None if clear is None else clear.to_dict(),
             "remarks": [] if clear is None else clear.remarks(),
-            "candidates": len(found),
+            "candidates": len(candidates),
             "network": self._cost(chosen.genotype),
         }
         accuracies = chosen.accuracies.to_dict()
         self.log.event(events.End(genotype=derived[best]["file"], margin=margin, accuracies=accuracies))
         self.folder.write_json(SUMMARY, summary)
         return SearchResult(
-            chosen.genotype, chosen.accuracies, tuple(found), self.strategy.chooses, margin, clear
+            chosen.genotype, chosen.accuracies, tuple(candidates), self.strategy.chooses, margin, clear
         )
 
     def _decisiveness(self) -> Decisiveness | None:
@@ -402,8 +403,8 @@ class Search:
         return decisiveness(read_events(self.folder.path), phase.space.cell, before, phase.weights_only, rate)
 
     def _cost(self, genotype: Genotype) -> dict[str, Any]:
-        """Return what the network costs that is built from a genotype in the skeleton of the search."""
-        found = profile(
+        """Return the cost of the network built from a genotype in the skeleton of the search."""
+        cost = profile(
             genotype,
             fit_skeleton(self.space.skeleton, genotype),
             classes=self.task.outputs,
@@ -411,9 +412,9 @@ class Search:
             auxiliary=False,
         )
         return {
-            "parameters": found.parameters,
-            "multiply_adds": found.multiply_adds,
-            "stages": [asdict(stage) for stage in found.stages],
+            "parameters": cost.parameters,
+            "multiply_adds": cost.multiply_adds,
+            "stages": [asdict(stage) for stage in cost.stages],
         }
 
     def _candidate(self, record: dict[str, Any]) -> Candidate:

@@ -1,4 +1,4 @@
-"""How much memory a search needs, found without taking it."""
+"""Estimate of the memory of a search, without allocating it."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from autodas.strategies.base import Phase, SearchPlan, Strategy
 from autodas.supernet import Supernet
 
 SLACK = 1.12
-"""What the allocator takes for each byte of tensors: holes between them. Measured: 1 to 1.2."""
+"""Allocator overhead: bytes taken for each byte of tensors, because of fragmentation. Measured: 1 to 1.2."""
 
 CODE = 25 * 2**20
-"""Code of torch that the first iteration brings into memory on a CPU, measured."""
+"""Code of torch loaded by the first iteration on a CPU, in bytes, measured."""
 
 MODULE = 3200
-"""Python's own objects for each module of a supernet, in bytes, measured."""
+"""Python objects of each module of a supernet, in bytes, measured."""
 
 
 @dataclass(frozen=True)
 class SearchSize:
-    """All that the memory of a search depends on.
+    """Everything that the memory of a search depends on.
 
     Args:
-        space: where to search.
+        space: the search space.
         strategy: the method.
-        task: what is asked of the network.
-        shape: what it sees; of videos without frames the clips are those of the space's skeleton.
-        batch_size: samples a step.
-        supernet: how the supernet is computed.
-        compute: where and how iterations are computed; the device need not be there.
+        task: task of the network.
+        shape: shape of its input; for videos without frames the clips are those of the space's skeleton.
+        batch_size: samples per step.
+        supernet: settings of the supernet's computation.
+        compute: where and how iterations are computed; the device need not be available.
     """
 
     space: Space
@@ -65,27 +65,27 @@ class SearchSize:
 
     @property
     def partial_channels(self) -> int:
-        """One channel in so many goes through the candidates: what the user says, or the method wants."""
+        """K, if 1/K of the channels pass through the candidates: set by the user, or by the method."""
         own = self.supernet.partial_channels
         return self.method.partial_channels if own is None else own
 
     def smaller(self) -> dict[str, SearchSize]:
-        """Return what would need less memory, by the options that make it so."""
-        found = {}
+        """Return configurations that need less memory, by the option that leads to them."""
+        configurations = {}
         parts = min(4 * self.compute.micro_batches, self.batch_size // 2)
         if parts > self.compute.micro_batches:
             compute = replace(self.compute, micro_batches=parts)
-            found[f"`micro_batches={parts}`"] = replace(self, compute=compute)
+            configurations[f"`micro_batches={parts}`"] = replace(self, compute=compute)
         if self.partial_channels == 1:
             supernet = replace(self.supernet, partial_channels=4)
-            found["`supernet.partial_channels=4`"] = replace(self, supernet=supernet)
+            configurations["`supernet.partial_channels=4`"] = replace(self, supernet=supernet)
         if not self.supernet.checkpoint:
             supernet = replace(self.supernet, checkpoint=True)
-            found["`supernet.checkpoint=true`"] = replace(self, supernet=supernet)
-        return found
+            configurations["`supernet.checkpoint=true`"] = replace(self, supernet=supernet)
+        return configurations
 
     def estimate(self) -> MemoryEstimate:
-        """Estimate the memory of the dearest iterations: the first ones of a phase.
+        """Estimate the memory of the most expensive iterations: the first of a phase.
 
         Raises:
             AutodasError: if the supernet cannot be built.
@@ -93,22 +93,22 @@ class SearchSize:
         return estimate_memory(self)
 
     def check(self, available: int | None) -> None:
-        """Check that the search fits.
+        """Check that the search fits into memory.
 
         Args:
-            available: bytes that there are; ``None`` where nobody tells, then nothing is checked.
+            available: available bytes; ``None`` if unknown, in which case nothing is checked.
 
         Raises:
-            AutodasError: if it does not; the message says what would lower the need, and how far.
+            AutodasError: if it does not fit; the message names options that lower the need, and by how much.
         """
         if available is not None and self.estimate().total > available:
             raise AutodasError(
                 f"not enough memory: {in_words(available)} are free; {self.advice()}; "
-                "`check_memory=false` starts all the same"
+                "`check_memory=false` starts anyway"
             )
 
     def advice(self) -> str:
-        """Return how much memory is needed, and by how much which options lower that."""
+        """Return the memory needed, and how much less is needed with which options."""
         options = []
         for option, smaller in self.smaller().items():
             try:
@@ -121,21 +121,21 @@ class SearchSize:
         return f"this search needs about {self.estimate()}, and less with {', '.join(options)}"
 
     def new_strategy(self) -> Strategy:
-        """Return the method, as it is before the search."""
+        """Return the method in its state before the search."""
         plan = SearchPlan(self.space, 10**6, 0, lambda alive: 1)
         return self.method(self.strategy.settings, plan)
 
     def dearest(self) -> list[int]:
-        """Return the numbers of the phases that may need most: of each space the one with most candidates."""
-        found: dict[Space, tuple[int, int]] = {}
+        """Return the numbers of the phases that may need most memory: per space that with most candidates."""
+        largest: dict[Space, tuple[int, int]] = {}
         for number, phase in enumerate(self.new_strategy().phases()):
             candidates = sum(sum(row) for mask in phase.alive.values() for row in mask)
-            if candidates > found.get(phase.space, (0, -1))[1]:
-                found[phase.space] = number, candidates
-        return [number for number, _ in found.values()]
+            if candidates > largest.get(phase.space, (0, -1))[1]:
+                largest[phase.space] = number, candidates
+        return [number for number, _ in largest.values()]
 
     def new_supernet(self, phase: Phase) -> Supernet:
-        """Return the supernet of a phase, with fresh weights."""
+        """Return the supernet of a phase, with newly initialised weights."""
         return Supernet(
             phase.space,
             classes=self.task.outputs,
@@ -147,13 +147,13 @@ class SearchSize:
         )
 
     def run_of(self, number: int, device: torch.device) -> tuple[PhaseRun, Callable[[], Batch]]:
-        """Return a phase of the search, on a device, and what makes batches of noise for it."""
+        """Return a phase of the search on a device, and a function that makes batches of noise for it."""
         strategy = self.new_strategy()
         phase = strategy.start(number, device)
         supernet = self.new_supernet(phase).to(device)
         compute = replace(self.compute, device=device)
         if device.type == "meta":
-            # Tensors without data know no autocast; see _BFloat16.
+            # Tensors without data do not support autocast; see _BFloat16.
             compute = replace(compute, precision="fp32")
         run = PhaseRun(phase, number, strategy, supernet, self.task, OptimSettings(), 10**6, compute)
 
@@ -169,11 +169,11 @@ class SearchSize:
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes that the first iterations of a search, its dearest, need beyond what Python and torch take.
+    """Memory that the first, most expensive iterations of a search need beyond Python and torch, in bytes.
 
     Attributes:
-        tensors: the most that tensors take at one time: weights, gradients, momenta, batches, what is kept
-            for the backward pass, and what is needed for a moment.
+        tensors: peak of live tensors: weights, gradients, momenta, batches, tensors kept for the backward
+            pass, and temporary tensors.
         program: modules, and code that runs for the first time.
     """
 
@@ -182,7 +182,7 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """Bytes altogether, with what the allocator adds."""
+        """Total in bytes, including the allocator's overhead."""
         return int(SLACK * self.tensors) + self.program
 
     def __str__(self) -> str:
@@ -191,11 +191,11 @@ class MemoryEstimate:
 
 @cache
 def estimate_memory(size: SearchSize) -> MemoryEstimate:
-    """Estimate the memory of a search by going through iterations on tensors without data.
+    """Estimate the memory of a search by running iterations on tensors without data.
 
-    It is the search's own code that runs, so that whatever it keeps or needs for a moment is counted
-    (:class:`LiveBytes`). Scratch memory inside of operators and kernels is not. Of a search in several phases
-    it is the dearest one's.
+    The search's own code runs, so that all tensors that it keeps or needs temporarily are counted
+    (:class:`LiveBytes`). Scratch memory within operators and kernels is not. For a search in several phases
+    the estimate is that of the most expensive one.
     """
     return max((_estimate(size, number) for number in size.dearest()), key=lambda estimate: estimate.total)
 
@@ -210,8 +210,8 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
         run, noise = size.run_of(number, torch.device("meta"))
         for optimiser in (run.weight_optimiser, run.architecture_optimiser):
             for group in optimiser.param_groups if optimiser is not None else ():
-                group["fused"] = False  # there is no such kernel without data
-        # What moves the architecture, too, costs most.
+                group["fused"] = False  # the fused kernel does not exist for tensors without data
+        # Iterations that also move the architecture cost most.
         run.iteration = run.phase.weights_only if run.architecture_optimiser is not None else 0
         run.step(noise(), noise() if run.searches else None)
     program = 0
@@ -221,7 +221,7 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
 
 
 class _BFloat16(TorchFunctionMode):
-    """What autocast does to supernets, for tensors without data.
+    """Emulation of autocast on supernets, for tensors without data.
 
     Args:
         depthwise: whether depthwise convolutions are reduced, too.
@@ -242,5 +242,5 @@ class _BFloat16(TorchFunctionMode):
 
 
 def in_words(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes as text."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

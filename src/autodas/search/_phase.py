@@ -1,4 +1,4 @@
-"""One phase of a search while it runs: a supernet, its strategy, two optimisers, one iteration at a time."""
+"""A running phase of a search: a supernet, its strategy, two optimisers, one iteration at a time."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ Samples = tuple[Tensor, Tensor]
 
 
 class PhaseRun:
-    """What lives as long as a phase.
+    """State of a running phase.
 
     Args:
-        phase: which one.
-        number: its place among the phases.
+        phase: the phase.
+        number: its number.
         strategy: the method; it has started the phase.
-        supernet: a new one, on the device.
-        task: what is asked of it.
+        supernet: a new supernet, on the device.
+        task: task of the network.
         optim: settings of the weights' optimiser.
-        iterations_an_epoch: batches in one epoch.
-        compute: where and how everything is computed.
-        say: is told, in one line, when recording fails.
+        iterations_an_epoch: number of batches in one epoch.
+        compute: where and how to compute.
+        say: function that reports a failed recording, in one line.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class PhaseRun:
         )
 
     def _collect(self) -> None:
-        # A supernet has thousands of modules: its lists are made when it changes, not in every step.
+        # A supernet has thousands of modules: these lists are rebuilt when it changes, not in every step.
         self.weights = list(self.supernet.parameters())
         self.norms = norms_of(self.supernet)
 
@@ -89,18 +89,18 @@ class PhaseRun:
         self.architecture_optimiser = self.strategy.optimiser()
 
     def new_meters(self) -> None:
-        """Begin an epoch's sums."""
+        """Reset the sums of an epoch."""
         self.train_meter.reset()
         self.valid_meter.reset()
 
     @property
     def trains_architecture(self) -> bool:
-        """Whether the next iteration moves the architecture."""
+        """Whether the next iteration updates the architecture."""
         return self.architecture_optimiser is not None and self.iteration >= self.phase.weights_only
 
     @property
     def searches(self) -> bool:
-        """Whether it does so in a step of its own, on a validation batch."""
+        """Whether it does so in a separate step, on a validation batch."""
         return self.trains_architecture and not self.strategy.single_level
 
     def forward(
@@ -109,9 +109,9 @@ class PhaseRun:
         """Return outputs in single precision, computed in the precision of the search.
 
         Args:
-            images: a batch.
-            mixture: of the candidates.
-            weights: those of the supernet by name, where others are to be used than its own.
+            images: a batch of images or clips.
+            mixture: mixture of the candidates.
+            weights: weights by name, used instead of the supernet's own.
         """
         with in_precision(self.compute.precision, self.device):
             if weights is None:
@@ -121,11 +121,11 @@ class PhaseRun:
         return unreduced(outputs)
 
     def step(self, train: Batch, valid: Batch | None) -> None:
-        """Do one iteration: both gradient steps, in the strategy's order.
+        """Run one iteration: both gradient steps, in the strategy's order.
 
         Args:
-            train: for the weights.
-            valid: for the architecture; ``None`` where there is no architecture step.
+            train: batch for the weights.
+            valid: batch for the architecture; ``None`` if there is no architecture step.
         """
         if not self.supernet.training:
             self.supernet.train()
@@ -139,10 +139,11 @@ class PhaseRun:
         self.iteration += 1
 
     def _gradient_steps(self, *batches: Tensor) -> tuple[Tensor, ...]:
-        """Do both steps and return their losses; nothing of the host changes, so that it can be recorded.
+        """Run both steps and return their losses. No host state changes, so that this can be recorded.
 
         Args:
-            batches: images and labels for the weights, then, where there is an architecture step, for it.
+            batches: images and labels for the weights, followed by those for the architecture step if there
+                is one.
         """
         train = (batches[0], batches[1])
         if len(batches) == 2:
@@ -162,7 +163,7 @@ class PhaseRun:
         return total
 
     def _joint_step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Move weights and architecture by the gradient of one training batch."""
+        """Update weights and architecture by the gradient of one training batch."""
         assert self.architecture_optimiser is not None
         self.weight_optimiser.zero_grad(set_to_none=True)
         self.architecture_optimiser.zero_grad(set_to_none=True)
@@ -172,7 +173,7 @@ class PhaseRun:
         return total
 
     def _training_gradient(self, images: Tensor, labels: Tensor, mixture: Mixture) -> Tensor:
-        """Add the gradient of a training batch to whatever requires one; return the loss."""
+        """Add the gradient of a training batch to all tensors that require one; return the loss."""
 
         def losses(images: Tensor, labels: Tensor) -> Losses:
             outputs = self.forward(images, mixture)
@@ -185,12 +186,12 @@ class PhaseRun:
             labels,
             self.compute.micro_batches,
             meter=self.train_meter,
-            # The mixture has a graph of its own where both are trained at once.
+            # The mixture has its own computation graph if both are trained at once.
             keep_graph=self.strategy.single_level,
         )
 
     def _step_architecture(self) -> None:
-        """Step by the gradient that is there, and by the strategy's penalty: with it, or on its own."""
+        """Step by the current gradient, and by the strategy's penalty: together with it, or separately."""
         assert self.architecture_optimiser is not None
         parameters = list(self.strategy.parameters().values())
         if not self.strategy.separate_penalty:
@@ -224,8 +225,8 @@ class PhaseRun:
         return total
 
     def _gradient(self, batch: Samples, inputs: Sequence[Tensor], meter: Meter | None = None) -> Tensor:
-        """Add the gradient of a batch to some inputs, with running statistics frozen; return the loss."""
-        # One mixture for all parts: a method that samples has drawn it once for the step.
+        """Add the gradient of a batch to the inputs, with frozen running statistics; return its loss."""
+        # One mixture for all parts: a method that samples draws once for each step.
         losses = partial(self._frozen_losses, mixture=self.strategy.mixture())
         parts = self.compute.micro_batches
         return add_gradient(losses, *batch, parts, meter=meter, inputs=inputs, keep_graph=True)
@@ -257,7 +258,7 @@ class PhaseRun:
                     meter.add(losses.own.detach(), losses.outputs.detach(), batch[1])
                 return losses.total
 
-            found = exact_gradient(
+            gradients = exact_gradient(
                 partial(loss_at, train, None),
                 partial(loss_at, valid, self.valid_meter),
                 dict(self.supernet.named_parameters()),
@@ -279,19 +280,19 @@ class PhaseRun:
                     tensor.grad = None
                 return gradients
 
-            found = finite_gradient(
+            gradients = finite_gradient(
                 partial(gradient, train, None),
                 partial(gradient, valid, self.valid_meter),
                 self.weights,
                 parameters,
                 step,
             )
-        for parameter, value in zip(parameters, found, strict=True):
+        for parameter, value in zip(parameters, gradients, strict=True):
             parameter.grad = value
         return total
 
     def let_go(self) -> None:
-        """Prune what the strategy has given up, here and in both optimisers."""
+        """Prune what the strategy has discarded, from the supernet and both optimisers."""
         self.steps.forget()
         self.supernet.prune(self.strategy.alive())
         self._collect()
@@ -302,7 +303,7 @@ class PhaseRun:
                 self.architecture_optimiser = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the phase needs to go on."""
+        """Return everything needed to resume the phase."""
         architecture = self.architecture_optimiser
         return {
             "iteration": self.iteration,
@@ -314,7 +315,7 @@ class PhaseRun:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of :meth:`state_dict`; optimisers are made anew for what is still alive."""
+        """Restore the state of :meth:`state_dict`; optimisers are rebuilt for the parameters still alive."""
         self.iteration = state["iteration"]
         if self.iteration > self.phase.iterations:
             raise ValueError(f"iteration {self.iteration} of {self.phase.iterations}")
@@ -334,21 +335,21 @@ class PhaseRun:
 def check_second_order(
     gradient: ArchitectureGradient, supernet: SupernetSettings, micro_batches: int
 ) -> None:
-    """Check that a search can differentiate through a step of the weights as its strategy wants it.
+    """Check that the strategy's gradient through a step of the weights can be computed.
 
     Raises:
-        AutodasError: if not.
+        AutodasError: if it cannot.
     """
     if gradient != "exact":
         return
     if supernet.engine != "reference":
         raise AutodasError(
             f"the exact second order needs gradients of gradients, which engine '{supernet.engine}' does not "
-            "have: use `supernet.engine=reference`, or `strategy.unrolled=finite`"
+            "support: use `supernet.engine=reference`, or `strategy.unrolled=finite`"
         )
     if micro_batches > 1 or supernet.checkpoint:
         option = "micro_batches" if micro_batches > 1 else "supernet.checkpoint"
         raise AutodasError(
-            f"the exact second order needs whole batches kept for the backward pass, so {option} cannot be "
-            "used: use `strategy.unrolled=finite`"
+            f"the exact second order requires whole batches kept for the backward pass, so {option} "
+            "cannot be used: use `strategy.unrolled=finite`"
         )

@@ -1,4 +1,4 @@
-"""What the state of a search in a checkpoint has to look like."""
+"""Expected shape of a search's state in a checkpoint."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ SEARCH_STATE = Fields(
         **SHARED,
     }
 )
-"""Whether values fit each other is looked at when they are taken over."""
+"""Shape of a search's state. Consistency between values is checked when they are restored."""

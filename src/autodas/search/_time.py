@@ -1,4 +1,4 @@
-"""How long a search will take: some of its iterations are done, and the schedule tells the rest."""
+"""Estimate of the duration of a search: some iterations are timed and extrapolated by the schedule."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from autodas.supernet import CellMixture, Mixture, mixture_of
 from autodas.time_estimate import TimeEstimate, timed, times_of
 
 POINTS = 50
-"""At so many places of a phase the schedule is asked what an iteration costs."""
+"""Number of points of a phase at which the cost of an iteration is evaluated."""
 
 EVALUATIONS = 4
-"""Passes over the validation half that the accuracies of a result take, beside one over the training half."""
+"""Passes over the validation half for the accuracies of a result, besides one over the training half."""
 
 
 def estimate_time(search: Search) -> TimeEstimate:
-    """Estimate how long :meth:`Search.run` will take. Its state is spoilt afterwards; nothing is written.
+    """Estimate the duration of :meth:`Search.run`. The search cannot be used afterwards; nothing is written.
 
-    The first iterations are done on the real data, with the architecture step and, where the search begins
-    without, also without it; then, where the schedule makes iterations cheaper, one near the end, after
-    decisions with random outcomes. Phases that follow count by their multiply-adds. Evaluations are timed
-    on one batch.
+    The first iterations run on the real data, with the architecture step and, if the search begins without
+    it, also without; then, if the schedule makes iterations cheaper, one near the end, after decisions with
+    random outcomes. Later phases are scaled by their multiply-adds. Evaluations are timed on one batch.
 
     Args:
-        search: not yet run.
+        search: a search that has not run yet.
     """
     run = search.start_phase(0)
     strategy, phase, device = search.strategy, run.phase, run.device
@@ -52,7 +51,7 @@ def estimate_time(search: Search) -> TimeEstimate:
         run.iteration = iteration
         if strategy.after_iteration(iteration):
             run.let_go()
-        # Recording on a GPU takes some iterations until it pays.
+        # Recording on a GPU pays off only after some iterations.
         return times_of(step, wait, warm_up=1 if device.type == "cpu" else 6)
 
     few, mixture = search.halves.validation_few, strategy.mixture()
@@ -90,7 +89,7 @@ def _evaluate_batch(run: PhaseRun, mixture: Mixture, loader: Loader) -> None:
 
 
 def _discrete(phase: Phase, run: PhaseRun) -> dict[str, CellMixture]:
-    """Return the mixture of some architecture."""
+    """Return the mixture of a random architecture."""
     generator, cell = Random(0), phase.space.cell
     alive = {kind: alive_of(random_cell(cell, generator), cell) for kind in phase.space.kinds}
     return mixture_of(alive, run.device)
@@ -101,7 +100,7 @@ def _falls(strategy: Strategy) -> bool:
 
 
 def _pace(strategy: Strategy, share: float, first: float, end: float) -> float:
-    """Return what something costs at some place of a phase, between its start and its end."""
+    """Return a cost at some point of a phase, interpolated between its start and its end."""
     if not _falls(strategy):
         return first
     most, least = strategy.expected_cost(0.0), strategy.expected_cost(1.0)

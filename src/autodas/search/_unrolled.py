@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 RADIUS = 0.01
-"""How far finite differences move the weights, as a norm (DARTS, section 2.3)."""
+"""Norm of the step by which finite differences move the weights (DARTS, section 2.3)."""
 
 
 class VirtualStep(NamedTuple):
-    r"""One step of SGD with momentum that is only imagined.
+    r"""Virtual step of SGD with momentum.
 
     .. math:: w' = w - \xi\,(\mu v + \nabla_w L_{train} + \lambda w)
 
@@ -30,22 +30,22 @@ class VirtualStep(NamedTuple):
     velocity: Sequence[Tensor]
 
     def moved(self, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
-        """Return the weights after the step; a weight that has no gradient stays.
+        """Return the weights after the step; weights without a gradient are unchanged.
 
         Args:
-            weights: before the step.
-            gradients: of the training loss.
+            weights: weights before the step.
+            gradients: gradients of the training loss.
         """
-        found = []
+        moved = []
         for number, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
             if gradient is None:
-                found.append(weight)
+                moved.append(weight)
                 continue
             direction = gradient + self.decay * weight
             if self.velocity:
                 direction = direction + self.momentum * self.velocity[number]
-            found.append(weight - self.rate * direction)
-        return found
+            moved.append(weight - self.rate * direction)
+        return moved
 
 
 def exact_gradient(
@@ -58,11 +58,11 @@ def exact_gradient(
     r"""Return :math:`\nabla_\alpha L_{valid}(w'(\alpha), \alpha)` by autograd (DARTS, equation 6).
 
     Args:
-        train_loss: from weights to the loss on a training batch, twice differentiable.
+        train_loss: function from weights to the loss on a training batch, twice differentiable.
         valid_loss: likewise on a validation batch.
-        weights: by name; they require a gradient.
-        architecture: :math:`\alpha`, which both losses depend on.
-        step: from w to w'.
+        weights: weights by name; they require a gradient.
+        architecture: :math:`\alpha`, on which both losses depend.
+        step: step from w to w'.
     """
     values = list(weights.values())
     gradients = torch.autograd.grad(train_loss(weights), values, create_graph=True, allow_unused=True)
@@ -84,21 +84,21 @@ def finite_gradient(
         w^\pm = w \pm \epsilon\, \nabla_{w'} L_{valid}(w', \alpha)
 
     with :math:`\epsilon` = 0.01 divided by the norm of that last gradient. The weights are moved in place and
-    put back to the bit.
+    restored bit for bit.
 
     Args:
-        train_gradient: gradient of the training loss, at the weights as they are, with respect to what it is
-            given.
-        valid_gradient: likewise of the validation loss.
+        train_gradient: function that returns the gradient of the training loss, at the current weights, with
+            respect to the given tensors.
+        valid_gradient: likewise for the validation loss.
         weights: w.
         architecture: :math:`\alpha`.
-        step: from w to w'.
+        step: step from w to w'.
     """
     kept = [weight.detach().clone() for weight in weights]
     try:
         set_to(weights, step.moved(kept, train_gradient(weights)))
-        found = valid_gradient([*architecture, *weights])
-        direct, towards = _filled(architecture, found), _filled(weights, found[len(architecture) :])
+        gradients = valid_gradient([*architecture, *weights])
+        direct, towards = _filled(architecture, gradients), _filled(weights, gradients[len(architecture) :])
         norm = torch.stack([torch.linalg.vector_norm(t) for t in towards]).norm()
         epsilon = RADIUS / norm.clamp_min(torch.finfo(norm.dtype).tiny)
         set_to(weights, [w + epsilon * t for w, t in zip(kept, towards, strict=True)])
@@ -114,11 +114,11 @@ def finite_gradient(
 
 @torch.no_grad()
 def set_to(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    """Give weights other values, in place."""
+    """Set weights to other values, in place."""
     for weight, value in zip(weights, values, strict=True):
         weight.copy_(value)
 
 
 def _filled(inputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:
-    """Return gradients with zeros where there are none."""
+    """Return gradients with zeros in place of missing ones."""
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, gradients, strict=False)]

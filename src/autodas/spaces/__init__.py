@@ -1,6 +1,6 @@
-"""Search spaces as data: operation sets, cells, skeletons, and how many architectures they hold.
+"""Search spaces as data: operation sets, cells, skeletons, and numbers of architectures.
 
-No module of this package needs torch.
+No module of this package imports torch.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ CELL_SPACES: dict[str, CellSpace] = {
     for space in (
         CellSpace("o2d", OPERATION_SETS["o2d"]),
         CellSpace("darts", OPERATION_SETS["darts"]),
-        # SNAS derives the argmax over all operations, "none" included, on every edge.
+        # SNAS derives the argmax over all operations, including "none", on every edge.
         CellSpace("snas", OPERATION_SETS["darts"], kept="any", none_is_a_choice=True),
         CellSpace("nasnet", OPERATION_SETS["nasnet"], nodes=5, repeats=True),
         # One input, every edge kept, "none" among the choices, the last node is the output.
@@ -76,13 +76,13 @@ CELL_SPACES: dict[str, CellSpace] = {
 
 
 def stage_graphs(cells: int, lengths: tuple[int, ...] = ()) -> CellSpace:
-    """Return the space of a stage graph of so many cells (H-DAS, stage level): its nodes are whole cells.
+    """Return the space of a stage graph (H-DAS, stage level), whose nodes are whole cells.
 
     A cell reads two of the three states before it; the last two cells are the stage's output.
 
     Args:
-        cells: how many, at most.
-        lengths: the numbers of cells to choose from, where that is searched, too.
+        cells: maximum number of cells.
+        lengths: numbers of cells to choose from, if that number is searched, too.
     """
     operations = OPERATION_SETS["stages"]
     return CellSpace("stages", operations, nodes=cells, window=3, output_nodes=2, lengths=lengths)
@@ -90,7 +90,7 @@ def stage_graphs(cells: int, lengths: tuple[int, ...] = ()) -> CellSpace:
 
 @dataclass(frozen=True)
 class Space:
-    """A space to search in: what may be chosen in a cell, and the skeleton that the cells stand in."""
+    """Search space: the choices within a cell, and the skeleton of the network."""
 
     name: str
     cell: CellSpace
@@ -98,12 +98,12 @@ class Space:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of cells that are searched."""
+        """The cell kinds that are searched."""
         return self.skeleton.kinds
 
     @property
     def steps(self) -> int:
-        """One-step discretisations of the whole space, M (SDAS, section 3.2)."""
+        """Number of one-step discretisations of the whole space, M (SDAS, section 3.2)."""
         return self.cell.steps * len(self.kinds)
 
     @property
@@ -119,15 +119,15 @@ class Space:
         return replace(self, cell=cell, skeleton=skeleton)
 
     def with_operations(self, operations: Sequence[str]) -> Space:
-        """Return the space with other candidate operations on every edge; none keeps those it has.
+        """Return the space with other candidate operations on every edge; none given keeps the current ones.
 
         Args:
-            operations: names of :data:`OPERATIONS`, or ``python:package.module:name`` for the user's own,
-                whose modules are allowed to be imported (see :func:`autodas.user_code.allow_code`).
+            operations: names of :data:`OPERATIONS`, or ``python:package.module:name`` for user-defined ones,
+                whose modules may then be imported (see :func:`autodas.user_code.allow_code`).
 
         Raises:
-            AutodasError: if one is unknown, stands twice, or is for images where maps have three dimensions,
-                or if there is no choice.
+            AutodasError: if one is unknown, repeated, or for images while maps have three dimensions, or if
+                there is no choice.
         """
         if not operations:
             return self
@@ -135,62 +135,60 @@ class Space:
         known = [name for name, facts in OPERATIONS.items() if not (video and facts.images_only)]
         for name in names:
             if names.count(name) > 1:
-                raise AutodasError(f"operations: '{name}' stands twice")
+                raise AutodasError(f"operations: '{name}' is repeated")
             if not is_user_code(name) and name not in known:
                 what = "is for images, not for video" if name in OPERATIONS else "is unknown"
                 raise AutodasError(f"operations: '{name}' {what}{nearest(name, known)}")
         if len(set(names) - {"none"}) < 2:
-            raise AutodasError("operations: at least two are needed beside 'none', to choose from")
+            raise AutodasError("operations: at least two besides 'none' are needed, to choose from")
         allow_code_of(names)
         return replace(self, cell=replace(self.cell, operations=names, altered=True))
 
     def validate(self, genotype: Genotype, where: str = "genotype") -> None:
-        """Check that a genotype has a cell (or, where those are searched, a stage graph) of this space for
-        every kind.
+        """Check that a genotype has a cell (or searched stage graph) of this space for every kind.
 
         Raises:
-            GenotypeError: naming the offending place.
+            GenotypeError: if it does not; the message names the place.
         """
         if self.skeleton.graphs:
-            found, what = genotype.stages, "stage graph"
+            parts, what = genotype.stages, "stage graph"
             _validate_stages(genotype, where)
         else:
-            found, what = genotype.cells, "cell"
+            parts, what = genotype.cells, "cell"
             self.cell.validate(genotype, where)
-        missing = [kind for kind in self.kinds if kind not in found]
+        missing = [kind for kind in self.kinds if kind not in parts]
         if missing:
             raise GenotypeError(f"{where}: no {what} of kind {', '.join(missing)}")
 
 
 def _spaces() -> dict[str, Space]:
-    """Return all spaces that can be searched by themselves."""
-    found = {}
+    """Return all spaces that can be searched directly."""
+    spaces = {}
     for skeleton in SKELETONS.values():
         for cell in CELL_SPACES.values():
-            # An edge of a supernet mixes its candidates once; hand-made cells read a state twice. Stage
-            # graphs need cells to wire.
+            # An edge of a supernet mixes its candidates once, but hand-made cells may read a state twice.
+            # Stage graphs need cells to wire.
             fits = (skeleton.reads == "once") == (cell.inputs == 1) and skeleton.dimensions == cell.dimensions
             if fits and not cell.repeats and not skeleton.graphs:
                 name = skeleton.name if skeleton.name == cell.name else f"{skeleton.name}-{cell.name}"
-                found[name] = Space(name, cell, skeleton)
-    return found
+                spaces[name] = Space(name, cell, skeleton)
+    return spaces
 
 
 def space_names() -> list[str]:
-    """Return the names of all spaces that can be searched: ``skeleton-cellspace``, or just the one name where
-    both have the same."""
+    """Return the names of all searchable spaces: ``skeleton-cellspace``, or one name if both are the same."""
     return list(_spaces())
 
 
 def stage_space(skeleton: Skeleton, lengths: tuple[int, ...] = ()) -> Space:
-    """Return the space of stage graphs in a skeleton, with its K cells a stage.
+    """Return the space of stage graphs in a skeleton, with its K cells per stage.
 
     Args:
-        skeleton: where they stand.
-        lengths: the numbers of cells to choose from, where that is searched, too; K is the largest of them.
+        skeleton: skeleton of the network.
+        lengths: numbers of cells to choose from, if that number is searched, too; K is the largest of them.
 
     Raises:
-        AutodasError: if the skeleton has no form for them, or K is below 2.
+        AutodasError: if the skeleton has no graph form, or K is below 2.
     """
     form = graph_form(skeleton)
     if form.K < 2:
@@ -202,7 +200,7 @@ def get_cell_space(name: str) -> CellSpace:
     """Return a cell space by name.
 
     Raises:
-        AutodasError: if there is none of that name; the nearest is named.
+        AutodasError: if the name is unknown; the message suggests the nearest.
     """
     if name not in CELL_SPACES:
         raise AutodasError(f"unknown cell space '{name}'{nearest(name, list(CELL_SPACES))}")
@@ -213,7 +211,7 @@ def get_space(name: str) -> Space:
     """Return a space by name, such as ``cifar-o2d`` or ``nasbench201``.
 
     Raises:
-        AutodasError: if there is none of that name; the nearest is named.
+        AutodasError: if the name is unknown; the message suggests the nearest.
     """
     spaces = _spaces()
     if name not in spaces:
@@ -224,7 +222,7 @@ def get_space(name: str) -> Space:
 def validate(genotype: Genotype, where: str = "genotype") -> Genotype:
     """Check a genotype against the space that it names, if it names one, and return it.
 
-    Stage graphs, where it has some, are checked against theirs.
+    Stage graphs, if there are any, are checked against theirs.
 
     Raises:
         AutodasError: if the space is unknown or the genotype does not belong to it.

@@ -1,4 +1,4 @@
-"""Which candidates of a relaxed cell take part."""
+"""Masks of the candidates of a relaxed cell."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from autodas.genotype import CellGenotype
 from autodas.spaces._cell import CellSpace
 
 Alive = tuple[tuple[bool, ...], ...]
-"""Edges x operations, on the host: which candidates take part."""
+"""Mask of the active candidates, edges x operations, on the host."""
 
 
 def all_alive(cell: CellSpace) -> Alive:
-    """Return the mask in which every candidate of every edge takes part."""
+    """Return the mask with every candidate of every edge."""
     return tuple(tuple(True for _ in cell.operations) for _ in cell.edges)
 
 
 def alive_of(genotype: CellGenotype, cell: CellSpace) -> Alive:
-    """Return the mask in which exactly the edges of a discrete cell take part."""
+    """Return the mask with exactly the edges of a discrete cell."""
     kept = {
         (edge.predecessor, cell.inputs + i): edge.operation
         for i, node in enumerate(genotype.nodes)

@@ -1,4 +1,4 @@
-"""The graph of a cell that is searched: which edges exist and which genotypes are valid."""
+"""The graph of a searched cell: existing edges and valid genotypes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from autodas.genotype import CellGenotype, Edge, Genotype
 
 @dataclass(frozen=True)
 class CellSpace:
-    """What may be chosen in one cell.
+    """Space of the choices within one cell.
 
     Args:
-        name: how genotypes refer to it.
-        operations: the candidate operations of every edge, in the order of the architecture
+        name: name by which genotypes refer to it.
+        operations: candidate operations of every edge, in the order of the architecture
             parameters' columns.
         nodes: number of intermediate nodes.
         inputs: number of input states.
-        kept: how many incoming edges a node of a genotype has: a number k (a node with fewer
-            predecessors keeps them all), ``"all"``, or ``"any"`` number down to none.
-        none_is_a_choice: whether a genotype may contain the operation ``none``. Where it may not,
-            ``none`` takes part in the relaxation only and never wins an edge.
-        repeats: whether one node may read the same predecessor more than once (hand-made cells).
-        window: how many states before a node it may read; ``None`` for all of them.
-        output_nodes: how many nodes the output concatenates, from the last one backwards; ``None`` for all.
-        lengths: where the number of nodes is searched, too, those that there may be, ascending; the last of
+        kept: number of incoming edges of a genotype's node: a number k (a node with fewer
+            predecessors keeps them all), ``"all"``, or ``"any"`` number including none.
+        none_is_a_choice: whether a genotype may contain the operation ``none``. If not, ``none`` only takes
+            part in the relaxation and is never chosen.
+        repeats: whether a node may read the same predecessor more than once (hand-made cells).
+        window: number of preceding states that a node may read; ``None`` for all of them.
+        output_nodes: number of nodes, counted from the last one, that the output concatenates; ``None`` for
+            all.
+        lengths: possible numbers of nodes, ascending, if that number is searched, too; the last of
             them is ``nodes``.
-        dimensions: of the maps that its operations are for: 2 for images, 3 for video.
-        altered: whether its operations are others than those of the space of this name.
+        dimensions: dimensions of the maps of its operations: 2 for images, 3 for video.
+        altered: whether its operations differ from those of the space of this name.
     """
 
     name: str
@@ -48,7 +49,7 @@ class CellSpace:
 
     @property
     def genotype_space(self) -> str | None:
-        """The name by which genotypes refer to it; ``None`` for a space that only its search knows."""
+        """Name by which genotypes refer to it; ``None`` for a space that is only known to its search."""
         return None if self.altered else self.name
 
     @cached_property
@@ -67,7 +68,7 @@ class CellSpace:
         return self.concat_of(self.nodes)
 
     def concat_of(self, nodes: int) -> tuple[int, ...]:
-        """Return the states that are the output of a cell that ends after so many nodes."""
+        """Return the states that are the output of a cell with the given number of nodes."""
         return tuple(self.states[nodes - (self.output_nodes or nodes) : nodes])
 
     def predecessors(self, state: int) -> range:
@@ -80,13 +81,13 @@ class CellSpace:
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The operations that may win an edge."""
+        """The operations that may be chosen on an edge."""
         if self.none_is_a_choice:
             return self.operations
         return tuple(o for o in self.operations if o != "none")
 
     def kept_edges(self, state: int) -> int:
-        """Return how many edges a node keeps, at most."""
+        """Return the maximum number of edges that a node keeps."""
         predecessors = len(self.predecessors(state))
         if not isinstance(self.kept, int):
             return predecessors
@@ -105,7 +106,7 @@ class CellSpace:
         """Check that a genotype belongs to this space.
 
         Raises:
-            GenotypeError: naming the offending place.
+            GenotypeError: if it does not; the message names the place.
         """
         for kind, cell in genotype.cells.items():
             self.validate_cell(cell, f"{where}: cells.{kind}")
@@ -114,7 +115,7 @@ class CellSpace:
         """Check that one discrete cell belongs to this space.
 
         Raises:
-            GenotypeError: naming the offending place.
+            GenotypeError: if it does not; the message names the place.
         """
         count = len(cell.nodes)
         if cell.inputs != self.inputs or count not in (self.lengths or (self.nodes,)):
@@ -143,10 +144,10 @@ class CellSpace:
             if edge.predecessor not in self.predecessors(state):
                 raise GenotypeError(
                     f"{where}: state {state} reads state {edge.predecessor}, but in space '{self.name}' it "
-                    f"reads the {self.window} states before it only"
+                    f"only reads the {self.window} states before it"
                 )
         if not self.repeats and len({edge.predecessor for edge in node}) != len(node):
-            raise GenotypeError(f"{place}: a predecessor stands twice")
+            raise GenotypeError(f"{place}: a predecessor is repeated")
         expected = self.kept_edges(state)
         if self.kept != "any" and len(node) != expected:
             raise GenotypeError(

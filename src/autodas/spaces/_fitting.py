@@ -1,4 +1,4 @@
-"""Which skeleton a genotype is built in, where it does not have exactly the kinds that were asked for."""
+"""Choice of the skeleton's form for a genotype whose kinds differ from the requested ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from autodas.spaces._skeleton import SKELETONS, Skeleton, Stage
 
 
 def fit_skeleton(skeleton: Skeleton, genotype: Genotype) -> Skeleton:
-    """Return the form of a skeleton that a genotype is built in.
+    """Return the form of a skeleton in which a genotype is built.
 
-    A genotype with stage graphs is built in the skeleton's graph form; their cells then stand where K chained
-    ones would. A genotype whose stages have cells of their own (``normal1``, ``normal2``, ...) fits where one
-    kind for all was asked for (``normal``), and the other way round. Anything else stays as it is.
+    A genotype with stage graphs is built in the skeleton's graph form; their cells then replace K chained
+    ones. A genotype whose stages have cells of their own (``normal1``, ``normal2``, ...) fits if one common
+    kind was requested (``normal``), and vice versa. Anything else is unchanged.
 
     Args:
-        skeleton: the skeleton that the user asked for.
+        skeleton: the requested skeleton.
         genotype: the architecture.
     """
     if genotype.stages and not skeleton.graphs:
@@ -29,7 +29,7 @@ def fit_skeleton(skeleton: Skeleton, genotype: Genotype) -> Skeleton:
 
 
 def graph_form(skeleton: Skeleton) -> Skeleton:
-    """Return the skeleton in which stage graphs wire the cells, of the same width and K.
+    """Return the skeleton in which stage graphs wire the cells, with the same width and K.
 
     Raises:
         AutodasError: if the skeleton has none.
@@ -43,17 +43,17 @@ def graph_form(skeleton: Skeleton) -> Skeleton:
 
 
 def longest(stages: Mapping[str, CellGenotype]) -> int:
-    """Return how many cells the longest of some stage graphs wires."""
+    """Return the number of cells of the longest of the given stage graphs."""
     return max(len(stage.nodes) for stage in stages.values())
 
 
 def _named(stages: tuple[Stage, ...], kinds: Collection[str]) -> tuple[Stage, ...]:
-    """Return stages that ask for kinds that there are, where the difference is a number at the end."""
-    found, seen = [], dict[str, int]()
+    """Return stages whose kinds exist, if the difference is only a number at the end."""
+    named, seen = [], dict[str, int]()
     for stage in stages:
         general = stage.kind.rstrip("0123456789")
         seen[general] = seen.get(general, 0) + 1
         candidates = (stage.kind, f"{general}{seen[general]}", general)
         kind = next((kind for kind in candidates if kind in kinds), stage.kind)
-        found.append(replace(stage, kind=kind))
-    return tuple(found)
+        named.append(replace(stage, kind=kind))
+    return tuple(named)

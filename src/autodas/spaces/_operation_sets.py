@@ -1,7 +1,7 @@
 """Operation sets: ordered tuples of candidate operations."""
 
 OPERATION_SETS: dict[str, tuple[str, ...]] = {
-    # SDAS, section 4.2, O_2D: no "none". The paper gives no order; this one is ours.
+    # SDAS, section 4.2, O_2D: no "none". The paper gives no order; this one is our choice.
     "o2d": (
         "skip_connect",
         "max_pool_3x3",
@@ -26,7 +26,7 @@ OPERATION_SETS: dict[str, tuple[str, ...]] = {
     "nasbench201": ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"),
     # H-DAS (AAAI 2021): how whole cells are wired within a stage.
     "stages": ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "none"),
-    # SDAS, section 4.2, on clips: windows are frames x height x width. The order is ours again.
+    # SDAS, section 4.2, for clips: windows are frames x height x width. The order is again our choice.
     "o2d_video": (
         "skip_connect",
         "max_pool_1x3x3",
@@ -58,7 +58,7 @@ OPERATION_SETS: dict[str, tuple[str, ...]] = {
         "channel_scale",
         "channel_bias",
     ),
-    # What the published hand-made and evolved cells of the NASNet family use.
+    # Operations of the published hand-made and evolved cells of the NASNet family.
     "nasnet": (
         "skip_connect",
         "max_pool_3x3",

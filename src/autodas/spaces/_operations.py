@@ -11,8 +11,8 @@ class Operation(NamedTuple):
     """One candidate operation.
 
     Args:
-        family: what it is akin to; operations of a family share the hue of drawings.
-        shade: tells operations of a family apart that stand in one space.
+        family: family of similar operations, which share a hue in drawings.
+        shade: distinguishes operations of a family that occur in one space.
         images_only: whether it cannot be built for maps of three dimensions.
     """
 
@@ -34,7 +34,7 @@ OPERATIONS: dict[str, Operation] = {
     "conv_7x1_1x7": Operation("dense", 0, images_only=True),
     "nor_conv_1x1": Operation("dense", 0, images_only=True),
     "nor_conv_3x3": Operation("dense", 1, images_only=True),
-    # On clips: windows are frames x height x width.
+    # For clips: windows are frames x height x width.
     "max_pool_1x3x3": Operation("pooling", 0),
     "avg_pool_1x3x3": Operation("pooling", 1),
     "max_pool_3x3x3": Operation("pooling", 1),
@@ -48,4 +48,4 @@ OPERATIONS: dict[str, Operation] = {
     "channel_scale": Operation("channels", 0),
     "channel_bias": Operation("channels", 1),
 }
-"""Name to operation; ``autodas.operations`` builds them."""
+"""Operations by name; ``autodas.operations`` builds them."""

@@ -1,4 +1,4 @@
-"""A cell drawn at random."""
+"""Random cells."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def random_cell(cell: CellSpace, generator: Random) -> CellGenotype:
     """Draw a cell uniformly from all valid ones.
 
     Args:
-        cell: the space.
-        generator: Python's generator of random numbers.
+        cell: the cell space.
+        generator: Python's random number generator.
     """
     nodes = []
     for state in cell.states:

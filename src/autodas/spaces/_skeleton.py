@@ -9,23 +9,23 @@ from autodas.errors import AutodasError, nearest
 from autodas.limits import MOST_CELLS, MOST_CHANNELS
 
 PoolNorm = Literal["none", "plain", "affine"]
-"""What follows a pooling operation: nothing, or batch normalisation without or with scale and shift."""
+"""Layer after a pooling operation: none, or batch normalisation without or with scale and shift."""
 
 Reads = Literal["two", "twice", "once"]
-"""What a cell reads: the outputs of the two cells before it, each brought to its width; that of the previous
-one alone, on both its inputs; or that of the previous one alone, on its one input and as it is."""
+"""Inputs of a cell: the outputs of the two cells before it, each projected to its width; that of the previous
+one alone, on both its inputs; or that of the previous one alone, on its single input and unchanged."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of equal cells.
+    """Sequence of equal cells.
 
     Args:
         kind: kind of its cells.
         stride: stride of its cells along each dimension; above 1 it is a reduction, of one cell, that
             doubles the width.
         graph: name of the stage graph that wires the stage's cells (H-DAS), instead of a chain.
-        block: whether it is no cell of a genotype but a block of the skeleton's own, whose name is its kind.
+        block: whether it is not a cell of a genotype but a block of the skeleton, whose name is its kind.
     """
 
     kind: str
@@ -35,13 +35,13 @@ class Stage:
 
     @property
     def reduces(self) -> bool:
-        """Whether the stage makes its maps smaller."""
+        """Whether the stage reduces the size of its maps."""
         return max(self.stride) > 1
 
 
 @dataclass(frozen=True)
 class CellSlot:
-    """One place in the network: for a cell, or for a whole graph of cells.
+    """Position in the network, of a cell or of a whole graph of cells.
 
     Args:
         index: its position, from 0.
@@ -49,8 +49,8 @@ class CellSlot:
         width: nominal channels of each node, C.
         stride: stride along each dimension of the edges that leave the cell's inputs.
         stage: index of its stage.
-        graph: name of the stage graph whose cells stand here; ``None`` for a single cell.
-        block: whether a block of the skeleton's own stands here.
+        graph: name of the stage graph at this position; ``None`` for a single cell.
+        block: whether a block of the skeleton is at this position.
     """
 
     index: int
@@ -63,38 +63,39 @@ class CellSlot:
 
     @property
     def reduces(self) -> bool:
-        """Whether the cell makes its maps smaller."""
+        """Whether the cell reduces the size of its maps."""
         return max(self.stride) > 1
 
     @property
     def part(self) -> str:
-        """The name of what stands here in genotypes and mixtures: a stage graph, or a kind of cell."""
+        """Name in genotypes and mixtures: that of a stage graph, or a cell kind."""
         return self.graph or self.kind
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The frame that cells are put into.
+    """Skeleton of a network, into which cells are inserted.
 
     Args:
         name: name of the skeleton.
-        stages: what follows the stem.
-        K: normal cells in each stage that does not reduce; where stage graphs wire them, the graphs say it.
+        stages: the stages after the stem.
+        K: normal cells in each stage that does not reduce; if stage graphs wire them, the graphs determine
+            it.
         C1: channels of the stem's first convolution.
         C2: nominal channels of the first cell's output; the width of its nodes is C = C2 / 4 whatever
             the cell concatenates.
-        image_size: height and width that the skeleton was made for.
+        image_size: height and width that the skeleton is designed for.
         stem: name of the stem.
-        reads: what a cell reads.
-        pool_norm: what follows pools when a network is trained.
-        search_pool_norm: what follows pools while searching.
-        last_norm: whether batch normalisation and ReLU stand between the last cell and the classifier.
-        frames: how many frames a clip has that the skeleton was made for; ``None`` where it is for images.
+        reads: inputs of a cell.
+        pool_norm: layer after pools when a network is trained.
+        search_pool_norm: layer after pools during the search.
+        last_norm: whether batch normalisation and ReLU precede the classifier.
+        frames: number of frames of a clip that the skeleton is designed for; ``None`` if it is for images.
 
     Raises:
-        AutodasError: if C2 is not a multiple of 8 (two halves of C channels are convolved apart
-            where maps shrink; 4 does where no cell of width C follows a smaller map), if K, C1 are out of
-            range, if C1 is not C where cells read it as it is, or if there are frames of images.
+        AutodasError: if C2 is not a multiple of 8 (two halves of C channels are convolved separately
+            where maps shrink; 4 suffices if no cell of width C follows a smaller map), if K or C1 is out of
+            range, if C1 is not C although cells read it unchanged, or if there are frames of images.
     """
 
     name: str
@@ -128,7 +129,7 @@ class Skeleton:
         if self.reads == "once" and self.width != self.C1:
             raise AutodasError(
                 f"skeleton {self.name}: C1={self.C1} must equal the width of the cells, C2/4 = {self.width}: "
-                "they read the stem as it is"
+                "they read the stem's output unchanged"
             )
 
         if (self.frames is None) != (self.dimensions == 2) or (self.frames is not None and self.frames < 1):
@@ -143,14 +144,14 @@ class Skeleton:
         return len(self.stages[0].stride)
 
     def input_size(self, image_size: int | None = None, frames: int | None = None) -> tuple[int, ...]:
-        """Return the size of what a network sees: height and width, behind the frames where it sees clips.
+        """Return the size of a network's input: height and width, preceded by the frames for clips.
 
         Args:
-            image_size: height and width, by default what the skeleton was made for.
-            frames: of a clip, likewise.
+            image_size: height and width, by default those that the skeleton is designed for.
+            frames: number of frames of a clip, likewise.
 
         Raises:
-            AutodasError: if images are to have frames.
+            AutodasError: if frames are given for images.
         """
         size = image_size or self.image_size
         if frames is not None and self.frames is None:
@@ -170,26 +171,28 @@ class Skeleton:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of what is searched, in order of first appearance: of stage graphs, where they wire the
-        cells, else of cells; those with no cell are left out."""
+        """Kinds that are searched, in order of first appearance; those with no cell are omitted.
+
+        They are kinds of stage graphs if these wire the cells, else cell kinds.
+        """
         slots = [slot for slot in self.slots() if not slot.block]
         return tuple(dict.fromkeys(slot.part for slot in slots if slot.graph or not self.graphs))
 
     @property
     def cell_kinds(self) -> tuple[str, ...]:
-        """The kinds of cells that a network is built of, in order of first appearance."""
+        """The cell kinds that a network is built of, in order of first appearance."""
         return tuple(dict.fromkeys(slot.kind for slot in self.slots() if not slot.block))
 
     @property
     def level_kinds(self) -> tuple[str, ...]:
-        """The kinds of cells that do not reduce, where skips are free of parameters.
+        """The kinds of cells that do not reduce, in which skips have no parameters.
 
-        Stage graphs are none of them: skips between whole cells are no collapse.
+        Stage graphs are not included: skips between whole cells are no sign of collapse.
         """
         return tuple(dict.fromkeys(slot.kind for slot in self.slots() if not slot.reduces))
 
     def slots(self) -> tuple[CellSlot, ...]:
-        """Return the places for cells, from the stem to the head."""
+        """Return the positions of cells, from the stem to the head."""
         slots: list[CellSlot] = []
         width = self.width
         for number, stage in enumerate(self.stages):
@@ -206,13 +209,13 @@ class Skeleton:
         return max(slot.index for slot in self.slots() if slot.reduces)
 
     def for_clips(self, frames: int | None) -> Skeleton:
-        """Return the same skeleton, made for clips of so many frames; ``None`` for images keeps it."""
+        """Return the same skeleton for clips of the given number of frames; unchanged for ``None``."""
         return self if frames is None else replace(self, frames=frames)
 
     def with_size(self, K: int | None = None, C1: int | None = None, C2: int | None = None) -> Skeleton:
         """Return the same skeleton with other free parameters; ``None`` keeps a value.
 
-        Where cells read the previous one alone, the stem's C1 follows C2 unless it is given.
+        If cells read the previous one alone, the stem's C1 follows C2 unless it is given.
         """
         if C1 is None and C2 is not None and self.reads != "two":
             C1 = self.C1 * C2 // self.C2
@@ -228,7 +231,7 @@ _NORMAL = Stage("normal", (1, 1))
 _REDUCTION = Stage("reduction", (2, 2))
 _IMAGE_STAGES = (_NORMAL, _REDUCTION, _NORMAL, _REDUCTION, _NORMAL)
 
-# H-DAS: each stage, and each reduction, has a kind of cell of its own.
+# H-DAS: each stage, and each reduction, has a cell kind of its own.
 _STAGES_APART = tuple(
     Stage(f"{kind}{number}", stage.stride)
     for kind, stage, number in (
@@ -267,14 +270,14 @@ SKELETONS: dict[str, Skeleton] = {
         _CIFAR,
         # SDAS section 6.2: K=4, C1=24, C2=192 is DARTS' ImageNet network of 14 cells with C=48.
         _IMAGENET,
-        # H-DAS, cell level. Its pools carry an affine batch normalisation in training, too.
+        # H-DAS, cell level. Its pools have an affine batch normalisation in training, too.
         replace(_CIFAR, name="cifar_stages", stages=_STAGES_APART, pool_norm="affine"),
         replace(_IMAGENET, name="imagenet_stages", stages=_STAGES_APART, pool_norm="affine"),
-        # H-DAS, stage level: 6 cells a stage (L = 20), the stem has 4C channels.
+        # H-DAS, stage level: 6 cells per stage (L = 20), the stem has 4C channels.
         replace(
             _CIFAR, name="cifar_graph", stages=_GRAPH_STAGES, K=6, C1=64, reads="twice", pool_norm="affine"
         ),
-        # 4 cells a stage (L = 14).
+        # 4 cells per stage (L = 14).
         replace(
             _IMAGENET,
             name="imagenet_graph",
@@ -283,7 +286,7 @@ SKELETONS: dict[str, Skeleton] = {
             reads="twice",
             pool_norm="affine",
         ),
-        # NAS-Bench-201: 5 cells a stage, C = 16, residual blocks between stages, no norms after pools.
+        # NAS-Bench-201: 5 cells per stage, C = 16, residual blocks between stages, no norms after pools.
         Skeleton(
             "nasbench201",
             (_NORMAL, _RESIDUAL, _NORMAL, _RESIDUAL, _NORMAL),
@@ -295,8 +298,8 @@ SKELETONS: dict[str, Skeleton] = {
             search_pool_norm="none",
             last_norm=True,
         ),
-        # SDAS section 7.1: the search network of Kinetics10. The paper's figure of the network is lost to us;
-        # that the reduction in space comes first follows from its tables (see VideoStem).
+        # SDAS section 7.1: the search network of Kinetics10. The paper's figure of the network was not
+        # available to us; its tables imply that the reduction in space comes first (see VideoStem).
         _VIDEO,
         # Its twin for images: one frame through the same cells, without their windows in time.
         replace(_VIDEO, name="video_frames", stages=_FRAME_STAGES, frames=None),
@@ -308,7 +311,7 @@ def get_skeleton(name: str) -> Skeleton:
     """Return a skeleton by name, with its default size.
 
     Raises:
-        AutodasError: if there is none of that name; the nearest is named.
+        AutodasError: if the name is unknown; the message suggests the nearest.
     """
     if name not in SKELETONS:
         raise AutodasError(f"unknown skeleton '{name}'{nearest(name, list(SKELETONS))}")

@@ -1,9 +1,18 @@
-"""Search methods. Importing this package needs no torch; :func:`load_strategy` imports a method."""
+"""Search methods. Importing this package does not import torch; :func:`load_strategy` imports a method."""
 
 from __future__ import annotations
 
+from autodas.strategies.registry import (
+    StrategyChoice,
+    choose_strategy,
+    load_strategy,
+    resolve_strategy,
+    strategy_info,
+    strategy_names,
+)
 from autodas.strategies.settings import (
     STRATEGIES,
+    AdamSettings,
     DASSettings,
     EDASSettings,
     HDASSettings,
@@ -12,18 +21,13 @@ from autodas.strategies.settings import (
     RandomSettings,
     SDASSettings,
     SNASSettings,
-    StrategyChoice,
     StrategyInfo,
     StrategySettings,
-    choose_strategy,
-    load_strategy,
-    resolve_strategy,
-    strategy_info,
-    strategy_names,
 )
 
 __all__ = [
     "STRATEGIES",
+    "AdamSettings",
     "DASSettings",
     "EDASSettings",
     "HDASSettings",

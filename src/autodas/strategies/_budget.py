@@ -1,4 +1,4 @@
-"""Limits to what an architecture may cost, and the best architecture within them."""
+"""Limits on the cost of an architecture, and the best architecture within them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ RESOURCES = ("parameters", "multiply_adds")
 
 
 class Limits(NamedTuple):
-    """What the network of an architecture may cost; ``None`` for no limit.
+    """Limits on the cost of an architecture's network; ``None`` for no limit.
 
     Attributes:
-        parameters: without auxiliary head.
-        multiply_adds: of convolutions and classifier, for one picture.
+        parameters: number of parameters without the auxiliary head.
+        multiply_adds: multiply-adds of convolutions and classifier, for one sample.
     """
 
     parameters: int | None = None
@@ -35,7 +35,7 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Budget:
-    r"""The architectures of a space whose costs stay within limits.
+    r"""Budget of a space: limits on the costs of its architectures.
 
     Costs add up over the edges that are kept, so the best architecture solves an integer programme: with
     :math:`x_{e,o} \in \{0, 1\}` for operation o on edge e, weights w and costs c,
@@ -43,13 +43,13 @@ class Budget:
     .. math:: \max \sum_{e,o} w_{e,o} x_{e,o}, \quad \sum_{e,o} c_{e,o} x_{e,o} \le C, \quad
         \sum_o x_{e,o} \le 1, \quad \sum_{e \to i} \sum_o x_{e,o} = k.
 
-    Without limits this is the rule of DARTS.
+    Without limits this is the derivation rule of DARTS.
 
     Args:
-        cell: the space of a cell.
-        kinds: kinds of cells.
-        costs: of each resource, for each kind, what a candidate adds to the network: edges x operations.
-        limits: of each resource, how much there is for all edges.
+        cell: the cell space.
+        kinds: cell kinds.
+        costs: for each resource and kind, the cost that a candidate adds to the network: edges x operations.
+        limits: for each resource, the limit for all edges together.
     """
 
     cell: CellSpace
@@ -58,7 +58,7 @@ class Budget:
     limits: tuple[float, ...]
 
     def meets(self, kept: Mapping[str, Mapping[int, int]]) -> bool:
-        """Return whether an architecture stays within the limits.
+        """Return whether an architecture meets the limits.
 
         Args:
             kept: for each kind the edges that it keeps, each with the column of its operation.
@@ -69,10 +69,10 @@ class Budget:
         )
 
     def can_be_met(self, alive: Mapping[str, Alive]) -> bool:
-        """Return whether an architecture is left that stays within the limits.
+        """Return whether any architecture that is still possible meets the limits.
 
         Args:
-            alive: the candidates that are left. A node has as many edges as it keeps, or more.
+            alive: the remaining candidates. Each node must have at least as many edges as it keeps.
         """
         anything = {kind: np.zeros(np.shape(mask)) for kind, mask in alive.items()}
         return self._solve(anything, alive) is not None
@@ -83,12 +83,12 @@ class Budget:
         factors: Mapping[str, Sequence[float]] | None = None,
         alive: Mapping[str, Alive] | None = None,
     ) -> dict[str, Choice]:
-        """Return the best cells within the limits: of those that meet them the sum of weights is largest.
+        """Return the cells with the largest sum of weights among those that meet the limits.
 
         Args:
             weights: for each kind, edges x operations.
-            factors: of each edge as a whole.
-            alive: the candidates to choose among; all of them by default.
+            factors: factor of each edge as a whole.
+            alive: candidates to choose among; all by default.
         """
         alive = alive or dict.fromkeys(self.kinds, all_alive(self.cell))
         scores = {
@@ -116,14 +116,14 @@ class Budget:
         return Choice(operations, nodes)
 
     def with_skips(self, most: Mapping[str, int]) -> Budget:
-        """Return the budget with other limits, too: the number of skips in cells of some kinds."""
+        """Return the budget with additional limits: the number of skips in cells of the given kinds."""
         ones = [[float(name == "skip_connect") for name in self.cell.operations] for _ in self.cell.edges]
         none = [[0.0] * len(row) for row in ones]
         costs = tuple({k: ones if k == kind else none for k in self.kinds} for kind in most)
         return replace(self, costs=self.costs + costs, limits=self.limits + tuple(map(float, most.values())))
 
     def cheapest_columns(self, kind: str, alive: Alive) -> list[int]:
-        """Return the operation of each edge that costs least of the first resource, then of the next ones."""
+        """Return the cheapest operation of each edge, by the first resource, then by the next ones."""
         columns = [o for o, name in enumerate(self.cell.operations) if name in self.cell.choices]
         return [
             min(
@@ -134,7 +134,7 @@ class Budget:
         ]
 
     def cheapest(self, resource: int) -> float:
-        """Return the least that the edges of an architecture cost of one resource."""
+        """Return the minimum cost of an architecture's edges for one resource."""
         alive = dict.fromkeys(self.kinds, all_alive(self.cell))
         costs = {kind: -np.asarray(rows, float) for kind, rows in self.costs[resource].items()}
         free = Budget(self.cell, self.kinds, (), ())
@@ -145,7 +145,7 @@ class Budget:
     def _solve(
         self, scores: Mapping[str, np.ndarray], alive: Mapping[str, Alive]
     ) -> dict[str, dict[int, int]] | None:
-        """Return the edges to keep with their columns; ``None`` where no architecture meets the limits."""
+        """Return the edges to keep with their columns; ``None`` if no architecture meets the limits."""
         places = [
             (kind, edge, column)
             for kind in self.kinds
@@ -156,7 +156,7 @@ class Budget:
         rows, least, most = [], [], []
         for costs, limit in zip(self.costs, self.limits, strict=True):
             row = np.array([float(costs[kind][e][o]) for kind, e, o in places])
-            scale = max(1.0, row.max(initial=0.0))  # so that tolerances of the solver are small
+            scale = max(1.0, row.max(initial=0.0))  # keeps the solver's tolerances small
             rows.append(row / scale)
             least.append(-np.inf)
             most.append(limit / scale)
@@ -164,24 +164,24 @@ class Budget:
             rows.append(np.array(members, float))
             least.append(low)
             most.append(high)
-        found = milp(
+        solution = milp(
             -np.array([scores[kind][e][o] for kind, e, o in places]),
             integrality=np.ones(len(places)),
             bounds=Bounds(0, 1),
             constraints=LinearConstraint(np.array(rows), least, most),
             options={"mip_rel_gap": 0.0},
         )
-        if found.x is None:
+        if solution.x is None:
             return None
         kept: dict[str, dict[int, int]] = {kind: {} for kind in self.kinds}
-        for (kind, edge, column), value in zip(places, found.x, strict=True):
+        for (kind, edge, column), value in zip(places, solution.x, strict=True):
             if value > 0.5:
                 kept[kind][edge] = column
-        # Rounding of the solver must not let a network over the limit through.
+        # Rounding in the solver must not let a network over the limit pass.
         return kept if self.meets(kept) else None
 
     def _groups(self, places: Sequence[tuple[str, int, int]]) -> Iterator[tuple[list[bool], float, float]]:
-        """Yield which variables are summed, and what their sum may be: for each edge and each node."""
+        """Yield the variables of each sum and its bounds, for each edge and each node."""
         every = not isinstance(self.cell.kept, int) and (
             self.cell.kept == "all" or self.cell.none_is_a_choice
         )
@@ -204,24 +204,24 @@ def best_choices(
     budget: Budget | None = None,
     alive: Mapping[str, Alive] | None = None,
 ) -> dict[str, Choice]:
-    """Return the cells that DARTS reads off weights; within a budget, where they do not meet it, the best.
+    """Return the cells that DARTS derives from weights; if they exceed the budget, the best within it.
 
-    A budget that can only be met with more skips than are wanted has its way.
+    If the budget can only be met with more skips than ``skips``, it takes precedence.
 
     Args:
-        cell: the space.
-        weights: for each kind, softmaxed on each edge.
-        factors: for each kind, of its edges as a whole.
-        skips: for kinds where it is limited, the largest number of skips.
-        budget: what the architecture may cost.
-        alive: the candidates that there are; all of them by default.
+        cell: the cell space.
+        weights: weights for each kind, softmaxed on each edge.
+        factors: for each kind, factors of its edges as a whole.
+        skips: maximum number of skips, for the kinds for which it is limited.
+        budget: budget of the architecture.
+        alive: remaining candidates; all by default.
     """
-    found = {}
+    choices = {}
     for kind, rows in weights.items():
         limited = limit_skips(cell, rows, skips[kind]) if kind in skips else rows
-        found[kind] = choose(cell, limited, None if factors is None else factors[kind])
-    if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in found.items()}):
-        return found
+        choices[kind] = choose(cell, limited, None if factors is None else factors[kind])
+    if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in choices.items()}):
+        return choices
     alive = alive or dict.fromkeys(budget.kinds, all_alive(cell))
     within, more = budget.with_skips(skips), 0
     while not within.can_be_met(alive):
@@ -239,21 +239,21 @@ def network_budget(
     channels: int,
     image_size: int | None = None,
 ) -> Budget | None:
-    """Return the budget of a space, where the network that will be trained is limited.
+    """Return the budget of a space, given limits on the network to be trained.
 
     Args:
-        space: where architectures are searched.
-        skeleton: of the network that is trained.
-        limits: to that network.
+        space: the search space.
+        skeleton: skeleton of the network to be trained.
+        limits: limits on that network.
         classes: number of its classes.
-        channels: of its pictures.
-        image_size: of its pictures; by default that of the skeleton.
+        channels: number of channels of its images.
+        image_size: height and width of its images; by default that of the skeleton.
 
     Returns:
-        ``None`` where there is no limit.
+        ``None`` if there is no limit.
 
     Raises:
-        AutodasError: if no architecture meets the limits; the smallest one is named.
+        AutodasError: if no architecture meets the limits; the message names the smallest.
     """
     wanted = [(name, getattr(limits, name)) for name in RESOURCES if getattr(limits, name) is not None]
     if not wanted:
@@ -269,7 +269,7 @@ def network_budget(
     kept = {kind: columns_of(alive_of(c, space.cell)) for kind, c in cells.items()}
     costs, left = [], []
     for name, limit in wanted:
-        # Zeros for kinds that have no cell in that network.
+        # Zeros for kinds without a cell in that network.
         by_kind = {
             kind: np.zeros((len(space.cell.edges), len(space.cell.operations)), int) for kind in space.kinds
         }

@@ -1,4 +1,4 @@
-"""How deep a relaxed stage graph is (H-DAS)."""
+"""Depth of a relaxed stage graph (H-DAS)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from autodas.spaces import CellSpace
 
 
 def edge_probabilities(cell: CellSpace, alpha: Sequence[Tensor]) -> dict[int, Tensor]:
-    """Return, for every node, with which probability it reads each of its predecessors.
+    """Return the probabilities with which every node reads each of its predecessors.
 
-    That is the softmax, over the node's edges, of the largest architecture parameter that an operation which
-    may win has there.
+    They are the softmax, over the node's edges, of the largest architecture parameter among the operations
+    that may be chosen on each edge.
 
     Args:
         cell: the stage graph.
-        alpha: the architecture parameters of each edge, one vector of operations an edge.
+        alpha: the architecture parameters of each edge, one vector of operations per edge.
     """
     columns = tuple(o for o, name in enumerate(cell.operations) if name in cell.choices)
     best = torch.stack(list(alpha)).index_select(1, numbers(columns, alpha[0].device)).amax(1)
-    # Edges stand in the order of the nodes that they enter.
+    # Edges are ordered by the nodes that they enter.
     shares = torch.split(best, [len(cell.predecessors(state)) for state in cell.states])
     return {state: share.softmax(0) for state, share in zip(cell.states, shares, strict=True)}
 
@@ -34,13 +34,13 @@ def expected_depth(
     r"""Return the mean depth of the nodes of a stage graph.
 
     The inputs have depth 0; a node with m predecessors has
-    :math:`d_i = \frac 1m \sum_j a_{ij} (d_j + 1)`. Where the number of nodes is searched, node i (from 0),
+    :math:`d_i = \frac 1m \sum_j a_{ij} (d_j + 1)`. If the number of nodes is searched, node i (from 0),
     the last one of a graph of i + 1 nodes, counts :math:`1 + i p_{i + 1}` times.
 
     Args:
         cell: the stage graph.
         probabilities: a of each node, over its predecessors in order.
-        lengths: p, how likely each number of nodes is.
+        lengths: p, the probability of each number of nodes.
     """
     zero = next(iter(probabilities.values())).new_zeros(())
     depths = [zero] * cell.inputs
@@ -56,5 +56,5 @@ def expected_depth(
 
 @lru_cache(maxsize=64)
 def numbers(values: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return numbers as a tensor; it is kept: to copy numbers of the host makes it wait for the device."""
+    """Return numbers as a cached tensor: copying numbers from the host would make it wait for the device."""
     return torch.tensor(values, device=device)

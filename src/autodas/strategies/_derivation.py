@@ -1,4 +1,4 @@
-"""The rule by which DARTS reads an architecture off relaxed weights, and limits to it. No torch."""
+"""The rule by which DARTS derives an architecture from relaxed weights, and limits on it. No torch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from autodas.spaces import Alive, CellSpace
 from autodas.strategies._discretisation import Decision, Discretisation
 
 Rows = Sequence[Sequence[float]]
-"""Weights of one kind of cell, edges x operations."""
+"""Weights of one cell kind, edges x operations."""
 
 
 def best_choice(cell: CellSpace, weights: Sequence[float]) -> tuple[int, float]:
     """Return the column of the strongest operation of an edge, and its lead over the second.
 
-    Only operations that may win an edge compete. Ties go to the first in the space's order.
+    Only operations that may be chosen compete. Ties go to the first in the space's order.
 
     Args:
-        cell: the space.
+        cell: the cell space.
         weights: the weights of the edge's operations.
     """
     columns = [o for o, name in enumerate(cell.operations) if name in cell.choices]
@@ -33,9 +33,9 @@ def best_edges(edges: Sequence[int], scores: Mapping[int, float], kept: int) -> 
     Ties go to the earlier predecessor.
 
     Args:
-        edges: the edges that enter the node.
+        edges: edges that enter the node.
         scores: strength of each edge.
-        kept: how many it keeps.
+        kept: number of edges that it keeps.
     """
     ranked = sorted(edges, key=lambda edge: -scores[edge])
     lead = scores[ranked[kept - 1]] - scores[ranked[kept]] if len(ranked) > kept else 0.0
@@ -43,23 +43,23 @@ def best_edges(edges: Sequence[int], scores: Mapping[int, float], kept: int) -> 
 
 
 def columns_of(alive: Alive) -> dict[int, int]:
-    """Return the edges that are there, each with the column of its operation, of a discrete cell."""
+    """Return the edges of a discrete cell, each with the column of its operation."""
     return {edge: row.index(True) for edge, row in enumerate(alive) if any(row)}
 
 
 class Choice(NamedTuple):
-    """One cell, as the rule reads it off weights.
+    """One cell, as derived from weights.
 
     Attributes:
-        operations: for each edge the column of its operation, and that one's lead over the second.
-        nodes: for each node that has to choose the edges that it keeps, and the lead of the last of them.
+        operations: for each edge the column of its operation, and its lead over the second.
+        nodes: for each node that must choose, the edges that it keeps, and the lead of the last of them.
     """
 
     operations: dict[int, tuple[int, float]]
     nodes: dict[int, tuple[list[int], float]]
 
     def kept(self, cell: CellSpace) -> dict[int, int]:
-        """Return the edges that remain, in order, each with the column of its operation."""
+        """Return the edges that are kept, in order, each with the column of its operation."""
         removed = {
             e for state, (kept, _) in self.nodes.items() for e in cell.incoming(state) if e not in kept
         }
@@ -67,15 +67,15 @@ class Choice(NamedTuple):
 
 
 def choose(cell: CellSpace, weights: Rows, factors: Sequence[float] | None = None) -> Choice:
-    """Return the cell that DARTS reads off weights.
+    """Return the cell that DARTS derives from weights.
 
-    On each edge the strongest operation wins; each node keeps the k edges whose winner is strongest.
+    Each edge takes its strongest operation; each node keeps the k edges whose operation is strongest.
 
     Args:
-        cell: the space.
-        weights: softmaxed on each edge.
-        factors: of each edge as a whole, by which its winner's weight is multiplied when edges are compared
-            (PC-DARTS); 1 by default.
+        cell: the cell space.
+        weights: weights softmaxed on each edge.
+        factors: factor of each edge as a whole, by which the weight of its operation is multiplied when edges
+            are compared (PC-DARTS); 1 by default.
     """
     operations = {edge: best_choice(cell, row) for edge, row in enumerate(weights)}
     scores = {
@@ -94,7 +94,7 @@ def decide(discretisation: Discretisation, choices: Mapping[str, Choice]) -> lis
     """Decide everything at once, as DARTS does at the end of a search: edges, then nodes.
 
     Args:
-        discretisation: in which nothing has been decided; it is brought to its end.
+        discretisation: a discretisation without decisions; it is completed.
         choices: the cell of each kind.
     """
     decisions = [
@@ -110,15 +110,15 @@ def decide(discretisation: Discretisation, choices: Mapping[str, Choice]) -> lis
 
 
 def limit_skips(cell: CellSpace, weights: Rows, most: int) -> list[list[float]]:
-    """Return weights from which a cell with no more than so many skips is derived.
+    """Return weights from which a cell with at most the given number of skips is derived.
 
-    While there are more, the weakest skip among the edges that are kept gets the weight 0, and the cell is
-    derived again: another operation takes the edge, or another edge its place (P-DARTS).
+    While there are more, the weakest skip among the kept edges gets the weight 0, and the cell is derived
+    again: another operation takes the edge, or another edge its place (P-DARTS).
 
     Args:
-        cell: the space.
-        weights: softmaxed on each edge.
-        most: the largest number of ``skip_connect``.
+        cell: the cell space.
+        weights: weights softmaxed on each edge.
+        most: maximum number of ``skip_connect``.
     """
     limited = [list(row) for row in weights]
     while True:

@@ -1,4 +1,4 @@
-"""What has been decided so far, edge by edge and node by node. No torch."""
+"""The decisions taken so far, edge by edge and node by node. No torch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from autodas.spaces import Alive, CellSpace, all_alive, count_alive
 
 @dataclass(frozen=True)
 class Decision:
-    """One one-step discretisation, as the event log shows it.
+    """One one-step discretisation, as in the event log.
 
     Args:
         step: its number, from 1.
-        kind: kind of cell.
+        kind: cell kind.
         what: ``"edge"``, ``"node"`` or ``"length"``.
         detail: for an edge ``{"edge": [predecessor, state], "operation": name}``; for a node
             ``{"state": s, "kept": [predecessors], "removed": [predecessors]}``; for the number of nodes
             ``{"nodes": n}``.
-        priority: by how much the choice won: a difference of weights, in [0, 1].
+        priority: margin of the choice: a difference of weights, in [0, 1].
         remaining: number of architectures that are still possible.
     """
 
@@ -35,12 +35,12 @@ class Decision:
 
 
 class Discretisation:
-    """The state of the decisions in all kinds of cells.
+    """State of the decisions in all cell kinds.
 
     Args:
-        cell: the space of a cell.
-        kinds: the kinds of cells, which share one queue.
-        candidates: for each kind, what decisions may be taken for; all candidates by default.
+        cell: the cell space.
+        kinds: cell kinds, which share one queue.
+        candidates: for each kind, the candidates that can be chosen; all by default.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Discretisation:
         self.kinds = tuple(kinds)
         self.candidates = candidates or {kind: all_alive(cell) for kind in kinds}
         self.operation: dict[str, dict[int, int]] = {kind: {} for kind in kinds}
-        """For every resolved edge the column of its operation."""
+        """Column of the operation of every resolved edge."""
         self.kept: dict[str, dict[int, tuple[int, ...]]] = {kind: {} for kind in kinds}
-        """For every decided node the edges that it keeps."""
+        """Edges that every decided node keeps."""
 
     @property
     def done(self) -> int:
@@ -83,23 +83,23 @@ class Discretisation:
                     yield kind, state
 
     def node_resolved(self, kind: str, state: int) -> bool:
-        """Return whether all edges into a state have their operation."""
+        """Return whether all edges into a state are resolved."""
         return all(edge in self.operation[kind] for edge in self.cell.incoming(state))
 
     def node_decided(self, kind: str, state: int) -> bool:
-        """Return whether nothing is left to decide about a state: it is a plain sum."""
+        """Return whether nothing is left to decide about a state, so that it is a plain sum."""
         if self.cell.must_choose_edges(state):
             return state in self.kept[kind]
         return self.node_resolved(kind, state)
 
     def fix_edge(self, kind: str, edge: int, column: int, priority: float) -> Decision:
-        """Resolve an edge: the operation in that column is the only one left."""
+        """Resolve an edge: only the operation in that column remains."""
         self.operation[kind][edge] = column
         detail = {"edge": list(self.cell.edges[edge]), "operation": self.cell.operations[column]}
         return Decision(self.done, kind, "edge", detail, priority, self.remaining())
 
     def fix_node(self, kind: str, state: int, kept: Sequence[int], priority: float) -> Decision:
-        """Decide a node: of its edges only those remain."""
+        """Decide a node: only the given edges remain."""
         self.kept[kind][state] = tuple(sorted(kept))
         predecessors = {edge: self.cell.edges[edge][0] for edge in self.cell.incoming(state)}
         detail = {
@@ -110,7 +110,7 @@ class Discretisation:
         return Decision(self.done, kind, "node", detail, priority, self.remaining())
 
     def alive(self) -> dict[str, Alive]:
-        """Return which candidates can still be part of the result."""
+        """Return the candidates that can still be part of the result."""
         return {kind: self._alive(kind) for kind in self.kinds}
 
     def _alive(self, kind: str) -> Alive:
@@ -135,7 +135,7 @@ class Discretisation:
         return Genotype(self.cells(), name, self.cell.genotype_space)
 
     def cells(self) -> dict[str, CellGenotype]:
-        """Return what has been found of every kind, once everything is decided."""
+        """Return the cell of every kind, once everything is decided."""
         assert self.done == self.total, "the search is not finished"
         cells = {}
         for kind in self.kinds:
@@ -159,7 +159,7 @@ class Discretisation:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the decisions of :meth:`state_dict`."""
+        """Restore the decisions of :meth:`state_dict`."""
         for kind in self.kinds:
             self.operation[kind] = dict(state[kind]["operation"])
             self.kept[kind] = {s: tuple(edges) for s, edges in state[kind]["kept"].items()}

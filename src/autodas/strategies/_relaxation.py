@@ -1,4 +1,4 @@
-"""Architecture parameters of relaxed methods: a tensor for every edge, so that each can leave by itself."""
+"""Architecture parameters of relaxed methods: one tensor per edge, so that each can be removed separately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 Table = dict[str, dict[int, nn.Parameter]]
-"""Kind of cell, then number of the edge, to its parameter."""
+"""Parameters by cell kind and number of the edge."""
 
 
 def new_table(
@@ -27,13 +27,13 @@ def new_table(
     The numbers are drawn on the CPU, so that they are the same on every device.
 
     Args:
-        kinds: kinds of cells.
+        kinds: cell kinds.
         edges: number of edges of each.
         shape: shape of one edge's parameter.
         std: standard deviation; 0 gives zeros.
-        seed: of the draw.
-        device: where the parameters live.
-        mean: their mean.
+        seed: seed of the draw.
+        device: device of the parameters.
+        mean: mean of the distribution.
     """
     generator = torch.Generator().manual_seed(seed)
     return {
@@ -46,11 +46,11 @@ def new_table(
 
 
 def rows(table: Mapping[int, nn.Parameter], fixed: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the numbers of the edges that have a parameter, and their parameters stacked.
+    """Return the numbers of the edges that have a parameter, and their stacked parameters.
 
     Args:
-        table: one kind's parameters.
-        fixed: a tensor on the device that the numbers shall be on.
+        table: parameters of one kind.
+        fixed: a tensor on the device on which to return the numbers.
     """
     edges = tuple(sorted(table))
     return _numbers(edges, fixed.device), torch.stack([table[e] for e in edges])
@@ -58,7 +58,7 @@ def rows(table: Mapping[int, nn.Parameter], fixed: Tensor) -> tuple[Tensor, Tens
 
 @lru_cache(maxsize=256)
 def _numbers(edges: tuple[int, ...], device: torch.device) -> Tensor:
-    # Kept: to copy numbers of the host makes it wait for the device.
+    # Cached: copying numbers from the host would make it wait for the device.
     return torch.tensor(edges, device=device)
 
 
@@ -68,7 +68,7 @@ def table_state(table: Table) -> dict[str, dict[int, Tensor]]:
 
 
 def load_table(table: Table, state: Mapping[str, Mapping[int, Tensor]]) -> None:
-    """Set a table's parameters; those that the state does not have are removed."""
+    """Set a table's parameters, and remove those that are missing in the state."""
     for kind, edges in table.items():
         for edge in list(edges):
             if edge in state[kind]:
@@ -78,7 +78,7 @@ def load_table(table: Table, state: Mapping[str, Mapping[int, Tensor]]) -> None:
 
 
 def named(prefix: str, table: Table) -> dict[str, nn.Parameter]:
-    """Return a table's parameters by the names that logs and tests use."""
+    """Return a table's parameters by the names used in logs and tests."""
     return {f"{prefix}.{kind}.{e}": p for kind, edges in table.items() for e, p in edges.items()}
 
 

@@ -1,4 +1,4 @@
-"""What methods share that mix candidates by a softmax of alpha and decide at the end."""
+"""Base of methods that mix candidates by a softmax of alpha and decide at the end."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from autodas.supernet import CellMixture
 class Relaxed(Strategy):
     r"""A method with one vector alpha for each edge, :math:`\mathrm{softmax}(\alpha_e)` at first.
 
-    Whatever else a method does it says by overriding :meth:`mixture` or :meth:`weights`. At the end all edges
-    and nodes are decided by the rule of DARTS.
+    Methods override :meth:`mixture` or :meth:`weights` for anything else. At the end all edges and nodes are
+    decided by the rule of DARTS.
     """
 
     weights_only = 0.0
-    """Share of the iterations, at the start, that leave the architecture alone."""
+    """Share of the iterations, at the start, in which the architecture is not trained."""
 
     initial_mean = 0.0
     """Mean of alpha at the start."""
 
     @property
     def space(self) -> Space:
-        """Where the present phase searches."""
+        """Search space of the current phase."""
         return self.plan.space
 
     def __init__(self, settings: Any, plan: SearchPlan) -> None:
@@ -43,23 +43,23 @@ class Relaxed(Strategy):
         self.device: torch.device | str = "cpu"
 
     def phases(self) -> list[Phase]:
-        """Return the one phase."""
+        """Return the single phase."""
         iterations = self.plan.iterations
         first, space = part_of(iterations, self.weights_only), self.plan.space
         alive = {kind: all_alive(space.cell) for kind in space.kinds}
         return [Phase("search", space, iterations, first, alive)]
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Draw alpha."""
+        """Initialise alpha."""
         self.device = device
         self.draw_alpha(len(self.space.cell.operations), self.plan.seed)
 
     def draw_alpha(self, operations: int, seed: int) -> None:
-        """Draw alpha of all edges.
+        """Initialise alpha of all edges.
 
         Args:
-            operations: how many each edge has.
-            seed: of the draw.
+            operations: number of operations of each edge.
+            seed: seed of the draw.
         """
         edges, std = len(self.space.cell.edges), self.settings.initial_std
         self.alpha = new_table(
@@ -74,13 +74,13 @@ class Relaxed(Strategy):
         """Return the weights of one kind's candidates, edges x operations.
 
         Args:
-            kind: of the cell.
-            alpha: the vectors of its edges, stacked; in any precision.
+            kind: cell kind.
+            alpha: stacked vectors of its edges, in any precision.
         """
         return alpha.softmax(-1)
 
     def mixture(self) -> dict[str, CellMixture]:
-        """Return the weights of everything that is alive."""
+        """Return the weights of all candidates that are alive."""
         alive = self.alive()
         return {
             kind: CellMixture(self.weights(kind, stacked(edges)), alive[kind])
@@ -88,20 +88,22 @@ class Relaxed(Strategy):
         }
 
     def alive(self) -> dict[str, Alive]:
-        """Return everything, until the end."""
+        """Return all candidates, until the end."""
         return self.decisions.alive()
 
     def probabilities(self) -> dict[str, list[list[float]]]:
         """Return the weights as numbers, edges x operations."""
-        found = {}
+        probabilities = {}
         for kind, edges in self.alpha.items():
             weights = self.weights(kind, stacked(edges).detach().double())
-            # Memory is estimated with tensors that have no data: there any numbers will do.
-            found[kind] = (torch.zeros_like(weights, device="cpu") if weights.is_meta else weights).tolist()
-        return found
+            # Memory is estimated with tensors without data, for which any numbers will do.
+            probabilities[kind] = (
+                torch.zeros_like(weights, device="cpu") if weights.is_meta else weights
+            ).tolist()
+        return probabilities
 
     def choices(self) -> dict[str, Choice]:
-        """Return the cells that would be derived now, within the budget where there is one."""
+        """Return the cells that would be derived now, within the budget if there is one."""
         return self.read_off(self.probabilities())
 
     def read_off(
@@ -110,12 +112,12 @@ class Relaxed(Strategy):
         factors: Mapping[str, Sequence[float]] | None = None,
         most_skips: int | None = None,
     ) -> dict[str, Choice]:
-        """Return the cells that are read off weights, within the budget where there is one.
+        """Return the cells derived from weights, within the budget if there is one.
 
         Args:
             weights: for each kind, edges x operations.
-            factors: for each kind, of its edges as a whole.
-            most_skips: largest number of skips in cells that do not reduce; ``None`` for no limit.
+            factors: for each kind, factors of its edges as a whole.
+            most_skips: maximum number of skips in cells that do not reduce; ``None`` for no limit.
         """
         skips = {}
         if most_skips is not None:
@@ -124,7 +126,7 @@ class Relaxed(Strategy):
         return best_choices(cell, weights, factors, skips=skips, budget=budget, alive=alive)
 
     def leading(self) -> dict[str, dict[int, int]]:
-        """Return what would be derived now."""
+        """Return the architecture that would be derived now."""
         return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
 
     def finish(self) -> Outcome:
@@ -149,7 +151,7 @@ class Relaxed(Strategy):
         return {"alpha": table_state(self.alpha), "decisions": self.decisions.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over alpha and the decisions."""
+        """Restore alpha and the decisions."""
         load_table(self.alpha, state["alpha"])
         self.decisions.load_state_dict(state["decisions"])
 
@@ -160,5 +162,5 @@ def stacked(edges: Mapping[int, nn.Parameter]) -> Tensor:
 
 
 def part_of(iterations: int, share: float) -> int:
-    """Return the iterations that a share of them is; one at least is left over."""
+    """Return the given share of the iterations, rounded; at least one remains."""
     return min(iterations - 1, round(share * iterations))

@@ -1,4 +1,4 @@
-"""What candidates cost: parameters, multiply-adds, memory access."""
+"""Cost of candidates: parameters, multiply-adds, memory access."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from autodas.spaces import CellSlot, CellSpace, Skeleton, Space
 
 
 class Cost(NamedTuple):
-    """Cost of one candidate on one picture.
+    """Cost of one candidate for one sample.
 
     Attributes:
-        parameters: of its convolutions, and of normalisation where that has some.
-        multiply_adds: of its convolutions; of a pool one for each entry of each window.
-        memory_access: entries that its convolutions and pools read and write, weights included.
+        parameters: parameters of its convolutions, and of its normalisation if that has any.
+        multiply_adds: multiply-adds of its convolutions; for a pool one for each entry of each window.
+        memory_access: number of entries that its convolutions and pools read and write, including weights.
     """
 
     parameters: int
@@ -38,15 +38,15 @@ def operation_cost(
     norms: Norms = SEARCH_NORMS,
     pools: bool = True,
 ) -> Cost:
-    """Return what an operation costs; nothing is computed.
+    """Return the cost of an operation, without computing it.
 
     Args:
         name: a registered name.
-        channels: of its input and output.
-        stride: along each dimension.
-        size: of the map that it reads.
+        channels: number of channels of its input and output.
+        stride: stride along each dimension.
+        size: size of its input map.
         norms: how its layers are normalised.
-        pools: whether pools count, beside convolutions.
+        pools: whether pools count, besides convolutions.
     """
     counted = (nn.Conv2d, nn.Conv3d, *(POOLS if pools else ()))
     layers: list[Cost] = []
@@ -83,13 +83,13 @@ def slot_costs(
     """Return the costs of all candidates of all cells, edges x operations for each cell.
 
     Args:
-        cell: the candidates.
-        skeleton: with its size.
-        image_size: height and width of the pictures, by default those that the skeleton was made for.
+        cell: the cell space.
+        skeleton: the skeleton, with its size.
+        image_size: height and width of the images, by default those of the skeleton.
         norms: how the layers of candidates are normalised.
         pools: as for :func:`operation_cost`.
     """
-    found = []
+    costs = []
     size = _size_after_stem(skeleton, image_size or skeleton.image_size)
     for slot in skeleton.slots():
         smaller = tuple(-(-length // step) for length, step in zip(size, slot.stride, strict=True))
@@ -101,13 +101,13 @@ def slot_costs(
                 rows.append(
                     [operation_cost(o, slot.width, stride, map_size, norms, pools) for o in cell.operations]
                 )
-            found.append((slot, rows))
+            costs.append((slot, rows))
         size = smaller
-    return found
+    return costs
 
 
 def mean_by_kind(space: Space, costs: Sequence[tuple[CellSlot, list[list[float]]]]) -> dict[str, Tensor]:
-    """Return numbers of all candidates, edges x operations, as the mean over the cells of each kind."""
+    """Return the means of numbers of all candidates over the cells of each kind, edges x operations."""
     return {
         kind: torch.tensor([rows for slot, rows in costs if slot.kind == kind]).mean(0)
         for kind in space.kinds
@@ -122,7 +122,7 @@ def _size_after_stem(skeleton: Skeleton, image_size: int) -> tuple[int, ...]:
 
 
 class _NoCell(nn.Module):
-    """What a skeleton without cells is made of."""
+    """Stand-in for a cell, to build a skeleton without cells."""
 
     def __init__(self, slot: CellSlot, inputs: object) -> None:
         super().__init__()

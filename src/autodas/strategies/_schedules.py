@@ -1,4 +1,4 @@
-"""When SDAS decides: the number of one-step discretisations as a function of time."""
+"""Schedules of SDAS: the number of one-step discretisations as a function of time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autodas.errors import AutodasError, nearest
 from autodas.user_code import PREFIX, import_function
 
 Schedule = Callable[[Fraction], SupportsFloat]
-"""From t / T in [0, 1] to the share of decisions that are taken, in [0, 1]."""
+"""Function from t / T in [0, 1] to the share of decisions taken, in [0, 1]."""
 
 LARGEST_EXPONENT = 100
 """Powers are exact fractions, which grow with the exponent; beyond this one nothing happens until the end."""
@@ -24,7 +24,7 @@ def schedule(name: str) -> Schedule:
 
     ``a``: :math:`t/T`. ``b``: :math:`(t/T)^4`. ``c``: :math:`1-(1-t/T)^4`. ``power:p`` and
     ``inverse-power:p`` are B and C with another exponent p above 0. ``python:package.module:function`` is a
-    function of your own, from a fraction to a share, that does not fall and ends at 1.
+    function of your own, from a fraction to a share, which must be non-decreasing and end at 1.
 
     Raises:
         AutodasError: if the name is none of these.
@@ -42,10 +42,10 @@ def schedule(name: str) -> Schedule:
 
 
 def steps_due(share_decided: Schedule, iteration: int, iterations: int, steps: int) -> int:
-    r"""Return how many one-step discretisations have to be done after an iteration.
+    r"""Return the number of one-step discretisations that must be done after an iteration.
 
     :math:`\lfloor M s(t/T) \rfloor`, and all of them at t = T. Powers are computed with exact fractions,
-    so that no step comes an iteration late by rounding.
+    so that rounding does not delay a step by an iteration.
 
     Args:
         share_decided: the schedule s.

@@ -1,4 +1,4 @@
-"""What a search method is to the search loop."""
+"""Interface between search methods and the search loop."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ ArchitectureGradient = Literal["first", "exact", "finite"]
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What a strategy is told before the search.
+    """Facts given to a strategy before the search.
 
     Args:
-        space: where to search.
-        iterations: the budget T: iterations of a weight step and an architecture step each.
-        seed: of everything random that the strategy does.
-        multiply_adds: cost of one forward pass over one picture of a supernet of which exactly these
-            candidates are alive.
-        iterations_an_epoch: batches in one epoch of the training half.
-        budget: what the network of the result may cost; ``None`` for no limit.
+        space: the search space.
+        iterations: T, the number of iterations, each with a weight step and an architecture step.
+        seed: seed of the strategy's random numbers.
+        multiply_adds: cost of one forward pass of a supernet for one sample, given the candidates alive.
+        iterations_an_epoch: number of batches in one epoch of the training half.
+        budget: budget of the resulting network; ``None`` for no limit.
     """
 
     space: Space
@@ -45,15 +44,16 @@ class SearchPlan:
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a search: a new supernet, trained for a number of iterations.
+    """Phase of a search: a new supernet, trained for a number of iterations.
 
     Args:
-        name: what logs call it.
+        name: name in logs.
         space: the space, whose skeleton may differ from phase to phase.
-        iterations: how many.
-        weights_only: how many of them, at the start, leave the architecture alone.
-        alive: the candidates that its supernet starts with.
-        cells: where whole cells are the nodes of what is searched (H-DAS, stage level): those cells.
+        iterations: number of iterations.
+        weights_only: number of iterations, at the start, in which the architecture is not trained.
+        alive: candidates that its supernet starts with.
+        cells: the cells that are the nodes of the searched graph, if these are whole cells (H-DAS, stage
+            level).
     """
 
     name: str
@@ -66,11 +66,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Derived:
-    """An architecture that could have been derived instead, under another rule.
+    """Alternative architecture, derived by another rule.
 
     Args:
         genotype: the architecture.
-        facts: what sets it apart, as plain data, such as ``{"skips": 3}``.
+        facts: its distinguishing facts, as plain data, such as ``{"skips": 3}``.
     """
 
     genotype: Genotype
@@ -79,14 +79,14 @@ class Derived:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a phase ends in.
+    """Outcome of a phase.
 
     Args:
-        genotype: the architecture; ``None`` where a phase only prepares the next one.
-        decisions: those that were taken at the end.
-        facts: of the architecture, as plain data, for its entry among the candidates.
-        others: architectures that other rules would have derived from the same weights; they are written
-            down and evaluated, and take no part in the choice of the result.
+        genotype: the architecture; ``None`` if a phase only prepares the next one.
+        decisions: decisions taken at the end.
+        facts: facts about the architecture, as plain data, for its entry among the candidates.
+        others: architectures that other rules would have derived from the same weights; they are saved and
+            evaluated, but are not candidates for the result.
     """
 
     genotype: Genotype | None
@@ -96,17 +96,17 @@ class Outcome:
 
 
 class Strategy(ABC):
-    """A search method: it decides with which weights candidates are mixed, and which of them stay.
+    """Search method: it decides the weights with which candidates are mixed, and which candidates remain.
 
-    It never touches data, devices, logs or files. For every phase the loop calls :meth:`start`, which
-    returns the phase as it is then; in every iteration it takes the gradient steps and calls
-    :meth:`after_iteration`, and at the end of the phase :meth:`finish`. What :meth:`alive` no longer contains
-    after a call is pruned from the supernet and leaves the optimisers, as do parameters that
-    :meth:`parameters` no longer returns.
+    It never touches data, devices, logs or files. For every phase the loop calls :meth:`start`, which returns
+    the phase in its current form; in every iteration it takes the gradient steps and calls
+    :meth:`after_iteration`, and at the end of the phase :meth:`finish`. Candidates that :meth:`alive` no
+    longer contains after a call are pruned from the supernet and removed from the optimisers, as are
+    parameters that :meth:`parameters` no longer returns.
 
     Args:
-        settings: the strategy's own settings.
-        plan: what is searched, and for how long.
+        settings: the strategy's settings.
+        plan: what to search, and for how long.
     """
 
     name: str
@@ -115,24 +115,24 @@ class Strategy(ABC):
 
     single_level = False
     """Whether weights and architecture are trained by one backward pass on one training batch (SNAS), instead
-    of each by its own, the architecture on a validation batch."""
+    of separately, the architecture on a validation batch."""
 
     architecture_gradient: ArchitectureGradient = "first"
-    """``"first"`` takes the weights as they are; ``"exact"`` and ``"finite"`` differentiate through one
+    """``"first"`` uses the current weights; ``"exact"`` and ``"finite"`` differentiate through one
     step of the weights (DARTS, equations 6 to 8), by autograd or by finite differences."""
 
     architecture_clip = 0.0
-    """Largest norm of the architecture gradient; 0 for no limit."""
+    """Maximum norm of the architecture gradient; 0 for no limit."""
 
     separate_penalty = False
-    """Whether :meth:`penalty` gets an optimiser step of its own after the architecture step (H-DAS),
-    instead of being added to that step's loss."""
+    """Whether :meth:`penalty` gets a separate optimiser step after the architecture step (H-DAS), instead of
+    being added to that step's loss."""
 
     chooses: Literal["best", "last"] = "last"
-    """Which of the phases' architectures is the result: the best on the validation half, or the last one."""
+    """Choice of the result among the phases' architectures: the best on the validation half, or the last."""
 
     partial_channels = 1
-    """One channel in so many goes through the candidates of an edge, unless the user says otherwise."""
+    """K, if 1/K of the channels pass through the candidates of an edge; the user can override it."""
 
     def __init__(self, settings: Any, plan: SearchPlan) -> None:
         self.settings = settings
@@ -140,19 +140,20 @@ class Strategy(ABC):
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """Return the parts of the search, the same at any time.
+        """Return the phases of the search; the same at any time.
 
-        Those that end in a genotype are candidates for the result. What a later phase starts with may depend
-        on what those before it found; here it is the dearest that it can be, for estimates of what is needed.
+        Those that end in a genotype are candidates for the result. The candidates that a later phase starts
+        with may depend on the results of earlier ones; here they are the most expensive possible, for
+        estimates.
         """
 
     def start(self, number: int, device: torch.device | str, state: Mapping[str, Any] | None = None) -> Phase:
-        """Begin a phase, or go on in it, and return it with what it starts with.
+        """Begin or resume a phase, and return it with the candidates it starts with.
 
         Args:
-            number: its place among :meth:`phases`.
-            device: where its architecture parameters are.
-            state: of :meth:`state_dict`, where the phase goes on; ``None`` where it begins.
+            number: its index in :meth:`phases`.
+            device: device of its architecture parameters.
+            state: state of :meth:`state_dict` to resume from; ``None`` for a new phase.
         """
         self.begin(number, device)
         if state is not None:
@@ -161,27 +162,27 @@ class Strategy(ABC):
 
     @abstractmethod
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Make the architecture parameters of a phase, on a device."""
+        """Create the architecture parameters of a phase, on a device."""
 
     def present(self, phase: Phase, number: int) -> Phase:
-        """Return a phase with what it really starts with, after those before it.
+        """Return a phase with the candidates it actually starts with, given the results of earlier ones.
 
         Args:
-            phase: as :meth:`phases` has it.
-            number: its place among them.
+            phase: the phase as in :meth:`phases`.
+            number: its index there.
         """
         return phase
 
     @abstractmethod
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return the architecture parameters that still exist, by name."""
+        """Return the remaining architecture parameters, by name."""
 
     @abstractmethod
     def mixture(self) -> dict[str, CellMixture]:
         """Return the mixture of the architecture step, differentiable in :meth:`parameters`.
 
-        It is the same however often it is asked for, until :meth:`after_iteration`: what is sampled is
-        sampled there, with generators of the strategy's own.
+        Repeated calls return the same mixture until :meth:`after_iteration`: samples are drawn there, with
+        generators of the strategy's own.
         """
 
     def weight_mixture(self) -> dict[str, CellMixture]:
@@ -190,24 +191,23 @@ class Strategy(ABC):
             return {kind: cell.detach() for kind, cell in self.mixture().items()}
 
     def penalty(self) -> Tensor | None:
-        """Return a term of the architecture's loss that needs no pictures; ``None`` where there is none."""
+        """Return a term of the architecture's loss that needs no samples; ``None`` if there is none."""
         return None
 
     def constants(self) -> Hashable:
-        """Return the numbers of the host that an iteration computes with, such as rates that change by epoch.
+        """Return host-side numbers that an iteration depends on, such as rates that change by epoch.
 
-        While they and what is alive stay the same, an iteration does the same as the one before it, and can
-        be recorded. Methods whose candidates change from iteration to iteration return ``None``: they are
-        never recorded.
+        While these and the candidates alive are unchanged, iterations are identical, and can be recorded.
+        Methods whose candidates change in every iteration return ``None``: they are never recorded.
         """
         return ()
 
     @abstractmethod
     def alive(self) -> dict[str, Alive]:
-        """Return what has not been given up."""
+        """Return the candidates that have not been discarded."""
 
     def after_iteration(self, iteration: int) -> list[Decision]:
-        """Do what the method does between iterations; return the decisions that were taken.
+        """Run the method's steps between iterations; return the decisions taken.
 
         Args:
             iteration: number of finished iterations of this phase, from 1.
@@ -215,33 +215,33 @@ class Strategy(ABC):
         return []
 
     def after_epoch(self, score: Callable[[], float]) -> None:  # noqa: B027 (most methods do nothing)
-        """Take note of the end of an epoch of this phase.
+        """Handle the end of an epoch of this phase.
 
         Args:
             score: evaluates the supernet under :meth:`mixture` on the validation half, in percent. It takes
-                time: methods that do not need it leave it alone.
+                time: methods that do not need it should not call it.
         """
 
     @abstractmethod
     def finish(self) -> Outcome:
-        """End a phase: decide what is still open."""
+        """End a phase, deciding everything still open."""
 
     @abstractmethod
     def remaining(self) -> int:
-        """Return how many architectures are still possible."""
+        """Return the number of architectures still possible."""
 
     def leading(self) -> dict[str, dict[int, int]]:
-        """Return what would be derived if the search ended now, for each kind: edge to column.
+        """Return the architecture that would be derived now, for each kind: edge to column.
 
-        Empty where nothing is relaxed.
+        Empty if nothing is relaxed.
         """
         return {}
 
     def expected_cost(self, share: float) -> float:
-        """Predict the share of all candidates that is computed in an iteration; the time left follows.
+        """Return the expected share of all candidates computed in an iteration, for estimates of time left.
 
         Args:
-            share: of the phase's iterations that are done, in [0, 1].
+            share: share of the phase's iterations that are done, in [0, 1].
         """
         return 1.0
 
@@ -251,14 +251,14 @@ class Strategy(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that a resumed phase needs, tensors and plain data."""
+        """Return everything needed to resume a phase, as tensors and plain data."""
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of :meth:`state_dict`, after :meth:`begin` of the same phase."""
+        """Restore the state of :meth:`state_dict`, after :meth:`begin` of the same phase."""
 
     def optimiser(self) -> torch.optim.Optimizer | None:
-        """Return the optimiser of the architecture parameters (Adam), ``None`` where there are none."""
+        """Return the optimiser of the architecture parameters (Adam); ``None`` if there are none."""
         parameters = list(self.parameters().values())
         if not parameters:
             return None
@@ -268,11 +268,11 @@ class Strategy(ABC):
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
             fused=True,
-            # Steps are counted on the device, so that an iteration can be recorded.
+            # Counts steps on the device, so that an iteration can be recorded.
             capturable=parameters[0].is_cuda,
         )
 
 
 def single_phase(plan: SearchPlan, alive: Mapping[str, Alive]) -> list[Phase]:
-    """Return the one phase of a method that trains one supernet from start to end."""
+    """Return the single phase of a method that trains one supernet from start to end."""
     return [Phase("search", plan.space, plan.iterations, 0, alive)]

@@ -15,16 +15,16 @@ class DAS(Relaxed):
     An edge is :math:`\sum_o \mathrm{softmax}(\alpha_e)_o\, o(x)`; there is no weight for the edge as a
     whole. In every iteration the architecture step, on a validation batch, comes first, then the weight
     step on a training batch. At the end each edge keeps its strongest operation and each node the k edges
-    whose operation is strongest; ``none`` is in the softmax, where the space has it, but never wins.
+    whose operation is strongest; ``none`` is part of the softmax, if the space has it, but is never chosen.
 
-    The first order takes the weights as they are in the architecture step, :math:`\nabla_\alpha L_{valid}(w,
+    The first order uses the current weights in the architecture step, :math:`\nabla_\alpha L_{valid}(w,
     \alpha)`; the second order (``das2``) differentiates through their next step,
-    :math:`\nabla_\alpha L_{valid}(w - \xi \nabla_w L_{train}(w, \alpha), \alpha)` (equation 6), with momentum
-    and weight decay in that step as the optimiser has them, by autograd or by finite differences (equations 7
-    and 8). That step is not clipped, and touches no running statistics.
+    :math:`\nabla_\alpha L_{valid}(w - \xi \nabla_w L_{train}(w, \alpha), \alpha)` (equation 6), with the
+    optimiser's momentum and weight decay in that step, by autograd or by finite differences (equations 7
+    and 8). That step is not clipped, and does not update running statistics.
 
-    Deviations: running statistics of batch normalisation follow the weight step's batches only, where the
-    public code updates them in both steps; the learning rate of the weights falls in every iteration, not
+    Deviations: running statistics of batch normalisation are updated by the weight step's batches only, while
+    the public code updates them in both steps; the learning rate of the weights falls in every iteration, not
     every epoch.
 
     Sources: SDAS section 3.1 and 6.1 ("DAS is exactly the same setting as the DARTS (first order)");

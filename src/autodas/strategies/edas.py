@@ -1,4 +1,4 @@
-"""EDAS: one edge is relaxed at a time, all others are what would be derived now."""
+"""EDAS: one edge is relaxed at a time, all others are clamped to their currently derived operation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from autodas.supernet import CellMixture
 
 
 class Sample(NamedTuple):
-    """What one gradient step computes of one kind of cell.
+    """Edges of one cell kind in one gradient step.
 
     Attributes:
-        clamped: edge to the column of its one operation; other edges are not there.
+        clamped: edge to the column of its single operation; other edges are absent.
         relaxed: edges that are mixed instead, in order.
     """
 
@@ -34,25 +34,26 @@ class Sample(NamedTuple):
 class EDAS(Relaxed):
     r"""Efficient DAS (Hong, Ahn, Kim, 2019), as far as it is known.
 
-    The paper's abstract says: the choice of an architecture is a binary optimisation, of one path for each
-    edge of the DAG of a repeated cell; only **one sampled edge is relaxed at a time** and the variables of
-    all others are clamped to 0 or 1, so that pruning costs no accuracy; the small relaxation allows the
+    According to the paper's abstract, the choice of an architecture is a binary optimisation, of one path for
+    each edge of the DAG of a repeated cell; only **one sampled edge is relaxed at a time** and the variables
+    of all others are clamped to 0 or 1, so that pruning costs no accuracy; the small relaxation allows the
     search of a deeper network; several regularisation methods help exploration.
 
-    Everything else is ours, as the paper's text and code were not at hand:
+    Everything else is our choice, as the paper's text and code were not available:
 
-    * The clamped network is what would be derived from alpha now: on each edge the strongest operation, at
-      each node the k edges whose winner is strongest. It is determined once an iteration.
+    * The clamped network is the one currently derived from alpha: on each edge the strongest operation, at
+      each node the k edges whose operation is strongest. It is determined once per iteration.
     * The relaxed edge is drawn uniformly from the edges of all kinds. It mixes its candidates by
-      :math:`\mathrm{softmax}(\alpha_e)`, in place of its clamped operation, or in addition to the others
-      where the clamped cell does not have it: so it can win its place.
+      :math:`\mathrm{softmax}(\alpha_e)`, in place of its clamped operation, or in addition to the others if
+      the clamped cell does not contain it, so that it can win its place.
     * The architecture step, on a validation batch, moves alpha of that edge alone: others get no gradient,
-      and Adam, decay included, leaves them where they are. The weight step takes a sample of its own.
-    * Derivation is that of DAS, and gives the clamped network: nothing is lost in it.
+    and
+      Adam, including its weight decay, leaves them unchanged. The weight step draws its own sample.
+    * Derivation is that of DAS, and gives the clamped network: it loses no accuracy.
     * Exploration, off by default: ``random_share`` of the iterations train the weights of architectures drawn
-      uniformly; ``epsilon`` is the probability of a clamped edge to have an operation drawn uniformly;
-      ``entropy`` rewards the entropy of the relaxed edges, less and less to the end of the search;
-      ``skip_limit`` is the limit of P-DARTS, wherever an architecture is read off alpha.
+      uniformly; ``epsilon`` is the probability that a clamped edge has an operation drawn uniformly;
+      ``entropy`` rewards the entropy of the relaxed edges, decreasing towards the end of the search;
+      ``skip_limit`` is the limit of P-DARTS, whenever an architecture is derived from alpha.
     """
 
     name = "edas"
@@ -70,13 +71,13 @@ class EDAS(Relaxed):
         self.iteration = 0
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Draw alpha, and what the first iteration computes."""
+        """Initialise alpha, and draw the samples of the first iteration."""
         super().begin(number, device)
         self.iteration, self.generator = 0, Generator(self.plan.seed)
         self._draw()
 
     def _draw(self) -> None:
-        """Draw what the two steps of the next iteration compute."""
+        """Draw the samples of both steps of the next iteration."""
         clamped = self.leading()
         self.for_architecture = self._sample(clamped)
         self.for_weights = self._sample(clamped)
@@ -96,15 +97,15 @@ class EDAS(Relaxed):
         else:
             chosen = draw.choice(list(clamped)), draw.choice(edges)
             relaxed = {kind: [chosen[1]] if kind == chosen[0] else [] for kind in clamped}
-        found = {}
+        samples = {}
         for kind, kept in clamped.items():
             others = {
                 edge: draw.choice(choices) if epsilon > 0 and draw.random() < epsilon else column
                 for edge, column in kept.items()
                 if edge not in relaxed[kind]
             }
-            found[kind] = Sample(others, relaxed[kind])
-        return found
+            samples[kind] = Sample(others, relaxed[kind])
+        return samples
 
     def mixture(self) -> dict[str, CellMixture]:
         """Return the mixture of the architecture step."""
@@ -115,7 +116,7 @@ class EDAS(Relaxed):
         return {kind: cell.detach() for kind, cell in self._mixture(self.for_weights).items()}
 
     def clamped_mixture(self) -> dict[str, CellMixture]:
-        """Return the mixture in which no edge is relaxed: what would be derived now."""
+        """Return the mixture without relaxed edges: the currently derived architecture."""
         return self._mixture({kind: Sample(kept, []) for kind, kept in self.leading().items()})
 
     def _mixture(self, samples: Mapping[str, Sample]) -> dict[str, CellMixture]:
@@ -132,7 +133,7 @@ class EDAS(Relaxed):
         return mixture
 
     def penalty(self) -> Tensor | None:
-        """Return the reward of the relaxed edges' entropy."""
+        """Return the reward for the entropy of the relaxed edges."""
         reward = self.settings.entropy * (1 - self.iteration / self.plan.iterations)
         if reward <= 0:
             return None
@@ -142,11 +143,11 @@ class EDAS(Relaxed):
         return -reward * entropy
 
     def constants(self) -> None:
-        """Return nothing that could stay: what is computed changes in every iteration."""
+        """Return ``None``: the computation changes in every iteration."""
         return
 
     def after_iteration(self, iteration: int) -> list[Decision]:
-        """Draw what the next iteration computes."""
+        """Draw the samples of the next iteration."""
         self.iteration = iteration
         self._draw()
         return []
@@ -156,7 +157,7 @@ class EDAS(Relaxed):
         return self.read_off(self.probabilities(), most_skips=self.settings.skip_limit)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return alpha, the decisions, the samples and where the generator stands."""
+        """Return alpha, the decisions, the samples and the state of the generator."""
         return {
             **super().state_dict(),
             "samples": [
@@ -168,7 +169,7 @@ class EDAS(Relaxed):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of a search."""
+        """Restore the state of a search."""
         super().load_state_dict(state)
         self.for_architecture, self.for_weights = (
             {kind: Sample(*sample) for kind, sample in samples.items()} for samples in state["samples"]

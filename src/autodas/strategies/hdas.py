@@ -1,4 +1,4 @@
-"""Hierarchical differentiable architecture search: cells for each stage, then how each stage wires them."""
+"""Hierarchical differentiable architecture search: cells for each stage, then the wiring of each stage."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from autodas.zoo import load_genotype
 
 
 class HDAS(Relaxed):
-    r"""H-DAS (Liu et al., 2021) at one of two levels, or at both, one after the other.
+    r"""H-DAS (Liu et al., 2021) at one of two levels, or at both in sequence.
 
     Cell level: first-order DARTS in a space whose stages have cells of their own (``cifar_stages-darts``); in
-    other spaces it searches the kinds that there are. Stage level: the cells are given, and the nodes of what
-    is searched are these cells (:func:`autodas.spaces.stage_graphs`). Every stage has a graph of its own; a
-    cell reads a sum over the three states before it, of max pool, average pool, identity and ``none``, and
-    keeps two of them. At both levels the mixture is the softmax over operations, the architecture step comes
-    first, and the architecture is derived, as in DARTS, from the parameters of the epoch whose relaxed
-    network was the best on the validation half.
+    other spaces it searches the existing kinds. Stage level: the cells are given, and they are the nodes of
+    the searched graph (:func:`autodas.spaces.stage_graphs`). Every stage has its own stage graph; a cell
+    reads a sum over the three preceding states, of max pool, average pool, identity and ``none``, and keeps
+    two of them. At both levels the mixture is the softmax over operations, the architecture step comes first,
+    and the architecture is derived, as in DARTS, from the parameters of the epoch whose relaxed network was
+    the best on the validation half.
 
-    At the stage level a second step of the optimiser follows every architecture step, by the depth loss
+    At the stage level every architecture step is followed by a second optimiser step on the depth loss
 
     .. math:: L = -\lambda \sum_{stages} \frac 1n \sum_i d_i, \quad
         d_i = \frac 1m \sum_{j} a_{ij} (d_j + 1),
 
-    over the n cells of a stage and the m states in the window of each, with d = 0 for the inputs. Where the
-    number of cells a stage is searched (``lengths``), the stage's output is the sum of its outputs after so
-    many cells, weighted by the softmax p of parameters of their own; the depth of cell i (from 0), the last
-    of a graph of i + 1 cells, then counts :math:`1 + i p_{i+1}` times, and ``length_weight`` times the mean
-    length of each stage is added.
+    over the n cells of a stage and the m states in the window of each, with d = 0 for the inputs. If the
+    number of cells of a stage is searched (``lengths``), the stage's output is the sum of its outputs after
+    each number of cells, weighted by the softmax p of separate parameters; the depth of cell i (from 0), the
+    last of a graph of i + 1 cells, then counts :math:`1 + i p_{i+1}` times, and ``length_weight`` times the
+    mean length of each stage is added.
 
-    What the sources leave open, and our choice: :math:`a_{ij}` is the softmax over a cell's window of the
-    largest parameter of an operation other than ``none`` on each edge; the public trainer of stages sums raw
-    parameters over all operations instead, which is no depth. The weights are those of the moment; in the
-    public code the architecture's data gradient is taken at a copy of the initial ones, by mistake. With both
-    levels each has half of the iterations. Of epochs that are equally good the first is kept.
+    Left open by the sources, and our choice: :math:`a_{ij}` is the softmax over a cell's window of the
+    largest parameter of an operation other than ``none`` on each edge; the public trainer of stages instead
+    sums raw parameters over all operations, which is no depth. The weights are the current ones; the public
+    code takes the architecture's data gradient at a copy of the initial ones, by mistake. With both levels
+    each has half of the iterations. Of equally good epochs the first is kept.
 
     Sources: the abstract, and the public code and settings (AAAI 2021); the paper's body was not available.
     """
@@ -66,7 +66,7 @@ class HDAS(Relaxed):
         self.spaces: dict[str, Space] = {}
         if plan.budget is not None and settings.level != "cells":
             raise AutodasError(
-                f"a budget limits the cells, but level '{settings.level}' goes on to wire them: use "
+                f"a budget limits the cells, but level '{settings.level}' then wires them: use "
                 "`strategy.level=cells`"
             )
         if settings.level != "stages":
@@ -92,26 +92,26 @@ class HDAS(Relaxed):
 
     @property
     def space(self) -> Space:
-        """Where the present level searches."""
+        """Search space of the current level."""
         return self.spaces[self.level]
 
     def phases(self) -> list[Phase]:
-        """Return one phase for each level; both share the iterations."""
-        found = []
+        """Return one phase for each level; they share the iterations equally."""
+        phases = []
         for number, level in enumerate(self.levels):
             space, share = self.spaces[level], self.plan.iterations // len(self.levels)
             iterations = share if number == 0 else self.plan.iterations - number * share
             cells = None if level == "cells" else self.given or _dearest_cells(self.plan.space)
             alive = Discretisation(space.cell, space.kinds).alive()
-            found.append(Phase(level, space, max(1, iterations), 0, alive, cells))
-        return found
+            phases.append(Phase(level, space, max(1, iterations), 0, alive, cells))
+        return phases
 
     def present(self, phase: Phase, number: int) -> Phase:
-        """Return a level with the cells that the one before it has found."""
+        """Return a level with the cells found by the one before it."""
         return phase if phase.cells is None or self.cells is None else replace(phase, cells=self.cells)
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Draw the architecture parameters of a level."""
+        """Initialise the architecture parameters of a level."""
         self.level, self.device = self.levels[number], device
         self._begin()
         lengths, seed = self.space.cell.lengths, self.plan.seed + 2 * number
@@ -133,7 +133,7 @@ class HDAS(Relaxed):
         return {kind: table[0].softmax(0) for kind, table in self.gamma.items()}
 
     def penalty(self) -> Tensor | None:
-        """Return the depth loss, at the stage level, and the loss of lengths, where they are searched."""
+        """Return the depth loss, at the stage level, and the loss of lengths if they are searched."""
         if self.level == "cells" or not (self.settings.depth_weight or self.gamma):
             return None
         cell, lengths = self.space.cell, self._lengths()
@@ -150,18 +150,18 @@ class HDAS(Relaxed):
         return torch.stack(terms).sum()
 
     def alive(self) -> dict[str, Alive]:
-        """Return everything, until the end."""
-        cell, found = self.space.cell, super().alive()
+        """Return all candidates, until the end."""
+        cell, alive = self.space.cell, super().alive()
         for kind, nodes in self.chosen.items():
             beyond = cell.inputs + nodes
-            found[kind] = tuple(
+            alive[kind] = tuple(
                 row if state < beyond else (False,) * len(row)
-                for row, (_, state) in zip(found[kind], cell.edges, strict=True)
+                for row, (_, state) in zip(alive[kind], cell.edges, strict=True)
             )
-        return found
+        return alive
 
     def after_epoch(self, score: Callable[[], float]) -> None:
-        """Keep the parameters, if the relaxed network is the best so far on the validation half."""
+        """Keep the parameters if the relaxed network is the best so far on the validation half."""
         self.epochs += 1
         accuracy = score()
         if self.best is None or accuracy > self.best["top1"]:
@@ -178,21 +178,21 @@ class HDAS(Relaxed):
             load_table(self.alpha, self.best["alpha"])
             load_table(self.gamma, self.best["gamma"])
         decisions = [*decide(self.decisions, self.choices()), *self._choose_lengths()]
-        found, name = self.decisions.cells(), f"{self.name}-{self.level}"
+        cells, name = self.decisions.cells(), f"{self.name}-{self.level}"
         for kind, nodes in self.chosen.items():
             concat = self.space.cell.concat_of(nodes)
-            found[kind] = replace(found[kind], nodes=found[kind].nodes[:nodes], concat=concat)
+            cells[kind] = replace(cells[kind], nodes=cells[kind].nodes[:nodes], concat=concat)
         if self.level == "cells":
-            self.cells = Genotype(found, name, self.plan.space.cell.genotype_space)
+            self.cells = Genotype(cells, name, self.plan.space.cell.genotype_space)
             genotype = self.cells
         else:
             assert self.cells is not None
-            genotype = replace(self.cells, name=name, stages=found)
+            genotype = replace(self.cells, name=name, stages=cells)
         facts = {} if self.best is None else {"epoch": self.best["epoch"], "epoch_top1": self.best["top1"]}
         return Outcome(genotype, decisions, facts)
 
     def _choose_lengths(self) -> list[Decision]:
-        """Decide how many cells each stage has: the likeliest number, the first of those that are equal."""
+        """Decide the number of cells of each stage: the most probable one, or the first of equals."""
         taken = []
         for kind, likely in self._lengths().items():
             order = likely.detach().double().sort(descending=True, stable=True)
@@ -217,7 +217,7 @@ class HDAS(Relaxed):
         return shown
 
     def state_dict(self) -> dict[str, Any]:
-        """Return alpha, the best epoch, the decisions, and the cells that are wired."""
+        """Return alpha, the best epoch, the decisions, and the cells to be wired."""
         return {
             **super().state_dict(),
             "gamma": table_state(self.gamma),
@@ -228,7 +228,7 @@ class HDAS(Relaxed):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of :meth:`state_dict`."""
+        """Restore the state of :meth:`state_dict`."""
         super().load_state_dict(state)
         load_table(self.gamma, state["gamma"])
         self.chosen = dict(state["chosen"])
@@ -241,7 +241,7 @@ def _check(space: Space, cells: Genotype) -> None:
 
 
 def _dearest_cells(space: Space) -> Genotype:
-    """Return cells of which every edge is the operation with most weights: none that is found needs more."""
+    """Return cells in which every edge has the operation with most weights: an upper bound for any result."""
     cell = space.cell
 
     def weights(operation: str) -> int:

@@ -1,4 +1,4 @@
-"""PC-DARTS: partial channels, and edges that are normalised node by node."""
+"""PC-DARTS: partial channels, and edges normalised at each node."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from autodas.supernet import CellMixture
 
 
 class PCDARTS(Relaxed):
-    r"""PC-DARTS (Xu et al., 2020): a quarter of the channels is searched, edges compete by beta.
+    r"""PC-DARTS (Xu et al., 2020): a quarter of the channels is searched, and edges compete by beta.
 
     An edge into node j is :math:`\bar\beta_e \sum_o \mathrm{softmax}(\alpha_e)_o\, o(x)`, with
     :math:`\bar\beta_e = \exp(\beta_e) / \sum_{e' \to j} \exp(\beta_{e'})` over the edges that enter the same
-    node. One channel in four goes through the candidates; the others go past them and are multiplied by
+    node. One channel in four passes through the candidates; the others bypass them and are multiplied by
     :math:`\bar\beta_e` alone. For the first 15 of 50 epochs only the weights are trained. At the end an edge
-    keeps its strongest operation and a node the k edges whose
-    :math:`\bar\beta_e \max_o \mathrm{softmax}(\alpha_e)_o` is largest.
+    keeps its strongest operation and a node the k edges with the largest
+    :math:`\bar\beta_e \max_o \mathrm{softmax}(\alpha_e)_o`.
 
     Deviations are those of DAS: running statistics and the learning rate of the weights.
 
-    Sources: the paper, sections 3.2 to 3.4; numbers as its public code has them. The priority of a decision
-    on an edge is the lead in :math:`\mathrm{softmax}(\alpha_e)`, without beta, so that it can be compared
-    with other methods' (ours).
+    Sources: the paper, sections 3.2 to 3.4; numbers from its public code. The priority of a decision on an
+    edge is the lead in :math:`\mathrm{softmax}(\alpha_e)`, without beta, so that it can be compared with
+    other methods (our choice).
     """
 
     name = "pcdarts"
@@ -44,7 +44,7 @@ class PCDARTS(Relaxed):
         self.beta: Table = {}
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Draw alpha and beta."""
+        """Initialise alpha and beta."""
         super().begin(number, device)
         cell, std = self.plan.space.cell, self.settings.initial_std
         self.beta = new_table(self.plan.space.kinds, len(cell.edges), (), std, self.plan.seed + 1, device)
@@ -56,11 +56,11 @@ class PCDARTS(Relaxed):
     def edges(self, beta: Tensor) -> Tensor:
         """Return the factors of edges: the softmax of beta over the edges that enter the same node."""
         incoming = [len(self.plan.space.cell.incoming(state)) for state in self.plan.space.cell.states]
-        # Edges stand in the order of the nodes that they enter.
+        # Edges are ordered by the nodes that they enter.
         return torch.cat([part.softmax(0) for part in torch.split(beta, incoming)])
 
     def mixture(self) -> dict[str, CellMixture]:
-        """Return the softmax of alpha on every edge, and that of beta on every node."""
+        """Return the softmax of alpha on every edge, and that of beta at every node."""
         return {
             kind: replace(cell, edges=self.edges(stacked(self.beta[kind])))
             for kind, cell in super().mixture().items()
@@ -86,6 +86,6 @@ class PCDARTS(Relaxed):
         return {**super().state_dict(), "beta": table_state(self.beta)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over alpha, beta and the decisions."""
+        """Restore alpha, beta and the decisions."""
         super().load_state_dict(state)
         load_table(self.beta, state["beta"])

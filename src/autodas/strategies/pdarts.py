@@ -24,37 +24,37 @@ from autodas.supernet import CellMixture, Noise
 
 STAGES = 3
 LIMITS = range(8, -1, -1)
-"""Limits to the skips for which architectures are written down."""
+"""Limits on the number of skips for which architectures are saved."""
 
 FEWEST = 3
-"""With fewer operations an edge could be left with nothing but ``none`` and a skip."""
+"""With fewer operations only ``none`` and a skip might remain on an edge."""
 
 
 class PDARTS(Relaxed):
     r"""Progressive DARTS (Chen et al., 2019): the depth gap is closed in three stages.
 
-    Each stage trains a new supernet with new alphas; nothing but the candidates is handed on. Where the
-    first has K normal cells between reductions (the paper: 5 cells in all), the second has 2 K + 1 (11) and
-    the third 3 K + 2 (17). After the first and the second an edge keeps its strongest 5, then 3 operations,
-    each edge and kind its own; ``none`` competes like any other. An edge is the softmax of alpha over those
-    that survive.
+    Each stage trains a new supernet with new alphas; only the candidates are passed on. If the first has K
+    normal cells between reductions (the paper: 5 cells in all), the second has 2 K + 1 (11) and the third
+    3 K + 2 (17). After the first and the second stage an edge keeps its strongest 5, then 3 operations,
+    separately for each edge and kind; ``none`` competes like any other. An edge is the softmax of alpha over
+    the remaining ones.
 
     In the first 10 of 25 epochs of a stage only the weights are trained, then alpha first and the weights
     after it. A skip that does not reduce is followed by dropout, at rates that start from 0, 0.4 and 0.7: in
-    epoch e of E, with w of weights only, :math:`p (E - e - 1) / E` before w and
-    :math:`p\,e^{-5 (e - w) / E}` from there on. (The paper's decay is 0.2 an epoch of 25: the form that
-    scales with E is ours.)
+    epoch e of E, with w epochs of weights only, :math:`p (E - e - 1) / E` before w and
+    :math:`p\,e^{-5 (e - w) / E}` from there on. (The paper's decay is 0.2 per epoch of 25: the form that
+    scales with E is our choice.)
 
     At the end, by the rule of DARTS, kinds of cells that do not reduce keep at most M = 2 skips: while there
     are more, the weakest one gets the weight 0 and the cell is derived again. The architectures for M = 8 to
-    0 are written down, too, each once, with their stage, limits, number of skips and score, the sum of the
-    weights of the edges that are kept (the score is ours, as is that a stage that only prepares the next
-    writes down what would be derived from it).
+    0 are also saved, each once, with their stage, limits, number of skips and score, the sum of the weights
+    of the edges that are kept. (The score is our choice, and so is saving the architecture that would be
+    derived from a stage that only prepares the next one.)
 
     Deviations are those of DAS: running statistics and the learning rate of the weights. The epochs of the
-    search are shared by the three stages. In spaces of 7 operations stages have 7, 5 and 3 of them.
+    search are divided among the three stages. In spaces of 7 operations the stages have 7, 5 and 3 of them.
 
-    Sources: the paper, sections 3.2 and 3.3; numbers as its public code has them.
+    Sources: the paper, sections 3.2 and 3.3; numbers from its public code.
     """
 
     name = "pdarts"
@@ -71,10 +71,10 @@ class PDARTS(Relaxed):
             )
         if plan.iterations < STAGES:
             raise AutodasError(
-                f"strategy pdarts has {STAGES} stages, but there is time for {plan.iterations} iterations: "
+                f"strategy pdarts has {STAGES} stages, but there are only {plan.iterations} iterations: "
                 "raise `epochs`"
             )
-        # What the stages can start with at most; later ones narrow it down to what those before them find.
+        # Upper bounds of the stages' candidates; later stages are narrowed to the results of earlier ones.
         self.dearest = [
             {kind: dearest(cell, min(count, len(cell.operations))) for kind in kinds}
             for count in (len(cell.operations), *settings.operations)
@@ -85,7 +85,7 @@ class PDARTS(Relaxed):
     def phases(self) -> list[Phase]:
         """Return the three stages."""
         K, lengths = self.plan.space.skeleton.K, self._lengths()
-        # Without normal cells there is no depth to grow in.
+        # Without normal cells the depth cannot grow.
         depths = [n * K + n - 1 for n in range(1, STAGES + 1)] if K else [0] * STAGES
         return [
             Phase(
@@ -101,11 +101,11 @@ class PDARTS(Relaxed):
         ]
 
     def present(self, phase: Phase, number: int) -> Phase:
-        """Return a stage with the operations that the one before it has handed on."""
+        """Return a stage with the operations passed on by the one before it."""
         return replace(phase, alive=self.candidates[number])
 
     def _lengths(self) -> list[int]:
-        """Return the iterations of the stages: equal parts, in whole epochs where there are enough."""
+        """Return the iterations of the stages: equal parts, in whole epochs if there are enough."""
         total, unit = self.plan.iterations, self.plan.iterations_an_epoch
         if total < STAGES * unit:
             unit = 1
@@ -113,7 +113,7 @@ class PDARTS(Relaxed):
         return [last - first for first, last in pairwise(ends)]
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Begin a stage: draw alpha for what is left on each edge."""
+        """Begin a stage: initialise alpha for the remaining candidates of each edge."""
         self.stage, self.iteration, self.device = number, 0, device
         self._narrow(self.candidates[number])
 
@@ -127,12 +127,12 @@ class PDARTS(Relaxed):
         }
 
     def weights(self, kind: str, alpha: Tensor) -> Tensor:
-        """Return the softmax of alpha over what is left on each edge, and 0 for what is not."""
+        """Return the softmax of alpha over the remaining candidates of each edge, and 0 for the others."""
         everything = alpha.new_zeros(len(alpha), len(self.plan.space.cell.operations))
         return everything.scatter(1, self.columns[kind], alpha.softmax(-1))
 
     def mixture(self) -> dict[str, CellMixture]:
-        """Return the weights of what is left, with dropout after skips."""
+        """Return the weights of the remaining candidates, with dropout after skips."""
         noise, alive = Noise(skip_dropout=self.skip_dropout()), self.alive()
         return {
             kind: CellMixture(self.weights(kind, stacked(edges)), alive[kind], noise=noise)
@@ -140,7 +140,7 @@ class PDARTS(Relaxed):
         }
 
     def skip_dropout(self) -> float:
-        """Return the rate of dropout after skips, of the epoch that the next iteration belongs to."""
+        """Return the rate of dropout after skips in the epoch of the next iteration."""
         unit, phase = self.plan.iterations_an_epoch, self.phases()[self.stage]
         epochs, first = math.ceil(phase.iterations / unit), phase.weights_only // unit
         epoch = min(self.iteration // unit, epochs - 1)
@@ -154,12 +154,12 @@ class PDARTS(Relaxed):
         return self.skip_dropout()
 
     def after_iteration(self, iteration: int) -> list[Decision]:
-        """Count."""
+        """Record the number of finished iterations."""
         self.iteration = iteration
         return []
 
     def finish(self) -> Outcome:
-        """End a stage: hand on the strongest operations of each edge, or decide all edges and nodes."""
+        """End a stage: pass on the strongest operations of each edge, or decide all edges and nodes."""
         weights = self.probabilities()
         if self.stage + 1 < STAGES:
             outcome = Outcome(None, others=[self._derived(weights, [self.settings.skip_limit])])
@@ -172,11 +172,11 @@ class PDARTS(Relaxed):
         limits: dict[Genotype, list[int]] = {genotype: []}
         for limit in sorted({*LIMITS, self.settings.skip_limit}, reverse=True):
             limits.setdefault(self._derived(weights, [limit]).genotype, []).append(limit)
-        facts, *others = (self._derived(weights, found) for found in limits.values())
+        facts, *others = (self._derived(weights, equal) for equal in limits.values())
         return Outcome(genotype, decisions, facts.facts, others)
 
     def _survivors(self, weights: Mapping[str, Rows], count: int) -> dict[str, Alive]:
-        """Return the strongest operations of each edge; with a budget among them what it can be met with."""
+        """Return the strongest operations of each edge; with a budget, such that it can still be met."""
         alive, budget = self.alive(), self.plan.budget
         survivors = {
             kind: tuple(strongest(row, there, count) for row, there in zip(rows, alive[kind], strict=True))
@@ -184,22 +184,22 @@ class PDARTS(Relaxed):
         }
         if budget is None or budget.can_be_met(survivors):
             return survivors
-        # The cheapest operation of every edge takes the place of its weakest: with them it can be met.
-        found = {}
+        # The cheapest operation of every edge replaces its weakest: with these the budget can be met.
+        masks_by_kind = {}
         for kind, rows in weights.items():
             cheapest, masks = budget.cheapest_columns(kind, alive[kind]), []
             for row, there, first in zip(rows, alive[kind], cheapest, strict=True):
                 raised = [w + 2 * (o == first) for o, w in enumerate(row)]
                 masks.append(strongest(raised, there, count))
-            found[kind] = tuple(masks)
-        return found
+            masks_by_kind[kind] = tuple(masks)
+        return masks_by_kind
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now."""
         return self.read_off(self.probabilities(), most_skips=self.settings.skip_limit)
 
     def _derived(self, weights: Mapping[str, Rows], limits: Sequence[int]) -> Derived:
-        """Return what is derived under limits to the skips (all of which give the same)."""
+        """Return the architecture derived under the given limits on skips, all of which give the same."""
         cell, choices = self.plan.space.cell, self.read_off(weights, most_skips=limits[0])
         decisions = Discretisation(cell, self.plan.space.kinds, self.candidates[self.stage])
         decide(decisions, choices)
@@ -217,24 +217,24 @@ class PDARTS(Relaxed):
         return Derived(decisions.genotype(self.name), facts)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return alpha, the candidates, the decisions and the time."""
+        """Return alpha, the candidates, the decisions and the iteration."""
         return {**super().state_dict(), "candidates": self.candidates, "iteration": self.iteration}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of a stage."""
+        """Restore the state of a stage."""
         self.candidates, self.iteration = list(state["candidates"]), state["iteration"]
         self._narrow(self.candidates[self.stage])
         super().load_state_dict(state)
 
 
 def strongest(weights: Sequence[float], there: Sequence[bool], count: int) -> tuple[bool, ...]:
-    """Return which operations of an edge are left when so many stay; ties go to the first in order."""
+    """Return the mask of the ``count`` strongest operations of an edge; ties go to the first in order."""
     ranked = sorted((o for o, a in enumerate(there) if a), key=lambda o: -weights[o])[:count]
     return tuple(o in ranked for o in range(len(weights)))
 
 
 def dearest(cell: CellSpace, count: int) -> Alive:
-    """Return the mask in which the operations with most multiply-adds are left on every edge."""
+    """Return the mask of the operations with most multiply-adds, the same on every edge."""
     if count == len(cell.operations):
         return all_alive(cell)
     costs = [-operation_cost(name, 8, (1, 1), (8, 8)).multiply_adds for name in cell.operations]

@@ -1,4 +1,4 @@
-"""Random search under the budget of a differentiable search: what every method has to beat."""
+"""Random search at the cost of a differentiable search: the baseline for every method."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from autodas.strategies.settings import RandomSettings
 from autodas.supernet import CellMixture, mixture_of
 
 MOST_DRAWS = 2000
-"""Architectures that are drawn for each one that is wanted, before a budget is called too tight."""
+"""Maximum number of draws per requested architecture, before a budget is reported as too tight."""
 
 
 class Random(Strategy):
-    """Draws n distinct architectures uniformly, trains each, and lets the search keep the best.
+    """Random search: draws n distinct architectures uniformly, trains each, and keeps the best.
 
-    With a budget only those that meet it are drawn.
+    With a budget only architectures that meet it are drawn.
 
-    Each is trained with 1/n of the multiply-adds that a DAS search of T iterations costs: T steps on the
-    weights and T on the architecture through the whole supernet. It is trained in search form, on the
-    training half, by weight steps only; the best on the validation half is the result. With n = 1 it is
-    the row "Random" of the SDAS paper (table 4).
+    Each is trained with 1/n of the multiply-adds of a DAS search of T iterations: T steps on the weights and
+    T on the architecture through the whole supernet. It is trained in search form, on the training half, by
+    weight steps only; the best on the validation half is the result. With n = 1 it is the row "Random" of the
+    SDAS paper (table 4).
     """
 
     name = "random"
@@ -83,12 +83,12 @@ class Random(Strategy):
         return {kind: alive_of(c, cell) for kind, c in self.genotypes[number].cells.items()}
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Turn to an architecture."""
+        """Switch to an architecture."""
         self.current = number
         self.device = device
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return nothing: there are no architecture parameters."""
+        """Return an empty dictionary: there are no architecture parameters."""
         return {}
 
     def mixture(self) -> dict[str, CellMixture]:
@@ -109,7 +109,7 @@ class Random(Strategy):
         return 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the architectures follow from the seed."""
+        """Return an empty state: the architectures follow from the seed."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Scheduled differentiable architecture search: decisions fall one by one while the search runs."""
+"""Scheduled differentiable architecture search: decisions are taken one by one during the search."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class SDAS(Strategy):
     a node the lead of its rank-k predecessor over rank k + 1; all kinds of cells share one queue. Ties go
     to the first kind, edges before nodes, then to the lower number.
 
-    What the paper leaves open, and our choice: leads are compared between softmax and sigmoid values, so
-    that both lie in [0, 1]. Nodes with no more than k predecessors have nothing to decide: they become
-    plain sums when their last edge is resolved, and M counts the other nodes only (this reproduces
-    table 1). ``none``, in spaces that have it without letting it into genotypes, takes no part in
-    decisions. Adam's other settings are those of DARTS. Once a node is decided its betas are gone; with
-    ``keep_beta`` they stay, and are trained, until the last iteration.
+    Left open by the paper, and our choice: leads are compared between softmax and sigmoid values, so that
+    both lie in [0, 1]. Nodes with no more than k predecessors have nothing to decide: they become plain sums
+    when their last edge is resolved, and M counts the other nodes only (this reproduces table 1). ``none``,
+    in spaces that have it but do not allow it in genotypes, takes no part in decisions. Adam's other settings
+    are those of DARTS. Once a node is decided its betas are removed; with ``keep_beta`` they are kept and
+    trained until the last iteration.
     """
 
     name = "sdas"
@@ -59,12 +59,12 @@ class SDAS(Strategy):
         self.beta: Table = {}
 
     def phases(self) -> list[Phase]:
-        """Return the one phase."""
+        """Return the single phase."""
         cell, kinds = self.plan.space.cell, self.plan.space.kinds
         return single_phase(self.plan, {kind: all_alive(cell) for kind in kinds})
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Set the architecture parameters to zero (or draw them)."""
+        """Initialise the architecture parameters with zeros, or randomly."""
         cell, kinds = self.plan.space.cell, self.plan.space.kinds
         edges, std, seed = len(cell.edges), self.settings.initial_std, self.plan.seed
         self.alpha = new_table(kinds, edges, (len(cell.operations),), std, seed, device)
@@ -72,7 +72,7 @@ class SDAS(Strategy):
         self.device = device
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return alpha of the open edges and beta of the edges whose node is undecided."""
+        """Return alpha of the open edges, and beta of the edges into undecided nodes."""
         return {**named("alpha", self.alpha), **named("beta", self.beta)}
 
     def mixture(self) -> dict[str, CellMixture]:
@@ -90,11 +90,11 @@ class SDAS(Strategy):
         return mixture
 
     def alive(self) -> dict[str, Alive]:
-        """Return what no decision has excluded."""
+        """Return the candidates that no decision has excluded."""
         return self.decisions.alive()
 
     def after_iteration(self, iteration: int) -> list[Decision]:
-        """Take the decisions that the schedule wants after this iteration."""
+        """Take the decisions that the schedule requires after this iteration."""
         due = steps_due(self.schedule, iteration, self.plan.iterations, self.decisions.total)
         taken = []
         while self.decisions.done < due:
@@ -104,7 +104,7 @@ class SDAS(Strategy):
         return taken
 
     def _decide(self) -> Decision:
-        """Take the open decision of the highest priority, after which a budget can still be met."""
+        """Take the open decision of highest priority after which a budget can still be met."""
         cell = self.plan.space.cell
         alpha = {
             (kind, e): p.detach().double().softmax(-1).tolist()
@@ -138,7 +138,7 @@ class SDAS(Strategy):
     def _first(
         self, alpha: Mapping[tuple[str, int], list[float]], beta: Mapping[str, Mapping[int, float]]
     ) -> tuple[str, int, int | list[int], float]:
-        """Return the open decision of the highest priority: kind, edge or node, column or edges, priority."""
+        """Return the open decision of highest priority: kind, edge or node, column or edges, priority."""
         cell = self.plan.space.cell
         candidates: list[tuple[str, int, int | list[int], float]] = [
             (kind, e, *best_choice(cell, alpha[kind, e])) for kind, e in self.decisions.open_edges()
@@ -147,7 +147,7 @@ class SDAS(Strategy):
             (kind, s, *best_edges(cell.incoming(s), beta[kind], cell.kept_edges(s)))
             for kind, s in self.decisions.open_nodes()
         ]
-        # max() takes the first of equals; the sort is stable, so edges stay before nodes.
+        # max() returns the first of equals; the sort is stable, so edges stay before nodes.
         candidates.sort(key=lambda c: self.decisions.kinds.index(c[0]))
         return max(candidates, key=lambda c: c[3])
 
@@ -169,15 +169,15 @@ class SDAS(Strategy):
                 del self.beta[kind][edge]
 
     def finish(self) -> Outcome:
-        """Return the architecture; where the search ended before its time, after the decisions still open."""
+        """Return the architecture, after the decisions still open if the search has ended early."""
         taken = []
         while self.decisions.done < self.decisions.total:
             taken.append(self._decide())
         return Outcome(self.decisions.genotype(f"{self.name}-{self.settings.schedule}"), taken)
 
     def leading(self) -> dict[str, dict[int, int]]:
-        """Return the operations and edges that are decided, and those that lead."""
-        cell, found = self.plan.space.cell, {}
+        """Return the operations and edges that are decided or currently lead."""
+        cell, leading = self.plan.space.cell, {}
         for kind in self.decisions.kinds:
             column = dict(self.decisions.operation[kind])
             for edge, alpha in self.alpha[kind].items():
@@ -191,15 +191,15 @@ class SDAS(Strategy):
                     beta = {edge: float(self.beta[kind][edge].detach()) for edge in edges}
                     edges = best_edges(edges, beta, cell.kept_edges(state))[0]
                 kept += edges
-            found[kind] = {edge: column[edge] for edge in sorted(kept)}
-        return found
+            leading[kind] = {edge: column[edge] for edge in sorted(kept)}
+        return leading
 
     def remaining(self) -> int:
-        """Return how many architectures the decisions leave."""
+        """Return the number of architectures that the decisions leave."""
         return self.decisions.remaining()
 
     def expected_cost(self, share: float) -> float:
-        """Predict the share of candidates alive: it falls with the schedule to one an edge, k a node."""
+        """Return the expected share of candidates alive: it falls to one per edge, k edges per node."""
         cell = self.plan.space.cell
         everything = len(cell.edges) * len(cell.operations)
         final = sum(cell.kept_edges(state) for state in cell.states)
@@ -209,7 +209,7 @@ class SDAS(Strategy):
         return (1 - decided) + decided * final / everything
 
     def snapshot(self) -> dict[str, Any]:
-        """Return softmax of alpha and sigmoid of beta; ``None`` for what is decided."""
+        """Return softmax of alpha and sigmoid of beta; ``None`` for decided edges."""
         shown = {}
         for kind, mixture in self.mixture().items():
             weights = mixture.weights.detach().tolist()
@@ -229,7 +229,7 @@ class SDAS(Strategy):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over alpha, beta and the decisions."""
+        """Restore alpha, beta and the decisions."""
         load_table(self.alpha, state["alpha"])
         load_table(self.beta, state["beta"])
         self.decisions.load_state_dict(state["decisions"])

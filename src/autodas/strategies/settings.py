@@ -1,139 +1,124 @@
-"""The settings of every search method, side by side, and the registry that finds them by name.
+"""Settings of all search methods, side by side, and the table of methods. No torch.
 
-Nothing here needs torch: the command line reads, checks and explains settings without it. The methods
-themselves are named by a path, ``module:Class``, and imported when one runs.
+The command line reads, checks and explains settings without torch. The methods themselves are given as a
+path, ``module:Class``, and imported when one runs.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
-from importlib import import_module
+from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any
 
-from autodas.errors import AutodasError, nearest
-from autodas.user_code import PREFIX, import_named, is_user_code, place_of
-
-if TYPE_CHECKING:
-    from autodas.strategies.base import Strategy
+from autodas.errors import AutodasError
+from autodas.user_code import PREFIX
 
 
 @dataclass(frozen=True)
 class StrategySettings:
-    """What the settings of every search method derive from."""
+    """Base class of the settings of all search methods."""
 
 
-@dataclass(frozen=True)
-class DASSettings(StrategySettings):
-    """Differentiable architecture search: all candidates, from the first iteration to the last.
+@dataclass(frozen=True, kw_only=True)
+class AdamSettings(StrategySettings):
+    """Settings of methods whose architecture parameters are trained by Adam.
 
     Args:
         learning_rate: learning rate of the architecture parameters (Adam).
         betas: Adam's two decay rates.
         weight_decay: weight decay of the architecture parameters.
         initial_std: standard deviation of the architecture parameters at the start.
-        order: 1 takes the weights as they are in the architecture step, 2 differentiates through their next
-            step (das2).
-        unrolled: how the second order does that: finite (differences, with either engine) or exact
-            (by autograd, with the reference engine).
     """
 
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
     initial_std: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check("learning_rate", self.learning_rate, 0 < self.learning_rate < inf, "above 0")
+        valid = len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas)
+        _check("betas", self.betas, valid, "2 numbers in [0, 1)")
+        _check("weight_decay", self.weight_decay, 0 <= self.weight_decay < inf, "at least 0")
+        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+
+
+@dataclass(frozen=True)
+class DASSettings(AdamSettings):
+    """Differentiable architecture search: all candidates, from the first iteration to the last.
+
+    Args:
+        order: 1 uses the current weights in the architecture step, 2 differentiates through their next step
+            (das2).
+        unrolled: how the second order is computed: finite (finite differences, with either engine) or exact
+            (by autograd, with the reference engine).
+    """
+
     order: int = 1
     unrolled: str = "finite"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check("order", self.order, self.order in (1, 2), "1 or 2")
         _check("unrolled", f"'{self.unrolled}'", self.unrolled in ("finite", "exact"), "'finite' or 'exact'")
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
 
 
 @dataclass(frozen=True)
-class SDASSettings(StrategySettings):
-    """Stepwise discretisation: one edge or one node is decided at a time, all through the search.
+class SDASSettings(AdamSettings):
+    """Stepwise discretisation: one edge or one node is decided at a time, throughout the search.
 
     Args:
-        schedule: when the decisions fall: a, b, c, a power such as power:2 or inverse-power:2, or a
-            function of your own as python:package.module:function.
-        learning_rate: learning rate of the architecture parameters (Adam).
-        betas: Adam's two decay rates.
-        weight_decay: weight decay of the architecture parameters.
+        schedule: times of the decisions: a, b, c, a power such as power:2 or inverse-power:2, or a function
+            of your own as python:package.module:function.
         keep_beta: keep the weights of a decided node's edges instead of a plain sum.
-        initial_std: standard deviation of the architecture parameters at the start.
     """
 
     schedule: str = "a"
-    learning_rate: float = 3e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = 1e-3
     keep_beta: bool = False
-    initial_std: float = 0.0
+    initial_std: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_schedule(self.schedule)
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
 
 
 @dataclass(frozen=True)
-class PCDARTSSettings(StrategySettings):
-    """PC-DARTS: a part of the channels is searched, and edges are normalised node by node.
+class PCDARTSSettings(AdamSettings):
+    """PC-DARTS: a part of the channels is searched, and edges are normalised at each node.
 
     Args:
-        learning_rate: learning rate of the architecture parameters (Adam).
-        betas: Adam's two decay rates.
-        weight_decay: weight decay of the architecture parameters.
-        initial_std: standard deviation of the architecture parameters at the start.
         weights_only: share of the search, at its start, that trains the weights only.
     """
 
     learning_rate: float = 6e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = 1e-3
-    initial_std: float = 1e-3
     weights_only: float = 0.3
 
     def __post_init__(self) -> None:
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        super().__post_init__()
         _check("weights_only", self.weights_only, 0 <= self.weights_only < 1, "in [0, 1)")
 
 
 @dataclass(frozen=True)
-class PDARTSSettings(StrategySettings):
+class PDARTSSettings(AdamSettings):
     """P-DARTS: three stages, each with a deeper supernet and fewer candidates.
 
     Args:
-        learning_rate: learning rate of the architecture parameters (Adam).
-        betas: Adam's two decay rates.
-        weight_decay: weight decay of the architecture parameters.
-        initial_std: standard deviation of the architecture parameters at the start.
-        operations: how many operations each edge has in the second and in the third stage.
+        operations: number of operations of each edge in the second and in the third stage.
         weights_only: share of each stage, at its start, that trains the weights only.
-        skip_dropout: rate of dropout after skips that each stage starts from.
-        skip_limit: largest number of skips in cells that do not reduce.
+        skip_dropout: initial rate of dropout after skips in each stage.
+        skip_limit: maximum number of skips in cells that do not reduce.
     """
 
     learning_rate: float = 6e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = 1e-3
-    initial_std: float = 1e-3
     operations: tuple[int, int] = (5, 3)
     weights_only: float = 0.4
     skip_dropout: tuple[float, float, float] = (0.0, 0.4, 0.7)
     skip_limit: int = 2
 
     def __post_init__(self) -> None:
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        super().__post_init__()
         counts = self.operations
         falling = len(counts) == 2 and counts[0] >= counts[1] >= 3
         _check("operations", counts, falling, "2 numbers of at least 3 that do not rise")
@@ -144,28 +129,21 @@ class PDARTSSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class SNASSettings(StrategySettings):
+class SNASSettings(AdamSettings):
     """SNAS: a new sample of the architecture in every iteration, trained together with the weights.
 
     Args:
-        learning_rate: learning rate of the architecture parameters (Adam).
-        betas: Adam's two decay rates.
-        weight_decay: weight decay of the architecture parameters.
         initial_mean: mean of the architecture parameters at the start.
-        initial_std: standard deviation of the architecture parameters at the start.
-        temperature: temperature of the samples at the start.
-        final_temperature: temperature that it falls to.
-        annealing: how it falls from epoch to epoch: linear or exponential.
+        temperature: initial temperature of the samples.
+        final_temperature: final temperature.
+        annealing: decrease of the temperature by epoch: linear or exponential.
         resource: strength of the resource term: none, mild, moderate, aggressive, or a number.
-        resource_form: what is counted: log, the logarithms of parameters, multiply-adds and memory access; or
-            linear, a weighted sum of them.
-        drop_path: probability with which a sample leaves out a whole edge.
-        bilevel: train the architecture on validation batches of its own.
+        resource_form: form of the resource term: log, the logarithms of parameters, multiply-adds and memory
+            access; or linear, a weighted sum of them.
+        drop_path: probability with which a sample drops a whole edge.
+        bilevel: train the architecture on separate validation batches.
     """
 
-    learning_rate: float = 3e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = 1e-3
     initial_mean: float = 1.0
     initial_std: float = 0.01
     temperature: float = 1.0
@@ -177,8 +155,7 @@ class SNASSettings(StrategySettings):
     bilevel: bool = False
 
     def __post_init__(self) -> None:
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        super().__post_init__()
         _check("initial_mean", self.initial_mean, -inf < self.initial_mean < inf, "a number")
         _check("temperature", self.temperature, 0 < self.temperature < inf, "above 0")
         cooler = 0 < self.final_temperature <= self.temperature
@@ -192,25 +169,17 @@ class SNASSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class EDASSettings(StrategySettings):
-    """EDAS: one edge is relaxed at a time, all others are clamped to what would be derived.
+class EDASSettings(AdamSettings):
+    """EDAS: one edge is relaxed at a time, all others are clamped to their derived operation.
 
     Args:
-        learning_rate: learning rate of the architecture parameters (Adam).
-        betas: Adam's two decay rates.
-        weight_decay: weight decay of the architecture parameters.
-        initial_std: standard deviation of the architecture parameters at the start.
-        edges_per_kind: edges that are relaxed at a time in cells of each kind; 0 for one edge in one kind.
+        edges_per_kind: number of relaxed edges in cells of each kind; 0 for one edge in one kind.
         random_share: share of the search, at its start, that trains the weights of random architectures.
-        epsilon: probability of a clamped edge to have a random operation.
-        entropy: reward for the entropy of relaxed edges at the start; it falls to 0.
-        skip_limit: largest number of skips in cells that do not reduce.
+        epsilon: probability that a clamped edge has a random operation.
+        entropy: initial reward for the entropy of relaxed edges; it falls to 0.
+        skip_limit: maximum number of skips in cells that do not reduce.
     """
 
-    learning_rate: float = 3e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = 1e-3
-    initial_std: float = 1e-3
     edges_per_kind: int = 0
     random_share: float = 0.0
     epsilon: float = 0.0
@@ -218,8 +187,7 @@ class EDASSettings(StrategySettings):
     skip_limit: int | None = None
 
     def __post_init__(self) -> None:
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
+        super().__post_init__()
         _check("edges_per_kind", self.edges_per_kind, self.edges_per_kind >= 0, "at least 0")
         _check("random_share", self.random_share, 0 <= self.random_share < 1, "in [0, 1)")
         _check("epsilon", self.epsilon, 0 <= self.epsilon <= 1, "in [0, 1]")
@@ -232,7 +200,7 @@ class RandomSettings(StrategySettings):
     """Random search: the best of some architectures drawn uniformly.
 
     Args:
-        candidates: how many distinct architectures are drawn and trained; 1 is a random cell.
+        candidates: number of distinct architectures to draw and train; 1 is a random cell.
     """
 
     candidates: int = 8
@@ -242,21 +210,16 @@ class RandomSettings(StrategySettings):
 
 
 @dataclass(frozen=True)
-class HDASSettings(StrategySettings):
-    """H-DAS: cells for each stage, and how each stage wires its cells.
+class HDASSettings(AdamSettings):
+    """H-DAS: cells for each stage, and the wiring of each stage's cells.
 
     Args:
-        level: what is searched: cells, stages (how given cells are wired), or both, one after the other.
+        level: what to search: cells, stages (the wiring of given cells), or both in sequence.
         genotype: at level stages, the cells to wire: a genotype file, a run folder or a name from the zoo.
-        cells_a_stage: how many cells a stage graph wires.
+        cells_a_stage: number of cells that a stage graph wires.
         depth_weight: weight of the loss that makes stage graphs deep; 0 for none.
-        lengths: search how many cells each stage has, too, among these numbers, such as [4,5,6,7,8],
-            instead of cells_a_stage.
-        length_weight: weight of the loss that keeps stages short, where their lengths are searched.
-        learning_rate: learning rate of the architecture parameters (Adam).
-        betas: Adam's two decay rates.
-        weight_decay: weight decay of the architecture parameters.
-        initial_std: standard deviation of the architecture parameters at the start.
+        lengths: numbers of cells of a stage to search among, such as [4,5,6,7,8], instead of cells_a_stage.
+        length_weight: weight of the loss that keeps stages short, if their lengths are searched.
     """
 
     level: str = "both"
@@ -265,38 +228,33 @@ class HDASSettings(StrategySettings):
     depth_weight: float = 1.0
     lengths: tuple[int, ...] = ()
     length_weight: float = 0.4
-    learning_rate: float = 3e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = 1e-3
-    initial_std: float = 1e-3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = ("cells", "stages", "both")
         _check("level", f"'{self.level}'", self.level in known, "cells, stages or both")
         if (self.level == "stages") != (self.genotype is not None):
             raise AutodasError(
-                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are given at level "
-                "stages, and there they must be"
+                f"level '{self.level}' with genotype {self.genotype}: the cells to wire are required at "
+                "level stages, and only allowed there"
             )
         _check("cells_a_stage", self.cells_a_stage, self.cells_a_stage >= 2, "at least 2")
         _check("depth_weight", self.depth_weight, 0 <= self.depth_weight < inf, "at least 0")
         _check("length_weight", self.length_weight, 0 <= self.length_weight < inf, "at least 0")
         ascending = list(self.lengths) == sorted(set(self.lengths)) and min(self.lengths, default=2) >= 2
         _check("lengths", list(self.lengths), ascending, "ascending numbers of at least 2")
-        _check_adam(self.learning_rate, self.betas, self.weight_decay)
-        _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
 
 
 @dataclass(frozen=True)
 class StrategyInfo:
-    """One search method as the registry knows it.
+    """Registry entry of a search method.
 
     Args:
-        settings: the class of its settings.
-        implementation: where the method is, as ``module:Class``.
-        description: one line for people.
-        native_cell: the cell space of its paper, by name.
-        native_kinds: whether its paper gives each stage of the network cells of its own.
+        settings: class of its settings.
+        implementation: path of its class, as ``module:Class``.
+        description: description in one line.
+        native_cell: name of its paper's cell space.
+        native_kinds: whether its paper gives each stage of the network its own cells.
     """
 
     settings: type[StrategySettings]
@@ -344,128 +302,18 @@ STRATEGIES: dict[str, StrategyInfo] = {
         RandomSettings, "autodas.strategies.random:Random", "the best of some random architectures", "o2d"
     ),
 }
-"""Canonical name to method. Add an entry and every command knows the method."""
+"""Methods by canonical name. Adding an entry makes a method available in every command."""
 
 ALIASES: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{f"sdas-{schedule}": ("sdas", {"schedule": schedule}) for schedule in "abc"},
     "das2": ("das", {"order": 2}),
 }
-"""Short name to canonical name and the settings that it stands for."""
-
-
-def strategy_names() -> list[str]:
-    """Return the names of all methods: the canonical ones, then the aliases."""
-    return [*STRATEGIES, *ALIASES]
-
-
-def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
-    """Return the canonical name of a method and the settings that the given name fixes.
-
-    A name such as ``python:package.module:Class`` stands for a method of the user's own.
-
-    >>> resolve_strategy("sdas-b")
-    ('sdas', {'schedule': 'b'})
-
-    Raises:
-        AutodasError: if there is no method of that name; the nearest is named.
-    """
-    if name in STRATEGIES or is_user_code(name):
-        return name, {}
-    if name in ALIASES:
-        canonical, settings = ALIASES[name]
-        return canonical, dict(settings)
-    raise AutodasError(f"unknown strategy '{name}'{nearest(name, strategy_names())}")
-
-
-def strategy_info(name: str) -> StrategyInfo:
-    """Return the entry of a method, by any of its names; one of the user's own is imported.
-
-    Raises:
-        AutodasError: as :func:`resolve_strategy`, and if a class of the user's own is no strategy.
-    """
-    canonical = resolve_strategy(name)[0]
-    return _info_of_users(canonical) if is_user_code(canonical) else STRATEGIES[canonical]
-
-
-def load_strategy(name: str) -> type[Strategy]:
-    """Import a method and return its class, by any of the method's names."""
-    module, _, attribute = strategy_info(name).implementation.partition(":")
-    loaded: type[Strategy] = getattr(import_module(module), attribute)
-    return loaded
-
-
-@cache
-def _info_of_users(name: str) -> StrategyInfo:
-    from autodas.strategies.base import Strategy
-
-    where = f"strategy '{name}'"
-    found = import_named(name, where)
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise AutodasError(f"{where} ({place_of(found)}): a subclass of autodas.Strategy is expected")
-    settings = get_type_hints(found).get("settings", StrategySettings)
-    if not (isinstance(settings, type) and issubclass(settings, StrategySettings) and is_dataclass(settings)):
-        raise AutodasError(
-            f"{where} ({place_of(found)}): its 'settings' must be annotated with a dataclass that derives "
-            "from StrategySettings"
-        )
-    description = (inspect.getdoc(found) or name).split("\n")[0].rstrip(".")
-    return StrategyInfo(settings, name.removeprefix(PREFIX), description)
-
-
-@dataclass(frozen=True)
-class StrategyChoice:
-    """A search method and its settings, as a field of a command's configuration.
-
-    In YAML and on the command line both are one level: ``strategy: {name: sdas, schedule: b}``.
-
-    Args:
-        name: canonical name of the method.
-        settings: its settings, of the class that the registry names.
-    """
-
-    name: str = "sdas"
-    settings: StrategySettings = field(default_factory=SDASSettings)
-
-    def __post_init__(self) -> None:
-        canonical = resolve_strategy(self.name)[0]
-        if canonical != self.name:
-            raise AutodasError(
-                f"'{self.name}' is an alias of '{canonical}': use choose_strategy('{self.name}')"
-            )
-        settings = strategy_info(canonical).settings
-        if not isinstance(self.settings, settings):
-            raise AutodasError(
-                f"strategy '{canonical}' takes {settings.__name__}, not {type(self.settings).__name__}"
-            )
-
-
-def choose_strategy(name: str, **settings: Any) -> StrategyChoice:
-    """Return a method with some of its settings changed, by any of the method's names.
-
-    >>> choose_strategy("sdas-b", learning_rate=0.05).settings.schedule
-    'b'
-
-    Raises:
-        AutodasError: if the name is unknown, or a setting is unknown or out of range.
-    """
-    canonical, fixed = resolve_strategy(name)
-    settings_class = strategy_info(canonical).settings
-    known = [setting.name for setting in fields(settings_class)]
-    for setting in settings:
-        if setting not in known:
-            raise AutodasError(f"strategy '{canonical}' has no setting '{setting}'{nearest(setting, known)}")
-    return StrategyChoice(canonical, settings_class(**{**fixed, **settings}))
+"""Short names, each with the canonical name and the settings that it stands for."""
 
 
 def _check(name: str, value: object, valid: bool, expected: str) -> None:
     if not valid:
         raise AutodasError(f"{name} must be {expected}, found {value}")
-
-
-def _check_adam(learning_rate: float, betas: tuple[float, float], weight_decay: float) -> None:
-    _check("learning_rate", learning_rate, 0 < learning_rate < inf, "above 0")
-    _check("betas", betas, len(betas) == 2 and all(0 <= b < 1 for b in betas), "2 numbers in [0, 1)")
-    _check("weight_decay", weight_decay, 0 <= weight_decay < inf, "at least 0")
 
 
 def _check_word(name: str, value: str, *words: str) -> None:

@@ -1,4 +1,4 @@
-"""SNAS: the architecture is sampled in every iteration, and learns from where the sample came from."""
+"""SNAS: the architecture is sampled in every iteration, and trained through the sample's distribution."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ RESOURCE_WEIGHTS = {
     "linear": {"none": 0.0, "mild": 4e-6, "moderate": 1.2e-5, "aggressive": 4e-5},
 }
 """Strength of the resource term by name. The paper's are not documented: ``moderate`` is the value of the
-public code for the form with logarithms, and everything else is ours."""
+public code for the form with logarithms, and everything else is our choice."""
 
 
 class SNAS(Relaxed):
     r"""Stochastic NAS (Xie et al., 2019): weights and architecture learn from one sample and one batch.
 
-    An edge mixes its candidates by one sample of the Concrete distribution, which all cells of a kind share,
+    An edge mixes its candidates by one sample of the Concrete distribution, shared by all cells of a kind,
 
     .. math:: Z_e = \mathrm{softmax}((\alpha_e + G_e) / \lambda), \quad G = -\log(-\log U),
 
     with the logarithms alpha as parameters and U uniform. The temperature falls from 1 to 0.03 epoch by
     epoch, linearly, :math:`\lambda = \lambda_1 + (\lambda_0 - \lambda_1)(1 - e / E)`, or exponentially,
     :math:`\lambda_0 (\lambda_1 / \lambda_0)^{e / E}`. A single backward pass on a training batch moves both
-    sets of parameters (``bilevel`` gives the architecture validation batches of its own). Pictures leave
-    out whole edges with probability 0.3, each by itself.
+    sets of parameters (``bilevel`` gives the architecture separate validation batches). Each image
+    independently drops whole edges with probability 0.3.
 
     The loss has a resource term, :math:`\eta \sum_e \sum_o Z_{e,o}\, c_{e,o}`, over the edges of all kinds.
-    With logarithms c is the mean of those of parameters, multiply-adds and memory access, each at least 1;
-    the linear form is 0.43 (2 parameters + multiply-adds / 4000 + memory access / 100). Both are means over
-    the cells of a kind, for pictures as large as the skeleton was made for.
+    In the logarithmic form c is the mean of the logarithms of parameters, multiply-adds and memory access,
+    each at least 1; the linear form is 0.43 (2 parameters + multiply-adds / 4000 + memory access / 100). Both
+    are means over the cells of a kind, for images of the size of the skeleton.
 
-    At the end every edge keeps its most probable operation, ``none`` included, in spaces that allow that
-    (``snas``); in others ``none`` does not win and nodes keep their k most probable edges, as in DAS.
+    At the end every edge keeps its most probable operation, including ``none`` in spaces that allow it
+    (``snas``); in others ``none`` is never chosen and nodes keep their k most probable edges, as in DAS.
 
-    Open and chosen by us: whether logarithms are taken of candidates or of edges (candidates: so the term is
-    linear in the sample); the strengths ``mild``, ``moderate`` and ``aggressive``; drop path at one rate from
-    start to end.
+    Left open, and our choice: whether logarithms are taken of candidates or of edges (candidates, so that the
+    term is linear in the sample); the strengths ``mild``, ``moderate`` and ``aggressive``; a constant rate of
+    drop path.
 
     Deviations are those of DAS: running statistics and the learning rate of the weights.
 
-    Sources: the paper, sections 2.2 to 2.4; numbers and the resource term as its public code has them.
+    Sources: the paper, sections 2.2 to 2.4; numbers and the resource term from its public code.
     """
 
     name = "snas"
@@ -72,7 +72,7 @@ class SNAS(Relaxed):
         self.iteration = 0
 
     def begin(self, number: int, device: torch.device | str) -> None:
-        """Draw alpha, and the first sample."""
+        """Initialise alpha, and draw the first sample."""
         super().begin(number, device)
         settings, cell, kinds = self.settings, self.plan.space.cell, self.plan.space.kinds
         shape = (len(cell.edges), len(cell.operations))
@@ -82,7 +82,7 @@ class SNAS(Relaxed):
                 kind: costs.to(device) for kind, costs in candidate_costs(self.plan, settings).items()
             }
         self.generator = torch.Generator().manual_seed(self.plan.seed + 1)
-        # Tensors that stay: an iteration is the same sequence of operations whatever is drawn.
+        # Persistent tensors: an iteration is the same sequence of operations whatever is drawn.
         self.gumbel = {kind: torch.zeros(shape, device=device) for kind in kinds}
         self.heat = torch.ones((), device=device)
         self.iteration = 0
@@ -97,7 +97,7 @@ class SNAS(Relaxed):
         self.heat.fill_(self.temperature())
 
     def temperature(self) -> float:
-        """Return the temperature of the epoch that the next iteration belongs to."""
+        """Return the temperature in the epoch of the next iteration."""
         unit = self.plan.iterations_an_epoch
         epochs = math.ceil(self.plan.iterations / unit)
         share = min(self.iteration // unit, epochs - 1) / epochs
@@ -134,7 +134,7 @@ class SNAS(Relaxed):
         return []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return alpha, the decisions, the sample and where the generator stands."""
+        """Return alpha, the decisions, the sample and the state of the generator."""
         return {
             **super().state_dict(),
             "gumbel": {kind: noise.clone() for kind, noise in self.gumbel.items()},
@@ -143,7 +143,7 @@ class SNAS(Relaxed):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of a search."""
+        """Restore the state of a search."""
         super().load_state_dict(state)
         for kind, noise in self.gumbel.items():
             noise.copy_(state["gumbel"][kind])
@@ -169,7 +169,7 @@ def candidate_costs(plan: SearchPlan, settings: SNASSettings) -> dict[str, Tenso
 
 
 def log_cost(cost: Cost) -> float:
-    """Return the mean of the logarithms of all three costs, each at least 1."""
+    """Return the mean of the logarithms of all three costs, each taken as at least 1."""
     return sum(math.log(max(1, number)) for number in cost) / len(cost)
 
 

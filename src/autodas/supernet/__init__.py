@@ -1,4 +1,4 @@
-"""The relaxed network that holds all candidates, behind one door: ``supernet(x, mixture)``."""
+"""The relaxed network that contains all candidates, behind a single interface: ``supernet(x, mixture)``."""
 
 from autodas.supernet._cell import Engine, SupernetCell
 from autodas.supernet._mixture import (

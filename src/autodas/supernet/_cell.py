@@ -1,4 +1,4 @@
-"""The relaxed cell: the modules of all candidates. What is computed with them is the engine's business."""
+"""The relaxed cell: the modules of all candidates. Computing with them is left to the engine."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from autodas.supernet._mixture import CellMixture, Mixture
 
 
 class Engine(Protocol):
-    """How a relaxed cell is computed. Engines differ in speed and memory, not in results."""
+    """Computation of a relaxed cell. Engines differ in speed and memory, not in results."""
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
         """Return the output of a cell, from the outputs of the two cells before it."""
         ...
 
     def forget(self) -> None:
-        """Drop what was kept about the cell's modules: some of them are about to be given up."""
+        """Drop everything cached about the cell's modules: some of them are about to be pruned."""
         ...
 
 
 class SupernetCell(CellFrame):
-    """All candidates of a cell, as modules ``edges["0-2"]["sep_conv_3x3"]`` (edge 0 -> 2).
+    """Relaxed cell with all candidates, as modules ``edges["0-2"]["sep_conv_3x3"]`` (edge 0 -> 2).
 
-    All engines find their parameters here, under the same names.
+    All engines use its parameters, under the same names.
 
     Args:
-        space: the candidates.
-        slot: where the cell stands.
-        inputs: what it is given.
-        engine: computes it.
-        partial: which channels go through the candidates.
-        checkpoint: whether only the inputs are kept for the backward pass, which computes the cell again.
+        space: the cell space.
+        slot: position of the cell in the network.
+        inputs: inputs of the cell.
+        engine: engine that computes it.
+        partial: channels that pass through the candidates.
+        checkpoint: whether only the inputs are kept for the backward pass, which recomputes the cell.
         norms: how its layers are normalised.
-        inner: the cells that are its nodes, where it is a stage graph.
+        inner: the cells that are its nodes, if it is a stage graph.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class SupernetCell(CellFrame):
         return self.engine(*inputs)
 
     def output(self, states: Sequence[Tensor], weights: Tensor | None) -> Tensor:
-        """Return the output: the concatenation of those states that the space says.
+        """Return the output: the concatenation of the states given by the space.
 
         Args:
             states: inputs and nodes.
-            weights: of the outputs after so many nodes, where their number is searched.
+            weights: weights of the outputs after each number of nodes, if their number is searched.
         """
         if weights is None:
             return torch.cat([states[state] for state in self.space.concat], dim=1)
@@ -94,18 +94,18 @@ class SupernetCell(CellFrame):
         return total
 
     def candidates(self, edge: int) -> nn.ModuleDict:
-        """Return the modules of an edge, by the name of the operation."""
+        """Return the modules of an edge, by operation name."""
         return self.edges[edge_name(*self.space.edges[edge])]  # type: ignore[return-value]
 
     def active(self, edge: int, mask: Alive) -> Iterator[tuple[int, nn.Module]]:
-        """Yield the column and the module of every candidate of an edge that a mask lets take part."""
+        """Yield the column and the module of every candidate of an edge that is active in a mask."""
         modules = self.candidates(edge)
         for column, name in enumerate(self.space.operations):
             if mask[edge][column] and name != "none":
                 yield column, modules[name]
 
     def prune(self, alive: Alive) -> None:
-        """Give up for good what is not alive: its parameters and statistics leave memory."""
+        """Permanently remove candidates that are not alive, with their parameters and statistics."""
         self.engine.forget()
         for edge in range(len(self.space.edges)):
             modules = self.candidates(edge)

@@ -1,4 +1,4 @@
-"""Activation checkpointing: what a cell computes is not kept but computed again in the backward pass."""
+"""Recomputation: intermediate results of a cell are not kept but recomputed in the backward pass."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from autodas.supernet._statistics import norms_of
 
 
 def computed_twice(module: nn.Module, compute: Callable[..., Tensor], *inputs: Any) -> Tensor:
-    """Return ``compute(*inputs)``, of which only the inputs are kept for the backward pass.
+    """Return ``compute(*inputs)``, keeping only the inputs for the backward pass.
 
-    The second computation leaves no trace: it draws the same random numbers, normalises as the first did,
-    with running statistics frozen or not, and what it writes to buffers is dropped.
+    The recomputation has no side effects: it draws the same random numbers, normalises as the first
+    computation did, with running statistics frozen or not, and drops anything it writes to buffers.
 
     Args:
-        module: whose parameters and buffers are used.
-        compute: a function of tensors and of what holds them.
-        inputs: what it is given.
+        module: module whose parameters and buffers are used.
+        compute: function of tensors and of containers of tensors.
+        inputs: its arguments.
     """
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
@@ -34,7 +34,7 @@ def computed_twice(module: nn.Module, compute: Callable[..., Tensor], *inputs: A
 
 
 class _Repetition(AbstractContextManager[None]):
-    """May be entered many times: a backward pass may itself be repeated."""
+    """Context of a recomputation, which may be entered many times: a backward pass may be repeated."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -42,7 +42,7 @@ class _Repetition(AbstractContextManager[None]):
 
     def __enter__(self) -> None:
         _return_free_memory()
-        # As it was then, rather than frozen: the repetition has to save the same tensors.
+        # As at that time, rather than frozen: the recomputation must save the same tensors.
         self.flags = [state["track_running_stats"] for state, _ in self.tracking]
         for state, tracking in self.tracking:
             state["track_running_stats"] = tracking
@@ -58,10 +58,10 @@ class _Repetition(AbstractContextManager[None]):
 
 
 def _return_free_memory() -> None:
-    """Give free blocks back to the system, where the C library can.
+    """Return free blocks to the system, if the C library supports it.
 
-    Cells of different sizes leave holes that the next one does not fit into: without this, half of the
-    memory that is saved would stay with the allocator.
+    Cells of different sizes leave gaps that the next one does not fit into: otherwise half of the saved
+    memory would stay with the allocator.
     """
     trim = _malloc_trim()
     if trim is not None:

@@ -1,4 +1,4 @@
-"""The mixture: with which weights a supernet mixes its candidates in one forward pass."""
+"""Mixtures: the weights with which a supernet mixes its candidates in one forward pass."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from autodas.spaces import Alive, CellSpace, alive_of
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise on edges while training, as rates on the host. In evaluation there is none.
+    """Noise on edges while training, as rates on the host. There is none in evaluation.
 
     Args:
-        skip_dropout: share of the entries that are set to zero right after a ``skip_connect`` that does not
+        skip_dropout: probability of setting an entry to zero directly after a ``skip_connect`` that does not
             reduce (P-DARTS).
-        drop_path: probability with which a sample leaves out a whole edge, what goes past its candidates
-            included (SNAS).
+        drop_path: probability with which a sample drops a whole edge, including channels that bypass its
+            candidates (SNAS).
 
     Raises:
         AutodasError: if a rate is not in [0, 1).
@@ -45,16 +45,16 @@ NO_NOISE = Noise()
 
 @dataclass(frozen=True)
 class CellMixture:
-    """How the cells of one kind mix their candidates.
+    """Mixture of the candidates in the cells of one kind.
 
     Args:
         weights: shape (edges, operations); the factor of every candidate.
-        active: which candidates are computed in this pass. What is not active costs nothing, and may
-            come back in the next pass. ``none`` is never computed, active or not.
-        edges: shape (edges,); a factor for the whole of an edge, ``None`` for 1.
-        noise: what is left out at random while training; what stays is scaled so that means stay.
-        outputs: shape (lengths,); where the number of nodes is searched, the weights with which the outputs
-            after so many nodes are mixed; ``None`` for that after the last one.
+        active: mask of the candidates computed in this pass. Inactive candidates cost nothing, and may be
+            active in the next pass. ``none`` is never computed, active or not.
+        edges: shape (edges,); a factor for each edge as a whole, ``None`` for 1.
+        noise: random dropping while training; the remainder is scaled so that means are preserved.
+        outputs: shape (lengths,); weights of the outputs after each number of nodes, if that number is
+            searched; ``None`` for the output after the last node.
     """
 
     weights: Tensor
@@ -70,13 +70,13 @@ class CellMixture:
 
 
 Mixture = Mapping[str, CellMixture]
-"""A :class:`CellMixture` for every kind of cell, or for every stage graph."""
+"""A :class:`CellMixture` for every cell kind, or for every stage graph."""
 
 
 def mixture_of(alive: Mapping[str, Alive], device: torch.device | str = "cpu") -> dict[str, CellMixture]:
-    """Return the mixture that sums what is alive, each candidate with weight 1.
+    """Return the mixture that sums the candidates alive, each with weight 1.
 
-    Where one candidate an edge is alive, this is the discrete network.
+    If one candidate per edge is alive, this is the discrete network.
     """
     dtype = torch.get_default_dtype()
     return {kind: CellMixture(_ones(mask, dtype, str(device)).clone(), mask) for kind, mask in alive.items()}
@@ -84,25 +84,25 @@ def mixture_of(alive: Mapping[str, Alive], device: torch.device | str = "cpu") -
 
 @lru_cache(maxsize=256)
 def _ones(mask: Alive, dtype: torch.dtype, device: str) -> Tensor:
-    # Kept: to copy numbers of the host makes it wait for the device.
+    # Cached: copying numbers from the host would make it wait for the device.
     return torch.tensor(mask, dtype=dtype, device=device)
 
 
 def genotype_mixture(
     genotype: Genotype, cell: CellSpace, device: torch.device | str = "cpu"
 ) -> dict[str, CellMixture]:
-    """Return the mixture with which a supernet computes what a genotype describes.
+    """Return the mixture with which a supernet computes the architecture of a genotype.
 
     Args:
-        genotype: the architecture. Where it has stage graphs, the supernet is that of stage graphs.
+        genotype: the architecture. If it has stage graphs, the supernet must be one of stage graphs.
         cell: the space of its cells, or of its stage graphs.
-        device: where the supernet is.
+        device: device of the supernet.
     """
     searched = genotype.stages or genotype.cells
     mixture = mixture_of({kind: alive_of(c, cell) for kind, c in searched.items()}, device)
     if cell.lengths:
-        for kind, found in searched.items():
-            chosen = tuple(length == len(found.nodes) for length in cell.lengths)
+        for kind, part in searched.items():
+            chosen = tuple(length == len(part.nodes) for length in cell.lengths)
             outputs = _ones((chosen,), torch.get_default_dtype(), str(device))[0]
             mixture[kind] = replace(mixture[kind], outputs=outputs)
     return mixture

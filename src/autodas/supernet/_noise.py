@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EdgeMasks:
-    """What one pass through a cell leaves out.
+    """Random masks of one pass through a cell.
 
     Args:
-        noise: the rates; what is left is divided by the share that stays, so that means stay.
-        skips: edge to the entries of its identity that stay, shape (batch, channels, *map).
-        paths: edge to the samples that keep it, shape (batch, 1, ...).
+        noise: the rates; the remainder is divided by the probability of being kept, so that means are
+            preserved.
+        skips: for each edge the mask of the identity's entries that are kept, shape (batch, channels, *map).
+        paths: for each edge the mask of the samples that keep it, shape (batch, 1, ...).
     """
 
     noise: Noise
@@ -30,33 +31,33 @@ class EdgeMasks:
     paths: Mapping[int, Tensor]
 
     def after(self, edge: int, module: nn.Module, out: Tensor) -> Tensor:
-        """Return what a candidate of an edge gives on, from its output."""
+        """Return the output of a candidate of an edge after dropout."""
         if edge in self.skips and is_plain_skip(module):
             return out * self.skips[edge] / (1 - self.noise.skip_dropout)
         return out
 
     def along(self, edge: int, term: Tensor) -> Tensor:
-        """Return what an edge adds to its node."""
+        """Return the contribution of an edge to its node after drop path."""
         if edge in self.paths:
             return term * (self.paths[edge].to(term.dtype) / (1 - self.noise.drop_path))
         return term
 
 
 def is_plain_skip(module: nn.Module) -> bool:
-    """Return whether a candidate passes its input on as it is: a skip that does not reduce."""
+    """Return whether a candidate is the identity: a skip that does not reduce."""
     return type(module) is nn.Identity
 
 
 def draw_masks(cell: SupernetCell, previous: Tensor, mixture: CellMixture) -> EdgeMasks:
     """Draw all masks of one pass, edge by edge, with the default generator; none in evaluation.
 
-    They are drawn before anything is computed, so that every engine draws the same ones, whatever the order
-    in which it goes through the cell.
+    They are drawn before anything is computed, so that every engine draws the same ones, whatever its order
+    of computation.
 
     Args:
-        cell: the cell, in training mode or not.
-        previous: the cell's second input, brought to its width.
-        mixture: what is active, and the rates.
+        cell: the cell, in training or evaluation mode.
+        previous: the cell's second input, projected to its width.
+        mixture: the active candidates, and the rates.
     """
     noise, skips, paths = mixture.noise, {}, {}
     if cell.training and noise:
@@ -66,7 +67,7 @@ def draw_masks(cell: SupernetCell, previous: Tensor, mixture: CellMixture) -> Ed
         for edge in range(len(cell.space.edges)):
             modules = [module for _, module in cell.active(edge, mixture.active)]
             if noise.skip_dropout > 0 and any(map(is_plain_skip, modules)):
-                # Channels last, as the maps are.
+                # Channels last, like the maps.
                 kept = _kept((batch, *size, cell.edge_width), noise.skip_dropout, previous.device)
                 skips[edge] = kept.movedim(-1, 1)
             if noise.drop_path > 0 and modules:
@@ -76,5 +77,5 @@ def draw_masks(cell: SupernetCell, previous: Tensor, mixture: CellMixture) -> Ed
 
 
 def _kept(shape: tuple[int, ...], rate: float, device: torch.device) -> Tensor:
-    # One byte an entry: masks are kept for the backward pass.
+    # One byte per entry: masks are kept for the backward pass.
     return torch.empty(shape, dtype=torch.bool, device=device).bernoulli_(1 - rate)

@@ -1,4 +1,4 @@
-"""The reference engine: the formulas as the papers print them, to be read and trusted."""
+"""The reference engine: the formulas as printed in the papers, for readability and verification."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from autodas.supernet._noise import draw_masks
 
 
 class ReferenceEngine:
-    r"""Computes a relaxed cell candidate by candidate.
+    r"""Reference engine, which computes a relaxed cell candidate by candidate.
 
     A node is the sum over its predecessors (SDAS, equation 1) of the mixed edge (equation 2)
 
     .. math:: \bar o^{(j,i)}(x) = \bar\beta^{(j,i)} \sum_o \bar\alpha^{(j,i)}_o\, o(x),
 
     in which one candidate with weight 1 is the discretised edge of equation 4. With partial channels the
-    sum over o sees some channels of x, and :math:`\bar\beta` multiplies all of them. The
-    mixture's noise falls on identities, and on the edge as a whole.
+    sum over o is applied to some channels of x, and :math:`\bar\beta` multiplies all of them. The
+    mixture's noise applies to identities, and to the edge as a whole.
     """
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
@@ -44,4 +44,4 @@ class ReferenceEngine:
         return cell.output(states, mixture.outputs)
 
     def forget(self) -> None:
-        """Do nothing: nothing is kept."""
+        """Do nothing: nothing is cached."""

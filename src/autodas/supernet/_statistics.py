@@ -1,4 +1,4 @@
-"""Running statistics of batch normalisation: who may update them, and how they are estimated anew."""
+"""Running statistics of batch normalisation: freezing them, and estimating them again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def norms_of(module: nn.Module) -> list[_BatchNorm]:
 
 @contextmanager
 def frozen_statistics(where: nn.Module | Iterable[_BatchNorm]) -> Iterator[None]:
-    """Let forward passes in training mode use batch statistics without touching the running ones.
+    """Use batch statistics in training mode without updating the running ones.
 
-    The architecture step and every virtual forward pass run inside: running statistics belong to the
-    weights and follow training batches only.
+    The architecture step and every virtual forward pass run within this context: running statistics belong to
+    the weights and are only updated by training batches.
 
     Args:
-        where: what holds the layers; or the layers, where they are at hand (:func:`norms_of`).
+        where: a module, or its normalisation layers if these are available (:func:`norms_of`).
     """
     norms = norms_of(where) if isinstance(where, nn.Module) else where
     # A supernet has a thousand of them: the dictionary is ten times faster than the module's attribute.
@@ -42,12 +42,12 @@ def frozen_statistics(where: nn.Module | Iterable[_BatchNorm]) -> Iterator[None]
 def reestimate_statistics(
     module: nn.Module, forward: Callable[[Tensor], Any], batches: Iterable[Tensor]
 ) -> None:
-    """Replace all running statistics by their mean over batches.
+    """Replace all running statistics by their means over batches.
 
     Args:
-        module: what holds the normalisation layers; it is left in evaluation mode.
-        forward: runs it on one batch of pictures.
-        batches: pictures, without augmentation; batches of fewer than two are skipped.
+        module: module with normalisation layers; it is left in evaluation mode.
+        forward: function that runs it on one batch.
+        batches: images or clips, without augmentation; batches of fewer than two samples are skipped.
     """
     norms = norms_of(module)
     momenta = [norm.momentum for norm in norms]
@@ -60,7 +60,7 @@ def reestimate_statistics(
             count += 1
             for norm in norms:
                 if count == 1:
-                    # Averaging would carry over what is not a number.
+                    # Averaging would carry over values that are not finite.
                     assert norm.running_mean is not None
                     assert norm.running_var is not None
                     norm.running_mean.zero_()

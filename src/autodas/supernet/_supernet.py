@@ -30,14 +30,14 @@ from autodas.supernet._reference import ReferenceEngine
 from autodas.supernet.fused._engine import FusedEngine
 
 ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine, "fused": FusedEngine}
-"""How relaxed cells are computed; each cell gets an engine of its own."""
+"""Factories of engines, which compute relaxed cells; each cell gets its own engine."""
 
 
 def get_engine(name: str) -> Callable[[], Engine]:
-    """Return what makes an engine.
+    """Return the factory of an engine.
 
     Raises:
-        AutodasError: if none has that name; those that there are are named.
+        AutodasError: if the name is unknown; the message names the engines.
     """
     if name not in ENGINES:
         raise AutodasError(f"unknown engine '{name}'; the engines are {', '.join(ENGINES)}")
@@ -45,25 +45,25 @@ def get_engine(name: str) -> Callable[[], Engine]:
 
 
 class Supernet(CellStack):
-    """The relaxed network that holds all candidates. ``supernet(x, mixture)`` returns logits.
+    """Relaxed network that contains all candidates. ``supernet(x, mixture)`` returns logits.
 
     Args:
-        space: what is searched, with the skeleton's K, C1 and C2.
+        space: the search space, with the skeleton's K, C1 and C2.
         classes: number of classes.
-        channels: channels of the pictures.
+        channels: number of channels of the images or frames.
         engine: a name from :data:`ENGINES`.
-        partial_channels: one channel in so many goes through the candidates of an edge, the others past
-            them (:class:`autodas.operations.PartialChannels`); 1 for all of them. The edge factor of a
-            mixture multiplies what goes past too, the weights of candidates do not; an edge on which
-            nothing but ``none`` is active carries nothing at all.
-        checkpoint: whether to keep only the inputs of cells for the backward pass, which then computes
-            each cell again: same results to the bit, less memory, more time.
-        cells: where stage graphs are searched (:func:`autodas.spaces.stage_space`), the cells that they wire
-            and that stand between them; their weights are trained, their architecture is given.
+        partial_channels: K, if 1/K of the channels pass through the candidates of an edge and the others
+            bypass them (:class:`autodas.operations.PartialChannels`); 1 for all of them. The edge factor of a
+            mixture also multiplies the bypassing channels, the weights of candidates do not; an edge on which
+            only ``none`` is active contributes nothing.
+        checkpoint: whether to recompute cells in the backward pass, for which only their inputs are kept: the
+            same results bit for bit, less memory, more time.
+        cells: if stage graphs are searched (:func:`autodas.spaces.stage_space`), the cells that they wire and
+            that stand between them; their weights are trained, their architecture is given.
 
     Raises:
-        AutodasError: if no engine has that name, partial channels do not fit the skeleton's C2, or the
-            given cells do not fit the skeleton.
+        AutodasError: if the engine is unknown, partial channels do not fit the skeleton's C2, or the given
+            cells do not fit the skeleton.
     """
 
     def __init__(
@@ -103,30 +103,30 @@ class Supernet(CellStack):
         """Return logits.
 
         Args:
-            x: pictures, shape (batch, channels, height, width).
-            mixture: how each kind of cell mixes its candidates.
+            x: images, shape (batch, channels, height, width), or clips.
+            mixture: mixture of each cell kind.
         """
         return self.classify(self.features(x, mixture))
 
     def run_cell(self, cell: nn.Module, before: Tensor, previous: Tensor, *arguments: Mixture) -> Tensor:
-        """Return the output of one cell; the mixture is for those that are relaxed."""
+        """Return the output of one cell; the mixture is passed to relaxed cells only."""
         given = arguments if isinstance(cell, SupernetCell) else ()
         return cell(before, previous, *given)  # type: ignore[no-any-return]
 
     def prune(self, alive: Mapping[str, Alive]) -> None:
-        """Give up for good, in all cells, what is not alive.
+        """Permanently remove candidates that are not alive from all cells.
 
-        Parameters and statistics leave memory and later checkpoints; the optimisers have to let go of
-        them as well.
+        Parameters and statistics are removed from memory and later checkpoints; the optimisers must drop them
+        as well.
         """
         for cell in self.relaxed_cells():
             cell.prune(alive[cell.slot.part])
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over all parameters and statistics of a supernet that was pruned alike.
+        """Load all parameters and statistics of a supernet that was pruned in the same way.
 
         Raises:
-            AutodasError: if it was not.
+            AutodasError: if they do not fit.
         """
         try:
             self.load_state_dict(dict(tensors))
@@ -135,7 +135,7 @@ class Supernet(CellStack):
 
     @contextmanager
     def computed_by(self, engine: str) -> Iterator[None]:
-        """Compute with another engine for a while; parameters and statistics stay the same."""
+        """Temporarily compute with another engine; parameters and statistics are shared."""
         make_engine = get_engine(engine)
         own = [cell.engine for cell in self.relaxed_cells()]
         for cell in self.relaxed_cells():
@@ -147,18 +147,18 @@ class Supernet(CellStack):
                 cell.engine = kept
 
     def relaxed_cells(self) -> list[SupernetCell]:
-        """Return the cells that are searched, or the stage graphs; blocks and given cells are left out."""
+        """Return the cells that are searched, or the stage graphs, without blocks and given cells."""
         return [cell for cell in self.cells if isinstance(cell, SupernetCell)]
 
     def extract(self, genotype: Genotype) -> Network:
         """Return the discrete network of a genotype in search form, with this supernet's weights.
 
-        Its logits equal those of the reference engine under the genotype's mixture to the bit.
+        Its logits equal those of the reference engine under the genotype's mixture bit for bit.
 
         Raises:
             AutodasError: if an operation of the genotype has been pruned.
         """
-        # The fresh weights are thrown away: they must not change what random numbers come next.
+        # The initial weights are discarded: they must not advance the random number generator.
         with torch.random.fork_rng(devices=[]):
             network = build(
                 genotype,
@@ -179,20 +179,20 @@ class Supernet(CellStack):
 
 
 def _filled(space: Space, cells: Genotype | None) -> Skeleton:
-    """Return a space's skeleton, in the form that given cells need, where there are some."""
+    """Return a space's skeleton, in the form required by given cells, if there are any."""
     if cells is None:
         if space.skeleton.graphs:
-            raise AutodasError(f"space '{space.name}' wires cells that are given, and none are")
+            raise AutodasError(f"space '{space.name}' wires given cells, but none are given")
         return space.skeleton
     if not space.skeleton.graphs:
-        raise AutodasError(f"space '{space.name}' searches cells, it takes none that are given")
+        raise AutodasError(f"space '{space.name}' searches cells and does not accept given ones")
     skeleton = fit_skeleton(space.skeleton, replace(cells, stages={}))
     check_cells(cells, skeleton)
     return skeleton
 
 
 def _source(source: Mapping[str, Tensor], name: str, genotype: Genotype, supernet: Supernet) -> Tensor:
-    """Find the supernet's tensor for ``cells.I.nodes.N.E.REST``, edge E of node N; other names are equal."""
+    """Return the supernet's tensor for ``cells.I.nodes.N.E.REST`` (edge E of node N); other names agree."""
     parts = name.split(".")
     cell = supernet.cells[int(parts[1])] if parts[0] == "cells" else None
     if isinstance(cell, SupernetCell) and parts[2] == "nodes":
@@ -205,5 +205,5 @@ def _source(source: Mapping[str, Tensor], name: str, genotype: Genotype, superne
         place = edge_name(edge.predecessor, cell.space.inputs + node)
         name = ".".join(["cells", parts[1], "edges", place, edge.operation, *parts[5:]])
     if name not in source:
-        raise AutodasError(f"the supernet no longer holds '{name}', which the genotype needs")
+        raise AutodasError(f"the supernet no longer contains '{name}', which the genotype needs")
     return source[name]

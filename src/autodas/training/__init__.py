@@ -1,1 +1,1 @@
-"""Training a network from scratch, and the files that hand it over."""
+"""Training of a network from scratch, and files of trained networks."""

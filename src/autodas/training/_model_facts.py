@@ -1,4 +1,4 @@
-"""What the description in a model file has to look like."""
+"""Expected shape of the description in a model file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autodas.limits import MOST_CHANNELS, MOST_CLASSES, MOST_FRAMES, MOST_PIXELS
 from autodas.reading import MEBIBYTE, TEXT, TRUTH, Fields, Items, Number, OneOf, Optional, Whole
 
 LONGEST = 64 * MEBIBYTE
-"""Characters of a description."""
+"""Maximum number of characters of a description."""
 
 _CLIPS = Fields(
     {"frames": Whole(1, MOST_FRAMES), "step": Whole(1, MOST_FRAMES)},
@@ -41,10 +41,10 @@ _FACTS = Fields(
 
 
 def check_facts(facts: Any, where: str) -> None:
-    """Check the description of a network, but for the network itself.
+    """Check the description of a network, except for the network itself.
 
     Raises:
-        AutodasError: naming what is missing or wrong.
+        AutodasError: if an entry is missing or invalid; the message names it.
     """
     _FACTS.check(facts, where)
     for name in ("mean", "std"):

@@ -49,13 +49,13 @@ _STATE = Fields(
 
 @dataclass(frozen=True)
 class Regularisation:
-    """What keeps a network from learning its training pictures by heart, beside augmentation.
+    """Regularisation of a network, besides augmentation.
 
     Args:
-        drop_path: rate at the end of training, in [0, 1); it rises linearly from 0, epoch by epoch (DARTS).
+        drop_path: final rate of drop path, in [0, 1); it rises linearly from 0, epoch by epoch (DARTS).
             Hand-crafted networks have no edges to drop.
-        auxiliary: whether a network that is built gets the auxiliary head, where there can be one.
-        auxiliary_weight: weight of the auxiliary head's loss, where the network has such a head.
+        auxiliary: whether a network is built with an auxiliary head, if it can have one.
+        auxiliary_weight: weight of the auxiliary head's loss, if the network has such a head.
     """
 
     drop_path: float = 0.0
@@ -70,22 +70,22 @@ class Regularisation:
 
 
 class Fit:
-    """Trains a network. ``Fit(...).run()`` does all of it, and leaves the last epoch's weights.
+    """Training of a network; ``Fit(...).run()`` runs it and leaves the last epoch's weights.
 
-    With validation pictures the weights of the best epoch on them are kept instead.
+    With validation samples the weights of the best epoch on them are kept instead.
 
     Args:
-        network: on its device.
-        train: batches of training pictures.
-        task: what is asked of the network.
-        epochs: length.
-        optim: of the weights.
+        network: network on its device.
+        train: batches of training samples.
+        task: task of the network.
+        epochs: number of epochs.
+        optim: settings of the weights' optimiser.
         keeping: what is kept of the run.
-        compute: how it computes; the device is that of the network.
+        compute: how to compute; the device is that of the network.
         regularisation: drop path and auxiliary head.
-        validation: pictures held out of training, evaluated after every epoch; ``None`` for none.
-        watched: pictures whose accuracy is logged every ``watch_every`` epochs, and nothing else: the
-            test set, where the user asks for test curves; ``None`` for none.
+        validation: samples held out of training, evaluated after every epoch; ``None`` for none.
+        watched: samples whose accuracy is logged every ``watch_every`` epochs without further effect: the
+            test set, if the user asks for test curves; ``None`` for none.
         watch_every: see ``watched``.
     """
 
@@ -138,15 +138,14 @@ class Fit:
                 self._load(self.keeper.state)
 
     def run(self, start: dict[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
-        """Train.
+        """Run the training.
 
         Args:
-            start: fields of the log's first event; its ``notes`` have been told already.
-            notes: what the user is told at the start.
+            start: fields of the log's first event; its ``notes`` have already been printed.
+            notes: notes to be printed at the start.
 
         Raises:
-            AutodasError: if the loss is no longer a number, or the disk is full; the last good
-                checkpoint is kept.
+            AutodasError: if the loss is not finite, or the disk is full; the last good checkpoint is kept.
             Interrupted: after Ctrl-C or a termination signal; the state has been saved.
         """
         keeper, state = self.keeper, self.keeper.state
@@ -154,8 +153,8 @@ class Fit:
         with keeper.running(self.iterations, self.iteration):
             if state is None:
                 facts = start or {}
-                said = [*facts.get("notes", ()), *notes]
-                keeper.log.event(events.Start.from_dict({"command": "train", **facts, "notes": said}))
+                all_notes = [*facts.get("notes", ()), *notes]
+                keeper.log.event(events.Start.from_dict({"command": "train", **facts, "notes": all_notes}))
                 for note in notes:
                     keeper.say(note)
             else:
@@ -189,7 +188,7 @@ class Fit:
         keeper.after(self.iteration, self._state, due=due, ended=self.iteration == self.iterations)
 
     def step(self, batch: Batch) -> None:
-        """Do the next iteration."""
+        """Run the next iteration."""
         self.network.train()
         drop_path = self.regularisation.drop_path * self.epoch / self.epochs
         if drop_path != self.drop_path:
@@ -199,7 +198,7 @@ class Fit:
         self.iteration += 1
 
     def _gradient_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor]:
-        """Do one step and return its loss; nothing of the host changes, so that it can be recorded."""
+        """Run one step and return its loss. No host state changes, so that this can be recorded."""
         self.optimiser.zero_grad(set_to_none=True)
         total = add_gradient(self._losses, images, labels, self.compute.micro_batches, meter=self.meter)
         clipped_step(self.optimiser, self.weights, self.optim.clip)
@@ -218,12 +217,12 @@ class Fit:
     def _end_epoch(self) -> None:
         keeper = self.keeper
         metrics: dict[str, float | None] = {**self.meter.result("train_")}
-        pictures = self.meter.count
+        samples = self.meter.count
         self.meter.reset()
         seconds = keeper.clock.spent[0]
         if self.validation is not None:
-            metrics |= (found := self._evaluated(self.validation, "validation_"))
-            score = found[f"validation_{self.task.score}"]
+            metrics |= (validated := self._evaluated(self.validation, "validation_"))
+            score = validated[f"validation_{self.task.score}"]
             if not self.best or score > self.best[self.task.score]:
                 weights = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
                 self.best = {"epoch": self.epoch, self.task.score: score, "weights": weights}
@@ -236,7 +235,7 @@ class Fit:
                 epoch=self.epoch,
                 iteration=self.iteration,
                 metrics=metrics,
-                volatile={"seconds": seconds, "pictures_per_second": pictures / max(seconds, 1e-9)},
+                volatile={"seconds": seconds, "pictures_per_second": samples / max(seconds, 1e-9)},
             )
         )
         keeper.log.metrics(self.iteration, metrics)
@@ -248,8 +247,8 @@ class Fit:
         keeper.clock.start()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, Any]:
-        found = evaluate_network(self.network, loader, self.task, quiet=True)
-        return {f"{prefix}{name}": value for name, value in found.metrics.items()}
+        evaluation = evaluate_network(self.network, loader, self.task, quiet=True)
+        return {f"{prefix}{name}": value for name, value in evaluation.metrics.items()}
 
     def _state(self) -> dict[str, Any]:
         self.steps.watch.check()
@@ -270,7 +269,7 @@ class Fit:
         if self.best:
             shape = Fields({"epoch": Whole(), self.task.score: Number(), "weights": Values(TENSOR)})
             shape.check(self.best, "best")
-            # Loaded for a moment, so that weights that do not fit are found now, not at the end.
+            # Loaded temporarily, so that weights that do not fit are detected now, not at the end.
             self.network.load_state_dict(self.best["weights"])
         self.network.load_state_dict(state["network"])
         load_optimiser(self.optimiser, state["optimiser"])
@@ -278,13 +277,13 @@ class Fit:
 
 
 def evaluate_network(network: nn.Module, loader: Loader, task: Task[Any], quiet: bool = False) -> Any:
-    """Evaluate a network in evaluation mode and single precision; it is left in that mode.
+    """Evaluate a network in evaluation mode and single precision, and leave it in that mode.
 
     Args:
-        network: on the device of the batches.
-        loader: of what it is evaluated on.
-        task: what is asked of the network.
-        quiet: whether nothing is shown of how far it is.
+        network: network on the device of the batches.
+        loader: loader of the samples.
+        task: task of the network.
+        quiet: whether to show no progress bar.
 
     Returns:
         The task's :class:`~autodas.loop.tasks.Evaluation`.

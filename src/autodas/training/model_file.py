@@ -1,4 +1,4 @@
-"""Weights that are handed out: one safetensors file that holds all that is needed to use them."""
+"""Model files: trained weights and all facts needed to use them, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from autodas.writing import write_whole
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What has to be known to use trained weights.
+    """Facts needed to use trained weights.
 
     Args:
-        blueprint: what the network is built from.
+        blueprint: blueprint of the network.
         classes: names of the classes, in the order of the logits.
-        channels: channels of the pictures.
+        channels: number of channels of the images or frames.
         image_size: height and width that the network was trained on.
-        mean, std: normalisation of each channel, on values from 0 to 1.
+        mean, std: normalisation of each channel, for values from 0 to 1.
         auxiliary: whether the weights include an auxiliary head.
-        version: of autodas.
-        clips: how clips are taken, where it recognises videos; ``None`` for images.
-        modality: what it sees of videos: ``"rgb"`` or ``"flow"``.
-        value_range: the values that stand for black and white, where it was trained on images of more than 8
-            bits; ``None`` for images of 8 bits.
-        flow: how that flow is made; ``None`` for all others.
+        version: version of autodas.
+        clips: how clips are taken from videos; ``None`` for images.
+        modality: input of a network for videos: ``"rgb"`` or ``"flow"``.
+        value_range: values of black and white, for networks trained on images of more than 8 bits; ``None``
+            for images of 8 bits.
+        flow: how optical flow is computed; ``None`` for other inputs.
     """
 
     blueprint: Blueprint
@@ -59,16 +59,16 @@ class ModelFacts:
 
     @property
     def frames(self) -> int | None:
-        """Frames of a clip; ``None`` for images."""
+        """Number of frames of a clip; ``None`` for images."""
         return None if self.clips is None else self.clips.frames
 
     @property
     def task(self) -> Classification:
-        """What the network was trained for."""
+        """The task that the network was trained for."""
         return Classification(self.classes)
 
     def build(self) -> Network | HandcraftedNetwork:
-        """Return the network, with fresh weights."""
+        """Return the network with newly initialised weights."""
         return self.blueprint.build(
             classes=self.task.outputs,
             channels=self.channels,
@@ -84,30 +84,31 @@ class ModelFacts:
         crops: int = 1,
         value_range: tuple[float, float] | None = None,
     ) -> torch.Tensor:
-        """Return a picture or a video as evaluation gives it to the network.
+        """Return an image or a video as the evaluation passes it to the network.
 
-        The short side is resized (from 128 pixels on to 256/224 of ``image_size``, of videos to 128/112), the
-        centre is cut out, and values are normalised. ``network(facts.preprocess(path)).softmax(1).mean(0)``
-        are the probabilities of the classes.
+        The short side is resized (from 128 pixels on to 256/224 of ``image_size``, for videos to 128/112),
+        the centre is cropped, and values are normalised.
+        ``network(facts.preprocess(path)).softmax(1).mean(0)`` gives the probabilities of the classes.
 
         Args:
-            sample: path of a picture, or of a video or a folder of its frames. A picture may also be a Pillow
+            sample: path of an image, or of a video or a folder of its frames. An image may also be a Pillow
                 image, an array (H, W) or (H, W, C), or a tensor (C, H, W).
-            clips: how many clips of a video, spread evenly over it.
-            crops: of each clip, along the longer side; 1 for the centre.
-            value_range: the values that stand for black and white, of a picture with more than 8 bits, where
-                the network was trained on 8 bits; otherwise it is the network's own.
+            clips: number of clips of a video, spread evenly over it.
+            crops: number of crops of each clip, along the longer side; 1 for the centre.
+            value_range: values of black and white of an image with more than 8 bits, if the network was
+                trained on 8 bits; otherwise the network's own range is used.
 
         Returns:
-            float32 (1, C, S, S), of a video (clips, C, T, S, S).
+            float32 (1, C, S, S); for a video (clips, C, T, S, S).
 
         Raises:
-            AutodasError: if it cannot be read, has other channels, or its range is not known or another.
+            AutodasError: if the sample cannot be read, has a different number of channels, or its range is
+                unknown or different.
         """
         if value_range is not None and self.clips is not None:
-            raise AutodasError("value_range is for pictures, but the network is for videos: leave it out")
+            raise AutodasError("value_range is for images, but the network is for videos: omit it")
         if value_range is not None and value_range != (self.value_range or value_range):
-            raise AutodasError(f"value_range: the network was trained with {self.value_range}: leave it out")
+            raise AutodasError(f"value_range: the network was trained with {self.value_range}: omit it")
         if self.clips is None:
             views = read_image(
                 sample,
@@ -129,7 +130,7 @@ class ModelFacts:
         return normalise(views, self.mean, self.std)
 
     def profile(self) -> Profile:
-        """Return what the network costs on what it was trained on, without an auxiliary head."""
+        """Return the cost of the network on inputs as in training, without an auxiliary head."""
         return self.blueprint.profile(
             classes=self.task.outputs,
             channels=self.channels,
@@ -138,7 +139,7 @@ class ModelFacts:
         )
 
     def to_json(self) -> str:
-        """Return the facts as the file's metadata holds them."""
+        """Return the facts as JSON, for the file's metadata."""
         videos: dict[str, Any] = {}
         if self.clips is not None:
             videos = {"clips": asdict(self.clips), "modality": self.modality}
@@ -162,10 +163,10 @@ class ModelFacts:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelFacts:
-        """Read the metadata.
+        """Read the facts from the metadata.
 
         Raises:
-            AutodasError: if something is missing or invalid.
+            AutodasError: if an entry is missing or invalid.
         """
         where = f"{where}: its description is broken"
         if len(text) > LONGEST:
@@ -191,17 +192,17 @@ class ModelFacts:
             if str(error).startswith(where):
                 raise
             raise AutodasError(f"{where}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:  # what a newer version says of clips
+        except (KeyError, TypeError, ValueError) as error:  # settings of clips of a newer version
             raise AutodasError(f"{where}: {error}") from error
 
 
-def _value_range(found: Any) -> tuple[float, float] | None:
-    """Return the range that a file holds; files of images of 8 bits have none."""
-    if found is None:
+def _value_range(value: Any) -> tuple[float, float] | None:
+    """Return the range stored in a file; files for images of 8 bits have none."""
+    if value is None:
         return None
-    low, high = map(float, found)
+    low, high = map(float, value)
     if not low < high:
-        raise AutodasError(f"value_range must ascend, found {found}")
+        raise AutodasError(f"value_range must ascend, found {value}")
     return low, high
 
 
@@ -209,7 +210,7 @@ def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:
     """Write weights and facts as one safetensors file.
 
     Raises:
-        AutodasError: if it cannot be written; what stood there before is kept.
+        AutodasError: if it cannot be written; an existing file is kept.
     """
     from safetensors.torch import save
 
@@ -218,13 +219,13 @@ def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:
 
 
 def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFacts]:
-    """Return a trained network, in evaluation mode, and the facts to use it.
+    """Return a trained network in evaluation mode, and the facts needed to use it.
 
     Args:
-        path: a safetensors file that autodas wrote, or a run folder that holds ``model.safetensors``.
+        path: a safetensors file written by autodas, or a run folder that contains ``model.safetensors``.
 
     Raises:
-        AutodasError: if it is missing, truncated or foreign.
+        AutodasError: if the file is missing, truncated or foreign.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -232,7 +233,7 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
     if os.path.isdir(path):
         path = path / MODEL
         if not os.path.exists(path):
-            raise AutodasError(f"{path.parent}: holds no trained network; run 'autodas train' first")
+            raise AutodasError(f"{path.parent}: contains no trained network; run 'autodas train' first")
     try:
         with _named_in_utf8(path) as name, safe_open(name, "pt") as file:
             metadata = file.metadata() or {}
@@ -249,18 +250,18 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
         network = facts.build()
         network.load_state_dict(tensors)
     except AutodasError as error:
-        # What a network cannot be built of is said without knowing where it comes from.
+        # Errors about a network that cannot be built do not name the file.
         raise AutodasError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except (OSError, SafetensorError, UnicodeError) as error:
         raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
-    except (RuntimeError, NotImplementedError) as error:  # numbers of another kind
+    except (RuntimeError, NotImplementedError) as error:  # tensors of an unexpected type
         raise AutodasError(f"{path}: the weights do not fit the network they come with") from error
     return network.to_memory_format().eval(), facts  # type: ignore[return-value]
 
 
 @contextmanager
 def _named_in_utf8(path: Path) -> Iterator[Path]:
-    """Give a name to a file that the library can open: it knows no names but those in UTF-8."""
+    """Give a file a name that the library can open: it supports only names in UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -272,9 +273,9 @@ def _named_in_utf8(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _check_shapes(facts: ModelFacts, found: Mapping[str, Sequence[int]], path: Path) -> None:
-    """Check that a network needs the tensors of a file; until then it takes no memory."""
+def _check_shapes(facts: ModelFacts, shapes: Mapping[str, Sequence[int]], path: Path) -> None:
+    """Check that the tensors of a file are those of the network, before it takes memory."""
     with torch.device("meta"):
         needed = {name: list(tensor.shape) for name, tensor in facts.build().state_dict().items()}
-    if needed != found:
+    if needed != shapes:
         raise AutodasError(f"{path}: the weights do not fit the network they come with")

@@ -1,4 +1,4 @@
-"""From a genotype and a data set to a tested network in a run folder."""
+"""Recipe from a genotype and a data set to a tested network in a run folder."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ from autodas.training.start_weights import start_from
 
 
 class Training:
-    """Training of a network from scratch, and one evaluation on the test pictures.
+    """Training of a network from scratch, and its test; ``Training(...).run()`` does both.
 
-    All training pictures are used, and the last epoch's weights are tested, unless the evaluation holds some
-    out for validation: then the epoch that is best on those is tested. ``Training(...).run()`` does all of
-    it.
+    All training samples are used, and the last epoch's weights are tested, unless the evaluation plan holds
+    some out for validation: then the best epoch on those is tested.
 
     Args:
-        blueprint: what the network is built from.
-        dataset: what to train and test on.
-        keeping: what is kept of the run; :meth:`run` needs its folder to have been created.
-        epochs: length.
-        batch_size: pictures a step.
-        optim: of the weights.
-        augmentation: of training pictures; ``None`` for the data set's own.
+        blueprint: blueprint of the network.
+        dataset: data set to train and test on.
+        keeping: what is kept of the run; :meth:`run` requires its folder to exist.
+        epochs: number of epochs.
+        batch_size: samples per step.
+        optim: settings of the weights' optimiser.
+        augmentation: augmentation of training samples; ``None`` for the data set's default.
         regularisation: drop path and auxiliary head; by default neither.
-        evaluation: what is held out, and how the test pictures are looked at.
-        weights: a trained network to start from: a model file or a run folder; ``None`` for fresh weights.
-        seed: of everything random.
+        evaluation: samples held out, and how the test set is evaluated.
+        weights: a trained network to start from: a model file or a run folder; ``None`` for newly initialised
+            weights.
+        seed: seed of all random numbers.
         compute: where and how to compute.
 
     Raises:
-        AutodasError: if something does not fit; nothing has been written then.
+        AutodasError: if the arguments do not fit together; nothing has been written then.
     """
 
     def __init__(
@@ -150,9 +150,9 @@ class Training:
         )
 
     def estimate_time(self) -> TimeEstimate:
-        """Predict how long :meth:`run` will take, by doing some iterations and a part of an evaluation.
+        """Estimate the duration of :meth:`run`, from some iterations and a part of an evaluation.
 
-        Nothing is written. Afterwards the training is of no more use.
+        Nothing is written. The training cannot be used afterwards.
         """
         fit = self.fit
         stream, waits = fit.train.stream(0), fit.device.type == "cuda"
@@ -161,7 +161,7 @@ class Training:
             if waits:
                 torch.cuda.synchronize(fit.device)
 
-        # Recording on a GPU takes some iterations until it pays.
+        # Recording on a GPU pays off only after some iterations.
         steps = times_of(lambda: fit.step(next(stream)), wait, warm_up=6 if waits else 1)
         self.network.eval()
         parts = times_of(lambda: self.task.evaluate(self.network, islice(self.test.batches(0), 1)), wait)
@@ -178,10 +178,10 @@ class Training:
         return f"less is needed with `micro_batches={parts}` or a `batch_size` below {size}"
 
     def run(self) -> dict[str, Any]:
-        """Train, test and write the run folder; return the summary that ``summary.json`` holds.
+        """Train, test and write the run folder; return the summary as in ``summary.json``.
 
         Raises:
-            AutodasError: if the loss is no longer a number, the disk is full, or memory has run out.
+            AutodasError: if the loss is not finite, the disk is full, or memory runs out.
         """
         facts, blueprint = self.facts, self.facts.blueprint
         start = {
@@ -200,9 +200,9 @@ class Training:
                 self.folder.write(GENOTYPE, blueprint.genotype.to_json())
         with explain_out_of_memory(self._advice):
             self.fit.run(start, self.notes)
-            found = evaluate_network(self.network, self.test, self.task, self.keeping.quiet)
+            evaluation = evaluate_network(self.network, self.test, self.task, self.keeping.quiet)
         save_model(self.folder.path / MODEL, self.network, facts)
-        self.task.write(found, self.folder, self.dataset)
+        self.task.write(evaluation, self.folder, self.dataset)
         cost = facts.profile()
         summary = {
             "command": "train",
@@ -214,8 +214,8 @@ class Training:
             "multiply_adds": cost.multiply_adds,
             "stages": [asdict(stage) for stage in cost.stages],
             "test_watched": self.fit.watched is not None,
-            "test": found.summary(),
-            "remarks": self.task.remarks(found, self._train_score()),
+            "test": evaluation.summary(),
+            "remarks": self.task.remarks(evaluation, self._train_score()),
         }
         self.folder.write_json(SUMMARY, summary)
         return summary

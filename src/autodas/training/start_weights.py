@@ -1,4 +1,4 @@
-"""Trained weights as the start of another training: longer clips, other classes, flow, images first."""
+"""Trained weights as the start of another training: longer clips, other classes, optical flow, videos."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _HEADS = ("classifier.", "auxiliary.")
 
 
 def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: str) -> str:
-    """Put trained weights into a network; return a line that says what was done.
+    """Load trained weights into a network; return a description in one line.
 
-    - Networks of the same kind: weights are copied. Their sizes do not depend on the length of clips, so a
-      network of 16 frames goes on with 32, 64 or 128 (SDAS, section 7.3).
+    - Networks of the same kind: weights are copied. Their sizes do not depend on the length of clips, so
+      training with 16 frames can continue with 32, 64 or 128 (SDAS, section 7.3).
     - From images to videos: the 2-D kernels become kernels of one frame, temporal kernels are zero. As they
-      stand beside the spatial ones, both networks give the same logits on a clip whose frames are all the
-      same (ours; the paper says only that 2-D kernels are learnt on images first).
-    - Another number of channels (optical flow has 2): the first convolution takes the mean over its input
-      channels, times the ratio of their numbers, so that the sum over channels stays.
-    - Other classes: the classifier, and the auxiliary head, keep their fresh weights.
+      are parallel to the spatial ones, both networks give the same logits on a clip of identical frames (our
+      choice; the paper only states that 2-D kernels are learnt on images first).
+    - A different number of channels (optical flow has 2): the first convolution takes the mean over its input
+      channels, scaled by the ratio of their numbers, so that the sum over channels is preserved.
+    - Different classes: the classifier and the auxiliary head keep their new weights.
 
     Args:
-        network: built from ``facts``.
-        facts: of the network.
+        network: network built from ``facts``.
+        facts: facts of the network.
         path: a model file or a run folder.
 
     Raises:
-        AutodasError: if there are no such weights, or they are of another architecture or size.
+        AutodasError: if there are no such weights, or they are of a different architecture or size.
     """
     trained, source = load_model(path)
     own, other = facts.blueprint, source.blueprint
@@ -42,7 +42,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
     given = trained.state_dict()
     state = network.state_dict()
     first = next(name for name, tensor in state.items() if tensor.dim() > 2)
-    # A temporal convolution may stand beside it, and see the same channels.
+    # A temporal convolution may be parallel to it, with the same input channels.
     first_pair = (first, first.replace(".spatial.", ".temporal."))
     taken = {}
     for name, fresh in state.items():
@@ -53,12 +53,12 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
         elif name.endswith(_TEMPORAL) and own.dimensions > other.dimensions:
             taken[name] = torch.zeros_like(fresh)
         else:
-            raise AutodasError(f"{path}: its network has no '{name}', so that its weights do not fit")
+            raise AutodasError(f"{path}: its network has no '{name}', so its weights do not fit")
     unused = [name for name in given if name not in state and not name.startswith(_HEADS)]
     if unused:
-        raise AutodasError(f"{path}: this network has no '{unused[0]}', so that its weights do not fit")
+        raise AutodasError(f"{path}: this network has no '{unused[0]}', so its weights do not fit")
     network.load_state_dict(taken)
-    fresh_head = "" if heads else "; the classifier is new, since the classes differ"
+    fresh_head = "" if heads else "; the classifier is new, because the classes differ"
     kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
     return f"weights of {path}{kernels}{fresh_head}"
 
@@ -67,25 +67,25 @@ def _check(own: Blueprint, other: Blueprint, path: str) -> None:
     """Check that two networks have the same layers, of the same sizes."""
     if not own.shares_weights_with(other):
         raise AutodasError(
-            f"{path}: its network has another architecture ('{other.name}', this one is '{own.name}'), "
-            "so that its weights do not fit"
+            f"{path}: its network has a different architecture ('{other.name}', this one is '{own.name}'), "
+            "so its weights do not fit"
         )
     if own.dimensions < other.dimensions:
         raise AutodasError(
-            f"{path}: its network is for videos and this one for images: weights go the other way only, from "
+            f"{path}: its network is for videos and this one for images: weights can only be taken from "
             "images to videos"
         )
     twins = own.dimensions > other.dimensions
     for (name, ours), (_, theirs) in zip(_sizes(own, twins), _sizes(other, twins), strict=True):
         if ours != theirs:
             raise AutodasError(
-                f"{path}: its network was built with {name}={theirs}, this one with {name}={ours}, so that "
+                f"{path}: its network was built with {name}={theirs}, this one with {name}={ours}, so "
                 f"its weights do not fit: choose `{name}={theirs}`"
             )
 
 
 def _sizes(blueprint: Blueprint, twins: bool) -> list[tuple[str, Any]]:
-    """Return what layers get their sizes from, as options; the skeletons of twins have different names."""
+    """Return the options that determine the sizes of layers; the skeletons of twins have different names."""
     if isinstance(blueprint, HandcraftedBlueprint):
         return [("width", blueprint.width)]
     names = ("K", "C1", "C2", "pool_norm") if twins else ("name", "K", "C1", "C2", "pool_norm")
@@ -101,7 +101,7 @@ def _fitted(weight: Tensor, fresh: Tensor, first: bool, where: str) -> Tensor:
         weight = weight.mean(1, keepdim=True).expand(-1, after, *weight.shape[2:]) * (before / after)
     if weight.shape != fresh.shape:
         raise AutodasError(
-            f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}, so that its "
+            f"{where} has shape {tuple(weight.shape)}, this network needs {tuple(fresh.shape)}, so its "
             "weights do not fit"
         )
     return weight

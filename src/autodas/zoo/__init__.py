@@ -1,4 +1,4 @@
-"""Published architectures, one JSON file each, and the one way in for every command that needs one.
+"""Published architectures, one JSON file each, and the common entry point of every command that needs one.
 
 >>> from autodas.zoo import load_zoo
 >>> load_zoo("darts-v2").cells["normal"].nodes[0]

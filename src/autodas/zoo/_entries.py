@@ -1,4 +1,4 @@
-"""The published genotypes and where they come from."""
+"""The published genotypes and their sources."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _ROOT = files("autodas.zoo")
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """Facts of one published architecture.
+    """Facts about one published architecture.
 
     Args:
-        name: what :func:`load_zoo` takes.
+        name: argument of :func:`load_zoo`.
         file: name of its file in the package.
-        published_as: how its authors call it.
-        space: the cell space that it belongs to.
+        published_as: name given by its authors.
+        space: cell space that it belongs to.
         source: authors, title and venue.
         arxiv: number of the preprint.
-        note: what one should know before comparing with it; may be empty.
+        note: caveats for comparisons; may be empty.
         published: for each data set that its authors report, ``error`` and ``top5_error`` in percent
-            (with ``deviation`` where it is given), ``parameters`` and ``multiply_adds`` as printed.
+            (with ``deviation`` if it is given), ``parameters`` and ``multiply_adds`` as printed.
     """
 
     name: str
@@ -55,10 +55,10 @@ def zoo_names() -> list[str]:
 
 
 def canonical(name: str) -> str:
-    """Return a name as :func:`zoo_names` spells it.
+    """Return a name in the spelling of :func:`zoo_names`.
 
     Raises:
-        AutodasError: if there is none of that name; the nearest is named.
+        AutodasError: if the name is unknown; the message suggests the nearest.
     """
     spelled = name.strip().lower().replace("-", "_")
     if spelled not in _sources():
@@ -67,13 +67,13 @@ def canonical(name: str) -> str:
 
 
 def zoo_entry(name: str) -> ZooEntry:
-    """Return the facts of a published architecture.
+    """Return the facts about a published architecture.
 
     Args:
-        name: its name; case does not matter, and dashes are underscores.
+        name: its name, in upper or lower case, with dashes or underscores.
 
     Raises:
-        AutodasError: if there is none of that name; the nearest is named.
+        AutodasError: if the name is unknown; the message suggests the nearest.
     """
     name = canonical(name)
     source = _sources()[name]
@@ -94,10 +94,10 @@ def load_zoo(name: str) -> Genotype:
     """Return a published genotype.
 
     Args:
-        name: its name; case does not matter, and dashes are underscores.
+        name: its name, in upper or lower case, with dashes or underscores.
 
     Raises:
-        AutodasError: if there is none of that name; the nearest is named.
+        AutodasError: if the name is unknown; the message suggests the nearest.
     """
     name = canonical(name)
     text = _ROOT.joinpath("genotypes", f"{name}.json").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a user may write where an architecture is needed."""
+"""References to architectures, as given by users."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from autodas.zoo._entries import canonical, load_zoo
 
 
 def load_genotype(reference: str | Path) -> Genotype:
-    """Return the validated genotype that a file, a run folder, a name or a one-line form stands for.
+    """Return the validated genotype of a file, a run folder, a name or a one-line form.
 
     Args:
-        reference: the path of a JSON file, the path of a run folder, a name of :func:`zoo_names`, or the
-            string form of NAS-Bench-201, ``|op~0|+|op~0|op~1|+...``. A path that exists goes before a name.
+        reference: path of a JSON file, path of a run folder, a name of :func:`zoo_names`, or the
+            string form of NAS-Bench-201, ``|op~0|+|op~0|op~1|+...``. An existing path takes precedence over a
+            name.
 
     Raises:
-        AutodasError: if it is none of these, if the run has not found its genotype yet, or if the
-            genotype is not valid; the message names the offending place.
+        AutodasError: if it is none of these, if the run has no genotype yet, or if the genotype is invalid;
+            the message names the place.
     """
     if is_benchmark_string(str(reference)):
         return validate(read_benchmark_string(str(reference)), f"'{reference}'")

@@ -5,7 +5,7 @@ are both the keys of the YAML file and the options of the command line (``--opti
 field are optional: ``field(metadata={"positional": True})`` (a list takes all remaining arguments;
 ``"nargs": "+"`` requires at least one), ``"short": "-o"``, ``"metavar"``, ``"help"``. By default, help is
 taken from the docstrings. A part with a field ``name`` can be given by name alone: ``--data digits``. A field
-of type :class:`~autodas.strategies.settings.StrategyChoice` holds a strategy's name and its settings.
+of type :class:`~autodas.choice.Choice` holds the name of an alternative and its settings.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from autodas.cli.config._layers import (
     options_layer,
     read_documents,
 )
-from autodas.cli.config._schema import Schema, build, default_strategy, describe, strategy_field, tree
+from autodas.cli.config._schema import Schema, build, choice_field, default_choice, describe, tree
 from autodas.errors import AutodasError
-from autodas.strategies.settings import resolve_strategy
 from autodas.strict_yaml import write_yaml
 
 T = TypeVar("T")
@@ -49,7 +48,7 @@ def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: 
     if wants(argv, "-h", "--help"):
         from autodas.cli.config._help import format_help
 
-        schema = describe(config_class, _strategy_for_help(config_class, argv))
+        schema = describe(config_class, _choice_for_help(config_class, argv))
         print(format_help(command, config_class, schema, presets), end="")
         raise SystemExit(0)
     printing = presets is not None and wants(argv, "--print_config")
@@ -108,7 +107,7 @@ def _merge(layers: Sequence[Layer], schema: Schema) -> dict[str, Any]:
         for key, setting in expand_aliases(layer, schema).items():
             values[key] = setting.convert(schema.leaves[key])
     if schema.chosen is not None:
-        values[f"{schema.strategy}.name"] = schema.chosen
+        values[f"{schema.choice}.name"] = schema.chosen
     return values
 
 
@@ -132,12 +131,13 @@ def _spelling(key: str, schema: Schema) -> str:
     return f"--{short}"
 
 
-def _strategy_for_help(config_class: type, argv: Sequence[str]) -> str | None:
-    """Return the strategy whose settings help shows; the default one if its name is invalid."""
-    key = strategy_field(config_class)
-    if key is None:
+def _choice_for_help(config_class: type, argv: Sequence[str]) -> str | None:
+    """Return the alternative whose settings help shows; the default one if its name is invalid."""
+    field_of_choice = choice_field(config_class)
+    if field_of_choice is None:
         return None
+    key, choice = field_of_choice
     try:
-        return resolve_strategy(peek(argv, key, f"{key}.name")[-1])[0]
+        return choice.resolve(peek(argv, key, f"{key}.name")[-1])[0]
     except (IndexError, AutodasError):
-        return default_strategy(config_class).name
+        return default_choice(config_class)

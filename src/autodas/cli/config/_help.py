@@ -86,10 +86,9 @@ def _default(leaf: Leaf) -> str:
 def _about(group: str, schema: Schema) -> str:
     if group not in schema.groups:
         return ""
-    if group == schema.strategy:
-        from autodas.strategies.settings import strategy_info
-
-        about = f"Settings of {schema.chosen}: {strategy_info(schema.chosen or '').description}."
+    if group == schema.choice:
+        description = schema.groups[group].description(schema.chosen or "")  # type: ignore[attr-defined]
+        about = f"Settings of {schema.chosen}: {description}."
         return f"{about} For those of another: --{group} NAME --help."
     return _first_paragraph(schema.groups[group])
 

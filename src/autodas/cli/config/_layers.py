@@ -1,4 +1,4 @@
-"""Sources of a configuration: the values set by each, by dotted key, and the strategy they choose."""
+"""Sources of a configuration: the values set by each, by dotted key, and the alternative they choose."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autodas.choice import Choice
 from autodas.cli.config._arguments import peek, read_arguments
-from autodas.cli.config._schema import Leaf, Schema, default_strategy, describe, strategy_field
+from autodas.cli.config._schema import Leaf, Schema, choice_field, default_choice, describe
 from autodas.cli.config._values import convert, expected, show
 from autodas.errors import AutodasError, nearest
 from autodas.limits import largest
 from autodas.presets import read_preset
-from autodas.strategies.settings import STRATEGIES, resolve_strategy
 from autodas.strict_yaml import read_yaml, read_yaml_file
 from autodas.user_code import is_user_code
-
-PER_STRATEGY = "strategies"
-"""Key of a document with settings for several strategies, of which those of the chosen one are used."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +80,20 @@ def read_documents(argv: Sequence[str], presets: str) -> list[Document]:
 
 
 def choose(config_class: type, argv: Sequence[str], documents: Sequence[Document]) -> str | None:
-    """Return the canonical name of the strategy chosen by the source of highest precedence that names one.
+    """Return the canonical name of the alternative chosen by the source of highest precedence that names one.
 
-    ``None`` if the configuration has no strategy.
+    ``None`` if the configuration holds no choice.
     """
-    key = strategy_field(config_class)
-    if key is None:
+    field_of_choice = choice_field(config_class)
+    if field_of_choice is None:
         return None
+    key, choice = field_of_choice
     if names := peek(argv, key, f"{key}.name"):
-        return _resolve(names[-1], f"--{key}")[0]
+        return _resolve(choice, names[-1], f"--{key}")[0]
     for document in reversed(documents):
         if (name := _name_in(document, key)) is not None:
-            return _resolve(name, f"{document.label}: {key}")[0]
-    return default_strategy(config_class).name
+            return _resolve(choice, name, f"{document.label}: {key}")[0]
+    return default_choice(config_class)
 
 
 def document_layers(document: Document, config_class: type, schema: Schema) -> list[Layer]:
@@ -104,18 +102,20 @@ def document_layers(document: Document, config_class: type, schema: Schema) -> l
     Raises:
         AutodasError: if it has an unknown key.
     """
-    key = schema.strategy
+    key = schema.choice
     if key is None:
         return [_flatten(document.content, schema, document.label)]
+    choice: type[Choice] = schema.groups[key]
     content = dict(document.content)
-    layers = _per_strategy(content.pop(PER_STRATEGY, None), document.label, config_class, schema)
+    entries = content.pop(choice.words, None)
+    layers = _per_alternative(choice, entries, document.label, config_class, schema)
     if not document.is_preset:
         return [*layers, _flatten(content, schema, document.label)]
     own_name = _name_in(document, key)
-    own = default_strategy(config_class).name if own_name is None else _resolve(own_name, document.label)[0]
+    own = default_choice(config_class) if own_name is None else _resolve(choice, own_name, document.label)[0]
     layer = _flatten(content, describe(config_class, own), document.label)
     if own != schema.chosen:
-        # The preset's settings belong to another method. They are not the user's own, so drop them silently.
+        # The preset's settings belong to another alternative. They are not the user's own: dropped.
         layer = {name: setting for name, setting in layer.items() if not name.startswith(f"{key}.")}
     return [*layers, layer]
 
@@ -127,20 +127,20 @@ def options_layer(argv: Sequence[str], schema: Schema, with_files: bool) -> Laye
 
 
 def expand_aliases(layer: Layer, schema: Schema) -> Layer:
-    """Add the settings implied by the name of a strategy: ``sdas-b`` sets the schedule.
+    """Add the settings implied by the name of an alternative: the strategy ``sdas-b`` sets the schedule.
 
     Raises:
         AutodasError: if the same source contradicts them.
     """
-    name = layer.get(f"{schema.strategy}.name")
-    if name is None or not isinstance(name.value, str):
+    name = layer.get(f"{schema.choice}.name")
+    if schema.choice is None or name is None or not isinstance(name.value, str):
         return layer
-    canonical, fixed = _resolve(name.value, name.label)
+    canonical, fixed = _resolve(schema.groups[schema.choice], name.value, name.label)
     if canonical != schema.chosen:
         return layer
     expanded = dict(layer)
     for setting, value in fixed.items():
-        key = f"{schema.strategy}.{setting}"
+        key = f"{schema.choice}.{setting}"
         if key in layer and (said := layer[key].convert(schema.leaves[key])) != value:
             raise AutodasError(
                 f"{layer[key].label}: '{name.value}' means {setting} {show(value)}, but {show(said)} is given"
@@ -149,23 +149,26 @@ def expand_aliases(layer: Layer, schema: Schema) -> Layer:
     return expanded
 
 
-def _per_strategy(entries: Any, label: str, config_class: type, schema: Schema) -> list[Layer]:
+def _per_alternative(
+    choice: type[Choice], entries: Any, label: str, config_class: type, schema: Schema
+) -> list[Layer]:
+    """Return the settings of the chosen alternative, of a document's settings for several."""
     if entries is None:
         return []
+    key = choice.words
     if not isinstance(entries, dict):
-        raise AutodasError(f"{label}: {PER_STRATEGY}: expected a mapping, found {show(entries)}")
+        raise AutodasError(f"{label}: {key}: expected a mapping, found {show(entries)}")
     layers = []
     for name, entry in entries.items():
-        if name not in STRATEGIES and not is_user_code(str(name)):
-            raise AutodasError(
-                f"{label}: {PER_STRATEGY}: unknown strategy '{name}'{nearest(str(name), list(STRATEGIES))}"
-            )
+        if name not in choice.alternatives() and not is_user_code(str(name)):
+            known = list(choice.alternatives())
+            raise AutodasError(f"{label}: {key}: unknown {choice.word} '{name}'{nearest(str(name), known)}")
         # Check unused entries as well, so that mistakes in them do not go unnoticed.
-        place = f"{label}: {PER_STRATEGY}.{name}"
+        place = f"{label}: {key}.{name}"
         if not isinstance(entry, dict):
             raise AutodasError(f"{place}: expected a mapping of settings, found {show(entry)}")
-        layer = _flatten({schema.strategy: entry}, describe(config_class, name), place)
-        if f"{schema.strategy}.name" in layer:
+        layer = _flatten({schema.choice: entry}, describe(config_class, name), place)
+        if f"{schema.choice}.name" in layer:
             raise AutodasError(f"{place}: 'name' is not a setting")
         if name == schema.chosen:
             layers.append(layer)
@@ -199,15 +202,15 @@ def _flatten(content: dict[Any, Any], schema: Schema, label: str) -> Layer:
 
 
 def _name_in(document: Document, key: str) -> str | None:
-    """Return the strategy named in a document; malformed entries are reported when it is flattened."""
+    """Return the alternative named in a document; malformed entries are reported when it is flattened."""
     node = document.content.get(key)
     name = node.get("name") if isinstance(node, dict) else node
     name = document.content.get(f"{key}.name") if name is None else name
     return name if isinstance(name, str) else None
 
 
-def _resolve(name: str, label: str) -> tuple[str, dict[str, Any]]:
+def _resolve(choice: type[Choice], name: str, label: str) -> tuple[str, dict[str, Any]]:
     try:
-        return resolve_strategy(name)
+        return choice.resolve(name)
     except AutodasError as error:
         raise AutodasError(f"{label}: {error}") from None

@@ -7,9 +7,9 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_type_hints
 
+from autodas.choice import Choice
 from autodas.cli.config._values import takes_list
 from autodas.errors import AutodasError, nearest
-from autodas.strategies.settings import STRATEGIES, StrategyChoice, strategy_info, strategy_names
 
 T = TypeVar("T")
 
@@ -66,14 +66,14 @@ class Schema:
         leaves: dotted key to value.
         groups: dotted key of a nested class to that class.
         short_forms: key of a group to the key set by its short form: ``data`` to ``data.name``.
-        strategy: key of the :class:`StrategyChoice` field, if there is one.
-        chosen: canonical name of the strategy whose settings are among the leaves.
+        choice: key of the :class:`~autodas.choice.Choice` field, if there is one.
+        chosen: canonical name of the alternative whose settings are among the leaves.
     """
 
     leaves: dict[str, Leaf] = field(default_factory=dict)
     groups: dict[str, type] = field(default_factory=dict)
     short_forms: dict[str, str] = field(default_factory=dict)
-    strategy: str | None = None
+    choice: str | None = None
     chosen: str | None = None
 
     @property
@@ -89,13 +89,20 @@ class Schema:
             mark: prefix of keys in this context: ``--`` on the command line.
         """
         parent, _, last = key.rpartition(".")
-        if self.strategy is not None and parent == self.strategy and (owners := _owners(last)):
+        if self.choice is not None and parent == self.choice and (owners := self._owners(last)):
             return f": '{last}' belongs to {', '.join(owners)}, not {self.chosen}"
         if key in self.groups:
             return f": give one of its keys: {', '.join(self._children(key, mark))}"
         if match := self._nearest(key):
             return f"; did you mean '{mark}{match}'?"
         return nearest("", self._children(parent if parent in self.groups else "", mark))
+
+    def _owners(self, setting: str) -> list[str]:
+        """Return the alternatives that have a setting with this name."""
+        alternatives = self.groups[self.choice or ""].alternatives()  # type: ignore[attr-defined]
+        return [
+            name for name, settings in alternatives.items() if setting in {f.name for f in fields(settings)}
+        ]
 
     def _nearest(self, key: str) -> str | None:
         parent, _, last = key.rpartition(".")
@@ -118,25 +125,30 @@ def describe(config_class: type, chosen: str | None = None) -> Schema:
 
     Args:
         config_class: dataclass, whose fields may be dataclasses.
-        chosen: canonical name of the strategy whose settings are included, if the class has a field of type
-            :class:`StrategyChoice`.
+        chosen: canonical name of the alternative whose settings are included, if the class has a field of
+            type :class:`~autodas.choice.Choice`.
     """
-    schema = Schema(strategy=strategy_field(config_class), chosen=chosen)
+    field_of_choice = choice_field(config_class)
+    schema = Schema(choice=field_of_choice and field_of_choice[0], chosen=chosen)
     _describe(schema, config_class, "", MISSING)
     return schema
 
 
-def strategy_field(config_class: type) -> str | None:
-    """Return the name of the field that chooses a strategy, if the class has one."""
+def choice_field(config_class: type) -> tuple[str, type[Choice]] | None:
+    """Return the name and the class of the field that holds a choice, if a configuration class has one."""
     hints = get_type_hints(config_class)
-    return next((f.name for f in fields(config_class) if hints[f.name] is StrategyChoice), None)
+    return next(((f.name, hints[f.name]) for f in fields(config_class) if _is_choice(hints[f.name])), None)
 
 
-def default_strategy(config_class: type) -> StrategyChoice:
-    """Return the strategy that a configuration class chooses by default."""
-    chosen = next(f for f in fields(config_class) if f.name == strategy_field(config_class))
-    default = _default(chosen, MISSING)
-    return StrategyChoice() if default is MISSING else default
+def default_choice(config_class: type) -> str:
+    """Return the name of the alternative that a configuration class chooses by default."""
+    name, choice = choice_field(config_class) or ("", Choice)
+    default = _default(next(f for f in fields(config_class) if f.name == name), MISSING)
+    return str((choice() if default is MISSING else default).name)  # type: ignore[call-arg]
+
+
+def _is_choice(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Choice)
 
 
 def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T:
@@ -149,12 +161,12 @@ def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T
 
 
 def tree(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested plain data, a strategy and its settings as one level.
+    """Return a configuration as nested plain data, a choice and its settings as one level.
 
     Fields with the metadata ``{"saved": False}``, which affect how a command runs and not its results, are
     omitted.
     """
-    if isinstance(config, StrategyChoice):
+    if isinstance(config, Choice):
         return {"name": config.name, **tree(config.settings)}
     return {
         f.name: tree(v) if is_dataclass(v := getattr(config, f.name)) else v
@@ -171,8 +183,8 @@ def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) ->
         key, hint, default = prefix + item.name, hints[item.name], _default(item, defaults)
         if isinstance(hint, type) and is_dataclass(hint):
             schema.groups[key] = hint
-            if hint is StrategyChoice:
-                _describe_strategy(schema, key, default)
+            if issubclass(hint, Choice):
+                _describe_choice(schema, key, hint, default)
             else:
                 _describe(schema, hint, f"{key}.", default)
             if f"{key}.name" in schema.leaves:
@@ -181,12 +193,11 @@ def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) ->
             schema.leaves[key] = Leaf(key, hint, default, config_class, item.metadata)
 
 
-def _describe_strategy(schema: Schema, key: str, default: Any) -> None:
-    name = schema.chosen or StrategyChoice().name
-    metadata = {"help": f"search method: {', '.join(strategy_names())}, or python:package.module:Class"}
-    schema.leaves[f"{key}.name"] = Leaf(f"{key}.name", str, name, StrategyChoice, metadata)
-    settings = default.settings if isinstance(default, StrategyChoice) and default.name == name else MISSING
-    _describe(schema, strategy_info(name).settings, f"{key}.", settings)
+def _describe_choice(schema: Schema, key: str, choice: type[Choice], default: Any) -> None:
+    name = schema.chosen or choice().name  # type: ignore[call-arg]
+    schema.leaves[f"{key}.name"] = Leaf(f"{key}.name", str, name, choice, {"help": choice.help})
+    settings = default.settings if isinstance(default, choice) and default.name == name else MISSING
+    _describe(schema, choice.settings_class(name), f"{key}.", settings)
 
 
 def _default(item: Field[Any], defaults: Any) -> Any:
@@ -201,20 +212,16 @@ def _build(config_class: type[T], schema: Schema, values: Mapping[str, Any], pre
     arguments: dict[str, Any] = {}
     for item in fields(config_class):  # type: ignore[arg-type]
         key = prefix + item.name
-        if schema.groups.get(key) is StrategyChoice:
+        group = schema.groups.get(key)
+        if group is not None and issubclass(group, Choice):
             name = values[f"{key}.name"]
-            settings = _build(strategy_info(name).settings, schema, values, f"{key}.")
-            arguments[item.name] = StrategyChoice(name, settings)
-        elif key in schema.groups:
-            arguments[item.name] = _build(schema.groups[key], schema, values, f"{key}.")
+            settings: Any = _build(group.settings_class(name), schema, values, f"{key}.")
+            arguments[item.name] = group(name, settings)
+        elif group is not None:
+            arguments[item.name] = _build(group, schema, values, f"{key}.")
         elif item.init:
             arguments[item.name] = values[key]
     try:
         return config_class(**arguments)
     except AutodasError as error:
         raise AutodasError(f"{prefix[:-1]}: {error}" if prefix else str(error)) from error
-
-
-def _owners(setting: str) -> list[str]:
-    """Return the strategies that have a setting with this name."""
-    return [name for name, info in STRATEGIES.items() if setting in {f.name for f in fields(info.settings)}]

@@ -1,1 +1,1 @@
-"""What training varies in a batch, as a function of (seed, epoch, index)."""
+"""Augmentation of training batches, as a function of (seed, epoch, index)."""

@@ -1,10 +1,10 @@
 """Batched augmentation of images and clips, and the normalisation that follows it.
 
-Pixels are uint8, or float32 on the same scale 0..255 where the data have more than 8 bits.
+Pixels are uint8, or float32 on the same scale 0..255 if the data have more than 8 bits.
 
-Inside this module a batch is (B, H, W, C): a batch that is made that way and permuted at the end is
-``channels_last`` at no cost, and a row of a crop is one run of bytes. The frames of a clip lie one below the
-other, (B, T H, W, C), so that they are all varied in the same way.
+Within this module a batch is (B, H, W, C): a batch in this layout becomes ``channels_last`` by a final
+permutation at no cost, and a row of a crop is contiguous. The frames of a clip lie one below the other,
+(B, T H, W, C), so that they are all augmented in the same way.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _CROP_Y, _CROP_X, _FLIP, _CUTOUT_Y, _CUTOUT_X = range(5)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied.
+    """Augmentation of training images.
 
     Args:
-        crop_padding: pixels of black on each side from which a crop of the image's size is taken.
-        flip: mirror left and right, every second image.
+        crop_padding: black padding on each side, in pixels, before a crop of the image's size is taken.
+        flip: mirror left and right, with probability 1/2.
         cutout: side of a square, in pixels, that is set to the mean colour; its centre is anywhere in
             the image (DeVries & Taylor, 2017). 0 for none.
         random_resized_crop: take 8 to 100 % of the area, sides 3:4 to 4:3, and resize it. Excludes
             ``crop_padding``.
-        color_jitter: strength in [0, 1] of random brightness, contrast and saturation; hue gets half of
-            it (0.4 and 0.2 is what DARTS uses on ImageNet).
+        color_jitter: strength in [0, 1] of random brightness, contrast and saturation; that of hue is half of
+            it (DARTS uses 0.4 and 0.2 on ImageNet).
 
     Raises:
         AutodasError: if a value is out of range.
@@ -70,9 +70,9 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     """Return ``(pixels / 255 - mean) / std``.
 
     Args:
-        pixels: uint8, or float32 on the scale 0..255, (C, H, W), (B, C, H, W) or, of clips,
+        pixels: uint8, or float32 on the scale 0..255, (C, H, W), (B, C, H, W) or, for clips,
             (B, C, T, H, W).
-        mean, std: one value a channel, on the scale 0..1.
+        mean, std: one value per channel, on the scale 0..1.
 
     Returns:
         float32 of the same shape and memory format.
@@ -98,14 +98,14 @@ def finish(
     Args:
         pixels: uint8 or float32 (B, R, R, C) with R at least ``size``, or clips (B, T, size, size, C); two
             channels of a clip are optical flow.
-        keys: int64 (B,), from ``sample_keys``, on the host: the boxes of resized crops are made there.
-        augmentation: ``None`` for evaluation.
+        keys: int64 (B,), from ``sample_keys``, on the host: the boxes of resized crops are computed there.
+        augmentation: augmentation to apply; ``None`` for evaluation.
         size: side of the result.
-        mean, std: one value a channel, on the scale 0..1.
-        cropped: the random resized crop has been taken already.
+        mean, std: one value per channel, on the scale 0..1.
+        cropped: whether the random resized crop has already been taken.
 
     Returns:
-        float32 (B, C, size, size), in ``channels_last`` format; of clips (B, C, T, size, size).
+        float32 (B, C, size, size), in ``channels_last`` format; for clips (B, C, T, size, size).
     """
     if pixels.dim() == 5:
         flat = pixels.flatten(1, 2)
@@ -134,7 +134,7 @@ def _finish_rows(
     std: Sequence[float],
     flow: bool = False,
 ) -> Tensor:
-    """Do what can be done to images and to frames below each other alike."""
+    """Apply the augmentation shared by images and stacked frames, and normalise."""
     if augmentation is not None:
         if augmentation.flip:
             pixels = flip(pixels, keys, flow=flow)
@@ -144,7 +144,7 @@ def _finish_rows(
 
 
 def padded_crop(pixels: Tensor, keys: Tensor, padding: int) -> Tensor:
-    """Pad (B, H, W, C) with black on all sides and take a random crop of the old size."""
+    """Pad (B, H, W, C) with black on all sides and take a random crop of the original size."""
     batch, height, width, channels = pixels.shape
     top, left = (integers(keys, stream, 2 * padding + 1) for stream in (_CROP_Y, _CROP_X))
     padded = pad(pixels, (0, 0, padding, padding, padding, padding)).contiguous()
@@ -159,14 +159,13 @@ def padded_crop(pixels: Tensor, keys: Tensor, padding: int) -> Tensor:
 
 
 def flip(pixels: Tensor, keys: Tensor, *, flow: bool = False) -> Tensor:
-    """Mirror every second image of (B, H, W, C), at random; ``flow`` says that they are optical flow."""
+    """Mirror images (B, H, W, C) with probability 1/2; ``flow`` if they are optical flow."""
     mirror_image = pixels.flip(2)
     if flow:
-        # What moved to the right moves to the left in a mirror. The opposite of v is 256 - v, which bytes
-        # write as -v.
+        # Mirroring reverses the horizontal component. The opposite of v is 256 - v, which for bytes is -v.
         mirror_image[..., 0].neg_()
     both = torch.cat([pixels, mirror_image])
-    # Choosing whole images copies memory in one run each; choosing pixel by pixel takes five times as long.
+    # Selecting whole images copies contiguous memory; selecting pixel by pixel takes five times as long.
     mirrored = integers(keys, _FLIP, 2) * len(pixels)
     return both.index_select(0, mirrored + torch.arange(len(pixels), device=pixels.device))
 
@@ -179,13 +178,13 @@ def cut(images: Tensor, keys: Tensor, side: int) -> None:
         at = torch.arange(extent, device=images.device)
         inside.append((at >= first) & (at < first + side))
     rows, columns = (mask.to(torch.float32) for mask in inside)
-    # Products of 0 and 1: three times as fast as filling where a mask of booleans holds.
+    # Products of 0 and 1: three times as fast as filling through a boolean mask.
     hole = rows[:, :, None] * columns.repeat_interleave(images.shape[3], 1)[:, None, :]
     images.view(*hole.shape).mul_(hole.neg_().add_(1))
 
 
 def _normalise_rows(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Return what :func:`normalise` returns, for (B, H, W, C)."""
+    """Return the result of :func:`normalise` for (B, H, W, C)."""
     # Channels are the innermost axis here. Repeating the values along a row makes the innermost loop
     # long enough to be vectorised.
     batch, height, width, channels = pixels.shape
@@ -196,5 +195,5 @@ def _normalise_rows(pixels: Tensor, mean: Sequence[float], std: Sequence[float])
 
 @lru_cache(maxsize=64)
 def _row(values: tuple[float, ...], width: int, device: torch.device) -> Tensor:
-    # Kept: to copy numbers of the host makes it wait for the device.
+    # Cached: copying numbers from the host would make it wait for the device.
     return torch.tensor([255 * v for v in values]).repeat(width).to(device, torch.float32)

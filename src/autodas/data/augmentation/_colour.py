@@ -16,9 +16,9 @@ def jitter(pixels: Tensor, keys: Tensor, strength: float) -> Tensor:
     """Vary the colours of each image.
 
     Brightness, contrast and saturation are scaled by factors uniform in ``[1 - strength, 1 + strength]``,
-    hue is turned by up to ``strength / 2`` of the circle, in this order. Of bytes each step is rounded to
-    bytes: sums are then sums of whole numbers, and a sample comes out the same in every batch. Sums of
-    float32 are taken in double precision for that reason, and nothing is rounded.
+    hue is rotated by up to ``strength / 2`` of the circle, in this order. For bytes each step is rounded to
+    bytes: sums are then sums of integers, and a sample gives the same result in every batch. For the same
+    reason sums of float32 are computed in double precision, and nothing is rounded.
 
     Args:
         pixels: uint8, or float32 on the scale 0..255, (B, H, W, C); saturation and hue are for C = 3.
@@ -38,7 +38,7 @@ def jitter(pixels: Tensor, keys: Tensor, strength: float) -> Tensor:
 
 
 def turn_hue(pixels: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue of each image (B, H, W, 3) by a part ``turn`` (B,) of the circle, nothing else."""
+    """Rotate the hue of each image (B, H, W, 3) by a share ``turn`` (B,) of the circle."""
     colours = pixels.to(torch.float32)
     value, chroma = colours.amax(3), colours.amax(3) - colours.amin(3)
     red, green, blue = colours.unbind(3)
@@ -66,7 +66,7 @@ def grey(pixels: Tensor) -> Tensor:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    """Return grey values (..., 1), of bytes as int32; of more channels than three it is their mean."""
+    """Return grey values (..., 1), for bytes as int32; for more than three channels their mean."""
     bytes_ = pixels.dtype == torch.uint8
     values = pixels.to(torch.int32) if bytes_ else pixels
     if pixels.shape[-1] == 3:
@@ -82,7 +82,7 @@ def _blend(pixels: Tensor, other: Tensor, factor: Tensor) -> Tensor:
 
 
 def like(values: Tensor, pixels: Tensor) -> Tensor:
-    """Return float32 values clipped to 0..255, and rounded to bytes where ``pixels`` are bytes."""
+    """Return float32 values clipped to 0..255, and rounded to bytes if ``pixels`` are bytes."""
     return (
         values.round().clamp(0, 255).to(torch.uint8) if pixels.dtype == torch.uint8 else values.clamp(0, 255)
     )

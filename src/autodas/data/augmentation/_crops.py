@@ -26,9 +26,9 @@ def centre_crop(pixels: Tensor, size: int) -> Tensor:
 
 
 def random_boxes(keys: Tensor, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Return one box an image: 8 to 100 % of its area, sides 3:4 to 4:3, anywhere inside.
+    """Return one box per image: 8 to 100 % of its area, sides 3:4 to 4:3, anywhere inside.
 
-    Ten boxes are tried an image; when none fits, the largest centred one of an allowed shape is taken.
+    Ten boxes are tried for each image; if none fits, the largest centred one of an allowed shape is taken.
 
     Args:
         keys: int64 (B,).
@@ -66,7 +66,7 @@ def _largest_box(height: int, width: int) -> tuple[int, int, int, int]:
 def resized_crop(pixels: Tensor, keys: Tensor, size: int) -> Tensor:
     """Take a random box of each image and resize it, with bilinear interpolation.
 
-    The images are hardly larger than the result, so nothing is lost without a low-pass filter.
+    The images are hardly larger than the result, so that a low-pass filter is not necessary.
 
     Args:
         pixels: uint8 or float32 (B, H, W, C).

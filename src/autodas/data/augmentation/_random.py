@@ -1,6 +1,6 @@
-"""Random numbers as a function of counters, so that no state has to be kept or restored.
+"""Random numbers as a function of counters, so that no state must be saved or restored.
 
-Everything is 64-bit integer arithmetic with wrap-around, which gives the same numbers on every device.
+All computations are 64-bit integer arithmetic with wrap-around, with the same results on every device.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ def _mix_number(x: int) -> int:
 
 
 def sample_keys(domain: int, seed: int, epoch: int, indices: Tensor) -> Tensor:
-    """Return one key a sample, a function of the arguments only.
+    """Return one key per sample, a function of the arguments only.
 
     Args:
-        domain: what the numbers are for, so that order and augmentation are independent.
+        domain: purpose of the numbers, so that order and augmentation are independent.
         seed: any integer.
         epoch: at least 0.
-        indices: int64 sample numbers, any shape.
+        indices: int64 indices of samples, any shape.
 
     Returns:
-        int64 of the shape of ``indices``, to be given to :func:`integers` and :func:`uniform`.
+        int64 of the shape of ``indices``, arguments of :func:`integers` and :func:`uniform`.
     """
     base = 0
     for number in (domain, seed, epoch):
@@ -74,10 +74,10 @@ def _bits(keys: Tensor, stream: int) -> Tensor:
 
 
 def integers(keys: Tensor, stream: int, high: int) -> Tensor:
-    """Return one integer a key, uniform on ``0 .. high - 1``.
+    """Return one integer per key, uniform on ``0 .. high - 1``.
 
     Args:
-        keys: from :func:`sample_keys`.
+        keys: result of :func:`sample_keys`.
         stream: number of the draw; draws with different numbers are independent.
         high: at most 2^31.
     """
@@ -85,7 +85,7 @@ def integers(keys: Tensor, stream: int, high: int) -> Tensor:
 
 
 def uniform(keys: Tensor, stream: int) -> Tensor:
-    """Return one float32 a key, uniform on the 2^24 multiples of 2^-24 in [0, 1)."""
+    """Return one float32 per key, uniform on the 2^24 multiples of 2^-24 in [0, 1)."""
     return _shift(_bits(keys, stream), 40).to(torch.float32) * 2.0**-24
 
 

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     """Images, or clips of videos, with labels.
 
     ``images``: float32 (B, C, S, S), for clips (B, C, T, S, S), normalised, on the device. ``labels``: int64
-    (B,). ``indices``: int64 (B,), which samples of the split they are.
+    (B,). ``indices``: int64 (B,), indices of the samples in the split.
     """
 
     images: Tensor
@@ -34,31 +34,30 @@ class Batch(NamedTuple):
 
 
 class Loader:
-    """Makes batches; the same ones for the same arguments, on every machine and from any place on.
+    """Loader of batches, which are the same for the same arguments, on every machine and from any start.
 
-    The order of an epoch follows from (seed, epoch), the augmentation of a sample from (seed, epoch,
-    index). There is no other state, so a run that is resumed needs only the number of batches that it has
+    The order of an epoch is a function of (seed, epoch), the augmentation of a sample one of (seed, epoch,
+    index). There is no other state, so resuming a run only requires the number of batches that it has
     consumed. Samples in memory are kept on the device and augmented there; others are read by ``workers``.
-
     While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). A sample
-    that turns out to be unreadable is replaced by the next of the loader's samples while shuffling, and
-    left out otherwise; that is told once, on standard error.
+    that cannot be read is replaced by the next of the loader's samples while shuffling, and skipped
+    otherwise; this is reported once, on standard error.
 
     Args:
         split: the samples.
-        indices: which of them, ``None`` for all.
+        indices: indices of the samples to load, ``None`` for all.
         batch_size: at least 1; capped at the number of samples (in evaluation: of their views).
-        mean, std: one value a channel, on the scale 0..1.
-        image_size: as the split was opened.
-        seed: of order and augmentation.
-        shuffle: a new order each epoch, as for training.
-        augmentation: ``None`` for evaluation.
-        device: where batches are.
-        workers: processes that read files, shared by all loaders of this process; 0 reads in this one.
-            Without effect for samples in memory.
+        mean, std: one value per channel, on the scale 0..1.
+        image_size: image size with which the split was opened.
+        seed: seed of order and augmentation.
+        shuffle: whether each epoch has a new order, as in training.
+        augmentation: augmentation; ``None`` for evaluation.
+        device: device of the batches.
+        workers: number of processes that read files, shared by all loaders of this process; 0 reads in this
+            process. Without effect for samples in memory.
         channels_last: memory format of the batches.
-        views: how many clips of each video are evaluated; they follow each other, with equal ``indices``.
-        crops: how many crops of each of these clips: the centre, or crops along the longer side.
+        views: number of evaluated clips of each video; they follow each other, with equal ``indices``.
+        crops: number of crops of each of these clips: the centre, or crops along the longer side.
 
     Raises:
         AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
@@ -95,7 +94,7 @@ class Loader:
         if image_size != split.image_size:
             raise AutodasError(
                 f"the data set was opened for {split.what} of {split.image_size} pixels, {image_size} are "
-                f"asked for: open it with image_size={image_size}"
+                f"requested: open it with image_size={image_size}"
             )
         if augmentation is not None:
             split.check_augmentation(augmentation)
@@ -123,28 +122,28 @@ class Loader:
         )
 
     def __len__(self) -> int:
-        """Return the number of batches an epoch."""
+        """Return the number of batches per epoch."""
         full, rest = divmod(len(self._samples) * self.views, self.batch_size)
         return full + (rest > 0 and not (self._shuffle and rest == 1))
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield one epoch.
+        """Yield the batches of one epoch.
 
         Args:
             epoch: number of the epoch, from 0.
-            start: number of the batch to begin with.
+            start: number of the first batch.
         """
         if self._in_memory:
             return self._from_memory(epoch, start)
         return self._from_files(self._requests(epoch, start))
 
     def blank(self, samples: int) -> Tensor:
-        """Return black images, or clips, in the shape of a batch of so many samples."""
+        """Return black images, or clips, in the shape of a batch of the given number of samples."""
         *frames, height, width, channels = self._split.view_shape()
         return torch.zeros(samples, channels, *frames, height, width, device=self.device)
 
     def stream(self, step: int = 0) -> Iterator[Batch]:
-        """Yield batches without end, epoch after epoch.
+        """Yield batches indefinitely, epoch after epoch.
 
         Args:
             step: global number of the first batch, ``epoch * len(loader) + position``.
@@ -153,12 +152,12 @@ class Loader:
         starts = ((e, start if e == epoch else 0) for e in itertools.count(epoch))
         if self._in_memory:
             return itertools.chain.from_iterable(self._from_memory(e, s) for e, s in starts)
-        # One series of requests: the workers read on across the end of an epoch.
+        # A single series of requests: the workers continue reading across the end of an epoch.
         return self._from_files(itertools.chain.from_iterable(self._requests(e, s) for e, s in starts))
 
     @property
     def bad(self) -> tuple[str, ...]:
-        """The samples that this loader could not read so far, each with the reason."""
+        """The samples that this loader has failed to read so far, each with the reason."""
         return tuple(self._bad.values())
 
     def _order(self, epoch: int) -> Tensor:
@@ -205,7 +204,7 @@ class Loader:
     def _check(self, answer: Answer) -> None:
         for index, reason in answer.bad.items():
             if index not in self._bad:
-                done = "replaced by the next one" if self._shuffle else "left out"
+                done = "replaced by the next one" if self._shuffle else "skipped"
                 print(message(f"cannot be read, {done}: {reason}"), file=sys.stderr)
         self._bad.update(answer.bad)
         if len(self._bad) > self._split.bad_allowed:

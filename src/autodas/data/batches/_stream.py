@@ -1,4 +1,4 @@
-"""Reading batches of files."""
+"""Reading of batches from files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from autodas.data.splits._split import Split
 
 
 class Request(NamedTuple):
-    """One batch to be read: the samples ``indices`` in the epoch, and which ``views`` of them.
+    """One batch to be read: the samples ``indices`` in the epoch, and the ``views`` of them.
 
-    A sample of which several views are asked for stands there as often, one after the other.
+    A sample of which several views are requested is repeated, without others in between.
     """
 
     epoch: int
@@ -30,8 +30,8 @@ class Request(NamedTuple):
 class Answer(NamedTuple):
     """One batch that has been read.
 
-    ``asked`` are the samples of the request whose places the views take, ``found`` those that the
-    views are of: they differ where a bad file was replaced. ``bad`` maps bad samples to reasons.
+    ``asked`` are the requested samples of the views, ``found`` those that they actually show: they differ
+    where a bad file was replaced. ``bad`` maps bad samples to reasons.
     """
 
     epoch: int
@@ -42,17 +42,17 @@ class Answer(NamedTuple):
 
 
 class Reader:
-    """Reads requests. It is sent to the workers once.
+    """Reader of requests. It is sent to the workers once.
 
     Args:
         split: the samples.
         pool: the loader's samples, sorted.
-        seed: of the augmentation.
-        augmentation: of training; ``None`` for evaluation.
-        views: how many views of a sample are evaluated.
-        crops: how many of them are crops of the same clip.
-        replace_bad: put the next readable sample of ``pool`` in the place of a bad one, otherwise
-            leave it out.
+        seed: seed of the augmentation.
+        augmentation: augmentation in training; ``None`` for evaluation.
+        views: number of evaluated views of a sample.
+        crops: number of them that are crops of the same clip.
+        replace_bad: whether to replace a bad sample by the next readable sample of ``pool``, instead of
+            skipping it.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Reader:
         )
 
     def _candidates(self, index: int) -> Iterator[int]:
-        """Yield the sample, then what may stand in for it: a function of the sample alone."""
+        """Yield the sample, then its possible replacements: a function of the sample alone."""
         if not self.replace_bad:
             yield index
             return
@@ -116,6 +116,6 @@ class Reader:
 
 
 def _runs(indices: list[int], views: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """Yield each sample once, with the views of it that follow each other."""
+    """Yield each sample once, with its consecutive views."""
     for index, group in groupby(zip(indices, views, strict=True), key=lambda pair: pair[0]):
         yield index, [view for _, view in group]

@@ -1,7 +1,7 @@
-"""What a process does that reads batches: it takes requests from standard input, and answers.
+"""Process that reads batches: it takes requests from standard input, and answers them.
 
-A message is one pickled object whose arrays follow it as they are. Nothing goes through shared memory, of
-which containers have little.
+A message is a pickled object, followed by its arrays as raw bytes. Nothing uses shared memory, which is
+scarce in containers.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from autodas.errors import AutodasError
 
 
 class Parcel:
-    """Something that is sent once and then called by its number.
+    """Object that is sent once and then referred to by its number.
 
     Args:
-        number: its name among the parcels of this process.
-        content: the pickled object; other parcels that it refers to stand in it by their numbers.
-        path: where its modules are found.
+        number: its number among the parcels of this process.
+        content: the pickled object, in which other parcels are referred to by their numbers.
+        path: search path of its modules.
     """
 
     def __init__(self, number: int, content: bytes, path: list[str]) -> None:
@@ -34,11 +34,11 @@ class Parcel:
 
 
 class Failure:
-    """What went wrong in a worker, as text: no traceback is wrapped around another.
+    """Failure in a worker, as text, so that no traceback is nested in another.
 
     Args:
-        message: for people, or the traceback.
-        mendable: whether the user can mend it.
+        message: message for users, or the traceback.
+        mendable: whether the user can fix it.
     """
 
     def __init__(self, message: str, mendable: bool) -> None:
@@ -46,7 +46,7 @@ class Failure:
 
 
 class _Pickler(pickle.Pickler):
-    """Takes tensors as arrays, whose bytes need no copy."""
+    """Pickler that stores tensors as arrays, whose bytes need no copy."""
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is torch.Tensor:
@@ -88,7 +88,7 @@ def _exactly(file: IO[bytes], size: int) -> bytearray:
 def serve() -> None:
     """Answer requests until there are no more."""
     requests, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
-    # Code of the user's own may print: that must not get between the answers.
+    # User-defined code may print, which must not interfere with the answers.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     torch.set_num_threads(1)
@@ -107,14 +107,14 @@ def serve() -> None:
 
 
 def _attempt(work: Callable[[Any], Any], what: Any) -> Any:
-    """Return what comes out, or how it failed."""
+    """Return the result, or the failure."""
     try:
         return work(what)
     except AutodasError as error:
         return Failure(str(error), mendable=True)
     except MemoryError:
         return Failure(
-            "a process that reads data finds no memory: use fewer data.workers or a smaller batch_size",
+            "a process that reads data has run out of memory: use fewer data.workers or a smaller batch_size",
             mendable=True,
         )
     except Exception:
@@ -127,10 +127,10 @@ class _Unpickler(pickle.Unpickler):
         self.known = known
 
     def persistent_load(self, number: Any) -> Any:
-        found = self.known[number]
-        if isinstance(found, Failure):
-            raise AutodasError(found.message)
-        return found
+        content = self.known[number]
+        if isinstance(content, Failure):
+            raise AutodasError(content.message)
+        return content
 
 
 def _unpack(parcel: Parcel, known: dict[int, Any]) -> Any:
@@ -141,6 +141,6 @@ def _unpack(parcel: Parcel, known: dict[int, Any]) -> Any:
         raise
     except Exception as error:
         raise AutodasError(
-            f"the data set cannot be taken over by another process ({type(error).__name__}: {error}): "
+            f"the data set cannot be loaded in another process ({type(error).__name__}: {error}): "
             "use data.workers 0, which reads in this one"
         ) from error

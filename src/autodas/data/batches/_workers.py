@@ -1,4 +1,4 @@
-"""The processes that read batches: one pool for all loaders of a program."""
+"""Processes that read batches: one pool for all loaders of a program."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from autodas.errors import AutodasError
 from autodas.stopping import Stopped, stop_requested
 
 AHEAD = 2
-"""How many batches a worker of a series is asked for before they are needed."""
+"""Number of batches requested in advance per worker."""
 
 PATIENCE = 60.0
-"""After so many seconds of waiting for a batch the user is told."""
+"""Waiting time for a batch, in seconds, after which the user is informed."""
 
 LIMIT = "AUTODAS_WORKER_TIMEOUT"
-"""Environment variable: after so many seconds of waiting for a batch the run ends; 600 by default."""
+"""Environment variable: waiting time for a batch, in seconds, after which the run ends; 600 by default."""
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -43,13 +43,13 @@ _START = (
 
 
 class Workers:
-    """A pool of processes that answer the requests of any number of loaders.
+    """Pool of processes that answer the requests of any number of loaders.
 
-    They are programs of their own, not forks: a fork inherits locks that other threads hold, and waits for
-    them without end. They end with this object, and with this process however it ends.
+    They are separate programs, not forks: a fork inherits locks held by other threads, and waits for them
+    indefinitely. They end with this object, and with this process however it ends.
 
     Args:
-        count: how many.
+        count: number of processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -61,22 +61,22 @@ class Workers:
 
     @property
     def whole(self) -> bool:
-        """Whether all processes can still be used, by this process."""
+        """Whether all processes can still be used by this process."""
         return self.process == os.getpid() and not any(worker.death for worker in self._workers)
 
     def answers(
         self, reader: Reader, requests: Iterator[Request], *, pin: bool = False
     ) -> Generator[Answer, None, None]:
-        """Yield the answers in the order of the requests; may be left early.
+        """Yield the answers in the order of the requests; may be closed early.
 
         Args:
-            reader: what the workers read with.
-            requests: any number.
-            pin: put pixels in pinned memory, for copies to a CUDA device.
+            reader: reader used by the workers.
+            requests: any number of requests.
+            pin: whether to put pixels in pinned memory, for copies to a CUDA device.
 
         Raises:
-            AutodasError: if something cannot be read, or a worker has died or does not answer.
-            Stopped: if the run is to stop.
+            AutodasError: if data cannot be read, or a worker has died or does not answer.
+            Stopped: if a stop is requested.
         """
         parcels = (self._parcel(reader.split), self._parcel(reader))
         ahead: deque[_Task] = deque()
@@ -101,7 +101,7 @@ class Workers:
 
     def _wait(self, task: _Task, split: Split) -> Answer:
         """Return the answer to a task; raises as :meth:`answers`."""
-        started, told = time.monotonic(), False
+        started, reported = time.monotonic(), False
         limit = float(os.environ.get(LIMIT) or 600)
         while not wait([task.future], timeout=0.2).done:
             if stop_requested():
@@ -118,8 +118,8 @@ class Workers:
                     f"{_of(task, split)}: it hangs, or the files are on a device that does not answer. "
                     f"--data.workers 0 reads in this process; ${LIMIT} sets the seconds"
                 )
-            if waited > min(PATIENCE, limit / 2) and not told:
-                told = True
+            if waited > min(PATIENCE, limit / 2) and not reported:
+                reported = True
                 print(
                     f"still waiting, for {waited:.0f} s, for a process that reads data ({who})",
                     file=sys.stderr,
@@ -128,14 +128,14 @@ class Workers:
         return task.future.result()
 
     def _parcel(self, content: Reader | Split) -> Parcel:
-        """Return an object packed; each is packed once."""
+        """Return a packed object; each object is packed once."""
         if content not in self._parcels:
             self._parcels[content] = Parcel(next(_numbers), _packed(content, self._parcels), sys.path)
         return self._parcels[content]
 
 
 def shared_workers(count: int) -> Workers:
-    """Return the pool of this process; a new one where there is none of that size, or one has died."""
+    """Return the pool of this process; a new one if there is none of that size, or a worker has died."""
     pool = _pools.get(count)
     if pool is None or not pool.whole:
         pool = _pools[count] = Workers(count)
@@ -147,12 +147,12 @@ _numbers = iter(range(sys.maxsize))
 
 
 class _Task:
-    """A request on its way.
+    """Pending request.
 
     Args:
-        parcels: what a worker has to know first; the last one is the reader.
+        parcels: parcels required by a worker; the last one is the reader.
         request: the batch.
-        pin: as for :meth:`Workers.answers`.
+        pin: as in :meth:`Workers.answers`.
     """
 
     def __init__(self, parcels: tuple[Parcel, ...], request: Request, pin: bool) -> None:
@@ -162,7 +162,7 @@ class _Task:
 
 
 class _Worker:
-    """One process, and the thread that talks to it."""
+    """One process, and the thread that communicates with it."""
 
     def __init__(self, tasks: queue.SimpleQueue[_Task | None]) -> None:
         self.process: subprocess.Popen[bytes] | None = None
@@ -174,7 +174,8 @@ class _Worker:
         try:
             process = self.process = start_child(
                 [sys.executable, "-c", _START, json.dumps(sys.path)],
-                # Its own group: Ctrl-C is for the process that decides what becomes of it.
+                # A process group of its own: Ctrl-C is handled by the main process, which decides what to do
+                # with it.
                 **({"process_group": 0} if os.name == "posix" else {}),
                 environment={"OMP_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
@@ -226,7 +227,7 @@ class _Worker:
 
     @property
     def state(self) -> str:
-        """What messages call it."""
+        """Name of the process in messages."""
         if self.process is None:
             return "one that has not started"
         halted = ""
@@ -252,30 +253,30 @@ def _close(tasks: queue.SimpleQueue[_Task | None], workers: list[_Worker]) -> No
 
 
 def _of(task: _Task, split: Split) -> str:
-    """Return which samples a task is about, for messages."""
+    """Return the samples of a task, for messages."""
     indices = list(dict.fromkeys(task.request.indices.tolist()))
     more = f" and {len(indices) - 1} other {split.what}" if len(indices) > 1 else ""
     return f"batch of {split.describe(indices[0])}{more}"
 
 
 def _ending(code: int) -> str:
-    """Return how a process has ended, and what to do about it."""
+    """Return how a process has ended, with advice."""
     if code >= 0:
         return f"has ended with exit code {code} (--data.workers 0 reads in this process)"
     name = signal_name(code)
     if name == "SIGKILL":
         return (
-            "was killed by SIGKILL, for which memory that has run out is the usual cause (use fewer "
+            "was killed by SIGKILL, usually because memory has run out (use fewer "
             "--data.workers or a smaller --batch_size)"
         )
     return (
-        f"was killed by {name}, for which a damaged file that a decoder cannot bear is the usual cause (try "
+        f"was killed by {name}, usually because of a damaged file that crashes a decoder (try "
         "without the files of the batch)"
     )
 
 
 class _Pickler(pickle.Pickler):
-    """Writes the number of what has been sent already, in its place."""
+    """Pickler that replaces objects already sent by their numbers."""
 
     def __init__(
         self, file: BytesIO, content: object, parcels: weakref.WeakKeyDictionary[object, Parcel]
@@ -293,7 +294,7 @@ def _packed(content: object, parcels: weakref.WeakKeyDictionary[object, Parcel])
     file = BytesIO()
     try:
         _Pickler(file, content, parcels).dump(content)
-    except Exception as error:  # objects of the user's own may refuse in any way
+    except Exception as error:  # user-defined objects may refuse in any way
         raise AutodasError(
             f"the data set cannot be sent to other processes ({type(error).__name__}: {error}): use "
             "data.workers 0, which reads in this one"

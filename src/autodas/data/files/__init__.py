@@ -1,1 +1,1 @@
-"""Files as they lie on disk: walking folders, endings, contents, damage, stores of decoded data."""
+"""Files on disk: walking folders, file name endings, contents, damage, stores of decoded data."""

@@ -1,4 +1,4 @@
-"""What can go wrong while Parquet files are read, in a sentence."""
+"""Errors of reading Parquet files, explained in a sentence."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from autodas.errors import AutodasError
 
 @contextmanager
 def explained(file: str | Path, place: str = "") -> Iterator[None]:
-    """Turn what the reader raises on a damaged file into an error that names the file and the place in it.
+    """Turn errors of the reader on a damaged file into an error that names the file and the place in it.
 
     Args:
         file: the file.
-        place: such as ``row group 3``.
+        place: place in the file, such as ``row group 3``.
     """
     import pyarrow.lib
 
@@ -33,10 +33,10 @@ def explained(file: str | Path, place: str = "") -> Iterator[None]:
 
 
 def open_parquet(file: str | Path) -> Any:
-    """Return an open Parquet file, whose metadata have been read.
+    """Return an open Parquet file whose metadata has been read.
 
     Raises:
-        AutodasError: if it is none, or its number of rows cannot be true.
+        AutodasError: if it is not a Parquet file, or its number of rows is impossible.
     """
     import pyarrow.parquet
 
@@ -50,7 +50,7 @@ def open_parquet(file: str | Path) -> Any:
 
 
 def _readable(path: Path) -> Any:
-    """Return what the library can open: it knows no names but those in UTF-8."""
+    """Return an object that the library can open: it supports only names in UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -62,7 +62,7 @@ def _readable(path: Path) -> Any:
 
 
 def is_label(kind: Any) -> bool:
-    """Return whether values of a type can be labels: whole numbers, text, or either from a dictionary."""
+    """Return whether values of a type can be labels: integers, text, or a dictionary of either."""
     from pyarrow import types
 
     if types.is_dictionary(kind):

@@ -1,4 +1,4 @@
-"""What samples are to the byte: their sizes, and hashes of their beginnings."""
+"""Contents of samples: their sizes, and hashes of their first bytes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import stat
 from typing import NamedTuple
 
 START = 1 << 16
-"""Bytes that count as the beginning."""
+"""Number of bytes that are hashed."""
 MOST = 20_000
-"""Of splits of more samples the beginnings are not read."""
+"""Splits of more samples are not hashed."""
 
 
 class Content(NamedTuple):
-    """What tells one sample from another, whatever they are called.
+    """Content of a sample, which identifies it independently of its name.
 
     Args:
-        size: in bytes; of a folder of frames the number of files; 0 where nothing tells.
-        digest: hash of the beginning, empty where there is none.
+        size: in bytes; for a folder of frames the number of files; 0 if unknown.
+        digest: hash of the first bytes; empty if unknown.
     """
 
     size: int = 0
@@ -26,27 +26,27 @@ class Content(NamedTuple):
 
 
 def content_of_bytes(encoded: bytes) -> Content:
-    """Return the content of an image that is no file of its own; it is that of the same bytes in a file."""
+    """Return the content of an encoded image; the same as that of a file with these bytes."""
     return Content(len(encoded), _hash(encoded[:START]))
 
 
 def content_of_file(path: str, *, beginning: bool = True) -> Content:
-    """Return the content of a file, or of a folder of frames; the size -1 where it cannot be read.
+    """Return the content of a file, or of a folder of frames; the size is -1 if it cannot be read.
 
     Args:
         path: the file or folder.
-        beginning: whether its beginning is read.
+        beginning: whether to hash its first bytes.
     """
     try:
-        found = os.stat(path)
-        if stat.S_ISDIR(found.st_mode):
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
             return Content(len(os.listdir(path)))
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             return Content()
         if not beginning:
-            return Content(found.st_size)
+            return Content(status.st_size)
         with open(path, "rb") as file:
-            return Content(found.st_size, _hash(file.read(START)))
+            return Content(status.st_size, _hash(file.read(START)))
     except OSError:
         return Content(-1)
 

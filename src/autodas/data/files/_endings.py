@@ -1,4 +1,4 @@
-"""Which files are images and which are videos, by the ending of their names."""
+"""Image and video files, recognised by the endings of their names."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ IMAGE_FORMATS = {
     "XBM": (".xbm",),
     "TGA": (".tga", ".icb", ".vda", ".vst"),
 }
-"""Formats of Pillow that are decoded in this process, and the endings of their files. Left out are those that
-start other programs (PostScript), those that only point to data elsewhere, and vector graphics."""
+"""Formats of Pillow that are decoded in this process, and their file name endings. Excluded are formats that
+start other programs (PostScript), formats that only refer to data elsewhere, and vector graphics."""
 ARRAY_ENDINGS = (".npy",)
-"""Endings of files of numpy, whose arrays are images too."""
+"""Endings of numpy files, whose arrays are also accepted as images."""
 UNMARKED = ("TGA",)
-"""Formats whose files do not begin with a mark: only the ending tells them."""
+"""Formats whose files do not begin with a signature: they are only recognised by their endings."""
 
 VIDEO_ENDINGS = (
     *(".mp4", ".m4v", ".mp4v", ".mov", ".qt", ".avi", ".divx", ".xvid", ".mkv", ".mk3d", ".webm"),
@@ -43,7 +43,7 @@ VIDEO_ENDINGS = (
     *(".3gp", ".3gpp", ".3g2", ".mj2", ".mjpeg", ".mjpg", ".y4m", ".nut", ".amv", ".nsv", ".ismv"),
     *(".h261", ".h263", ".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".ivf", ".obu", ".viv"),
 )
-"""Endings of the files that are taken for videos, in lower or upper case."""
+"""Endings of files that are treated as videos, in lower or upper case."""
 
 
 @cache
@@ -62,5 +62,5 @@ def known_formats() -> tuple[str, ...]:
 
 @cache
 def image_endings() -> tuple[str, ...]:
-    """Return the endings of the files that are taken for images, in lower or upper case."""
+    """Return the endings of files that are treated as images, in lower or upper case."""
     return (*(ending for name in known_formats() for ending in IMAGE_FORMATS[name]), *ARRAY_ENDINGS)

@@ -1,4 +1,4 @@
-"""Doing something with very many files: in threads, with a word of how far it is."""
+"""Processing of many files in threads, with a progress bar."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ T = TypeVar("T")
 
 
 def read_all(read: Callable[[int], T], count: int, what: str, *, threads: bool) -> list[T]:
-    """Return ``read(0)`` to ``read(count - 1)``; of what takes seconds the time left is told.
+    """Return ``read(0)`` to ``read(count - 1)``, with a progress bar if that takes seconds.
 
     Args:
-        read: what is done with each number.
-        count: how many there are.
-        what: what is done, for people, on standard error, such as ``"reading images"``.
-        threads: whether ``read`` may run in several threads, and is worth handing over.
+        read: function to call with each number.
+        count: number of calls.
+        what: description of the work on standard error, such as ``"reading images"``.
+        threads: whether ``read`` may run in several threads, and benefits from it.
     """
-    found: list[T] = []
+    values: list[T] = []
     with Progress(count, what=what) as progress, ExitStack() as open_things:
         if threads:
             pool = open_things.enter_context(ThreadPoolExecutor(min(8, os.cpu_count() or 1)))
-            # Left early, by an error or Ctrl-C, it must not read the rest first.
+            # When left early, by an error or Ctrl-C, it must not read the rest first.
             open_things.callback(pool.shutdown, wait=True, cancel_futures=True)
             results = iter(pool.map(read, range(count)))
         else:
             results = map(read, range(count))
         for result in results:
-            found.append(result)
+            values.append(result)
             progress.advance()
-    return found
+    return values
 
 
 def evenly_spaced(count: int, most: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Folders of stored frames and images: what they are called, who uses them, what may be deleted."""
+"""Folders of stored frames and images: names, use by processes, removal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Only systems with POSIX file locks tell who uses a folder.
+# Only systems with POSIX file locks can tell who uses a folder.
 fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
 ENDING = ".frames"
@@ -28,7 +28,7 @@ _FACTS, _LOCK = "store.json", "lock"
 _PART = re.compile(r".+\.(?P<host>[^.]+)\.(?P<pid>\d+)-\d+\.part")
 _OURS = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.(frames|images)(\..+\.part)?|store\.json(\..+\.part)?|lock")
 _NAME = re.compile(r"[a-z0-9-]+-\d+px-(raw|jpeg)-[0-9a-f]{16}")
-# Version 0.1 kept a whole data set in one file.
+# Version 0.1 stored a whole data set in one file.
 _OLD_NAME = re.compile(r"(frames|optical-flow)-[0-9a-f]{16}(-unfinished-.+)?")
 _OLD_FILES = ("frames.bin", "index.json")
 _DAY = 86_400.0
@@ -36,16 +36,16 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class StoreFolder:
-    """A folder of stored frames or images.
+    """Folder of stored frames or images.
 
     Attributes:
-        path: where it is.
-        what: what it holds, such as ``"frames"`` or ``"images"``.
-        data: name of the data set; empty where that is not known.
-        files: how many: one a video, or one a part of an image set.
-        bytes: size of all its files.
-        used: when it was last written or opened, in seconds since 1970.
-        in_use: whether a process that runs reads it.
+        path: path of the folder.
+        what: kind of its content, such as ``"frames"`` or ``"images"``.
+        data: name of the data set; empty if unknown.
+        files: number of files: one per video, or one per part of an image set.
+        bytes: total size of its files.
+        used: time of its last use, in seconds since 1970.
+        in_use: whether a running process uses it.
     """
 
     path: Path
@@ -58,24 +58,24 @@ class StoreFolder:
 
 
 class Lock:
-    """Says that this process uses a folder, until it is closed or the process ends, however it ends.
+    """Lock that marks a folder as used until it is closed or the process ends, however it ends.
 
     Args:
-        folder: which exists.
+        folder: an existing folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file: int | None = None
         if fcntl is None:
             return
-        # A folder on a read-only disk, or one without locks, is used all the same.
+        # A folder on a read-only disk, or one without locks, is used anyway.
         with suppress(OSError):
             self._file = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT, 0o644)
             fcntl.flock(self._file, fcntl.LOCK_SH)
             os.utime(self._file)
 
     def close(self) -> None:
-        """Use the folder no longer."""
+        """Release the folder."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -85,70 +85,70 @@ class Lock:
             self.close()
 
     def __getstate__(self) -> dict[str, object]:
-        # Worker processes are outlived by the one that started them.
+        # The process that started a worker outlives it, and holds the lock.
         return {"_file": None}
 
 
 def absolute_name(data: str) -> str:
-    """Return the name of a data set with the whole path."""
+    """Return the name of a data set with its absolute path."""
     kind, colon, rest = data.partition(":")
     return f"{kind}:{os.path.abspath(os.path.expanduser(rest))}" if colon else kind
 
 
 def short_hash(text: str) -> str:
-    """Return the hash that stands in names of folders and files."""
+    """Return the hash used in names of folders and files."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def unfinished(target: Path) -> Path:
-    """Return what a file is called until it is complete: the name says whose it is."""
+    """Return the name of a file until it is complete, which identifies its process."""
     # Threads of one process may store the same video.
     return target.with_name(f"{target.name}.{_host()}.{os.getpid()}-{time.monotonic_ns()}.part")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that are gone have left unfinished."""
+    """Remove unfinished files of processes that have ended."""
     for path in folder.glob("*.part"):
         match = _PART.fullmatch(path.name)
         if match is None:
             continue
         with suppress(OSError):
-            # Of other machines only the age tells.
+            # For other machines only the age is known.
             alive = match["host"] != _host() or _alive(int(match["pid"]))
             if not alive or time.time() - path.stat().st_mtime > _DAY:
                 path.unlink()
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what is in a folder, for people who ask later."""
+    """Write a description of a folder."""
     temporary = unfinished(folder / _FACTS)
     temporary.write_text(json.dumps(facts), encoding="utf-8", errors="surrogateescape")
     os.replace(temporary, folder / _FACTS)
 
 
 def store_folders(root: Path) -> list[StoreFolder]:
-    """Return the folders of stored frames in a folder, those that were used last at the end."""
+    """Return the folders of stored frames in a folder, the most recently used last."""
     try:
         inside = sorted(root.iterdir())
     except OSError:
         return []
-    found = [
+    stores = [
         _look(path)
         for path in inside
         if (_NAME.fullmatch(path.name) or _OLD_NAME.fullmatch(path.name))
         and path.is_dir()
         and not path.is_symlink()
     ]
-    return sorted(found, key=lambda store: store.used)
+    return sorted(stores, key=lambda store: store.used)
 
 
 def remove_store(store: StoreFolder) -> str | None:
     """Remove a folder of stored frames, unless it is in use.
 
-    Only files that were written by this program are deleted; a folder that holds others stays, with them.
+    Only files written by this program are deleted; a folder with other files is kept, with those files.
 
     Returns:
-        Why it was not removed, or not wholly; ``None`` when it was.
+        Why it was not removed, or not completely; ``None`` if it was.
     """
     lock: int | None = None
     try:
@@ -170,7 +170,7 @@ def remove_store(store: StoreFolder) -> str | None:
 
 
 def _own_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that were written by this program; the lock comes last."""
+    """Yield the files of a folder that were written by this program, the lock last."""
     old = _OLD_NAME.fullmatch(folder.name) is not None
     for path in sorted(folder.iterdir(), key=lambda path: path.name == _LOCK):
         ours = path.name in _OLD_FILES if old else _OURS.fullmatch(path.name) is not None
@@ -188,8 +188,8 @@ def _look(folder: Path) -> StoreFolder:
     with suppress(OSError):
         used = folder.stat().st_mtime
         for path in _own_files(folder):
-            found = path.stat()
-            sizes, used = sizes + found.st_size, max(used, found.st_mtime)
+            status = path.stat()
+            sizes, used = sizes + status.st_size, max(used, status.st_mtime)
             files += path.name.endswith((ENDING, IMAGES))
     old = _OLD_NAME.fullmatch(folder.name) is not None
     what = "frames of an earlier version" if old else what or folder.name.rpartition("px-")[0] + "px"
@@ -217,7 +217,7 @@ def _in_use(folder: Path) -> bool:
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):  # no system has processes of such numbers
+    except (ProcessLookupError, OverflowError):  # no system has such process numbers
         return False
     except OSError:
         return True

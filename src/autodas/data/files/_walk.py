@@ -1,4 +1,4 @@
-"""What lies in the folders of a data set: links are followed, rubbish is left out and counted."""
+"""Contents of a data set's folders: links are followed, irrelevant files are skipped and counted."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _RUBBISH = (
     *("__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "system volume information"),
     "lost+found",
 )
-"""Folders that systems and programs leave behind, in lower case; and all that begin with a dot."""
+"""Folders left behind by systems and programs, in lower case, besides all that begin with a dot."""
 _NAMED = 12
-"""How many endings a note names."""
+"""Maximum number of endings in a note."""
 
 
 class LeftOut:
-    """What is in the folders of a data set and is not read; a note for each kind says so.
+    """Skipped contents of a data set's folders, with a note for each kind.
 
-    Everything is kept by its path, so that looking twice counts once.
+    Entries are paths, so that repeated walks count them once.
 
     Args:
-        what: what the samples are called.
+        what: noun for the samples.
     """
 
     def __init__(self, what: str) -> None:
         self.what = what
         self.files: set[str] = set()
-        """Files that are no samples by their ending."""
+        """Files whose ending is not that of a sample."""
         self.hidden: set[str] = set()
         self.rubbish: set[str] = set()
         self.repeated: set[str] = set()
-        """Links to folders that are read already."""
+        """Links to folders that have already been read."""
         self.outside: set[str] = set()
         """Samples beside the class folders."""
         self.frames: set[str] = set()
@@ -44,49 +44,49 @@ class LeftOut:
         """Pipes, sockets and devices: reading them may never end."""
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know of it."""
-        found = []
+        """Return the notes for the user."""
+        notes = []
         if self.files:
-            found.append(
+            notes.append(
                 f"{_count(self.files, 'file')} of unknown kind {_are(self.files)} ignored "
                 f"({_by_ending(self.files)})"
             )
         if self.hidden:
-            found.append(
-                f"{_count(self.hidden, 'hidden file')} {_are(self.hidden)} left out, "
+            notes.append(
+                f"{_count(self.hidden, 'hidden file')} {_are(self.hidden)} skipped, "
                 f"such as {min(self.hidden)}"
             )
         if self.rubbish:
             names = Counter(os.path.basename(path) for path in self.rubbish)
-            found.append(
+            notes.append(
                 f"{_count(self.rubbish, 'folder')} that {'is' if len(self.rubbish) == 1 else 'are'} hidden "
-                f"or made by a program {_are(self.rubbish)} left out ({_counted(names)})"
+                f"or made by a program {_are(self.rubbish)} skipped ({_counted(names)})"
             )
         if self.repeated:
-            found.append(
-                f"{_count(self.repeated, 'link')} to folders that are read already {_are(self.repeated)} not "
+            notes.append(
+                f"{_count(self.repeated, 'link')} to folders already read {_are(self.repeated)} not "
                 f"followed, such as {min(self.repeated)}"
             )
         if self.outside:
-            found.append(
+            notes.append(
                 f"{_count(self.outside, self.what.removesuffix('s'))} beside the class folders "
                 f"{_are(self.outside)} not used, such as {min(self.outside)}"
             )
         if self.frames:
-            found.append(
+            notes.append(
                 f"{_count(self.frames, 'folder')} of images beside video files {_are(self.frames)} not used, "
                 f"such as {min(self.frames)}: a data set has videos of one kind"
             )
         if self.special:
-            found.append(
+            notes.append(
                 f"{_count(self.special, 'pipe, socket or device', 'pipes, sockets or devices')} "
-                f"{_are(self.special)} left out, such as {min(self.special)}"
+                f"{_are(self.special)} skipped, such as {min(self.special)}"
             )
-        return tuple(found)
+        return tuple(notes)
 
 
 def subfolders(folder: Path, left_out: LeftOut) -> list[str]:
-    """Return the names of the folders in a folder, links to folders included, in order."""
+    """Return the names of the folders in a folder, including links to folders, in order."""
     if not folder.is_dir():
         return []
     names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
@@ -95,7 +95,7 @@ def subfolders(folder: Path, left_out: LeftOut) -> list[str]:
 
 
 def files_in(folder: Path) -> list[str]:
-    """Return the paths of the files in a folder itself, without hidden ones, in order."""
+    """Return the paths of the files directly in a folder, without hidden ones, in order."""
     return [
         entry.path
         for entry in _entries(folder)
@@ -109,10 +109,10 @@ def readable_names(folder: str | Path) -> set[str]:
 
 
 def walk(folder: str | Path, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
-    """Return each folder below one (and itself) with the names of its files, in order.
+    """Yield a folder and each folder below it, with the names of its files, in order.
 
-    Links are followed, but for those to a folder that holds this one; a folder that several of them lead to
-    is read once.
+    Links are followed, except links to a folder that contains this one; a folder reached several times is
+    read once.
 
     Raises:
         AutodasError: if a folder cannot be read.
@@ -142,27 +142,27 @@ def walk(folder: str | Path, left_out: LeftOut) -> Iterator[tuple[str, list[str]
 
 
 def files_below(folder: str | Path, endings: tuple[str, ...], left_out: LeftOut) -> list[str]:
-    """Return the files with such an ending in a folder and in those in it."""
+    """Return the files with one of the given endings in a folder and below."""
     files = _visible_files(folder, left_out)
-    found = [path for path in files if path.lower().endswith(endings)]
-    left_out.files |= set(files).difference(found)
-    return found
+    matching = [path for path in files if path.lower().endswith(endings)]
+    left_out.files |= set(files).difference(matching)
+    return matching
 
 
 def images_below(folder: str | Path, left_out: LeftOut) -> list[str]:
-    """Return the image files in a folder and in those in it."""
+    """Return the image files in a folder and below."""
     return files_below(folder, image_endings(), left_out)
 
 
 def videos_below(folder: str | Path, left_out: LeftOut) -> list[str]:
-    """Return the videos in a folder and in those in it: files, or where there are none folders of frames."""
+    """Return the videos in a folder and below: files or, if there are none, folders of frames."""
     files = _visible_files(folder, left_out)
     videos = [path for path in files if path.lower().endswith(VIDEO_ENDINGS)]
     images = [path for path in files if path.lower().endswith(image_endings())]
     folders = {os.path.dirname(path) for path in images}
     left_out.files |= set(files).difference(videos, images)
     if not videos:
-        # Images beside folders of frames are no video of their own.
+        # Images beside folders of frames do not form a video.
         loose = folders & {str(folder)} if len(folders) > 1 else set()
         left_out.files |= {path for path in images if os.path.dirname(path) in loose}
         return sorted(folders - loose)
@@ -187,12 +187,12 @@ def _identity(folder: str | Path) -> tuple[int, int]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # A link that leads to itself.
+    except OSError:  # a link to itself
         return False
 
 
 def _is_special(entry: os.DirEntry[str]) -> bool:
-    """Return whether it is neither file nor folder; links that lead nowhere are not."""
+    """Return whether an entry is neither file nor folder; broken links are not."""
     try:
         if entry.is_file() or entry.is_dir():
             return False
@@ -216,7 +216,7 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
 
 def _by_ending(paths: Iterable[str]) -> str:
     endings = Counter(os.path.splitext(path)[1].lower() or "without ending" for path in paths)
-    return _counted(endings) + ("; .heic is read after pip install pillow-heif" if ".heic" in endings else "")
+    return _counted(endings) + ("; to read .heic: pip install pillow-heif" if ".heic" in endings else "")
 
 
 def _counted(names: Counter[str]) -> str:

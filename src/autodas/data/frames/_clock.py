@@ -1,4 +1,4 @@
-"""When the frames of a video are shown."""
+"""Display times of a video's frames."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SECOND = 1_000_000  # microseconds
 
 
 class Clock(NamedTuple):
-    """When the frames of a video are shown: at a constant rate, or each at a time of its own.
+    """Display times of a video's frames: at a constant rate, or individual times.
 
     Args:
-        rate: frames a second, the usual ones where they vary, above 0.
-        times: int64 (F,), ascending, microseconds from the first frame to each of them where the rate varies;
-            ``None`` where frame i is shown ``i / rate`` seconds after the first.
+        rate: frames per second, the usual rate if it varies, above 0.
+        times: int64 (F,), ascending, microseconds from the first frame to each of them if the rate varies;
+            ``None`` if frame i is shown ``i / rate`` seconds after the first.
     """
 
     rate: float
@@ -24,15 +24,15 @@ class Clock(NamedTuple):
 
     @classmethod
     def of(cls, seconds: np.ndarray, rates: list[float], rounding: float) -> Clock:
-        """Return the clock of frames that are shown at these times.
+        """Return the clock of frames with the given times.
 
-        The rate is constant if no frame is further from its place than half a step, or than times are
-        rounded.
+        The rate is constant if no frame deviates from its place by more than half a step, or than the
+        rounding of the times.
 
         Args:
             seconds: float64 (F,), ascending, from the first frame to each of them.
-            rates: frames a second that may be the constant ones, the likeliest first.
-            rounding: of the times, in seconds.
+            rates: candidates for the constant rate in frames per second, the most likely first.
+            rounding: precision of the times, in seconds.
         """
         places = np.arange(len(seconds))
         for rate in rates:
@@ -41,21 +41,22 @@ class Clock(NamedTuple):
         return cls(rates[0], np.rint(seconds * _SECOND).astype(np.int64))
 
     def seconds(self, number: int) -> float:
-        """Return when a frame is shown; the one after the last is shown at the end of the video."""
+        """Return the time of a frame; that after the last is shown at the end of the video."""
         if self.times is None:
             return number / self.rate
         beyond = max(0, number - len(self.times) + 1)
         return float(self.times[number - beyond]) / _SECOND + beyond / self.rate
 
     def starts(self, count: int) -> np.ndarray:
-        """Return when each of the first frames is shown, float64 (count,), in seconds."""
+        """Return the times of the first frames, float64 (count,), in seconds."""
         return np.arange(count) / self.rate if self.times is None else self.times[:count] / _SECOND
 
     def after(self, first: int, steps: int, fps: float) -> int:
         """Return the frame that is nearest to ``steps / fps`` seconds after another.
 
-        None is taken more than half a usual step before it is shown: a picture that stands for a while
-        stands to the end of that while. A video is followed by itself, with frames counted on.
+        No frame is taken more than half a usual step before it is shown: a frame that is shown for a while
+            counts
+        until the end of that while. A video is repeated, with its frames numbered continuously.
         """
         if self.times is None:
             return first + math.floor(steps * self.rate / fps + 0.5)

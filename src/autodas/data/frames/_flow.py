@@ -1,4 +1,4 @@
-"""Optical flow: how far each pixel moves until the next frame."""
+"""Optical flow: the displacement of each pixel until the next frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodas.data_options import Flow
 from autodas.errors import AutodasError
 
 BOUND = 20 / 256
-"""Displacement, as a share of the short side, beyond which a byte of flow does not reach.
+"""Maximum displacement that a byte of flow represents, as a share of the short side.
 
 20 pixels of frames of 256, as usual for two-stream networks. In clips of UCF101 0.2 % of the displacements
 are larger.
@@ -22,11 +22,11 @@ are larger.
 
 @dataclass(frozen=True)
 class FlowEncoding:
-    """How optical flow is computed and put into bytes.
+    """Computation of optical flow and its conversion to bytes.
 
     Args:
         method: ``"tvl1"`` or ``"dis"``; see :func:`flow_solver`.
-        bound: displacement, as a share of the short side, beyond which a byte does not reach; above 0.
+        bound: maximum displacement that a byte represents, as a share of the short side; above 0.
 
     Raises:
         AutodasError: if a value is out of range.
@@ -45,16 +45,16 @@ class FlowEncoding:
 def flow_solver(method: Flow) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Return a function that computes dense flow from one frame to another.
 
-    ``tvl1`` is the minimum of total variation of the flow plus L1 distance of the frames (Zach, Pock and
-    Bischof, 2007), ``dis`` the inverse search of patches (Kroeger et al., 2016) in OpenCV's preset "medium";
-    both as OpenCV computes them with its own defaults, of grey values.
+    ``tvl1`` minimises the total variation of the flow plus the L1 distance of the frames (Zach, Pock and
+    Bischof, 2007), ``dis`` is the dense inverse search (Kroeger et al., 2016) with OpenCV's preset "medium";
+    both as computed by OpenCV with its defaults, on grey values.
 
     Args:
         method: ``"tvl1"`` or ``"dis"``.
 
     Returns:
         A function of two frames, uint8 (H, W, 3) in the order red, green, blue, or (H, W, 1), that returns
-        float32 (H, W, 2): displacement across (to the right is positive) and down, in pixels of these frames.
+        float32 (H, W, 2): displacement across (positive to the right) and down, in pixels of these frames.
         Between equal frames it is zero.
 
     Raises:
@@ -67,15 +67,15 @@ def flow_solver(method: Flow) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def grey(frame: np.ndarray) -> np.ndarray:
-        found = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.shape[-1] == 3 else frame[..., 0]
-        return np.ascontiguousarray(found)
+        values = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.shape[-1] == 3 else frame[..., 0]
+        return np.ascontiguousarray(values)
 
     def solve(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         if np.array_equal(one, other):
             return np.zeros((*one.shape[:2], 2), dtype=np.float32)
         # Without a third argument the search starts from no motion.
-        found: np.ndarray = solver.calc(grey(one), grey(other), None)
-        return found
+        flow: np.ndarray = solver.calc(grey(one), grey(other), None)
+        return flow
 
     return solve
 
@@ -83,34 +83,34 @@ def flow_solver(method: Flow) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 def bytes_of_flow(flow: np.ndarray, bound: float) -> np.ndarray:
     """Return ``128 + 127 clip(flow / bound, -1, 1)``, rounded, as uint8.
 
-    No displacement is 128, and the opposite of ``value`` is ``256 - value``, which is what a mirrored picture
-    has across; one byte is ``bound / 127`` pixels. 0 does not occur.
+    No displacement is 128, and the opposite of ``value`` is ``256 - value``, which is the horizontal
+    component of a mirrored image; one byte is ``bound / 127`` pixels. 0 does not occur.
 
     Args:
         flow: displacements in pixels, any shape.
-        bound: the largest displacement that is told apart, above 0.
+        bound: maximum displacement that is represented, above 0.
     """
-    # Halves are rounded to even numbers, which is the same in both directions.
-    found: np.ndarray = (128 + np.rint(127 * np.clip(flow / bound, -1, 1))).astype(np.uint8)
-    return found
+    # Halves are rounded to even numbers, which is symmetric in both directions.
+    values: np.ndarray = (128 + np.rint(127 * np.clip(flow / bound, -1, 1))).astype(np.uint8)
+    return values
 
 
 def picture_of_flow(values: np.ndarray) -> np.ndarray:
-    """Return flow as colours for people: the hue is the direction, the strength how far; stillness is white.
+    """Return flow as colours for display: hue is direction, saturation is distance; no motion is white.
 
     Args:
-        values: uint8 (..., 2), from :func:`bytes_of_flow`.
+        values: uint8 (..., 2), result of :func:`bytes_of_flow`.
 
     Returns:
         uint8 (..., 3). Red moves to the right, yellow-green down, cyan to the left, violet up.
     """
     across, down = np.moveaxis((values.astype(np.float64) - 128) / 127, -1, 0)
     hue = np.arctan2(down, across)[..., None] - np.array([0, 2, -2]) * np.pi / 3
-    # The root makes small displacements visible.
+    # The square root makes small displacements visible.
     strength = np.sqrt(np.clip(np.hypot(across, down), 0, 1))[..., None]
     colours = 0.5 + 0.5 * np.cos(hue)
-    found: np.ndarray = np.rint(255 * (1 - strength * (1 - colours))).astype(np.uint8)
-    return found
+    pixels: np.ndarray = np.rint(255 * (1 - strength * (1 - colours))).astype(np.uint8)
+    return pixels
 
 
 def _opencv() -> Any:
@@ -120,10 +120,10 @@ def _opencv() -> Any:
         raise AutodasError(
             "optical flow needs the package 'opencv-contrib-python-headless': install autodas[flow]"
         ) from error
-    # The plain packages of OpenCV have the same name and lack this part.
+    # OpenCV's plain packages have the same name, but lack this module.
     if not hasattr(cv2, "optflow"):
         raise AutodasError(
-            "optical flow needs OpenCV with its extra modules, and another OpenCV is installed: "
-            "uninstall that one and install autodas[flow]"
+            "optical flow needs OpenCV with its extra modules, but another OpenCV is installed: "
+            "uninstall it and install autodas[flow]"
         )
     return cv2

@@ -13,24 +13,24 @@ from autodas.data_options import Flow
 
 
 class FlowFrames:
-    """The flow from each frame of a video to the next.
+    """Flow from each frame of a video to the next.
 
-    The last frame has no next one and repeats the flow before it; a single frame has none and gets that of
-    standing still. Both are our choice.
+    The last frame has no next one and repeats the flow before it; a single frame has the flow of no motion.
+    Both are our choice.
 
     Args:
         frames: the videos.
         method: ``"tvl1"`` or ``"dis"``.
 
     Attributes:
-        piece: how many frames are computed at a time when all of a video are.
+        piece: number of frames computed at a time when storing whole videos.
     """
 
     channels = 2
 
     def __init__(self, frames: FrameSource, method: Flow = "tvl1") -> None:
         self._frames, self._method = frames, method
-        # TV-L1 takes a third of a second a frame: whoever stores it wants to be told, and to stop, sooner.
+        # TV-L1 takes a third of a second per frame: progress and requests to stop need smaller pieces.
         self.piece = 32 if method == "tvl1" else 512
         self.paths = frames.paths
 
@@ -63,9 +63,9 @@ class FlowFrames:
         return np.stack([flow[first] for first in firsts])
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the video."""
+        """Return the name of the video in messages."""
         return self._frames.describe(index)
 
     def fingerprint(self, index: int) -> str:
-        """Return that of the video."""
+        """Return the fingerprint of the video."""
         return self._frames.fingerprint(index)

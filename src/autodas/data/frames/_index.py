@@ -1,4 +1,4 @@
-"""Where the frames of a video lie, without decoding all of it where its time stamps can be believed."""
+"""Positions of a video's frames, found without decoding all of it if its time stamps are reliable."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# Two days of 25 frames a second; a longer one is a file that lies.
+# Two days of 25 frames per second; a file that claims more is not credible.
 _MOST_PACKETS = 1 << 22
-# So many frames are decoded to see whether they come in the order that the packets' time stamps say.
+# Number of frames decoded to check the order given by the packets' time stamps.
 _HEAD = 12
-# No coding standard lets a frame be shown so many frames before or after its turn in the file.
+# No coding standard allows a frame to be shown this many frames before or after its turn in the file.
 _MOST_REORDERED = 32
-# Containers without presentation times: those that FFmpeg makes up are wrong where frames are reordered.
+# Containers without presentation times: those made up by FFmpeg are wrong if frames are reordered.
 _WITHOUT_TIMES = frozenset({"avi"})
-# Recordings of these are cut and joined as they are, with the time stamps of each.
+# Recordings in these are cut and joined as they are, each with its own time stamps.
 _JOINED = frozenset({"mpeg", "mpegts"})
 _JUMP = 10.0  # seconds from one frame to the next
-_ROUNDING = 0.005  # by which a rate that is claimed may be that of the time stamps
+_ROUNDING = 0.005  # relative tolerance between a claimed rate and that of the time stamps
 UNKNOWN = int(np.iinfo(np.int64).min)
 
 
 class Key(NamedTuple):
-    """A packet from which decoding can begin.
+    """Packet at which decoding can begin.
 
     Args:
-        packet: its place in the file.
-        number: of the first frame that is right from here on.
+        packet: its index in the file.
+        number: number of the first correct frame when decoding from here.
         shown: presentation time of the packet, in the stream's units, or ``UNKNOWN``.
         decoded: decoding time of the packet, or ``UNKNOWN``.
         before: decoding time of the packet before it, or ``UNKNOWN``.
         size: bytes of the packet.
-        checksum: of that frame's pixels, -1 where it is not known: then the decoder must call it a key frame.
+        checksum: checksum of that frame's pixels, -1 if unknown: then the decoder must report a key frame.
     """
 
     packet: int
@@ -57,17 +57,18 @@ class Key(NamedTuple):
 
 
 class FrameIndex(NamedTuple):
-    """Where the frames of a video lie.
+    """Positions of a video's frames.
 
     Args:
-        frames: how many there are.
-        height, width: of a frame as it is shown.
-        orientation: how frames as stored are turned to be shown.
-        order: int64 (P,), for each packet of the file the number of the frame that comes of it, -1 if none
-            does; empty where packets and frames do not belong together: then the video can only be decoded
-            from its start, and frames are counted.
+        frames: number of frames.
+        height, width: of a frame as displayed.
+        orientation: rotation and mirroring of stored frames for display.
+        order: int64 (P,), for each packet of the file the number of the frame that it produces, -1 if none;
+            empty if packets do not correspond to frames: then the video can only be decoded from its start,
+                and
+            frames are counted.
         keys: int64 (K, 7), the fields of a :class:`Key` each, by ascending number.
-        clock: when frames are shown, ``None`` where the file does not tell.
+        clock: display times of the frames; ``None`` if the file does not specify them.
     """
 
     frames: int
@@ -84,14 +85,14 @@ class FrameIndex(NamedTuple):
         return Key(*self.keys[place].tolist()) if place >= 0 else None
 
     def has_open_groups(self) -> bool:
-        """Return whether a frame that is stored after a key frame is shown before it."""
+        """Return whether a frame stored after a key frame is shown before it."""
         shown = np.where(self.order < 0, self.frames, self.order)
         first_from_here = np.minimum.accumulate(shown[::-1])[::-1]
         return bool((first_from_here[self.keys[:, 0]] < self.keys[:, 1]).any())
 
 
 class _Packets:
-    """What a walk through the packets of a video notes."""
+    """Facts about the packets of a video."""
 
     def __init__(self) -> None:
         self.shown, self.decoded, self.size = array("q"), array("q"), array("q")
@@ -109,12 +110,12 @@ class _Packets:
         self.size.append(packet.size)
         self.is_key.append(packet.is_keyframe)
         self.is_shown.append(not hidden and not packet.is_discard)
-        # What a container hands over once, a decoder that begins after this packet lacks.
+        # The container passes these data once; a decoder that starts after this packet would lack them.
         if packet.has_sidedata("palette") or packet.has_sidedata("new_extradata"):
             self.can_begin_anywhere = False
 
     def order(self) -> np.ndarray | None:
-        """Return the order of frames by time stamps, ``None`` if those cannot be right."""
+        """Return the order of frames by time stamps; ``None`` if those cannot be correct."""
         places = np.flatnonzero(np.array(self.is_shown))
         times = np.array(self.shown, dtype=np.int64)[places]
         ranks = np.empty(len(times), dtype=np.int64)
@@ -138,13 +139,13 @@ class _Packets:
         decoded = np.array([UNKNOWN, *self.decoded], dtype=np.int64)
         numbers = order[places]
         if (numbers < 0).any():
-            # Decoding may begin with a frame that an edit list hides: the first one after it is shown.
+            # Decoding may begin with a frame hidden by an edit list: the first frame after it is shown.
             times = np.sort(shown[order >= 0])
             hidden = np.searchsorted(times, shown[places])
             numbers = np.where(numbers < 0, np.where(shown[places] == UNKNOWN, len(times), hidden), numbers)
         size = np.array(self.size, dtype=np.int64)
         nothing = np.full(len(places), -1)
-        found = np.stack(
+        keys = np.stack(
             [
                 places,
                 numbers,
@@ -156,27 +157,27 @@ class _Packets:
             ],
             1,
         )
-        found = found[found[:, 1] <= order.max(initial=-1)]
-        first: np.ndarray = np.unique(found[:, 1], return_index=True)[1]
-        return np.asarray(found[first])
+        keys = keys[keys[:, 1] <= order.max(initial=-1)]
+        first: np.ndarray = np.unique(keys[:, 1], return_index=True)[1]
+        return np.asarray(keys[first])
 
     def clock(
         self, order: np.ndarray | None, frames: int, unit: float, claimed: float, jumps: bool
     ) -> Clock | None:
-        """Return when frames are shown, by their time stamps; of a single frame by what the container claims.
+        """Return the frames' clock by their time stamps; for a single frame by the container's claim.
 
-        The usual rate is that of the steps near the usual one, since time stamps are rounded, and gaps are no
-        rate.
+        The usual rate is the mean of the steps near the median, since time stamps are rounded, and gaps must
+        not count.
 
         Args:
-            order: by time stamps, if those can be believed: otherwise the rate is taken for constant.
-            frames: how many there are.
+            order: order by time stamps if those are reliable; otherwise the rate is assumed to be constant.
+            frames: number of frames.
             unit: seconds of one unit of time.
-            claimed: frames a second by the container, 0 where it claims nothing.
-            jumps: whether time may begin anew within the file.
+            claimed: frames per second claimed by the container, 0 if none.
+            jumps: whether time may restart within the file.
         """
         if order is None:
-            # Decoding times ascend also where presentation times do not; fields of a frame have one each.
+            # Decoding times ascend even if presentation times do not; each field of a frame has its own.
             times, fields = np.array(self.decoded, dtype=np.int64), max(1, round(len(self) / max(1, frames)))
         else:
             times, fields = np.sort(np.array(self.shown, dtype=np.int64)[order >= 0]), 1
@@ -192,7 +193,7 @@ class _Packets:
         step = float(near.mean())
         rates = [1 / (step * unit * fields)]
         if claimed and abs(claimed / rates[0] - 1) < _ROUNDING:
-            rates.insert(0, claimed)  # The same without the rounding.
+            rates.insert(0, claimed)  # the same without rounding
         if order is None:
             return Clock(rates[0])
         seconds = np.cumsum([0, *np.where(jumps & (steps * unit > _JUMP), step, steps)]) * unit
@@ -218,25 +219,25 @@ class _Head:
                     self._keys.add(place_of(frame))
 
     def agrees(self, order: np.ndarray) -> bool:
-        """Return whether the frames came in an order, all of them but for those of damaged packets."""
+        """Return whether the frames appeared in the given order, except those of damaged packets."""
         lost = {int(order[place]) for place in self._damaged}
         due = list(islice((number for number in range(int(order.max()) + 1) if number not in lost), _HEAD))
         come = [int(order[place]) if place >= 0 else -1 for place in self._places]
         return come[:_HEAD] == due
 
     def has_keys(self, packets: _Packets) -> bool:
-        """Return whether the decoder calls each frame a key frame whose packet is marked as one."""
+        """Return whether the decoder reports a key frame for each packet marked as one."""
         return all(place in self._keys for place in self._places if place >= 0 and packets.is_key[place])
 
 
 def read_index(path: str) -> FrameIndex:
-    """Read where the frames of a video lie.
+    """Read the positions of a video's frames.
 
-    The packets are read and the first frames decoded. Where what comes out is not what the packets say, or
-    cannot be told from them, the whole video is decoded once.
+    The packets are read and the first frames decoded. If these do not match the packets, or the packets do
+    not determine the order, the whole video is decoded once.
 
     Raises:
-        UnreadableError: if there is no video in the file, or no frame.
+        UnreadableError: if the file contains no video, or no frame.
     """
     packets, head = _Packets(), _Head()
     with opened(path) as video:
@@ -264,7 +265,7 @@ def read_index(path: str) -> FrameIndex:
 
 
 def _is_hidden(video: Video, packet: Packet[VideoStream]) -> bool:
-    """Return whether a packet holds a frame that is only referred to (VP8's alternate reference frames)."""
+    """Return whether a packet's frame is only used for reference (VP8's alternate reference frames)."""
     return video.stream.codec_context.name == "vp8" and not memoryview(packet)[0] & 0x10
 
 
@@ -277,8 +278,8 @@ def _by_decoding(path: str, packets: _Packets, told: np.ndarray | None) -> tuple
 
     Args:
         path: the file.
-        packets: of it.
-        told: the order by time stamps where those are right, and only the keys have to be found.
+        packets: its packets.
+        told: order by time stamps if that is correct, so that only the keys must be found.
     """
     places: array[int] = array("q")
     checksums: dict[int, int] = {}
@@ -297,14 +298,14 @@ def _by_decoding(path: str, packets: _Packets, told: np.ndarray | None) -> tuple
     if not len(order):
         return order, np.zeros((0, len(Key._fields)), dtype=np.int64), len(places)
     keys = packets.keys(order)
-    # Packets are marked as keys that are none. Some decoders never tell: then the pixels show it, later.
+    # Packets may be wrongly marked as keys. Some decoders never report it: then the pixels show it, later.
     keys = keys[np.isin(keys[:, 0], list(called or checksums))]
     keys[:, 6] = [checksums[packet] for packet in keys[:, 0].tolist()]
     return order, keys, int(order.max()) + 1
 
 
 def _order_of(places: np.ndarray, packets: _Packets) -> np.ndarray:
-    """Return the order of frames that came of packets in these places; empty where that cannot be told."""
+    """Return the order of frames from their packets' indices; empty if it cannot be determined."""
     if places.min() < 0 or len(np.unique(places)) < len(places):
         return np.zeros(0, dtype=np.int64)
     order = np.full(len(packets), -1)
@@ -313,6 +314,6 @@ def _order_of(places: np.ndarray, packets: _Packets) -> np.ndarray:
 
 
 def checksum(frame: VideoFrame) -> int:
-    """Return what tells a frame from others: a checksum of its grey values."""
+    """Return a checksum of a frame's grey values, which identifies it."""
     grey = frame.reformat(format="gray", threads=1)
     return zlib.crc32(grey.to_ndarray().tobytes())

@@ -1,4 +1,4 @@
-"""Indices of video files, kept on disk: a file is walked through once, not in every process of every run."""
+"""Indices of video files, stored on disk: a file is scanned once, not in every process of every run."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _TABLE = "CREATE TABLE IF NOT EXISTS indices (number INTEGER PRIMARY KEY, name B
 def kept_index(path: str, read: Callable[[str], FrameIndex]) -> FrameIndex:
     """Return the index of a video file, from disk if the same file has been read before.
 
-    The indices lie in one database in the user's cache, of at most 512 MB; deleting it does no harm. One that
-    is damaged is made anew; where there is no place for one, indices are not kept.
+    The indices are stored in one database in the user's cache, of at most 512 MB; it can be deleted safely. A
+    damaged one is rebuilt; if it cannot be created, indices are not stored.
 
     Args:
         path: the file.
-        read: makes the index.
+        read: function that makes the index.
 
     Raises:
         UnreadableError: from ``read``.
@@ -53,23 +53,23 @@ def kept_index(path: str, read: Callable[[str], FrameIndex]) -> FrameIndex:
     if folder is None or name is None:
         return read(path)
     place = folder / "indices.sqlite"
-    found = _find(place, name)
-    if found is None:
-        found = read(path)
-        _keep(place, name, _packed(found))
-    return found
+    index = _find(place, name)
+    if index is None:
+        index = read(path)
+        _keep(place, name, _packed(index))
+    return index
 
 
 def _name(path: str) -> bytes | None:
-    """Return what changes when the file does, or what decodes it."""
+    """Return a name that changes with the file and its decoder."""
     try:
         from av import library_versions
 
-        found = os.stat(path)
+        status = os.stat(path)
     except (ImportError, OSError):
         return None
     decoder = ".".join(map(str, library_versions["libavcodec"]))
-    facts = f"\0{found.st_size} {found.st_mtime_ns} {_VERSION} {decoder}"
+    facts = f"\0{status.st_size} {status.st_mtime_ns} {_VERSION} {decoder}"
     return os.fsencode(os.path.abspath(path)) + facts.encode()
 
 
@@ -111,7 +111,7 @@ def _database(place: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for one statement: connections do not survive a fork."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(place, timeout=1)) as database:
-        # A cache may lose what was written before the power failed, if it is found out; see _unpacked.
+        # A cache may lose its last writes on a power failure, if that is detected; see _unpacked.
         database.execute("PRAGMA synchronous = OFF")
         database.execute(f"PRAGMA max_page_count = {_MOST_BYTES // _PAGE_BYTES}")
         database.execute(_TABLE)
@@ -129,18 +129,18 @@ def _packed(index: FrameIndex) -> bytes:
         "packets": len(index.order),
         "times": len(times),
     }
-    # Frames come nearly in the order of packets: the differences of a thousand take fifty bytes.
+    # Frames are nearly in the order of packets: the differences of a thousand take fifty bytes.
     order = index.order - np.arange(len(index.order))
     numbers = np.concatenate([order, np.diff(times, prepend=0), index.keys.T.ravel()])
     return zlib.compress(json.dumps(facts).encode() + b"\n" + numbers.astype("<i8").tobytes())
 
 
 def _unpacked(content: bytes) -> FrameIndex:
-    """Return an index as it was packed; raises ValueError, AutodasError and the like if it is damaged."""
+    """Return an index from its packed form; raises ValueError, AutodasError and the like if it is damaged."""
     unpacking = zlib.decompressobj()
     head, _, rest = unpacking.decompress(content, _MOST_UNPACKED).partition(b"\n")
     if not unpacking.eof:
-        raise ValueError("cut off, or larger than any index")
+        raise ValueError("truncated, or larger than any index")
     facts = parse_json(head, "index")
     _SHAPE.check(facts, "index")
     numbers = np.frombuffer(rest, dtype="<i8").astype(np.int64)
@@ -148,7 +148,7 @@ def _unpacked(content: bytes) -> FrameIndex:
     order += np.arange(len(order))
     frames, height, width = facts["size"]
     if len(times) not in (0, frames):
-        raise ValueError("times of another number of frames")
+        raise ValueError("the number of times is not that of frames")
     clock = None if facts["rate"] is None else Clock(facts["rate"], np.cumsum(times) if len(times) else None)
     return FrameIndex(
         frames,

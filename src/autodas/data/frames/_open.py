@@ -1,4 +1,4 @@
-"""Opening of video files through PyAV: which stream is meant, and what errors of FFmpeg mean."""
+"""Opening of video files through PyAV: choice of the stream, meaning of FFmpeg's errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# A file that calls itself a video may be a playlist that names others: those are read from disk only. One
-# that claims frames of a billion pixels gets no memory for them.
+# A file posing as a video may be a playlist that names others: those are read from disk only. A file that
+# claims frames of a billion pixels gets no memory for them.
 _OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(1 << 26)}
-# These may be the video, but beside another codec they are pictures that go with it.
+# These may be the video, but beside another codec they are accompanying images.
 _PICTURES = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"})
-# What ffmpeg adds to the pixels of a stream that is marked as the default one when it chooses.
+# Bonus in pixels that ffmpeg gives a stream marked as default when it chooses.
 _DEFAULT_BONUS = 5_000_000
 
 
@@ -30,36 +30,36 @@ class Video(NamedTuple):
 
     Args:
         container: the file.
-        stream: the one whose frames are meant.
+        stream: its video stream.
     """
 
     container: InputContainer
     stream: VideoStream
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the packets from here on; an empty one would be taken for the end of the video."""
+        """Yield the packets from here on, without empty ones, which would mean the video's end."""
         return (packet for packet in self.container.demux(self.stream) if packet.size)
 
     def numbered(
         self, packets: Iterator[Packet[VideoStream]], first: int = 0
     ) -> Iterator[Packet[VideoStream]]:
-        """Mark packets with their places in the file; the frames that come of them have the same mark."""
+        """Mark packets with their indices in the file; frames inherit the mark of their packet."""
         for place, packet in enumerate(packets, first):
-            # PyAV finds a mark by its identity: small numbers, which Python has once, would be lost.
+            # PyAV identifies a mark by its identity: cached small integers would get lost.
             packet.opaque = (place,)
             yield packet
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Yield all frames of a video that has just been opened."""
+        """Yield all frames of a newly opened video."""
         for packet in chain(self.numbered(self.packets()), (None,)):
             yield from self.decode(packet)
 
     def decode(self, packet: Packet[VideoStream] | None, damaged: set[int] | None = None) -> list[VideoFrame]:
-        """Return the frames that a packet completes, without those that are damaged beyond decoding.
+        """Return the frames that a packet completes, without those damaged beyond decoding.
 
         Args:
-            packet: ``None`` at the end, for the frames that the decoder still holds.
-            damaged: gets the places of packets that cannot be decoded.
+            packet: the packet; ``None`` at the end, for the frames still held by the decoder.
+            damaged: set to which the indices of packets that cannot be decoded are added.
         """
         from av.error import ArgumentError, EOFError, ExternalError, InvalidDataError
 
@@ -72,7 +72,7 @@ class Video(NamedTuple):
 
 
 def place_of(item: Packet[VideoStream] | VideoFrame) -> int:
-    """Return the place of a packet in the file, or of the one that a frame came of; -1 if it has no mark."""
+    """Return the index of a packet in the file, or of the packet of a frame; -1 if it has no mark."""
     mark: Any = item.opaque
     return -1 if mark is None else int(mark[0])
 
@@ -83,8 +83,8 @@ def opened(path: str, strict: bool = False) -> Iterator[Video]:
 
     Args:
         path: the file.
-        strict: whether a frame with any damage is one that cannot be decoded. What a decoder makes of it
-            otherwise may depend on the frames that it has decoded before.
+        strict: whether a frame with any damage counts as one that cannot be decoded. Otherwise its pixels may
+            depend on the frames decoded before.
 
     Raises:
         UnreadableError: for every error of FFmpeg in this block: the video cannot be read.
@@ -98,7 +98,7 @@ def opened(path: str, strict: bool = False) -> Iterator[Video]:
             for other in container.streams:
                 if other.index != stream.index:
                     other.discard = Discard.all
-            # Workers are processes already; threads would only add a delay to short clips.
+            # Workers are already processes; threads would only add a delay to short clips.
             stream.thread_type = "NONE"
             stream.codec_context.thread_count = 1
             stream.codec_context.copy_opaque = True
@@ -109,15 +109,15 @@ def opened(path: str, strict: bool = False) -> Iterator[Video]:
             yield Video(container, stream)
     except (UnreadableError, MemoryError):
         raise
-    except Exception as error:  # FFmpeg's errors are of many types.
+    except Exception as error:  # FFmpeg's errors are of many types
         raise UnreadableError(_reason(error)) from error
 
 
 def _best(container: InputContainer) -> VideoStream:
-    """Return the stream that is the video, as ffmpeg does: the largest, or the one marked as the default.
+    """Return the video stream chosen as by ffmpeg: the largest, or the one marked as the default.
 
     Raises:
-        UnreadableError: if there is none; the picture on a cover is no video.
+        UnreadableError: if there is none; a cover image is not a video.
     """
     streams = list(container.streams.video)
     if not streams:
@@ -127,7 +127,7 @@ def _best(container: InputContainer) -> VideoStream:
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     moving = [stream for stream in streams if not stream.disposition & still]
     if not moving:
-        raise UnreadableError("it has no video stream, only a cover picture")
+        raise UnreadableError("it has no video stream, only a cover image")
     # PyAV gives streams that FFmpeg cannot decode no context.
     readable = [stream for stream in moving if stream.codec_context is not None]
     if not readable:

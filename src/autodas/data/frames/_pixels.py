@@ -1,4 +1,4 @@
-"""Pixels of decoded frames: resized, in RGB, the way round they are shown."""
+"""Pixels of decoded frames: resized, in RGB, oriented for display."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-# Of the sides of a display matrix: anything further from a quarter of a turn is left as it is stored.
+# Relative to the sides of a display matrix: larger deviations from a quarter turn are ignored.
 _TOLERANCE = 0.02
 
 
 class Orientation(NamedTuple):
-    """How frames are shown: first transposed, then mirrored.
+    """Orientation of frames for display: first transposed, then mirrored.
 
     Args:
         transposed: rows become columns.
@@ -28,21 +28,20 @@ class Orientation(NamedTuple):
     mirrored: bool = False
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width as shown of a frame as stored, and the other way round."""
+        """Return displayed height and width for stored ones, and vice versa."""
         return (width, height) if self.transposed else (height, width)
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """Return frames as shown, a view of (H, W, C) as stored."""
+        """Return displayed frames as a view of (H, W, C) as stored."""
         if self.transposed:
             pixels = pixels.swapaxes(0, 1)
         return pixels[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """Return how a frame is shown, by its display matrix, as ffmpeg's autorotation does it.
+    """Return the orientation of a frame from its display matrix, as ffmpeg's autorotation does.
 
-    The matrix says where a point (x, y) as stored is shown: at (a x + c y, b x + d y). An empty or skewed one
-    turns nothing.
+    The matrix maps a stored point (x, y) to (a x + c y, b x + d y). An empty or skewed matrix is ignored.
     """
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -59,11 +58,11 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 class Pixels:
-    """Makes pixels of frames; one scaler serves all of them.
+    """Converter from frames to pixels; one scaler is used for all frames.
 
     Args:
-        size: height and width of the result, as shown.
-        orientation: of the video.
+        size: displayed height and width of the result.
+        orientation: orientation of the video.
     """
 
     def __init__(self, size: tuple[int, int], orientation: Orientation) -> None:

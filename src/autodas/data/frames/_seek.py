@@ -1,4 +1,4 @@
-"""Frames of an opened video with their numbers, from its start or from the key frames before those wanted."""
+"""Numbered frames of an opened video, from its start or from key frames before the wanted ones."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# Jumping over fewer frames than that costs more than decoding them.
+# Jumping over fewer frames than this costs more than decoding them.
 _WORTH_A_JUMP = 4
-# So many packets after a jump the key frame must have come.
+# The key frame must come within this many packets after a jump.
 _NEAR = 250
-# These containers are searched by decoding times, others by those of presentation.
+# In these containers seeking uses decoding times, in others presentation times.
 _SEARCHED_BY_DECODING = frozenset({"mpegts", "mpeg"})
-# Here a frame that says that no other refers to it can be left out. (In HEVC frames of higher temporal layers
-# may refer to it, in MPEG-4 the next frame may lie in the same packet.)
+# In these, frames marked as not used for reference can be skipped. (In HEVC frames of higher temporal layers
+# may refer to them, in MPEG-4 the next frame may be in the same packet.)
 _SKIPPABLE = frozenset({"h264", "mpeg2video", "mpeg1video"})
 
 
 class SeekingFailedError(UnreadableError):
-    """Decoding did not begin where it was told to, or lost frames: the start is the only place to begin."""
+    """Decoding did not begin where requested, or lost frames: only decoding from the start is possible."""
 
 
 def from_start(video: Video, index: FrameIndex) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield all frames of a video that has just been opened, with their numbers."""
+    """Yield all frames of a newly opened video, with their numbers."""
     for count, frame in enumerate(video.frames()):
         number = _number(frame, index) if len(index.order) else count
         if number >= 0:
@@ -39,17 +39,17 @@ def from_start(video: Video, index: FrameIndex) -> Iterator[tuple[int, VideoFram
 
 
 def sought(video: Video, index: FrameIndex, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield the frames wanted of a video that has just been opened, jumping over stretches without any.
+    """Yield the wanted frames of a newly opened video, jumping over stretches without any.
 
-    They are the same as those of :func:`from_start`, or an error is raised.
+    They are identical to those of :func:`from_start`, or an error is raised.
 
     Args:
-        video: where from.
-        index: of it.
-        wanted: numbers, ascending, each once.
+        video: the opened video.
+        index: its index.
+        wanted: numbers of the frames, ascending, without repetition.
 
     Raises:
-        SeekingFailedError: if one of them did not come, or something that should not.
+        SeekingFailedError: if one of them is missing, or an unexpected frame appears.
     """
     for stretch in _stretches(index, wanted):
         key = index.key_before(stretch[0])
@@ -67,7 +67,7 @@ def sought(video: Video, index: FrameIndex, wanted: Sequence[int]) -> Iterator[t
 
 
 def _stretches(index: FrameIndex, wanted: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the frames that are decoded in one go."""
+    """Yield groups of frames that are decoded without a jump."""
     stretch: list[int] = []
     for number in wanted:
         key = index.key_before(number)
@@ -81,7 +81,7 @@ def _stretches(index: FrameIndex, wanted: Sequence[int]) -> Iterator[list[int]]:
 def _decoded_from(
     video: Video, index: FrameIndex, key: Key, wanted: frozenset[int]
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield frames from a key frame on; of the others than those wanted some are left out.
+    """Yield frames from a key frame on; some that are not wanted are skipped.
 
     Raises:
         SeekingFailedError: if the first one is not the key frame, or they do not ascend.
@@ -102,7 +102,7 @@ def _decoded_from(
             for frame in decoded:
                 number = _number(frame, index)
                 if number < key.number:
-                    continue  # Stored after the key frame, shown before it: may refer to what was left out.
+                    continue  # stored after the key frame, shown before it: may refer to skipped frames
                 if last < key.number and not _is_first(frame, number, key):
                     raise SeekingFailedError("the first frame is not the key frame")
                 if number <= last:
@@ -116,8 +116,8 @@ def _decoded_from(
 def _up_to(
     wanted: frozenset[int], packets: Iterator[Packet[VideoStream]], index: FrameIndex
 ) -> Iterator[Packet[VideoStream] | None]:
-    """Yield packets up to the last one wanted, and ``None``, upon which the decoder gives what it holds."""
-    # Where a frame takes several packets, the last one of them is not known.
+    """Yield packets up to the last wanted one, then ``None``, which flushes the decoder."""
+    # If a frame consists of several packets, its last one is not known.
     one_each = bool((index.order >= 0).all())
     missing = set(wanted)
     for packet in packets:
@@ -129,17 +129,17 @@ def _up_to(
 
 
 def _is_first(frame: VideoFrame, number: int, key: Key) -> bool:
-    """Return whether the first frame after a jump is the one that decoding may begin with."""
+    """Return whether the first frame after a jump is the one at which decoding may begin."""
     if number != key.number or frame.is_corrupt:
         return False
     if key.checksum >= 0:
         return checksum(frame) == key.checksum
-    # Of a key frame that an edit list hides, only the frames after it come.
+    # For a key frame hidden by an edit list, only the frames after it appear.
     return bool(frame.key_frame) or place_of(frame) != key.packet
 
 
 def _number(item: Packet[VideoStream] | VideoFrame, index: FrameIndex) -> int:
-    """Return the number of the frame that comes of a packet, or of a frame; -1 if there is none."""
+    """Return the number of a packet's frame, or of a frame; -1 if there is none."""
     place = place_of(item)
     return int(index.order[place]) if 0 <= place < len(index.order) else -1
 
@@ -170,6 +170,6 @@ def _packets_from(video: Video, key: Key) -> Iterator[Packet[VideoStream]]:
 
 
 def _is_of(packet: Packet[VideoStream], key: Key) -> bool:
-    """Return whether a packet is that of a key frame; where pixels are compared, too, one time will do."""
+    """Return whether a packet is that of a key frame; if pixels are compared as well, one time suffices."""
     same = packet.pts == key.shown or (key.checksum >= 0 and packet.dts == key.decoded)
     return same and packet.size == key.size

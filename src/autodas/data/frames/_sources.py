@@ -1,4 +1,4 @@
-"""Where the frames of videos come from: an array, video files, folders of images."""
+"""Sources of videos' frames: an array, video files, folders of images."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _KEPT = 20_000
 
 
 class FrameSource(Protocol):
-    """Videos by number, as frames whose short side has been resized. It is pickled to worker processes."""
+    """Videos by index, as frames whose short side has been resized. It is pickled to worker processes."""
 
     @property
     def paths(self) -> Sequence[str] | None:
-        """The files (or folders), one a video, if they are files."""
+        """The files (or folders), one per video, if they are files."""
         ...
 
     @property
     def channels(self) -> int:
-        """Of a frame."""
+        """Number of channels of a frame."""
         ...
 
     def __len__(self) -> int: ...
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return height and width of a video as it is stored; raises UnreadableError."""
+        """Return height and width of a video as stored; raises UnreadableError."""
         ...
 
     def count(self, index: int) -> int:
@@ -49,7 +49,7 @@ class FrameSource(Protocol):
         ...
 
     def clock(self, index: int) -> Clock | None:
-        """Return the clock of a video, ``None`` where nothing tells; raises UnreadableError."""
+        """Return the clock of a video; ``None`` if unknown; raises UnreadableError."""
         ...
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
@@ -61,16 +61,16 @@ class FrameSource(Protocol):
         ...
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the video."""
+        """Return the name of the video in messages."""
         ...
 
     def fingerprint(self, index: int) -> str:
-        """Return what changes when the frames do: what has been made of them is kept under it."""
+        """Return a string that changes with the frames, used to identify stored derived data."""
         ...
 
 
 def resized(height: int, width: int, side: int) -> tuple[int, int]:
-    """Return height and width with the short side as given, in proportion."""
+    """Return height and width scaled to the given short side."""
     short = min(height, width)
     return max(side, round(height * side / short)), max(side, round(width * side / short))
 
@@ -112,7 +112,7 @@ class ArrayFrames:
         return np.stack([resized_frame(frame, side) for frame in frames])
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the video."""
+        """Return the name of the video in messages."""
         return f"video {index}"
 
     def fingerprint(self, index: int) -> str:
@@ -124,7 +124,7 @@ class _Paths:
     """Videos that are files or folders of their own.
 
     Args:
-        paths: one a video.
+        paths: one path per video.
     """
 
     channels = 3
@@ -141,7 +141,7 @@ class _Paths:
         return self._paths[index]
 
     def fingerprint(self, index: int) -> str:
-        """Return path, size and time of change."""
+        """Return path, size and modification time."""
         return _fingerprint(self._paths[index])
 
 
@@ -149,7 +149,7 @@ class VideoFiles(_Paths):
     """Video files.
 
     Args:
-        paths: one a video.
+        paths: one path per video.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -161,24 +161,26 @@ class VideoFiles(_Paths):
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a frame."""
-        found = self._index(index)
-        return found.height, found.width
+        frame_index = self._index(index)
+        return frame_index.height, frame_index.width
 
     def count(self, index: int) -> int:
         """Return the number of frames."""
         return self._index(index).frames
 
     def clock(self, index: int) -> Clock | None:
-        """Return when frames are shown."""
+        """Return the display times of frames."""
         return self._index(index).clock
 
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Decode frames of a video."""
-        found = self._index(index)
-        return read_frames(self._paths[index], found, numbers, resized(found.height, found.width, side))
+        frame_index = self._index(index)
+        return read_frames(
+            self._paths[index], frame_index, numbers, resized(frame_index.height, frame_index.width, side)
+        )
 
     def _index(self, index: int) -> FrameIndex:
-        """Return where the frames lie; what has been read lately is kept."""
+        """Return the index of a video; recent ones are cached."""
         if index not in self._indices:
             self._indices[index] = kept_index(self._paths[index], read_index)
             if len(self._indices) > _KEPT:
@@ -187,12 +189,12 @@ class VideoFiles(_Paths):
 
 
 class FrameFolders(_Paths):
-    """Folders of images, one a video; its frames are the images in the order of their names.
+    """Folders of images, one per video; its frames are the images in the order of their names.
 
-    Numbers in names count as numbers: ``2.png`` comes before ``10.png``.
+    Numbers in names are compared as numbers: ``2.png`` comes before ``10.png``.
 
     Args:
-        paths: one a video.
+        paths: one path per video.
     """
 
     def size(self, index: int) -> tuple[int, int]:
@@ -211,15 +213,15 @@ class FrameFolders(_Paths):
     def read(self, index: int, numbers: Sequence[int], side: int) -> np.ndarray:
         """Read frames of a video."""
         files = self._files(index)
-        found: dict[int, np.ndarray] = {}
+        frames: dict[int, np.ndarray] = {}
         for number in set(numbers):
-            found[number] = resized_frame(pixels_of(open_image(files[number]).decode(Form(3)).pixels), side)
-            if found[number].shape != next(iter(found.values())).shape:
+            frames[number] = resized_frame(pixels_of(open_image(files[number]).decode(Form(3)).pixels), side)
+            if frames[number].shape != next(iter(frames.values())).shape:
                 raise UnreadableError(f"{os.path.basename(files[number])} has another size than other frames")
-        return np.stack([found[number] for number in numbers])
+        return np.stack([frames[number] for number in numbers])
 
     def fingerprint(self, index: int) -> str:
-        """Return paths, sizes and times of change of the images; a folder's own do not tell of theirs."""
+        """Return paths, sizes and modification times of the images; the folder's own may stay the same."""
         try:
             return "\n".join(map(_fingerprint, self._files(index)))
         except UnreadableError:
@@ -232,26 +234,26 @@ class FrameFolders(_Paths):
         except AutodasError as error:
             raise UnreadableError(getattr(error.__cause__, "strerror", None) or str(error)) from error
         if not names:
-            raise UnreadableError("the folder holds no images")
+            raise UnreadableError("the folder contains no images")
         return [os.path.join(folder, name) for name in sorted(names, key=_numbered)]
 
 
 def _numbered(name: str) -> list[tuple[int, str]]:
-    """Return what names are ordered by: text by letters, numbers by their value."""
+    """Return a sort key for names: text by letters, numbers by value."""
     parts = re.split(r"([0-9]+)", name)
     return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)] + [(-1, name)]
 
 
 def _fingerprint(path: str) -> str:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return path
-    return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"
+    return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
 
 
 def resized_frame(frame: np.ndarray, side: int) -> np.ndarray:
-    """Return a frame, uint8 (H, W, 1 or 3), whose short side is as given."""
+    """Return a frame, uint8 (H, W, 1 or 3), scaled to the given short side."""
     import PIL.Image
 
     height, width = resized(frame.shape[0], frame.shape[1], side)

@@ -1,4 +1,4 @@
-"""Decoded frames in files, so that videos are decoded once and for all."""
+"""Decoded frames in files, so that each video is decoded only once."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ from autodas.errors import AutodasError
 from autodas.progress import Progress
 
 PIECE = 64 * 2**20
-"""Bytes of memory that each thread takes for frames that it decodes, whatever the length of the video."""
+"""Memory in bytes used by each thread for decoded frames, whatever the length of the video."""
 
 _VERSION = 4
 _THREADS = 4
-_COMPRESSION = 5  # a cautious guess of how much smaller JPEG pictures are; 9.6 in clips of UCF101
+_COMPRESSION = 5  # a cautious guess of the compression by JPEG; 9.6 in clips of UCF101
 
 
 class StoredFrames:
-    """Videos whose decoded frames lie in files, one a video. Made by :class:`FrameStore`.
+    """Videos whose decoded frames are stored in files, one per video. Made by :class:`FrameStore`.
 
-    A file that turns out to be damaged, or is gone, is made anew.
+    A file that is found damaged or missing is rebuilt.
 
     Args:
-        store: where the files are.
+        store: store of the files.
         source: the videos.
-        selection: which of them, int64 (N,); they are numbered from 0 here.
+        selection: indices of the videos, int64 (N,); they are numbered from 0 here.
         files: name of the file of each.
-        stored: what is in each.
+        stored: content of each.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class StoredFrames:
         try:
             return read_stored(path, numbers)
         except (DamagedError, OSError) as error:
-            print(f"{path}: stored frames are damaged ({error}), and are made anew", file=sys.stderr)
+            print(f"{path}: stored frames are damaged ({error}) and are rebuilt", file=sys.stderr)
         self._store.add(self._source, int(self._selection[index]), self._files[index])
         try:
             return read_stored(path, numbers)
@@ -106,26 +106,26 @@ class StoredFrames:
             raise UnreadableError(f"its stored frames cannot be read: {error}") from error
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the video."""
+        """Return the name of the video in messages."""
         return self._source.describe(int(self._selection[index]))
 
     def fingerprint(self, index: int) -> str:
-        """Return that of the video."""
+        """Return the fingerprint of the video."""
         return self._source.fingerprint(int(self._selection[index]))
 
 
 class FrameStore:
-    """A folder with the frames of one data set, of one kind and size; one file a video.
+    """Folder with the frames of one data set, of one kind and size; one file per video.
 
-    The name of a file follows from path, size and time of the video, so that what is new or has changed is
-    decoded, and nothing else. Files are complete or absent; several processes may store at once.
+    The name of a file is derived from path, size and time of the video, so that only new or changed videos
+    are decoded. Files are complete or absent; several processes may store at once.
 
     Args:
-        root: where such folders are.
+        root: parent folder of such folders.
         data: name of the data set.
-        what: what the frames are, for messages and the name of the folder: ``"frames"``.
+        what: kind of the frames, for messages and the name of the folder: ``"frames"``.
         side: short side of the frames.
-        encoding: how they are stored.
+        encoding: encoding of the frames.
     """
 
     def __init__(self, root: Path, data: str, what: str, side: int, encoding: Encoding) -> None:
@@ -145,40 +145,40 @@ class FrameStore:
         if not os.path.isdir(self.folder):
             return None
         files = _file_names(source, selection)
-        found, _ = self._look(files)
-        stored = [found[file] for file in files if file in found]
+        contents, _ = self._look(files)
+        stored = [contents[file] for file in files if file in contents]
         return StoredFrames(self, source, selection, files, stored) if len(stored) == len(files) else None
 
     def fill(self, source: FrameSource, selection: np.ndarray, say: Callable[[str], None]) -> StoredFrames:
         """Store the videos that have not been stored yet, and return all of them.
 
-        Videos that cannot be read have no frames there, and stand in ``bad``.
+        Videos that cannot be read have no frames there, and are listed in ``bad``.
 
         Args:
             source: the videos.
-            selection: which of them, int64 (N,); the result numbers them from 0.
-            say: is told, in one line, what takes time and space.
+            selection: indices of the videos, int64 (N,); the result numbers them from 0.
+            say: function that reports time and space needed, in one line.
 
         Raises:
-            AutodasError: if there is too little space, or the folder cannot be written.
+            AutodasError: if there is not enough space, or the folder cannot be written.
         """
         files = _file_names(source, selection)
-        found, damaged = self._look(files)
+        contents, damaged = self._look(files)
         missing = {
-            file: index for file, index in zip(files, selection.tolist(), strict=True) if file not in found
+            file: index for file, index in zip(files, selection.tolist(), strict=True) if file not in contents
         }
         if not missing:
-            return StoredFrames(self, source, selection, files, [found[file] for file in files])
+            return StoredFrames(self, source, selection, files, [contents[file] for file in files])
         with _explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Held from the beginning: nobody may clear the folder meanwhile.
+            # Held from the beginning, so that nobody clears the folder meanwhile.
             with closing(Lock(self.folder)):
                 write_facts(self.folder, self.facts)
                 remove_leftovers(self.folder)
                 frames = self._announce(source, missing, len(files), damaged, say)
-                found |= self._add_all(source, missing, frames)
+                contents |= self._add_all(source, missing, frames)
                 self._remove_outdated(files)
-                return StoredFrames(self, source, selection, files, [found[file] for file in files])
+                return StoredFrames(self, source, selection, files, [contents[file] for file in files])
 
     def add(self, source: FrameSource, index: int, file: str) -> StoredVideo:
         """Store one video.
@@ -191,8 +191,8 @@ class FrameStore:
             return self._add(source, index, file, lambda frames: None)
 
     def _look(self, files: list[str]) -> tuple[dict[str, StoredVideo], int]:
-        """Return what is in the files that are there, and how many are damaged."""
-        found, damaged = {}, 0
+        """Return the contents of the existing files, and the number of damaged ones."""
+        contents, damaged = {}, 0
         for file in files:
             try:
                 stored = read_description(str(self.folder / file))
@@ -202,8 +202,8 @@ class FrameStore:
                 damaged += 1
                 continue
             if stored.encoding == self.encoding:
-                found[file] = stored
-        return found, damaged
+                contents[file] = stored
+        return contents, damaged
 
     def _announce(
         self,
@@ -213,7 +213,7 @@ class FrameStore:
         damaged: int,
         say: Callable[[str], None],
     ) -> int:
-        """Say what will be stored, refuse it where there is too little space, and return how many frames."""
+        """Report what will be stored, or raise if there is not enough space; return the number of frames."""
 
         def measure(index: int) -> tuple[int, int]:
             try:
@@ -235,7 +235,7 @@ class FrameStore:
                 "data.image_size or data.storage stream"
             )
         if damaged:
-            say(f"{damaged} files of stored {self.what} in {self.folder} are damaged, and are made anew")
+            say(f"{damaged} files of stored {self.what} in {self.folder} are damaged and are rebuilt")
         some = f"{len(missing)} of {count}" if len(missing) < count else f"{count}"
         say(f"storing {self.what} of {some} videos in {self.folder}: {guess}{_mib(size)}")
         return frames
@@ -257,7 +257,7 @@ class FrameStore:
                 }
                 return {futures[future]: future.result() for future in as_completed(futures)}
             finally:
-                # After Ctrl-C or a full disk the other threads end with their piece, and leave nothing.
+                # After Ctrl-C or a full disk the other threads stop after their piece, and leave no files.
                 stopped.set()
                 pool.shutdown(cancel_futures=True)
 
@@ -275,7 +275,7 @@ class FrameStore:
         return stored
 
     def _remove_outdated(self, files: list[str]) -> None:
-        """Remove what was stored of the same videos before they changed."""
+        """Remove stored versions of the same videos from before they changed."""
         kept, videos = set(files), {file.partition("-")[0] for file in files}
         for path in self.folder.glob(f"*{ENDING}"):
             if path.name.partition("-")[0] in videos and path.name not in kept:
@@ -284,7 +284,7 @@ class FrameStore:
 
 
 def storing_threads() -> int:
-    """Return how many videos are stored at a time."""
+    """Return the number of videos that are stored at a time."""
     return min(_THREADS, os.cpu_count() or 1)
 
 
@@ -292,7 +292,7 @@ def _pieces(source: FrameSource, index: int, side: int, done: Callable[[int], No
     """Yield the frames of a video in pieces that fit into the memory of a thread."""
     count = source.count(index)
     height, width = resized(*source.size(index), side)
-    # Frames are decoded one by one and then put together: twice, with three colours.
+    # Frames are decoded one by one and then stacked: twice the memory, with three colours.
     most = max(1, PIECE // (6 * height * width))
     if isinstance(source, FlowFrames):
         most = min(most, source.piece)
@@ -303,7 +303,7 @@ def _pieces(source: FrameSource, index: int, side: int, done: Callable[[int], No
 
 
 def _file_names(source: FrameSource, selection: np.ndarray) -> list[str]:
-    """Return a name for each video: the first half is the video's own, the second one that of its state."""
+    """Return a name for each video: the first half identifies the video, the second its state."""
     files = source.paths is not None
     names = []
     for index in selection.tolist():
@@ -315,13 +315,13 @@ def _file_names(source: FrameSource, selection: np.ndarray) -> list[str]:
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Put what keeps a folder from being written into words."""
+    """Turn errors of writing a folder into an explanation."""
     try:
         yield
     except OSError as error:
         raise AutodasError(
-            f"{folder}: cannot be written: {error.strerror or error}; what has been stored is kept: make "
-            "room, choose another data.cache or data.storage stream"
+            f"{folder}: cannot be written: {error.strerror or error}; what has been stored is kept: free "
+            "some space, choose another data.cache or data.storage stream"
         ) from error
 
 

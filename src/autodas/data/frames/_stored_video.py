@@ -1,8 +1,8 @@
-"""One file that holds the decoded frames of one video.
+"""File format for the decoded frames of one video.
 
-It begins with the frames, one after the other, as they are or as JPEG pictures. A table follows with place,
+A file begins with the frames, one after the other, raw or as JPEG images. A table follows with position,
 length and checksum of each, then a description in JSON, and a tail with lengths and checksum of these two, so
-that a file that was cut off or changed is known.
+that truncated or changed files are detected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from autodas.errors import AutodasError
 from autodas.reading import TEXT, Fields, Items, Number, OneOf, Optional, Whole, parse_json
 
 Encoding = Literal["raw", "jpeg"]
-"""How frames are stored: byte for byte, or as JPEG pictures."""
+"""Encoding of frames: byte for byte, or as JPEG images."""
 
 JPEG_QUALITY = 90
 
@@ -33,18 +33,18 @@ _TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, m
 
 
 class DamagedError(Exception):
-    """A file that does not hold what was written."""
+    """A file that does not contain what was written."""
 
 
 class StoredVideo(NamedTuple):
-    """What a file holds.
+    """Description of a file.
 
     Args:
-        frames: how many, 0 for a video that cannot be read.
+        frames: number of frames, 0 for a video that cannot be read.
         height, width, channels: of a frame.
-        clock: of the video, ``None`` where nothing tells.
-        encoding: how the frames are stored.
-        bad: why the video cannot be read, ``None`` for one that can.
+        clock: clock of the video; ``None`` if unknown.
+        encoding: encoding of the frames.
+        bad: reason why the video cannot be read; ``None`` if it can.
     """
 
     frames: int
@@ -59,13 +59,13 @@ class StoredVideo(NamedTuple):
 def write_stored(
     file: IO[bytes], pieces: Iterable[np.ndarray], clock: Callable[[], Clock | None], encoding: Encoding
 ) -> StoredVideo:
-    """Write the frames of a video, as they come.
+    """Write the frames of a video as they arrive.
 
     Args:
-        file: open for writing, empty.
-        pieces: uint8 (F, H, W, C), one after the other; where they raise UnreadableError, the file says so.
-        clock: called afterwards for that of the video.
-        encoding: how frames are stored.
+        file: file open for writing, empty.
+        pieces: uint8 (F, H, W, C), one after the other; if they raise UnreadableError, the file records it.
+        clock: function that returns the clock of the video, called afterwards.
+        encoding: encoding of the frames.
     """
     rows: list[tuple[int, int, int]] = []
     shape: tuple[int, ...] = (0, 0, 0)
@@ -78,23 +78,23 @@ def write_stored(
                 file.write(data)
                 rows.append((place, len(data), zlib.crc32(data)))
                 place += len(data)
-        found = StoredVideo(len(rows), shape[0], shape[1], shape[2], clock(), encoding)
+        video = StoredVideo(len(rows), shape[0], shape[1], shape[2], clock(), encoding)
     except UnreadableError as error:
         file.seek(0)
         file.truncate()
         rows = []
-        found = StoredVideo(0, 0, 0, 0, None, encoding, str(error))
-    description = json.dumps(_described(found)).encode()
+        video = StoredVideo(0, 0, 0, 0, None, encoding, str(error))
+    description = json.dumps(_described(video)).encode()
     facts = np.array(rows, dtype=_TABLE).tobytes() + description
     file.write(facts + _TAIL.pack(len(rows), len(description), zlib.crc32(facts), _MARK))
-    return found
+    return video
 
 
 def read_description(path: str) -> StoredVideo:
-    """Return what a file holds.
+    """Return the description of a file.
 
     Raises:
-        DamagedError: if it is not whole.
+        DamagedError: if it is incomplete.
         OSError: if it cannot be read.
     """
     with open(path, "rb") as file:
@@ -106,7 +106,7 @@ def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
 
     Args:
         path: the file.
-        numbers: which, in any order, repeated or not.
+        numbers: numbers of the frames, in any order, possibly repeated.
 
     Raises:
         DamagedError: if they are not what was written.
@@ -116,31 +116,31 @@ def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
         stored, table = _facts(file)
         size = file.seek(0, os.SEEK_END)
         shape = (stored.height, stored.width, stored.channels)
-        found: dict[int, np.ndarray] = {}
+        frames: dict[int, np.ndarray] = {}
         for number in sorted(set(numbers)):
             if number >= len(table):
                 raise DamagedError("frames are missing")
             start, length, checksum = table[number].tolist()
             if start + length > size:
-                raise DamagedError("a frame is cut off")
+                raise DamagedError("a frame is truncated")
             file.seek(start)
             data = file.read(length)
             if zlib.crc32(data) != checksum:
                 raise DamagedError("a frame has changed")
-            found[number] = _decoded(data, shape, stored.encoding)
-    return np.stack([found[number] for number in numbers])
+            frames[number] = _decoded(data, shape, stored.encoding)
+    return np.stack([frames[number] for number in numbers])
 
 
 def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
     """Return the description and the table of a file."""
     size = file.seek(0, os.SEEK_END)
     if size < _TAIL.size:
-        raise DamagedError("it is cut off")
+        raise DamagedError("it is truncated")
     file.seek(size - _TAIL.size)
     frames, length, checksum, mark = _TAIL.unpack(file.read(_TAIL.size))
     place = size - _TAIL.size - length - frames * _TABLE.itemsize
     if mark != _MARK or place < 0:
-        raise DamagedError("it is cut off")
+        raise DamagedError("it is truncated")
     file.seek(place)
     facts = file.read(size - _TAIL.size - place)
     if zlib.crc32(facts) != checksum:
@@ -155,7 +155,7 @@ def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
 
 
 def _shape(frames: int) -> Fields:
-    """Return what :func:`_described` returns for so many frames."""
+    """Return the expected shape of :func:`_described` for the given number of frames."""
     return Fields(
         {
             "frames": Whole(frames, frames),
@@ -169,14 +169,14 @@ def _shape(frames: int) -> Fields:
 
 
 def _described(video: StoredVideo) -> dict[str, Any]:
-    """Return what a file says of a video; of its clock rate and times."""
+    """Return the description of a video as plain data, with rate and times of its clock."""
     facts = video._asdict()
     rate, times = facts.pop("clock") or (None, None)
     return {**facts, "rate": rate, "times": None if times is None else times.tolist()}
 
 
 def _stored(facts: dict[str, Any]) -> StoredVideo:
-    """Return what :func:`_described` was made from."""
+    """Return the video from its description of :func:`_described`."""
     facts = dict(facts)
     rate, times = facts.pop("rate"), facts.pop("times")
     clock = None if rate is None else Clock(rate, None if times is None else np.array(times, np.int64))
@@ -188,7 +188,7 @@ def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:
         return frame.tobytes()
     import PIL.Image
 
-    # What is not red, green and blue has its channels one below the other.
+    # Frames that are not red, green and blue have their channels one below the other.
     picture = frame if frame.shape[-1] == 3 else np.concatenate(np.moveaxis(frame, -1, 0))
     buffer = io.BytesIO()
     PIL.Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "JPEG", quality=JPEG_QUALITY)
@@ -213,6 +213,6 @@ def _decoded(data: bytes, shape: tuple[int, int, int], encoding: Encoding) -> np
         raise DamagedError("a frame has changed") from error
     if channels == 3:
         return pixels
-    found: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)
+    values: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)
     # Flow has no 0 (see bytes_of_flow), which would be its own opposite.
-    return np.maximum(found, 1) if channels == 2 else found
+    return np.maximum(values, 1) if channels == 2 else values

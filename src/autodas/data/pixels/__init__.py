@@ -1,1 +1,1 @@
-"""Images: from bytes on disk to arrays, whatever the format, the depth and the channels."""
+"""Images: from bytes on disk to arrays, for any format, bit depth and number of channels."""

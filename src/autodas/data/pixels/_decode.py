@@ -1,4 +1,4 @@
-"""From an encoded image to pixels as the network sees them."""
+"""Decoding of images to the pixels that a network sees."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from autodas.errors import AutodasError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Pillow tells of odd tags and of large images, with a path of its own: the first are of no consequence, the
-# second have a limit here. Once for the process, as filters that come and go are not safe among threads.
+# Pillow warns of odd tags and of large images, naming a path of its own: the first do not matter, the second
+# have a limit here. Set once for the process, since filters that change are not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-# What it logs beside that is raised, too; programs that have set up logging still get it.
+# Messages that it logs in addition are raised, too; programs that have set up logging still get them.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _JPEG_2000 = b"jP  "
@@ -43,10 +43,10 @@ _UNMARKED_ENDINGS = tuple(ending for name in UNMARKED for ending in IMAGE_FORMAT
 
 
 def open_image(encoded: str | bytes) -> Picture:
-    """Read the header of an image: a path, or the bytes of a file.
+    """Open an image, a path or the bytes of a file, and read its header.
 
-    Arrays of numpy (``.npy``) are images too. TIFF files of many bands, or of more than 8 bits a colour, are
-    read by the library tifffile, everything else by Pillow.
+    Arrays of numpy (``.npy``) are images too. TIFF files with many bands, or with more than 8 bits per
+    colour, are read by the library tifffile, everything else by Pillow.
 
     Raises:
         UnreadableError: if it is not an image, or has more than :data:`MAX_PIXELS` pixels.
@@ -54,7 +54,7 @@ def open_image(encoded: str | bytes) -> Picture:
     try:
         start = encoded[:8] if isinstance(encoded, bytes) else _first_bytes(encoded)
         if start[4:] == _JPEG_2000 and isinstance(encoded, str):
-            # Pillow makes room for as many bytes as its header claims to have.
+            # Pillow would allocate as many bytes as its header claims to have.
             encoded = Path(encoded).read_bytes()
         if start[:6] == b"\x93NUMPY":
             picture: Picture = _open_array(encoded)
@@ -65,7 +65,7 @@ def open_image(encoded: str | bytes) -> Picture:
             picture = DeepPng(image, encoded) if is_deep(image) else PillowPicture(image)
     except (MemoryError, UnreadableError):
         raise
-    except Exception as error:  # Decoders raise errors of many types on damaged files.
+    except Exception as error:  # decoders raise errors of many types on damaged files
         raise UnreadableError(reason_of(error)) from error
     if picture.header.width * picture.header.height > MAX_PIXELS:
         picture.close()
@@ -74,7 +74,7 @@ def open_image(encoded: str | bytes) -> Picture:
 
 
 def as_picture(value: Any) -> Picture | None:
-    """Return what people hold in memory as a picture; ``None`` if it is none.
+    """Return an image in memory as an opened image; ``None`` if it is not an image.
 
     Args:
         value: a Pillow image, an array (H, W) or (H, W, C) of numbers or booleans, or such a tensor, (H, W)
@@ -83,7 +83,7 @@ def as_picture(value: Any) -> Picture | None:
     import PIL.Image
 
     if isinstance(value, PIL.Image.Image):
-        # What has been opened and not been read yet still has all of its bits, and can be decoded smaller.
+        # An image that has been opened but not decoded still has all of its bits, and can be decoded smaller.
         stream = getattr(value, "fp", None)
         if stream is not None and (
             is_deep(value) or (value.format in REDUCIBLE and getattr(value, "tile", None))
@@ -117,17 +117,17 @@ def _open_tiff(encoded: str | bytes) -> Picture:
     try:
         image: Any = _open_pillow(encoded, ["TIFF"])
         if pillow_suffices(image):
-            # Files with a name are mapped into memory, by the size that they have once they are turned.
+            # Files with a name are mapped into memory, by the size that they have after rotation.
             image.filename = ""
             return PillowPicture(image)
         image.close()
-    except OSError:  # What Pillow cannot identify.
+    except OSError:  # Pillow cannot identify it
         pass
     return TiffPicture(encoded)
 
 
 def _open_array(encoded: str | bytes) -> ArrayPicture:
-    """Open a file of numpy; it is mapped, so that nothing is read that is not used."""
+    """Open a numpy file; it is memory-mapped, so that only the parts used are read."""
     if isinstance(encoded, bytes):
         array = np.load(io.BytesIO(encoded), allow_pickle=False)
     else:
@@ -165,14 +165,14 @@ def _formats(encoded: str | bytes, start: bytes) -> list[str]:
 def read_image(
     image: str | Path | Any, *, channels: int, image_size: int, value_range: Range | None = None
 ) -> Tensor:
-    """Read one picture as evaluation sees it.
+    """Read one image as in evaluation.
 
     Args:
-        image: the path of a file, or a Pillow image, an array (H, W) or (H, W, C), or a tensor (C, H, W).
-        channels: 1 makes grey values of colours, 3 repeats grey values; others must be the picture's.
+        image: path of a file, or a Pillow image, an array (H, W) or (H, W, C), or a tensor (C, H, W).
+        channels: number of channels; 1 converts colours to grey values, 3 repeats grey values, other numbers
+            must match the image.
         image_size: side of the result in pixels.
-        value_range: the values that become 0 and 255, of pictures with more than 8 bits; ``None`` makes
-            bytes.
+        value_range: values that become 0 and 255, for images with more than 8 bits; ``None`` returns bytes.
 
     Returns:
         uint8, or with a ``value_range`` float32, (channels, image_size, image_size).
@@ -181,7 +181,7 @@ def read_image(
         AutodasError: if the file is missing or is not a readable image.
     """
     is_path = isinstance(image, str | os.PathLike)
-    where = str(image) if is_path else "the picture"
+    where = str(image) if is_path else "the image"
     if is_path and not os.path.isfile(image):
         raise AutodasError(f"{where}: no such file")
     try:

@@ -1,4 +1,4 @@
-"""From the values of a decoded picture to pixels as a network sees them: range and channels."""
+"""Conversion of a decoded image to pixels as a network sees them: value range and channels."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from autodas.data.files._unreadable import UnreadableError
 
 Range = tuple[float, float]
-# ITU-R 601; of bytes in whole numbers, with the very weights that Pillow has.
+# ITU-R 601; for bytes in integers, with exactly the weights of Pillow.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _LUMA_OF_BYTES = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 
 class Values(NamedTuple):
-    """A picture as its file holds it.
+    """Values of an image as stored in its file.
 
     Args:
         array: numbers of any type, (H, W, C).
-        alpha: how opaque the pixels are, (H, W): booleans, or numbers on the scale of ``array``; ``None``
-            where all are opaque.
-        declared: the values of black and white, where the file says it.
+        alpha: opacity of the pixels, (H, W): booleans, or numbers on the scale of ``array``; ``None`` if all
+            are opaque.
+        declared: values of black and white, if declared by the file.
     """
 
     array: np.ndarray
@@ -32,13 +32,13 @@ class Values(NamedTuple):
 
 @dataclass(frozen=True)
 class Form:
-    """What pixels are made into.
+    """Form of the pixels of a data set.
 
     Args:
-        channels: how many. 1 makes grey values of colours, 3 repeats grey values; any other number must be
-            that of the picture.
-        value_range: the values that become 0 and 255, in pictures of more than 8 bits. Pixels are float32
-            then, and nothing is rounded; values beyond the range are clipped. ``None`` makes bytes.
+        channels: number of channels. 1 converts colours to grey values, 3 repeats grey values; any other
+            number must match the image.
+        value_range: values that become 0 and 255, for images of more than 8 bits. Pixels are then float32,
+            and not rounded; values beyond the range are clipped. ``None`` returns bytes.
     """
 
     channels: int
@@ -46,26 +46,26 @@ class Form:
 
     @property
     def dtype(self) -> type[np.generic]:
-        """Of pixels: uint8 or float32, both on the scale 0..255."""
+        """Type of pixels: uint8 or float32, both on the scale 0..255."""
         return np.uint8 if self.value_range is None else np.float32
 
     @property
     def ranges_bytes(self) -> bool:
-        """Whether the range is also that of bytes; one of 12 bits, or from 0 to 1, is not meant for them."""
+        """Whether the range also applies to bytes; one of 12 bits, or from 0 to 1, does not."""
         return self.value_range is not None and self.value_range[0] >= 0 and 1 < self.value_range[1] <= 255
 
     def of(self, values: Values) -> tuple[np.ndarray, bool]:
         """Return pixels (H, W, channels), and whether values had to be clipped.
 
         Raises:
-            UnreadableError: if values are no finite numbers, their range is not known, or the number of
-                channels is another.
+            UnreadableError: if values are not finite, their range is unknown, or the number of channels does
+                not match.
         """
         array, alpha, _ = values
         if array.dtype == np.uint8 and self.value_range is None and alpha is None:
             return self.channels_of(array), False
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UnreadableError("it holds values that are no finite numbers (NaN or infinite)")
+            raise UnreadableError("it contains values that are not finite (NaN or infinite)")
         low, high = self._range_of(array.dtype)
         clipped = bool(array.min() < low or array.max() > high)
         pixels = _scaled(array, low, high)
@@ -76,7 +76,7 @@ class Form:
         return (np.rint(pixels).astype(np.uint8) if self.value_range is None else pixels), clipped
 
     def _range_of(self, dtype: np.dtype[Any]) -> Range:
-        """Return the values of black and white in a picture."""
+        """Return the values of black and white in an image."""
         if dtype == np.uint8 and not self.ranges_bytes:
             return (0, 255)
         if self.value_range is None:
@@ -86,13 +86,13 @@ class Form:
         return self.value_range
 
     def channels_of(self, pixels: np.ndarray) -> np.ndarray:
-        """Return pixels (..., H, W, C) with the channels that are wanted; raises UnreadableError."""
-        found = pixels.shape[-1]
-        if found == self.channels:
+        """Return pixels (..., H, W, C) with the required channels; raises UnreadableError."""
+        count = pixels.shape[-1]
+        if count == self.channels:
             return pixels
-        if found == 1 and self.channels == 3:
+        if count == 1 and self.channels == 3:
             return np.repeat(pixels, 3, axis=-1)
-        if found == 3 and self.channels == 1:
+        if count == 3 and self.channels == 1:
             if pixels.dtype == np.uint8:
                 weighted = (pixels * _LUMA_OF_BYTES).sum(-1, keepdims=True, dtype=np.uint32)
                 rounded: np.ndarray = (weighted + 0x8000 >> 16).astype(np.uint8)
@@ -100,12 +100,12 @@ class Form:
             red, green, blue = (_LUMA[c] * pixels[..., c : c + 1] for c in range(3))
             grey: np.ndarray = red + green + blue
             return grey
-        raise UnreadableError(f"it has {found} channels, {self.channels} are expected")
+        raise UnreadableError(f"it has {count} channels, {self.channels} are expected")
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return float32 on the scale 0..255."""
-    # 24 bits hold what has 16; the difference of larger numbers needs more.
+    """Return values as float32 on the scale 0..255."""
+    # 24 bits represent 16 exactly; the difference of larger numbers needs more.
     narrow = values.dtype.itemsize <= 2 or values.dtype == np.float32
     wide: np.ndarray = values.astype(np.float32 if narrow else np.float64)
     wide -= low

@@ -1,4 +1,4 @@
-"""Pictures that have been opened and not decoded yet: image files, arrays."""
+"""Opened images that are not decoded yet: image files, arrays."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 178_956_970
-"""Pictures with more pixels are not decoded; it is the number beyond which Pillow refuses."""
+"""Images with more pixels are not decoded; the limit beyond which Pillow refuses."""
 REDUCIBLE = ("JPEG", "MPO")
-"""Formats that are decoded smaller for less."""
+"""Formats that can be decoded at a reduced size, at less cost."""
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _DEEP_MODES = {"I": "int32", "F": "float32", **dict.fromkeys(("I;16", "I;16B", "I;16L", "I;16N"), "uint16")}
-_ORIENTATION = 274  # The number of the tag, in EXIF and in TIFF.
+_ORIENTATION = 274  # number of the tag, in EXIF and in TIFF
 _TAG_PHOTOMETRIC, _TAG_BITS, _TAG_LOW, _TAG_HIGH = 262, 258, 280, 281
 _TAG_FLOAT_LOW, _TAG_FLOAT_HIGH = 340, 341
 RANGE_TAGS = (_TAG_LOW, _TAG_HIGH, _TAG_FLOAT_LOW, _TAG_FLOAT_HIGH)
-"""The tags of a TIFF file that say which values stand for black and white."""
+"""Tags of a TIFF file that declare the values of black and white."""
 
 
 class Header(NamedTuple):
-    """What is known of a picture before it is decoded.
+    """Facts about an image known before it is decoded.
 
     Args:
         width, height: in pixels.
-        channels: 1 for grey values, 3 for colours (palettes and transparency do not count), or any other.
-        dtype: of its values: ``"uint8"``, ``"uint16"``, ``"float32"``, ...
-        kind: of file, such as ``"PNG"``.
-        turned: whether the file says that it is to be turned or mirrored.
-        pages: whether the file holds further pictures, which are not read.
+        channels: 1 for grey values, 3 for colours (palettes and transparency do not count), or any other
+            number.
+        dtype: type of its values: ``"uint8"``, ``"uint16"``, ``"float32"``, ...
+        kind: format of its file, such as ``"PNG"``.
+        turned: whether the file declares that it is to be rotated or mirrored.
+        pages: whether the file contains further images, which are not read.
     """
 
     width: int
@@ -60,11 +61,11 @@ class Header(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A decoded picture.
+    """A decoded image.
 
     Args:
         pixels: a Pillow image of 8 bits, or an array (H, W, C).
-        reduction: how many times smaller than the original it is.
+        reduction: factor by which it is smaller than the original.
         clipped: whether it had values beyond the range.
     """
 
@@ -74,12 +75,12 @@ class Decoded(NamedTuple):
 
 
 class Picture(ABC):
-    """A picture that has been opened; its pixels are read when they are asked for."""
+    """Opened image; its pixels are read on request."""
 
     @property
     @abstractmethod
     def header(self) -> Header:
-        """What is known before anything is decoded."""
+        """Facts known before decoding."""
 
     @abstractmethod
     def values(self) -> Values:
@@ -87,18 +88,18 @@ class Picture(ABC):
 
     @property
     def shown_size(self) -> tuple[int, int] | None:
-        """Height and width as it is shown, ``None`` where only decoding tells."""
+        """Height and width as displayed; ``None`` if only decoding can tell."""
         return None
 
     def decode(self, form: Form, reduction: float = 1.0) -> Decoded:
         """Return the pixels, upright.
 
         Args:
-            form: what they are made into.
-            reduction: how many times smaller the result may be, where that saves work.
+            form: form of the pixels.
+            reduction: factor by which the result may be smaller, if that saves work.
 
         Raises:
-            UnreadableError: if they are damaged, or cannot be given that form.
+            UnreadableError: if they are damaged, or cannot be converted to that form.
         """
         pixels, clipped = form.of(self.values())
         return Decoded(pixels, 1.0, clipped)
@@ -114,7 +115,7 @@ class Picture(ABC):
 
 
 class ArrayPicture(Picture):
-    """A picture in memory.
+    """An image in memory.
 
     Args:
         array: numbers of any type, or booleans, (H, W) or (H, W, C).
@@ -147,11 +148,11 @@ class ArrayPicture(Picture):
 
 
 class PillowPicture(Picture):
-    """An image that Pillow has opened.
+    """An image opened by Pillow.
 
     Args:
         image: the image, decoded or not.
-        lent: whether it belongs to someone else: it is not closed, and not decoded smaller.
+        lent: whether it belongs to the caller: it is not closed, and not decoded at a reduced size.
     """
 
     def __init__(self, image: Image, *, lent: bool = False) -> None:
@@ -162,7 +163,7 @@ class PillowPicture(Picture):
         """Size, channels and type."""
         image = self._image
         dtype = _DEEP_MODES.get(image.mode, "uint8")
-        # The second picture of a photograph is its preview.
+        # The second image of a photograph is its preview.
         pages = image.format != "MPO" and bool(getattr(image, "is_animated", False))
         return Header(
             image.width,
@@ -176,20 +177,20 @@ class PillowPicture(Picture):
 
     @property
     def shown_size(self) -> tuple[int, int] | None:
-        """Height and width of a JPEG, which can be decoded smaller than that."""
+        """Height and width of a JPEG, which can be decoded at a reduced size."""
         if self._image.format not in REDUCIBLE:
             return None
         width, height = self.header.width, self.header.height
         return (width, height) if orientation(self._image) >= 5 else (height, width)
 
     def values(self) -> Values:
-        """Return grey values or RGB; transparent pixels are put on white."""
+        """Return grey values or RGB; transparent pixels are blended with white."""
         image = self._loaded
         if not self.header.deep:
             return Values(_array(_on_white(image, "L" if self.header.grey else "RGB")))
         array = native(np.asarray(image))
         if self._image.format in ("JPEG2000", "PPM"):
-            return Values(array, None, None if image.mode == "F" else (0, 65535))  # Pillow has scaled them.
+            return Values(array, None, None if image.mode == "F" else (0, 65535))  # scaled by Pillow
         tags = getattr(self._image, "tag_v2", {})
         if tags.get(_TAG_PHOTOMETRIC) == 0 and array.dtype == np.uint16:
             array = (2 ** tags.get(_TAG_BITS, (16,))[0] - 1) - array
@@ -204,8 +205,8 @@ class PillowPicture(Picture):
         width, height = self.header.width, self.header.height
         scale = 1.0
         if reduction >= 2 and self._image.format in REDUCIBLE and not self._lent:
-            found = self._image.draft(None, (math.ceil(width / reduction), math.ceil(height / reduction)))
-            scale = 1.0 if found is None else width / found[1][2]
+            draft = self._image.draft(None, (math.ceil(width / reduction), math.ceil(height / reduction)))
+            scale = 1.0 if draft is None else width / draft[1][2]
         if self.header.deep or form.value_range is not None or form.channels not in (1, 3):
             return super().decode(form)._replace(reduction=scale)
         return Decoded(_on_white(self._loaded, "L" if form.channels == 1 else "RGB"), scale)
@@ -217,7 +218,7 @@ class PillowPicture(Picture):
 
     @cached_property
     def _loaded(self) -> Image:
-        """The image decoded and upright."""
+        """The image, decoded and upright."""
         import PIL.Image
 
         method = PIL.Image.Transpose
@@ -232,34 +233,34 @@ class PillowPicture(Picture):
         }
         try:
             self._image.load()
-            # Of a TIFF file Pillow has done it.
+            # TIFF files are already turned by Pillow.
             turn = None if self._image.format == "TIFF" else turns.get(orientation(self._image))
             return self._image if turn is None else self._image.transpose(turn)
         except MemoryError:
             raise
-        except Exception as error:  # Decoders raise errors of many types on damaged files.
+        except Exception as error:  # decoders raise errors of many types on damaged files
             self.close()
             raise UnreadableError(reason_of(error)) from error
 
 
 def orientation(image: Image) -> int:
-    """Return how an image is to be turned, 1 to 8 as EXIF numbers it; 1 where its tags are damaged."""
+    """Return the orientation of an image, 1 to 8 as in EXIF; 1 if its tags are damaged."""
     if image.format == "TIFF":
-        found = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
+        number = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
     elif "exif" in image.info or "Raw profile type exif" in image.info:
         try:
-            found = image.getexif().get(_ORIENTATION, 1)
+            number = image.getexif().get(_ORIENTATION, 1)
         except MemoryError:
             raise
-        except Exception:  # A broken block of tags says nothing of the pixels.
+        except Exception:  # a broken block of tags does not affect the pixels
             return 1
     else:
         return 1
-    return found if found in range(1, 9) else 1
+    return number if number in range(1, 9) else 1
 
 
 def turned(array: np.ndarray, how: int) -> np.ndarray:
-    """Return an array (H, W, ...) as :func:`orientation` says that it is to be turned."""
+    """Return an array (H, W, ...) turned according to :func:`orientation`."""
     if how >= 5:
         array = array.swapaxes(0, 1)
     rows = slice(None, None, -1 if how in (3, 4, 7, 8) else 1)
@@ -268,7 +269,7 @@ def turned(array: np.ndarray, how: int) -> np.ndarray:
 
 
 def native(array: np.ndarray) -> np.ndarray:
-    """Return an array as (H, W, C), in the machine's order of bytes, booleans as 0 and 255."""
+    """Return an array as (H, W, C), in native byte order, with booleans as 0 and 255."""
     if array.dtype == bool:
         array = array.astype(np.uint8) * np.uint8(255)
     array = array[:, :, None] if array.ndim == 2 else array
@@ -276,14 +277,14 @@ def native(array: np.ndarray) -> np.ndarray:
 
 
 def tag_range(tags: object, dtype: str) -> Range | None:
-    """Return the values of black and white that the tags of a TIFF file declare.
+    """Return the values of black and white declared by the tags of a TIFF file.
 
-    These are the samples' least and largest values, or what a number of bits holds that is not a whole
+    These are the samples' minimum and maximum, or the range of the declared bits if these are not a whole
     number of bytes.
 
     Args:
-        tags: from numbers of tags to values.
-        dtype: of the samples.
+        tags: values by number of the tag.
+        dtype: type of the samples.
     """
     get = getattr(tags, "get", lambda *_: None)
     low_tag, high_tag = (_TAG_FLOAT_LOW, _TAG_FLOAT_HIGH) if dtype[0] == "f" else (_TAG_LOW, _TAG_HIGH)
@@ -298,22 +299,22 @@ def tag_range(tags: object, dtype: str) -> Range | None:
 
 
 def _numbers(value: object) -> list[float]:
-    """Return the numbers of a tag, none where it holds anything else."""
+    """Return the numbers of a tag; none if it contains anything else."""
     try:
-        found = np.asarray(value, dtype=np.float64).reshape(-1).tolist()
+        numbers = np.asarray(value, dtype=np.float64).reshape(-1).tolist()
     except (TypeError, ValueError, ZeroDivisionError):
         return []
-    return found if value is not None and all(map(math.isfinite, found)) else []
+    return numbers if value is not None and all(map(math.isfinite, numbers)) else []
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a file cannot be read, in words that tell a user something."""
+    """Return the reason why a file cannot be read, in words for users."""
     import PIL.Image
 
     if isinstance(error, PIL.Image.DecompressionBombError):
         return f"it has more than {MAX_PIXELS:,} pixels"
     text = str(error).split("\n")[0]
-    # The message of Pillow names the stream object, which tells a user nothing.
+    # The message of Pillow names the stream object, which is meaningless to a user.
     if "cannot identify image file" in text:
         return "not an image file"
     return f"damaged: {text}" if text.startswith("decoder error") else text or type(error).__name__
@@ -324,7 +325,7 @@ def _array(image: Image) -> np.ndarray:
 
 
 def _on_white(image: Image, mode: str) -> Image:
-    """Return an image of 8 bits as ``L`` or ``RGB``; transparent pixels are put on white."""
+    """Return an image of 8 bits as ``L`` or ``RGB``; transparent pixels are blended with white."""
     import PIL.Image
 
     if image.mode == mode and "transparency" not in image.info:

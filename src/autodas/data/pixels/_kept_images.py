@@ -1,7 +1,7 @@
-"""Decoded images kept on disk: large photographs are decoded once, not in every command.
+"""Decoded images stored on disk: large photographs are decoded once, not in every command.
 
-A file holds the pixels of one part of a data set, byte for byte, then a description in JSON, then a tail with
-its length and checksums, so that a file that was cut off or changed is known.
+A file contains the pixels of one part of a data set, byte for byte, then a description in JSON, then a tail
+with its length and checksums, so that truncated or changed files are detected.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from autodas.reading import TEXT, Fields, Items, Row, Whole, parse_json
 
 # Part of every name: changes whenever pixels would come out differently.
 _VERSION = 1
-_TAIL = struct.Struct("<QII8s")  # bytes of the description, its checksum, that of the pixels, mark
+_TAIL = struct.Struct("<QII8s")  # length of the description, its checksum, that of the pixels, mark
 _MARK = b"autodas1"
 _SHAPE = Fields({"bad": Items(Row((Whole(), TEXT))), "clipped": Whole()})
 
 
 @cache
 def _decoders() -> list[str]:
-    """Return the versions of what decodes images."""
-    found = []
+    """Return the versions of the libraries that decode images."""
+    versions = []
     for name in ("pillow", "tifffile", "imagecodecs", "numpy"):
         with suppress(PackageNotFoundError):
-            found.append(f"{name} {version(name)}")
-    return found
+            versions.append(f"{name} {version(name)}")
+    return versions
 
 
 class DecodedImages(NamedTuple):
-    """Images as they are held in memory.
+    """Images as held in memory.
 
     Args:
-        pixels: (N, S, S, C), uint8 or float32 on the scale 0..255; zeros where an image cannot be read.
-        bad: why images cannot be read, by their places.
-        clipped: how many have values beyond the range.
+        pixels: (N, S, S, C), uint8 or float32 on the scale 0..255; zeros for images that cannot be read.
+        bad: reasons why images cannot be read, by index.
+        clipped: number of images with values beyond the range.
     """
 
     pixels: np.ndarray
@@ -66,17 +66,17 @@ class DecodedImages(NamedTuple):
 
 
 class KeptImages:
-    """The place on disk of the decoded images of one part of a data set.
+    """File of the decoded images of one part of a data set.
 
-    Its name follows from the paths, sizes and times of the files and from what the pixels are.
+    Its name is derived from the paths, sizes and times of the files and from the form of the pixels.
 
     Args:
-        root: where such folders are.
+        root: parent folder of such folders.
         data: name of the data set.
-        paths: the files, one an image.
-        side: height and width of what is kept.
-        form: channels and range.
-        square: whether the images are whole, squeezed into a square, or cut at their middle.
+        paths: the files, one per image.
+        side: height and width of the stored images.
+        form: channels and value range.
+        square: whether images are squeezed into a square as a whole, or cropped at their centre.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class KeptImages:
         for path in paths:
             which.update(os.fsencode(os.path.abspath(path)) + b"\0")
             with suppress(OSError):
-                found = os.stat(path)
-                # The times that files have may be kept when others take their places; this one is not.
-                state.update(f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\0".encode())
+                status = os.stat(path)
+                # File times may be preserved when files are replaced; the time of change is not.
+                state.update(f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}\0".encode())
         self._which = which.hexdigest()[:16]
         self.path = root / f"images-{side}px-raw-{folder}" / f"{self._which}-{state.hexdigest()[:16]}{IMAGES}"
 
     def read(self) -> DecodedImages | None:
-        """Return what is kept; ``None`` where nothing is, or it is damaged."""
+        """Return the stored images; ``None`` if there are none, or they are damaged."""
         size = int(np.prod(self.shape)) * self.dtype.itemsize
         try:
             with open(self.path, "rb") as file:
@@ -123,12 +123,12 @@ class KeptImages:
             return None
         if zlib.crc32(pixels.data) != checksum_of_pixels or max(facts["bad"], default=[0])[0] >= len(pixels):
             return None
-        with suppress(OSError):  # it was used now
+        with suppress(OSError):  # marks it as used
             os.utime(self.path)
         return DecodedImages(pixels, dict(facts["bad"]), facts["clipped"])
 
     def write(self, images: DecodedImages) -> bool:
-        """Keep images; return whether there was room, and a folder that can be written."""
+        """Store images; return whether there was enough space and the folder could be written."""
         folder = self.path.parent
         content = np.ascontiguousarray(images.pixels).data
         facts = {"bad": sorted(images.bad.items()), "clipped": images.clipped}

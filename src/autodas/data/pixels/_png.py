@@ -14,8 +14,8 @@ from autodas.data.pixels._formats import Header, PillowPicture, orientation, rea
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# How Pillow's decoder is to lay out the bytes of a pixel, by what it calls the file's layout: twice three
-# or four bytes, upper and lower halves, or four bytes as they come.
+# Byte layouts to request from Pillow's decoder, by its name of the file's layout: twice three or four bytes,
+# upper and lower halves, or four bytes as they are stored.
 _LAYOUTS = {
     "RGB;16B": ("RGB", ("RGB;16B", "RGB;16L")),
     "RGBA;16B": ("RGBA", ("RGBA;16B", "RGBA;16L")),
@@ -27,7 +27,7 @@ class DeepPng(PillowPicture):
     """A PNG file of 16 bits.
 
     Args:
-        image: as Pillow opens it.
+        image: the image as opened by Pillow.
         encoded: the path, or the bytes of the file.
     """
 
@@ -41,23 +41,23 @@ class DeepPng(PillowPicture):
         return super().header._replace(channels=3 if self._layout[0] == "R" else 1, dtype="uint16")
 
     def values(self) -> Values:
-        """Return all 16 bits, and what the file says of how many of them are used."""
+        """Return all 16 bits, and the number of significant bits if declared by the file."""
         declared = (0, 2**bits - 1) if (bits := _significant_bits(self._encoded)) else None
         if self._layout not in _LAYOUTS:
             return super().values()._replace(declared=declared)
         mode, raw_modes = _LAYOUTS[self._layout]
         try:
-            found = [_decoded(self._encoded, mode, raw_mode) for raw_mode in raw_modes]
+            parts = [_decoded(self._encoded, mode, raw_mode) for raw_mode in raw_modes]
         except MemoryError:
             raise
-        except Exception as error:  # As of every decoder.
+        except Exception as error:  # as for every decoder
             raise UnreadableError(reason_of(error)) from error
-        halves = [half for half, _ in found]
+        halves = [half for half, _ in parts]
         if len(halves) == 2:
             array = halves[0].astype(np.uint16) << 8 | halves[1]
         else:
             array = halves[0][..., 0::2].astype(np.uint16) << 8 | halves[0][..., 1::2]
-        array = turned(array, found[0][1])
+        array = turned(array, parts[0][1])
         self.close()
         if self._layout == "RGB;16B":
             clear = self._image.info.get("transparency")
@@ -77,21 +77,21 @@ def _layout(image: Image) -> str:
 
 
 def _decoded(encoded: str | bytes, mode: str, raw_mode: str) -> tuple[np.ndarray, int]:
-    """Decode a file with another layout of bytes than Pillow would take; return how it is turned, too."""
+    """Decode a file with a byte layout other than Pillow's choice; return also its orientation."""
     import PIL.Image
 
     with PIL.Image.open(
         io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=["PNG"]
     ) as image:
-        opened: Any = image  # Older versions of Pillow have plain tuples here, newer ones named ones.
+        opened: Any = image  # tuples in older versions of Pillow, named tuples in newer ones
         codec, extents, offset, _ = opened.tile[0]
         opened._mode, opened.tile = mode, [(codec, extents, offset, raw_mode)]
         pixels = np.asarray(image)
-        return pixels, orientation(image)  # which may stand behind the pixels
+        return pixels, orientation(image)  # the tag may follow the pixels
 
 
 def _significant_bits(encoded: str | bytes) -> int | None:
-    """Return how many bits the colours of a PNG file had before they were stored (its chunk ``sBIT``)."""
+    """Return the number of significant bits of a PNG file's colours (its chunk ``sBIT``)."""
     with io.BytesIO(encoded) if isinstance(encoded, bytes) else open(encoded, "rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:

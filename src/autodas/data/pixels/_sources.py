@@ -1,4 +1,4 @@
-"""Where undecoded images come from: an array, files, Parquet rows, an indexable object."""
+"""Sources of undecoded images: an array, files, Parquet rows, an indexable object."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from autodas.errors import AutodasError
 
 
 class Source(Protocol):
-    """Images by number. It is pickled to worker processes."""
+    """Images by index. It is pickled to worker processes."""
 
     paths: Sequence[str] | None
-    """The files, one an image, if the images are files."""
+    """The files, one per image, if the images are files."""
 
     def __len__(self) -> int: ...
 
     def header(self, index: int) -> Header:
-        """Return size and kind without decoding; raises UnreadableError."""
+        """Return size and format without decoding; raises UnreadableError."""
         ...
 
     def open(self, index: int) -> Picture:
-        """Return the picture, opened and not decoded; raises UnreadableError."""
+        """Return the image, opened and not decoded; raises UnreadableError."""
         ...
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the image."""
+        """Return the name of the image in messages."""
         ...
 
 
@@ -53,7 +53,7 @@ class ArraySource:
         return len(self.array)
 
     def header(self, index: int) -> Header:
-        """Return size and kind of an image."""
+        """Return size and format of an image."""
         return self.open(index).header
 
     def open(self, index: int) -> Picture:
@@ -61,7 +61,7 @@ class ArraySource:
         return ArrayPicture(self.array[index])
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the image."""
+        """Return the name of the image in messages."""
         return f"image {index}"
 
 
@@ -69,7 +69,7 @@ class FileSource:
     """Image files.
 
     Args:
-        paths: one an image.
+        paths: one path per image.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -80,7 +80,7 @@ class FileSource:
         return len(self._paths)
 
     def header(self, index: int) -> Header:
-        """Return size and kind of an image, from the first bytes of its file."""
+        """Return size and format of an image, from the first bytes of its file."""
         with open_image(self._paths[index]) as picture:
             return picture.header
 
@@ -94,15 +94,15 @@ class FileSource:
 
 
 class ParquetSource:
-    """Rows of Parquet files whose image column holds the bytes of image files.
+    """Rows of Parquet files whose image column contains the bytes of image files.
 
-    Row groups that have been read stay in memory up to a limit, so random access is quick only where
-    the encoded images fit in it.
+    Row groups that have been read stay in memory up to a limit, so random access is only fast if the encoded
+    images fit in it.
 
     Args:
-        files: in order.
+        files: the files in order.
         column: name of the image column: bytes, or a struct with ``bytes`` and ``path``.
-        cache_bytes: limit of the encoded images kept in memory.
+        cache_bytes: maximum size of the encoded images kept in memory.
     """
 
     paths: Sequence[str] | None = None
@@ -127,24 +127,24 @@ class ParquetSource:
         return self._count
 
     def header(self, index: int) -> Header:
-        """Return size and kind of an image."""
+        """Return size and format of an image."""
         return self.open(index).header
 
     def open(self, index: int) -> Picture:
         """Return one image."""
         encoded = self.encoded(index)
         if encoded is None:
-            raise UnreadableError("the row holds no image bytes")
+            raise UnreadableError("the row contains no image bytes")
         return open_image(encoded)
 
     def encoded(self, index: int) -> bytes | None:
-        """Return the bytes of the image file in a row, ``None`` where there are none."""
+        """Return the bytes of the image file in a row; ``None`` if there are none."""
         row = self._row(index)
         encoded = row.get("bytes") if isinstance(row, dict) else row
         return encoded if isinstance(encoded, bytes) and encoded else None
 
     def describe(self, index: int) -> str:
-        """Return the file and the row, and the path that the row names if there is one."""
+        """Return the file and the row, and the path stored in the row if there is one."""
         group = bisect_right(self._starts, index) - 1
         first = next(
             s for s, g in zip(self._starts, self._groups, strict=True) if g[0] == self._groups[group][0]
@@ -175,12 +175,12 @@ class ParquetSource:
 
 
 class ItemSource:
-    """An indexable object whose items hold an image.
+    """An indexable object whose items contain an image.
 
     Args:
-        items: anything with ``len`` and ``items[index]``.
-        key: the place of the image in an item: 0 of a pair, or the name of a column.
-        name: what messages call the object.
+        items: an object with ``len`` and ``items[index]``.
+        key: position of the image in an item: 0 for a pair, or the name of a column.
+        name: name of the object in messages.
     """
 
     paths: Sequence[str] | None = None
@@ -192,18 +192,18 @@ class ItemSource:
         return len(self._items)
 
     def header(self, index: int) -> Header:
-        """Return size and kind of an image."""
+        """Return size and format of an image."""
         return self.open(index).header
 
     def open(self, index: int) -> Picture:
         """Return one image."""
         try:
             value = self._items[index][self._key]
-        except OSError as error:  # What Pillow raises for a damaged file.
+        except OSError as error:  # raised by Pillow for a damaged file
             raise UnreadableError(str(error).split("\n")[0]) from error
         except AutodasError:
             raise
-        except Exception as error:  # Code of the user's own.
+        except Exception as error:  # code of the user's own
             raise AutodasError(
                 f"{self._name}, item {index}: failed with {type(error).__name__}: {error}"
             ) from error

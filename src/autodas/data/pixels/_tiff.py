@@ -1,4 +1,4 @@
-"""TIFF files that Pillow cannot read, or reads only a part of: many bands, 16 bits of colour, floats."""
+"""TIFF files that Pillow cannot read, or only in part: many bands, 16 bits per colour, floats."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION, _EXTRA, _SAMPLES = 258, 262, 270, 274, 338, 339
-_WHOLE, _SIGNED = 1, 2  # Kinds of samples.
+_WHOLE, _SIGNED = 1, 2  # types of samples
 _MAX_VALUES = 4 * MAX_PIXELS
-_AXES = set("CYXS")  # Channels, rows, columns, samples.
-_STRANGE_COLOURS = (3, 5, 8)  # Palettes, CMYK and CIELAB, of which Pillow reads the usual ones.
+_AXES = set("CYXS")  # channels, rows, columns, samples
+_STRANGE_COLOURS = (3, 5, 8)  # palettes, CMYK and CIELAB, of which Pillow reads the usual ones
 
 
 def pillow_suffices(image: Image) -> bool:
@@ -31,23 +31,23 @@ def pillow_suffices(image: Image) -> bool:
     tags = image.tag_v2  # type: ignore[attr-defined]
     bits = tags.get(_BITS, (1,))
     if len(bits) > 1 and (max(bits) > 8 or 0 in tags.get(_EXTRA, ())):
-        return False  # The lower bits, or a band that is no transparency, would be dropped.
+        return False  # the lower bits, or a band that is not transparency, would be dropped
     kinds = tags.get(_SAMPLES, (_WHOLE,))
     if (max(bits) == 8 and _SIGNED in kinds) or (max(bits) == 32 and _WHOLE in kinds):
-        return False  # Half of the values would be taken for others.
+        return False  # half of the values would be misread
     description = str(tags.get(_DESCRIPTION, ""))
-    # Microscopes' programs store channels as pages.
+    # Programs of microscopes store channels as pages.
     return not ("<OME" in description or (description.startswith("ImageJ=") and "channels=" in description))
 
 
 @cache
 def quiet_libtiff() -> None:
-    """Keep the C library behind Pillow from writing to standard error what Pillow raises as an error."""
+    """Keep the C library behind Pillow from writing errors to standard error that Pillow also raises."""
     import ctypes
 
     import PIL._imaging
 
-    # Where the library is part of Pillow's own, its functions cannot be found, and it goes on talking.
+    # If the library is bundled with Pillow, its functions cannot be found, and its messages remain.
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(PIL._imaging.__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
@@ -57,13 +57,13 @@ def quiet_libtiff() -> None:
 
 
 class TiffPicture(Picture):
-    """The first picture of a TIFF file, read by the library tifffile.
+    """The first image of a TIFF file, read by the library tifffile.
 
     Args:
         encoded: the path, or the bytes of the file.
 
     Raises:
-        UnreadableError: if it is no TIFF file, has no form that is known, or tifffile is not installed.
+        UnreadableError: if it is not a TIFF file, has an unsupported form, or tifffile is not installed.
     """
 
     def __init__(self, encoded: str | bytes) -> None:
@@ -72,14 +72,14 @@ class TiffPicture(Picture):
             self._file = library.TiffFile(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded)
         except MemoryError:
             raise
-        except Exception as error:  # The library raises errors of many types on damaged files.
+        except Exception as error:  # the library raises errors of many types on damaged files
             raise UnreadableError(_reason(error)) from error
         try:
             self._header = self._read_header()
         except (MemoryError, UnreadableError):
             self.close()
             raise
-        except Exception as error:  # As above.
+        except Exception as error:  # as above
             self.close()
             raise UnreadableError(_reason(error)) from error
 
@@ -89,14 +89,14 @@ class TiffPicture(Picture):
         return self._header
 
     def values(self) -> Values:
-        """Return all channels. The file is closed then."""
+        """Return all channels, and close the file."""
         page, axes = self._page, self._whole.axes
         try:
             tags = {number: page.tags.valueof(number) for number in (_BITS, _PHOTOMETRIC, *RANGE_TAGS)}
             array = self._whole.asarray()
         except MemoryError:
             raise
-        except Exception as error:  # As above.
+        except Exception as error:  # as above
             raise UnreadableError(_reason(error)) from error
         finally:
             self.close()
@@ -105,7 +105,7 @@ class TiffPicture(Picture):
         array = np.moveaxis(array, [axes.index("Y"), axes.index("X")], [0, 1])
         array = native(array.reshape(*array.shape[:2], -1))
         declared = tag_range(tags, array.dtype.name)
-        if tags[_PHOTOMETRIC] == 0 and array.dtype.kind == "u":  # White is zero.
+        if tags[_PHOTOMETRIC] == 0 and array.dtype.kind == "u":  # white is zero
             depth = tags[_BITS] or 8 * array.dtype.itemsize
             depth = max(depth) if isinstance(depth, tuple) else depth
             array = (2**depth - 1 - array.astype(np.int64)).astype(array.dtype)
@@ -122,17 +122,15 @@ class TiffPicture(Picture):
 
     def _read_header(self) -> Header:
         if not self._file.pages:
-            raise UnreadableError("the TIFF file is cut off: there is no picture in it")
+            raise UnreadableError("the TIFF file is truncated: it contains no image")
         self._page = page = self._file.pages[0]
         series = self._file.series[0]
-        # Channels that are pages belong together; times, depths and unnamed ones are separate pictures.
+        # Channels stored as pages belong together; times, depths and unnamed axes are separate images.
         self._whole = whole = series if "C" in series.axes and set(series.axes) <= _AXES else page
         if not {"X", "Y"} <= set(whole.axes) <= _AXES:
-            raise UnreadableError(f"its axes are {whole.axes}: a picture with channels is expected")
+            raise UnreadableError(f"its axes are {whole.axes}: an image with channels is expected")
         if page.photometric in _STRANGE_COLOURS and whole is page:
-            raise UnreadableError(
-                f"its colours are {page.photometric.name.lower()} of a kind that is not known"
-            )
+            raise UnreadableError(f"its colours are {page.photometric.name.lower()} of an unsupported kind")
         if math.prod(whole.shape) > _MAX_VALUES:
             raise UnreadableError(f"it has more than {_MAX_VALUES:,} values")
         turn = page.tags.valueof(_ORIENTATION)
@@ -153,11 +151,11 @@ class TiffPicture(Picture):
 
 
 def _divided(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return colours that are stored as products with how opaque they are."""
+    """Return colours that are stored premultiplied with their opacity."""
     full = 1.0 if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
     opaque = np.maximum(alpha.astype(np.float64), np.finfo(np.float32).tiny)[..., None] / full
-    found = np.where(alpha[..., None] > 0, colours / opaque, 0).clip(0, full)
-    return (found if alpha.dtype.kind == "f" else np.rint(found)).astype(colours.dtype)
+    straight = np.where(alpha[..., None] > 0, colours / opaque, 0).clip(0, full)
+    return (straight if alpha.dtype.kind == "f" else np.rint(straight)).astype(colours.dtype)
 
 
 def _library() -> Any:
@@ -165,10 +163,10 @@ def _library() -> Any:
         import tifffile
     except ImportError as error:
         raise UnreadableError(
-            "a TIFF file of many bands, or of more than 8 bits a colour, needs the package tifffile: "
+            "a TIFF file with many bands, or with more than 8 bits per colour, needs the package tifffile: "
             "pip install 'autodas[tiff]'"
         ) from error
-    # It tells of every odd tag on standard error otherwise.
+    # Otherwise it warns of every odd tag on standard error.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     return tifffile
 

@@ -1,4 +1,4 @@
-"""Squares and boxes of decoded pictures, resized."""
+"""Square and rectangular parts of decoded images, resized."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stored_size(image_size: int) -> int:
     """Return the side to which the short side of an image is resized before the centre crop.
 
     It is 256/224 of ``image_size`` from 128 on, as usual for ImageNet, otherwise ``image_size``. The
-    margin is even, so that a centre crop of a centre crop is the centre crop.
+    margin is even, so that the centre crop of a centre crop is the centre crop.
     """
     if image_size < 128:
         return image_size
@@ -27,7 +27,7 @@ def stored_size(image_size: int) -> int:
 
 
 def square(image: Image | np.ndarray, side: int) -> np.ndarray:
-    """Return the centre square of a decoded picture, resized.
+    """Return the centre square of a decoded image, resized.
 
     Returns:
         uint8 or float32 (side, side, C).
@@ -37,12 +37,12 @@ def square(image: Image | np.ndarray, side: int) -> np.ndarray:
         return pixels_of(image)
     short = min(width, height)
     left, top = (width - short) // 2, (height - short) // 2
-    # Only the square is resized: a banner of 10 x 100,000 pixels would else become enormous.
+    # Only the square is resized: otherwise a banner of 10 x 100,000 pixels would become enormous.
     return _resized(image, side, (left, top, left + short, top + short))
 
 
 def evaluation_view(image: Image | np.ndarray, image_size: int) -> np.ndarray:
-    """Return a decoded picture as evaluation sees it.
+    """Return a decoded image as in evaluation.
 
     Returns:
         uint8 or float32 (image_size, image_size, C).
@@ -53,10 +53,10 @@ def evaluation_view(image: Image | np.ndarray, image_size: int) -> np.ndarray:
 
 
 def box_view(image: Image | np.ndarray, box: Sequence[float], image_size: int) -> np.ndarray:
-    """Return a part of a decoded picture, resized.
+    """Return a part of a decoded image, resized.
 
     Args:
-        image: the decoded picture.
+        image: the decoded image.
         box: top, left, height, width.
         image_size: side of the result.
     """
@@ -67,30 +67,30 @@ def box_view(image: Image | np.ndarray, box: Sequence[float], image_size: int) -
 
 
 def decoded_view(picture: Picture, form: Form, image_size: int) -> np.ndarray:
-    """Decode a picture, no larger than needed, and return it as evaluation sees it; the picture is closed."""
+    """Decode an image, no larger than needed, return it as in evaluation, and close it."""
     with picture:
         decoded = picture.decode(form, reduction(picture, stored_size(image_size)))
         return evaluation_view(decoded.pixels, image_size)
 
 
 def reduction(picture: Picture, side: float) -> float:
-    """Return how many times smaller a picture may be decoded, whose short side becomes ``side``.
+    """Return the factor by which an image may be decoded smaller if its short side becomes ``side``.
 
-    Twice the pixels that are needed are left, so that what resizes them has enough to average over.
+    Twice the necessary resolution is kept, so that resizing has enough pixels to average over.
     """
     return min(picture.header.width, picture.header.height) / (2 * side)
 
 
 def pixels_of(image: Image | np.ndarray) -> np.ndarray:
-    """Return the pixels of a decoded picture, (H, W, C)."""
+    """Return the pixels of a decoded image, (H, W, C)."""
     array = np.asarray(image)
     return array[:, :, None] if array.ndim == 2 else array
 
 
 def for_people(pixels: np.ndarray) -> np.ndarray:
-    """Return pixels (H, W, C) of any kind as a picture that can be shown: uint8 (H, W, 1 or 3).
+    """Return pixels (H, W, C) of any kind as an image for display: uint8 (H, W, 1 or 3).
 
-    Of other numbers of channels the first three are shown as red, green and blue, of two the first.
+    With other numbers of channels the first three are shown as red, green and blue, with two the first.
     """
     if pixels.dtype != np.uint8:
         pixels = np.rint(pixels).clip(0, 255).astype(np.uint8)
@@ -98,10 +98,10 @@ def for_people(pixels: np.ndarray) -> np.ndarray:
 
 
 def default_image_size(headers: Sequence[Header]) -> int:
-    """Return what the network sees when the user has not said it.
+    """Return the default image size.
 
-    The native size where all images are squares of one size up to 64; otherwise the median short side,
-    at most 224, rounded down to a multiple of 8. The median, so that one large image does not count.
+    The native size if all images are squares of one size up to 64; otherwise the median short side, at most
+    224, rounded down to a multiple of 8. The median, so that a single large image has no effect.
     """
     sizes = {(h.width, h.height) for h in headers}
     width, height = next(iter(sizes))
@@ -123,7 +123,7 @@ def _resized(image: Image | np.ndarray, side: int, box: tuple[float, float, floa
     bilinear = PIL.Image.Resampling.BILINEAR
     if not isinstance(image, np.ndarray):
         return pixels_of(image.resize((side, side), bilinear, box=box))
-    # Channel by channel, in bytes or in single precision: the same filter for all kinds of pictures.
+    # Channel by channel, in bytes or single precision: the same filter for all kinds of images.
     channels = [np.ascontiguousarray(image[:, :, c]) for c in range(image.shape[2])]
     layers = [PIL.Image.fromarray(c).resize((side, side), bilinear, box=box) for c in channels]
     return np.stack([np.asarray(layer) for layer in layers], axis=2)

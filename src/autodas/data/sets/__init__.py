@@ -1,1 +1,1 @@
-"""The kinds of data sets, one file each, from a name to undecoded samples with labels."""
+"""Kinds of data sets, one file each: from a name to undecoded samples with labels."""

@@ -23,7 +23,7 @@ _SIZE = 32
 
 @dataclass(frozen=True)
 class _Variant:
-    """How the official files of one of the sets are named."""
+    """Names of the official files of one of the sets."""
 
     name: str
     folder: str
@@ -76,10 +76,10 @@ def _read(variant: _Variant, rest: str) -> RawDataset[Source]:
         data = read_parquet_files(root, files)
         if data.train is None or data.test is None:
             raise AutodasError(f"{root}: train-*.parquet and test-*.parquet are expected for {variant.name}")
-        # The place in the files tells the images of these sets: all of its splits are fixed so.
+        # Images of these sets are identified by their position in the files: all splits are fixed that way.
         train, test = (replace(part, keys=None) for part in (data.train, data.test))
         data = replace(data, train=train, test=test, augmentation=_AUGMENTATION)
-        # The first image stands for all: the set has one size. Another set of files is read as it is.
+        # The first image stands for all: all have the same size. Other sets are read as parquet.
         first = train.source.header(0)
         if (first.width, first.height, first.grey) != (_SIZE, _SIZE, False):
             raise AutodasError(

@@ -12,7 +12,7 @@ from autodas.errors import AutodasError
 
 
 def read_digits(rest: str) -> RawDataset[Source]:
-    """Return 1,797 images of 8 x 8 pixels, grey, values 0..16 scaled to 0..255; 360 are for testing."""
+    """Return 1,797 grey images of 8 x 8 pixels, values 0..16 scaled to 0..255; 360 are for testing."""
     if rest:
         raise AutodasError(f"data set 'digits' takes no path, found '{rest}': write digits")
     from sklearn.datasets import load_digits
@@ -28,7 +28,7 @@ def read_digits(rest: str) -> RawDataset[Source]:
         train=train,
         test=test,
         classes=tuple(str(d) for d in range(10)),
-        # A mirrored digit is another sign.
+        # A mirrored digit is a different sign.
         augmentation=Augmentation(crop_padding=1),
         fixed=(8, 1),
     )

@@ -1,4 +1,4 @@
-"""Data sets that a network is evaluated on: everything in them, in the network's own classes."""
+"""Data sets to evaluate a network on: all of their samples, in the network's classes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from autodas.errors import AutodasError, nearest
 def for_evaluation(
     name: str, raw: RawDataset[S], network: Sequence[str], options: DataOptions, what: str
 ) -> RawDataset[S]:
-    """Return the samples that a network is evaluated on as the test split of data that have no other.
+    """Return the samples to evaluate a network on, as the test split of a data set without a training split.
 
-    That is the test split, or everything where there are no splits.
+    They are the test split, or all samples if there are no splits.
 
     Args:
-        name: of the data set, for messages.
+        name: name of the data set, for messages.
         raw: the data.
-        network: classes of the network; the data may have some of them only.
-        options: ``classes`` leaves out samples of others.
-        what: what messages call the samples.
+        network: classes of the network; the data may contain only some of them.
+        options: ``classes`` excludes samples of other classes.
+        what: noun for the samples in messages.
 
     Raises:
-        AutodasError: if there are samples of a class that the network does not know, or no samples.
+        AutodasError: if there are samples of a class unknown to the network, or no samples.
     """
     split = raw.test if raw.test is not None else raw.train
     assert split is not None

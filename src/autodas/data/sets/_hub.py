@@ -27,7 +27,7 @@ def read_hub(rest: str) -> RawDataset[Source]:
     name, _, config = rest.partition(":")
     try:
         splits = load_dataset(name, config or None)
-    except Exception as error:  # Network, names and formats fail in many ways.
+    except Exception as error:  # network, names and formats fail in many ways
         reason = str(error).split("\n")[0]
         raise AutodasError(f"hf:{rest}: cannot be loaded ({type(error).__name__}: {reason})") from error
     named: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Files in one folder a class: images, or whatever a caller looks for."""
+"""Files in one folder per class: images, or other samples."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ S = TypeVar("S", bound=Named)
 
 @dataclass(frozen=True)
 class Tree:
-    """What one kind of folder data set looks for.
+    """Files of one kind of folder data set.
 
     Args:
         kind: its name, as in ``imagefolder:PATH``.
-        what: what the samples are called.
-        endings: of their files.
-        find: returns the samples in a class folder, and adds what is none to the second argument.
+        what: noun for the samples.
+        endings: endings of their files.
+        find: function that returns the samples in a class folder, and adds other entries to its second
+            argument.
     """
 
     kind: str
@@ -41,13 +42,13 @@ class Tree:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the class folders of a data set lie.
+    """Location of the class folders of a data set.
 
     Args:
-        train: the folder that holds those to train with, if there are any.
-        test: the folder that holds those to test with, if there are any.
-        classes: names of the class folders in ``train``, where they are not all of its folders.
-        notes: what a user should know of how that was found.
+        train: folder that contains those of the training split, if any.
+        test: folder that contains those of the test split, if any.
+        classes: names of the class folders in ``train``, if these are not all of its folders.
+        notes: notes for the user on how they were found.
     """
 
     train: Path | None
@@ -62,12 +63,12 @@ def read_folder(rest: str) -> RawDataset[Source]:
 
 
 def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDataset[S]:
-    """Read what lies in ``rest/train/CLASS`` and ``rest/test/CLASS`` (or ``val``), or in ``rest/CLASS``.
+    """Read the samples in ``rest/train/CLASS`` and ``rest/test/CLASS`` (or ``val``), or in ``rest/CLASS``.
 
     Args:
         rest: the folder.
-        tree: what is looked for.
-        source: makes what reads the files of a split.
+        tree: files to look for.
+        source: factory of the source for the files of a split.
     """
     root = existing_path(rest, tree.kind)
     if not os.path.isdir(root):
@@ -79,7 +80,7 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDat
         for folder in (layout.train, layout.test)
         if folder is not None
     }
-    main = found[layout.train or layout.test]  # type: ignore[index]  # one of them is there
+    main = found[layout.train or layout.test]  # type: ignore[index]  # one of them exists
     classes = sorted({name for samples in found.values() for name in samples})
 
     def split(folder: Path) -> RawSplit[S]:
@@ -102,7 +103,7 @@ def existing_path(rest: str, kind: str) -> Path:
     """Return the path that follows the kind of a data set.
 
     Raises:
-        AutodasError: if there is none or it does not exist.
+        AutodasError: if there is no path, or it does not exist.
     """
     if not rest:
         raise AutodasError(f"data set '{kind}' needs a path: write {kind}:PATH")
@@ -113,7 +114,7 @@ def existing_path(rest: str, kind: str) -> Path:
 
 
 def find_layout(root: Path, left_out: LeftOut) -> Layout:
-    """Return where the class folders are: in folders of splits, whatever their spelling, or in ``root``.
+    """Return the location of the class folders: in folders of splits, in any spelling, or in ``root``.
 
     Raises:
         AutodasError: if two folders have the name of one split, or several splits have no class folders.
@@ -127,7 +128,7 @@ def find_layout(root: Path, left_out: LeftOut) -> Layout:
             continue
         if role in splits:
             raise AutodasError(
-                f"{root}: which is the {role} split, {splits[role]} or {name}? Rename one of them, "
+                f"{root}: both {splits[role]} and {name} are {role} splits by their names: rename one, "
                 "or move it elsewhere"
             )
         splits[role] = name
@@ -147,13 +148,13 @@ def find_layout(root: Path, left_out: LeftOut) -> Layout:
     if not others:
         return Layout(None, root / test, notes=tuple(notes))
     if set(others) >= set(subfolders(root / test, left_out)):
-        notes.append(f"{root / test} is the test split: its folders are called as those beside it")
+        notes.append(f"{root / test} is the test split: its folders have the names of those beside it")
         return Layout(root, root / test, tuple(others), tuple(notes))
     return Layout(root, None)
 
 
 def _check_split_names(root: Path, names: list[str], left_out: LeftOut) -> None:
-    """Raise AutodasError if folders have the names of several splits: these are no classes."""
+    """Raise AutodasError if folders without class folders have the names of several splits."""
     splits = [name for name in names if split_of(name)]
     bare = [name for name in splits if not subfolders(root / name, left_out)]
     if not bare or len({split_of(name) for name in splits}) < 2:
@@ -175,7 +176,9 @@ def _find(folder: Path, classes: tuple[str, ...], tree: Tree, left_out: LeftOut)
             "folder with its name"
         )
     if not names:
-        raise AutodasError(f"{folder}: the folder is empty: it must hold one folder of {tree.what} a class")
+        raise AutodasError(
+            f"{folder}: the folder is empty: it must contain one folder of {tree.what} per class"
+        )
     left_out.outside.update(loose)
     return {name: sorted(tree.find(str(folder / name), left_out)) for name in names}
 
@@ -210,7 +213,7 @@ def _different_classes(layout: Layout, found: dict[Path, dict[str, list[str]]]) 
 
 
 def _splits_as_classes(layout: Layout, samples: dict[str, list[str]]) -> str | None:
-    """Return why the class folders look like splits: all hold folders of the same names, and nothing else."""
+    """Return an error if the class folders look like splits: all contain only folders of the same names."""
     if layout.train is None or len(samples) < 2:
         return None
     inner = []
@@ -224,7 +227,7 @@ def _splits_as_classes(layout: Layout, samples: dict[str, list[str]]) -> str | N
         return None
     names, folders = ", ".join(list(samples)[:5]), ", ".join(same[:5])
     return (
-        f"{layout.train}: its folders ({names}) hold folders of the same names ({folders}), so they look "
+        f"{layout.train}: its folders ({names}) contain folders of the same names ({folders}), so they look "
         "like splits, not classes: call them train and test; or if they are classes, name them with classes "
         f"(of commands: --data.classes {','.join(samples)})"
     )

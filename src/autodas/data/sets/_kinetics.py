@@ -26,14 +26,14 @@ _COLUMNS = (("label",), ("youtube_id",), ("time_start",), ("time_end",))
 def read_kinetics400(rest: str) -> ListedSet:
     """Read Kinetics-400 from ``PATH``: its training videos, and its validation videos as test split.
 
-    With the official lists ``train.csv`` and ``val.csv`` (or ``validate.csv``; other names may stand before,
-    as in ``kinetics-400_train.csv``), here or in ``annotations``, the videos lie anywhere below and are named
-    by identifier and seconds, ``ID_000010_000020.mp4``, or by identifier alone. Many videos are no longer to
-    be had, so those that are missing are counted and the first are named in the notes. Without lists, there
-    are class folders in ``train`` and ``val``.
+    With the official lists ``train.csv`` and ``val.csv`` (or ``validate.csv``; possibly with a prefix, as in
+    ``kinetics-400_train.csv``), here or in ``annotations``, the videos may be anywhere below and are named by
+    identifier and seconds, ``ID_000010_000020.mp4``, or by identifier alone. Many videos are no longer
+    available, so missing ones are counted, and the first of them are named in the notes. Without lists, class
+    folders are expected in ``train`` and ``val``.
 
     Raises:
-        AutodasError: if there are neither lists nor folders, a list is malformed, or no video is there.
+        AutodasError: if there are neither lists nor folders, a list is malformed, or all videos are missing.
     """
     root, _ = named_root(rest, "kinetics400", "")
     parts, names, notes = _read(root)
@@ -46,11 +46,11 @@ def read_kinetics10(rest: str) -> ListedSet:
     """Read the ten categories that the SDAS paper (Table 3) merges from classes of Kinetics.
 
     The files are those of :func:`read_kinetics400`. Of the 66 classes in the table 55 are in Kinetics-400
-    by the same name and one by another; the other ten came with Kinetics-600. So the files of either will
-    do, and the notes say which classes of the table are not there.
+    under the same name and one under another; the other ten came with Kinetics-600. So the files of either
+    are accepted, and the notes name the classes of the table that are missing.
 
     Raises:
-        AutodasError: as :func:`read_kinetics400`, or if no class of a category is there.
+        AutodasError: as :func:`read_kinetics400`, or if all classes of a category are missing.
     """
     root, _ = named_root(rest, "kinetics10", "")
     parts, names, notes = _read(root)
@@ -78,7 +78,7 @@ _Videos = list[tuple[str, str]]
 
 
 def _read(root: Path) -> tuple[dict[str, _Videos], list[str], list[str]]:
-    """Return the videos of ``train`` and ``val``, all names of classes in order, and notes."""
+    """Return the videos of ``train`` and ``val``, all class names in order, and notes."""
     lists = {part: _list(root, endings) for part, endings in _PARTS.items()}
     left_out = LeftOut("videos")
     parts: dict[str, _Videos] = {}
@@ -92,7 +92,7 @@ def _read(root: Path) -> tuple[dict[str, _Videos], list[str], list[str]]:
                     f"and val are here ({part} is missing)"
                 )
             parts[part] = _videos_of_folders(folder, left_out)
-            # A class without videos is one all the same.
+            # A class without videos is still a class.
             names |= set(subfolders(folder, left_out))
         return parts, sorted(names), list(left_out.notes())
     index, notes = _index(root, left_out)
@@ -121,7 +121,7 @@ def _index(root: Path, left_out: LeftOut) -> tuple[dict[str, str], list[str]]:
 
 
 def _list(root: Path, endings: tuple[str, ...]) -> Path | None:
-    """Return the official list of a part, if there is one."""
+    """Return the official list of a split, if there is one."""
     pattern = re.compile(rf"(.*[-_])?({'|'.join(endings)})\.csv", re.IGNORECASE)
     for folder in (root, root / "annotations"):
         found = (
@@ -135,7 +135,7 @@ def _list(root: Path, endings: tuple[str, ...]) -> Path | None:
 
 
 def _videos_of_list(path: Path, root: Path, index: dict[str, str]) -> tuple[_Videos, set[str], list[str]]:
-    """Return the videos of a list that are there, the names of all classes in it, and notes."""
+    """Return the existing videos of a list, the names of all classes in it, and notes."""
     rows = read_table(path, _COLUMNS)
     videos, labels, missing = [], set(), []
     for line, (label, identifier, start, end) in rows:
@@ -148,11 +148,11 @@ def _videos_of_list(path: Path, root: Path, index: dict[str, str]) -> tuple[_Vid
         if not label or not identifier:
             raise AutodasError(f"{path}, line {line}: a label and an identifier are expected")
         labels.add(label)
-        found = index.get(f"{identifier}_{times}") or index.get(identifier)
-        if found is None:
+        path_of_video = index.get(f"{identifier}_{times}") or index.get(identifier)
+        if path_of_video is None:
             missing.append(f"{identifier}_{times}")
         else:
-            videos.append((found, label))
+            videos.append((path_of_video, label))
     if not videos:
         example = f", such as {missing[0]}.mp4" if missing else ""
         raise AutodasError(f"{path}: none of its {len(rows)} videos is below {root}{example}: add them")
@@ -181,7 +181,7 @@ def _videos_of_folders(folder: Path, left_out: LeftOut) -> _Videos:
 def _numbered(
     root: Path, parts: dict[str, _Videos], targets: dict[str, str], classes: list[str], notes: list[str]
 ) -> ListedSet:
-    """Return the videos whose class has a target, labelled by its place among ``classes``."""
+    """Return the videos whose class has a target, labelled by its index in ``classes``."""
     numbers = {name: number for number, name in enumerate(classes)}
     files = {}
     for part, videos in parts.items():

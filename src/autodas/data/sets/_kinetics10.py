@@ -1,4 +1,4 @@
-"""The ten categories of Kinetics10, the video set that the SDAS paper searches on (its Table 3)."""
+"""The ten categories of Kinetics10, the video set on which the SDAS paper searches (its Table 3)."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
         "swimming front crawl",
     ),
 }
-"""The classes of each category, as the table has them ("jumping into pool" is a dance there)."""
+"""Classes of each category, as in the table ("jumping into pool" is a dance there)."""
 
 _SAME = {"cooking sausages": "cooking sausages (not on barbeque)"}
-"""Names of Kinetics-400 for classes that the table calls by their name in Kinetics-600."""
+"""Names in Kinetics-400 of classes that the table calls by their name in Kinetics-600."""
 
 
 def _plain(name: str) -> str:
-    """Return a name as class folders may have it too: without case, blanks and signs."""
+    """Return a name as it may also occur in class folders: without case, blanks and punctuation."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
@@ -66,10 +66,10 @@ _CATEGORY = {name: category for category, merged in CATEGORIES.items() for name 
 
 
 def merged_class(name: str) -> tuple[str, str] | None:
-    """Return category and class of the table for a class of Kinetics; ``None`` if the table lacks it.
+    """Return category and class of the table for a class of Kinetics; ``None`` if it is not in the table.
 
     Args:
-        name: as in the official lists, or of a class folder (``shooting_goal_(soccer)``).
+        name: name as in the official lists, or of a class folder (``shooting_goal_(soccer)``).
     """
-    found = _CLASS.get(_plain(name))
-    return None if found is None else (_CATEGORY[found], found)
+    table_name = _CLASS.get(_plain(name))
+    return None if table_name is None else (_CATEGORY[table_name], table_name)

@@ -1,4 +1,4 @@
-"""From the labels that people store to class numbers."""
+"""Conversion of stored labels to class numbers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class StoredLabels:
-    """Labels as a file or a function has them.
+    """Labels as stored in a file or returned by a function.
 
     Args:
-        where: what messages call it.
-        values: whole numbers or text, (N,).
-        names: what the numbers mean, in order; ``None`` if nothing says so.
+        where: their origin, for messages.
+        values: integers or text, (N,).
+        names: names of the numbers, in order; ``None`` if unknown.
     """
 
     where: str
@@ -28,7 +28,7 @@ class StoredLabels:
 
     @property
     def numeric(self) -> bool:
-        """Whether the labels are whole numbers."""
+        """Whether the labels are integers."""
         return self.values.dtype.kind in "iu"
 
 
@@ -39,7 +39,7 @@ class NumberedLabels:
     Args:
         train, test: int64 (N,); ``None`` without a split.
         classes: name of each number.
-        refusal: as of :class:`~autodas.data.splits._parts.RawDataset`.
+        refusal: as in :class:`~autodas.data.splits._parts.RawDataset`.
     """
 
     train: np.ndarray | None
@@ -53,17 +53,17 @@ def number_labels(
 ) -> NumberedLabels:
     """Return the class numbers of both splits and the names of the classes.
 
-    Labels of several origins are matched by name. Whole numbers whose names are the same everywhere are taken
-    as they are. Without names, the classes are the different labels, in ascending order: numbers or text.
-    What only test samples are is no class to train with.
+    Labels of several origins are matched by name. Integers whose names are the same everywhere are used
+    unchanged. Without names, the classes are the distinct labels, in ascending order: numbers or text.
+    A class that only test samples have is no class of the training data.
 
     Args:
-        where: what messages name.
+        where: their origin, for messages.
         train, test: the parts of both splits; one may be empty.
 
     Raises:
-        AutodasError: if labels are neither whole numbers nor text, numbers have names in some of the parts
-            only, or a label is none of the names.
+        AutodasError: if labels are neither integers nor text, numbers have names in only some of the parts,
+            or a label is not among the names.
     """
     parts, first = (*train, *test), train or test
     for part in parts:
@@ -77,9 +77,9 @@ def number_labels(
             return NumberedLabels(*_splits(values, len(train)), named.names or ())
     elif numeric and any((part.values < 0).any() for part in parts):
         raise AutodasError(f"{where}: labels out of range: a negative label (is a split without labels?)")
-    found = [_names_and_places(part) for part in parts]
-    there = {name for names, _ in found[: len(first)] for name in names}
-    everywhere = {name for names, _ in found for name in names}
+    labelled = [_names_and_places(part) for part in parts]
+    there = {name for names, _ in labelled[: len(first)] for name in names}
+    everywhere = {name for names, _ in labelled for name in names}
     if named is None:
         known = sorted(there, key=int if numeric else None)
         classes = sorted(everywhere, key=int if numeric else None)
@@ -89,7 +89,7 @@ def number_labels(
             raise AutodasError(_unknown(where, min(there.difference(known)), known))
         classes = [*known, *sorted(everywhere.difference(known))]
     number = {name: place for place, name in enumerate(classes)}
-    values = [np.array([number[name] for name in names], np.int64)[places] for names, places in found]
+    values = [np.array([number[name] for name in names], np.int64)[places] for names, places in labelled]
     strange = sorted(everywhere.difference(known))
     refusal = _unknown(where, strange[0], known, test) if strange else None
     return NumberedLabels(*_splits(values, len(train)), tuple(classes), refusal)
@@ -115,7 +115,7 @@ def _check_named(named: StoredLabels, parts: Sequence[StoredLabels]) -> None:
 
 
 def _names_and_places(part: StoredLabels) -> tuple[list[str], np.ndarray]:
-    """Return the names of the labels that occur, and for each sample the place of its label among them."""
+    """Return the names of the labels that occur, and for each sample the index of its label among them."""
     values = part.values if part.numeric else np.array([str(value) for value in part.values], dtype=str)
     different, places = np.unique(values, return_inverse=True)
     if part.numeric and part.names is not None:
@@ -136,7 +136,7 @@ def _splits(values: list[np.ndarray], train: int) -> tuple[np.ndarray | None, np
 
 
 def _unknown(where: str, label: str, known: Sequence[str], test: Sequence[StoredLabels] = ()) -> str:
-    """Return that a label is none of the classes, and which these are in both splits."""
+    """Return the message that a label is not among the classes, with those of both splits."""
     named = list(dict.fromkeys(name for part in test for name in part.names or ()))
     return (
         f"{where}: label '{label}' is not one of the {len(known)} classes of the training images "

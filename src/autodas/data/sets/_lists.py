@@ -28,13 +28,13 @@ _WHOLE = re.compile(r"-?\d{1,18}")
 
 @dataclass(frozen=True)
 class Listed:
-    """The samples of a split.
+    """Samples of a split.
 
     Args:
-        paths: one a sample.
+        paths: one path per sample.
         labels: int64 (N,).
-        keys: the paths as splits depend on them.
-        columns: what else the list says of them, by the name of the column.
+        keys: the paths that splits depend on.
+        columns: values of the list's other columns, by name.
     """
 
     paths: tuple[str, ...]
@@ -45,14 +45,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class ListedSet:
-    """What lists or folders say of a set of images or videos, before any of them is opened.
+    """Images or videos named by lists or folders, before any of them is opened.
 
     Args:
-        train: samples to train with; ``None`` if only others are listed.
-        test: ``None`` if there is no split.
+        train: samples to train with; ``None`` if none are listed.
+        test: samples to test with; ``None`` if there is no split.
         classes: name of each label.
-        notes: what a user should know of how they were read.
-        refusal: as of :class:`~autodas.data.splits._parts.RawDataset`.
+        notes: notes for the user on how they were read.
+        refusal: as in :class:`~autodas.data.splits._parts.RawDataset`.
     """
 
     train: Listed | None
@@ -64,7 +64,7 @@ class ListedSet:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One sample of a list: its path and label as written, where that was, and the other columns."""
+    """One sample of a list: its path and label as written, their place in the file, and the other columns."""
 
     path: str
     label: str
@@ -74,9 +74,9 @@ class _Entry:
 
 
 def split_option(rest: str) -> tuple[str, str]:
-    """Split ``PATH#OPTION``, as names of sets of videos have it, into both.
+    """Split ``PATH#OPTION``, as used in names of sets of videos, into both.
 
-    A path that exists may hold the sign itself; without one the option is empty.
+    An existing path may contain the sign itself; without an option it is empty.
     """
     if "#" not in rest or os.path.exists(Path(rest).expanduser()):
         return rest, ""
@@ -91,15 +91,15 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
     blank lines are skipped, and lines that begin with ``#`` and name no file. CSV has a column ``path`` (or
     ``file``, ``image``, ``video``, ...), a column ``label`` (or ``class``, ``class_name``) and may have a
     column ``split`` (``train``, ``test``, ``val``) and others, which may be the groups of samples. Paths are
-    relative to ``ROOT``, or to the folder of the list. Labels are names, or whole numbers; a file
-    ``classes.txt`` beside the list, one name a line, says which names there are and what the numbers 0, 1,
-    ... mean. Without it the classes are the different labels, in ascending order; the training samples must
-    have all of them, but for an evaluation.
+    relative to ``ROOT``, or to the folder of the list. Labels are names, or integers; a file ``classes.txt``
+    beside the list, one name per line, defines the names and the meaning of the numbers 0, 1, ... Without it
+    the classes are the distinct labels, in ascending order; the training samples must have all of them,
+    except for an evaluation.
 
     Args:
-        rest: what follows the kind.
-        kind: of the data set, such as ``videolist``.
-        what: what the samples are called.
+        rest: text after the kind.
+        kind: kind of the data set, such as ``videolist``.
+        what: noun for the samples.
 
     Raises:
         AutodasError: if a list is missing, empty or malformed, a label is not in ``classes.txt``, files are
@@ -122,7 +122,7 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
         if len(entries[split]) < len(found):
             notes.append(
                 f"{path}: {what} that {split} lists more than once are used once "
-                f"({len(found) - len(entries[split])} lines left out)"
+                f"({len(found) - len(entries[split])} lines skipped)"
             )
     train, test = entries["train"], entries["test"] or entries["val"]
     if not train and not test:
@@ -164,9 +164,9 @@ def _once(entries: list[_Entry], root: Path) -> list[_Entry]:
 
 
 def missing_files(paths: Iterable[str]) -> list[int]:
-    """Return which of the paths are no files or folders.
+    """Return the indices of paths that are no existing files or folders.
 
-    Every folder is listed once, which is quick for many files.
+    Every folder is listed once, which is fast for many files.
     """
     folders: dict[str, set[str]] = {}
     missing = []
@@ -198,7 +198,7 @@ def _lists_of_folder(folder: Path, kind: str) -> dict[SplitName, Path]:
 
 
 def _read_list(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[str]]:
-    """Return the samples of a list, those without a split of their own in the ``default`` one, and notes."""
+    """Return the samples of a list, with the ``default`` split unless they have their own, and notes."""
     read = _read_csv if path.suffix.lower() == ".csv" else _read_text
     entries, skipped = read(path, default, root)
     if not entries:
@@ -212,7 +212,7 @@ def _read_list(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry]
 
 
 def _read_text(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[int]]:
-    """Return the samples of lines of a path and a label, and the numbers of lines that may be some."""
+    """Return the samples of lines of a path and a label, and the numbers of ambiguous lines."""
     entries, skipped = [], []
     for number, line in read_lines(path, comments=False):
         words = line.rsplit(None, 1)
@@ -226,7 +226,7 @@ def _read_text(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry]
 
 
 def _read_csv(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[int]]:
-    """Return the samples of a table, and the numbers of lines that may be some."""
+    """Return the samples of a table, and the numbers of ambiguous lines."""
     header, rows = read_rows(path)
     if header is None:
         return [], []
@@ -253,13 +253,13 @@ def _read_csv(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry],
 
 
 def _names(path: Path) -> tuple[list[str] | None, list[str]]:
-    """Return the names of classes in a file, ``None`` if it is not there, and notes."""
+    """Return the names of classes in a file, ``None`` if it is missing, and notes."""
     if not os.path.isfile(path):
         return None, []
     lines = [line for _, line in read_lines(path, comments=False)]
     names = [line for line in lines if line == "#" or not is_comment(line)]
     if not names:
-        raise AutodasError(f"{path}: the list of classes is empty: write one name a line, or remove it")
+        raise AutodasError(f"{path}: the list of classes is empty: write one name per line, or remove it")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise AutodasError(f"{path}: the class '{twice[0]}' is there more than once: remove one")
@@ -285,8 +285,8 @@ def _number_labels(
 
     samples = (*train, *test)
     if names is None:
-        found = {name(entry) for entry in samples}
-        names = sorted(found, key=int) if whole else sorted(found)
+        labels = {name(entry) for entry in samples}
+        names = sorted(labels, key=int) if whole else sorted(labels)
         if whole and int(names[0]) < 0:
             place = next(entry.place for entry in samples if name(entry) == names[0])
             raise AutodasError(
@@ -300,7 +300,7 @@ def _number_labels(
     else:
         origin = f"in {names_file}"
         known = {label: number for number, label in enumerate(names)}
-        # Whole numbers are places in the file, unless they are what it lists.
+        # Integers are positions in the file, unless they are the names that it lists.
         if whole and not known.keys() >= {name(entry) for entry in samples}:
             origin += ", which are numbered from 0"
             known = {str(number): number for number in range(len(names))}
@@ -320,7 +320,7 @@ def _number_labels(
 
 
 def _unknown(entry: _Entry, names: list[str], origin: str, whole: bool) -> str:
-    """Return that a label is none of the classes."""
+    """Return the message that a label is not among the classes."""
     return (
         f"{entry.place}: label '{entry.label}' is not one of the {len(names)} classes {origin}"
         f"{'' if whole else nearest(entry.label, names)}"

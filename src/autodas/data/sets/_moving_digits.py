@@ -1,4 +1,4 @@
-"""The embedded videos: real handwritten digits, and what is to be told is how they move."""
+"""The embedded videos: real handwritten digits, labelled by their motion."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from autodas.errors import AutodasError
 KINDS = ("right", "left", "down", "up", "growing", "shrinking", "clockwise", "anticlockwise")
 """Kinds of motion in pairs: each is the other of its pair played backwards."""
 CLIPS = {"train": 3200, "test": 400}
-"""How many clips a split has unless told otherwise."""
+"""Default number of clips of each split."""
 
-_DOMAIN = 101  # Of random numbers: no other use of them has it.
+_DOMAIN = 101  # of random numbers: no other use of them has it
 _STEPS = 32
 _SIZES = 16
 _SMALLEST = 8
 _CYCLES = (_STEPS, _STEPS, _SIZES, _STEPS)
-"""States of each coordinate: across, down, size (number s is 8 + s of 32 of the side), angle."""
+"""Number of states of each coordinate: across, down, size (number s is 8 + s of 32 of the side), angle."""
 _ONE = 4096
 _TURN = 2 * np.pi * np.arange(_STEPS) / _STEPS
 _COSINE, _SINE = (np.rint(_ONE * wave).astype(np.int64) for wave in (np.cos(_TURN), np.sin(_TURN)))
-_CHUNK = 32  # Clips drawn at once: more do not fit into the cache.
+_CHUNK = 32  # clips drawn at once: more do not fit into the cache
 
 
 def moving_digits(
@@ -40,24 +40,24 @@ def moving_digits(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Make clips of one moving digit each; the label is the kind of motion.
 
-    A frame shows a digit in a state of four numbers: its place across and down, its size and its angle. Each
-    of them lives on a circle: what leaves on the right comes in from the left, what has its largest size
-    starts again with the smallest. The first state is uniform, and a motion adds the same number to one of
-    the four from frame to frame. So the state of every frame is uniform, whatever the label is: one frame
-    says nothing about the label, and no frame is special, as the first or the last could be. The odd clip
-    ``2 i + 1`` is the clip ``2 i`` played backwards and has the other label of the pair: what does not
-    depend on the order of frames has the same value for both.
+    A frame shows a digit in a state of four numbers: its position across and down, its size and its angle.
+    Each of them is cyclic: a digit that leaves on the right re-enters on the left, and one at its largest
+    size continues with the smallest. The first state is uniformly distributed, and a motion adds a constant
+    to one of the four from frame to frame. So the state of every frame is uniform, whatever the label: a
+    single frame carries no information about the label, and no frame is special, as the first or the last
+    could be. The odd clip ``2 i + 1`` is the clip ``2 i`` played backwards and has the other label of the
+    pair: anything independent of the order of frames has the same value for both.
 
-    Places move by 1 or 2 of 32 steps a frame, angles by 1 of 32, sizes by 1 of 16. Everything is arithmetic
-    of whole numbers, and clip ``i`` is a function of ``(split, i)`` and the other arguments. Digits of test
-    clips are other images than those of training clips, with the split of the data set ``digits``. All of
+    Positions move by 1 or 2 of 32 steps per frame, angles by 1 of 32, sizes by 1 of 16. All computations use
+    integers, and clip ``i`` is a function of ``(split, i)`` and the other arguments. The digits of test clips
+    are different images from those of training clips, with the split of the data set ``digits``. All of
     it is our own design.
 
     Args:
         split: ``train`` or ``test``.
-        clips: how many, at least 1; ``None`` for 3,200 and 400. A multiple of ``2 * pairs`` has equally
-            many of each label.
-        pairs: how many pairs of :data:`KINDS`, 1 to 4; the later ones are harder to tell.
+        clips: number of clips, at least 1; ``None`` for 3,200 and 400. A multiple of ``2 * pairs`` has
+            equally many of each label.
+        pairs: number of pairs of :data:`KINDS`, 1 to 4; the later ones are harder to distinguish.
         frames: frames of a clip, at least 2.
         image_size: side in pixels, at least 8; the digit's side is between a quarter and 23/32 of it.
         seed: any integer.
@@ -90,12 +90,12 @@ def moving_digits(
     velocity[np.arange(len(moving)), moving] = np.where(moving < 2, 1 + integers(keys, 5, 2).numpy(), 1)
     paths = (states[:, None] + np.arange(frames)[:, None] * velocity[:, None]) % _CYCLES
 
-    found = np.empty((2 * len(twins), frames, image_size, image_size, 1), dtype=np.uint8)
+    rendered = np.empty((2 * len(twins), frames, image_size, image_size, 1), dtype=np.uint8)
     for start in range(0, len(twins), _CHUNK):
         part = slice(start, start + _CHUNK)
-        found[::2][part] = _draw(chosen[part], paths[part], image_size)[..., None]
-    found[1::2] = found[::2, ::-1]
-    return found[:number], labels, KINDS[: 2 * pairs]
+        rendered[::2][part] = _draw(chosen[part], paths[part], image_size)[..., None]
+    rendered[1::2] = rendered[::2, ::-1]
+    return rendered[:number], labels, KINDS[: 2 * pairs]
 
 
 def read_moving_digits(rest: str) -> RawVideos:
@@ -112,7 +112,7 @@ def read_moving_digits(rest: str) -> RawVideos:
         RawSplit(ArrayFrames(train), train_labels),
         RawSplit(ArrayFrames(test), test_labels),
         names,
-        # What moves to the right moves to the left in a mirror.
+        # A mirrored motion to the right is one to the left.
         augmentation=Augmentation(),
     )
 
@@ -130,16 +130,16 @@ def _digits(split: str) -> np.ndarray:
 def _draw(digits: np.ndarray, states: np.ndarray, size: int) -> np.ndarray:
     """Return the frames, uint8 (N, F, size, size), of digits (N, 10, 10) in their states (N, F, 4).
 
-    A pixel's place is turned back and shrunk into the digit, where the value is interpolated between the
-    four nearest pixels.
+    The position of a pixel is rotated and scaled back into the digit, where the value is interpolated between
+    the four nearest pixels.
     """
     across, down, scale, angle = (states[..., i, None, None] for i in range(4))
     pixel = np.arange(size)
-    # Twice the distance from the digit's centre, which lies between pixels: whole and odd.
+    # Twice the distance from the digit's centre, which lies between pixels: an odd integer.
     dx = 2 * ((pixel[None, :] - across * size // _STEPS + size // 2) % size - size // 2) + 1
     dy = 2 * ((pixel[:, None] - down * size // _STEPS + size // 2) % size - size // 2) + 1
     cosine, sine = _COSINE[angle], _SINE[angle]
-    # Source pixels are 1/256 fine: 8 of them are (_SMALLEST + scale) / 32 of the side.
+    # Source pixels are divided into 256: 8 of them are (_SMALLEST + scale) / 32 of the side.
     fine = 8 * _STEPS * 256 // (2 * _ONE)
     x, y = (
         np.clip(turned * fine // ((_SMALLEST + scale) * size) + 9 * 128, 0, 9 * 256)

@@ -1,4 +1,4 @@
-"""Parquet files with an image and a label column, as the Hugging Face hub has them."""
+"""Parquet files with an image and a label column, as on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from autodas.errors import AutodasError
 from autodas.reading import known, parse_json
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
-"""Names of the image column, where metadata do not tell."""
+"""Names of the image column, if metadata do not specify it."""
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
-"""Names of the label column, the most wanted first."""
+"""Names of the label column, the preferred one first."""
 
 
 def read_parquet(rest: str) -> RawDataset[Source]:
@@ -41,10 +41,10 @@ def read_parquet(rest: str) -> RawDataset[Source]:
 
 
 def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
-    """Read Parquet files; names of files or of their folders that mean splits say which these are.
+    """Read Parquet files; splits are derived from the names of files or of their folders.
 
     Args:
-        path: the file, or the folder that holds them.
+        path: the file, or the folder that contains them.
         files: at least one.
     """
     splits: dict[SplitName | None, list[Path]] = {}
@@ -92,12 +92,13 @@ def _split(
 
 
 class ParquetColumns(Mapping[str, Sequence[str]]):
-    """The columns of Parquet files that may be groups: whole numbers and text. They are read when asked for.
+    """Columns of Parquet files that may be groups: integers and text. They are read on access.
 
-    Other columns are there, too, but asking for one raises an error that says why it is none.
+    Other columns are also contained, but accessing one raises an error that explains why it cannot be a
+    group.
 
     Args:
-        files: in order.
+        files: the files in order.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -123,7 +124,7 @@ class ParquetColumns(Mapping[str, Sequence[str]]):
 
 
 def _split_of(path: Path, file: Path) -> SplitName | None:
-    """Return the split of a file: by its name, or by the nearest of the folders that it is in."""
+    """Return the split of a file: by its name, or by the nearest of its parent folders."""
     if file == path:
         return None
     inner = file.relative_to(path)
@@ -136,9 +137,9 @@ def _some(files: Sequence[Path]) -> str:
 
 
 def _keys(files: Sequence[Path], image: str) -> list[str] | None:
-    """Return what rows are called: the paths that they have for their images, if any has one.
+    """Return the names of rows: the paths stored with their images, if any row has one.
 
-    The second row of a path, or without one, has its number behind, so that it moves no other.
+    Repeated or empty paths get their count appended, so that the names of other rows are unaffected.
     """
     import pyarrow.types as types
 
@@ -171,7 +172,7 @@ def _columns(file: Path) -> tuple[str, str]:
 
 
 def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
-    """Return the names of the classes, if metadata hold them."""
+    """Return the names of the classes, if metadata contain them."""
     feature = _features(file)[1].get(label)
     names = (
         feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
@@ -182,14 +183,14 @@ def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
 
 
 def _features(file: Path) -> tuple[list[str], dict[str, Any]]:
-    """Return the names of the columns, and what metadata say of them."""
+    """Return the names of the columns, and their description in the metadata."""
     opened = open_parquet(file)
     with explained(file):
         schema = opened.schema_arrow
         columns, notes = list(schema.names), (schema.metadata or {}).get(b"huggingface", b"{}")
     try:
         features = known(parse_json(notes, str(file)), ("info", "features"))
-    except AutodasError:  # they help where they are there
+    except AutodasError:  # metadata are optional
         features = None
     return columns, features if isinstance(features, dict) else {}
 
@@ -207,7 +208,7 @@ def _choose(
 
 
 def _labels(file: Path, column: str) -> StoredLabels:
-    """Return the labels of a file, and what they mean as far as it says so."""
+    """Return the labels of a file, with their names if it contains them."""
     values = _column(file, column)
     if values.null_count:
         raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
@@ -220,14 +221,14 @@ def _labels(file: Path, column: str) -> StoredLabels:
 
 
 def _values(file: Path, column: str) -> list[Any]:
-    """Return the values of a column of a file, named as for :func:`_column`."""
+    """Return the values of a column of a file, named as in :func:`_column`."""
     with explained(file, f"column '{column}'"):  # text may be no UTF-8
         values: list[Any] = _column(file, column).to_pylist()
         return values
 
 
 def _column(file: Path, column: str) -> Any:
-    """Return a column of a file; of ``a.b`` the field b in the column a."""
+    """Return a column of a file; for ``a.b`` the field b in the column a."""
     parquet, name = open_parquet(file), column.partition(".")[0]
     with explained(file):
         names = list(parquet.schema_arrow.names)

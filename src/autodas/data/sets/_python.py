@@ -1,4 +1,4 @@
-"""Images from a function of the user's own."""
+"""Images from a user-defined function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autodas.errors import AutodasError
 from autodas.user_code import import_function
 
 _COMPARED = 20
-"""How many labels are compared."""
+"""Number of labels that are compared."""
 
 
 def read_python(rest: str) -> RawDataset[Source]:
@@ -26,7 +26,7 @@ def read_python(rest: str) -> RawDataset[Source]:
     if train is None:
         raise AutodasError(f"python:{rest}('train'): images and labels are expected, found None")
     stored = [labels for _, labels in filter(None, (train, test))]
-    # Who names the classes in one split only means both.
+    # Class names given for one split apply to both.
     names = next((labels.names for labels in stored if labels.names is not None), None)
     stored = [replace(labels, names=labels.names or names) for labels in stored]
     labels = number_labels(f"python:{rest}", stored[:1], stored[1:])
@@ -42,20 +42,22 @@ def read_python(rest: str) -> RawDataset[Source]:
 def _read(function: Any, rest: str, split: str) -> tuple[Source, StoredLabels] | None:
     where = f"python:{rest}('{split}')"
     try:
-        found = function(split)
-        if found is None:
+        returned = function(split)
+        if returned is None:
             return None
-        if isinstance(found, tuple | list) and len(found) in (2, 3):
-            names = tuple(str(name) for name in found[2]) if len(found) == 3 else None
-            return _arrays(where, found[0], found[1]), StoredLabels(where, np.asarray(found[1]), names)
-        if not hasattr(found, "__getitem__") or not hasattr(found, "__len__"):
+        if isinstance(returned, tuple | list) and len(returned) in (2, 3):
+            names = tuple(str(name) for name in returned[2]) if len(returned) == 3 else None
+            return _arrays(where, returned[0], returned[1]), StoredLabels(
+                where, np.asarray(returned[1]), names
+            )
+        if not hasattr(returned, "__getitem__") or not hasattr(returned, "__len__"):
             raise AutodasError(
                 f"{where}: (images, labels), (images, labels, class names) or a torch Dataset is expected, "
-                f"found {type(found).__name__}"
+                f"found {type(returned).__name__}"
             )
-        classes = getattr(found, "classes", None)
+        classes = getattr(returned, "classes", None)
         names = tuple(str(name) for name in classes) if classes is not None else None
-        return ItemSource(found, 0, where), StoredLabels(where, _item_labels(where, found), names)
+        return ItemSource(returned, 0, where), StoredLabels(where, _item_labels(where, returned), names)
     except AutodasError:
         raise
     except Exception as error:
@@ -78,7 +80,7 @@ def _arrays(where: str, images: Any, labels: Any) -> ArraySource:
 
 
 def _item_labels(where: str, dataset: Any) -> np.ndarray:
-    # torchvision's data sets hold their labels in "targets"; reading them there decodes nothing.
+    # torchvision's data sets store their labels in "targets"; reading them there decodes nothing.
     targets = getattr(dataset, "targets", None)
     if targets is not None and len(targets) == len(dataset) and _agree(where, dataset, targets):
         return np.asarray(targets)
@@ -86,7 +88,7 @@ def _item_labels(where: str, dataset: Any) -> np.ndarray:
 
 
 def _agree(where: str, dataset: Any, targets: Any) -> bool:
-    """Return whether targets are the labels of the items: they may be changed on the way."""
+    """Return whether targets are the labels of the items, which may be transformed on access."""
     if getattr(dataset, "target_transform", None) is not None:
         return False
     for index in evenly_spaced(len(dataset), _COMPARED):
@@ -94,7 +96,7 @@ def _agree(where: str, dataset: Any, targets: Any) -> bool:
             label = _item_label(where, dataset, index)
         except AutodasError:
             raise
-        except Exception:  # An unreadable image is counted later.
+        except Exception:  # an unreadable image is counted later
             continue
         if not np.array_equal(np.asarray(label), np.asarray(targets[index])):
             return False

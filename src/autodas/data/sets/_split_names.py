@@ -1,4 +1,4 @@
-"""How people call the splits of a data set."""
+"""Usual names of the splits of a data set."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WHOLE = re.compile(rf"(?:{_THINGS})?({'|'.join(_NAMES)})(?:{_THINGS})?")
 
 
 def split_of(name: str) -> SplitName | None:
-    """Return the split that a name means, in any case and usual spelling: ``Training_Set`` is ``train``.
+    """Return the split that a name stands for, in any case and usual spelling: ``Training_Set`` is ``train``.
 
     Args:
-        name: of a folder or a list without its ending, or a value of a list's column.
+        name: name of a folder, or of a list without its ending, or a value of a list's column.
     """
-    found = _WHOLE.fullmatch(re.sub(r"[\W_]+", "", name.lower()))
-    return _NAMES[found[1]] if found else None
+    match = _WHOLE.fullmatch(re.sub(r"[\W_]+", "", name.lower()))
+    return _NAMES[match[1]] if match else None
 
 
 def split_of_file(name: str) -> SplitName | None:

@@ -1,4 +1,4 @@
-"""Lists that people write or hand out: lines of text, and CSV with a header."""
+"""List files: lines of text, and CSV with a header."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from autodas.errors import AutodasError
 from autodas.reading import MEBIBYTE, read_text
 
 LARGEST = 256 * MEBIBYTE
-"""Bytes of a list."""
+"""Maximum number of bytes of a list."""
 
 
 class Header(NamedTuple):
-    """The line of a CSV file that names its columns, in lower case."""
+    """Line of a CSV file that names its columns, in lower case."""
 
     line: int
     names: list[str]
 
 
 class Row(NamedTuple):
-    """A row of a CSV file: the number of its first line, its values, and whether it may be a comment."""
+    """Row of a CSV file: the number of its first line, its values, and whether it may be a comment."""
 
     line: int
     values: list[str]
@@ -39,27 +39,27 @@ def read_lines(path: Path, *, comments: bool = True) -> list[tuple[int, str]]:
         comments: whether lines that begin with ``#`` are skipped.
 
     Raises:
-        AutodasError: if it is no UTF-8 text.
+        AutodasError: if it is not UTF-8 text.
     """
     numbered = ((number, line.strip()) for number, line in enumerate(_lines(path), 1))
     return [(number, line) for number, line in numbered if line and not (comments and line[0] == "#")]
 
 
 def is_comment(line: str) -> bool:
-    """Return whether a line cannot be meant as data: ``#`` and a blank, or nothing else."""
+    """Return whether a line is certainly a comment: ``#`` followed by a blank, or by nothing."""
     return line[:1] == "#" and not line[1:2].strip()
 
 
 def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, list[str | None]]]:
-    """Return rows of a CSV file, with their line numbers, in the order of the wanted columns.
+    """Return rows of a CSV file, with their line numbers, in the order of the given columns.
 
     Args:
         path: the file.
-        columns: the names that each column may have, the preferred first. The last name may be empty: then
-            a column that is not there is ``None`` in all rows.
+        columns: the names that each column may have, the preferred first. If the last name is empty, a
+            missing column is ``None`` in all rows.
 
     Raises:
-        AutodasError: if a column is missing or a row has not as many columns as the header.
+        AutodasError: if a column is missing, or the number of columns of a row differs from the header.
     """
     header, rows = read_rows(path)
     if header is None:
@@ -71,13 +71,14 @@ def read_table(path: Path, columns: Sequence[Sequence[str]]) -> list[tuple[int, 
 
 
 def read_rows(path: Path) -> tuple[Header | None, list[Row]]:
-    """Return the header of a CSV file, ``None`` if nothing is in it, and its rows.
+    """Return the header of a CSV file, ``None`` if the file is empty, and its rows.
 
-    Lines before the header that begin with ``#`` are comments; those after it may be rows with any number of
+    Lines before the header that begin with ``#`` are comments; later ones may be rows with any number of
     columns.
 
     Raises:
-        AutodasError: if a row has not as many columns as the header, or a quotation mark is never closed.
+        AutodasError: if the number of columns of a row differs from the header, or a quotation mark is not
+            closed.
     """
     header: Header | None = None
     rows: list[Row] = []
@@ -98,11 +99,11 @@ def read_rows(path: Path) -> tuple[Header | None, list[Row]]:
 
 
 def _parsed(path: Path) -> Iterator[tuple[int, list[str], bool]]:
-    """Return the first line, the cells and whether it begins with ``#`` of each row of a CSV file."""
+    """Yield the first line, the cells and whether it begins with ``#``, for each row of a CSV file."""
     lines, number = iter(_lines(path)), 0
     for line in lines:
         hashed = line.startswith("#")
-        # Quotation marks in a comment open nothing.
+        # Quotation marks in a comment do not count.
         opens = '"' in line and not hashed
         reader = csv.reader(
             chain((line,), _unclosed(f"{path}, line {number + 1}", lines)) if opens else (line,)
@@ -116,17 +117,17 @@ def _parsed(path: Path) -> Iterator[tuple[int, list[str], bool]]:
 
 
 def _unclosed(where: str, lines: Iterator[str]) -> Iterator[str]:
-    """Return lines that quotation marks go on in; raises AutodasError where there are no more."""
+    """Yield lines within quotation marks; raises AutodasError when there are no more."""
     yield from lines
     raise AutodasError(f"{where}: a quotation mark is opened, but never closed")
 
 
 def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | None:
-    """Return the number of the column that has the first of some names; ``None`` if it may be missing.
+    """Return the index of the column with the first of the given names; ``None`` if it may be missing.
 
     Args:
-        path: of the list, for messages.
-        header: of the list.
+        path: path of the list, for messages.
+        header: header of the list.
         names: as for :func:`read_table`.
     """
     for name in filter(None, names):  # columns may have no name
@@ -141,7 +142,7 @@ def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | Non
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines of a file with their ends; other signs than ends of lines are part of values."""
+    """Return the lines of a file with their line ends; other control characters are part of values."""
     try:
         text = read_text(path, LARGEST)
     except AutodasError as error:

@@ -20,7 +20,7 @@ def read_ucf101(rest: str) -> ListedSet:
     """Read split 1, 2 or 3 of UCF101: ``PATH``, ``PATH#2``.
 
     Below the path are the official lists ``classInd.txt``, ``trainlist01.txt`` and ``testlist01.txt`` (or
-    02, 03), themselves or in ``ucfTrainTestlist``, and the class folders, themselves or in ``UCF-101`` or
+    02, 03), directly or in ``ucfTrainTestlist``, and the class folders, directly or in ``UCF-101`` or
     ``videos``.
 
     Raises:
@@ -68,7 +68,7 @@ def _read(path: Path, videos: Path, numbers: dict[str, int]) -> Listed:
         raise AutodasError(f"{path}: this official list is missing: add it")
     names, labels = [], []
     for line, text in read_lines(path):
-        # Training lists have the number of the class, from 1, behind the file.
+        # In training lists the number of the class, from 1, follows the file.
         name, *number = text.split()
         folder = os.path.dirname(name)
         if folder not in numbers:

@@ -1,4 +1,4 @@
-"""Video files, or folders of frames, in one folder a class."""
+"""Video files, or folders of frames, in one folder per class."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def read_video_folder(rest: str) -> RawVideos:
 
     A video is a file, or a folder of images that are its frames.
     """
-    found = read_tree(rest, Tree("videofolder", "videos", VIDEO_ENDINGS, videos_below), frames_of)
-    return RawVideos(**vars(found))
+    raw = read_tree(rest, Tree("videofolder", "videos", VIDEO_ENDINGS, videos_below), frames_of)
+    return RawVideos(**vars(raw))
 
 
 def frames_of(paths: list[str]) -> FrameSource:
-    """Return what reads videos: files, or folders of frames.
+    """Return the source of videos: files, or folders of frames.
 
     Raises:
-        AutodasError: if there are some of both.
+        AutodasError: if there are both files and folders.
     """
     folders = [path for path in paths if os.path.isdir(path)]
     if not folders:

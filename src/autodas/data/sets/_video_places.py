@@ -1,4 +1,4 @@
-"""Where the files of a named set of videos lie."""
+"""Locations of the files of a named set of videos."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from autodas.errors import AutodasError
 
 
 def named_root(rest: str, kind: str, option: str) -> tuple[Path, str]:
-    """Return the folder of a named set and what follows ``#`` in its name.
+    """Return the folder of a named set, and the text after ``#`` in its name.
 
     Args:
         rest: ``PATH``, ``PATH#OPTION``; without a path ``$AUTODAS_DATA/kind`` and ``./data/kind``.
         kind: name of the set.
-        option: what messages call the option, such as ``SPLIT``; empty if there is none.
+        option: name of the option in messages, such as ``SPLIT``; empty if there is none.
 
     Raises:
-        AutodasError: if the folder is not there, or there is an option and should be none.
+        AutodasError: if the folder is missing, or an option is given where there is none.
     """
-    written, found = split_option(rest)
-    if found and not option:
-        raise AutodasError(f"data set '{kind}' has no option, found '#{found}': write {kind}:PATH")
+    written, given = split_option(rest)
+    if given and not option:
+        raise AutodasError(f"data set '{kind}' has no option, found '#{given}': write {kind}:PATH")
     if written:
         root = existing_path(written, kind)
         if not os.path.isdir(root):
             raise AutodasError(f"{root}: is a file: write {kind}:FOLDER")
-        return root, found
+        return root, given
     home = os.environ.get("AUTODAS_DATA")
     places = ([Path(home) / kind] if home else []) + [Path("data") / kind]
     for place in places:
         if os.path.isdir(place):
-            return place, found
+            return place, given
     raise AutodasError(
         f"data set '{kind}' is not in {' and '.join(map(str, places))}: write {kind}:PATH"
         f"{f' or {kind}:PATH#{option}' if option else ''}, or set AUTODAS_DATA to the folder that holds it"
@@ -43,16 +43,16 @@ def named_root(rest: str, kind: str, option: str) -> tuple[Path, str]:
 
 
 def first_with(root: Path, folders: Sequence[str], names: Iterable[str], missing: str) -> Path:
-    """Return the first of some folders below ``root`` in which one of the names is.
+    """Return the first of the given folders below ``root`` that contains one of the names.
 
     Args:
-        root: where to look.
-        folders: relative to it; ``.`` is the root itself.
-        names: of files or folders.
-        missing: what to say if there is none.
+        root: folder to search.
+        folders: folders relative to it; ``.`` is the root itself.
+        names: names of files or folders.
+        missing: message if there is none.
 
     Raises:
-        AutodasError: if none of the folders has any.
+        AutodasError: if none of the folders contains any.
     """
     wanted = list(names)
     for folder in folders:
@@ -62,7 +62,7 @@ def first_with(root: Path, folders: Sequence[str], names: Iterable[str], missing
 
 
 def stems(folder: str | Path) -> dict[str, str]:
-    """Return the videos of a folder, names without ending to names; none if there is no such folder."""
+    """Return the videos of a folder, names without ending to names; none if the folder is missing."""
     if not os.path.isdir(folder):
         return {}
     names = (name for name in sorted(os.listdir(folder)) if name.lower().endswith(VIDEO_ENDINGS))
@@ -70,15 +70,15 @@ def stems(folder: str | Path) -> dict[str, str]:
 
 
 def locate(root: Path, names: Sequence[str], where: str) -> tuple[str, ...]:
-    """Return the paths of videos that must be there; another ending than the listed one will do.
+    """Return the paths of required videos; their endings may differ from the listed ones.
 
     Args:
-        root: what the names are relative to.
-        names: as in the list.
-        where: which list, for messages.
+        root: folder that the names are relative to.
+        names: names in the list.
+        where: name of the list, for messages.
 
     Raises:
-        AutodasError: if there is none, or some are missing.
+        AutodasError: if the list is empty, or videos are missing.
     """
     if not names:
         raise AutodasError(f"{where}: the list names no videos")
@@ -89,11 +89,11 @@ def locate(root: Path, names: Sequence[str], where: str) -> tuple[str, ...]:
         folder, file = os.path.split(name)
         if folder not in folders:
             folders[folder] = stems(root / folder)
-        found = file if os.path.exists(root / name) else folders[folder].get(os.path.splitext(file)[0])
-        if found is None:
+        located = file if os.path.exists(root / name) else folders[folder].get(os.path.splitext(file)[0])
+        if located is None:
             missing.append(name)
         else:
-            paths.append(os.path.join(root, folder, found))
+            paths.append(os.path.join(root, folder, located))
     if missing:
         raise AutodasError(
             f"{where}: {len(missing)} of {len(names)} videos are not in {root}: {', '.join(missing[:3])}"
@@ -104,7 +104,7 @@ def locate(root: Path, names: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def split_number(kind: str, option: str) -> int:
-    """Return which of three official splits is meant, 1 if nothing is said.
+    """Return the number of one of three official splits; 1 by default.
 
     Raises:
         AutodasError: if it is not 1, 2 or 3.

@@ -1,4 +1,4 @@
-"""Sets of videos, from the lists that name them to videos that can be read."""
+"""Sets of videos: from lists of their paths to readable videos."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from autodas.data.sets._video_folder import frames_of
 from autodas.data.splits._parts import RawSplit, RawVideos
 
 
-def raw_videos(found: ListedSet) -> RawVideos:
-    """Return a set of videos, files or folders of frames, as the data loader takes it.
+def raw_videos(listed: ListedSet) -> RawVideos:
+    """Return a set of videos, files or folders of frames, in the form expected by the data loader.
 
     Raises:
         AutodasError: if some are files and others folders.
     """
     return RawVideos(
-        _split(found.train), _split(found.test), found.classes, notes=found.notes, refusal=found.refusal
+        _split(listed.train), _split(listed.test), listed.classes, notes=listed.notes, refusal=listed.refusal
     )
 
 

@@ -1,1 +1,1 @@
-"""The samples of a split, which of them belong to which part, and how clips are taken."""
+"""Samples of a split, their assignment to parts, and sampling of clips."""

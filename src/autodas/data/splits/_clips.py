@@ -1,4 +1,4 @@
-"""Which frames of a video a clip is made of."""
+"""Frames that form a clip of a video."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SPARSE = 1_000  # one stream of random numbers for each frame, from here on
 
 @dataclass(frozen=True)
 class Clips:
-    """How clips are taken from videos.
+    """Sampling of clips from videos.
 
     A video with fewer frames than a clip spans is looped: its first frame follows its last.
 
     Args:
         frames: frames of a clip, at least 1.
         step: frames of the video from one frame of a clip to the next, at least 1.
-        fps: frames a second that a clip has, above 0: the frames of the video that are nearest to these
-            times, in place of every ``step``-th one.
+        fps: frames per second of a clip, above 0: it consists of the video's frames nearest to these times,
+            instead of every ``step``-th one.
         sampling: ``"dense"``, or ``"sparse"``: the video is cut into as many equal stretches as a clip has
             frames, and one frame is taken of each (temporal segment networks: Wang et al., 2016).
-        starts: where dense training clips begin: ``"random"``, or on the ``"grid"`` of those that do not
+        starts: first frames of dense training clips: ``"random"``, or on the ``"grid"`` of clips that do not
             overlap.
 
     Raises:
@@ -58,25 +58,25 @@ class Clips:
             raise AutodasError("fps excludes steps and sparse sampling")
 
     def span(self, clock: Clock | None = None) -> int:
-        """Return the frames from the first of the video to the last of a dense clip there, both counted.
+        """Return the number of frames of the video that its first dense clip spans, including both ends.
 
         Args:
-            clock: of the video; only clips with ``fps`` need it.
+            clock: clock of the video; only needed by clips with ``fps``.
         """
         return self._last(0, clock) + 1
 
     def training(self, count: int, key: Tensor, clock: Clock | None = None) -> list[int]:
-        """Return the frames of one clip, drawn at random.
+        """Return the frames of one randomly drawn clip.
 
-        Random clips begin anywhere between the first frame and the last place where they fit, all equally
-        likely. For those on the grid the video is cut into clips from its first frame on; what is left over
-        at its end, less than a clip, is not used (SDAS, section 5.2). Sparse clips take a random frame of
+        Random clips begin anywhere between the first frame and the last position where they fit, with equal
+        probability. For those on the grid the video is cut into clips from its first frame on; a remainder at
+        its end, shorter than a clip, is not used (SDAS, section 5.2). Sparse clips take a random frame of
         each stretch.
 
         Args:
             count: frames of the video, at least 1.
-            key: int64 scalar; the choice follows from it.
-            clock: of the video; only clips with ``fps`` need it.
+            key: int64 scalar that determines the choice.
+            clock: clock of the video; only needed by clips with ``fps``.
         """
         if self.sampling == "sparse":
             return [
@@ -92,19 +92,19 @@ class Clips:
         return self._numbers(start, count, clock)
 
     def evaluation(self, count: int, number: int, of: int, clock: Clock | None = None) -> list[int]:
-        """Return the frames of one of several clips that are spread evenly (SDAS, section 5.2: 20).
+        """Return the frames of one of several evenly spread clips (SDAS, section 5.2: 20).
 
         The first clip begins with the first frame, the last one ends with the last frame: it begins at frame
-        r, which is ``count - span``, where the rate of the video varies the last one from which a clip fits.
-        Clip i of n begins at frame ``floor(i r / (n - 1))``; a single clip is the middle one, at
+        r, which is ``count - span`` or, if the rate of the video varies, the last frame from which a clip
+        fits. Clip i of n begins at frame ``floor(i r / (n - 1))``; a single clip is the middle one, at
         ``floor(r / 2)``. Sparse clip i of n takes frame
         ``floor(length (2 i + 1) / (2 n))`` of each stretch, a single one the middle.
 
         Args:
             count: frames of the video, at least 1.
-            number: which of them, from 0.
-            of: how many there are.
-            clock: of the video; only clips with ``fps`` need it.
+            number: index of the clip, from 0.
+            of: number of clips.
+            clock: clock of the video; only needed by clips with ``fps``.
         """
         if self.sampling == "sparse":
             place = 2 * number + 1
@@ -116,13 +116,13 @@ class Clips:
     def within(self, first: int, length: int, count: int, clock: Clock | None = None) -> list[int]:
         """Return the frames of the clip in the middle of a part of a video.
 
-        A dense clip may be longer than the part; it is moved into the video where it would reach beyond.
+        A dense clip may be longer than the part; it is shifted if it would extend beyond the video.
 
         Args:
             first: first frame of the part.
             length: frames of the part, at least 1; it ends within the video.
             count: frames of the video.
-            clock: of the video; only clips with ``fps`` need it.
+            clock: clock of the video; only needed by clips with ``fps``.
         """
         if self.sampling == "sparse":
             return [first + number for number in self.evaluation(length, 0, 1)]
@@ -131,7 +131,7 @@ class Clips:
         return self._numbers(min(max(0, start), self._room(count, clock)), count, clock)
 
     def _after(self, start: int, steps: int, clock: Clock | None) -> int:
-        """Return the frame of the video that is so many frames of a dense clip after another."""
+        """Return the frame of the video that is ``steps`` frames of a dense clip after another."""
         if self.fps is None:
             return start + steps * self.step
         if clock is None:

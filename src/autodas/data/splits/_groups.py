@@ -1,4 +1,4 @@
-"""Groups of samples that stay together in every split: patients, source videos, cameras."""
+"""Groups of samples that are never separated by a split: patients, source videos, cameras."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def groups_of(
     """Return the name of the group of each sample.
 
     Args:
-        name: of the data set, for messages.
-        wanted: a column, in any case of its letters, or a regular expression that is looked for in each key:
+        name: name of the data set, for messages.
+        wanted: a column, in upper or lower case, or a regular expression that is searched for in each key:
             its first group names the group, or the whole match if it has none.
-        keys: of the samples, such as their paths in the data set.
-        columns: of the list or table that the samples come from.
+        keys: names of the samples, such as their paths in the data set.
+        columns: columns of the list or table of the samples.
 
     Raises:
-        AutodasError: if there is no such column, its values are neither text nor whole numbers, the
-            expression is malformed, or a sample has no group.
+        AutodasError: if the column is missing, its values are neither text nor integers, the expression is
+            malformed, or a sample has no group.
     """
     column = _column(wanted, columns)
     if column is not None:
@@ -39,7 +39,7 @@ def groups_of(
     if keys is None:
         raise AutodasError(
             f"{name}: groups '{wanted}' is no column ({known}), and its samples have no paths in which a "
-            "pattern could be found: leave groups out"
+            "pattern could be found: omit groups"
         )
     try:
         pattern = re.compile(wanted)
@@ -47,8 +47,8 @@ def groups_of(
         raise AutodasError(
             f"{name}: groups '{wanted}' is neither a column ({known}) nor a regular expression ({error})"
         ) from error
-    found = [pattern.search(key) for key in keys]
-    names = [match[1 if pattern.groups else 0] if match else None for match in found]
+    matches = [pattern.search(key) for key in keys]
+    names = [match[1 if pattern.groups else 0] if match else None for match in matches]
     groups = [group for group in names if group]
     if len(groups) < len(names):
         first = next(key for key, group in zip(keys, names, strict=True) if not group)
@@ -60,6 +60,6 @@ def groups_of(
 
 
 def _column(wanted: str, columns: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the column that is called so, or else the first that is but for the case of letters."""
+    """Return the column of that name, or else the first one that differs only in case."""
     alike = (name for name in columns if name.lower() == wanted.lower())
     return wanted if wanted in columns else next(alike, None)

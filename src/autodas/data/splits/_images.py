@@ -1,4 +1,4 @@
-"""A data set and its splits, as the rest of the program sees them."""
+"""Images of a split."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from autodas.errors import AutodasError
 
 
 class Images(Split):
-    """The images of one split. Made by :func:`autodas.data.open_dataset`.
+    """Images of one split. Made by :func:`autodas.data.open_dataset`.
 
     Args:
-        source, selection, labels: as of :class:`Split`.
-        value_range: the values that become 0 and 255, of images with more than 8 bits; ``None`` for bytes.
+        source, selection, labels: as in :class:`Split`.
+        value_range: values that become 0 and 255, for images with more than 8 bits; ``None`` for bytes.
         facts: further arguments of :class:`Split`.
     """
 
@@ -71,7 +71,7 @@ class Images(Split):
 
     @property
     def pixels(self) -> Tensor | None:
-        """uint8 or float32 (N, C, S, S) as evaluation sees the images; ``None`` if not held in memory."""
+        """uint8 or float32 (N, C, S, S), the images as in evaluation; ``None`` if not held in memory."""
         if self._stored is None:
             return None
         start = (self._stored.shape[1] - self.image_size) // 2
@@ -79,7 +79,7 @@ class Images(Split):
         return self._stored[:, inner, inner].permute(0, 3, 1, 2)
 
     def read(self, index: int) -> np.ndarray:
-        """Return one image decoded, at its original size, for people: uint8 (H, W, 1 or 3).
+        """Return one image decoded at its original size, for display: uint8 (H, W, 1 or 3).
 
         Raises:
             AutodasError: if it cannot be read.
@@ -95,12 +95,12 @@ class Images(Split):
         return self._source.open(int(self._selection[index]))
 
     def header(self, index: int) -> Header:
-        """Return what is known of one image without decoding it; raises UnreadableError."""
+        """Return the header of one image without decoding it; raises UnreadableError."""
         return self._source.header(int(self._selection[index]))
 
     @cached_property
     def contents(self) -> list[Content]:
-        """What the images are to the byte, in files of their own or in Parquet files."""
+        """Contents of the images, in files of their own or in Parquet files."""
         if not isinstance(self._source, ParquetSource) or len(self) > MOST:
             return super().contents
         encoded = (self._source.encoded(int(index)) for index in self._selection)
@@ -121,12 +121,13 @@ class Images(Split):
                 decoded = picture.decode(self.form)
                 shown = pixels_of(decoded.pixels).shape[:2]
             box = random_boxes(key[None], np.array(shown[:1]), np.array(shown[1:]))[0]
-            # A large box may be decoded smaller, as long as it keeps twice the pixels that are needed.
+            # A large box may be decoded at a reduced size, as long as it keeps twice the necessary
+            # resolution.
             decoded = decoded or picture.decode(self.form, min(box[2:].tolist()) / (2 * size))
             return box_view(decoded.pixels, [edge / decoded.reduction for edge in box.tolist()], size)
 
     def evaluation_views(
         self, index: int, numbers: Sequence[int], of: int, crops: int = 1
     ) -> list[np.ndarray]:
-        """Return the image as evaluation sees it."""
+        """Return the image as in evaluation."""
         return [decoded_view(self.open(index), self.form, self.image_size)] * len(numbers)

@@ -1,4 +1,4 @@
-"""Splits on their way: which samples are in them, which of those turned out to be bad."""
+"""Splits in preparation: their samples, and those found unreadable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autodas.errors import AutodasError, nearest
 _SPLIT_SEED = 0
 _TRAINING_SHARE = 0.8
 _LISTED = 100
-"""How many unreadable samples an error names."""
+"""Maximum number of unreadable samples named in an error."""
 S = TypeVar("S", bound=Named)
 
 
@@ -29,11 +29,11 @@ class RawSplit(Generic[S]):
     """Undecoded samples with labels.
 
     Args:
-        source: what they are read from.
+        source: source of the samples.
         labels: int64 (N,).
-        keys: what each sample is called whatever lies beside it, such as its path in the data set; splits
-            follow from it. ``None`` where only its place tells it from others.
-        columns: of the list or table that the samples come from, for groups.
+        keys: names of the samples that are independent of other samples, such as their paths in the data set;
+            splits are derived from them. ``None`` if samples are only identified by their position.
+        columns: columns of the list or table of the samples, for groups.
     """
 
     source: S
@@ -44,17 +44,17 @@ class RawSplit(Generic[S]):
 
 @dataclass(frozen=True)
 class RawDataset(Generic[S]):
-    """What one kind of data set has to provide.
+    """Data set as provided by its kind.
 
     Args:
         train: samples to train with; ``None`` if there are only test samples.
-        test: ``None`` if the data have no split of their own: then ``train`` is split 80/20.
+        test: samples to test with; ``None`` if there is no test split: then ``train`` is split 80/20.
         classes: name of each label.
         augmentation: default for these data; ``None`` for the usual one.
-        fixed: image size and channels where they are known, so that no headers have to be read.
-        notes: what a user should know of how the data were read.
-        refusal: why these data cannot be trained with as they are, unless the user chooses classes; an
-            evaluation takes them.
+        fixed: image size and channels if they are known, so that no headers must be read.
+        notes: notes for the user on how the data were read.
+        refusal: reason why these data cannot be used for training, unless the user chooses classes; they can
+            be used for an evaluation.
     """
 
     train: RawSplit[S] | None
@@ -67,16 +67,16 @@ class RawDataset(Generic[S]):
 
 
 class RawVideos(RawDataset[FrameSource]):
-    """What one kind of video set has to provide."""
+    """Set of videos as provided by its kind."""
 
 
 @dataclass
 class Part(Generic[S]):
-    """A split on its way: which samples of the source are in it.
+    """Split in preparation: a selection of a source's samples.
 
     Args:
-        source: what samples are read from.
-        selection: int64 (N,), their numbers in the source.
+        source: source of the samples.
+        selection: int64 (N,), their indices in the source.
         labels: int64 (N,).
         keys, groups: of the samples; see :class:`Split`.
     """
@@ -89,7 +89,7 @@ class Part(Generic[S]):
 
     @classmethod
     def of(cls, name: str, split: RawSplit[S], groups: str | None) -> Part[S]:
-        """Return all samples of a split; ``groups`` says which of them belong together."""
+        """Return all samples of a split; ``groups`` defines which of them belong together."""
         return cls(
             split.source,
             np.arange(len(split.labels)),
@@ -99,20 +99,20 @@ class Part(Generic[S]):
         )
 
     def drop(self, bad: Iterable[int]) -> None:
-        """Leave out samples, by their place in the part."""
+        """Drop samples, by their index in the part."""
         keep = np.ones(len(self.selection), dtype=bool)
         keep[list(bad)] = False
         self.keep(keep)
 
     def keep(self, chosen: np.ndarray) -> None:
-        """Keep only some, by their places or by a mask."""
+        """Keep only some samples, by their indices or a mask."""
         places = np.arange(len(self.labels))[chosen].tolist()
         self.selection, self.labels = self.selection[places], self.labels[places]
         self.keys = None if self.keys is None else [self.keys[place] for place in places]
         self.groups = None if self.groups is None else [self.groups[place] for place in places]
 
     def some(self, chosen: np.ndarray) -> Part[S]:
-        """Return some of the samples as a part of their own."""
+        """Return some of the samples as a separate part."""
         part = replace(self)
         part.keep(chosen)
         return part
@@ -120,13 +120,13 @@ class Part(Generic[S]):
 
 @dataclass
 class Bad:
-    """The samples that cannot be read, and how many of them there may be.
+    """Unreadable samples, and their maximum number.
 
     Args:
-        name: of the data set, for messages.
-        what: what the samples are called.
-        total: how many samples there are.
-        share: of them, in [0, 1], that may be bad; at least one may, unless it is 0.
+        name: name of the data set, for messages.
+        what: noun for the samples.
+        total: number of samples.
+        share: share of them, in [0, 1], that may be bad; at least one may, unless it is 0.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Bad:
 
     @property
     def allowed(self) -> int:
-        """How many may be bad."""
+        """Maximum number of bad samples."""
         return max(1, math.ceil(self.share * self.total)) if self.share > 0 else 0
 
     def check(self) -> None:
@@ -146,7 +146,7 @@ class Bad:
         if len(bad) <= self.allowed:
             return
         listed = "; ".join(bad[:_LISTED]) + (f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")
-        # Two digits, rounded up: the value that is named must suffice.
+        # Two digits, rounded up: the value in the message must suffice.
         enough = f"{math.ceil(100 * len(bad) / self.total) / 100:g}"
         raise AutodasError(
             f"{self.name}: {len(bad)} of {self.total} {self.what} cannot be read, {self.allowed} are allowed "
@@ -160,14 +160,14 @@ def split_parts(
 ) -> tuple[Part[S], Part[S], tuple[str, ...]]:
     """Return the training part, the test part and the classes.
 
-    The training part is empty where the data have none: they are only evaluated then.
+    The training part is empty if the data have none: then they are only evaluated.
 
     Args:
-        name: of the data set, for messages.
+        name: name of the data set, for messages.
         raw: the data.
-        what: what the samples are called.
-        options: ``classes``, ``subset`` and ``groups`` say which samples are used and how they are split.
-        seed: chooses the subset.
+        what: noun for the samples.
+        options: ``classes``, ``subset`` and ``groups`` define which samples are used and how they are split.
+        seed: seed of the choice of the subset.
     """
     if raw.train is None:
         assert raw.test is not None
@@ -216,15 +216,15 @@ def check_classes(
 
 
 def check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where: str, what: str) -> None:
-    """Raise AutodasError if there are no samples, or labels that are no class."""
+    """Raise AutodasError if there are no samples, or labels that are not those of a class."""
     if len(labels) == 0:
         raise AutodasError(f"{name}: there are no {where} {what}")
     low, high = labels.min(), labels.max()
     if low < 0 or high >= len(classes):
-        found = low if low < 0 else high
+        label = low if low < 0 else high
         hint = " (is the split without labels?)" if low == -1 else ""
         raise AutodasError(
-            f"{name}: labels out of range: {found} in the {where} {what}, but there are "
+            f"{name}: labels out of range: {label} in the {where} {what}, but there are "
             f"{len(classes)} classes, numbered 0..{len(classes) - 1}{hint}"
         )
 
@@ -232,7 +232,7 @@ def check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where:
 def _only(
     name: str, parts: Sequence[Part[Any]], known: tuple[str, ...], wanted: Sequence[str], what: str
 ) -> tuple[str, ...]:
-    """Leave only the samples of some classes in parts, numbered in the order of the data set."""
+    """Keep only the samples of the given classes in parts, numbered in the order of the data set."""
     for one in wanted:
         if one not in known:
             raise AutodasError(f"{name}: unknown class '{one}'{nearest(one, list(known))}")

@@ -1,4 +1,4 @@
-"""What the splits of all kinds of data have in common: samples by number, whatever they are made of."""
+"""Common base of the splits of all kinds of data: samples by index."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from autodas.data.splits._stratified import stratified_halves
 
 
 class Named(Protocol):
-    """Things by number that messages can name."""
+    """Objects by index that have names for messages."""
 
     @property
     def paths(self) -> Sequence[str] | None:
-        """The files (or folders), one a thing, if they are files."""
+        """The files (or folders), one per object, if they are files."""
         ...
 
     def __len__(self) -> int: ...
 
     def describe(self, index: int) -> str:
-        """Return what a message calls the thing."""
+        """Return the name of an object in messages."""
         ...
 
 
 class Split(ABC):
-    """The samples of one split: images or videos.
+    """Samples of one split: images or videos.
 
     Args:
-        source: what the samples are read from.
-        selection: int64 (N,), the numbers in ``source`` that belong to this split.
+        source: source of the samples.
+        selection: int64 (N,), the indices in ``source`` that belong to this split.
         labels: int64 (N,).
-        channels: of the pixels.
-        image_size: what the network sees, in pixels.
+        channels: number of channels of the pixels.
+        image_size: height and width of the network's input, in pixels.
         stored: uint8 or float32 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.
-        bad_allowed: how many samples may still turn out to be unreadable while training.
-        keys: what each sample is called whatever lies beside it; ``None`` where only places tell them apart.
+        bad_allowed: number of further samples that may be found unreadable while training.
+        keys: names of the samples that are independent of other samples; ``None`` if samples are only
+            identified by their position.
         groups: name of the group of each sample; samples of a group stay on one side of every split.
     """
 
     what = "images"
-    """What messages call the samples."""
+    """Noun for the samples in messages."""
 
     def __init__(
         self,
@@ -76,12 +77,12 @@ class Split(ABC):
     def halves(
         self, fraction: float, seed: int, use: str, *, classes: Sequence[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Split these samples in two parts by what they are; see :func:`stratified_halves`.
+        """Split these samples into two parts, independently of their order; see :func:`stratified_halves`.
 
         Args:
             fraction: share of the first part, in (0, 1).
             seed: any integer.
-            use: what the parts are for; parts for different uses are independent of each other.
+            use: purpose of the parts; parts for different purposes are independent of each other.
             classes: names of the classes, for messages.
         """
         return stratified_halves(
@@ -97,12 +98,12 @@ class Split(ABC):
 
     @abstractmethod
     def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
-        """Return a sample as training sees it, but for what is done to whole batches.
+        """Return a sample as in training, except for augmentation of whole batches.
 
         Args:
-            index: number of the sample.
-            key: int64 scalar from ``sample_keys`` (augmentation); the view follows from it.
-            augmentation: what is varied.
+            index: index of the sample.
+            key: int64 scalar from ``sample_keys`` (augmentation), which determines the view.
+            augmentation: augmentation to apply.
 
         Returns:
             uint8 or float32 (..., S, S, C), on the scale 0..255.
@@ -111,20 +112,20 @@ class Split(ABC):
             UnreadableError: if it cannot be read.
         """
 
-    def check_augmentation(self, augmentation: Augmentation) -> None:  # noqa: B027  # most can be varied
-        """Raise AutodasError if these samples cannot be varied so."""
+    def check_augmentation(self, augmentation: Augmentation) -> None:  # noqa: B027  # usually all can be applied
+        """Raise AutodasError if the augmentation cannot be applied to these samples."""
 
     @abstractmethod
     def evaluation_views(
         self, index: int, numbers: Sequence[int], of: int, crops: int = 1
     ) -> list[np.ndarray]:
-        """Return a sample as evaluation sees it, once for each number; raises UnreadableError.
+        """Return a sample as in evaluation, once for each number; raises UnreadableError.
 
         Args:
-            index: number of the sample.
-            numbers: which of its ``of`` views; an image has one.
-            of: how many views of a sample are evaluated.
-            crops: how many of them are crops of the same clip of a video; ``of`` is a multiple of it.
+            index: index of the sample.
+            numbers: numbers of its views, out of ``of``; an image has one.
+            of: number of evaluated views of a sample.
+            crops: number of them that are crops of the same clip of a video; ``of`` is a multiple of it.
         """
 
     @abstractmethod
@@ -138,7 +139,7 @@ class Split(ABC):
 
     @property
     def storage(self) -> str:
-        """Where the pixels are: ``memory``, ``stream`` (files, decoded when needed) or ``cache``."""
+        """Storage of the pixels: ``memory``, ``stream`` (files, decoded when needed) or ``cache``."""
         return "memory" if self.in_memory else "stream"
 
     @cached_property
@@ -149,7 +150,7 @@ class Split(ABC):
 
     @property
     def bytes_in_memory(self) -> int:
-        """Size of the pixels that are held in memory."""
+        """Size in bytes of the pixels that are held in memory."""
         return 0 if self._stored is None else self._stored.nbytes
 
     def stored_bytes(self, most: int) -> np.ndarray:
@@ -159,25 +160,25 @@ class Split(ABC):
         return self._stored.numpy().reshape(-1).view(np.uint8)[:most]
 
     def stored_digests(self) -> Iterator[bytes]:
-        """Return a hash of the pixels of each sample that is held in memory."""
+        """Yield a hash of the pixels of each sample that is held in memory."""
         for pixels in () if self._stored is None else self._stored.numpy():
             yield hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
 
     @cached_property
     def contents(self) -> list[Content]:
-        """What the samples are to the byte, where they are files; of very many the sizes only."""
+        """Contents of the samples if they are files; for very many their sizes only."""
         if self.paths is None:
             return [Content()] * len(self)
         beginning = len(self) <= MOST
         return [content_of_file(path, beginning=beginning) for path in self.paths]
 
     def describe(self, index: int) -> str:
-        """Return what messages call one sample: its file, or its place in the data set."""
+        """Return the name of a sample in messages: its file, or its position in the data set."""
         return self._named.describe(int(self._selection[index]))
 
     @abstractmethod
     def read(self, index: int) -> np.ndarray:
-        """Return one sample as a picture for people: uint8 (H, W, C).
+        """Return one sample as an image for display: uint8 (H, W, C).
 
         Raises:
             AutodasError: if it cannot be read.
@@ -193,7 +194,7 @@ class Split(ABC):
         return self._on_device[str(device)]
 
     def __getstate__(self) -> dict[str, object]:
-        # Processes that read files need nothing that tells samples apart.
+        # Processes that read files do not need the identities of samples.
         state = {**self.__dict__, "_on_device": {}, "keys": None, "groups": None}
         state.pop("contents", None)
         return state

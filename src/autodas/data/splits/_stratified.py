@@ -1,4 +1,4 @@
-"""Splits in which every class is on both sides, and whose samples do not move when others come or go."""
+"""Splits with every class on both sides, in which samples keep their side if others are added or removed."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def stratified_halves(
     classes: Sequence[str] | None = None,
     what: str = "images",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split samples in two parts that both hold every class.
+    """Split samples into two parts that both contain every class.
 
     With ``keys`` a sample is in the first part if the hash of its key is below ``fraction`` of the range of
-    hashes. So it stays where it is, whatever samples come or go; the first part holds ``fraction`` of the
-    samples but for chance (a class of n has ``fraction * n``, with a standard deviation of
-    ``sqrt(fraction * (1 - fraction) * n)``). Only where a class would be on one side alone, or have less than
+    hashes. So it keeps its side when other samples are added or removed; the first part contains ``fraction``
+    of the samples up to random variation (a class of n has ``fraction * n``, with a standard deviation of
+    ``sqrt(fraction * (1 - fraction) * n)``). Only if a class would be on one side alone, or have less than
     two samples on the larger side, the samples with the nearest hashes change sides. With ``groups`` the same
-    is done with whole groups.
+    applies to whole groups.
 
-    Without either, classes are shared out by the places of the samples: exactly in proportion, and the first
-    part has ``floor(fraction * N)`` samples unless that would leave a class out of one part.
+    Without either, classes are divided by the positions of the samples: exactly in proportion, and the first
+    part has ``floor(fraction * N)`` samples unless one part would then lack a class.
 
     Args:
         labels: integers (N,), the class of each sample.
         fraction: share of the first part, in (0, 1).
         seed: any integer; the parts are a function of the arguments.
-        keys: what each sample is called whatever lies beside it, such as its path in the data set.
+        keys: names of the samples that are independent of other samples, such as their paths in the data set.
         groups: name of the group of each sample; samples of a group are on one side.
-        use: what the split is for; splits for different uses are independent of each other.
+        use: purpose of the split; splits for different purposes are independent of each other.
         classes: names of the classes, for messages.
-        what: what messages call the samples.
+        what: noun for the samples in messages.
 
     Returns:
         Two sorted arrays of indices, int64.
@@ -69,21 +69,22 @@ def stratified_halves(
 def stratified_subset(
     labels: np.ndarray, size: int, seed: int, *, keys: Sequence[str] | None = None, what: str = "images"
 ) -> np.ndarray:
-    """Choose samples so that classes keep their proportions, with at least 2 a class.
+    """Choose samples so that classes keep their proportions, with at least 2 per class.
 
     Args:
         labels: integers (N,).
         size: number of samples; N or more means all.
         seed: any integer.
-        keys: what each sample is called whatever lies beside it: those with the smallest hashes are chosen,
-            so that a few more or less samples change little. Without keys their places decide.
-        what: what messages call the samples.
+        keys: names of the samples that are independent of other samples: those with the smallest hashes are
+            chosen, so that adding or removing a few samples changes little. Without keys their positions
+            decide.
+        what: noun for the samples in messages.
 
     Returns:
         Sorted indices, int64.
 
     Raises:
-        AutodasError: if ``size`` is less than 2 a class.
+        AutodasError: if ``size`` is less than 2 per class.
     """
     if size >= len(labels):
         return np.arange(len(labels))
@@ -92,7 +93,7 @@ def stratified_subset(
     if size < least.sum():
         raise AutodasError(
             f"a subset of {size} {what} is too small: {len(values)} classes need at least {least.sum()} "
-            "(2 a class)"
+            "(2 per class)"
         )
     if keys is None:
         order = permutation(len(labels), SPLIT, seed, 0).numpy()
@@ -110,12 +111,12 @@ def _below(
     what: str,
     classes: Sequence[str] | None,
 ) -> np.ndarray:
-    """Return which samples are in the first part, bool (N,), by the hashes of their names."""
+    """Return the mask of the samples in the first part, bool (N,), by the hashes of their names."""
     numbers: dict[str, int] = {}
     members = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
     hashes = _hashes(list(numbers), salt)
     first = hashes < np.uint64(int(fraction * 2**64))
-    # Which units (samples, or groups) each class has.
+    # Units (samples, or groups) of each class.
     pairs = np.unique(labels.astype(np.int64) * len(numbers) + members)
     of_class, of_unit = np.divmod(pairs, len(numbers))
     values, counts = np.unique(of_class, return_counts=True)
@@ -131,7 +132,7 @@ def _below(
     for side in (True, False):
         for lacking in np.flatnonzero(held(side) < least[side]):
             candidates = of_unit[(place == lacking) & (first[of_unit] != side)]
-            # The nearest to the border first.
+            # Those nearest to the border first.
             order = np.argsort(hashes[candidates])[:: 1 if side else -1]
             for unit in candidates[order]:
                 if held(side)[lacking] >= least[side][lacking]:
@@ -151,13 +152,13 @@ def _below(
 def _hashes(names: Sequence[str], salt: str) -> np.ndarray:
     """Return a hash of each name, uint64, the same on every machine."""
     start = hashlib.blake2b(salt.encode() + b"\0", digest_size=8)
-    found = np.empty(len(names), dtype=np.uint64)
+    hashes = np.empty(len(names), dtype=np.uint64)
     for number, name in enumerate(names):
         own = start.copy()
-        # Names of files need not be valid UTF-8.
+        # File names need not be valid UTF-8.
         own.update(name.encode("utf-8", "surrogateescape"))
-        found[number] = int.from_bytes(own.digest(), "big")
-    return found
+        hashes[number] = int.from_bytes(own.digest(), "big")
+    return hashes
 
 
 def _named(value: int, classes: Sequence[str] | None) -> str:
@@ -168,14 +169,14 @@ def _too_few(value: int, units: str, what: str, classes: Sequence[str] | None) -
     unit = units.removesuffix("s")
     of = f" of {what}" if units != what else ""
     return (
-        f"class {_named(value, classes)} has one {unit}{of}, but a split needs at least 2 {units} a class: "
+        f"class {_named(value, classes)} has one {unit}{of}, but a split needs at least 2 {units} per class: "
         f"add {what} or remove the class"
     )
 
 
 def _apportion(counts: np.ndarray, total: int, least: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Share ``total`` among classes in proportion to ``counts``, by largest remainder, within bounds."""
-    # Whole numbers only: the shares must not depend on how a machine rounds.
+    """Divide ``total`` among classes in proportion to ``counts``, by largest remainder, within bounds."""
+    # Integers only: the shares must not depend on how a machine rounds.
     shares = counts * total
     sizes: np.ndarray = np.clip(shares // counts.sum(), least, most)
     remainders = shares - sizes * counts.sum()
@@ -191,7 +192,7 @@ def _apportion(counts: np.ndarray, total: int, least: np.ndarray, most: np.ndarr
 
 
 def _draw(labels: np.ndarray, values: np.ndarray, sizes: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return the first ``sizes`` samples of each class in some order, sorted."""
+    """Return the first ``sizes`` samples of each class in the given order, sorted."""
     chosen = np.zeros(len(labels), dtype=bool)
     for value, size in zip(values, sizes, strict=True):
         chosen[order[labels[order] == value][:size]] = True

@@ -21,11 +21,11 @@ from autodas.data.splits._split import Split
 from autodas.errors import AutodasError
 
 _TOP, _LEFT = range(10, 12)
-_STRIP, _ROWS = 6, 96  # frames that people are shown, and their height
+_STRIP, _ROWS = 6, 96  # number of frames for display, and their height
 
 
 def clip_side(image_size: int) -> int:
-    """Return the short side that frames are resized to before they are cropped: 128 for 112 pixels.
+    """Return the short side to which frames are resized before they are cropped: 128 for 112 pixels.
 
     The margin is even, so that the centre crop is in the middle.
     """
@@ -33,14 +33,14 @@ def clip_side(image_size: int) -> int:
 
 
 class Videos(Split):
-    """The videos of one split. Made by :func:`autodas.data.open_dataset`.
+    """Videos of one split. Made by :func:`autodas.data.open_dataset`.
 
-    A sample is a video; training sees one clip of it an epoch, a random crop; evaluation sees one or
-    several clips, their centres. Both follow from (seed, epoch, index) alone.
+    A sample is a video; training uses a random crop of one clip of it per epoch, evaluation the centres of
+    one or several clips. Both are functions of (seed, epoch, index) alone.
 
     Args:
-        source: where frames come from.
-        selection: int64 (N,), the numbers in ``source`` that belong to this split.
+        source: source of the frames.
+        selection: int64 (N,), the indices in ``source`` that belong to this split.
         labels: int64 (N,).
         clips: how clips are taken.
         side: short side of the frames before they are cropped, at least ``image_size``.
@@ -70,16 +70,16 @@ class Videos(Split):
 
     @property
     def storage(self) -> str:
-        """Where the pixels are: see :class:`Split`; stored frames are in a ``cache``, or ``compressed``."""
+        """Storage of the pixels, see :class:`Split`; stored frames are in a ``cache``, or ``compressed``."""
         if isinstance(self._source, StoredFrames):
             return "cache" if self._source.encoding == "raw" else "compressed"
         return super().storage
 
     def facts(self) -> dict[str, int]:
-        """Return what people want to know of the videos; all of them are looked at, none is decoded.
+        """Return facts about the videos for users; all of them are examined, none is decoded.
 
-        ``frames`` of all of them, the ``shortest`` and ``longest``, how many have fewer than a clip spans
-        (``looped``), and the bytes that decoded frames take in a cache.
+        ``frames`` of all of them, the ``shortest`` and ``longest``, the number of videos shorter than a clip
+        (``looped``), and the bytes that decoded frames need in a cache.
         """
         counts, looped, decoded = [], 0, 0
         for index in self._selection.tolist():
@@ -103,7 +103,7 @@ class Videos(Split):
         return (self.clips.frames, self.image_size, self.image_size, self.channels)
 
     def training_view(self, index: int, key: Tensor, augmentation: Augmentation) -> np.ndarray:
-        """Return a random clip, a random crop of it."""
+        """Return a random crop of a random clip."""
         place = int(self._selection[index])
         numbers = self.clips.training(self._source.count(place), key, self._clock(place))
         frames = self._source.read(place, numbers, self.side)
@@ -114,7 +114,7 @@ class Videos(Split):
         return self._crop(frames, *corner)
 
     def check_augmentation(self, augmentation: Augmentation) -> None:
-        """Refuse what is for images only; raises AutodasError."""
+        """Raise AutodasError for augmentation that is only for images."""
         for name in ("crop_padding", "cutout", "random_resized_crop"):
             if getattr(augmentation, name):
                 raise AutodasError(
@@ -122,15 +122,16 @@ class Videos(Split):
                     "and may be flipped and varied in colour"
                 )
         if augmentation.color_jitter and self.channels == 2:
-            raise AutodasError("color_jitter is for pictures: optical flow has no colours")
+            raise AutodasError("color_jitter is for images: optical flow has no colours")
 
     def evaluation_views(
         self, index: int, numbers: Sequence[int], of: int, crops: int = 1
     ) -> list[np.ndarray]:
         """Return views of clips that are spread evenly over the video.
 
-        A view is a crop of a clip: the centre, or one of several that lie along the longer side, from one end
-        to the other. View v is crop ``v % crops`` of clip ``v // crops``.
+        A view is a crop of a clip: the centre, or one of several along the longer side, from one end to the
+            other.
+        View v is crop ``v % crops`` of clip ``v // crops``.
         """
         place = int(self._selection[index])
         count, clock = self._source.count(place), self._clock(place)
@@ -140,7 +141,7 @@ class Videos(Split):
         return [views[clips.index(number // crops) * crops + number % crops] for number in numbers]
 
     def crops_of(self, index: int, clips: Sequence[Sequence[int]], crops: int) -> np.ndarray:
-        """Return each of several crops of clips, which are given by the numbers of their frames.
+        """Return several crops of each clip, given by the numbers of its frames.
 
         Returns:
             uint8 (len(clips) * crops, T, S, S, C).
@@ -158,7 +159,7 @@ class Videos(Split):
     def read(self, index: int) -> np.ndarray:
         """Return frames of the clip in the middle of a video, side by side: uint8 (H, W, 1 or 3).
 
-        They are at most six, as the network sees them, but in 96 rows. Optical flow is shown in colours:
+        They are at most six, as in the network's input, but in 96 rows. Optical flow is shown in colours:
         see :func:`~autodas.data.frames._flow.picture_of_flow`.
 
         Raises:
@@ -175,16 +176,16 @@ class Videos(Split):
         return np.concatenate([resized_frame(frame, _ROWS) for frame in frames], axis=1)
 
     def _clock(self, place: int) -> Clock | None:
-        """Return the clock of a video, where clips need it."""
+        """Return the clock of a video, if clips need it."""
         if self.clips.fps is None:
             return None
         clock = self._source.clock(place)
         if clock is None:
-            raise UnreadableError("nothing tells how many frames a second it has, which data.fps needs")
+            raise UnreadableError("its frame rate is unknown, which data.fps needs")
         return clock
 
     def _shortest(self, place: int) -> int:
-        """Return how many frames a video has that needs no repetition."""
+        """Return the minimum number of frames of a video that is not looped."""
         return self.clips.frames if self.clips.sampling == "sparse" else self.clips.span(self._clock(place))
 
     def _corner(self, extents: Sequence[int], crop: int, crops: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What can be asked of a network: one file a task, and what they are made of."""
+"""Tasks of networks: one file for each task, and the parts that they share."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = [
 
 
 def task_of(dataset: ImageDataset, optim: OptimSettings) -> Task[Any]:
-    """Return what a data set asks of a network.
+    """Return the task that a data set poses.
 
     Args:
-        dataset: what is searched or trained on.
-        optim: settings of the weights, some of which regularise the loss.
+        dataset: the data set to search or train on.
+        optim: settings of the weights' optimiser, some of which regularise the loss.
     """
     return Classification(dataset.classes, optim.label_smoothing)

@@ -10,7 +10,7 @@ from autodas.loop.tasks._meter import Meter
 
 
 def correct_in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Return for each sample whether its label is among the k largest logits; shape (batch,), bool."""
+    """Return whether the label of each sample is among its k largest logits; shape (batch,), bool."""
     k = min(k, logits.shape[1])
     return (logits.topk(k, dim=1).indices == labels[:, None]).any(1)
 
@@ -24,7 +24,7 @@ class AccuracyMeter(Meter):
 
     @torch.no_grad()
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Add a batch, whose loss is a mean."""
+        """Add a batch, given its mean loss."""
         self.has_top5 = outputs.shape[1] >= CLASSES_OF_TOP5
         count = torch.full((), float(len(targets)), dtype=torch.float64, device=self.sums.device)
         top1 = correct_in_top(outputs, targets, 1).sum()
@@ -32,9 +32,9 @@ class AccuracyMeter(Meter):
         self.sums += torch.stack([loss.double() * count, top1.double(), top5.double(), count])
 
     def result(self, prefix: str = "") -> dict[str, float]:
-        """Return mean loss, and top-1 and, of six classes and more, top-5 accuracy in percent."""
+        """Return the mean loss, top-1 accuracy and, from six classes on, top-5 accuracy, in percent."""
         loss, top1, top5, count = self.sums.tolist()
         if count == 0:
             return {}
-        found = {f"{prefix}loss": loss / count, f"{prefix}top1": 100 * top1 / count}
-        return found | {f"{prefix}top5": 100 * top5 / count} if self.has_top5 else found
+        metrics = {f"{prefix}loss": loss / count, f"{prefix}top1": 100 * top1 / count}
+        return metrics | {f"{prefix}top5": 100 * top5 / count} if self.has_top5 else metrics

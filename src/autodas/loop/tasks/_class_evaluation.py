@@ -1,4 +1,4 @@
-"""What an evaluation of single-label classification finds."""
+"""Result of an evaluation of single-label classification."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from autodas.loop.tasks._evaluation import Evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class ClassEvaluation(Evaluation):
-    """What an evaluation of single-label classification found.
+    """Result of an evaluation of single-label classification.
 
-    ``outputs`` are logits (samples, classes), for videos of several clips the logarithm of the mean of their
-    probabilities; ``targets`` are labels (samples,).
+    ``outputs`` are logits (samples, classes); for videos with several clips, the logarithm of the mean of the
+    clips' probabilities. ``targets`` are labels (samples,).
 
     Attributes:
         loss: mean cross entropy.
         top1: top-1 accuracy in percent.
-        top5: top-5 accuracy in percent; ``None`` where there are fewer than six classes.
+        top5: top-5 accuracy in percent; ``None`` for fewer than six classes.
         clip_top1: top-1 accuracy of single clips in percent; ``None`` for images and fused networks.
-        classes: names of the classes, where they are known.
+        classes: names of the classes, if known.
     """
 
     loss: float
@@ -56,14 +56,14 @@ class ClassEvaluation(Evaluation):
         return self.top1
 
     def some(self, chosen: Tensor) -> ClassEvaluation:
-        """Return the evaluation on some of the samples, bool (samples,)."""
+        """Return the evaluation on a subset of the samples, given as a mask, bool (samples,)."""
         logits, labels = self.logits[chosen], self.labels[chosen]
-        found = measured(logits, labels)
+        metrics = measured(logits, labels)
         return replace(
             self,
-            loss=found["loss"],
-            top1=found["top1"],
-            top5=found.get("top5"),
+            loss=metrics["loss"],
+            top1=metrics["top1"],
+            top5=metrics.get("top5"),
             outputs=logits,
             targets=labels,
             indices=self.indices[chosen],
@@ -73,7 +73,7 @@ class ClassEvaluation(Evaluation):
 
     @property
     def error(self) -> float:
-        """Standard error of the top-1 accuracy, in points."""
+        """Standard error of the top-1 accuracy, in percentage points."""
         return standard_error(self.top1, self.count)
 
     @property
@@ -88,26 +88,26 @@ class ClassEvaluation(Evaluation):
 
     @property
     def recalls(self) -> list[float | None]:
-        """Share of the samples of each class that is recognised, in percent; ``None`` where it has none."""
+        """Recall of each class in percent; ``None`` for classes without samples."""
         right = self.labels[self.predicted == self.labels].bincount(minlength=self.logits.shape[1])
         pairs = zip(right.tolist(), self.counts.tolist(), strict=True)
         return [100 * hits / count if count else None for hits, count in pairs]
 
     @property
     def balanced(self) -> float:
-        """Balanced accuracy in percent: the mean recall of the classes that there are samples of."""
+        """Balanced accuracy in percent: the mean recall of the classes that have samples."""
         recalls = [recall for recall in self.recalls if recall is not None]
         return sum(recalls) / len(recalls)
 
     @property
     def majority(self) -> float:
-        """Share of the largest class in percent: the accuracy of always saying that class."""
+        """Share of the largest class in percent: the accuracy of always predicting that class."""
         return 100 * int(self.counts.max()) / len(self.labels)
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers for logs."""
         recalls = self.recalls
-        found: dict[str, Any] = {
+        numbers: dict[str, Any] = {
             "loss": self.loss,
             "top1": self.top1,
             **({} if self.top5 is None else {"top5": self.top5}),
@@ -119,10 +119,10 @@ class ClassEvaluation(Evaluation):
             "recalls": dict(zip(self.classes, recalls, strict=True)) if self.classes else recalls,
         }
         if self.clips is not None:
-            found |= {"video_top1": self.top1, "clips": self.clips}
+            numbers |= {"video_top1": self.top1, "clips": self.clips}
         if self.clip_top1 is not None:
-            found["clip_top1"] = self.clip_top1
-        return found
+            numbers["clip_top1"] = self.clip_top1
+        return numbers
 
 
 def measured(logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -135,12 +135,13 @@ def measured(logits: Tensor, labels: Tensor) -> dict[str, float]:
 def together(
     logits: Tensor, labels: Tensor, indices: Tensor
 ) -> tuple[dict[str, float], Tensor, Tensor, Tensor]:
-    """Return the numbers, logits, labels and indices of samples that stand there several times each.
+    """Merge samples with equal indices; return their metrics, logits, labels and indices.
 
-    Their score is the mean of the probabilities (SDAS, section 5.2, does not say of what the mean is taken).
+    Their score is the mean of the probabilities (SDAS, section 5.2, does not state of what the mean is
+    taken).
     """
     videos, place, counts = torch.unique(indices, return_inverse=True, return_counts=True)
-    # Relative to the largest one: probabilities may be too small for any number.
+    # Relative to the largest one: probabilities may underflow.
     logs = logits.double().log_softmax(1)
     lowest = logs.new_full((len(videos), logs.shape[1]), -torch.inf)
     largest = lowest.scatter_reduce(0, place[:, None].expand_as(logs), logs, "amax")

@@ -1,4 +1,4 @@
-"""What single-label classification leaves in a run folder beside numbers."""
+"""Files that single-label classification writes to a run folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from autodas.runs.folder import EXAMPLES as EXAMPLE_FOLDER
 from autodas.terminal import visible
 
 EXAMPLES = 16
-"""How many wrongly recognised test pictures a run folder shows."""
+"""Number of misclassified test samples shown in a run folder."""
 
 
 def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageDataset) -> None:
     """Write a row for each test sample: number, path, label, prediction, probability of each class.
 
-    Of samples that are no files of their own the path says where they are.
+    For samples that are not files of their own, the path describes their place.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -26,7 +26,7 @@ def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageD
     table = pa.table(
         {
             "index": found.indices.numpy(),
-            # Names that are no UTF-8 are written out: Parquet has no other text.
+            # Names that are not UTF-8 are escaped: Parquet only stores UTF-8 text.
             "path": [visible(dataset.test.describe(index)) for index in found.indices.tolist()],
             "label": found.labels.numpy(),
             "predicted": probabilities.argmax(1).numpy(),
@@ -41,7 +41,7 @@ def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageD
 
 
 def write_examples(folder: RunFolder, found: ClassEvaluation, dataset: ImageDataset) -> None:
-    """Write the test pictures that are most confidently taken for something else; of videos some frames."""
+    """Write the most confidently misclassified test images; for videos some of their frames."""
     from PIL import Image
 
     probabilities = found.logits.softmax(1)
@@ -51,8 +51,8 @@ def write_examples(folder: RunFolder, found: ClassEvaluation, dataset: ImageData
     rows = []
     for place in worst.tolist():
         index = int(found.indices[place])
-        picture = dataset.test.read(index)
-        image = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
+        pixels = dataset.test.read(index)
+        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
         name = f"{EXAMPLE_FOLDER}/{index:06d}.png"

@@ -1,4 +1,4 @@
-"""Single-label classification: each sample shows one of so many classes."""
+"""Single-label classification: each sample belongs to one class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Classification(Task[ClassEvaluation]):
     """Single-label classification: cross entropy, top-1 and top-5 accuracy, a logit for each class.
 
     Args:
-        classes: their names, in the order of the logits; or only how many there are.
+        classes: names of the classes in the order of the logits, or only their number.
         label_smoothing: share of the target that is spread over all classes in training, in [0, 1).
     """
 
@@ -60,7 +60,7 @@ class Classification(Task[ClassEvaluation]):
         return torch.randint(self.outputs, (count,), device=device)
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
-        """Return losses and top-1 accuracies as text for people."""
+        """Return losses and top-1 accuracies as text."""
         return ", ".join(
             f"{name.replace('_', ' ')} " + (f"{value:.3f}" if "loss" in name else f"{value:.1f} %")
             for name, value in metrics.items()
@@ -75,7 +75,7 @@ class Classification(Task[ClassEvaluation]):
         indices: Tensor,
         clips: int | None,
     ) -> ClassEvaluation:
-        """Return what was found; the score of a video is the mean of the probabilities of its clips."""
+        """Return the result; the score of a video is the mean of the probabilities of its clips."""
         clip_top1 = None if clips is None else metrics["top1"]
         if clips is not None and len(set(indices.tolist())) < clips:
             metrics, outputs, targets, indices = together(outputs, targets, indices)
@@ -103,10 +103,10 @@ class Classification(Task[ClassEvaluation]):
         )
 
     def fuse(self, evaluations: Sequence[ClassEvaluation]) -> ClassEvaluation:
-        """Return the evaluation of several networks together: the mean of their probabilities (late fusion).
+        """Return the evaluation of an ensemble of networks: the mean of their probabilities (late fusion).
 
         Raises:
-            AutodasError: if they are not of the same samples and classes.
+            AutodasError: if the evaluations are of different samples or classes.
         """
         first, count = evaluations[0], len(evaluations)
         orders = [evaluation.indices.argsort() for evaluation in evaluations]
@@ -114,29 +114,29 @@ class Classification(Task[ClassEvaluation]):
         for other, order in zip(evaluations, orders, strict=True):
             if not (torch.equal(other.indices[order], indices) and torch.equal(other.labels[order], labels)):
                 raise AutodasError(
-                    "the networks were evaluated on different samples, so that no scores can be fused"
+                    "the networks were evaluated on different samples: their scores cannot be fused"
                 )
             classes = first.logits.shape[1], other.logits.shape[1]
             if classes[0] != classes[1]:
                 raise AutodasError(
-                    f"the networks know {classes[0]} and {classes[1]} classes, so that no scores can be fused"
+                    f"the networks know {classes[0]} and {classes[1]} classes: their scores cannot be fused"
                 )
         logits = torch.cat([other.logits[order] for other, order in zip(evaluations, orders, strict=True)])
-        found, fused, labels, indices = together(logits, labels.repeat(count), indices.repeat(count))
+        metrics, fused, labels, indices = together(logits, labels.repeat(count), indices.repeat(count))
         clips = None if first.clips is None else sum(e.clips or 0 for e in evaluations)
-        return replace(self._evaluation(found, fused, labels, indices, clips), classes=first.classes)
+        return replace(self._evaluation(metrics, fused, labels, indices, clips), classes=first.classes)
 
     def remarks(self, found: ClassEvaluation, train_score: float | None = None) -> list[str]:
-        """Return what the accuracy alone does not say: chance, learning by heart, unbalanced classes."""
+        """Return remarks on the accuracy: chance, memorisation, unbalanced classes."""
         return remarks(found, train_score)
 
     def write(self, found: ClassEvaluation, folder: RunFolder, dataset: ImageDataset) -> None:
-        """Write ``predictions.parquet``, and ``examples/`` of the most confident mistakes."""
+        """Write ``predictions.parquet``, and the most confident mistakes into ``examples/``."""
         write_predictions(folder, found, dataset)
         write_examples(folder, found, dataset)
 
     def error(self, score: float, count: int) -> float:
-        """Return the standard error of an accuracy, in points."""
+        """Return the standard error of an accuracy, in percentage points."""
         return standard_error(score, count)
 
     def interval(self, score: float, count: int) -> tuple[float, float]:
@@ -144,15 +144,15 @@ class Classification(Task[ClassEvaluation]):
         return wilson_interval(score, count)
 
     def result_line(self, summary: Mapping[str, Any]) -> str:
-        """Return the test accuracy with what it is worth."""
+        """Return the test accuracy with its uncertainty."""
         more = [f"top-5 {summary['top5']:.1f} %"] if "top5" in summary else []
         more += [f"single clips {summary['clip_top1']:.1f} %"] if "clip_top1" in summary else []
-        what = "videos" if "clips" in summary else "pictures"
+        what = "videos" if "clips" in summary else "images"
         accuracy = in_words(summary["top1"], summary["count"], what)
         return "; ".join([f"test accuracy: {accuracy}", *more])
 
     def predict(self, outputs: Tensor, top: int) -> list[dict[str, Any]]:
-        """Return the most likely classes with their probabilities, which are means over the views."""
+        """Return the most likely classes with their probabilities, averaged over the views."""
         best, numbers = outputs.softmax(1).mean(0).topk(min(top, self.outputs))
         names = range(self.outputs) if isinstance(self.classes, int) else self.classes
         return [

@@ -1,4 +1,4 @@
-"""What an evaluation finds, whatever the task."""
+"""Result of an evaluation, for any task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(ABC):
-    """What an evaluation found.
+    """Result of an evaluation.
 
     Attributes:
-        outputs: shape (samples, size of the head), on the CPU, in the order of the loader; of videos of
-            several clips one row each.
-        targets: of each sample.
+        outputs: shape (samples, size of the head), on the CPU, in the order of the loader; one row for each
+            video, also if several clips of it were evaluated.
+        targets: target of each sample.
         indices: shape (samples,), the position of each in its set.
-        clips: how many clips were evaluated; ``None`` for images.
+        clips: number of evaluated clips; ``None`` for images.
     """
 
     outputs: Tensor
@@ -34,16 +34,16 @@ class Evaluation(ABC):
     @property
     @abstractmethod
     def metrics(self) -> dict[str, float | None]:
-        """The task's metrics by name; ``None`` where one says nothing here."""
+        """The task's metrics by name; ``None`` for those that do not apply."""
 
     @property
     @abstractmethod
     def score(self) -> float:
-        """The metric by which networks are compared, in percent."""
+        """The metric used to compare networks, in percent."""
 
     @abstractmethod
     def some(self, chosen: Tensor) -> Evaluation:
-        """Return the evaluation on some of the samples, bool (samples,)."""
+        """Return the evaluation on a subset of the samples, given as a mask, bool (samples,)."""
 
     @abstractmethod
     def summary(self) -> dict[str, Any]:

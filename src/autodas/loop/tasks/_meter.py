@@ -1,4 +1,4 @@
-"""Metrics, summed over batches on the device; one look from the host an epoch."""
+"""Metrics, summed over batches on the device; the host reads them once an epoch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 class Meter(ABC):
     """Running sums of metrics; the last one is the number of samples.
 
-    The sums stay where they are in memory: a recorded iteration adds to them.
+    The sums stay at the same memory address: a recorded iteration adds to them.
 
     Args:
-        number: how many sums there are.
-        device: where batches are computed.
+        number: number of sums.
+        device: device on which batches are computed.
     """
 
     def __init__(self, number: int, device: torch.device | str = "cpu") -> None:
@@ -23,11 +23,11 @@ class Meter(ABC):
 
     @abstractmethod
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Add a batch, whose loss is a mean."""
+        """Add a batch, given its mean loss."""
 
     @abstractmethod
     def result(self, prefix: str = "") -> dict[str, float]:
-        """Return the metrics of all batches by name; nothing where there were none."""
+        """Return the metrics of all batches by name; an empty dictionary if there were none."""
 
     @property
     def count(self) -> float:
@@ -35,7 +35,7 @@ class Meter(ABC):
         return float(self.sums[-1])
 
     def reset(self, sums: Tensor | None = None) -> None:
-        """Begin again, or at other sums; raises ValueError if they are none."""
+        """Start again from zero or from given sums; raises ValueError if these are invalid."""
         if sums is None:
             self.sums.zero_()
         elif sums.shape != self.sums.shape or sums.dtype != self.sums.dtype:

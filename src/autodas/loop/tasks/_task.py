@@ -1,4 +1,4 @@
-"""What is asked of a network: all that loops, estimates and commands know of it."""
+"""The task of a network: its whole interface to loops, estimates and commands."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ Found = TypeVar("Found", bound=Evaluation)
 
 
 class Task(ABC, Generic[Found]):
-    """What is asked of a network, as a value: loss, metrics, the size of the head, words for predictions.
+    """Task of a network: loss, metrics, size of the head, text of predictions.
 
-    A task is one file with a subclass; :func:`~autodas.loop.tasks.task_of` says which data set asks for it.
-    *Outputs* are what a network computes for a batch, *targets* what the data set says that is right.
+    A task is one file with a subclass; :func:`~autodas.loop.tasks.task_of` chooses it for a data set.
+    *Outputs* are what a network computes for a batch, *targets* the correct answers of the data set.
     """
 
     metrics: ClassVar[tuple[str, ...]]
-    """What is measured on a batch, as logs call it: the loss, then what people look at."""
+    """Metrics of a batch, as named in logs: the loss first, then those shown to the user."""
 
     score: ClassVar[str]
-    """The metric by which epochs and architectures are compared, in percent; more is better."""
+    """The metric used to compare epochs and architectures, in percent; higher is better."""
 
     in_words_only: ClassVar[tuple[str, ...]] = ()
-    """Entries of an evaluation's summary that people are told in sentences, where they matter."""
+    """Entries of an evaluation's summary that are only reported in sentences, where they matter."""
 
     prediction_columns: ClassVar[tuple[str, ...]]
-    """What a prediction of :meth:`predict` consists of."""
+    """Fields of a prediction of :meth:`predict`."""
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Size of the head: how many numbers a network computes for each sample."""
+        """Size of the head: the number of outputs for each sample."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch, as evaluations and the architecture step see it."""
+        """Return the mean loss of a batch, as used by evaluations and the architecture step."""
 
     def training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss that weights are trained by, with what regularises it."""
+        """Return the mean loss for training weights, including regularisation."""
         return self.loss(outputs, targets)
 
     @abstractmethod
@@ -56,22 +56,22 @@ class Task(ABC, Generic[Found]):
 
     @abstractmethod
     def noise(self, count: int, device: torch.device | str) -> Tensor:
-        """Return targets of so many samples, for estimates: what they are costs nothing."""
+        """Return targets of the given number of samples, for estimates: their values do not matter."""
 
     @abstractmethod
     def in_words(self, metrics: Mapping[str, Any]) -> str:
-        """Return metrics, whose names may have a prefix, as text for people."""
+        """Return metrics, whose names may have a prefix, as text."""
 
     @torch.no_grad()
     def evaluate(self, forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Found:
-        """Evaluate a network that is in evaluation mode.
+        """Evaluate a network in evaluation mode.
 
         Args:
-            forward: from images or clips to outputs.
-            batches: what it is evaluated on. Samples with equal indices are clips of one video.
+            forward: function from images or clips to outputs.
+            batches: batches to evaluate on. Samples with equal indices are clips of one video.
 
         Raises:
-            AutodasError: if outputs are infinite or not numbers.
+            AutodasError: if outputs are infinite or not a number.
         """
         meter: Meter | None = None
         parts = []
@@ -87,10 +87,10 @@ class Task(ABC, Generic[Found]):
         outputs, targets, indices = (torch.cat(column) for column in zip(*parts, strict=True))
         lost = int((~outputs.isfinite()).any(1).sum())
         if lost:
-            # Any class would be the largest of them.
+            # Otherwise an arbitrary class would count as the prediction.
             raise AutodasError(
-                f"what the network answers are no numbers, for {lost} of {len(outputs)} samples: its weights "
-                "have grown beyond all bounds. A smaller `optim.lr` may help"
+                f"the network's outputs are not finite for {lost} of {len(outputs)} samples: its weights "
+                "have diverged. A smaller `optim.lr` may help"
             )
         return self.evaluation(meter.result(), outputs, targets, indices, clips)
 
@@ -103,65 +103,65 @@ class Task(ABC, Generic[Found]):
         indices: Tensor,
         clips: int | None,
     ) -> Found:
-        """Return what an evaluation found; samples with equal indices are clips of one video.
+        """Return the result of an evaluation; samples with equal indices are clips of one video.
 
         Args:
-            metrics: of all samples, or clips.
+            metrics: metrics of all samples, or clips.
             outputs: shape (samples or clips, size of the head).
-            targets: of each.
+            targets: target of each.
             indices: shape (samples or clips,), the number of the sample in its set.
-            clips: how many clips there are; ``None`` for images.
+            clips: number of clips; ``None`` for images.
         """
 
     @abstractmethod
     def fuse(self, evaluations: Sequence[Found]) -> Found:
-        """Return the evaluation of several networks together (late fusion).
+        """Return the evaluation of an ensemble of networks (late fusion).
 
         Args:
-            evaluations: of the same samples, in any order.
+            evaluations: evaluations of the same samples, in any order.
 
         Raises:
-            AutodasError: if they are not of the same samples and heads.
+            AutodasError: if the evaluations are of different samples or heads.
         """
 
     @abstractmethod
     def remarks(self, found: Found, train_score: float | None = None) -> list[str]:
-        """Return sentences for people about what an evaluation found; mostly there are none.
+        """Return remarks about the result of an evaluation, in sentences; mostly there are none.
 
         Args:
-            found: on test samples.
-            train_score: the score on the training samples at the end of training, where it is known.
+            found: evaluation on test samples.
+            train_score: score on the training samples at the end of training, if known.
         """
 
     @abstractmethod
     def write(self, found: Found, folder: RunFolder, dataset: ImageDataset) -> None:
-        """Write what a network says of each test sample, and some of its mistakes, into a run folder."""
+        """Write the prediction for each test sample, and some of the mistakes, into a run folder."""
 
     @abstractmethod
     def error(self, score: float, count: int) -> float:
-        """Return the standard error of a score on so many samples."""
+        """Return the standard error of a score on the given number of samples."""
 
     @abstractmethod
     def interval(self, score: float, count: int) -> tuple[float, float]:
-        """Return the 95 % interval of a score on so many samples."""
+        """Return the 95 % interval of a score on the given number of samples."""
 
     @abstractmethod
     def result_line(self, summary: Mapping[str, Any]) -> str:
-        """Return what a person is told of an evaluation in one line.
+        """Return the summary of an evaluation in one line of text.
 
         Args:
-            summary: of :meth:`~autodas.loop.tasks.Evaluation.summary`.
+            summary: summary of :meth:`~autodas.loop.tasks.Evaluation.summary`.
         """
 
     @abstractmethod
     def predict(self, outputs: Tensor, top: int) -> list[dict[str, Any]]:
-        """Return what a network says of one sample, the best guess first, by :attr:`prediction_columns`.
+        """Return the predictions for one sample, the best first, with the fields :attr:`prediction_columns`.
 
         Args:
-            outputs: shape (views, size of the head): what it computed for each view of the sample.
-            top: at most how many guesses.
+            outputs: shape (views, size of the head), the outputs for each view of the sample.
+            top: maximum number of predictions.
         """
 
     @abstractmethod
     def prediction_in_words(self, prediction: Sequence[Mapping[str, Any]]) -> str:
-        """Return what :meth:`predict` found as text for people."""
+        """Return a prediction of :meth:`predict` as text."""

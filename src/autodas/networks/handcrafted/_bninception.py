@@ -10,7 +10,7 @@ from autodas.networks.handcrafted._layers import Concatenated, Layers
 
 
 class Branches(NamedTuple):
-    """Channels of a module's branches, as published; 0 where there is no such convolution.
+    """Channels of a module's branches, as published; 0 if there is no such convolution.
 
     Args:
         single: the 1x1 convolution.
@@ -39,11 +39,11 @@ MODULES = {
     "5a": Branches(352, 192, 320, 160, 224, 128),
     "5b": Branches(352, 192, 320, 192, 224, 128),
 }
-"""By their published names; those without a projection halve the map, and pass it on through a maximum."""
+"""Modules by published name; those without a projection halve the map, and pass it through a max pool."""
 
 
 def inception(layers: Layers, inputs: int, name: str) -> tuple[nn.Module, int]:
-    """Return a module, and how many channels it puts out."""
+    """Return a module, and its number of output channels."""
     branches = Branches(*(n and layers.channels(n) for n in MODULES[name]))
     stride = 1 if branches.projection else 2
     parts = Concatenated()
@@ -64,7 +64,7 @@ def inception(layers: Layers, inputs: int, name: str) -> tuple[nn.Module, int]:
     )
     last = nn.Sequential()
     if branches.projection and name != "5b":
-        # Padded by itself: AvgPool3d refuses maps that are smaller than its window without their padding.
+        # Padded explicitly: AvgPool3d rejects maps that are smaller than its window before padding.
         last.append(nn.ZeroPad3d((1, 1, 1, 1, 0, 0))).append(nn.AvgPool3d((1, 3, 3), 1))
     else:
         last.append(nn.MaxPool3d((1, 3, 3), (1, stride, stride), (0, 1, 1)))
@@ -78,9 +78,9 @@ def inception(layers: Layers, inputs: int, name: str) -> tuple[nn.Module, int]:
 def bninception_stages(layers: Layers, channels: int) -> tuple[list[nn.Module], int]:
     """Return the stages of BNInception, and its number of features.
 
-    A stage has the layers that make maps of one size. There are four, as the first convolution and the second
-    make maps of the same size without the pool between them. So time is halved after the second convolution
-    and after module 3b (our choice: the multiply-adds come out far too few if it is halved earlier).
+    A stage consists of the layers with maps of one size. There are four, as the first and the second
+    convolution have maps of the same size without the pool between them. So time is halved after the second
+    convolution and after module 3b (our choice: halving it earlier gives far too few multiply-adds).
     """
     c64, outputs = layers.channels(64), layers.channels(192)
     first = layers.unit(channels, c64, side=7, stride=2)

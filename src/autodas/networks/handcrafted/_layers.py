@@ -1,4 +1,4 @@
-"""The layers that the hand-crafted networks are made of."""
+"""Layers of the hand-crafted networks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autodas.operations import batch_norm, convolution
 
 @dataclass(frozen=True)
 class Layers:
-    """Makes the layers of one network.
+    """Factory of the layers of one network.
 
     Args:
-        temporal: whether a temporal convolution stands beside each spatial one (the "3-D" networks).
+        temporal: whether each spatial convolution has a temporal one in parallel (the "3-D" networks).
         width: factor on the channels of the published network.
     """
 
@@ -23,11 +23,11 @@ class Layers:
     width: float
 
     def channels(self, published: int) -> int:
-        """Return how many channels a layer has, of the number that was published for it."""
+        """Return the number of channels of a layer, given the published one."""
         return max(1, round(self.width * published))
 
     def conv(self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1) -> nn.Module:
-        """Return a convolution over 1 x side x side, where it is wider than 1 with its temporal one.
+        """Return a convolution over 1 x side x side, with its temporal one if side is above 1.
 
         Args:
             inputs, outputs: channels.
@@ -44,7 +44,7 @@ class Layers:
     def conv_norm(
         self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1
     ) -> nn.Sequential:
-        """Return a convolution, as :meth:`conv` does, and batch normalisation."""
+        """Return a convolution as in :meth:`conv`, and batch normalisation."""
         return nn.Sequential(
             self.conv(inputs, outputs, side, stride, groups), batch_norm(outputs, 3, affine=True)
         )
@@ -52,7 +52,7 @@ class Layers:
     def unit(
         self, inputs: int, outputs: int, side: int = 1, stride: int = 1, groups: int = 1
     ) -> nn.Sequential:
-        """Return a convolution, as :meth:`conv` does, batch normalisation and ReLU."""
+        """Return a convolution as in :meth:`conv`, batch normalisation and ReLU."""
         return self.conv_norm(inputs, outputs, side, stride, groups).append(nn.ReLU())
 
 
@@ -71,8 +71,8 @@ class Parallel(nn.Module):
 class SqueezeExcite(nn.Module):
     """A factor in (0, 1) for each channel, from the means of all channels (Hu et al. 2018, section 3).
 
-    ``x * sigmoid(W2 relu(W1 mean(x)))``, with ``channels / reduction`` numbers in between. The mean is over
-    time and space, so that the gate does not see the order of frames.
+    ``x * sigmoid(W2 relu(W1 mean(x)))``, with ``channels / reduction`` hidden units. The mean is over
+    time and space, so that the gate is independent of the order of frames.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:

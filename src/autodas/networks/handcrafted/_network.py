@@ -17,10 +17,10 @@ from autodas.networks.handcrafted._resnet import resnet_stages
 from autodas.networks.handcrafted._xception import xception_stages
 
 WIDTH = 0.25
-"""Channels, as a part of the published ones: "by a factor of 4" (SDAS, section 7.1)."""
+"""Channels relative to the published ones: "by a factor of 4" (SDAS, section 7.1)."""
 
 CLIP = (16, 112, 112)
-"""Frames, height and width of the clips that the networks are made for (SDAS, section 5.2)."""
+"""Frames, height and width of the clips that the networks are designed for (SDAS, section 5.2)."""
 
 Stages = tuple[list[nn.Module], int]
 
@@ -33,10 +33,10 @@ _FAMILIES: dict[str, Callable[[Layers, int], Stages]] = {
     "resnext101": partial(resnet_stages, blocks=(3, 4, 23, 3), cardinality=32),
     "senet": partial(resnet_stages, blocks=(3, 4, 23, 3), cardinality=32, squeeze=True),
 }
-"""What makes stages, and tells the number of features; in the order of table 8."""
+"""Factories of the stages, which also return the number of features; in the order of table 8."""
 
 _DIMENSIONS = {"2d": False, "3d": True}
-"""Whether spatial convolutions have a temporal one beside them, by the end of the name."""
+"""Whether spatial convolutions have a temporal one in parallel, by the ending of the name."""
 
 
 def handcrafted_names() -> list[str]:
@@ -45,14 +45,14 @@ def handcrafted_names() -> list[str]:
 
 
 def check_handcrafted(name: str, width: float) -> None:
-    """Check that there is such a network.
+    """Check the name and the width of a network.
 
     Args:
         name: one of :func:`handcrafted_names`.
         width: factor on the published channels.
 
     Raises:
-        AutodasError: if the name is unknown, naming the nearest; or if the width is not above 0.
+        AutodasError: if the name is unknown (the message suggests the nearest), or the width is not above 0.
     """
     names = handcrafted_names()
     if name not in names:
@@ -65,15 +65,15 @@ def check_handcrafted(name: str, width: float) -> None:
 
 
 class HandcraftedNetwork(Scriptable):
-    """A hand-crafted network on clips: stages, then a linear classifier on the mean of the last map.
+    """Hand-crafted network for clips: stages, then a linear classifier on the mean of the last map.
 
-    Time is halved by a maximum after the first stage and after the second (SDAS, figure 10); of an odd number
-    of frames the last stays alone. Build it with :func:`build_handcrafted`.
+    Time is halved by a maximum after the first stage and after the second (SDAS, figure 10); for an odd
+    number of frames the last one is kept alone. Build it with :func:`build_handcrafted`.
 
     Attributes:
-        name: such as ``resnet50-3d``.
+        name: name such as ``resnet50-3d``.
         width: factor on the published channels.
-        stages: its parts; each but the first sees smaller maps or fewer frames than the one before.
+        stages: its parts; each but the first has smaller maps or fewer frames than the one before.
         auxiliary: ``None``: there is no auxiliary head.
     """
 
@@ -101,24 +101,24 @@ class HandcraftedNetwork(Scriptable):
         return self.classifier(x.mean((2, 3, 4)))  # type: ignore[no-any-return]
 
     def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, None]:
-        """Return the logits, and that there is no auxiliary head."""
+        """Return the logits, and ``None`` for the missing auxiliary head."""
         return self(x), None
 
     def set_drop_path(self, rate: float) -> None:
-        """Do nothing: there are no edges to be dropped."""
+        """Do nothing: there are no edges to drop."""
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:
         """Do nothing: no layer has a compiled form."""
 
     def to_memory_format(self) -> HandcraftedNetwork:
-        """Put the channels last in memory, where CPU and GPU kernels are faster; values stay."""
+        """Convert to the channels-last memory format, which is faster on CPU and GPU."""
         return self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
 
 
 def build_handcrafted(
     name: str, *, classes: int = 10, channels: int = 3, width: float = WIDTH
 ) -> HandcraftedNetwork:
-    """Build a hand-crafted network, with fresh weights.
+    """Build a hand-crafted network with newly initialised weights.
 
     Args:
         name: one of :func:`handcrafted_names`.

@@ -17,7 +17,7 @@ def profile_handcrafted(
     image_size: int = CLIP[1],
     width: float = WIDTH,
 ) -> Profile:
-    """Count parameters and multiply-adds of a hand-crafted network on one clip; no memory is taken.
+    """Count parameters and multiply-adds of a hand-crafted network for one clip, without allocating it.
 
     Args:
         name: one of :func:`handcrafted_names`.

@@ -9,12 +9,12 @@ from autodas.networks.handcrafted._layers import Layers, SqueezeExcite
 
 
 class Bottleneck(nn.Module):
-    """Three convolutions around which a shortcut leads (He et al. 2016, figure 5).
+    """Three convolutions with a shortcut around them (He et al. 2016, figure 5).
 
     The stride is in the first of them, as published.
 
     Args:
-        layers: makes its layers.
+        layers: factory of its layers.
         inputs, inner, outputs: channels before, within and after.
         stride: along height and width.
         groups: groups of the middle convolution (ResNeXt, Xie et al. 2017).
@@ -57,11 +57,11 @@ def resnet_stages(
     """Return the five stages of a residual network, and its number of features.
 
     Args:
-        layers: makes the layers.
-        channels: of the clip.
-        blocks: how many stand in stages 2 to 5: 3, 4, 6, 3 for 50 layers and 3, 4, 23, 3 for 101.
+        layers: factory of the layers.
+        channels: channels of the clip.
+        blocks: number of blocks in stages 2 to 5: 3, 4, 6, 3 for 50 layers and 3, 4, 23, 3 for 101.
         cardinality: groups of the middle convolutions, each 4 channels wide in stage 2 (ResNeXt 32x4d); 0 for
-            none. There are fewer groups where there are fewer channels, so that a group keeps its width.
+            none. With fewer channels there are fewer groups, so that a group keeps its width.
         squeeze: whether the blocks are gated.
     """
     outputs = layers.channels(64)

@@ -12,19 +12,20 @@ from autodas.networks.handcrafted._layers import Layers
 def separable(layers: Layers, inputs: int, outputs: int) -> nn.Sequential:
     """Return a depthwise 3x3 convolution, a pointwise one and batch normalisation.
 
-    Nothing stands between the two. A temporal convolution beside the depthwise one is depthwise, too.
+    There is no activation between the two. A temporal convolution in parallel to the depthwise one is
+    depthwise, too.
     """
     depthwise = layers.conv(inputs, inputs, side=3, groups=inputs)
     return nn.Sequential(depthwise, *layers.conv_norm(inputs, outputs))
 
 
 class SeparableBlock(nn.Module):
-    """Separable convolutions, each after a ReLU, around which a shortcut leads.
+    """Separable convolutions, each after a ReLU, with a shortcut around them.
 
     Args:
-        layers: makes its layers.
-        channels: those of the input and of each convolution's output.
-        stride: along height and width: of a 3x3 maximum at the end, and of the shortcut.
+        layers: factory of its layers.
+        channels: channels of the input and of each convolution's output.
+        stride: stride along height and width: of a 3x3 max pool at the end, and of the shortcut.
     """
 
     def __init__(self, layers: Layers, channels: tuple[int, ...], stride: int = 1) -> None:
@@ -45,7 +46,7 @@ class SeparableBlock(nn.Module):
 def xception_stages(layers: Layers, channels: int) -> tuple[list[nn.Module], int]:
     """Return the five stages of Xception, and its number of features.
 
-    The first of the published blocks has stride 2; here it stands in stage 2 and has none.
+    The first of the published blocks has stride 2; here it is in stage 2, without stride.
     """
     c32, c64, c128, c256, c728, c1024, c1536, c2048 = map(
         layers.channels, (32, 64, 128, 256, 728, 1024, 1536, 2048)

@@ -1,4 +1,4 @@
-"""Operations on whole channels in the fused engine: a factor and a summand a channel of each sample."""
+"""Operations on whole channels in the fused engine: a factor and a summand per channel of each sample."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from autodas.supernet.fused._normalisation import follow, inverse_deviation, run
 
 
 class ChannelCandidate(NamedTuple):
-    """An operation on whole channels that has this form.
+    """Operation on whole channels that can be computed in this form.
 
     Args:
-        edge: where it stands.
-        target: the state that its edge enters.
-        column: its place among the operations.
-        module: what it is.
+        edge: its edge.
+        target: state that the edge enters.
+        column: its column among the operations.
+        module: its module.
     """
 
     edge: int
@@ -29,31 +29,31 @@ class ChannelCandidate(NamedTuple):
 
 
 def has_channel_form(module: nn.Module) -> bool:
-    """Return whether a module is an operation on channels that does not reduce, normalised plainly."""
+    """Return whether a module is an operation on channels that does not reduce, normalised without affine."""
     # Exact types: a subclass may compute something else.
     return type(module) in (ChannelScale, ChannelBias) and not getattr(module.norm, "affine", True)
 
 
 def reduces_channels(module: nn.Module) -> bool:
-    """Return whether a module is an operation on channels that ends in a reduction."""
+    """Return whether a module is an operation on channels followed by a reduction."""
     return type(module) in (ChannelScale, ChannelBias) and type(module.norm) is FactorizedReduce
 
 
 def channel_terms(
     candidates: Sequence[ChannelCandidate], x: Tensor, weights: Tensor
 ) -> list[tuple[int, int, Tensor]]:
-    r"""Return what operations on channels contribute, each sum of an edge with the edge and its target.
+    r"""Return the contributions of operations on channels, each edge's sum with the edge and its target.
 
     An operation gives :math:`y = f x + s` with f and s for each channel of each sample b. The moments of y
     over a batch follow from those of x in each sample, :math:`m_b` and :math:`v_b`:
 
     .. math:: \mu = \overline{f_b m_b + s_b}, \quad \sigma^2 = \overline{f_b^2 v_b + (f_b m_b + s_b - \mu)^2}.
 
-    So neither y nor its normalisation exists as a map: an edge needs one factor and one summand. All of this
-    is small but for x, and differentiated by autograd.
+    So neither y nor its normalisation is ever computed as a map: an edge needs one factor and one summand.
+    All of this is small except x, and differentiated by autograd.
 
     Args:
-        candidates: which.
+        candidates: the operations.
         x: the state, shape (batch, *map, channels).
         weights: shape (edges, operations), the factors of the mixture.
     """
@@ -63,10 +63,10 @@ def channel_terms(
     norms = [module.norm for module in modules]
     flat = x.flatten(1, -2)
     variance, mean = torch.var_mean(flat.to(weights.dtype), dim=1, correction=0)
-    found = _squeezed(modules, mean)
-    zeros, ones = torch.zeros_like(found), torch.ones_like(found)
-    factor = torch.cat([found[:scales].sigmoid(), ones[scales:]])
-    summand = torch.cat([zeros[:scales], found[scales:]])
+    squeezed = _squeezed(modules, mean)
+    zeros, ones = torch.zeros_like(squeezed), torch.ones_like(squeezed)
+    factor = torch.cat([squeezed[:scales].sigmoid(), ones[scales:]])
+    summand = torch.cat([zeros[:scales], squeezed[scales:]])
     if norms[0].training:
         means = factor * mean + summand
         centre = means.mean(1)
@@ -86,16 +86,16 @@ def channel_terms(
 
 
 def _squeezed(modules: Sequence[ChannelOperation], mean: Tensor) -> Tensor:
-    """Return what the hidden layers find, for all modules at once: shape (modules, batch, channels)."""
-    found = mean.expand(len(modules), *mean.shape)
+    """Return the outputs of the hidden layers of all modules at once: shape (modules, batch, channels)."""
+    values = mean.expand(len(modules), *mean.shape)
     for number in (0, 2):
         layers = [module.squeeze[number] for module in modules]
         weight, bias = (
             torch.stack([layer.get_parameter(name) for layer in layers]) for name in ("weight", "bias")
         )
-        found = torch.baddbmm(bias[:, None], found, weight.transpose(1, 2))
-        found = found.relu() if number == 0 else found
-    return found
+        values = torch.baddbmm(bias[:, None], values, weight.transpose(1, 2))
+        values = values.relu() if number == 0 else values
+    return values
 
 
 def _sum(rows: Tensor, places: Sequence[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The fused engine: the same sums as the reference, without the work that they do not need."""
+"""The fused engine: the same sums as the reference, without redundant work."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from autodas.supernet.fused._function import PlanFunction
 from autodas.supernet.fused._plan import Plan
 
 MOST_PLANS = 64
-"""How many masks a cell remembers plans for: methods that sample may never see one again."""
+"""Maximum number of masks for which a cell caches plans: methods that sample may never repeat one."""
 
 
 class FusedEngine:
-    """Computes a relaxed cell state by state instead of candidate by candidate.
+    """Fused engine, which computes a relaxed cell state by state instead of candidate by candidate.
 
-    What leaves a state is computed together (:class:`PlanFunction`): one pass of all depthwise
-    convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and
-    for the backward pass only what cannot be had again cheaply. Operations on whole channels are a factor and
-    a summand of the state (:func:`channel_terms`). Operations without such a form are
-    computed by their modules, and so are identities while they drop entries. Plans are kept for each mask
+    All candidates that read a state are computed together (:class:`PlanFunction`): one pass of all depthwise
+    convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and for
+    the backward pass only tensors that cannot be recomputed cheaply are kept. Operations on whole channels
+    are a factor and a summand of the state (:func:`channel_terms`). Operations without such a form are
+    computed by their modules, and so are identities while they drop entries. Plans are cached for each mask
     that occurs.
     """
 
@@ -59,7 +59,7 @@ class FusedEngine:
         return cell.output(states, mixture.outputs)
 
     def _plans_of(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Plan]:
-        """Return what leaves each state, from the plans that there are or made anew."""
+        """Return the plans of all states, from the cache or newly made."""
         plans = self._plans.get((mask, plain_skips))
         if plans is None:
             if len(self._plans) >= MOST_PLANS:
@@ -69,7 +69,7 @@ class FusedEngine:
         return plans
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
-        """Return a state: an input of the cell, brought to its width and size."""
+        """Return a state: an input of the cell, projected to its width and size."""
         if not enters_fused(module):
             return module(x)  # type: ignore[no-any-return]
         weights = entry_weights(module)
@@ -82,40 +82,40 @@ class FusedEngine:
     def _leave(
         self, plan: Plan, x: Tensor, weights: Tensor, masks: EdgeMasks
     ) -> Sequence[tuple[int, int, Tensor]]:
-        """Return what a state contributes to the nodes that read it, each with its edge and its node."""
+        """Return the contributions of a state to the nodes that read it, each with its edge and its node."""
         terms: list[tuple[int, int, Tensor]] = []
         if plan.edges:
             parameters = plan.parameters()
             single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
             with _no_autocast(x):
                 rows, factors = _rows(x, working_dtype(x, single)), weights.to(single)
-                found = PlanFunction.apply(plan, rows, factors, *parameters)  # type: ignore[no-untyped-call]
+                results = PlanFunction.apply(plan, rows, factors, *parameters)  # type: ignore[no-untyped-call]
             terms += [
                 (edge, target, term.movedim(-1, 1))
-                for edge, target, term in zip(plan.edges, plan.targets, found, strict=True)
+                for edge, target, term in zip(plan.edges, plan.targets, results, strict=True)
             ]
         if plan.channels:
             with _no_autocast(x):
                 single = plan.channels[0].module.squeeze[0].get_parameter("weight").dtype
                 rows = _rows(x, working_dtype(x, single))
-                found = channel_terms(plan.channels, rows, weights.to(single))
-            terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in found]
+                results = channel_terms(plan.channels, rows, weights.to(single))
+            terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in results]
         for edge, target, column, module in plan.others:
             out = self._reduce_channels(module, x) if reduces_channels(module) else module(x)
             terms.append((edge, target, weights[edge, column] * masks.after(edge, module, out)))
         return terms
 
     def _reduce_channels(self, module: nn.Module, x: Tensor) -> Tensor:
-        """Return an operation on channels that makes the map smaller: that part has a form of its own."""
+        """Return an operation on channels that reduces the map; its reduction is computed in fused form."""
         return self._enter(module.norm, module.before_norm(x))  # type: ignore[arg-type,operator]
 
     def forget(self) -> None:
-        """Drop all plans: modules have been pruned."""
+        """Drop all plans: modules are about to be pruned."""
         self._plans.clear()
 
 
 def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[int, int]]:
-    """Yield the edges that leave a state and carry something, each with the state that it enters."""
+    """Yield the edges that leave a state and have active candidates, each with the state that it enters."""
     for edge, (predecessor, target) in enumerate(cell.space.edges):
         if predecessor == state and any(cell.active(edge, mask)):
             yield edge, target
@@ -124,7 +124,7 @@ def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[i
 def _node(
     cell: SupernetCell, states: Sequence[Tensor], terms: Sequence[Tensor], passing: Sequence[Tensor]
 ) -> Tensor:
-    """Return a node's sum: of what goes through its edges, and of what goes past their candidates."""
+    """Return a node's sum: contributions of its edges' candidates, and of the channels that bypass them."""
     total = cell.combine(states, terms)
     return cell.partial.merge(total, cell.combine(states, passing)) if passing else total
 
@@ -135,18 +135,18 @@ def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def working_dtype(x: Tensor, single: torch.dtype) -> torch.dtype:
-    """Return the precision of maps and products; statistics and sums over pixels stay in the parameters'.
+    """Return the precision of maps and products; statistics and sums over pixels use the parameters'.
 
     Args:
         x: a map.
         single: precision of the parameters.
     """
     kind = x.device.type
-    # On CPUs the compiled loops in single precision are faster than libraries in half of it.
+    # On CPUs the compiled loops in single precision are faster than libraries in half precision.
     return torch.get_autocast_dtype(kind) if kind == "cuda" and torch.is_autocast_enabled(kind) else single
 
 
 def _no_autocast(x: Tensor) -> AbstractContextManager[None]:
-    """Return what keeps autocast away: the functions choose the precision of each step themselves."""
-    # Tensors without data, as memory estimates use them, know no autocast.
+    """Return a context without autocast: the functions choose the precision of each step themselves."""
+    # Tensors without data, as used by memory estimates, do not support autocast.
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)

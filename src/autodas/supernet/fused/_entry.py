@@ -1,4 +1,4 @@
-"""How a cell's inputs enter it: ReLU, pointwise convolution, batch normalisation, as one function."""
+"""Projection of a cell's inputs: ReLU, pointwise convolution, batch normalisation, as one function."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def entry_weights(module: nn.Module) -> list[Tensor]:
 class EntryFunction(torch.autograd.Function):
     r""":math:`B(P\,r(x))`: r the ReLU, P a pointwise convolution, B batch normalisation.
 
-    For the backward pass it keeps x and the output of the convolution.
+    Keeps x and the output of the convolution for the backward pass.
     """
 
     @staticmethod
@@ -50,11 +50,11 @@ class EntryFunction(torch.autograd.Function):
         """Return a tensor of shape (batch, *map, outputs).
 
         Args:
-            ctx: for the backward pass.
+            ctx: context of the backward pass.
             norm: the normalisation layer.
-            stride: along each dimension of the map.
+            stride: stride along each dimension of the map.
             x: shape (batch, *map, inputs).
-            weights: of the convolution, part by part.
+            weights: weights of the convolution, part by part.
         """
         out = pointwise_forward(x, [Pointwise(weights)], stride)
         constant = not norm.training

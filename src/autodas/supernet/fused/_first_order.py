@@ -1,4 +1,4 @@
-"""Backward passes of our own: they have no derivative, and say so."""
+"""Custom backward passes, which have no derivative and raise an error if one is requested."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.autograd.function import once_differentiable
 from autodas.errors import AutodasError
 
 Backward = Callable[..., Any]
-"""From a context and the gradients that arrive to those of the inputs."""
+"""Function from a context and the incoming gradients to those of the inputs."""
 
 
 def first_order(backward: Backward) -> Backward:
     """Mark the backward pass of a function that cannot be differentiated again.
 
-    What is returned raises AutodasError if a gradient of the gradient will be asked for: it would lack a
-    term, silently.
+    The result raises AutodasError if a gradient of the gradient may be requested, which would silently lack a
+    term.
     """
     once = once_differentiable(backward)
 

@@ -1,4 +1,4 @@
-"""All candidates that leave one state, computed together, with a backward pass of their own."""
+"""All candidates that read one state, computed together, with a custom backward pass."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from autodas.supernet.fused._plan import FIRST, POOLED, REDUCED, SECOND, STATE, 
 
 
 class PlanFunction(torch.autograd.Function):
-    r"""What a state contributes to each node that reads it.
+    r"""Contribution of a state to each node that reads it.
 
-    With :math:`B` for batch normalisation and :math:`w` for the mixing weights it is, edge by edge,
+    With :math:`B` for batch normalisation and :math:`w` for the mixing weights it is, for each edge,
 
     .. math:: \sum_o w_o B(P_o D_o(r(x))) + \sum_f w_f B(P_f r(x)) + \sum_p w_p B(p(x)) + w_s x
 
     over convolutions (depthwise D, over space and time the sum of two; pointwise P, r the ReLU; twice for
-    separable ones), strided pointwise
-    convolutions, pools and the identity. Normalised values never exist: a term is a map, times a factor, plus
-    a shift. For the backward pass it keeps x and the outputs of pointwise convolutions and pools; those of
-    the depthwise convolutions are computed again, where the gradient of the weights needs them.
+    separable ones), strided pointwise convolutions, pools and the identity. Normalised values are never
+    computed: a term is a map times a factor plus a shift. x and the outputs of pointwise convolutions and
+    pools are kept for the backward pass; those of the depthwise convolutions are recomputed if the gradient
+    of the weights needs them.
     """
 
     @staticmethod
@@ -51,14 +51,14 @@ class PlanFunction(torch.autograd.Function):
         """Return a tensor of shape (batch, *map, channels) for each edge of the plan.
 
         Args:
-            ctx: for the backward pass.
-            plan: what leaves the state.
+            ctx: context of the backward pass.
+            plan: plan of the state.
             x: the state, shape (batch, *map, channels).
             weights: shape (edges of the cell, operations), the factors of equation 2.
-            parameters: as :meth:`Plan.parameters` gives them.
+            parameters: as returned by :meth:`Plan.parameters`.
         """
         norms, tables = plan.norms(), plan.tables(x.device)
-        # In evaluation the running moments are used; while training those of the batch.
+        # The running moments in evaluation, those of the batch while training.
         constant = bool(norms) and not norms[0].training
         running = running_moments(norms) if constant else None
         maps, (mean, variance) = _maps(plan, x, parameters, running)
@@ -66,7 +66,7 @@ class PlanFunction(torch.autograd.Function):
         if not constant:
             follow(norms, (mean, variance), torch.Size(shape[:-1]).numel())
         scale = inverse_deviation(variance)
-        # The last row is for what is not normalised.
+        # The last row is for terms that are not normalised.
         mean = torch.cat([mean, mean.new_zeros(1, x.shape[-1])])
         scale = torch.cat([scale, scale.new_ones(1, x.shape[-1])])
         factors = weights[tables.edge, tables.column][:, None] * scale[tables.row]
@@ -90,7 +90,7 @@ class PlanFunction(torch.autograd.Function):
         tables = plan.tables(weights.device)
         arrived = [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
         of_terms = [arrived[term.place] for term in plan.terms]
-        # How far the mixing weights move the loss, and what reaches the maps.
+        # Gradients of the mixing weights and of the maps.
         means, scales = mean[tables.row], scale[tables.row]
         sums = gradient_sums([maps.flat(t) for t in plan.terms], of_terms, scales, -scales * means)
         index = (tables.edge, tables.column)
@@ -103,23 +103,23 @@ class PlanFunction(torch.autograd.Function):
             chosen = (s[:0] if rows is None else s[rows] for s in whole[1:])
             return Slope([of_terms[i] for i in places], *chosen)
 
-        gradient, found = _through_units(
+        gradient, gradients = _through_units(
             plan, maps, parameters, (mean, scale), of_origin, wanted, ctx.constant
         )
         if plan.reductions:
             convolutions, into = plan.reduced(parameters), of_origin(REDUCED)
             more, parts = pointwise_backward(x, convolutions, plan.stride, reduced, into, weights=wanted)
             gradient.add_(more)
-            found += [weight for of_parts in parts for weight in of_parts]
+            gradients += [weight for of_parts in parts for weight in of_parts]
         _through_pools(plan, maps, of_origin, gradient)
         if plan.identities:
             into = of_origin(STATE)
             combine(gradient.view(1, -1, gradient.shape[-1]), [len(into.a)], into.upstream, into.a, add=True)
-        return None, gradient, weights_gradient, *found
+        return None, gradient, weights_gradient, *gradients
 
 
 class _Maps(NamedTuple):
-    """The maps that terms are made of, by origin; an origin that does not occur has an empty tensor."""
+    """Maps of the terms, by origin; an origin that does not occur has an empty tensor."""
 
     x: Tensor
     first: Tensor
@@ -142,18 +142,18 @@ class _Maps(NamedTuple):
 def _maps(
     plan: Plan, x: Tensor, parameters: Sequence[Tensor], running: Moments | None
 ) -> tuple[_Maps, Moments]:
-    """Return all maps, and the moments that normalise them: those given, or those of the batch."""
+    """Return all maps, and the moments that normalise them: the given ones, or those of the batch."""
     first, second, reduced, pooled = x.new_empty(0), x.new_empty(0), x.new_empty(0), []
-    found: list[Moments] = []
+    collected: list[Moments] = []
     inner, batch = len(plan.separable), running is None
     if inner or plan.dilated:
         first, *pair = units_forward(Given(x, plan.stride), plan.first(parameters), moments=batch)
-        found.append((pair[0], pair[1]))
+        collected.append((pair[0], pair[1]))
     if inner:
-        mean, variance = found[0] if running is None else running
+        mean, variance = collected[0] if running is None else running
         again = _again(plan, first, mean, inverse_deviation(variance))
         second, *pair = units_forward(again, plan.second(parameters), moments=batch)
-        found.append((pair[0], pair[1]))
+        collected.append((pair[0], pair[1]))
     if plan.reductions:
         reduced = pointwise_forward(x, plan.reduced(parameters), plan.stride)
     if plan.pools:
@@ -161,19 +161,19 @@ def _maps(
     maps = _Maps(x, first, second, reduced, pooled)
     if running is not None:
         return maps, running
-    found += [(mean[None], variance[None]) for mean, variance in map(moments, reduced)]
+    collected += [(mean[None], variance[None]) for mean, variance in map(moments, reduced)]
     for pool, candidates in zip(pooled, plan.pools.values(), strict=True):
         mean, variance = moments(pool)
-        found.append((mean.expand(len(candidates), -1), variance.expand(len(candidates), -1)))
-    if not found:
+        collected.append((mean.expand(len(candidates), -1), variance.expand(len(candidates), -1)))
+    if not collected:
         nothing = x.new_empty(0, x.shape[-1], dtype=torch.promote_types(x.dtype, torch.float32))
         return maps, (nothing, nothing)
-    means, variances = zip(*found, strict=True)
+    means, variances = zip(*collected, strict=True)
     return maps, (torch.cat(means), torch.cat(variances))
 
 
 def _again(plan: Plan, first: Tensor, mean: Tensor, scale: Tensor) -> Given:
-    """Return what the second units of separable convolutions read: the first ones' outputs, normalised."""
+    """Return the input of the second units of separable convolutions: the first ones' outputs, normalised."""
     inner = len(plan.separable)
     return Given(first[:inner], plan.ones, scale[:inner], -mean[:inner] * scale[:inner])
 
@@ -211,16 +211,16 @@ def _through_units(
         return torch.zeros_like(maps.x), []
     given = Given(maps.x, plan.stride)
     gradient, first = units_backward(given, plan.first(parameters), maps.first, into_first, weights=wanted)
-    found: list[Tensor | None] = []
+    gradients: list[Tensor | None] = []
     for g, of_unit in enumerate(first):
-        found += of_unit
+        gradients += of_unit
         if g < inner:
-            found += second[g]
-    return gradient, found
+            gradients += second[g]
+    return gradient, gradients
 
 
 def _through_pools(plan: Plan, maps: _Maps, of_origin: Callable[[int, int], Slope], gradient: Tensor) -> None:
-    """Add the gradient through the pools; those of the edges are added up before they go back through one."""
+    """Add the gradient through the pools; those of all edges are summed before passing through a pool."""
     if not plan.pools:
         return
     reached = []

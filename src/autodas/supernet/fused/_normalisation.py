@@ -1,4 +1,4 @@
-"""Batch normalisation as a factor and a shift of maps that stay as they are."""
+"""Batch normalisation as a factor and a shift of maps that are left unchanged."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def running_moments(norms: Sequence[Norm]) -> Moments:
 
 
 def follow(norms: Sequence[Norm], batch: Moments, pixels: int) -> None:
-    """Let the running statistics of layers follow those of a batch, unless they are frozen.
+    """Update the running statistics of layers with those of a batch, unless they are frozen.
 
     Args:
         norms: the layers.
         batch: the moments of each.
-        pixels: over how many numbers they were taken; the running variance is the unbiased one.
+        pixels: number of values that they were computed from; the running variance is the unbiased one.
     """
     if not norms or not norms[0].track_running_stats:
         return
@@ -46,7 +46,7 @@ def _running(norms: Sequence[Norm]) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def inverse_deviation(variance: Tensor) -> Tensor:
-    """Return what normalisation multiplies with."""
+    """Return the factor of normalisation."""
     return (variance + EPSILON).rsqrt()
 
 
@@ -58,17 +58,17 @@ def slope(
     sums: tuple[Tensor, Tensor],
     through: Tensor | bool,
 ) -> Slope:
-    r"""Return the gradient of maps u before normalisation and factor: of :math:`w \hat u`.
+    r"""Return the gradient with respect to maps u before normalisation and factor: of :math:`w \hat u`.
 
-    With :math:`\hat u = s (u - \mu)` over n pixels and g arriving, it is
+    With :math:`\hat u = s (u - \mu)` over n pixels and incoming gradient g, it is
     :math:`w s (g - \sum g / n - \hat u \sum g \hat u / n)`.
 
     Args:
         upstream: g of each map, shape (pixels, channels).
         factor: w, shape (maps, 1) or one number.
         mean, scale: of each map and channel.
-        sums: of g and of g times the normalised map, over pixels.
-        through: for each map, whether the moments are those of the map, and pass gradient on.
+        sums: sums of g and of g times the normalised map, over pixels.
+        through: for each map, whether the moments depend on the map, and pass on gradient.
     """
     a = factor * scale
     share = a / len(upstream[0]) * through

@@ -1,4 +1,4 @@
-"""The plan of what leaves one state: which candidates, in which order, over which maps."""
+"""Plan of the candidates that read one state: their order and their maps."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from autodas.supernet.fused._channels import ChannelCandidate, has_channel_form
 from autodas.supernet.fused._normalisation import Norm
 
 FIRST, SECOND, REDUCED, POOLED, STATE = range(5)
-"""Where a term's map comes from: units that read the state, units that read those, strided pointwise
-convolutions, pools, the state itself."""
+"""Origin of a term's map: units that read the state, units that read those, strided pointwise convolutions,
+pools, the state itself."""
 
 
 class Term(NamedTuple):
-    """One candidate, as a term in the sum that enters a node.
+    """One candidate, as a term of the sum that enters a node.
 
     Args:
-        place: place of its edge in the plan.
+        place: index of its edge in the plan.
         column: its operation.
-        origin: where its map comes from.
-        number: which map of that origin.
-        norm: place of its normalisation in :meth:`Plan.norms`; ``None`` for the identity.
+        origin: origin of its map.
+        number: index of the map among those of that origin.
+        norm: index of its normalisation in :meth:`Plan.norms`; ``None`` for the identity.
     """
 
     place: int
@@ -47,14 +47,14 @@ class Term(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Numbers of a plan as tensors, one for each term.
+    """Numbers of a plan as tensors, one entry for each term.
 
     Args:
-        edge, column: where its factor stands among the mixing weights.
-        place: place of its edge in the plan.
-        row: of its moments; the identity's is the last one.
+        edge, column: position of its factor among the mixing weights.
+        place: index of its edge in the plan.
+        row: row of its moments; the identity's is the last one.
         normalised: 1 if it is normalised, 0 for the identity; shape (terms, 1).
-        of_origin: for each origin (and number, of pools) the terms that come from it, in the order of
+        of_origin: for each origin (and number, for pools) the terms that come from it, in the order of
             their maps, on the host and as a tensor.
     """
 
@@ -67,18 +67,18 @@ class Tables(NamedTuple):
 
 
 class Plan:
-    """What leaves one state under a mask: a plan that is made once and used in every pass.
+    """Plan of the candidates that read one state under a mask, made once and used in every pass.
 
     Args:
-        cell: where the state is.
-        mask: which candidates take part.
-        state: its number.
-        plain_skips: whether identities are left to their modules, as something happens behind them.
+        cell: cell of the state.
+        mask: active candidates.
+        state: number of the state.
+        plain_skips: whether identities are left to their modules, because dropout follows them.
 
     Attributes:
-        edges: the edges that carry a candidate with a fused form; ``targets`` are the states they enter.
+        edges: edges with at least one candidate in fused form; ``targets`` are the states they enter.
         separable, dilated, reductions: ``(place in edges, column, module)`` of the convolutions.
-        pools: pool to its candidates, likewise. Their input is the same, so they are computed once.
+        pools: for each pool its candidates, likewise. Their input is the same, so each is computed once.
         identities: ``(place in edges, column)``.
         channels: operations on whole channels.
         others: ``(edge, target, column, module)`` of candidates without a fused form.
@@ -137,29 +137,29 @@ class Plan:
 
     def _terms(self) -> list[Term]:
         inner, first = len(self.separable), len(self.separable) + len(self.dilated)
-        found = [
+        terms = [
             Term(place, column, SECOND, g, first + g) for g, (place, column, _) in enumerate(self.separable)
         ]
-        found += [
+        terms += [
             Term(place, column, FIRST, inner + g, inner + g)
             for g, (place, column, _) in enumerate(self.dilated)
         ]
         norm = first + inner
         for number, (place, column, _) in enumerate(self.reductions):
-            found.append(Term(place, column, REDUCED, number, norm))
+            terms.append(Term(place, column, REDUCED, number, norm))
             norm += 1
         for number, candidates in enumerate(self.pools.values()):
             for place, column, _ in candidates:
-                found.append(Term(place, column, POOLED, number, norm))
+                terms.append(Term(place, column, POOLED, number, norm))
                 norm += 1
-        return found + [Term(place, column, STATE, 0, None) for place, column in self.identities]
+        return terms + [Term(place, column, STATE, 0, None) for place, column in self.identities]
 
     def counts(self) -> list[int]:
-        """Return how many terms each edge sums."""
-        found = [0] * len(self.edges)
+        """Return the number of terms of each edge."""
+        counts = [0] * len(self.edges)
         for term in self.terms:
-            found[term.place] += 1
-        return found
+            counts[term.place] += 1
+        return counts
 
     def first(self, parameters: Sequence[Tensor]) -> list[Unit]:
         """Return the units that read the state: of the separable convolutions, then the dilated ones."""
@@ -182,42 +182,42 @@ class Plan:
 
     def _units(self, parameters: Sequence[Tensor]) -> list[Unit]:
         """Return the weights of all units, from the parameters in their order."""
-        rest, found = iter(parameters), []
+        rest, units = iter(parameters), []
         for module in self._modules():
             in_time = isinstance(module, Separable3dUnit)
             weights = [next(rest) for _ in range(3 if in_time else 2)]
             dilation = max(module.depthwise.dilation)
-            found.append(Unit(weights[0], weights[1], dilation, weights[2] if in_time else None))
-        return found
+            units.append(Unit(weights[0], weights[1], dilation, weights[2] if in_time else None))
+        return units
 
     def parameters(self) -> list[Tensor]:
         """Return the weights of the convolutions: those of each unit, two of each reduction."""
-        found: list[Any] = []
+        weights: list[Any] = []
         for unit in self._modules():
-            found += [unit.depthwise.weight, unit.pointwise.weight]
+            weights += [unit.depthwise.weight, unit.pointwise.weight]
             if isinstance(unit, Separable3dUnit):
-                found.append(unit.temporal.weight)
+                weights.append(unit.temporal.weight)
         for _, _, reduction in self.reductions:
-            found += [reduction.straight.weight, reduction.shifted.weight]
-        return found
+            weights += [reduction.straight.weight, reduction.shifted.weight]
+        return weights
 
     def norms(self) -> list[Norm]:
         """Return the normalisation layers: of the first units, the second, the reductions, the pools."""
-        found: list[Any] = [conv[0].norm for _, _, conv in self.separable]
-        found += [unit.norm for _, _, unit in self.dilated]
-        found += [conv[1].norm for _, _, conv in self.separable]
-        found += [reduction.norm for _, _, reduction in self.reductions]
-        return found + [pool.norm for pools in self.pools.values() for _, _, pool in pools]
+        norms: list[Any] = [conv[0].norm for _, _, conv in self.separable]
+        norms += [unit.norm for _, _, unit in self.dilated]
+        norms += [conv[1].norm for _, _, conv in self.separable]
+        norms += [reduction.norm for _, _, reduction in self.reductions]
+        return norms + [pool.norm for pools in self.pools.values() for _, _, pool in pools]
 
     def tables(self, device: torch.device) -> Tables:
-        """Return the plan's numbers as tensors; they are made on a device once."""
+        """Return the plan's numbers as tensors; cached for the device."""
         if self._tables is None or self._tables.row.device != device:
             last = len(self.norms())
             rows = [last if term.norm is None else term.norm for term in self.terms]
             chosen: dict[tuple[int, int], list[int]] = {}
             for i in sorted(range(len(self.terms)), key=lambda i: self.terms[i].number):
                 term = self.terms[i]
-                # Each pool's terms are wanted by themselves, of other origins all together.
+                # Terms of each pool are needed separately, those of other origins together.
                 chosen.setdefault((term.origin, term.number if term.origin == POOLED else 0), []).append(i)
 
             def tensor(numbers: list[int]) -> Tensor:
