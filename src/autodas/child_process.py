@@ -58,10 +58,10 @@ def signal_name(code: int) -> str:
 
 def end_with_parent() -> None:
     """End this process as soon as its parent ends, if it was started by :func:`start_child`."""
-    told = os.environ.pop(_PARENT, None)
-    if told is None:
+    given = os.environ.pop(_PARENT, None)
+    if given is None:
         return
-    parent, line = map(int, told.split(":"))
+    parent, line = map(int, given.split(":"))
     if sys.platform == "linux":
         import ctypes
 

@@ -162,7 +162,7 @@ def test_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "mine/thesis.tex").write_text("years of work")
     capsys.readouterr()
     message = refused(capsys, "search", *DIGITS, *SMALL, f"--run={tmp_path / 'mine'}", "--overwrite")
-    assert "holds no run" in message
+    assert "not empty, and not a run" in message
     assert (tmp_path / "mine/thesis.tex").exists()
 
 

@@ -105,7 +105,7 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"run the same command to retry" in error
+    assert b"run the same command again to resume" in error
     assert not (tmp_path / "run/das/seed0/search/summary.json").exists()
     events = (tmp_path / "run/das/seed0/search/events.jsonl").read_text()
     subprocess.run(command, check=True, env=environment)
@@ -217,4 +217,4 @@ def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     message = capsys.readouterr()
     assert "[1/1] random, seed 0: search failed: " in message.out
     assert "1 of 1 failed: random, seed 0 (see " in message.err
-    assert "run the same command to retry" in message.err
+    assert "run the same command again to resume" in message.err

@@ -81,4 +81,4 @@ def test_from_search_to_report(pictures: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["report", str(runs), "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert all(visible(name) in text for name in CLASSES)
-    assert "left out" not in text
+    assert "This part is missing" not in text

@@ -100,7 +100,7 @@ def test_a_decision_that_a_newer_version_takes() -> None:
         (edge(1, [0, 2], kind="s_reduction"), "there is no cell 's_reduction'"),
         (Decision(kind="normal", what="edge"), "'edge' or 'operation' is missing"),
         (Decision(kind="normal", what="node", state=3), "'state' or 'kept' is missing"),
-        (Decision(kind="normal", what="length", nodes=9), "'nodes' must be one of the 4"),
+        (Decision(kind="normal", what="length", nodes=9), "'nodes' must be at most 4"),
     ],
 )
 def test_what_does_not_fit(event: Event, said: str) -> None:

@@ -143,7 +143,9 @@ def run(argv: list[str]) -> int:
     failed = run_jobs(jobs, config.jobs, say)
     if failed:
         names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
-        raise AutodasError(f"{len(failed)} of {len(jobs)} failed: {names}; run the same command to retry")
+        raise AutodasError(
+            f"{len(failed)} of {len(jobs)} failed: {names}; run the same command again to resume"
+        )
     say_notes(dict.fromkeys(note for entry in entries for note in entry.notes()))
     _write(root, entries, config.json, argv)
     return 0

@@ -48,11 +48,11 @@ class DrawConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("draw", DrawConfig, argv)
-    pictures = [str(path) for path in _draw(config)]
+    files = [str(path) for path in _draw(config)]
     if config.json:
-        print_facts(pictures, as_json=True)
+        print_facts(files, as_json=True)
     else:
-        print("\n".join(pictures))
+        print("\n".join(files))
     return 0
 
 

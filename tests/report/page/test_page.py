@@ -236,7 +236,7 @@ def test_a_cut_last_line(copy: Path) -> None:
     run = read_run(copy)
     assert run.problems == ("The last line of events.jsonl is truncated, and skipped.",)
     assert evolution_of(run).frames[-1].step == whole.frames[-1].step - 1
-    assert "The last line of events.jsonl is cut" in render_main([copy])
+    assert "The last line of events.jsonl is truncated" in render_main([copy])
 
 
 def test_every_length_of_a_log(copy: Path) -> None:

@@ -106,7 +106,7 @@ def test_the_page_goes_on_when_the_server_does(tmp_path: Path, page: Any) -> Non
         mark(page)
         server.kill()
         server.wait()
-        page.get_by_text("does not answer").wait_for()
+        page.get_by_text("does not respond").wait_for()
         write_run(run, decision(1, [0, 2], "sep_conv_3x3"), decision(2, [1, 2], "dil_conv_5x5"))
         server = watch(run, port)
         wait_until(lambda: last_step(page) == 2)

@@ -10,15 +10,15 @@ _LINE = 26
 _FONT = "Helvetica,Arial,sans-serif"
 
 
-def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: str = "") -> str:
+def stacked(drawings: Sequence[str], lines: Sequence[str] = (), *, description: str = "") -> str:
     """Return SVG drawings stacked vertically as one SVG element.
 
     Args:
-        pictures: SVG elements that begin with their width and height, as returned by :func:`render_svg`.
+        drawings: SVG elements that begin with their width and height, as returned by :func:`render_svg`.
         lines: lines of text below the drawings.
         description: description of the drawing for screen readers.
     """
-    sizes = [_size(picture) for picture in pictures]
+    sizes = [_size(drawing) for drawing in drawings]
     width = max((width for width, _ in sizes), default=0.0)
     height = sum(height for _, height in sizes) + _LINE * len(lines) + (_LINE / 2 if lines else 0)
     parts = [
@@ -28,8 +28,8 @@ def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: 
         f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
     ]
     y = 0.0
-    for picture, (_, own) in zip(pictures, sizes, strict=True):
-        parts.append(picture.replace("<svg", f'<svg y="{y:g}"', 1))
+    for drawing, (_, own) in zip(drawings, sizes, strict=True):
+        parts.append(drawing.replace("<svg", f'<svg y="{y:g}"', 1))
         y += own
     for line in lines:
         y += _LINE
@@ -40,8 +40,8 @@ def stacked(pictures: Sequence[str], lines: Sequence[str] = (), *, description: 
     return "\n".join([*filter(None, parts), "</svg>"])
 
 
-def _size(picture: str) -> tuple[float, float]:
-    match = re.match(r'<svg width="([\d.]+)" height="([\d.]+)"', picture)
+def _size(drawing: str) -> tuple[float, float]:
+    match = re.match(r'<svg width="([\d.]+)" height="([\d.]+)"', drawing)
     if match is None:
         raise ValueError("expected an SVG element that begins with its width and height")
     return float(match[1]), float(match[2])

@@ -28,15 +28,15 @@
   const sliderOf = (evolution) => evolution.querySelector("input[type=range]");
 
   function remember() {
-    const found = { details: new Map(), sliders: new Map(), scrolled: [], focus: document.activeElement?.id };
-    eachDetails((details, key) => found.details.set(key, details.open));
+    const state = { details: new Map(), sliders: new Map(), scrolled: [], focus: document.activeElement?.id };
+    eachDetails((details, key) => state.details.set(key, details.open));
     main.querySelectorAll(".evolution").forEach((it, i) => {
       const slider = sliderOf(it);
       // A slider at the end follows new frames.
-      if (slider && slider.value !== slider.max) found.sliders.set(i, slider.value);
+      if (slider && slider.value !== slider.max) state.sliders.set(i, slider.value);
     });
-    main.querySelectorAll(".wide").forEach((it) => found.scrolled.push(it.scrollLeft));
-    return found;
+    main.querySelectorAll(".wide").forEach((it) => state.scrolled.push(it.scrollLeft));
+    return state;
   }
 
   function restore(kept) {
