@@ -83,8 +83,8 @@ def warning(diagnoses: Mapping[str, Diagnosis], space: Space) -> str | None:
     for kind in space.skeleton.level_kinds:
         if kind in diagnoses and diagnoses[kind].skips >= max(2, COLLAPSED * diagnoses[kind].edges):
             return (
-                f"warning: {diagnoses[kind].skips} of the {diagnoses[kind].edges} edges of {kind} cells would "
-                "be skip connections: the search may be collapsing. A shorter search, a smaller "
+                f"warning: {diagnoses[kind].skips} of the {diagnoses[kind].edges} edges of {kind} cells "
+                "would be skip connections: the search may be collapsing. A shorter search, a smaller "
                 "--strategy.learning_rate or another method may help; --stop_at_skips N stops in time"
             )
     return None
