@@ -557,7 +557,7 @@ class TestOptions:
             ({"storage": "compressed"}, "storage compressed is for videos, but 'digits' contains images"),
             ({"modality": "flow"}, "modality is for videos, but 'digits' contains images"),
             ({"cache": "x"}, "cache is for files, but the images of 'digits' are not files: omit it"),
-            ({"storage": "cache"}, "storage cache is for files, but the images of 'digits' are none"),
+            ({"storage": "cache"}, "storage cache is for files, but the images of 'digits' are not files"),
         ],
     )
     def test_of_videos_for_images(self, options: dict[str, Any], message: str) -> None:

@@ -61,11 +61,11 @@ def diagnose(strategy: Strategy, space: Space) -> dict[str, Diagnosis]:
     return diagnoses
 
 
-def summary(found: Mapping[str, Diagnosis], space: Space) -> dict[str, float | None]:
+def summary(diagnoses: Mapping[str, Diagnosis], space: Space) -> dict[str, float | None]:
     """Return columns of metrics: means over kinds, and the most skips of a kind that does not reduce."""
-    entropies = [d.entropy for d in found.values() if d.entropy is not None]
-    margins = [d.margin for d in found.values() if d.margin is not None]
-    skips = [found[kind].skips for kind in space.skeleton.level_kinds if kind in found]
+    entropies = [d.entropy for d in diagnoses.values() if d.entropy is not None]
+    margins = [d.margin for d in diagnoses.values() if d.margin is not None]
+    skips = [diagnoses[kind].skips for kind in space.skeleton.level_kinds if kind in diagnoses]
     return {
         "entropy": sum(entropies) / len(entropies) if entropies else None,
         "margin": sum(margins) / len(margins) if margins else None,
@@ -73,18 +73,18 @@ def summary(found: Mapping[str, Diagnosis], space: Space) -> dict[str, float | N
     }
 
 
-def plain(found: Mapping[str, Diagnosis]) -> dict[str, Any]:
+def plain(diagnoses: Mapping[str, Diagnosis]) -> dict[str, Any]:
     """Return the diagnoses as plain data, for the event log."""
-    return {kind: asdict(diagnosis) for kind, diagnosis in found.items()}
+    return {kind: asdict(diagnosis) for kind, diagnosis in diagnoses.items()}
 
 
-def warning(found: Mapping[str, Diagnosis], space: Space) -> str | None:
+def warning(diagnoses: Mapping[str, Diagnosis], space: Space) -> str | None:
     """Return a warning if skips dominate, in one line; ``None`` otherwise."""
     for kind in space.skeleton.level_kinds:
-        if kind in found and found[kind].skips >= max(2, COLLAPSED * found[kind].edges):
+        if kind in diagnoses and diagnoses[kind].skips >= max(2, COLLAPSED * diagnoses[kind].edges):
             return (
-                f"warning: {found[kind].skips} of the {found[kind].edges} edges of {kind} cells would be "
-                "skip connections: the search may be collapsing. A shorter search, a smaller "
+                f"warning: {diagnoses[kind].skips} of the {diagnoses[kind].edges} edges of {kind} cells "
+                "would be skip connections: the search may be collapsing. A shorter search, a smaller "
                 "--strategy.learning_rate or another method may help; --stop_at_skips N stops in time"
             )
     return None

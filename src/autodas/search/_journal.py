@@ -115,12 +115,12 @@ class Journal:
             f"stopped in epoch {self._epoch(run)}: {kind} cells would have {skips} skip connections"
         )
 
-    def epoch(self, run: PhaseRun, found: Mapping[str, Diagnosis]) -> None:
+    def epoch(self, run: PhaseRun, diagnoses: Mapping[str, Diagnosis]) -> None:
         """Log an epoch, and reset the sums for the next one.
 
         Args:
             run: the phase.
-            found: diagnosis of the cell kinds at its end, before the decisions of its last iteration.
+            diagnoses: diagnosis of the cell kinds at its end, before the decisions of its last iteration.
         """
         # All columns from the first epoch on, also if it had no architecture step.
         metrics: dict[str, float | None] = dict.fromkeys(
@@ -128,7 +128,7 @@ class Journal:
         )
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
         text = self.task.in_words(metrics)
-        state = summary(found, run.phase.space)
+        state = summary(diagnoses, run.phase.space)
         if state["skips"] is not None:
             text += f", skips {state['skips']:.0f}"
         metrics |= state
@@ -147,7 +147,7 @@ class Journal:
                 iteration=self._iteration(run),
                 metrics=metrics,
                 remaining=remaining,
-                kinds=plain(found),
+                kinds=plain(diagnoses),
                 volatile={
                     "seconds": seconds,
                     "cpu_seconds": cpu,
@@ -166,7 +166,7 @@ class Journal:
             f"architectures left {_short(remaining)}, {duration(seconds)}"
             + (f", {duration(pace * left)} left" if left else "")
         )
-        line = warning(found, run.phase.space)
+        line = warning(diagnoses, run.phase.space)
         if line is not None and not self.warned:
             self.warned = True
             self.log.event(events.Warned(iteration=self._iteration(run), text=line))

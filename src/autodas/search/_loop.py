@@ -295,13 +295,13 @@ class Search:
             self.keeper.after(run.iteration, partial(self._state, run, relaxed), due=due)
         self._finish_phase(run, relaxed)
 
-    def _has_collapsed(self, run: PhaseRun, found: Mapping[str, Diagnosis]) -> bool:
+    def _has_collapsed(self, run: PhaseRun, diagnoses: Mapping[str, Diagnosis]) -> bool:
         """Return whether the phase ends now because cells have as many skips as ``stop_at_skips``."""
         if not self.stop_at_skips:
             return False
         for kind in run.phase.space.skeleton.level_kinds:
-            if kind in found and found[kind].skips >= self.stop_at_skips:
-                self.journal.stopped(run, kind, found[kind].skips)
+            if kind in diagnoses and diagnoses[kind].skips >= self.stop_at_skips:
+                self.journal.stopped(run, kind, diagnoses[kind].skips)
                 return True
         return False
 

@@ -142,13 +142,13 @@ class Strategy(ABC):
     def phases(self) -> Sequence[Phase]:
         """Return the phases of the search; the same at any time.
 
-        Those that end in a genotype are candidates for the result. The candidates that a later phase starts
-        with may depend on the results of earlier ones; here they are the most expensive possible, for
+        Those that end in a genotype are candidates for the result. The candidates or cells that a later phase
+        starts with may depend on the results of earlier ones; here they are the most expensive possible, for
         estimates.
         """
 
     def start(self, number: int, device: torch.device | str, state: Mapping[str, Any] | None = None) -> Phase:
-        """Begin or resume a phase, and return it with the candidates it starts with.
+        """Begin or resume a phase, and return it with the candidates or cells it starts with.
 
         Args:
             number: its index in :meth:`phases`.
@@ -165,7 +165,7 @@ class Strategy(ABC):
         """Create the architecture parameters of a phase, on a device."""
 
     def present(self, phase: Phase, number: int) -> Phase:
-        """Return a phase with the candidates it actually starts with, given the results of earlier ones.
+        """Return a phase with what it actually starts with, given the results of earlier ones.
 
         Args:
             phase: the phase as in :meth:`phases`.

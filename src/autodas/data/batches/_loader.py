@@ -39,6 +39,7 @@ class Loader:
     The order of an epoch is a function of (seed, epoch), the augmentation of a sample one of (seed, epoch,
     index). There is no other state, so resuming a run only requires the number of batches that it has
     consumed. Samples in memory are kept on the device and augmented there; others are read by ``workers``.
+
     While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). A sample
     that cannot be read is replaced by the next of the loader's samples while shuffling, and skipped
     otherwise; this is reported once, on standard error.

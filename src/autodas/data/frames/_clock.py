@@ -55,8 +55,7 @@ class Clock(NamedTuple):
         """Return the frame that is nearest to ``steps / fps`` seconds after another.
 
         No frame is taken more than half a usual step before it is shown: a frame that is shown for a while
-            counts
-        until the end of that while. A video is repeated, with its frames numbered continuously.
+        counts until the end of that while. A video is repeated, with its frames numbered continuously.
         """
         if self.times is None:
             return first + math.floor(steps * self.rate / fps + 0.5)

@@ -65,8 +65,7 @@ class FrameIndex(NamedTuple):
         orientation: rotation and mirroring of stored frames for display.
         order: int64 (P,), for each packet of the file the number of the frame that it produces, -1 if none;
             empty if packets do not correspond to frames: then the video can only be decoded from its start,
-                and
-            frames are counted.
+            and frames are counted.
         keys: int64 (K, 7), the fields of a :class:`Key` each, by ascending number.
         clock: display times of the frames; ``None`` if the file does not specify them.
     """

@@ -209,14 +209,14 @@ class ItemSource:
             ) from error
         picture = as_picture(value)
         if picture is None:
-            found = (
+            kind = (
                 f"{value.dtype} {tuple(value.shape)}"
                 if isinstance(value, np.ndarray)
                 else type(value).__name__
             )
             raise AutodasError(
                 f"{self._name}, item {index}: a Pillow image, an array (H, W, C) or a tensor (C, H, W) is "
-                f"expected, found {found}"
+                f"expected, found {kind}"
             )
         return picture
 

@@ -75,17 +75,17 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDat
         raise AutodasError(f"{root}: is a file, but {tree.kind} needs a folder of class folders")
     left_out = LeftOut(tree.what)
     layout = find_layout(root, left_out)
-    found = {
+    by_folder = {
         folder: _find(folder, layout.classes if folder == layout.train else (), tree, left_out)
         for folder in (layout.train, layout.test)
         if folder is not None
     }
-    main = found[layout.train or layout.test]  # type: ignore[index]  # one of them exists
-    classes = sorted({name for samples in found.values() for name in samples})
+    main = by_folder[layout.train or layout.test]  # type: ignore[index]  # one of them exists
+    classes = sorted({name for samples in by_folder.values() for name in samples})
 
     def split(folder: Path) -> RawSplit[S]:
-        paths = [path for samples in found[folder].values() for path in samples]
-        labels = [classes.index(name) for name, samples in found[folder].items() for _ in samples]
+        paths = [path for samples in by_folder[folder].values() for path in samples]
+        labels = [classes.index(name) for name, samples in by_folder[folder].items() for _ in samples]
         return RawSplit(source(paths), np.array(labels, dtype=np.int64), keys_below(folder, paths))
 
     return RawDataset(
@@ -94,7 +94,7 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDat
         classes=tuple(classes),
         notes=(*layout.notes, *left_out.notes()),
         refusal=_empty_class(main, layout, tree, left_out)
-        or _different_classes(layout, found)
+        or _different_classes(layout, by_folder)
         or _splits_as_classes(layout, main),
     )
 
@@ -197,12 +197,12 @@ def _empty_class(samples: dict[str, list[str]], layout: Layout, tree: Tree, left
     )
 
 
-def _different_classes(layout: Layout, found: dict[Path, dict[str, list[str]]]) -> str | None:
+def _different_classes(layout: Layout, by_folder: dict[Path, dict[str, list[str]]]) -> str | None:
     if layout.train is None or layout.test is None:
         return None
     pair = (layout.train, layout.test)
     for here, there in (pair, pair[::-1]):
-        only = [name for name in found[here] if name not in found[there]]
+        only = [name for name in by_folder[here] if name not in by_folder[there]]
         if only:
             names = ", ".join(f"'{name}'" for name in only[:5]) + (", ..." if len(only) > 5 else "")
             return (

@@ -10,9 +10,9 @@ from autodas.data.splits._parts import RawDataset, RawSplit
 
 def read_image_lists(rest: str) -> RawDataset[Source]:
     """Read ``LIST``, ``LIST#ROOT``, or a folder of lists; see :func:`read_lists`."""
-    found = read_lists(rest, "imagelist", Images.what)
+    listed = read_lists(rest, "imagelist", Images.what)
     return RawDataset(
-        _split(found.train), _split(found.test), found.classes, notes=found.notes, refusal=found.refusal
+        _split(listed.train), _split(listed.test), listed.classes, notes=listed.notes, refusal=listed.refusal
     )
 
 

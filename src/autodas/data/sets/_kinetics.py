@@ -124,13 +124,13 @@ def _list(root: Path, endings: tuple[str, ...]) -> Path | None:
     """Return the official list of a split, if there is one."""
     pattern = re.compile(rf"(.*[-_])?({'|'.join(endings)})\.csv", re.IGNORECASE)
     for folder in (root, root / "annotations"):
-        found = (
+        lists = (
             sorted(p for p in folder.iterdir() if pattern.fullmatch(p.name)) if os.path.isdir(folder) else []
         )
-        if len(found) > 1:
-            raise AutodasError(f"{folder}: which list is it, {found[0].name} or {found[1].name}? Keep one")
-        if found:
-            return found[0]
+        if len(lists) > 1:
+            raise AutodasError(f"{folder}: which list is it, {lists[0].name} or {lists[1].name}? Keep one")
+        if lists:
+            return lists[0]
     return None
 
 

@@ -117,12 +117,12 @@ def read_lists(rest: str, kind: str, what: str) -> ListedSet:
         notes += skipped
         for entry in listed:
             entries[entry.split].append(entry)
-    for split, found in entries.items():
-        entries[split] = _once(found, root)
-        if len(entries[split]) < len(found):
+    for split, lines in entries.items():
+        entries[split] = _once(lines, root)
+        if len(entries[split]) < len(lines):
             notes.append(
                 f"{path}: {what} that {split} lists more than once are used once "
-                f"({len(found) - len(entries[split])} lines skipped)"
+                f"({len(lines) - len(entries[split])} lines skipped)"
             )
     train, test = entries["train"], entries["test"] or entries["val"]
     if not train and not test:
@@ -180,21 +180,21 @@ def missing_files(paths: Iterable[str]) -> list[int]:
 
 
 def _lists_of_folder(folder: Path, kind: str) -> dict[SplitName, Path]:
-    found: dict[SplitName, Path] = {}
+    lists: dict[SplitName, Path] = {}
     for path in sorted(folder.iterdir()):
         split = split_of(path.stem)
         if split is None or path.suffix.lower() not in (".csv", ".txt") or not os.path.isfile(path):
             continue
-        if split in found:
+        if split in lists:
             raise AutodasError(
-                f"{folder}: which is the {split} list, {found[split].name} or {path.name}? Remove one"
+                f"{folder}: which is the {split} list, {lists[split].name} or {path.name}? Remove one"
             )
-        found[split] = path
-    if not found:
+        lists[split] = path
+    if not lists:
         raise AutodasError(
             f"{folder}: no list train.txt or train.csv in this folder: add it, or write {kind}:LIST#{folder}"
         )
-    return found
+    return lists
 
 
 def _read_list(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry], list[str]]:
@@ -245,8 +245,8 @@ def _read_csv(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry],
             raise AutodasError(f"{place}: {'the label' if values[path_at] else 'the path'} is empty")
         split = default if split_at is None else split_of(values[split_at])
         if split is None:
-            found = values[split_at or 0]
-            raise AutodasError(f"{place}: the split must be train, test or val, found '{found}'")
+            written = values[split_at or 0]
+            raise AutodasError(f"{place}: the split must be train, test or val, found '{written}'")
         columns = {name: value for name, value in zip(header.names, values, strict=True) if name}
         entries.append(_Entry(values[path_at], values[label_at], split, place, columns))
     return entries, skipped

@@ -130,8 +130,7 @@ class Videos(Split):
         """Return views of clips that are spread evenly over the video.
 
         A view is a crop of a clip: the centre, or one of several along the longer side, from one end to the
-            other.
-        View v is crop ``v % crops`` of clip ``v // crops``.
+        other. View v is crop ``v % crops`` of clip ``v // crops``.
         """
         place = int(self._selection[index])
         count, clock = self._source.count(place), self._clock(place)

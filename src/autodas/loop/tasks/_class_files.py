@@ -14,7 +14,7 @@ EXAMPLES = 16
 """Number of misclassified test samples shown in a run folder."""
 
 
-def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageDataset) -> None:
+def write_predictions(folder: RunFolder, evaluation: ClassEvaluation, dataset: ImageDataset) -> None:
     """Write a row for each test sample: number, path, label, prediction, probability of each class.
 
     For samples that are not files of their own, the path describes their place.
@@ -22,13 +22,13 @@ def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageD
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    probabilities = found.logits.softmax(1)
+    probabilities = evaluation.logits.softmax(1)
     table = pa.table(
         {
-            "index": found.indices.numpy(),
+            "index": evaluation.indices.numpy(),
             # Names that are not UTF-8 are escaped: Parquet only stores UTF-8 text.
-            "path": [visible(dataset.test.describe(index)) for index in found.indices.tolist()],
-            "label": found.labels.numpy(),
+            "path": [visible(dataset.test.describe(index)) for index in evaluation.indices.tolist()],
+            "label": evaluation.labels.numpy(),
             "predicted": probabilities.argmax(1).numpy(),
             "probabilities": pa.FixedSizeListArray.from_arrays(
                 pa.array(probabilities.flatten().numpy()), len(dataset.classes)
@@ -40,17 +40,17 @@ def write_predictions(folder: RunFolder, found: ClassEvaluation, dataset: ImageD
     folder.write(PREDICTIONS, buffer.getvalue())
 
 
-def write_examples(folder: RunFolder, found: ClassEvaluation, dataset: ImageDataset) -> None:
+def write_examples(folder: RunFolder, evaluation: ClassEvaluation, dataset: ImageDataset) -> None:
     """Write the most confidently misclassified test images; for videos some of their frames."""
     from PIL import Image
 
-    probabilities = found.logits.softmax(1)
+    probabilities = evaluation.logits.softmax(1)
     confidence, predicted = probabilities.max(1)
-    wrong = (predicted != found.labels).nonzero().flatten()
+    wrong = (predicted != evaluation.labels).nonzero().flatten()
     worst = wrong[confidence[wrong].argsort(descending=True)][:EXAMPLES]
     rows = []
     for place in worst.tolist():
-        index = int(found.indices[place])
+        index = int(evaluation.indices[place])
         pixels = dataset.test.read(index)
         image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         buffer = io.BytesIO()
@@ -62,7 +62,7 @@ def write_examples(folder: RunFolder, found: ClassEvaluation, dataset: ImageData
                 "file": name,
                 "index": index,
                 "name": dataset.test.describe(index),
-                "label": dataset.classes[int(found.labels[place])],
+                "label": dataset.classes[int(evaluation.labels[place])],
                 "predicted": dataset.classes[int(predicted[place])],
                 "probability": float(confidence[place]),
             }
