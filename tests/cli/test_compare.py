@@ -52,10 +52,17 @@ def test_words_of_other_commands_are_taken_out() -> None:
 @pytest.mark.timeout(900)
 def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "all"
+    assert main(compare(folder, "--methods=random", "--seeds=1")) == 0
+    printed = capsys.readouterr().out
+    assert "[1/1] random, seed 0: train ..." in printed
+    assert "| random | cifar-o2d |" in printed
+
+    # Another method is added; the runs that exist stay as they are.
+    before = times(folder)
+    assert len(before) == 2
     assert main(compare(folder, "--methods=sdas-c", "--seeds=1", "--jobs=2")) == 0
     printed = capsys.readouterr().out
-    assert "[1/2] sdas-c, seed 0: search ..." in printed
-    assert "[2/2] random, seed 0: train ..." in printed
+    assert "sdas-c, seed 0: search ..." in printed
     assert "| sdas-c | cifar-o2d |" in printed
     assert "| random | cifar-o2d |" in printed, "random search is always among them"
     assert (folder / "comparison.md").read_text() in printed
@@ -73,17 +80,16 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
     splits = {(folder / m / "seed0/search/split.json").read_text() for m in ("sdas-c", "random")}
     assert len(splits) == 1
 
-    # Another method is added; what is there stays as it is.
-    before = times(folder)
-    assert main(compare(folder, "--methods=sdas-c,das", "--seeds=1", "--quiet", "--json")) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert [row["method"] for row in facts["rows"]] == ["sdas-c", "das", "random"]
+    assert [row["method"] for row in facts["rows"]] == ["sdas-c", "random"]
     after = times(folder)
     assert all(after[path] == before[path] for path in before)
-    assert len(after) == len(before) + 2
+    assert len(after) == 4
+    assert main(compare(folder, "--methods=sdas-c", "--seeds=1", "--quiet", "--json")) == 0
+    assert json.loads(capsys.readouterr().out) == facts
+    assert times(folder) == after
 
-    # Other settings do not go with what is there.
-    assert main([*compare(folder, "--methods=das", "--seeds=1"), "--train.epochs=2"]) == 2
+    # Other settings than those of the existing runs are refused.
+    assert main([*compare(folder, "--methods=sdas-c", "--seeds=1"), "--train.epochs=2"]) == 2
     assert "this run has other settings (epochs: 1 there, epochs: 2 here)" in capsys.readouterr().err
 
 
