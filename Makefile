@@ -1,7 +1,10 @@
 # make demo   search, train and draw a network on embedded data, a few minutes
 # make demo-video   the same for clips of moving digits
+# make quick  the tests that take less than a second each
 # make test   everything that must hold before a change is merged
 # make lint   the fast part of `make test`: style and types
+# make docs   the documentation as a web site, in site/
+# make build  the source archive and the wheel, in dist/
 # make clean  removes what can be made again, the environment included; runs are kept
 #
 # The environment in .venv is made on first use, and again when its inputs change.
@@ -11,7 +14,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo demo-video test lint clean .venv
+.PHONY: demo demo-video quick test lint docs build clean .venv
 
 demo: $(STAMP)
 	$(BIN)/autodas demo
@@ -20,13 +23,24 @@ demo-video: $(STAMP)
 	$(BIN)/autodas demo --video
 
 # One thread a worker: two workers that each start as many threads as there are cores slow each other down.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+quick: $(STAMP)
+	$(TESTS) -m "not slow"
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+build: $(STAMP)
+	$(BIN)/python -m build
 
 .venv: $(STAMP)
 

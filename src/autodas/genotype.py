@@ -88,6 +88,14 @@ class Genotype:
         space: name of the architecture's cell space (see :mod:`autodas.spaces`), or ``None`` if no
             registered space contains it.
         stages: name of a stage graph, such as ``"stage1"``, to the graph; empty if cells are chained.
+
+    Examples:
+        >>> import autodas
+        >>> edge = autodas.Edge("sep_conv_3x3", predecessor=0)
+        >>> cell = autodas.CellGenotype(nodes=((edge, autodas.Edge("skip_connect", 1)),), concat=(2,))
+        >>> autodas.Genotype({"normal": cell}).save("genotype.json")
+        >>> autodas.Genotype.load("genotype.json").cells["normal"].edges()[0]
+        (2, Edge(operation='sep_conv_3x3', predecessor=0))
     """
 
     cells: Mapping[str, CellGenotype]

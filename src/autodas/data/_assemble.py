@@ -229,7 +229,8 @@ class _Look(NamedTuple):
     """Statistics of the training images.
 
     Args:
-        mean, std: of each channel, on the scale 0..1; std is never 0.
+        mean: mean of each channel, on the scale 0..1.
+        std: standard deviation of each channel, likewise; never 0.
         contrast: largest difference of two values in one image, on the scale 0..1; ``None`` without images.
         clipped: number of clipped images among those that had to be decoded for this.
     """

@@ -156,6 +156,12 @@ def open_dataset(
         AutodasError: if the name is unknown, the data are missing or malformed, too many samples are
             unreadable, or an option is for data of another kind.
         TypeError: if there is no such option.
+
+    Examples:
+        >>> import autodas
+        >>> digits = autodas.open_dataset("digits", image_size=16)
+        >>> digits.classes[:3], digits.channels, len(digits.train.labels)
+        (('0', '1', '2'), 1, 1437)
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)

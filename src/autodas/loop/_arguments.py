@@ -32,6 +32,11 @@ class Compute:
         workers: number of processes that read samples not held in memory.
         check_memory: whether a search compares its estimated memory with the available memory, and refuses
             to start if that is less.
+
+    Examples:
+        >>> import autodas
+        >>> autodas.Compute(device="cpu").place
+        device(type='cpu')
     """
 
     device: torch.device | str = "cpu"

@@ -147,6 +147,13 @@ def build(
     Raises:
         AutodasError: if the genotype lacks a cell kind, has one that does not fit the skeleton, or partial
             channels do not fit.
+
+    Examples:
+        >>> import autodas, torch
+        >>> skeleton = autodas.get_skeleton("cifar").with_size(K=1, C1=8, C2=16)
+        >>> network = autodas.build_network(autodas.load_genotype("darts_v2"), skeleton, classes=4)
+        >>> network(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 4])
     """
     if form not in ("train", "search"):
         raise AutodasError(f"form '{form}' must be 'train' or 'search'")

@@ -74,6 +74,12 @@ def profile(
         frames: number of frames of a clip, by default that of the skeleton; images have none.
         auxiliary: whether the second count of parameters includes an auxiliary head.
         pool_norm: as in :func:`build`.
+
+    Examples:
+        >>> import autodas
+        >>> skeleton = autodas.get_skeleton("cifar").with_size(K=6, C1=108, C2=144)
+        >>> autodas.profile(autodas.load_genotype("darts_v2"), skeleton).parameters
+        3349342
     """
     size = skeleton.input_size(image_size, frames)
     with torch.device("meta"):

@@ -39,12 +39,6 @@ def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder],
     The decorated function receives the channels (the output has the same number), the stride along each
     dimension and the :class:`Norms`, and returns the module.
 
-    .. code-block:: python
-
-        @register("conv_1x1")
-        def conv_1x1(channels, stride, norms):
-            return nn.Conv2d(channels, channels, 1, stride=stride, bias=False)
-
     Args:
         name: name of the operation.
         for_images_only: whether it cannot be built for maps of three dimensions; networks for video then
@@ -52,6 +46,15 @@ def register(name: str, *, for_images_only: bool = False) -> Callable[[Builder],
 
     Raises:
         AutodasError: if the name is already registered.
+
+    Examples:
+        >>> import autodas
+        >>> from autodas.operations import convolution, registered
+        >>> @autodas.register_operation("conv_1x1")
+        ... def conv_1x1(channels, stride, norms):
+        ...     return convolution(channels, channels, (1, 1), stride=stride)
+        >>> "conv_1x1" in registered()
+        True
     """
 
     def add(builder: Builder) -> Builder:

@@ -47,6 +47,12 @@ class RunFolder:
 
     Args:
         path: path of the folder.
+
+    Examples:
+        >>> import autodas
+        >>> folder = autodas.RunFolder("runs/first").create()
+        >>> folder.path.name, folder.finished
+        ('first', False)
     """
 
     def __init__(self, path: str | Path) -> None:

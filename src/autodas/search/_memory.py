@@ -48,6 +48,18 @@ class SearchSize:
         batch_size: samples per step.
         supernet: settings of the supernet's computation.
         compute: where and how iterations are computed; the device need not be available.
+
+    Examples:
+        >>> import autodas
+        >>> size = autodas.SearchSize(
+        ...     autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8),
+        ...     autodas.choose_strategy("sdas"),
+        ...     autodas.Classification(10),
+        ...     autodas.InputShape(channels=3, image_size=32),
+        ...     batch_size=16,
+        ... )
+        >>> size.estimate().total > 2**20
+        True
     """
 
     space: Space

@@ -112,7 +112,13 @@ class Space:
         return count_space(self.cell, len(self.kinds))
 
     def with_size(self, K: int | None = None, C1: int | None = None, C2: int | None = None) -> Space:
-        """Return the space with other free parameters of its skeleton; ``None`` keeps a value."""
+        """Return the space with other free parameters of its skeleton; ``None`` keeps a value.
+
+        Examples:
+            >>> import autodas
+            >>> autodas.get_space("cifar-o2d").with_size(K=1, C2=32).skeleton.C2
+            32
+        """
         skeleton = self.skeleton.with_size(K, C1, C2)
         # The nodes of a stage graph are the cells of the stage.
         cell = replace(self.cell, nodes=skeleton.K) if skeleton.graphs else self.cell
@@ -128,6 +134,12 @@ class Space:
         Raises:
             AutodasError: if one is unknown, repeated, or for images while maps have three dimensions, or if
                 there is no choice.
+
+        Examples:
+            >>> import autodas
+            >>> space = autodas.get_space("cifar-o2d").with_operations(["skip_connect", "sep_conv_3x3"])
+            >>> space.cell.operations
+            ('skip_connect', 'sep_conv_3x3')
         """
         if not operations:
             return self
@@ -212,6 +224,12 @@ def get_space(name: str) -> Space:
 
     Raises:
         AutodasError: if the name is unknown; the message suggests the nearest.
+
+    Examples:
+        >>> import autodas
+        >>> space = autodas.get_space("cifar-o2d")
+        >>> space.kinds, space.steps
+        (('normal', 'reduction'), 34)
     """
     spaces = _spaces()
     if name not in spaces:

@@ -312,6 +312,11 @@ def get_skeleton(name: str) -> Skeleton:
 
     Raises:
         AutodasError: if the name is unknown; the message suggests the nearest.
+
+    Examples:
+        >>> import autodas
+        >>> autodas.get_skeleton("cifar").with_size(K=6, C1=108, C2=144).kinds
+        ('normal', 'reduction')
     """
     if name not in SKELETONS:
         raise AutodasError(f"unknown skeleton '{name}'{nearest(name, list(SKELETONS))}")

@@ -64,6 +64,15 @@ class Supernet(CellStack):
     Raises:
         AutodasError: if the engine is unknown, partial channels do not fit the skeleton's C2, or the given
             cells do not fit the skeleton.
+
+    Examples:
+        >>> import autodas, torch
+        >>> from autodas.supernet import mixture_of
+        >>> from autodas.spaces import all_alive
+        >>> space = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
+        >>> mixture = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
+        >>> autodas.Supernet(space, classes=4)(torch.zeros(2, 3, 16, 16), mixture).shape
+        torch.Size([2, 4])
     """
 
     def __init__(

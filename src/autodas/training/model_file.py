@@ -34,7 +34,8 @@ class ModelFacts:
         classes: names of the classes, in the order of the logits.
         channels: number of channels of the images or frames.
         image_size: height and width that the network was trained on.
-        mean, std: normalisation of each channel, for values from 0 to 1.
+        mean: mean of each channel, for values from 0 to 1.
+        std: standard deviation of each channel, likewise.
         auxiliary: whether the weights include an auxiliary head.
         version: version of autodas.
         clips: how clips are taken from videos; ``None`` for images.

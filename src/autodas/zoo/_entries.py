@@ -50,7 +50,13 @@ def _sources() -> dict[str, dict[str, Any]]:
 
 
 def zoo_names() -> list[str]:
-    """Return the names of the published architectures."""
+    """Return the names of the published architectures.
+
+    Examples:
+        >>> import autodas
+        >>> autodas.zoo_names()[:3]
+        ['darts_v1', 'darts_v2', 'pdarts']
+    """
     return list(_sources())
 
 

@@ -25,6 +25,11 @@ def load_genotype(reference: str | Path) -> Genotype:
     Raises:
         AutodasError: if it is none of these, if the run has no genotype yet, or if the genotype is invalid;
             the message names the place.
+
+    Examples:
+        >>> import autodas
+        >>> autodas.load_genotype("darts_v2").cells["normal"].nodes[0][0]
+        Edge(operation='sep_conv_3x3', predecessor=0)
     """
     if is_benchmark_string(str(reference)):
         return validate(read_benchmark_string(str(reference)), f"'{reference}'")

@@ -72,7 +72,8 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     Args:
         pixels: uint8, or float32 on the scale 0..255, (C, H, W), (B, C, H, W) or, for clips,
             (B, C, T, H, W).
-        mean, std: one value per channel, on the scale 0..1.
+        mean: mean of each channel, on the scale 0..1.
+        std: standard deviation of each channel, likewise.
 
     Returns:
         float32 of the same shape and memory format.
@@ -101,7 +102,8 @@ def finish(
         keys: int64 (B,), from ``sample_keys``, on the host: the boxes of resized crops are computed there.
         augmentation: augmentation to apply; ``None`` for evaluation.
         size: side of the result.
-        mean, std: one value per channel, on the scale 0..1.
+        mean: mean of each channel, on the scale 0..1.
+        std: standard deviation of each channel, likewise.
         cropped: whether the random resized crop has already been taken.
 
     Returns:

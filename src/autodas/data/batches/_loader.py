@@ -48,7 +48,8 @@ class Loader:
         split: the samples.
         indices: indices of the samples to load, ``None`` for all.
         batch_size: at least 1; capped at the number of samples (in evaluation: of their views).
-        mean, std: one value per channel, on the scale 0..1.
+        mean: mean of each channel, on the scale 0..1.
+        std: standard deviation of each channel, likewise.
         image_size: image size with which the split was opened.
         seed: seed of order and augmentation.
         shuffle: whether each epoch has a new order, as in training.
@@ -62,6 +63,23 @@ class Loader:
 
     Raises:
         AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
+
+    Examples:
+        >>> import autodas
+        >>> digits = autodas.open_dataset("digits")
+        >>> loader = autodas.Loader(
+        ...     digits.test,
+        ...     None,
+        ...     batch_size=64,
+        ...     mean=digits.mean,
+        ...     std=digits.std,
+        ...     image_size=digits.image_size,
+        ...     seed=0,
+        ...     shuffle=False,
+        ...     augmentation=None,
+        ... )
+        >>> next(loader.batches(0)).images.shape
+        torch.Size([64, 1, 8, 8])
     """
 
     def __init__(

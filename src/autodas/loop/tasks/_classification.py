@@ -28,6 +28,11 @@ class Classification(Task[ClassEvaluation]):
     Args:
         classes: names of the classes in the order of the logits, or only their number.
         label_smoothing: share of the target that is spread over all classes in training, in [0, 1).
+
+    Examples:
+        >>> import autodas
+        >>> autodas.Classification(("cat", "dog")).score
+        'top1'
     """
 
     classes: tuple[str, ...] | int

@@ -39,6 +39,13 @@ def draw_cells(cells: Sequence[DrawnCell], output: str | Path, title: str | None
 
     Raises:
         AutodasError: if the suffix is unknown, a file cannot be written, or drawing is not available.
+
+    Examples:
+        >>> import autodas
+        >>> from autodas.report import cells_of_genotype
+        >>> cells = cells_of_genotype(autodas.load_genotype("darts_v2"))
+        >>> [path.name for path in autodas.draw_cells(cells, "cell.dot")]
+        ['cell-normal.dot', 'cell-reduction.dot']
     """
     output = Path(output)
     form = _form(output)
