@@ -231,7 +231,7 @@ def test_all_unreadable_files_are_named_at_once(make_folder: Maker) -> None:
     message = str(caught.value)
     assert all(f"a/00{i}.png" in message for i in range(3))
     assert all(f"b/00{i}.png" in message for i in range(4, 8))
-    assert "max_bad=0.18 (of commands: --data.max_bad 0.18)" in message
+    assert "`data.max_bad=0.18`" in message
     assert len(open_dataset(f"imagefolder:{root}", max_bad=0.18).bad) == 7
 
 

@@ -630,7 +630,7 @@ def test_check_tells_depths_and_kinds(folder: Any) -> None:
     assert len(facts["bad"]) == 4
     assert facts["damaged"] == []
     assert any(
-        "4 of 25 images cannot be read, other commands accept 1" in w and "--data.max_bad=0.16" in w
+        "4 of 25 images cannot be read, other commands accept 1" in w and "`data.max_bad=0.16`" in w
         for w in facts["warnings"]
     )
 

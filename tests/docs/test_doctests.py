@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 import autodas
-from autodas import zoo
-from autodas.cli import _flags
+from autodas import flags, zoo
 from autodas.operations import _registry
 from autodas.strategies import registry
 
-PLACES = {**{name: getattr(autodas, name) for name in autodas.__all__}, "zoo": zoo, "flags": _flags}
+PLACES = {**{name: getattr(autodas, name) for name in autodas.__all__}, "zoo": zoo, "flags": flags}
 PLACES["registry"] = registry
 TESTS = {
     name: test

@@ -48,7 +48,7 @@ def test_an_empty_folder_stays_the_one_it_is(tmp_path: Path, monkeypatch: pytest
 def test_a_run_is_not_lost(tmp_path: Path) -> None:
     a_run(tmp_path / "run")
     before = content(tmp_path)
-    with pytest.raises(AutodasError, match=r"already holds a run.*--resume.*--overwrite") as caught:
+    with pytest.raises(AutodasError, match=r"already holds a run.*`resume=.*`overwrite`") as caught:
         RunFolder(tmp_path / "run").create()
     assert "\n" not in str(caught.value)
     assert content(tmp_path) == before

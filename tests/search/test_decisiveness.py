@@ -48,7 +48,7 @@ def test_a_rate_too_small_for_so_few_steps_is_named() -> None:
     assert found is not None
     (remark,) = found.remarks()
     assert "could move by at most 0.0009" in remark
-    assert "Search longer (--epochs), or raise --strategy.learning_rate" in remark
+    assert "Search longer (`epochs`), or raise `strategy.learning_rate`" in remark
 
 
 def log(late: int, lead: float, iterations: int = 900) -> list[Event]:

@@ -10,6 +10,7 @@ from autodas.cli._output import print_facts
 from autodas.cli._settings import DataConfig, ListConfig
 from autodas.cli.config._verbs import run_verbs
 from autodas.errors import AutodasError
+from autodas.flags import with_flags
 
 
 @dataclass(frozen=True)
@@ -80,4 +81,4 @@ def _check(config: CheckConfig) -> None:
     print_facts(facts, as_json=False)
     for what, lines in {**lists, "note": warnings}.items():
         for line in lines:
-            print(f"{what}: {line}")
+            print(f"{what}: {with_flags(line)}")

@@ -11,6 +11,7 @@ from autodas.accuracy import in_words
 from autodas.cli._settings import transient
 from autodas.cli.config._configuration import parse, read_preset_configuration
 from autodas.errors import AutodasError
+from autodas.flags import with_flags
 from autodas.runs.folder import GENOTYPE, RunFolder
 
 
@@ -111,7 +112,7 @@ def run(argv: list[str]) -> int:
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     drawings = _draw(folder.path, root)
     decisive = result.decisiveness
-    said = "\n".join([] if decisive is None else [*decisive.told(), *decisive.remarks()])
+    said = "\n".join([] if decisive is None else [*decisive.told(), *map(with_flags, decisive.remarks())])
     page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
     print(
         f"\n{said}\n"

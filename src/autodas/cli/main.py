@@ -16,9 +16,9 @@ from types import FrameType
 from autodas._version import __version__
 from autodas.child_process import end_with_parent
 from autodas.cli._allocator import restart_tuned
-from autodas.cli._flags import with_flags
 from autodas.cli._streams import flush_output, prepare_streams
 from autodas.errors import AutodasError, Interrupted, nearest
+from autodas.flags import with_flags
 from autodas.terminal import message as one_line
 from autodas.terminal import visible_output
 
@@ -126,7 +126,7 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     elif isinstance(error, MemoryError):
-        message = "out of memory"
+        message = "memory has run out"
     if debug or message is None:
         traceback.print_exception(error)
     if message is not None:

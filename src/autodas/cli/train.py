@@ -14,6 +14,7 @@ from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.cli.config._configuration import parse
+from autodas.flags import with_flags
 from autodas.runs.folder import MODEL
 from autodas.settings import EvaluationPlan, OptimSettings
 
@@ -118,9 +119,9 @@ def run(argv: list[str]) -> int:
         return 0
     if config.test_every:
         print("note: test accuracy was monitored during training (--test-every)")
-    print(
-        "\n".join([task.result_line(summary["test"]), *(f"note: {remark}" for remark in summary["remarks"])])
-    )
+    print(task.result_line(summary["test"]))
+    for remark in summary["remarks"]:
+        print(f"note: {with_flags(remark)}")
     print(f"weights: {folder.path / MODEL}")
     path = shlex.quote(str(folder.path))
     print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")

@@ -93,5 +93,5 @@ def _advice(data: ImageDataset, max_bad: float) -> list[str]:
     enough = math.ceil(100 * count / total) / 100  # two digits, rounded up: it must suffice
     return [
         f"{count} of {total} {data.what} cannot be read, other commands accept {allowed}: repair or remove "
-        f"them, or allow more with --data.max_bad={enough:g}"
+        f"them, or allow more with `data.max_bad={enough:g}`"
     ]

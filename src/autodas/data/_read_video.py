@@ -133,7 +133,7 @@ def count_along(path: str | Path, every: float) -> int:
 def _clock(path: str | Path, frames: FrameSource) -> Clock:
     clock = frames.clock(0)
     if clock is None:
-        raise AutodasError(f"{path}: its frame rate is unknown, which --every needs")
+        raise AutodasError(f"{path}: its frame rate is unknown, which `every` needs")
     return clock
 
 

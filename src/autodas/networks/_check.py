@@ -55,7 +55,7 @@ def check_cells(genotype: Genotype, skeleton: Skeleton) -> None:
         raise AutodasError(
             f"genotype '{genotype.name}' has no cell of kind {', '.join(missing)}, "
             f"which skeleton '{skeleton.name}' needs"
-            + (": give it none (--skeleton.K 0)" if skeleton.K and missing == ["normal"] else "")
+            + (": give it none (`skeleton.K=0`)" if skeleton.K and missing == ["normal"] else "")
         )
 
 
@@ -68,7 +68,7 @@ def _check_cell(genotype: Genotype, skeleton: Skeleton, slot: CellSlot) -> None:
             raise AutodasError(f"{where}: {error} (skeleton '{skeleton.name}')") from error
     inputs = 1 if skeleton.reads == "once" else 2
     if cell.inputs != inputs:
-        other = " (those of NAS-Bench-201 require --skeleton.name nasbench201)" if cell.inputs == 1 else ""
+        other = " (those of NAS-Bench-201 require `skeleton.name=nasbench201`)" if cell.inputs == 1 else ""
         raise AutodasError(
             f"{where} has {cell.inputs} inputs; networks of skeleton '{skeleton.name}' are stacked of cells "
             f"with {inputs}{other}"

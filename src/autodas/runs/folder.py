@@ -88,11 +88,11 @@ class RunFolder:
         self.check_free()
         if os.path.isdir(self.path) and not self._empty():
             if not self.exists:
-                raise AutodasError(f"{self.path}: not empty, and not a run; choose another --run folder")
+                raise AutodasError(f"{self.path}: not empty, and not a run; choose another folder for `run`")
             if not overwrite:
                 raise AutodasError(
-                    f"{self.path}: already holds a run; resume it with --resume {self.path}, "
-                    "choose another --run folder, or replace it with --overwrite"
+                    f"{self.path}: already holds a run; resume it with `resume={self.path}`, "
+                    "choose another folder for `run`, or replace it with `overwrite`"
                 )
 
     def check_free(self) -> None:

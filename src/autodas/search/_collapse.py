@@ -85,7 +85,7 @@ def warning(diagnoses: Mapping[str, Diagnosis], space: Space) -> str | None:
             return (
                 f"warning: {diagnoses[kind].skips} of the {diagnoses[kind].edges} edges of {kind} cells "
                 "would be skip connections: the search may be collapsing. A shorter search, a smaller "
-                "--strategy.learning_rate or another method may help; --stop_at_skips N stops in time"
+                "`strategy.learning_rate` or another method may help; `stop_at_skips` stops in time"
             )
     return None
 

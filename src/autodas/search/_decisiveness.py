@@ -68,12 +68,12 @@ class Decisiveness:
             return [
                 "these decisions are random: before them an architecture parameter could move by at most "
                 f"{self.reach:.2g} (learning rate times steps; 3 and more is usual). Search longer "
-                "(--epochs), or raise --strategy.learning_rate"
+                "(`epochs`), or raise `strategy.learning_rate`"
             ]
         if self.looks_random:
             return [
                 "these decisions look random: another seed would probably find another network, equally "
-                "justified. Search longer (--epochs) with a smaller --strategy.learning_rate, on more data, "
+                "justified. Search longer (`epochs`) with a smaller `strategy.learning_rate`, on more data, "
                 "or compare several seeds (autodas compare)"
             ]
         return []

@@ -230,7 +230,7 @@ class Loader:
             raise AutodasError(
                 f"{len(self._bad)} more {self._split.what} cannot be read, {self._split.bad_allowed} are "
                 f"allowed ({'; '.join(self._bad.values())}): repair or remove them, or allow more with "
-                "max_bad (of commands: --data.max_bad)"
+                "`data.max_bad`"
             )
 
     def _finish(

@@ -116,7 +116,7 @@ class Workers:
                 raise AutodasError(
                     f"a process that reads data ({who}) has not answered for {waited:.0f} s, over the "
                     f"{_of(task, split)}: it hangs, or the files are on a device that does not answer. "
-                    f"--data.workers 0 reads in this process; ${LIMIT} sets the seconds"
+                    f"`data.workers=0` reads in this process; ${LIMIT} sets the seconds"
                 )
             if waited > min(PATIENCE, limit / 2) and not reported:
                 reported = True
@@ -262,12 +262,12 @@ def _of(task: _Task, split: Split) -> str:
 def _ending(code: int) -> str:
     """Return how a process has ended, with advice."""
     if code >= 0:
-        return f"has ended with exit code {code} (--data.workers 0 reads in this process)"
+        return f"has ended with exit code {code} (`data.workers=0` reads in this process)"
     name = signal_name(code)
     if name == "SIGKILL":
         return (
             "was killed by SIGKILL, usually because memory has run out (use fewer "
-            "--data.workers or a smaller --batch_size)"
+            "`data.workers` or a smaller `batch_size`)"
         )
     return (
         f"was killed by {name}, usually because of a damaged file that crashes a decoder (try "

@@ -44,7 +44,7 @@ def for_evaluation(
         named = ", ".join(f"'{one}'" for one in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise AutodasError(
             f"{name}: the network knows no class {named}{nearest(unknown[0], list(network))}: rename or "
-            "remove it, or choose classes (of commands: --data.classes)"
+            "remove it, or choose `data.classes`"
         )
     if not (labels >= 0).any():
         raise AutodasError(f"{name}: there are no {what} to evaluate")

@@ -228,6 +228,6 @@ def _splits_as_classes(layout: Layout, samples: dict[str, list[str]]) -> str | N
     names, folders = ", ".join(list(samples)[:5]), ", ".join(same[:5])
     return (
         f"{layout.train}: its folders ({names}) contain folders of the same names ({folders}), so they look "
-        "like splits, not classes: call them train and test; or if they are classes, name them with classes "
-        f"(of commands: --data.classes {','.join(samples)})"
+        "like splits, not classes: call them train and test; or if they are classes, name them with "
+        f"`data.classes={','.join(samples)}`"
     )

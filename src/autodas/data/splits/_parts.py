@@ -150,8 +150,7 @@ class Bad:
         enough = f"{math.ceil(100 * len(bad) / self.total) / 100:g}"
         raise AutodasError(
             f"{self.name}: {len(bad)} of {self.total} {self.what} cannot be read, {self.allowed} are allowed "
-            f"({listed}): repair or remove them, or allow more with max_bad={enough} "
-            f"(of commands: --data.max_bad {enough})"
+            f"({listed}): repair or remove them, or allow more with `data.max_bad={enough}`"
         )
 
 

@@ -36,7 +36,7 @@ def remarks(found: ClassEvaluation, train_score: float | None = None) -> list[st
     if bool((found.predicted == found.predicted[0]).all()):
         notes.append(
             f"all {found.count:,} test {what} are classified as {_name(found, int(found.predicted[0]))}: "
-            "the network distinguishes nothing; train it longer (--epochs), or with another --optim.lr"
+            "the network distinguishes nothing; train it longer (`epochs`), or with another `optim.lr`"
         )
     elif train_score is not None and train_score - found.top1 > BY_HEART:
         others = "nothing else is learned" if by_chance else f"other {what} are recognised less often"

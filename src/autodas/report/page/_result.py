@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from autodas.accuracy import in_words
+from autodas.flags import with_flags
 from autodas.report.drawing._cells import cells_of_genotype
 from autodas.report.page._drawing import draw_track
 from autodas.report.page._evolution import finished_track
@@ -55,7 +56,7 @@ def facts(run: Run, prefix: str) -> str:
         for name, value in told
         if value not in (None, "", {})
     ]
-    remarks = [paragraph(str(remark), "problem") for remark in summary.get("remarks") or ()]
+    remarks = [paragraph(with_flags(str(remark)), "problem") for remark in summary.get("remarks") or ()]
     return f'<dl class="facts">{"".join(rows)}</dl>{"".join(remarks)}' if rows else ""
 
 

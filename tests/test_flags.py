@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autodas.cli._flags import with_flags
+from autodas.flags import with_flags
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SETTING = re.compile(r"`([a-z]\w*(?:\.\w+)*)(?:=([^`\s]+))?`")
+_SETTING = re.compile(r"`([a-z]\w*(?:\.\w+)*)(?:=([^`]+))?`")
 
 
 def with_flags(message: str) -> str:
