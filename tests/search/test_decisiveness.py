@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from autodas.cli.main import main
+from autodas.flags import with_flags
 from autodas.runs.events import Architecture, Decision, Event, Start
 from autodas.search._decisiveness import decisiveness
 from autodas.spaces import get_space
@@ -40,7 +41,7 @@ def test_a_search_on_noise_says_that_its_decisions_look_random(
     assert found["edges"] == len(CELL.edges)
     (remark,) = summary["remarks"]
     assert remark.startswith("these decisions look random")
-    assert f"note: {remark}" in capsys.readouterr().out
+    assert f"note: {with_flags(remark)}" in capsys.readouterr().out
 
 
 def test_a_rate_too_small_for_so_few_steps_is_named() -> None:
