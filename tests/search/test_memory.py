@@ -23,8 +23,15 @@ from autodas.search._memory import CODE, MODULE, SLACK, in_words
 from autodas.strategies import choose_strategy
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "memory_estimate.py"
-SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
-VIDEO = autodas.get_space("video-oadv").with_size(K=0, C1=8, C2=32)
+
+
+def narrow(name: str) -> autodas.Space:
+    """A small space with cells of two nodes, for a third of the work."""
+    space = autodas.get_space(name).with_size(K=0, C1=8, C2=32)
+    return replace(space, cell=replace(space.cell, nodes=2, altered=True))
+
+
+SPACE, VIDEO = narrow("cifar-o2d"), narrow("video-oadv")
 
 
 def size(strategy: str = "das", **changes: object) -> SearchSize:
@@ -125,12 +132,12 @@ class TestEstimate:
         {"batch_size": 16},
         {"batch_size": 8, "engine": "reference"},
         {"batch_size": 32, "partial_channels": 4},
-        {"batch_size": 32, "checkpoint": True},
+        {"batch_size": 16, "checkpoint": True},
     ],
     ids=str,
 )
 def test_within_15_percent_of_what_is_measured(job: dict) -> None:
-    job = {"K": 1, "C1": 48, "C2": 64, "image_size": 32, **job}
+    job = {"K": 0, "C1": 48, "C2": 64, "image_size": 32, **job}
     environment = tuned(dict(os.environ), os.confstr("CS_GNU_LIBC_VERSION") or "")
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--measure", json.dumps(job)],
