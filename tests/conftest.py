@@ -146,6 +146,26 @@ def command() -> type[Command]:
     return Command
 
 
+@pytest.fixture
+def killed_after(command: type[Command], tmp_path: Path) -> Callable[..., None]:
+    """Runs a command in a process that kills itself after so many calls of a method."""
+
+    def run(owner: type, method: str, calls: int, *words: str) -> None:
+        usual, done = getattr(owner, method), 0
+
+        def call_or_die(*arguments: Any) -> Any:
+            nonlocal done
+            if done == calls:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done += 1
+            return usual(*arguments)
+
+        process = command(tmp_path, *words, prepare=lambda: setattr(owner, method, call_or_die))
+        assert process.wait() == -signal.SIGKILL, process.printed[1]
+
+    return run
+
+
 class HostWorkError(AssertionError):
     """The host waited for a result, or made a tensor of its own numbers."""
 

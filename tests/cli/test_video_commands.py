@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import shutil
-import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +14,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from tests.data.videos import moving_square, write_classes, write_video
-from tests.search.test_exact_resume import assert_same_run, search_killed_after, steady_events
+from tests.search.test_exact_resume import assert_same_run, steady_events
 
 from autodas.cli.main import main
+from autodas.search._phase import PhaseRun
+from autodas.training.fit import Fit
 
 LOOK = ["--data.frames=4", "--data.image_size=16"]
 SPACE = ["--space.name=video-oadv", "--space.C1=4", "--space.C2=8", "--batch_size=4", "--tensorboard=false"]
@@ -192,8 +192,8 @@ def test_images_and_videos_mixed_up(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert refusal(capsys, "evaluate", str(net), "--data=digits") == (
-        f"autodas: error: digits holds images, but the network of {net} is for videos: choose a set of "
-        "videos with --data"
+        f"autodas: error: digits holds images, but the network of {net} is for videos: choose a "
+        "data set of videos with --data"
     )
     fitting = "choose one for videos with --space.name (video-o2d_video, video-o3d, video-oadv)"
     for words in (["--data=moving-digits"], data, ["--data=moving-digits", "--dry_run"]):
@@ -228,43 +228,24 @@ def test_facts(videos: Path, data: list[str], capsys: pytest.CaptureFixture[str]
 
 
 class TestKilledAndResumed:
-    def test_search(self, data: list[str], tmp_path: Path) -> None:
+    def test_search(self, data: list[str], tmp_path: Path, killed_after: Callable[..., None]) -> None:
         words = [*data, *SPACE, "--space.K=0", "--epochs=3", "--strategy=sdas-c", "--compute.threads=1"]
         words += ["--strategy.learning_rate=0.05", "--checkpoint_every=2", "--quiet"]
         assert main(["search", *words, f"--run={tmp_path / 'whole'}"]) == 0
         words.append("--data.workers=2")
-        search_killed_after(3, tmp_path / "killed", words)
+        killed_after(PhaseRun, "step", 3, "search", *words, f"--run={tmp_path / 'killed'}")
         assert not (tmp_path / "killed/genotype.json").exists()
         assert main(["search", *words, f"--run={tmp_path / 'killed'}", "--resume=auto"]) == 0
         assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
-    KILLED = """
-import os, signal, sys
-import torch
-from autodas.cli.main import main
-from autodas.training.fit import Fit
-
-torch.set_num_threads(1)
-step, count = Fit.step, 0
-
-def step_or_die(self, batch):
-    global count
-    count += 1
-    if count > int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    step(self, batch)
-
-Fit.step = step_or_die
-sys.exit(main(sys.argv[2:]))
-"""
-
-    def test_train(self, found: Path, data: list[str], tmp_path: Path) -> None:
+    def test_train(
+        self, found: Path, data: list[str], tmp_path: Path, killed_after: Callable[..., None]
+    ) -> None:
         words = ["train", str(found), *data, *SKELETON, "--skeleton.K=0", "--epochs=3", "--drop_path=0.2"]
         words += ["--compute.threads=1", "--test_every=1", "--quiet"]
         assert main([*words, f"--run={tmp_path / 'whole'}"]) == 0
         words += ["--data.workers=2", f"--run={tmp_path / 'killed'}"]
-        command = [sys.executable, "-c", self.KILLED, "3", *words]
-        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        killed_after(Fit, "step", 3, *words)
         assert (tmp_path / "killed/checkpoints/last.pt").exists()
         assert not (tmp_path / "killed/model.safetensors").exists()
         assert main([*words, "--resume=auto"]) == 0

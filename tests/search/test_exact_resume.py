@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +22,7 @@ SMALL = [
     "--space.K=0",
     "--space.C1=4",
     "--space.C2=8",
-    "--epochs=3",
+    "--epochs=2",
     "--batch_size=16",
     "--compute.threads=1",
     "--checkpoint_every=2",
@@ -62,29 +59,6 @@ def search(folder: Path, words: list[str], resume: str = "never") -> None:
     assert main(["search", *words, f"--run={folder}", f"--resume={resume}"]) == 0
 
 
-@pytest.fixture
-def search_killed_after(command: Any, tmp_path: Path) -> Callable[..., None]:
-    """Search in a process that is killed in the middle, after so many iterations."""
-
-    def killed(iterations: int, folder: Path, words: list[str]) -> None:
-        step, done = PhaseRun.step, 0
-
-        def step_or_die(run: PhaseRun, *arguments: Any) -> None:
-            nonlocal done
-            if done == iterations:
-                os.kill(os.getpid(), signal.SIGKILL)
-            done += 1
-            step(run, *arguments)
-
-        def prepare() -> None:
-            PhaseRun.step = step_or_die  # type: ignore[method-assign]
-
-        process = command(tmp_path, "search", *words, f"--run={folder}", prepare=prepare)
-        assert process.wait() == -signal.SIGKILL, process.printed[1]
-
-    return killed
-
-
 def steady_events(folder: Path) -> list[dict]:
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     for event in events:
@@ -113,11 +87,11 @@ def assert_same_run(first: Path, second: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_killed_search_in_memory(name: str, tmp_path: Path, search_killed_after: Callable[..., None]) -> None:
-    words = ["--data=digits", "--data.subset=100", *SMALL, *STRATEGIES[name]]
+def test_killed_search_in_memory(name: str, tmp_path: Path, killed_after: Callable[..., None]) -> None:
+    words = ["--data=digits", "--data.subset=72", *SMALL, *STRATEGIES[name]]
     search(tmp_path / "whole", words)
-    iterations = random.Random(name).randrange(3, 12)
-    search_killed_after(iterations, tmp_path / "killed", words)
+    iterations = random.Random(name).randrange(2, 6)
+    killed_after(PhaseRun, "step", iterations, "search", *words, f"--run={tmp_path / 'killed'}")
     assert not (tmp_path / "killed/genotype.json").exists()
     search(tmp_path / "killed", words, resume="auto")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
@@ -140,36 +114,36 @@ def folder_of_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_search_with_files_read_by_workers(
-    workers: int, folder_of_images: Path, tmp_path: Path, search_killed_after: Callable[..., None]
+    workers: int, folder_of_images: Path, tmp_path: Path, killed_after: Callable[..., None]
 ) -> None:
     data = [f"--data=imagefolder:{folder_of_images}", "--data.storage=stream"]
     words = [*data, *SMALL, *STRATEGIES["sdas-a"]]
     search(tmp_path / "whole", [*words, "--data.workers=0"])
     words = [*words, f"--data.workers={workers}"]
-    search_killed_after(5, tmp_path / "killed", words)
+    killed_after(PhaseRun, "step", 5, "search", *words, f"--run={tmp_path / 'killed'}")
     search(tmp_path / "killed", words, resume="auto")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_resume_by_folder_takes_the_run_s_own_settings(
-    tmp_path: Path, search_killed_after: Callable[..., None]
+    tmp_path: Path, killed_after: Callable[..., None]
 ) -> None:
     words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["sdas-a"]]
     search(tmp_path / "whole", words)
-    search_killed_after(4, tmp_path / "killed", words)
+    killed_after(PhaseRun, "step", 3, "search", *words, f"--run={tmp_path / 'killed'}")
     assert main(["search", f"--resume={tmp_path / 'killed'}", "--quiet"]) == 0
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_a_killed_run_is_never_continued_with_other_settings(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], search_killed_after: Callable[..., None]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], killed_after: Callable[..., None]
 ) -> None:
     words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["das"]]
-    search_killed_after(4, tmp_path / "killed", words)
+    killed_after(PhaseRun, "step", 3, "search", *words, f"--run={tmp_path / 'killed'}")
     before = (tmp_path / "killed/events.jsonl").read_bytes()
     changed = [*words, "--epochs=4", f"--run={tmp_path / 'killed'}", "--resume=auto"]
     assert main(["search", *changed]) == 2
-    assert "epochs: 3 there, epochs: 4 here" in capsys.readouterr().err
+    assert "epochs: 2 there, epochs: 4 here" in capsys.readouterr().err
     assert (tmp_path / "killed/events.jsonl").read_bytes() == before
 
 

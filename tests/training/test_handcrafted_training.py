@@ -181,7 +181,7 @@ def test_both_first_convolutions_take_other_channels(tmp_path: Path) -> None:
 
 def test_pictures_are_refused(tools: Any) -> None:
     folder = RunFolder(tools.path / "run")
-    with pytest.raises(AutodasError, match="'bninception-3d' is for videos: choose a set of videos"):
+    with pytest.raises(AutodasError, match="'bninception-3d' is for videos: choose a data set of videos"):
         train(folder, tools.digits())
     assert not folder.path.exists()
 

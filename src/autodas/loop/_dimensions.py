@@ -44,7 +44,7 @@ def check_blueprint(dataset: ImageDataset, blueprint: Blueprint) -> None:
         raise _refusal(dataset, f"skeleton '{blueprint.skeleton.name}'", "`skeleton.name`", fitting)
     raise AutodasError(
         f"{dataset.name} holds {dataset.what}, but network '{blueprint.name}' is for videos: "
-        "choose a set of videos with `data`"
+        "choose a data set of videos with `data`"
     )
 
 
