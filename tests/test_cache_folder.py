@@ -72,6 +72,7 @@ def as_user(number: int, work: Callable[[], str]) -> str:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become another user")
 def test_a_user_without_a_home_and_without_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AUTODAS_CACHE", "XDG_CACHE_HOME", "HOME"):

@@ -21,6 +21,8 @@ from autodas.spaces import get_space
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strict_yaml import read_yaml_file
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
 EXAMPLES = dict(re.findall(r'```python title="(\w+\.py)"\n(.*?)```', PAGE, re.DOTALL))
 GATE = "python:my_operations:Gate"

@@ -53,6 +53,7 @@ genotypes = st.builds(
 ).filter(lambda genotype: not set(genotype.cells) & set(genotype.stages))
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # a busy machine is no fault
 @given(genotypes)
 def test_round_trip(genotype: Genotype) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 UNREACHABLE = "connection broken by"
 
@@ -18,7 +20,6 @@ def public_environment(home: Path) -> dict[str, str]:
 
 
 # Pip downloads what it would install: 3 GB where torch comes with CUDA.
-@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_constraints_resolve_from_the_public_index(tmp_path: Path) -> None:
     words = ["install", "--dry-run", "--ignore-installed", "--quiet", "--disable-pip-version-check"]

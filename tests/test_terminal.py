@@ -78,6 +78,7 @@ def test_keys_of_a_file_cannot_act_in_messages(
     assert len(written.err) < LONGEST + 30
 
 
+@pytest.mark.slow
 def test_the_program_itself(tmp_path: Path) -> None:
     """In a process of its own, where standard output is a real one."""
     import json

@@ -73,6 +73,7 @@ def test_a_function_is_told_the_size(module: str) -> None:
     assert BenchSetting.from_keywords(SETTING.keywords()) == SETTING
 
 
+@pytest.mark.slow
 def test_clips() -> None:
     space = get_space("video-oadv").with_size(K=0, C1=4, C2=8)
     setting = BenchSetting(space, 2, 16, frames=4)
@@ -121,6 +122,7 @@ def test_ratios_are_taken_within_a_turn() -> None:
     }
 
 
+@pytest.mark.slow
 def test_engines_take_turns_and_the_first_turn_does_not_count(module: str) -> None:
     rows = bench_step([f"{module}:make_step", "reference"], SETTING, repeats=2, memory=False)
     assert len(sys.modules[module.removeprefix("python:")].turns) == 3
@@ -129,6 +131,7 @@ def test_engines_take_turns_and_the_first_turn_does_not_count(module: str) -> No
     assert rows[1]["ratio"] > 10  # against doing nothing
 
 
+@pytest.mark.slow
 def test_growth_is_that_of_time(module: str) -> None:
     rows = bench_growth([f"{module}:make_slow"], SETTING, "batch_size", (2, 6), repeats=3, memory=False)
     assert [row["batch_size"] for row in rows] == [2, 6]
@@ -138,6 +141,7 @@ def test_growth_is_that_of_time(module: str) -> None:
     assert rows[0]["cpu_seconds"] < 0.02  # it sleeps
 
 
+@pytest.mark.slow
 def test_a_function_takes_every_fourth_turn_of_a_search(module: str) -> None:
     rows = bench_search([f"{module}:make_step", "das", "sdas-c"], SETTING, iterations=11, seeds=2)
     # One before the clock starts, then in iterations 1, 5 and 9 of both seeds.
@@ -147,6 +151,7 @@ def test_a_function_takes_every_fourth_turn_of_a_search(module: str) -> None:
     assert rows[2]["seconds_an_iteration"] < 0.8 * rows[1]["seconds_an_iteration"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
 def test_memory_is_the_peak_beyond_the_imports(module: str) -> None:
     idle = peak_memory(f"{module}:make_step", SETTING)
@@ -176,6 +181,7 @@ def test_a_name_stands_once() -> None:
         check_engines(["fused", "reference", "fused"])
 
 
+@pytest.mark.slow
 def test_functions_that_fail(module: str) -> None:
     with pytest.raises(AutodasError, match="fails': failed with ValueError: no such size"):
         make_iteration(f"{module}:fails", SETTING)

@@ -50,6 +50,7 @@ def test_a_trap_kills_before_the_call_of_its_number(
     assert left == {1: None, 2: [], 3: ["a.tmp"], 4: ["a"], 5: ["a", "b"]}.get(last, ["a"])
 
 
+@pytest.mark.slow
 def test_orphans_are_found_and_ended(kills: ModuleType, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def command(words: list[str]) -> int:
         import subprocess

@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from autodas.spaces import all_alive, get_space
 from autodas.supernet import CellMixture, Supernet
 
+pytestmark = pytest.mark.slow
+
 PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "plain_supernet.py"
 specification = spec_from_file_location("plain_supernet", PATH)
 assert specification is not None

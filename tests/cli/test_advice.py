@@ -9,10 +9,14 @@ from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import autodas
 from autodas.cli.config._schema import describe
 from autodas.cli.main import COMMANDS
 from autodas.strategies.settings import STRATEGIES
+
+pytestmark = pytest.mark.slow
 
 SOURCE = Path(autodas.__file__).parent
 GENERAL = {"preset", "config", "print_config", "help", "version", "debug"}

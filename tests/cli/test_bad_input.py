@@ -100,6 +100,7 @@ def test_data_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_corrupt_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for split in ("train", "test"):
         for label in ("a", "b"):
@@ -136,6 +137,7 @@ def test_genotype_files(
     assert expected in refused(capsys, *words)
 
 
+@pytest.mark.slow
 def test_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main(["search", *DIGITS, *SMALL, f"--run={run}"]) == 0
@@ -149,6 +151,7 @@ def test_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert (run / "events.jsonl").read_bytes() == events
 
 
+@pytest.mark.slow
 def test_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main(["search", *DIGITS, *SMALL, f"--run={run}"]) == 0
@@ -166,6 +169,7 @@ def test_a_run_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "mine/thesis.tex").exists()
 
 
+@pytest.mark.slow
 def test_loss_that_is_no_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +184,7 @@ def test_loss_that_is_no_number(
     assert state["run"]["iteration"] == 4
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_last_good_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

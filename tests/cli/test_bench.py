@@ -9,6 +9,8 @@ import pytest
 
 from autodas.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--batch_size=4", "--image_size=8"]
 PLAIN = "python:benchmarks.plain_supernet:make_step"
 

@@ -25,6 +25,8 @@ from autodas.data.frames._sources import VideoFiles
 from autodas.data_options import Flow
 from autodas.errors import AutodasError
 
+pytestmark = pytest.mark.slow
+
 GENOTYPE = str(Path(__file__).parents[2] / "docs/genotypes/oadv_example.json")
 SIZE = ["--skeleton.name=video", "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--batch_size=4"]
 

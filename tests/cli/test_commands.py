@@ -16,6 +16,8 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.presets import preset_commands, preset_names
 
+pytestmark = pytest.mark.slow
+
 SMALL_SEARCH = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
 FEW = "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"
 """A third of the work; for images."""

@@ -121,6 +121,7 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
     assert (tmp_path / "run/das/seed0/search/events.jsonl").read_text().startswith(events.splitlines()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_what_it_has_started_ends_when_it_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "autodas", *compare(tmp_path / "run", "--methods=das", "--jobs=2")]
@@ -214,6 +215,7 @@ def test_a_run_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     assert _reason(-signal.SIGSEGV, log) == "it was killed by SIGSEGV"
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = compare(tmp_path / "run", "--methods=random", "--seeds=1", "--search.strategy.candidates=0")
     assert main(words) == 2  # found before anything runs

@@ -583,6 +583,7 @@ class TestDump:
         ),
     )
 
+    @pytest.mark.slow
     @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(
         st.builds(
@@ -604,6 +605,7 @@ class TestDump:
         path.write_text(dump(config), encoding="utf-8", newline="")
         assert search("--config", str(path)) == config
 
+    @pytest.mark.slow
     @given(
         st.dictionaries(
             text,
@@ -749,6 +751,7 @@ class TestVerbs:
         assert capsys.readouterr().out == "G\n"
         assert self.run("fail", "R", "f") == 3
 
+    @pytest.mark.slow
     def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run("--help") == 0
         page = capsys.readouterr().out

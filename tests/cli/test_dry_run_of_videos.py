@@ -10,6 +10,8 @@ from tests.data.videos import write_classes
 
 from autodas.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "options", [("--data.modality=flow", "--data.flow=dis"), ("--data.storage=compressed",)]

@@ -33,6 +33,7 @@ def shell(line: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
 
 
 class TestStreams:
+    @pytest.mark.slow
     def test_closed_streams(self) -> None:
         done = shell("CLI zoo list --json 2>&- <&-")
         assert done.returncode == 0
@@ -41,6 +42,7 @@ class TestStreams:
         assert (done.returncode, done.stdout) == (2, b"")
         assert shell("CLI zoo list >&-").returncode == 0
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_full_streams(self) -> None:
         done = shell("CLI zoo list >/dev/full")
@@ -49,10 +51,12 @@ class TestStreams:
         done = shell("CLI zoo nothing 2>/dev/full")
         assert (done.returncode, done.stdout) == (2, b"")
 
+    @pytest.mark.slow
     def test_a_reader_that_leaves(self) -> None:
         done = shell("CLI zoo list --json | head -c 1")
         assert (done.stdout, done.stderr) == (b"[", b"")
 
+    @pytest.mark.slow
     def test_characters_that_an_encoding_lacks(self) -> None:
         script = (
             "import sys; from autodas.cli._streams import prepare_streams; prepare_streams();"
@@ -140,6 +144,7 @@ class TestKernels:
         tell_kernels(CPU)
         assert capsys.readouterr().err == ""
 
+    @pytest.mark.slow
     def test_a_damaged_cache_is_made_anew(
         self, unbuilt: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -192,6 +197,7 @@ class TestGoingOn:
         assert choose_folder("search", config, "x")[0].path == folder.path
         assert capsys.readouterr().err == ""
 
+    @pytest.mark.slow
     def test_settings_that_an_older_version_did_not_know_have_their_defaults(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -235,6 +241,7 @@ class TestGoingOn:
         finally:
             torch.set_num_threads(1)
 
+    @pytest.mark.slow
     def test_the_lock_of_a_run_that_was_killed_at_its_very_end_goes(self, tmp_path: Path) -> None:
         config, folder = self.begun(tmp_path / "run")
         folder.write("summary.json", "{}")

@@ -16,6 +16,7 @@ def profiled(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, objec
     return found
 
 
+@pytest.mark.slow
 def test_profile(capsys: pytest.CaptureFixture[str]) -> None:
     facts = profiled(capsys, "resnet50-3d")
     # SDAS, table 8: 1.63 M and 1.30 G.
@@ -30,6 +31,7 @@ def test_profile(capsys: pytest.CaptureFixture[str]) -> None:
     assert flow["input"] == [2, 8, 56, 56]
 
 
+@pytest.mark.slow
 def test_profile_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "senet-2d"]) == 0
     assert "3,471,126" in capsys.readouterr().out

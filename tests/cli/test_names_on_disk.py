@@ -16,6 +16,8 @@ from autodas.runs.reading import read_run
 from autodas.terminal import visible
 from autodas.training.model_file import load_model
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (os.fsdecode(b"a\xe9"), "b\x1b[31m", "c\u202e")
 SMALL = ["--epochs=1", "--batch_size=8", "--compute.threads=1", "--quiet"]
 

@@ -20,6 +20,8 @@ from autodas.cli.main import main
 from autodas.loop.tasks import Classification
 from autodas.train_command import data_words, train_command
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=8", "--quiet"]
 TINY_NETWORK = ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=8"]
 

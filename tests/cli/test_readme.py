@@ -13,6 +13,8 @@ from tests.data.videos import moving_square, write_classes, write_video
 
 from autodas.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # The commands are those of the README; only their length is cut.

@@ -55,6 +55,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_all_of_a_folder_without_splits_is_evaluated(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +79,7 @@ def test_images_that_were_trained_on_are_told(work: Path, capsys: pytest.Capture
     assert f"{found['trained_on']} of 60 images were used to train" in told
 
 
+@pytest.mark.slow
 def test_what_a_run_was_trained_on_is_told_by_content(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +131,7 @@ def test_class_folders_that_the_network_does_not_know(
     )
 
 
+@pytest.mark.slow
 def test_notes_are_told_once_and_kept(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     data = f"--data=imagefolder:{work / 'set'}"
@@ -145,6 +148,7 @@ def test_notes_are_told_once_and_kept(work: Path, tmp_path: Path, capsys: pytest
     assert ignored in json.loads(capsys.readouterr().out)["warnings"]
 
 
+@pytest.mark.slow
 def test_a_training_says_that_the_data_have_changed_since_the_search(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +167,7 @@ def test_a_training_says_that_the_data_have_changed_since_the_search(
     assert note in json.loads((tmp_path / "other/events.jsonl").read_text().splitlines()[0])["notes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["search", "train"])
 def test_a_run_goes_on_with_its_own_data_only(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -185,6 +190,7 @@ def test_a_run_goes_on_with_its_own_data_only(
     assert main([*words, "--resume=auto"]) == 0
 
 
+@pytest.mark.slow
 def test_every_change_of_the_data_is_named(tmp_path: Path) -> None:
     for label in ("a", "b"):
         for i in range(10):

@@ -21,6 +21,8 @@ from autodas.cli.main import main
 from autodas.data import Loader, open_dataset
 from autodas.training.model_file import ModelFacts, load_model
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=16", "--epochs=1", "--batch_size=8", "--quiet"]
 SMALL += ["--tensorboard=false"]
 

@@ -20,6 +20,8 @@ from autodas.cli.main import main
 from autodas.search._phase import PhaseRun
 from autodas.training.fit import Fit
 
+pytestmark = pytest.mark.slow
+
 LOOK = ["--data.frames=4", "--data.image_size=16"]
 SPACE = ["--space.name=video-oadv", "--space.C1=4", "--space.C2=8", "--batch_size=4", "--tensorboard=false"]
 SKELETON = ["--skeleton.name=video", "--skeleton.C1=4", "--skeleton.C2=8", "--batch_size=4"]

@@ -36,6 +36,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_files_of_videos_are_described(videos: Path) -> None:
     facts = check_dataset(f"videofolder:{videos}", frames=4)
     both = [facts["train"], facts["test"]]
@@ -109,6 +110,7 @@ def test_contact_sheet_of_many_channels(monkeypatch: pytest.MonkeyPatch) -> None
         np.testing.assert_allclose(tile, images[0, :, :, channel, None].repeat(3, -1), atol=1)
 
 
+@pytest.mark.slow
 def test_channels_of_videos_can_be_chosen(videos: Path) -> None:
     from PIL import Image
 

@@ -38,6 +38,7 @@ def test_first_number_of_the_published_generator() -> None:
     assert int(mix(golden)[0]) & MASK == 0xE220A8397B1DCDAF
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("high", [2, 3, 9, 100])
 @pytest.mark.parametrize("along", ["index", "epoch", "seed", "stream"])
 def test_integers_are_uniform(high: int, along: str) -> None:
@@ -85,6 +86,7 @@ def test_a_sample_draws_the_same_alone_and_in_a_batch() -> None:
     assert batch.tolist() == alone
 
 
+@pytest.mark.slow
 def test_permutations() -> None:
     orders = [permutation(1000, ORDER, seed, epoch) for seed in range(3) for epoch in range(3)]
     for order in orders:

@@ -44,6 +44,7 @@ def pixels(flow: np.ndarray) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tvl1", "dis"])
 @pytest.mark.parametrize(("across", "down"), [(3, 0), (0, 2), (-2, 3), (4, -3)])
 def test_flow_of_a_known_translation(texture: np.ndarray, across: int, down: int, method: str) -> None:
@@ -93,6 +94,7 @@ def test_only_the_frames_of_a_clip_are_read(texture: np.ndarray) -> None:
     assert source.asked == (18, 19)
 
 
+@pytest.mark.slow
 def test_colours_are_taken_in_the_order_red_green_blue(texture: np.ndarray) -> None:
     still, moving = moved(texture, 0, 0), moved(texture, 3, 0)
     grey = flow_of_frames(moving)
@@ -104,6 +106,7 @@ def test_colours_are_taken_in_the_order_red_green_blue(texture: np.ndarray) -> N
     assert np.median(blue_moves[..., 0]) < 1
 
 
+@pytest.mark.slow
 def test_flow_of_a_mirrored_clip_is_mirrored_and_opposite(texture: np.ndarray) -> None:
     frames = moved(texture, 3, 1)
     flow = flow_of_frames(frames)
@@ -170,6 +173,7 @@ def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
         flow_of_frames(frames)
 
 
+@pytest.mark.slow
 def test_importing_does_not_load_opencv() -> None:
     code = "import sys, autodas.data, autodas.data.frames._flow; print('cv2' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -43,6 +43,8 @@ from autodas.data.frames import _store as frame_store
 from autodas.data.frames._sources import VideoFiles
 from autodas.errors import AutodasError
 
+pytestmark = pytest.mark.slow
+
 FRAMES, SIZE = 9, 28  # 32 is the short side that frames get for 28 pixels
 
 

@@ -81,6 +81,7 @@ def test_notes(make_folder: Maker) -> None:
     assert "val is not used" in open_dataset(f"imagefolder:{root}").notes[0]
 
 
+@pytest.mark.slow
 def test_image_size(make_folder: Maker) -> None:
     mixed = make_folder("mixed", width=150, height=103)
     assert open_dataset(f"imagefolder:{mixed}").image_size == 96
@@ -149,6 +150,7 @@ def break_file(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["memory", "stream"])
 def test_bad_files(make_folder: Maker, storage: str) -> None:
     root = make_folder(count=40)
@@ -191,6 +193,7 @@ def test_read_image_errors(tmp_path: Path) -> None:
         read_image(tmp_path / "text.png", channels=3, image_size=8)
 
 
+@pytest.mark.slow
 def test_folder_errors(make_folder: Maker, tmp_path: Path, picture: Picture) -> None:
     def fails(path: Path, message: str) -> None:
         with pytest.raises(AutodasError, match=message) as caught:
@@ -222,6 +225,7 @@ def test_folder_errors(make_folder: Maker, tmp_path: Path, picture: Picture) -> 
         open_dataset(str(lonely))
 
 
+@pytest.mark.slow
 def test_check(make_folder: Maker) -> None:
     root = make_folder(classes=("a", "b"), count=70)
     for i in range(5, 70):
@@ -256,6 +260,7 @@ def test_check(make_folder: Maker) -> None:
     assert streamed["mean"] == facts["mean"]
 
 
+@pytest.mark.slow
 def test_imagenette(shared: Path) -> None:
     data = open_dataset(f"imagefolder:{shared / 'imagenette_mini'}", storage="stream", subset=20)
     assert (len(data.train), len(data.test), data.channels, data.image_size) == (20, 300, 3, 224)

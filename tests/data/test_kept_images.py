@@ -23,6 +23,8 @@ from autodas.data.files._unreadable import UnreadableError
 from autodas.data.pixels import _kept_images as kept_images
 from autodas.data.pixels._sources import FileSource
 
+pytestmark = pytest.mark.slow
+
 Maker = Callable[..., Path]
 
 

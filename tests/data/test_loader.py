@@ -94,6 +94,7 @@ def test_augmentation_follows_from_seed_epoch_and_sample() -> None:
         assert np.mean(different) > 0.9
 
 
+@pytest.mark.slow
 def test_the_generator_of_the_program_is_neither_used_nor_changed(streamed: ImageDataset) -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
@@ -130,6 +131,7 @@ def test_sizes() -> None:
     assert [b.indices.tolist() for b in itertools.islice(single.stream(), 2)] == [[7], [7]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "augmentation",
     [None, FULL, Augmentation(random_resized_crop=True, flip=True)],
@@ -153,6 +155,7 @@ def test_workers_make_no_difference(streamed: ImageDataset, augmentation: Augmen
         assert_equal(itertools.islice(alone.stream(1), 9), itertools.islice(several.stream(1), 9))
 
 
+@pytest.mark.slow
 def test_workers_stop_at_once(streamed: ImageDataset) -> None:
     make = loader(streamed.train, workers=2, batch_size=2)
     stream = make.stream()
@@ -176,6 +179,7 @@ def test_cuda_gives_the_same_batches(streamed: ImageDataset, augmentation: Augme
             assert torch.equal(a.indices, b.indices.cpu())
 
 
+@pytest.mark.slow
 def test_one_pool_for_all_loaders_and_epochs(streamed: ImageDataset) -> None:
     makes = [loader(streamed.train, workers=2, batch_size=4), loader(streamed.test, workers=2, shuffle=False)]
     assert len(list(itertools.islice(makes[0].stream(), 3 * len(makes[0])))) == 3 * len(makes[0])
@@ -197,6 +201,7 @@ def test_memory_and_files_give_the_same(
     assert_equal(*batches)
 
 
+@pytest.mark.slow
 def test_large_images_are_evaluated_equally_from_memory_and_files(make_folder: Callable[..., Path]) -> None:
     name = f"imagefolder:{make_folder(count=5, width=151, height=180)}"
     in_memory, from_files = (open_dataset(name, storage=s, image_size=128) for s in ("memory", "stream"))
@@ -212,6 +217,7 @@ def test_large_images_are_evaluated_equally_from_memory_and_files(make_folder: C
 
 
 @pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.slow
 def test_files_that_break_later(streamed: ImageDataset, workers: int) -> None:
     paths = streamed.train.paths
     assert paths is not None

@@ -22,6 +22,7 @@ def clips() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {split: moving_digits(split)[:2] for split in ("train", "test")}
 
 
+@pytest.mark.slow
 def test_shapes_and_labels(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     for split, number in (("train", 3200), ("test", 400)):
         pixels, labels = clips[split]
@@ -34,6 +35,7 @@ def test_shapes_and_labels(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -> N
     assert names == ("right", "left")
 
 
+@pytest.mark.slow
 def test_same_bits_everywhere(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     assert hashlib.sha256(clips["test"][0].tobytes()).hexdigest() == TEST_SHA256
     # A clip does not depend on how many there are.
@@ -44,6 +46,7 @@ def test_same_bits_everywhere(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -
     assert not np.array_equal(moving_digits("train", clips=101, seed=1)[0], few)
 
 
+@pytest.mark.slow
 def test_a_clip_backwards_is_one_of_the_other_label(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     for pixels, labels in clips.values():
         assert np.array_equal(pixels[1::2], pixels[::2, ::-1])
@@ -101,6 +104,7 @@ def test_an_upright_digit_of_twice_its_size_is_the_digit() -> None:
     assert np.abs(means - blurred).max() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [0, 7, 15])
 @pytest.mark.parametrize("classifier", [KNeighborsClassifier(5), LogisticRegression(C=0.01, max_iter=200)])
 def test_single_frames_say_nothing(
@@ -118,6 +122,7 @@ def test_single_frames_say_nothing(
     assert abs((found.argmax(1) == wanted).mean() - 1 / 8) < 0.066
 
 
+@pytest.mark.slow
 def test_frames_without_order_are_the_same_for_both_of_a_pair(
     clips: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> None:
@@ -154,6 +159,7 @@ def estimated(clip: np.ndarray) -> int:
     return KINDS.index("clockwise" if turn > 0 else "anticlockwise")
 
 
+@pytest.mark.slow
 def test_motion_tells_the_label(clips: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     pixels, labels = clips["test"]
     right = np.array([estimated(clip) for clip in pixels]) == labels

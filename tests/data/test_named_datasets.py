@@ -16,6 +16,7 @@ TRAIN_SHA256 = "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a
 TEST_SHA256 = "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04"
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     code = (
         "import sys, autodas.data; "
@@ -86,6 +87,7 @@ def test_cifar10_parquet(shared: Path) -> None:
     assert data.std == pytest.approx((0.24703, 0.24349, 0.26159), abs=5e-6)
 
 
+@pytest.mark.slow
 def test_cifar10_subset(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTODAS_DATA", str(shared))
     data = open_dataset("cifar10", subset=100, storage="stream")

@@ -55,6 +55,7 @@ def test_the_place_of_a_data_set_does_not_matter(make_folder: Maker, tmp_path: P
     assert keys(moved.test) == keys(data.test)
 
 
+@pytest.mark.slow
 def test_shares_and_least_numbers_of_classes() -> None:
     names = [f"a/{i}.jpg" for i in range(20_000)]
     first, second = sides(np.zeros(20_000, dtype=int), names)
@@ -148,6 +149,7 @@ class TestGroups:
         ):
             open_dataset(f"imagelist:{tmp_path / 'list.csv'}", groups="patiant")
 
+    @pytest.mark.slow
     def test_column_of_parquet(self, tmp_path: Path) -> None:
         Image.new("L", (8, 8)).save(tmp_path / "one.png")
         encoded = (tmp_path / "one.png").read_bytes()

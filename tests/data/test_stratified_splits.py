@@ -16,6 +16,7 @@ def labels_of(counts: list[int]) -> np.ndarray:
     return np.random.default_rng(0).permutation(labels)
 
 
+@pytest.mark.slow
 @given(COUNTS, st.floats(0.05, 0.95), st.integers(-5, 5))
 @settings(deadline=None, max_examples=50)
 def test_halves(counts: list[int], fraction: float, seed: int) -> None:

@@ -392,6 +392,7 @@ def test_grey_tiff_whose_transparency_is_multiplied(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[4:], 30 + 255 - 128, atol=2)  # the rest is white
 
 
+@pytest.mark.slow
 def test_nothing_is_logged_on_the_terminal(tmp_path: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
     tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8, 9), np.uint8), planarconfig="contig")
@@ -402,6 +403,7 @@ def test_nothing_is_logged_on_the_terminal(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_orientation_that_stands_behind_the_pixels(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     values = np.random.default_rng(0).integers(0, 65536, (10, 14, 3), dtype=np.uint16)
@@ -465,6 +467,7 @@ def test_arrays_of_any_depth_and_channels(
     np.testing.assert_allclose(found, images.astype(np.float64) / top, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_channels_one_and_three(folder: Any) -> None:
     colours = folder(lambda seed: np.rint(smooth(seed, 255, 3)).astype(np.uint8), ".png", "colours")
     data = open_dataset(f"imagefolder:{colours}", channels=1)
@@ -578,6 +581,7 @@ def test_large_photographs_are_decoded_smaller(tmp_path: Path) -> None:
     assert abs(view - expected).max() < 12
 
 
+@pytest.mark.slow
 def test_crops_of_large_photographs_keep_their_place(tmp_path: Path) -> None:
     from autodas.data.augmentation._crops import random_boxes
 

@@ -95,6 +95,7 @@ def assert_equal(first: list[Batch], second: list[Batch]) -> None:
 
 
 class TestOpening:
+    @pytest.mark.slow
     def test_splits_of_files(self, tmp_path: Path) -> None:
         for split, count in (("train", 3), ("val", 2)):
             for name in ("walk", "run", "jump"):
@@ -208,6 +209,7 @@ class TestTrainingBatches:
         assert batch.images.is_contiguous(memory_format=torch.channels_last_3d)
         assert batch.labels.tolist() == data.train.labels[batch.indices].tolist()
 
+    @pytest.mark.slow
     def test_clips_crops_and_flips(self, folders: Path) -> None:
         """Every pixel says which frame, row and column it is of."""
         data = open_folders(folders, starts="grid")
@@ -246,6 +248,7 @@ class TestTrainingBatches:
         assert {left for _, left in corners} == set(range(WIDTH - SIZE + 1))
         assert 65 < mirrored < 115  # 90 are expected, with a standard deviation of 6.7
 
+    @pytest.mark.slow
     def test_steps_and_short_videos(self, folders: Path) -> None:
         """Four frames, two apart, span 7 frames and take 8: videos with fewer are looped."""
         data = open_folders(folders, frame_step=2, starts="grid")
@@ -260,6 +263,7 @@ class TestTrainingBatches:
         # Class folders come one after the other: 9, 16, 21 frames of a, 13, 4, 10 of b.
         assert list(starts.values()) == [{0}, {0, 8}, {0, 8}, {0}, {0}, {0}]
 
+    @pytest.mark.slow
     def test_clips_begin_anywhere(self, folders: Path) -> None:
         """Also where the grid of clips leaves a rest at the end."""
         data = open_folders(folders)
@@ -394,6 +398,7 @@ def test_people_are_shown_frames_of_the_middle_clip(folders: Path) -> None:
 
 
 class TestWorkers:
+    @pytest.mark.slow
     def test_equal_batches(self, folders: Path) -> None:
         data = open_folders(folders)
         augmentation = Augmentation(flip=True, color_jitter=0.3)
@@ -410,6 +415,7 @@ class TestWorkers:
                 test, list(loader(data, train=False, views=3, batch_size=4, workers=workers).batches(0))
             )
 
+    @pytest.mark.slow
     def test_from_any_place_on(self, folders: Path) -> None:
         data = open_folders(folders)
         augmentation = Augmentation(flip=True)
@@ -492,6 +498,7 @@ class TestBadFiles:
         with pytest.raises(AutodasError, match="class 'a' has no readable training video:"):
             open_dataset(f"videofolder:{root}", max_bad=0.5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("workers", [0, 2])
     def test_replaced_while_training(self, root: Path, workers: int) -> None:
         """A file that breaks after the set has been opened: the next video stands for it."""
@@ -518,6 +525,7 @@ class TestBadFiles:
         told = f"cannot be read, skipped: {root / 'test/a/1.avi'}: not a video file, or a damaged one\n"
         assert capsys.readouterr().err == told
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("workers", [0, 1])
     def test_too_many_break_meanwhile(self, root: Path, workers: int) -> None:
         data = open_dataset(f"videofolder:{root}", frames=4, max_bad=0.1)

@@ -121,6 +121,7 @@ def test_missing_file(tmp_path: Path) -> None:
         VideoFiles([str(tmp_path / "a.mp4")]).count(0)
 
 
+@pytest.mark.slow
 def test_truncated_anywhere(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", numbered_frames(60))
     content = path.read_bytes()

@@ -28,6 +28,8 @@ from autodas.data.pixels._decode import UnreadableError
 from autodas.data.splits._clips import Clips
 from autodas.data.splits._videos import Videos
 
+pytestmark = pytest.mark.slow
+
 COUNT = 60
 PACKED = Path(__file__).parent / "packed_b_frames.avi"
 # One for each way of finding frames; the others are tried by the slow test below.
@@ -102,7 +104,6 @@ def test_the_frames_that_are_asked_for(tmp_path: Path, name: str) -> None:
     check(path, list(range(COUNT)) if variant.kept == (0, 1) else held_by(path))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(VARIANTS) - set(QUICK)))
 def test_the_frames_that_are_asked_for_of_further_formats(tmp_path: Path, name: str) -> None:
     variant = VARIANTS[name]

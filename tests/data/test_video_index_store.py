@@ -19,6 +19,8 @@ from autodas.data.frames._index import FrameIndex, Key, read_index
 from autodas.data.frames._index_store import kept_index
 from autodas.data.frames._pixels import Orientation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

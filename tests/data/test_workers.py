@@ -23,6 +23,8 @@ from autodas.data.batches._workers import Workers, shared_workers
 from autodas.errors import AutodasError
 from autodas.stopping import Stopped, StopRequest
 
+pytestmark = pytest.mark.slow
+
 
 def children(of: int) -> list[int]:
     """The processes that a process has started."""

@@ -28,6 +28,7 @@ def test_most_public_functions_have_an_example() -> None:
 
 
 @pytest.mark.parametrize("name", TESTS)
+@pytest.mark.slow
 def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_registry, "_BUILDERS", dict(_registry._BUILDERS))

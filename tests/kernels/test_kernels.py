@@ -79,6 +79,7 @@ def doubled(slope: Slope) -> Slope:
     return Slope([u.double() for u in slope.upstream], *(s.double() for s in slope[1:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "threads"), [(2, 1), (6, 2), (8, 1), (16, 2), (24, 1), (38, 1)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("shared", [True, False])
@@ -123,6 +124,7 @@ def close_units(given: Given, units: Sequence[Unit]) -> None:
         close(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 8, 64])
 def test_units_on_maps_of_any_size(rows: int) -> None:
     # The loops take several pixels and several rows at a time; what is left over takes other paths.
@@ -133,6 +135,7 @@ def test_units_on_maps_of_any_size(rows: int) -> None:
         close_units(given, units)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [(1, 1, 1), (1, 2, 2), (2, 2, 2)])
 @pytest.mark.parametrize("windows", [(0, 0, 0, 0, 0), (3, 0, 5, 3, 0), (3, 3, 3, 3, 3)])
 @pytest.mark.parametrize("shared", [True, False])
@@ -343,6 +346,7 @@ def test_pools(channels: int, size: tuple[int, ...], stride: tuple[int, ...], po
     close(gradient, exact)
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_plain_forms_compute() -> None:
     script = (
         "import torch\nfrom autodas.kernels import *\n"

@@ -9,6 +9,8 @@ import pytest
 
 from autodas.kernels import compiled_library
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import re, resource, sys
 from pathlib import Path

@@ -13,8 +13,9 @@ import torch
 from autodas.kernels import Stencil
 from autodas.kernels._stencils import triton_form
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_interpreted() -> None:
     pytest.importorskip("triton")
     checks = Path(__file__).with_name("interpreted_triton.py")

@@ -115,6 +115,7 @@ def test_confident_clips_stay_finite(logit: float) -> None:
     assert found.loss == pytest.approx((logit + math.log(1 + math.exp(-1))) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [4, 64])
 def test_a_network_on_several_clips_equals_a_slow_loop(batch_size: int, tmp_path: Path) -> None:
     """Through real batches of real files; where batches are small, clips of one video lie in two of them."""

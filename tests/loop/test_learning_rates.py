@@ -90,6 +90,7 @@ def test_settings_out_of_range(setting: str, value: float) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_optimiser_is_sgd_as_in_darts() -> None:
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     optimiser = weight_optimiser([parameter], OptimSettings(lr=0.1, momentum=0.9, weight_decay=0.5))

@@ -43,6 +43,7 @@ def step(net: nn.Module, size: int) -> dict[str, Tensor]:
     return found | {n: b.clone() for n, b in net.named_buffers()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [16, 13])
 def test_one_step(size: int) -> None:
     expected, found = step(network(False), size), step(network(True), size)
@@ -87,6 +88,7 @@ def test_units_of_clips_closely(name: str, stride: tuple[int, ...]) -> None:
         assert (found - expected).abs().max() <= 5e-5 * expected.abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(compiled_library() is None, reason="no compiler here")
 def test_it_is_used_and_only_while_training() -> None:
     x = torch.randn(2, 3, 16, 16)
@@ -100,6 +102,7 @@ def test_it_is_used_and_only_while_training() -> None:
     assert "UnitFunctionBackward" not in _functions(network(False).train()(x))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_kernels")
 def test_without_a_compiler_nothing_changes() -> None:
     expected, found = step(network(False), 16), step(network(True), 16)

@@ -18,6 +18,8 @@ from autodas.networks import Network, build, count_parameters
 from autodas.spaces import Skeleton, get_cell_space, get_skeleton
 from autodas.zoo import load_zoo, zoo_names
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 7
 SMALL = {"cifar": 8, "imagenet": 33}
 """Sides of the pictures of most tests."""

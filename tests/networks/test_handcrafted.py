@@ -59,6 +59,7 @@ class TestNames:
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryNetwork:
+    @pytest.mark.slow
     def test_maps_of_the_paper(self, name: str) -> None:
         """Clips of 16 x 112 x 112; time is halved after each of the first two stages (figure 10)."""
         sizes = []
@@ -72,12 +73,14 @@ class TestEveryNetwork:
         else:
             assert sizes == [(16, 56, 56), (8, 56, 56), (4, 28, 28), (4, 14, 14), (4, 7, 7)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("frames", "side"), [(32, 16), (5, 37), (1, 20)])
     def test_other_clips(self, name: str, frames: int, side: int) -> None:
         found = logits(tiny(name), clips(2, frames, side))
         assert found.shape == (2, 7)
         assert found.isfinite().all()
 
+    @pytest.mark.slow
     def test_a_clip_alone_gets_the_same_logits(self, name: str) -> None:
         x = clips(3)
         together = logits(tiny(name), x)
@@ -104,6 +107,7 @@ class TestEveryNetwork:
             for fact in ("in_channels", "out_channels", "groups", "stride"):
                 assert getattr(pair.spatial, fact) == getattr(pair.temporal, fact)
 
+    @pytest.mark.slow
     def test_what_frames_of_another_order_change(self, name: str) -> None:
         """2-D networks take maxima of two frames, then of two pairs, then a mean: inside a window of four
         frames, and between windows, much of the order cannot matter to them. To 3-D networks it does."""
@@ -124,6 +128,7 @@ class TestEveryNetwork:
         pairs_broken = logits(tiny(name), x[:, :, [2, 1, 0, 3, 4, 5, 6, 7]])
         assert (pairs_broken - same).abs().max() > 1e-3
 
+    @pytest.mark.slow
     def test_learns_a_handful_of_clips(self, name: str) -> None:
         torch.manual_seed(1)
         network = build_handcrafted(name, classes=4, width=TINY)

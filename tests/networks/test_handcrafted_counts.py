@@ -56,12 +56,14 @@ def test_the_table_has_all() -> None:
     assert handcrafted_names() == [*PRINTED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRINTED)
 def test_parameters_as_printed(name: str) -> None:
     assert counted(name).parameters / 2**20 == pytest.approx(PRINTED[name][0], rel=0.01)
 
 
 @pytest.mark.parametrize("name", [name for name in PRINTED if "res" in name or "senet" in name])
+@pytest.mark.slow
 def test_multiply_adds_of_residual_networks_as_printed(name: str) -> None:
     assert counted(name).multiply_adds / 2**30 == pytest.approx(PRINTED[name][1], rel=0.01)
 
@@ -71,6 +73,7 @@ def test_multiply_adds_of_the_others_are_near(name: str) -> None:
     assert counted(name).multiply_adds / 2**30 == pytest.approx(PRINTED[name][1], rel=0.06)
 
 
+@pytest.mark.slow
 def test_what_bninception_3d_has_too_many() -> None:
     """It is 11 % above print, and at print without the temporal convolution of its second stem layer."""
     with torch.device("meta"):
@@ -83,12 +86,14 @@ def test_what_bninception_3d_has_too_many() -> None:
     assert (counted("bninception-3d").multiply_adds - second) / 2**30 == pytest.approx(1.00, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_of_the_full_width_as_published(name: str) -> None:
     full = profile_handcrafted(name, width=1, classes=1000, frames=1, image_size=64)
     assert full.parameters == PUBLISHED[name]
 
 
+@pytest.mark.slow
 def test_parts_sum_up_and_follow_the_clip() -> None:
     small = counted("resnext50-3d")
     assert sum(stage.parameters for stage in small.stages) == small.parameters

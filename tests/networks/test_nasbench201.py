@@ -23,6 +23,7 @@ MIXED = read_benchmark_string(
 )
 
 
+@pytest.mark.slow
 def test_the_published_number_of_parameters() -> None:
     counted = profile(CONVOLUTIONS, SKELETON, auxiliary=False)
     assert counted.parameters == 1_531_546
@@ -98,7 +99,7 @@ def test_odd_maps() -> None:
 
 
 def test_cells_and_skeletons_that_do_not_belong_together() -> None:
-    with pytest.raises(AutodasError, match=r"cells\.normal has 1 inputs; .* --skeleton.name nasbench201"):
+    with pytest.raises(AutodasError, match=r"cells\.normal has 1 inputs; .* `skeleton.name=nasbench201`"):
         build(MIXED, get_skeleton("cifar"))
     with pytest.raises(
         AutodasError, match=r"cells\.normal has 2 inputs; .*'nasbench201' are stacked of cells with 1"

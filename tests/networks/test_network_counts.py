@@ -14,6 +14,8 @@ from autodas.networks import Profile, build, count_parameters, multiply_adds_by_
 from autodas.spaces import Skeleton, get_skeleton
 from autodas.zoo import load_zoo, zoo_names
 
+pytestmark = pytest.mark.slow
+
 # SDAS, section 6.1: K=6, C1=108, C2=144 is DARTS' network of 20 cells with C=36.
 CIFAR = get_skeleton("cifar").with_size(6, 108, 144)
 # SDAS, section 6.2: K=4, C1=24, C2=192 is DARTS' network of 14 cells with C=48.

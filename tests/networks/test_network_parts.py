@@ -268,6 +268,7 @@ class TestAuxiliaryHead:
         expected = y.flatten(1) @ head[-1].weight.T + head[-1].bias
         torch.testing.assert_close(head(x), expected, rtol=1e-10, atol=1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "side", "size"),
         [

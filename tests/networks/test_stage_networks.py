@@ -14,6 +14,8 @@ from autodas.operations import Pool
 from autodas.spaces import get_skeleton
 from autodas.zoo import load_zoo
 
+pytestmark = pytest.mark.slow
+
 CIFAR, IMAGENET = load_zoo("hdas_cifar_darts_v1"), load_zoo("hdas_imagenet_darts_v1")
 
 

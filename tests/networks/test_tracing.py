@@ -12,7 +12,7 @@ from autodas.spaces import get_skeleton, get_space, random_cell
 from autodas.zoo import load_genotype
 
 SPACES = ("cifar-o2d", "cifar-darts", "imagenet-snas", "video-o2d_video", "video-o3d", "video-oadv")
-pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning"), pytest.mark.slow]
 
 
 def random_network(name: str, seed: int = 1) -> tuple[torch.nn.Module, torch.Tensor]:

@@ -70,6 +70,7 @@ def inflated(twin: Network, clip: Network) -> dict[str, torch.Tensor]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["o2d_video", "o3d", "oadv"])
 def test_the_twin_gives_the_logits_of_a_still_clip(name: str) -> None:
     torch.manual_seed(0)
@@ -94,6 +95,7 @@ def test_auxiliary_head() -> None:
     assert logits.shape == auxiliary.shape == (2, 5)
 
 
+@pytest.mark.slow
 def test_costs_of_a_clip() -> None:
     genotype = mixed("o3d")
     whole = profile(genotype, SMALL)
@@ -136,6 +138,7 @@ TABLES = [
 ]
 
 
+@pytest.mark.slow
 def test_costs_of_the_five_networks_of_the_paper() -> None:
     """Their ratios to each other are those printed; so are, with this cell, the numbers themselves."""
     found = [profile(validate(EXAMPLE), get_skeleton("video").with_size(*size)) for size, *_ in TABLES]

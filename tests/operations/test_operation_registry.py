@@ -86,6 +86,7 @@ def test_what_an_operation_is_is_judged_by_a_space_and_by_building() -> None:
         build_network(genotype, get_skeleton("cifar").with_size(1, 8, 16))
 
 
+@pytest.mark.slow
 def test_a_new_operation_from_genotype_to_supernet(double: str) -> None:
     assert double in registered()
     genotype = Genotype.from_dict(document(double))

@@ -80,6 +80,7 @@ def test_genotypes_and_builders_know_the_same_names() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMULAS)
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (8, 5), (1, 1), (2, 3)])

@@ -33,6 +33,7 @@ def weights(name: str, C: int, reduces: bool) -> tuple[int, int]:
     return times * (taps * C + C * C), times * C
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("size", [(4, 6, 6), (3, 5, 7), (1, 2, 1)])
@@ -41,6 +42,7 @@ def test_sizes_are_divided_by_the_stride(name: str, stride: tuple[int, ...], siz
     assert y.shape == (2, 4, *(-(-n // s) for n, s in zip(size, stride, strict=True)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "stride", "C"), list(product(NAMES, STRIDES, [4, 128])))
 def test_parameters_by_formula(name: str, stride: tuple[int, ...], C: int) -> None:
     count, channels = weights(name, C, stride != (1, 1, 1))

@@ -67,6 +67,7 @@ def test_one_kind_keeps_the_name(tmp_path: Path) -> None:
     assert draw_cells(DARTS[:1], tmp_path / "cell.svg") == [tmp_path / "cell.svg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["darts_v2", "amoebanet", "nasnet", "snas_aggressive"])
 def test_png(tmp_path: Path, name: str) -> None:
     for file in draw_cells(cells_of_genotype(load_zoo(name)), tmp_path / "cell.png"):
@@ -85,6 +86,7 @@ def test_png_has_its_text_on_a_machine_without_fonts() -> None:
     assert one != other
 
 
+@pytest.mark.slow
 def test_pdf(tmp_path: Path) -> None:
     (file,) = draw_cells(DARTS[:1], tmp_path / "cell.pdf")
     assert file.read_bytes().startswith(b"%PDF")

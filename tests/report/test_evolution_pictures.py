@@ -70,6 +70,7 @@ def test_undecided_edges_are_dashed(tmp_path: Path) -> None:
     assert [len(re.findall(">sep_conv_3x3<", picture)) for picture in pictures] == [0, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_the_film(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", *DECISIONS)
     film = draw_evolution(run, tmp_path / "evolution.gif")
@@ -109,6 +110,7 @@ def test_a_film_needs_what_draws_pixels(tmp_path: Path, monkeypatch: pytest.Monk
         draw_evolution(write_run(tmp_path, *DECISIONS), tmp_path / "a.gif")
 
 
+@pytest.mark.slow
 def test_pictures_of_what_has_changed(tmp_path: Path) -> None:
     pictures = CellPictures(write_run(tmp_path, *DECISIONS[:1]))
     (first,) = pictures().values()

@@ -64,6 +64,7 @@ def long_training(folder: Path, epochs: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_page_of_ten_thousand_epochs(tmp_path: Path) -> None:
     folder = long_training(tmp_path / "run", 10_000)
     start = time.process_time()

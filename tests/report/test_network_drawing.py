@@ -64,6 +64,7 @@ def test_the_cells_of_stage_graphs_are_wired() -> None:
     assert len(slots) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "begin"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")])
 def test_files(tmp_path: Path, suffix: str, begin: bytes) -> None:
     file = draw_network(get_skeleton("video"), tmp_path / f"network{suffix}")

@@ -50,6 +50,7 @@ def test_names_are_escaped(no_graphviz: None) -> None:
         assert "<b>" not in html
 
 
+@pytest.mark.slow
 def test_a_genotype_knows_nothing_of_drawings_until_a_notebook_asks() -> None:
     code = (
         "import sys, autodas.genotype; assert 'autodas.report' not in sys.modules;"

@@ -11,6 +11,8 @@ from tests.report.page.runs import write_search, write_training
 
 from autodas.report.page import write_page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -6,8 +6,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import autodas
 from autodas.runs import folder
+
+pytestmark = pytest.mark.slow
 
 PACKAGE = Path(autodas.__file__).parent
 NAMES = {

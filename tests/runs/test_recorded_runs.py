@@ -90,6 +90,7 @@ def test_all_decisions_together_are_the_genotype(recorded: Path, run: str) -> No
         assert track.shape.concat == cell.concat
 
 
+@pytest.mark.slow
 def test_a_film(recorded: Path) -> None:
     pytest.importorskip("resvg_py")
     assert main(["draw", "search", "-o", "film.gif"]) == 0
@@ -105,6 +106,7 @@ def test_a_search_that_was_stopped_is_drawn(recorded: Path, run: str) -> None:
     assert read_run(run).problems == ("The run has not finished: summary.json is missing.",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["search", "lengths", "video", "train"])
 def test_what_it_costs(recorded: Path, run: str, capsys: pytest.CaptureFixture[str]) -> None:
     skeleton = {"video": ["--skeleton.name=video"], "lengths": []}.get(run, ["--skeleton.K=0"])
@@ -112,6 +114,7 @@ def test_what_it_costs(recorded: Path, run: str, capsys: pytest.CaptureFixture[s
     assert json.loads(capsys.readouterr().out)["parameters"] > 0
 
 
+@pytest.mark.slow
 def test_a_training_of_its_network_is_planned(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     size = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--epochs=1", "--dry_run"]
     for run in ("search", "train"):
@@ -119,6 +122,7 @@ def test_a_training_of_its_network_is_planned(recorded: Path, capsys: pytest.Cap
         assert "digits" in "".join(capsys.readouterr())
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_evaluated(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "train", "--data=digits", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -126,6 +130,7 @@ def test_a_trained_network_is_evaluated(recorded: Path, capsys: pytest.CaptureFi
     assert found["top1"] == pytest.approx(wanted["top1"], abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_finished_comparison_is_read_again(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = json.loads(Path("compare/comparison.json").read_text())
     words = [word for word in before["command"][2:] if not word.startswith("--run=")]
@@ -139,6 +144,7 @@ def test_a_finished_comparison_is_read_again(recorded: Path, capsys: pytest.Capt
     assert Path("compare/comparison.md").read_text().partition("\n\n")[0] == table
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_continued(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command, run in (
         ("search", "search"),

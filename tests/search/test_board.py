@@ -15,6 +15,8 @@ import autodas
 from autodas.report import CellPictures
 from autodas.search import Search
 
+pytestmark = pytest.mark.slow
+
 SPACE = autodas.get_space("cifar-o2d").with_size(K=1, C1=4, C2=8)
 
 

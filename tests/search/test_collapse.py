@@ -119,6 +119,7 @@ def events(folder: Path, kind: str) -> list[dict[str, Any]]:
     return [event for event in lines if event["event"] == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["das", "sdas-b"])
 def test_a_search_stops_and_can_be_read(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Skips lead from the first draw on, by so much that nothing catches up.

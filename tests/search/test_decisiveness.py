@@ -27,6 +27,7 @@ def noise(split: str) -> tuple[np.ndarray, np.ndarray]:
     return generator.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8), np.arange(120) % 4
 
 
+@pytest.mark.slow
 def test_a_search_on_noise_says_that_its_decisions_look_random(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

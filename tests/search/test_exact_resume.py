@@ -18,6 +18,8 @@ from autodas.strategies import strategy_info
 from autodas.strategies.settings import ALIASES
 from autodas.strategies.settings import STRATEGIES as STRATEGY_TABLE
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "--space.K=0",
     "--space.C1=4",

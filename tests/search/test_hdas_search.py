@@ -13,6 +13,8 @@ from autodas.genotype import Genotype
 from autodas.report import cells_of_genotype, cells_of_run
 from autodas.search._phase import PhaseRun
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "search",
     "--data=digits",

@@ -22,6 +22,8 @@ from autodas.search import SearchSize
 from autodas.search._memory import CODE, MODULE, SLACK, in_words
 from autodas.strategies import choose_strategy
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "memory_estimate.py"
 
 
@@ -124,7 +126,6 @@ class TestEstimate:
         assert [in_words(n) for n in (3 * 2**20, 5 * 2**29)] == ["3 MiB", "2.5 GiB"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
 @pytest.mark.parametrize(
     "job",
@@ -211,7 +212,6 @@ class TestMemoryRunsOut:
         assert len(done.stderr.strip().splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.slow
     def test_while_it_runs(self, limit: int, tmp_path: Path) -> None:
         done = search_with_limit(tmp_path, limit, "--check_memory=false")
         assert done.returncode == 2, done.stderr

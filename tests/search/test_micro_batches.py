@@ -21,6 +21,8 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import Supernet
 
+pytestmark = pytest.mark.slow
+
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 OPTIM = OptimSettings(lr=0.1, clip=1.0, label_smoothing=0.1)
 

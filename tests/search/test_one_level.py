@@ -20,6 +20,8 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import Supernet, frozen_statistics
 
+pytestmark = pytest.mark.slow
+
 OPTIM = OptimSettings(lr=0.05, momentum=0.0, weight_decay=0.0, clip=0.0)
 
 

@@ -30,7 +30,7 @@ SPACE = replace(WIDE, cell=replace(WIDE.cell, nodes=2, altered=True))
 
 
 # A GPU has no compiled kernels for CPUs.
-pytestmark = pytest.mark.usefixtures("plain_kernels")
+pytestmark = [pytest.mark.usefixtures("plain_kernels"), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

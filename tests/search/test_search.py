@@ -19,6 +19,8 @@ from autodas.search._accuracies import evaluate_mixture
 from autodas.strategies import strategy_names
 from autodas.supernet import genotype_mixture
 
+pytestmark = pytest.mark.slow
+
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 NARROW = replace(SPACE, cell=replace(SPACE.cell, nodes=2, altered=True))
 """Cells of two nodes, for a third of the work."""

@@ -25,6 +25,8 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import Supernet, frozen_statistics
 
+pytestmark = pytest.mark.slow
+
 RATE, MOMENTUM, DECAY = 0.3, 0.9, 0.1
 
 

@@ -100,6 +100,7 @@ COUNTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", COUNTED, ids=lambda cell: cell.name)
 @settings(deadline=None)  # a busy machine is no fault
 @given(choices=st.lists(st.integers(1, 3), min_size=1, max_size=4))

@@ -63,6 +63,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "settings", "decided"), CASES)
 def test_gradient_of_alpha_and_beta(
     tools: Any, name: str, settings: dict[str, Any], decided: int, monkeypatch: pytest.MonkeyPatch

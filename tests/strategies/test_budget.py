@@ -19,6 +19,8 @@ from autodas.strategies._budget import Budget, Limits, best_choices, network_bud
 from autodas.strategies._derivation import choose, columns_of
 from autodas.strategies.base import SearchPlan
 
+pytestmark = pytest.mark.slow
+
 FACTS: dict[str, Any] = {"classes": 7, "channels": 3, "image_size": 16}
 SMALL = get_space("cifar-o2d").with_size(K=1, C1=8, C2=32)
 

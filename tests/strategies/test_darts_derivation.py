@@ -74,6 +74,7 @@ def test_equals_the_best_of_all_genotypes(cell: CellSpace, weights: list[list[in
     assert derived(cell, weights) == best_by_enumeration(cell, weights)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     numbers=st.lists(st.floats(-3, 3, width=32), min_size=2 * EDGES * 4, max_size=2 * EDGES * 4, unique=True)

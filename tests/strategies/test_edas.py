@@ -33,6 +33,7 @@ def relaxed_edges(strategy: EDAS, mixture: Any) -> list[tuple[str, int]]:
     return [(kind, e) for kind, cell in mixture.items() for e, row in enumerate(cell.active) if sum(row) > 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["cifar-o2d", "cifar-darts", "cifar-snas"])
 def test_all_but_one_edge_are_what_would_be_derived(tools: Any, space: str) -> None:
     strategy = new(tools, space)
@@ -77,6 +78,7 @@ def run_of(strategy: EDAS, engine: str = "fused") -> PhaseRun:
     return PhaseRun(phase, 0, strategy, supernet, Classification(3), OptimSettings(), 3, Compute())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"entropy": 0.1}, {"edges_per_kind": 2}], ids=str)
 def test_only_the_relaxed_edge_moves(tools: Any, settings: dict[str, Any]) -> None:
     strategy = new(tools, learning_rate=0.1, weight_decay=0.1, **settings)
@@ -96,6 +98,7 @@ def test_only_the_relaxed_edge_moves(tools: Any, settings: dict[str, Any]) -> No
     assert len(moved_before) > 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["cifar-o2d", "cifar-darts", "cifar-snas"])
 def test_nothing_is_lost_in_derivation(tools: Any, space: str) -> None:
     """The derived network has the logits of the clamped supernet, to the bit."""
@@ -131,6 +134,7 @@ def test_the_weight_step_has_a_sample_of_its_own(tools: Any) -> None:
     assert strategy.constants() is None
 
 
+@pytest.mark.slow
 def test_random_architectures_at_the_start(tools: Any) -> None:
     strategy = new(tools, iterations=2000, random_share=0.5)
     assert strategy.phases()[0].weights_only == 1000
@@ -150,6 +154,7 @@ def test_random_architectures_at_the_start(tools: Any) -> None:
     assert relaxed_edges(strategy, strategy.weight_mixture())
 
 
+@pytest.mark.slow
 def test_epsilon_changes_clamped_operations(tools: Any) -> None:
     plain, greedy = new(tools, epsilon=0.0), new(tools, epsilon=0.3)
     tools.wander(plain, 0)

@@ -29,6 +29,8 @@ from autodas.strategies import STRATEGIES, choose_strategy, load_strategy, resol
 from autodas.strategies.base import Phase, Strategy
 from autodas.supernet import Supernet
 
+pytestmark = pytest.mark.slow
+
 SPACES = ("cifar-o2d", "cifar-darts", "cifar-snas", "nasbench201")
 
 SETTINGS: dict[str, dict[str, Any]] = {

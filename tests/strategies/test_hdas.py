@@ -113,6 +113,7 @@ class TestDepth:
         assert moved == {"gamma"}
 
 
+@pytest.mark.slow
 def test_the_depth_loss_has_a_step_of_its_own(tools: Any) -> None:
     torch.manual_seed(0)
     strategy = make(tools, "cifar-darts", level="stages", genotype="darts_v1", cells_a_stage=2)

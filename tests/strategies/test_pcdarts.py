@@ -86,6 +86,7 @@ def test_the_first_15_of_50_epochs_train_the_weights_only(tools: Any) -> None:
     assert new(tools, iterations=2, weights_only=0.9).phases()[0].weights_only == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["reference", "fused"])
 def test_memory_of_an_iteration(engine: str) -> None:
     """The part of the channels that is searched is most of the memory, in the paper's width."""

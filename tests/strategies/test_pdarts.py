@@ -105,6 +105,7 @@ def skips_of(genotype: Genotype, kind: str) -> int:
     return sum(e.operation == "skip_connect" for _, e in genotype.cells[kind].edges())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_every_limit_to_skips(tools: Any, seed: int) -> None:
     strategy = new(tools.space("cifar-o2d"))
@@ -198,6 +199,7 @@ def test_spaces_and_budgets_that_do_not_fit_are_refused(tools: Any) -> None:
         choose_strategy("pdarts", operations=(5, 2))
 
 
+@pytest.mark.slow
 def test_spaces_with_few_operations_are_narrowed_where_they_can_be(tools: Any) -> None:
     space = tools.two_nodes(("none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3"))
     counts = []

@@ -74,6 +74,7 @@ def test_at_least_one_candidate(candidates: int) -> None:
         RandomSettings(candidates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("candidates", "iterations"), [(1, 7), (2, 110)])
 def test_the_budget_is_that_of_a_das_search(tools: Any, candidates: int, iterations: int) -> None:
     space = tools.space("cifar-o2d", K=0)

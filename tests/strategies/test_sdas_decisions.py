@@ -170,6 +170,7 @@ def test_none_neither_wins_an_edge_nor_narrows_its_lead(tools: Any) -> None:
     assert decision.priority == pytest.approx((np.e - 1) / (np.exp(5) + np.e + 6), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "lengths"), [("a", range(1, 41)), ("b", (1, 3, 34, 40)), ("c", (1, 3, 34, 40))]
 )

@@ -46,6 +46,7 @@ def draws(strategy: SNAS, number: int) -> torch.Tensor:
     return torch.cat(found).double()
 
 
+@pytest.mark.slow
 def test_the_largest_of_a_sample_is_distributed_as_the_softmax(tools: Any) -> None:
     """Gumbel-max: at any temperature, operation o is the largest with probability softmax(alpha)_o."""
     samples = draws(three_operations(tools, 0.7), 2000)
@@ -68,6 +69,7 @@ def concrete_mean(temperature: float) -> np.ndarray:
     return (powers / powers.sum(-1, keepdims=True)).reshape(-1, 3).mean(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [2.0, 0.5])
 def test_the_mean_of_samples(tools: Any, temperature: float) -> None:
     samples = draws(three_operations(tools, temperature), 2000)
@@ -205,6 +207,7 @@ def test_costs_of_cells() -> None:
             assert [tuple(c) for c in row] == [by_hand(o, C, read, inside) for o in operations]
 
 
+@pytest.mark.slow
 def test_maps_of_the_imagenet_skeleton() -> None:
     space = get_space("imagenet-darts")
     slot, rows = slot_costs(space.cell, space.skeleton)[0]

@@ -9,6 +9,8 @@ from torch import Tensor
 from autodas.spaces import all_alive, get_space
 from autodas.supernet import CellMixture, Supernet
 
+pytestmark = pytest.mark.slow
+
 
 def statistics(engine: str, K: int, momentum: float, reduced: bool) -> dict[str, Tensor]:
     """Running statistics after one pass in training mode."""

@@ -16,6 +16,8 @@ from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
 from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics
 
+pytestmark = pytest.mark.slow
+
 SPACE = get_space("cifar-darts").with_size(1, 4, 16)
 NOISY = {"noise": Noise(skip_dropout=0.4, drop_path=0.3)}
 

@@ -16,6 +16,8 @@ from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
 from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics, mixture_of
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"K": 1, "C1": 4, "C2": 16}
 NO_NOISE = Noise()
 
@@ -229,7 +231,6 @@ def test_the_same_parameters_under_the_same_names() -> None:
     fused.load_state_dict(reference.state_dict())
 
 
-@pytest.mark.slow
 def test_every_one_of_many_iterations() -> None:
     """A hundred steps of SGD in single precision; in each, both engines start from the same weights.
 

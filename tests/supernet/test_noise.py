@@ -15,6 +15,8 @@ from autodas.spaces import CellSlot, CellSpace, all_alive
 from autodas.supernet import ENGINES, CellMixture, Noise, SupernetCell
 from autodas.supernet.fused._engine import FusedEngine
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
 SAMPLES, WIDTH = 400, 8
 NONE = Noise()

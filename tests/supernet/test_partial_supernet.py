@@ -24,6 +24,8 @@ from autodas.supernet._cell import SupernetCell
 from autodas.supernet._reference import ReferenceEngine
 from autodas.supernet.fused._engine import FusedEngine
 
+pytestmark = pytest.mark.slow
+
 Draw = Callable[[CellSpace, int], Genotype]
 DOUBLE = torch.float64
 

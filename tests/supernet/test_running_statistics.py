@@ -79,6 +79,7 @@ class TestReestimate:
         assert norm.momentum == 0.37
         assert not norm.training
 
+    @pytest.mark.slow
     @torch.no_grad()
     def test_a_supernet_by_hand(self, tiny: Space) -> None:
         supernet, generator = Supernet(tiny), torch.Generator().manual_seed(0)
@@ -120,6 +121,7 @@ class TestReestimate:
         assert not supernet.training
         assert all(torch.equal(p, weights[name]) for name, p in supernet.named_parameters())
 
+    @pytest.mark.slow
     @torch.no_grad()
     def test_it_does_not_depend_on_what_was_there(self, tiny: Space) -> None:
         supernet, mixture = Supernet(tiny), everything(tiny)

@@ -17,6 +17,8 @@ from autodas.spaces import Space, alive_of, all_alive, get_skeleton, get_space, 
 from autodas.supernet import CellMixture, Supernet, genotype_mixture, mixture_of
 from autodas.zoo import load_zoo
 
+pytestmark = pytest.mark.slow
+
 GRAPHS = stage_space(get_skeleton("cifar_graph").with_size(K=3, C2=16))
 BENCHMARK = get_space("nasbench201").with_size(K=1, C2=16)
 CELLS = load_zoo("darts_v1")

@@ -79,6 +79,7 @@ def doubles(request: pytest.FixtureRequest, small_space: MakeSpace) -> Supernet:
     return Supernet(small_space(request.param), classes=5).double()
 
 
+@pytest.mark.slow
 @settings(max_examples=7, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**31),
@@ -111,6 +112,7 @@ def test_the_factor_of_an_edge_multiplies_its_weights(tiny: Space) -> None:
     torch.testing.assert_close(supernet(x, mixture), supernet(x, folded), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_parameters_of_the_darts_supernet() -> None:
     # The public code of DARTS: 8 cells, C=16, 1,930,842 parameters of which 224 are alphas.
     space = get_space("cifar-darts")
@@ -132,6 +134,7 @@ def candidates(supernet: Supernet) -> dict[str, nn.Module]:
 
 
 class TestActive:
+    @pytest.mark.slow
     @torch.no_grad()
     def test_only_active_candidates_are_computed(self, tiny: Space) -> None:
         supernet = Supernet(tiny)
@@ -193,6 +196,7 @@ class TestActive:
         }
         assert torch.equal(supernet(x, spoilt), supernet(x, mixture))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("training", [True, False])
     @torch.no_grad()
     def test_the_weight_of_none_does_not_matter(self, small_space: MakeSpace, training: bool) -> None:
@@ -208,6 +212,7 @@ class TestActive:
             changed[kind] = CellMixture(weights, inactive, m.edges)
         assert torch.equal(supernet(x, changed), supernet(x, mixture))
 
+    @pytest.mark.slow
     @torch.no_grad()
     def test_none_takes_its_share_of_a_softmax(self, small_space: MakeSpace) -> None:
         space = small_space("darts")
@@ -245,6 +250,7 @@ class TestEngines:
         with pytest.raises(AutodasError, match=r"unknown engine 'warp'.*reference"):
             Supernet(tiny, engine="warp")
 
+    @pytest.mark.slow
     @torch.no_grad()
     def test_computed_by_another_engine_for_a_while(
         self, tiny: Space, monkeypatch: pytest.MonkeyPatch
@@ -273,6 +279,7 @@ class TestEngines:
         assert type(Supernet(tiny, engine="doubled").relaxed_cells()[0].engine) is Doubled
 
 
+@pytest.mark.slow
 def test_channels_are_last_in_memory(small_space: MakeSpace) -> None:
     supernet = Supernet(small_space("o2d"))
     for name, p in supernet.named_parameters():

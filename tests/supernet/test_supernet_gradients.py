@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from autodas.spaces import Space, all_alive
 from autodas.supernet import CellMixture, Mixture, Supernet, frozen_statistics
 
+pytestmark = pytest.mark.slow
+
 LABELS = torch.tensor([0, 1, 2, 0])
 
 

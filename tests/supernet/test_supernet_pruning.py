@@ -16,6 +16,8 @@ from autodas.networks import Network
 from autodas.spaces import Alive, CellSpace, Space, alive_of, all_alive
 from autodas.supernet import Supernet, genotype_mixture, mixture_of
 
+pytestmark = pytest.mark.slow
+
 MakeSpace = Callable[[str], Space]
 Draw = Callable[[CellSpace, int], Genotype]
 

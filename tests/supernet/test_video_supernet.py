@@ -22,6 +22,8 @@ from autodas.supernet import (
     mixture_of,
 )
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["o2d_video", "o3d", "oadv"]
 
 

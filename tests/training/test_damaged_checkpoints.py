@@ -17,6 +17,8 @@ from autodas.loop import load_checkpoint
 from autodas.runs.folder import RunFolder
 from autodas.spaces import get_skeleton
 
+pytestmark = pytest.mark.slow
+
 SEARCH = [
     "--data=digits",
     *("--space.K=0", "--space.C1=16", "--space.C2=64", "--epochs=1", "--batch_size=8", "--data.subset=40"),

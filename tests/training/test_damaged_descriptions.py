@@ -15,6 +15,8 @@ from autodas.errors import AutodasError
 from autodas.networks import CellBlueprint
 from autodas.training.model_file import ModelFacts, load_model, save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trained(tools: Any) -> Path:

@@ -21,6 +21,8 @@ from autodas.settings import OptimSettings
 from autodas.training import fit as fit_module
 from autodas.training.fit import Fit, Regularisation
 
+pytestmark = pytest.mark.slow
+
 
 def events(folder: RunFolder) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in (folder.path / "events.jsonl").read_text().splitlines()]

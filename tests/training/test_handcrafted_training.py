@@ -21,6 +21,8 @@ from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import ModelFacts, load_model, save_model
 from autodas.training.recipe import Training
 
+pytestmark = pytest.mark.slow
+
 TINY = HandcraftedBlueprint("bninception-3d", 1 / 16)
 
 

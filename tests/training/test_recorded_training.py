@@ -15,6 +15,8 @@ from autodas.loop import _recorded as graph_module
 from autodas.settings import OptimSettings
 from autodas.training.fit import Regularisation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("micro_batches", "size"), [(1, 8), (2, 32)])
 def test_a_recorded_training_equals_one_that_is_not(

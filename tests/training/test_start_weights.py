@@ -23,6 +23,8 @@ from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.recipe import Training
 from autodas.training.start_weights import start_from
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("normal", "s_reduction", "st_reduction")
 
 

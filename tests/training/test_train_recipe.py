@@ -24,6 +24,8 @@ from autodas.training.fit import Fit, Regularisation
 from autodas.training.model_file import load_model
 from autodas.training.recipe import Training
 
+pytestmark = pytest.mark.slow
+
 
 def train(tools: Any, folder: RunFolder, **options: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {

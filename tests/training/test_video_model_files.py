@@ -40,6 +40,7 @@ def with_facts(path: Path, **changes: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_clips_and_flow_travel_with_the_weights(tmp_path: Path) -> None:
     for clips in (FLOW.clips, Clips(8, 2), Clips(8, sampling="sparse")):
         facts = replace(FLOW, clips=clips)

@@ -90,6 +90,7 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_the_markup_is_sound(search: Path, training: Path) -> None:
     for runs in ([search], [training], [search, training]):
         checker = Balance()
@@ -99,6 +100,7 @@ def test_the_markup_is_sound(search: Path, training: Path) -> None:
         assert set(checker.references) <= set(checker.identifiers)
 
 
+@pytest.mark.slow
 def test_every_state_of_the_evolution(search: Path) -> None:
     """After each decision the cells are those that `draw` shows of the same log."""
     evolution = evolution_of(read_run(search))
@@ -239,6 +241,7 @@ def test_a_cut_last_line(copy: Path) -> None:
     assert "The last line of events.jsonl is truncated" in render_main([copy])
 
 
+@pytest.mark.slow
 def test_every_length_of_a_log(copy: Path) -> None:
     log = (copy / "events.jsonl").read_bytes()
     for length in range(0, len(log), len(log) // 40):
@@ -259,6 +262,7 @@ def test_a_newer_version(copy: Path) -> None:
     assert '<section id="evolution">' in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [None, "text", [], {}, -1, True])
 def test_unexpected_contents(copy: Path, value: object) -> None:
     """Whatever stands under a key, there is a page; a part that cannot be made says so."""
@@ -367,6 +371,7 @@ def test_the_page_of_a_video_run_says_what_was_seen(tmp_path: Path) -> None:
     assert "all 4 test videos are taken for cat" in page
 
 
+@pytest.mark.slow
 def test_runs_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     search = write_search(tmp_path / "demo/search")
     training = write_training(tmp_path / "demo/train", search)
@@ -406,6 +411,7 @@ def test_numbers_for_people() -> None:
     assert ticks(3, 3) == [3]
 
 
+@pytest.mark.slow
 def test_a_long_search_is_a_small_page(tmp_path: Path) -> None:
     """50 epochs of CIFAR-10 at batch 64: 19,500 iterations, 34 decisions."""
     search = write_search(tmp_path / "search", epochs=50, length=390)

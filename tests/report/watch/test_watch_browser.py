@@ -17,6 +17,8 @@ from tests.report.watch.logs import decision, write_run
 
 from autodas.report.watch import WatchServer
 
+pytestmark = pytest.mark.slow
+
 EDGES = [[0, 2], [1, 2], [0, 3], [1, 3], [2, 3]]
 
 Serve = Callable[..., WatchServer]
@@ -117,7 +119,6 @@ def test_the_page_goes_on_when_the_server_does(tmp_path: Path, page: Any) -> Non
         server.wait()
 
 
-@pytest.mark.slow
 def test_the_page_follows_a_search_that_is_killed_and_goes_on(
     tmp_path: Path, serve: Serve, page: Any
 ) -> None:

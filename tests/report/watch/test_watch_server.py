@@ -228,6 +228,7 @@ def test_a_port_that_is_in_use(tmp_path: Path, serve: Serve, capsys: pytest.Capt
     assert "choose another --host" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     command = [sys.executable, "-m", "autodas", "watch", str(tmp_path), "--port", "0"]
