@@ -115,15 +115,36 @@ def read_yaml(text: str, where: str) -> dict[Any, Any]:
     Raises:
         AutodasError: if the document is not valid YAML, not a mapping, or too large.
     """
+    document = _read(text, where)
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise AutodasError(f"{where}: a mapping of keys to values is expected")
+    return document
+
+
+def read_value(text: str) -> Any:
+    """Return the plain data that a text stands for: a number, a truth value, a list, or the text itself.
+
+    Raises:
+        ValueError: if the text is not valid YAML.
+    """
+    try:
+        return _read(text, "value")
+    except AutodasError as error:
+        raise ValueError(str(error)) from error
+
+
+def _read(text: str, where: str) -> Any:
     try:
         # A subclass of the safe loader, which constructs plain data only.
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
-                return {}
+                return None
             _check(node, {})
-            document = loader.construct_document(node)
+            return loader.construct_document(node)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -132,11 +153,6 @@ def read_yaml(text: str, where: str) -> dict[Any, Any]:
         raise AutodasError(f"{place}: not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise AutodasError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise AutodasError(f"{where}: a mapping of keys to values is expected")
-    return document
 
 
 def _check(node: yaml.Node, counted: dict[int, int]) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import types
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
-if TYPE_CHECKING:
-    import jsonargparse
+from autodas.strict_yaml import read_value
 
 _ONE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 _MANY = {bool: "booleans", int: "whole numbers", float: "numbers", str: "texts", Path: "paths"}
@@ -39,12 +38,7 @@ def convert(hint: Any, value: Any, from_text: bool) -> Any:
         return Path(value)  # whatever bytes its name has
     if from_text and takes_list(hint) and not value.lstrip().startswith("["):
         value = [part.strip() for part in value.split(",")] if value.strip() else []
-    import jsonargparse  # takes a tenth of a second, which --help avoids
-
-    try:
-        return _parser(hint).parse_object({"value": value}).value
-    except (jsonargparse.ArgumentError, TypeError) as error:
-        raise ValueError(str(error)) from error
+    return _typed(hint, value)
 
 
 def expected(hint: Any) -> str:
@@ -113,10 +107,36 @@ def _members(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-@cache
-def _parser(hint: Any) -> jsonargparse.ArgumentParser:
-    import jsonargparse
+def _typed(hint: Any, value: Any) -> Any:
+    """Return plain data, or text that stands for them, as a value of a type.
 
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=hint)
-    return parser
+    Raises:
+        ValueError: if they are of another type.
+    """
+    for member in _members(hint):
+        try:
+            return _typed_as(member, value)
+        except ValueError:
+            continue
+    raise ValueError(f"expected {expected(hint)}")
+
+
+def _typed_as(hint: Any, value: Any) -> Any:
+    """Return a value as one type, which is not a union."""
+    if hint is Any or (hint is str and isinstance(value, str)) or (hint is type(None) and value is None):
+        return value
+    if get_origin(hint) is Literal and value in get_args(hint):
+        return value
+    data = read_value(value) if isinstance(value, str) else value
+    if hint is float and type(data) in (int, float):
+        return float(data)
+    if hint in (bool, int) and type(data) is hint:
+        return data
+    if get_origin(hint) in (tuple, list) and isinstance(data, list | tuple):
+        items, kinds = list(data), get_args(hint)
+        kinds = (kinds[0],) * len(items) if takes_any_number(hint) else kinds
+        return get_origin(hint)(_typed(kind, item) for kind, item in zip(kinds, items, strict=True))
+    if (hint is dict or get_origin(hint) is dict) and isinstance(data, Mapping):
+        key, item = get_args(hint) or (Any, Any)
+        return {_typed(key, k): _typed(item, v) for k, v in data.items()}
+    raise ValueError
