@@ -176,6 +176,20 @@ def test_columns_without_a_name_are_left_aside(images: Path, place: str) -> None
     assert sorted(found.train.columns) == ["label", "path"]
 
 
+def test_columns_of_one_name(images: Path) -> None:
+    """A column that is asked for must be the only one of its name; others are left aside."""
+    path = images / "list.csv"
+    rows = [f"images/{i}.png,{'ab'[i % 2]},{'ba'[i % 2]}" for i in range(12)]
+    path.write_text("\n".join(["path,label,Label", *rows]))
+    with pytest.raises(AutodasError, match=r"list\.csv, line 1: several columns are called 'label'"):
+        read_lists(str(path), "imagelist", "images")
+    rows = [f"images/{i}.png,{'ab'[i % 2]},{i},{-i}" for i in range(12)]
+    path.write_text("\n".join(["path,label,note,note", *rows]))
+    found = read_lists(str(path), "imagelist", "images")
+    assert found.train is not None
+    assert sorted(found.train.columns) == ["label", "path"]
+
+
 def test_classes_that_the_network_knows_and_the_training_part_lacks(images: Path) -> None:
     rows = [f"images/{i}.png,{'ab'[i % 2]},train" for i in range(8)]
     (images / "list.csv").write_text("\n".join(["path,label,split", *rows, "images/9.png,c,test"]))

@@ -247,7 +247,8 @@ def _read_csv(path: Path, default: SplitName, root: Path) -> tuple[list[_Entry],
         if split is None:
             written = values[split_at or 0]
             raise AutodasError(f"{place}: the split must be train, test or val, found '{written}'")
-        columns = {name: value for name, value in zip(header.names, values, strict=True) if name}
+        named = zip(header.names, values, strict=True)
+        columns = {name: value for name, value in named if name and header.names.count(name) == 1}
         entries.append(_Entry(values[path_at], values[label_at], split, place, columns))
     return entries, skipped
 

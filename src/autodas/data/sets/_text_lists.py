@@ -129,8 +129,15 @@ def choose_column(path: Path, header: Header, names: Sequence[str]) -> int | Non
         path: path of the list, for messages.
         header: header of the list.
         names: as for :func:`read_table`.
+
+    Raises:
+        AutodasError: if the column is missing, or several have its name.
     """
     for name in filter(None, names):  # columns may have no name
+        if header.names.count(name) > 1:
+            raise AutodasError(
+                f"{path}, line {header.line}: several columns are called '{name}': rename them"
+            )
         if name in header.names:
             return header.names.index(name)
     if not names[-1]:
