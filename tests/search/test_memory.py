@@ -109,7 +109,7 @@ class TestEstimate:
         assert 0.5 < half / whole < 0.65
 
     def test_a_discrete_network_needs_little(self) -> None:
-        assert size("random").estimate().tensors < 0.3 * size("das").estimate().tensors
+        assert size("random").estimate().tensors < 0.5 * size("das").estimate().tensors
 
     def test_leaves_random_numbers_alone(self) -> None:
         torch.manual_seed(0)
@@ -130,7 +130,7 @@ class TestEstimate:
 @pytest.mark.parametrize(
     "job",
     [
-        {"batch_size": 16},
+        {"K": 1, "batch_size": 16},
         {"batch_size": 8, "engine": "reference"},
         {"batch_size": 32, "partial_channels": 4},
         {"batch_size": 16, "checkpoint": True},
