@@ -99,12 +99,12 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.timeout(900)
 def test_stopped_and_continued(tmp_path: Path) -> None:
     words = compare(
-        tmp_path / "run", "--methods=das", "--seeds=1", "--search.epochs=4", "--search.checkpoint_every=1"
+        tmp_path / "run", "--methods=random", "--seeds=1", "--search.epochs=4", "--search.checkpoint_every=1"
     )
     command = [sys.executable, "-m", "autodas", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-    checkpoints = tmp_path / "run/das/seed0/search/checkpoints"
+    checkpoints = tmp_path / "run/random/seed0/search/checkpoints"
     limit = time.monotonic() + 120
     while not (checkpoints.exists() and any(checkpoints.iterdir())):
         assert time.monotonic() < limit
@@ -114,11 +114,11 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"run the same command again to resume" in error
-    assert not (tmp_path / "run/das/seed0/search/summary.json").exists()
-    events = (tmp_path / "run/das/seed0/search/events.jsonl").read_text()
+    assert not (tmp_path / "run/random/seed0/search/summary.json").exists()
+    events = (tmp_path / "run/random/seed0/search/events.jsonl").read_text()
     subprocess.run(command, check=True, env=environment)
     assert (tmp_path / "run/comparison.md").exists()
-    assert (tmp_path / "run/das/seed0/search/events.jsonl").read_text().startswith(events.splitlines()[0])
+    assert (tmp_path / "run/random/seed0/search/events.jsonl").read_text().startswith(events.splitlines()[0])
 
 
 @pytest.mark.slow
