@@ -98,7 +98,7 @@ def worker() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (signal.SIGKILL, r"was killed by SIGKILL.*memory.*fewer --data\.workers"),
+        (signal.SIGKILL, r"was killed by SIGKILL.*memory.*fewer `data\.workers"),
         (signal.SIGSEGV, r"was killed by SIGSEGV.*damaged file"),
     ],
 )
