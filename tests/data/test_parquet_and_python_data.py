@@ -233,6 +233,26 @@ def test_parquet_errors(write: Write, tmp_path: Path) -> None:
     fails("h", "one whole number or text a label is expected, found double")
 
 
+def test_counts_of_rows_that_disagree_are_damage(tmp_path: Path) -> None:
+    """Each number of the file that may be the number of rows is made smaller, one at a time."""
+    images = [{"bytes": encode(Image.new("L", (8, 8), i)), "path": f"{i}.png"} for i in range(24)]
+    pq.write_table(
+        pa.table({"image": images, "label": [i % 2 for i in range(24)]}), tmp_path / "whole.parquet"
+    )
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    places = [at for at in range(4, len(whole) - 8) if whole[at] == 2 * 24]  # as such files write it
+    refused = []
+    for at in places:
+        path = tmp_path / "damaged.parquet"
+        path.write_bytes(whole[:at] + bytes([2 * 14]) + whole[at + 1 :])
+        try:
+            open_dataset(f"parquet:{path}", max_bad=1.0)
+        except AutodasError as error:
+            refused.append(str(error))
+    assert len(places) > 3
+    assert any("damaged: 14 values in column 'image.path', but 24 rows" in message for message in refused)
+
+
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], Any]], str]:
     def make(function: Callable[[str], Any]) -> str:

@@ -228,7 +228,11 @@ def _values(file: Path, column: str) -> list[Any]:
 
 
 def _column(file: Path, column: str) -> Any:
-    """Return a column of a file; for ``a.b`` the field b in the column a."""
+    """Return a column of a file; for ``a.b`` the field b in the column a.
+
+    Raises:
+        AutodasError: if the column is missing or damaged, or has more or fewer values than the file has rows.
+    """
     parquet, name = open_parquet(file), column.partition(".")[0]
     with explained(file):
         names = list(parquet.schema_arrow.names)
@@ -242,4 +246,7 @@ def _column(file: Path, column: str) -> Any:
         import pyarrow
 
         table = pyarrow.concat_tables(groups) if groups else parquet.schema_arrow.empty_table()
-        return table[name]
+        values, rows = table[name], parquet.metadata.num_rows
+    if len(values) != rows:
+        raise AutodasError(f"{file}: damaged: {len(values)} values in column '{column}', but {rows} rows")
+    return values
