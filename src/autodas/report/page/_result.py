@@ -130,7 +130,7 @@ def _input(shape: Mapping[str, Any]) -> str:
     rest = {k: v for k, v in shape.items() if k not in ("image_size", "frames", "channels") and v is not None}
     told = [
         size,
-        f"{shape.get('channels')} channels",
+        f"{shape.get('channels')} channel{'' if shape.get('channels') == 1 else 's'}",
         *(f"{k.replace('_', ' ')} {v}" for k, v in rest.items()),
     ]
     return ", ".join(told)
