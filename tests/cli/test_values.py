@@ -47,6 +47,7 @@ def test_texts(hint: Any, text: str, value: object) -> None:
         (int, ""),
         (int | None, ""),
         (float, "nan1"),
+        (float, "9" * 400),
         (bool, "yes"),
         (bool, "1"),
         (tuple[float, float], "1"),

@@ -129,7 +129,10 @@ def _typed_as(hint: Any, value: Any) -> Any:
         return value
     data = read_value(value) if isinstance(value, str) else value
     if hint is float and type(data) in (int, float):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError as error:
+            raise ValueError(str(error)) from error
     if hint in (bool, int) and type(data) is hint:
         return data
     if get_origin(hint) in (tuple, list) and isinstance(data, list | tuple):
