@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(ABC):
     """Alternative and its settings; a subclass defines the alternatives.
 
     In YAML and on the command line the name and the settings form one level:
-    ``strategy: {name: sdas, schedule: b}``. The class can be created without arguments, for its default.
+    ``strategy: {name: sdas, schedule: b}``. A configuration class gives its field a default.
 
     Args:
         name: canonical name of the alternative.
@@ -30,25 +31,25 @@ class Choice:
     """Help of the option that chooses."""
 
     @classmethod
+    @abstractmethod
     def alternatives(cls) -> Mapping[str, type]:
         """Return the canonical names of the registered alternatives with the classes of their settings."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def resolve(cls, name: str) -> tuple[str, dict[str, Any]]:
         """Return the canonical name for a name, and the settings that the name implies.
 
         Raises:
             AutodasError: if the name is unknown.
         """
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def settings_class(cls, name: str) -> type:
         """Return the class of an alternative's settings; user-defined alternatives are imported."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def description(cls, name: str) -> str:
         """Return the description of an alternative, in one line."""
-        raise NotImplementedError

@@ -22,7 +22,7 @@ from autodas.cli.config._layers import (
     options_layer,
     read_documents,
 )
-from autodas.cli.config._schema import Schema, build, choice_field, default_choice, describe, tree
+from autodas.cli.config._schema import Schema, build, choice_field, describe, tree
 from autodas.errors import AutodasError
 from autodas.strict_yaml import write_yaml
 
@@ -106,8 +106,8 @@ def _merge(layers: Sequence[Layer], schema: Schema) -> dict[str, Any]:
     for layer in layers:
         for key, setting in expand_aliases(layer, schema).items():
             values[key] = setting.convert(schema.leaves[key])
-    if schema.chosen is not None:
-        values[f"{schema.choice}.name"] = schema.chosen
+    if schema.choice is not None and schema.chosen is not None:
+        values[f"{schema.choice.key}.name"] = schema.chosen
     return values
 
 
@@ -133,11 +133,10 @@ def _spelling(key: str, schema: Schema) -> str:
 
 def _choice_for_help(config_class: type, argv: Sequence[str]) -> str | None:
     """Return the alternative whose settings help shows; the default one if its name is invalid."""
-    field_of_choice = choice_field(config_class)
-    if field_of_choice is None:
+    choice = choice_field(config_class)
+    if choice is None:
         return None
-    key, choice = field_of_choice
     try:
-        return choice.resolve(peek(argv, key, f"{key}.name")[-1])[0]
+        return choice.kind.resolve(peek(argv, choice.key, f"{choice.key}.name")[-1])[0]
     except (IndexError, AutodasError):
-        return default_choice(config_class)
+        return choice.default

@@ -86,8 +86,8 @@ def _default(leaf: Leaf) -> str:
 def _about(group: str, schema: Schema) -> str:
     if group not in schema.groups:
         return ""
-    if group == schema.choice:
-        description = schema.groups[group].description(schema.chosen or "")  # type: ignore[attr-defined]
+    if schema.choice is not None and group == schema.choice.key:
+        description = schema.choice.kind.description(schema.chosen or "")
         about = f"Settings of {schema.chosen}: {description}."
         return f"{about} For those of another: --{group} NAME --help."
     return _first_paragraph(schema.groups[group])

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autodas.choice import Choice
 from autodas.cli.config._arguments import peek, read_arguments
-from autodas.cli.config._schema import Leaf, Schema, choice_field, default_choice, describe
+from autodas.cli.config._schema import ChoiceField, Leaf, Schema, choice_field, describe
 from autodas.cli.config._values import convert, expected, show
 from autodas.errors import AutodasError, nearest
 from autodas.limits import largest
@@ -84,16 +83,16 @@ def choose(config_class: type, argv: Sequence[str], documents: Sequence[Document
 
     ``None`` if the configuration holds no choice.
     """
-    field_of_choice = choice_field(config_class)
-    if field_of_choice is None:
+    choice = choice_field(config_class)
+    if choice is None:
         return None
-    key, choice = field_of_choice
+    key = choice.key
     if names := peek(argv, key, f"{key}.name"):
         return _resolve(choice, names[-1], f"--{key}")[0]
     for document in reversed(documents):
         if (name := _name_in(document, key)) is not None:
             return _resolve(choice, name, f"{document.label}: {key}")[0]
-    return default_choice(config_class)
+    return choice.default
 
 
 def document_layers(document: Document, config_class: type, schema: Schema) -> list[Layer]:
@@ -102,17 +101,16 @@ def document_layers(document: Document, config_class: type, schema: Schema) -> l
     Raises:
         AutodasError: if it has an unknown key.
     """
-    key = schema.choice
-    if key is None:
+    choice = schema.choice
+    if choice is None:
         return [_flatten(document.content, schema, document.label)]
-    choice: type[Choice] = schema.groups[key]
-    content = dict(document.content)
-    entries = content.pop(choice.words, None)
+    key, content = choice.key, dict(document.content)
+    entries = content.pop(choice.kind.words, None)
     layers = _per_alternative(choice, entries, document.label, config_class, schema)
     if not document.is_preset:
         return [*layers, _flatten(content, schema, document.label)]
     own_name = _name_in(document, key)
-    own = default_choice(config_class) if own_name is None else _resolve(choice, own_name, document.label)[0]
+    own = choice.default if own_name is None else _resolve(choice, own_name, document.label)[0]
     layer = _flatten(content, describe(config_class, own), document.label)
     if own != schema.chosen:
         # The preset's settings belong to another alternative. They are not the user's own: dropped.
@@ -132,15 +130,16 @@ def expand_aliases(layer: Layer, schema: Schema) -> Layer:
     Raises:
         AutodasError: if the same source contradicts them.
     """
-    name = layer.get(f"{schema.choice}.name")
-    if schema.choice is None or name is None or not isinstance(name.value, str):
+    choice = schema.choice
+    name = layer.get(f"{choice.key}.name") if choice is not None else None
+    if choice is None or name is None or not isinstance(name.value, str):
         return layer
-    canonical, fixed = _resolve(schema.groups[schema.choice], name.value, name.label)
+    canonical, fixed = _resolve(choice, name.value, name.label)
     if canonical != schema.chosen:
         return layer
     expanded = dict(layer)
     for setting, value in fixed.items():
-        key = f"{schema.choice}.{setting}"
+        key = f"{choice.key}.{setting}"
         if key in layer and (said := layer[key].convert(schema.leaves[key])) != value:
             raise AutodasError(
                 f"{layer[key].label}: '{name.value}' means {setting} {show(value)}, but {show(said)} is given"
@@ -150,25 +149,25 @@ def expand_aliases(layer: Layer, schema: Schema) -> Layer:
 
 
 def _per_alternative(
-    choice: type[Choice], entries: Any, label: str, config_class: type, schema: Schema
+    choice: ChoiceField, entries: Any, label: str, config_class: type, schema: Schema
 ) -> list[Layer]:
     """Return the settings of the chosen alternative, of a document's settings for several."""
     if entries is None:
         return []
-    key = choice.words
+    key, alternatives = choice.kind.words, choice.kind.alternatives()
     if not isinstance(entries, dict):
         raise AutodasError(f"{label}: {key}: expected a mapping, found {show(entries)}")
     layers = []
     for name, entry in entries.items():
-        if name not in choice.alternatives() and not is_user_code(str(name)):
-            known = list(choice.alternatives())
-            raise AutodasError(f"{label}: {key}: unknown {choice.word} '{name}'{nearest(str(name), known)}")
+        if name not in alternatives and not is_user_code(str(name)):
+            hint = nearest(str(name), list(alternatives))
+            raise AutodasError(f"{label}: {key}: unknown {choice.kind.word} '{name}'{hint}")
         # Check unused entries as well, so that mistakes in them do not go unnoticed.
         place = f"{label}: {key}.{name}"
         if not isinstance(entry, dict):
             raise AutodasError(f"{place}: expected a mapping of settings, found {show(entry)}")
-        layer = _flatten({schema.choice: entry}, describe(config_class, name), place)
-        if f"{schema.choice}.name" in layer:
+        layer = _flatten({choice.key: entry}, describe(config_class, name), place)
+        if f"{choice.key}.name" in layer:
             raise AutodasError(f"{place}: 'name' is not a setting")
         if name == schema.chosen:
             layers.append(layer)
@@ -209,8 +208,8 @@ def _name_in(document: Document, key: str) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _resolve(choice: type[Choice], name: str, label: str) -> tuple[str, dict[str, Any]]:
+def _resolve(choice: ChoiceField, name: str, label: str) -> tuple[str, dict[str, Any]]:
     try:
-        return choice.resolve(name)
+        return choice.kind.resolve(name)
     except AutodasError as error:
         raise AutodasError(f"{label}: {error}") from None

@@ -59,6 +59,21 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class ChoiceField:
+    """Field of a configuration class that holds a choice.
+
+    Args:
+        key: name of the field.
+        kind: class of the choice.
+        default: canonical name of the alternative chosen by default.
+    """
+
+    key: str
+    kind: type[Choice]
+    default: str
+
+
+@dataclass(frozen=True)
 class Schema:
     """All values of a configuration class.
 
@@ -66,14 +81,14 @@ class Schema:
         leaves: dotted key to value.
         groups: dotted key of a nested class to that class.
         short_forms: key of a group to the key set by its short form: ``data`` to ``data.name``.
-        choice: key of the :class:`~autodas.choice.Choice` field, if there is one.
+        choice: the field that holds a choice, if there is one.
         chosen: canonical name of the alternative whose settings are among the leaves.
     """
 
     leaves: dict[str, Leaf] = field(default_factory=dict)
     groups: dict[str, type] = field(default_factory=dict)
     short_forms: dict[str, str] = field(default_factory=dict)
-    choice: str | None = None
+    choice: ChoiceField | None = None
     chosen: str | None = None
 
     @property
@@ -89,20 +104,13 @@ class Schema:
             mark: prefix of keys in this context: ``--`` on the command line.
         """
         parent, _, last = key.rpartition(".")
-        if self.choice is not None and parent == self.choice and (owners := self._owners(last)):
+        if self.choice is not None and parent == self.choice.key and (owners := _owners(self.choice, last)):
             return f": '{last}' belongs to {', '.join(owners)}, not {self.chosen}"
         if key in self.groups:
             return f": give one of its keys: {', '.join(self._children(key, mark))}"
         if match := self._nearest(key):
             return f"; did you mean '{mark}{match}'?"
         return nearest("", self._children(parent if parent in self.groups else "", mark))
-
-    def _owners(self, setting: str) -> list[str]:
-        """Return the alternatives that have a setting with this name."""
-        alternatives = self.groups[self.choice or ""].alternatives()  # type: ignore[attr-defined]
-        return [
-            name for name, settings in alternatives.items() if setting in {f.name for f in fields(settings)}
-        ]
 
     def _nearest(self, key: str) -> str | None:
         parent, _, last = key.rpartition(".")
@@ -128,27 +136,19 @@ def describe(config_class: type, chosen: str | None = None) -> Schema:
         chosen: canonical name of the alternative whose settings are included, if the class has a field of
             type :class:`~autodas.choice.Choice`.
     """
-    field_of_choice = choice_field(config_class)
-    schema = Schema(choice=field_of_choice and field_of_choice[0], chosen=chosen)
+    schema = Schema(choice=choice_field(config_class), chosen=chosen)
     _describe(schema, config_class, "", MISSING)
     return schema
 
 
-def choice_field(config_class: type) -> tuple[str, type[Choice]] | None:
-    """Return the name and the class of the field that holds a choice, if a configuration class has one."""
+def choice_field(config_class: type) -> ChoiceField | None:
+    """Return the field of a configuration class that holds a choice, if there is one."""
     hints = get_type_hints(config_class)
-    return next(((f.name, hints[f.name]) for f in fields(config_class) if _is_choice(hints[f.name])), None)
-
-
-def default_choice(config_class: type) -> str:
-    """Return the name of the alternative that a configuration class chooses by default."""
-    name, choice = choice_field(config_class) or ("", Choice)
-    default = _default(next(f for f in fields(config_class) if f.name == name), MISSING)
-    return str((choice() if default is MISSING else default).name)  # type: ignore[call-arg]
-
-
-def _is_choice(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, Choice)
+    for item in fields(config_class):
+        hint = hints[item.name]
+        if isinstance(hint, type) and issubclass(hint, Choice):
+            return ChoiceField(item.name, hint, _default(item, MISSING).name)
+    return None
 
 
 def build(config_class: type[T], schema: Schema, values: Mapping[str, Any]) -> T:
@@ -194,9 +194,9 @@ def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) ->
 
 
 def _describe_choice(schema: Schema, key: str, choice: type[Choice], default: Any) -> None:
-    name = schema.chosen or choice().name  # type: ignore[call-arg]
+    name = schema.chosen or default.name
     schema.leaves[f"{key}.name"] = Leaf(f"{key}.name", str, name, choice, {"help": choice.help})
-    settings = default.settings if isinstance(default, choice) and default.name == name else MISSING
+    settings = default.settings if default.name == name else MISSING
     _describe(schema, choice.settings_class(name), f"{key}.", settings)
 
 
@@ -225,3 +225,9 @@ def _build(config_class: type[T], schema: Schema, values: Mapping[str, Any], pre
         return config_class(**arguments)
     except AutodasError as error:
         raise AutodasError(f"{prefix[:-1]}: {error}" if prefix else str(error)) from error
+
+
+def _owners(choice: ChoiceField, setting: str) -> list[str]:
+    """Return the alternatives that have a setting with this name."""
+    alternatives = choice.kind.alternatives()
+    return [name for name, settings in alternatives.items() if setting in {f.name for f in fields(settings)}]
