@@ -16,3 +16,8 @@ def with_flags(message: str) -> str:
     'a smaller --optim.lr or --micro_batches 4 may help'
     """
     return _SETTING.sub(lambda match: " ".join(filter(None, (f"--{match[1]}", match[2]))), message)
+
+
+def note_line(remark: str) -> str:
+    """Return the line in which a command shows a remark of the library."""
+    return f"note: {with_flags(remark)}"

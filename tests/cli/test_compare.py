@@ -64,7 +64,7 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
     assert len(before) == 2
     assert main(compare(folder, "--methods=sdas-c", "--seeds=1", "--jobs=2")) == 0
     printed = capsys.readouterr().out
-    assert "sdas-c, seed 0: search ..." in printed
+    assert "[1/1] sdas-c, seed 0: search ..." in printed
     assert "| sdas-c | cifar-o2d |" in printed
     assert "| random | cifar-o2d |" in printed, "random search is always among them"
     assert (folder / "comparison.md").read_text() in printed

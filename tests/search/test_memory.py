@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 
 import autodas
 from autodas.cli._allocator import tuned
@@ -27,13 +28,8 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "memory_estimate.py"
 
 
-def narrow(name: str) -> autodas.Space:
-    """A small space with cells of two nodes, for a third of the work."""
-    space = autodas.get_space(name).with_size(K=0, C1=8, C2=32)
-    return replace(space, cell=replace(space.cell, nodes=2, altered=True))
-
-
-SPACE, VIDEO = narrow("cifar-o2d"), narrow("video-oadv")
+WIDE = autodas.get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
+SPACE, VIDEO = narrow(WIDE), narrow(autodas.get_space("video-oadv").with_size(K=0, C1=8, C2=32))
 
 
 def size(strategy: str = "das", **changes: object) -> SearchSize:
@@ -109,7 +105,8 @@ class TestEstimate:
         assert 0.5 < half / whole < 0.65
 
     def test_a_discrete_network_needs_little(self) -> None:
-        assert size("random").estimate().tensors < 0.5 * size("das").estimate().tensors
+        needed = {name: size(name, space=WIDE).estimate().tensors for name in ("random", "das")}
+        assert needed["random"] < 0.3 * needed["das"]
 
     def test_leaves_random_numbers_alone(self) -> None:
         torch.manual_seed(0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 
 import autodas
 from autodas.data import Augmentation, Batch, Loader
@@ -24,9 +24,7 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
 
-WIDE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
-SPACE = replace(WIDE, cell=replace(WIDE.cell, nodes=2, altered=True))
-"""Cells of two nodes, for a third of the work."""
+SPACE = narrow(autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
 
 
 # A GPU has no compiled kernels for CPUs.
@@ -75,7 +73,7 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
         ("sdas-c", "reference", 2),
         ("sdas-c", "fused", 1),
         ("snas", "fused", 1),
-        pytest.param("pdarts", "fused", 1, marks=pytest.mark.slow),
+        ("pdarts", "fused", 1),
     ],
 )
 def test_a_recorded_search_equals_one_that_is_not(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 
 import autodas
 from autodas.data import Images, Loader
@@ -22,8 +22,7 @@ from autodas.supernet import genotype_mixture
 pytestmark = pytest.mark.slow
 
 SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
-NARROW = replace(SPACE, cell=replace(SPACE.cell, nodes=2, altered=True))
-"""Cells of two nodes, for a third of the work."""
+NARROW = narrow(SPACE)
 
 
 # H-DAS has two levels, with a test of its own.

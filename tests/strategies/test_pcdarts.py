@@ -90,11 +90,11 @@ def test_the_first_15_of_50_epochs_train_the_weights_only(tools: Any) -> None:
 @pytest.mark.parametrize("engine", ["reference", "fused"])
 def test_memory_of_an_iteration(engine: str) -> None:
     """The part of the channels that is searched is most of the memory, in the paper's width."""
-    space, needed = get_space("cifar-darts").with_size(K=0), {}
+    space, needed = get_space("cifar-darts").with_size(K=1), {}
     for name in ("das", "pcdarts"):
         choice, K = choose_strategy(name), load_strategy(name).partial_channels
         size = SearchSize(
             space, choice, Classification(10), InputShape(3, 32), 16, SupernetSettings(engine, K)
         )
         needed[name] = size.estimate().tensors
-    assert needed["pcdarts"] < 0.5 * needed["das"]
+    assert needed["pcdarts"] < 0.45 * needed["das"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.narrow_spaces import narrow
 from torch.nn import functional as F
 
 from autodas.errors import AutodasError
@@ -237,8 +236,7 @@ def test_every_one_of_many_iterations() -> None:
     (Two searches side by side part ways: training amplifies the last bits of either.)
     """
     torch.manual_seed(0)
-    space = get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
-    space = replace(space, cell=replace(space.cell, nodes=2))
+    space = narrow(get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
     supernet = Supernet(space, channels=1, classes=3)
     weights, leaves = list(supernet.parameters()), []
     mixture = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
@@ -263,5 +261,5 @@ def test_every_one_of_many_iterations() -> None:
         if step == 0:
             first = expected["logits"]
     # Where a ReLU is within rounding of zero, either gradient is right.
-    assert len(apart) <= 3
+    assert len(apart) <= 1
     assert F.cross_entropy(expected["logits"], labels[1]) < 0.5 * F.cross_entropy(first, labels[0])

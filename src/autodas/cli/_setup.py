@@ -17,7 +17,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, LoopConfig, Skeleto
 from autodas.cli.config._configuration import dump
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
-from autodas.flags import with_flags
+from autodas.flags import note_line
 from autodas.kernels import built_kernels
 from autodas.limits import MOST_THREADS
 from autodas.loop import CellDrawings, Compute, Keeping, best_device, use_deterministic, use_single_precision
@@ -107,7 +107,7 @@ def augmentation_of(config: DataConfig, dataset: ImageDataset) -> Augmentation:
 def say_notes(notes: Iterable[str]) -> None:
     """Print notes on standard error."""
     for note in notes:
-        print(f"note: {with_flags(note)}", file=sys.stderr)
+        print(note_line(note), file=sys.stderr)
 
 
 def skeleton_of(config: SkeletonConfig) -> Skeleton:

@@ -14,7 +14,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
 from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
-from autodas.flags import with_flags
+from autodas.flags import note_line
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def run(argv: list[str]) -> int:
     say_notes(dict.fromkeys(notes))
     print_facts(facts if config.json else _for_people(facts, task.in_words_only), config.json)
     if not config.json:
-        print("".join(f"note: {with_flags(remark)}\n" for remark in task.remarks(result)), end="")
+        print("".join(f"{note_line(remark)}\n" for remark in task.remarks(result)), end="")
         if result.clips is not None and result.clip_top1 is None:
             print("note: no clip_top1 for two networks together: their clips may differ")
     return 0

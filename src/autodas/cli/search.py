@@ -12,7 +12,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
-from autodas.flags import with_flags
+from autodas.flags import note_line
 from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies import StrategyChoice
@@ -243,7 +243,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     ]
     if result.decisiveness is not None:
         lines += result.decisiveness.told()
-        lines += [f"note: {with_flags(remark)}" for remark in result.decisiveness.remarks()]
+        lines += [note_line(remark) for remark in result.decisiveness.remarks()]
     if len(result.candidates) > 1 and result.chooses == "best":
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)

@@ -14,7 +14,7 @@ from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.cli.config._configuration import parse
-from autodas.flags import with_flags
+from autodas.flags import note_line
 from autodas.runs.folder import MODEL
 from autodas.settings import EvaluationPlan, OptimSettings
 
@@ -121,7 +121,7 @@ def run(argv: list[str]) -> int:
         print("note: test accuracy was monitored during training (--test-every)")
     print(task.result_line(summary["test"]))
     for remark in summary["remarks"]:
-        print(f"note: {with_flags(remark)}")
+        print(note_line(remark))
     print(f"weights: {folder.path / MODEL}")
     path = shlex.quote(str(folder.path))
     print(f"next:\n  autodas report {path}\n  autodas predict {path} FILE ...")

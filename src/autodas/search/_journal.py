@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autodas.flags import with_flags
 from autodas.loop import Keeper, used_memory
 from autodas.loop.tasks import Task
 from autodas.progress import duration
@@ -170,7 +171,7 @@ class Journal:
         if line is not None and not self.warned:
             self.warned = True
             self.log.event(events.Warned(iteration=self._iteration(run), text=line))
-            self.progress.line(line)
+            self.progress.line(with_flags(line))  # a terminal
 
     def _board(self, run: PhaseRun) -> None:
         """Write the weights of the architecture and the cells to TensorBoard."""

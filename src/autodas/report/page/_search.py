@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from autodas.accuracy import wilson_interval
+from autodas.flags import with_flags
 from autodas.reading import known
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._drawing import draw_evolution
@@ -34,7 +35,7 @@ def evolution(run: Run, prefix: str) -> str:
 
 def warnings(run: Run, prefix: str) -> str:
     """Warnings of a collapse."""
-    texts = [f"Iteration {event.iteration}: {event.text}" for event in run.events_of(Warned)]
+    texts = [f"Iteration {event.iteration}: {with_flags(event.text)}" for event in run.events_of(Warned)]
     texts += [
         f"Iteration {event.iteration}: the phase was stopped, since {event.kind} cells would have had "
         f"{event.skips} skip connections."
