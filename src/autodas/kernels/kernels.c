@@ -4,8 +4,8 @@
  *
  * Library calls for depthwise convolutions on small maps cost ten times their arithmetic, especially in the
  * backward pass; and between library calls every map goes through memory. Here an image passes through a unit
- * while it is in the cache. Channels are contiguous, so that a vector register holds 16 of them and windows
- * need no shuffling. Only the outputs of pointwise convolutions are kept for the backward pass.
+ * while it is in the cache. Channels are contiguous, so that a vector register holds several of them and
+ * windows need no shuffling. Only the outputs of pointwise convolutions are kept for the backward pass.
  *
  * Maps: (images, rows, columns, channels); for clips the images are frames, those of a clip consecutive.
  * Weights in torch's layout: depthwise (channels, window * window), temporal (channels, window), pointwise
@@ -29,12 +29,38 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #define MOST 16 /* pixels read by adjacent outputs, in the largest form */
 
+/* Floats of a vector register. Vectors wider than a register are kept in memory by GCC, four times slower. */
+#if defined(__AVX512F__)
+#define WIDEST 16
+#elif defined(__AVX2__)
+#define WIDEST 8
+#else
+#define WIDEST 4
+#endif
+
+#define IF_LEFT(lanes, f, ...)    \
+    if (channels - c >= lanes) {  \
+        f##_##lanes(__VA_ARGS__); \
+        c += lanes;               \
+        continue;                 \
+    }
+
+#if WIDEST >= 16
 #define LANES 16
 #include "kernels_lanes.h"
 #undef LANES
+#define IF_16_LEFT(...) IF_LEFT(16, __VA_ARGS__)
+#else
+#define IF_16_LEFT(...)
+#endif
+#if WIDEST >= 8
 #define LANES 8
 #include "kernels_lanes.h"
 #undef LANES
+#define IF_8_LEFT(...) IF_LEFT(8, __VA_ARGS__)
+#else
+#define IF_8_LEFT(...)
+#endif
 #define LANES 4
 #include "kernels_lanes.h"
 #undef LANES
@@ -43,21 +69,12 @@
 #undef LANES
 
 /* Run f for blocks of channels, widest first. */
-#define FOR_CHANNEL_BLOCKS(f, ...)       \
-    for (long c = 0; c < channels;) {    \
-        if (channels - c >= 16) {        \
-            f##_16(__VA_ARGS__);         \
-            c += 16;                     \
-        } else if (channels - c >= 8) {  \
-            f##_8(__VA_ARGS__);          \
-            c += 8;                      \
-        } else if (channels - c >= 4) {  \
-            f##_4(__VA_ARGS__);          \
-            c += 4;                      \
-        } else {                         \
-            f##_2(__VA_ARGS__);          \
-            c += 2;                      \
-        }                                \
+#define FOR_CHANNEL_BLOCKS(f, ...)    \
+    for (long c = 0; c < channels;) { \
+        IF_16_LEFT(f, __VA_ARGS__)    \
+        IF_8_LEFT(f, __VA_ARGS__)     \
+        IF_LEFT(4, f, __VA_ARGS__)    \
+        IF_LEFT(2, f, __VA_ARGS__)    \
     }
 
 #define OUT_OF_MEMORY 1
