@@ -17,7 +17,7 @@ from autodas.kernels._build import FLAGS
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="the warning is GCC's")
 @pytest.mark.parametrize("processor", ["x86-64", "x86-64-v3", "x86-64-v4", "native"])
 def test_vectors_fit_in_a_register(processor: str, tmp_path: Path) -> None:
-    """GCC warns of vectors that it has to split: they live in memory, and a search takes four times as long."""
+    """GCC warns of vectors that it has to split: in memory, a search takes four times as long."""
     source = files("autodas.kernels") / "kernels.c"
     # What does not fit is split before anything is optimised, so that need not be waited for.
     flags = [*FLAGS, f"-march={processor}", "-O0", "-Wvector-operation-performance"]

@@ -7,19 +7,10 @@ import math
 from pathlib import Path
 from statistics import stdev
 
-import pytest
-
-from autodas.runs.comparison import Entry, entries_of, repetitions, spread_of, standard_error
+from autodas.runs.comparison import Entry, entries_of, repetitions, spread_of
 from autodas.runs.reading import read_run
 
 PARTS = ("search", "train")
-
-
-def test_standard_error_by_hand() -> None:
-    # One seed: nearly that of a share of test items, sqrt(10 * 90 / 400) points.
-    assert standard_error([10.0], 400) == pytest.approx(1.5, abs=0.002)
-    # Two seeds, 9 and 11: their variance is 2, that of their mean 1.
-    assert standard_error([9.0, 11.0], 400) == pytest.approx(math.sqrt(2.25 + 1.0), abs=0.002)
 
 
 def test_spread() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 from autodas.errors import AutodasError
 from autodas.reading import TEXT, Fields, Number, Optional, Whole, known
-from autodas.runs.comparison import Entry, spread_of, standard_error
+from autodas.runs.comparison import Entry, spread_of
 from autodas.runs.events import Epoch, Start
 from autodas.runs.folder import EVENTS, GENOTYPE, SUMMARY
 from autodas.runs.reading import Run, read_run
+from autodas.runs.significance import Differences, pooled_deviation, standard_error
 from autodas.spaces import get_space
 
 _PERCENT = Number(0, 100)
@@ -79,7 +79,9 @@ class MethodRow:
         method, space: as in the runs.
         seeds: number of seeds.
         error: mean error in percent, ``deviation`` its standard deviation over seeds (0 for one seed).
-        standard_error: standard error of the mean error, in percentage points: see :func:`standard_error`.
+        standard_error: standard error of the mean error in percentage points, with the standard deviation
+            over seeds common to all methods; ``None`` if no method has two seeds. Whether two methods
+            differ is decided by :class:`~autodas.runs.significance.Differences`, which pairs their seeds.
         parameters, multiply_adds, seconds, cpu_seconds, relaxed, discrete, skips: means over the seeds.
     """
 
@@ -88,7 +90,7 @@ class MethodRow:
     seeds: int
     error: float
     deviation: float
-    standard_error: float
+    standard_error: float | None
     parameters: float
     multiply_adds: float
     seconds: float
@@ -113,7 +115,8 @@ class Comparison:
         groups: dict[tuple[str, str], list[MethodRun]] = {}
         for run in self.runs:
             groups.setdefault((run.method, run.space), []).append(run)
-        object.__setattr__(self, "rows", tuple(_row(group) for group in groups.values()))
+        deviation = pooled_deviation([[run.error for run in group] for group in groups.values()])
+        object.__setattr__(self, "rows", tuple(_row(group, deviation) for group in groups.values()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data."""
@@ -156,24 +159,36 @@ class Comparison:
         return "\n".join(lines)
 
     def verdict(self) -> str:
-        """Return the conclusion that the errors permit, ignoring differences within two standard errors."""
-        best = min(self.rows, key=lambda row: row.error)
-        worse = [
-            row.method
-            for row in sorted(self.rows, key=lambda row: row.error)
-            if row.error - best.error > 2 * math.hypot(row.standard_error, best.standard_error)
-        ]
-        seeds, count = max(row.seeds for row in self.rows), self.runs[0].count
-        largest = max(row.standard_error for row in self.rows)
+        """Return what the errors say: see :class:`~autodas.runs.significance.Differences`."""
+        errors: dict[str, dict[int, float]] = {}
+        for run in self.runs:
+            errors.setdefault(_label(run, self.rows), {})[run.seed] = run.error
+        found = Differences(errors, min(run.count for run in self.runs))
+        if len(errors) < 2:
+            return "There is one method only: nothing is compared."
+        if found.degrees < 1:
+            return (
+                "Without two seeds that several methods have, it is unknown which differences are due to "
+                "chance, so no method is called better or worse. Add seeds: `--seeds 2` or more."
+            )
+        largest = max(row.seeds for row in self.rows)
+        least = found.quantile * min(found.standard_error(found.best, m) for m in errors if m != found.best)
         said = (
-            f"Worse than {best.method} by more than two standard errors: {', '.join(worse)}."
-            if worse
-            else "No two methods differ by more than two standard errors from the lowest error."
+            f"Significantly worse than {found.best}: {', '.join(found.worse)}."
+            if found.worse
+            else f"No method is significantly worse than {found.best}, which has the lowest mean error."
         )
         return (
-            f"± is the standard deviation over {seeds} seed{'s' * (seeds > 1)}; the standard error of a mean "
-            f"error is at most {largest:.2f} points ({count} test samples). {said}"
+            f"± is the standard deviation over {largest} seeds. {said} "
+            f"(A difference has to exceed {least:.2f} points: seeds paired, variance common to all methods, "
+            f"95 % for all pairs of methods together.)"
         )
+
+
+def _label(run: MethodRun, rows: Sequence[MethodRow]) -> str:
+    """Return the name of a run's row: with its space if the method has several."""
+    several = sum(row.method == run.method for row in rows) > 1
+    return f"{run.method} in {run.space}" if several else run.method
 
 
 def read_method_run(method: str, seed: int, search: str | Path, train: str | Path) -> MethodRun:
@@ -210,7 +225,7 @@ def _check(search: Run, training: Run) -> None:
         raise AutodasError(f"{search.folder / GENOTYPE}: missing")
 
 
-def _row(runs: Sequence[MethodRun]) -> MethodRow:
+def _row(runs: Sequence[MethodRun], deviation: float | None) -> MethodRow:
     errors = [run.error for run in runs]
     return MethodRow(
         method=runs[0].method,
@@ -218,7 +233,7 @@ def _row(runs: Sequence[MethodRun]) -> MethodRow:
         seeds=len(runs),
         error=fmean(errors),
         deviation=spread_of(errors).deviation or 0.0,
-        standard_error=standard_error(errors, runs[0].count),
+        standard_error=None if deviation is None else standard_error(errors, runs[0].count, deviation),
         parameters=fmean(run.parameters for run in runs),
         multiply_adds=fmean(run.multiply_adds for run in runs),
         seconds=fmean(run.seconds for run in runs),

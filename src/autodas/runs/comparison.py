@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-from autodas import accuracy
 from autodas.errors import AutodasError
 from autodas.reading import known
 from autodas.runs._settings import differences, setting_of
@@ -210,19 +208,3 @@ class Spread(NamedTuple):
 def spread_of(values: Sequence[float]) -> Spread:
     """Compute the mean and the deviation of numbers."""
     return Spread(fmean(values) if values else None, stdev(values) if len(values) > 1 else None)
-
-
-def standard_error(percents: Sequence[float], count: int) -> float:
-    r"""Compute the standard error of a mean accuracy, or error, over seeds, in percentage points.
-
-    .. math:: \sqrt{e^2 + \frac{s^2}{n}}
-
-    with the standard error e of the mean over N test samples, which are the same for all seeds so that e does
-    not average out, and the standard deviation s over n seeds.
-
-    Args:
-        percents: accuracy or error for each seed, in percent.
-        count: number of test samples N.
-    """
-    spread = stdev(percents) ** 2 / len(percents) if len(percents) > 1 else 0.0
-    return math.sqrt(accuracy.standard_error(fmean(percents), count) ** 2 + spread)

@@ -16,9 +16,9 @@ from autodas.runs.comparison import (
     entries_of,
     repetitions,
     spread_of,
-    standard_error,
 )
 from autodas.runs.reading import Run
+from autodas.runs.significance import pooled_deviation, standard_error
 
 _COLUMNS: tuple[tuple[str, Callable[[Entry], float | None]], ...] = (
     ("test accuracy, %", lambda e: e.top1),
@@ -64,8 +64,9 @@ def several(runs: Sequence[Run]) -> str:
         table(head, rows, "Mean ± standard deviation over runs with equal settings"),
         paragraph(
             "Points are means over runs with equal settings, bars are one standard error of the test "
-            "accuracy in each direction, from the number of test samples and, with several runs, their "
-            "variation. Differences within two standard errors are not significant.",
+            "accuracy in each direction, from the number of test samples and, if there are repetitions, the "
+            "deviation common to all groups on the same data. Without repetitions, differences may be due "
+            "to chance.",
             "note",
         )
         if charts
@@ -78,6 +79,7 @@ def several(runs: Sequence[Run]) -> str:
 def _dots(groups: Sequence[Repetitions], key: str) -> list[Dot]:
     dots = []
     several_data = len({group.data for group in groups}) > 1
+    deviations = {data: _deviation(groups, data) for data in {group.data for group in groups}}
     for group in groups:
         known = [
             (x, y, e.count or 0)
@@ -87,10 +89,18 @@ def _dots(groups: Sequence[Repetitions], key: str) -> list[Dot]:
         if not known:
             continue
         ys = [y for _, y, _ in known]
-        middle, error = fmean(ys), standard_error(ys, known[0][2])
+        middle, error = fmean(ys), standard_error(ys, known[0][2], deviations[group.data])
         name = ", ".join(filter(None, [group.method, group.data if several_data else "", *group.settings]))
         dots.append(Dot(name, name, fmean(x for x, _, _ in known), middle, middle - error, middle + error))
     return dots
+
+
+def _deviation(groups: Sequence[Repetitions], data: str) -> float:
+    """Return the deviation over repetitions common to all groups on the same data; 0 if it is unknown."""
+    on_data = [
+        [e.top1 for e in group.entries if e.top1 is not None] for group in groups if group.data == data
+    ]
+    return pooled_deviation(on_data) or 0.0
 
 
 def _millions(entry: Entry, key: str) -> float | None:
