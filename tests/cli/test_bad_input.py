@@ -243,3 +243,17 @@ def test_names_longer_than_the_system_allows(words: list[str], capsys: pytest.Ca
 def test_threads_that_no_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
     found = refused(capsys, "search", *DIGITS, *SMALL, "--compute.threads=1025")
     assert "--compute.threads: 1025 is too large, at most 1,024 is possible" in found
+
+
+@pytest.mark.parametrize(
+    ("method", "own"), [("pdarts", "pdarts-cifar10-search"), ("hdas", "hdas-cifar10-cells")]
+)
+def test_a_preset_of_another_method_is_told(
+    method: str, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P-DARTS with the cells and epochs of another paper searches other networks than its own."""
+    words = ["--preset=cifar10-search", f"--strategy={method}", "--data=imagefolder:missing"]
+    assert main(["search", *words]) == 2
+    assert f"note: {method} has presets of its own ({own}" in capsys.readouterr().err
+    assert main(["search", f"--preset={own}", "--data=imagefolder:missing"]) == 2
+    assert "presets of its own" not in capsys.readouterr().err

@@ -59,6 +59,20 @@ def test_by_hand(name: str) -> None:
     assert warning(found, SPACE) is None
 
 
+@pytest.mark.parametrize(("name", "limit"), [("pdarts", {"skip_limit": 2}), ("edas", {"skip_limit": 1})])
+def test_a_limit_on_skips_hides_nothing(name: str, limit: dict[str, int]) -> None:
+    choice = choose_strategy(name, **limit)
+    strategy = load_strategy(name)(choice.settings, SearchPlan(SPACE, 40, 0, lambda alive: 1))
+    strategy.start(0, "cpu")
+    lean(strategy, SKIP, 5.0)
+    found = diagnose(strategy, SPACE)
+    assert (found["normal"].skips, found["normal"].edges) == (8, 8)
+    assert warning(found, SPACE) is not None
+    # What is derived has no more than the limit.
+    derived = strategy.choices()["normal"].kept(SPACE.cell)
+    assert sum(column == SKIP for column in derived.values()) == limit["skip_limit"]
+
+
 def test_what_cannot_win_has_no_lead() -> None:
     space = autodas.get_space("cifar-darts").with_size(K=1, C1=4, C2=8)
     choice = choose_strategy("das")

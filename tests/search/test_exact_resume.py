@@ -33,7 +33,10 @@ SMALL = [
 ]
 
 BESIDE = {
+    "das": ["--strategy.weights_only=0.3"],
     "sdas-b": ["--micro_batches=3"],
+    "sdas-c": ["--strategy.warmup=0.3", "--strategy.settle=0.3", "--strategy.weights_only=0.2"],
+    "snas": ["--strategy.weights_only=0.2"],
     "pcdarts": ["--space.C2=32"],
     "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7"],
     "edas": ["--strategy.random_share=0.2"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.narrow_spaces import narrow
 
 import autodas
@@ -16,8 +17,10 @@ from autodas.loop import InputShape
 from autodas.loop.tasks import Classification
 from autodas.search import Search, supernet_multiply_adds
 from autodas.search._accuracies import evaluate_mixture
+from autodas.search._halves import Halves
+from autodas.spaces import all_alive
 from autodas.strategies import strategy_names
-from autodas.supernet import genotype_mixture
+from autodas.supernet import CellMixture, genotype_mixture
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +113,58 @@ def test_candidates_of_progressive_search(tmp_path: Path) -> None:
     assert 2 in candidate["limits"]
     assert [len(result.candidates), result.genotype] == [1, result.candidates[0].genotype]
     assert len(list((tmp_path / "run/candidates").glob("*-pdarts*.json"))) == 2 + len(records)
+
+
+def test_candidates_are_judged_with_statistics_of_their_own(tmp_path: Path) -> None:
+    """P-DARTS has up to nine; the statistics of the supernet are those of sums of all operations."""
+    settings = {"initial_std": 1.0, "learning_rate": 0.1}
+    search, _ = run_search(tmp_path / "run", "pdarts", epochs=6, space=NARROW, settings=settings)
+    records = events_of(tmp_path / "run", "candidate")
+    assert all({"discrete", "reestimated"} <= record.keys() for record in records)
+    assert any(record["reestimated"] != record["discrete"] for record in records if not record["derived"])
+    # The result itself is judged with the statistics of the search, which are left as they were.
+    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]["run"]["supernet"]
+    supernet = autodas.Supernet(search.phases[-1].space, channels=1)
+    supernet.prune(search.strategy.alive())
+    supernet.load_tensors({name: tensor for name, tensor in state.items() if name in supernet.state_dict()})
+    genotype = autodas.load_genotype(tmp_path / "run")
+    mixture = genotype_mixture(genotype, NARROW.cell, "cpu")
+    score = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task).score
+    assert score == records[-1]["discrete"]
+
+
+def test_relaxed_and_discrete_are_of_the_same_parameters(tmp_path: Path) -> None:
+    """H-DAS derives from its best epoch: the accuracy before derivation is with those parameters, too."""
+    settings = {"level": "cells", "learning_rate": 0.3}
+    search, result = run_search(tmp_path / "run", "hdas", epochs=6, space=NARROW, settings=settings)
+    best = search.strategy.best
+    assert best["epoch"] < 6, "the best epoch is not the last one"
+    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
+    supernet = autodas.Supernet(NARROW, channels=1)
+    supernet.load_tensors(state["run"]["supernet"])
+    mixture = {
+        kind: CellMixture(torch.stack(list(edges.values())).softmax(-1), all_alive(NARROW.cell))
+        for kind, edges in best["alpha"].items()
+    }
+    score = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task).score
+    assert result.accuracies.relaxed == pytest.approx(score)
+    assert score != best["top1"], "the weights have been trained since"
+
+
+def test_statistics_are_estimated_on_batches_of_all_classes(tmp_path: Path) -> None:
+    """Both halves are ordered by class: in their order the first batches would hold one class."""
+    rng = np.random.default_rng(0)
+    for number in range(80):
+        folder = tmp_path / f"set/{'ab'[number // 40]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
+    dataset = autodas.open_dataset(f"imagefolder:{tmp_path / 'set'}", image_size=8)
+    halves = Halves(dataset, 16, dataset.default_augmentation, 0, autodas.Compute())
+    for loader in (halves.train_plain, halves.train_few):
+        batches = [sorted(set(batch.labels.tolist())) for batch in loader.batches(0)]
+        assert batches == [[0, 1]] * 2
+    images = torch.cat([batch.images for batch in halves.train_plain.batches(0)])
+    assert len(images.flatten(1).unique(dim=0)) == len(halves.indices["train"])
 
 
 def test_a_clamped_search_loses_nothing_in_derivation(tmp_path: Path) -> None:
@@ -217,6 +272,20 @@ def test_trace_of_decisions(tmp_path: Path) -> None:
     assert sorted(step for event in late for step in event["steps"]) == list(range(1, SPACE.steps + 1))
     margins = [d["priority"] for d in decisions if d["what"] == "edge"]
     assert result.margin == pytest.approx(sum(margins) / len(margins))
+
+
+def test_decisions_between_warm_up_and_settling(tmp_path: Path) -> None:
+    """None in the first fifth and the last 40 %, in which the weights of what was found are trained on."""
+    settings = {"schedule": "c", "warmup": 0.2, "settle": 0.4, "weights_only": 0.1, "learning_rate": 0.05}
+    search, result = run_search(tmp_path / "run", "sdas", epochs=5, space=NARROW, settings=settings)
+    assert search.iterations == 20
+    decided = [d["iteration"] for d in events_of(tmp_path / "run", "decision")]
+    assert 4 < min(decided) <= 6
+    assert max(decided) == 12
+    last = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]["run"]
+    assert last["architecture_optimiser"] is None
+    # Nothing is derived: the relaxed network has been the discrete one for two fifths of the search.
+    assert result.accuracies.relaxed == result.accuracies.discrete
 
 
 def test_das_decides_everything_at_the_end(tmp_path: Path) -> None:

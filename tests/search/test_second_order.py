@@ -104,7 +104,7 @@ def batch(seed: int) -> Batch:
     return Batch(images, torch.randint(0, 3, (6,), generator=generator), torch.arange(6))
 
 
-def start(unrolled: str, engine: str, micro_batches: int = 1) -> PhaseRun:
+def start(unrolled: str, engine: str, micro_batches: int = 1, smoothing: float = 0.0) -> PhaseRun:
     cell = CellSpace("two-nodes", OPERATIONS, nodes=2)
     space = Space("cifar-two-nodes", cell, get_skeleton("cifar").with_size(0, 8, 16))
     choice = choose_strategy("das2", unrolled=unrolled, initial_std=0.5)
@@ -113,7 +113,7 @@ def start(unrolled: str, engine: str, micro_batches: int = 1) -> PhaseRun:
     torch.manual_seed(0)
     supernet = Supernet(space, classes=3, channels=1, engine=engine)
     compute = Compute(micro_batches=micro_batches)
-    task = Classification(3, OPTIM.label_smoothing)
+    task = Classification(3, smoothing)
     run = PhaseRun(phase, 0, strategy, supernet, task, OPTIM, 3, compute)
     run.step(batch(5), batch(6))  # so that there is momentum
     return run
@@ -131,12 +131,13 @@ def unrolled_loss(run: PhaseRun, valid: Batch, train: Batch) -> float:
     mixture = {kind: cell.detach() for kind, cell in run.strategy.mixture().items()}
     names, weights = zip(*run.supernet.named_parameters(), strict=True)
 
-    def loss(values: Mapping[str, Tensor], pictures: Batch) -> Tensor:
+    def loss(values: Mapping[str, Tensor], pictures: Batch, smoothing: float = 0.0) -> Tensor:
         with frozen_statistics(run.supernet):
             logits = functional_call(run.supernet, dict(values), (pictures.images, mixture))
-        return F.cross_entropy(logits, pictures.labels)
+        return F.cross_entropy(logits, pictures.labels, label_smoothing=smoothing)
 
-    gradients = torch.autograd.grad(loss(dict(zip(names, weights, strict=True)), train), weights)
+    smoothing = run.task.label_smoothing  # of the steps of the weights only
+    gradients = torch.autograd.grad(loss(dict(zip(names, weights, strict=True)), train, smoothing), weights)
     moved = {}
     for name, weight, gradient in zip(names, weights, gradients, strict=True):
         velocity = run.weight_optimiser.state[weight]["momentum_buffer"]
@@ -148,14 +149,15 @@ def unrolled_loss(run: PhaseRun, valid: Batch, train: Batch) -> float:
 
 
 @pytest.mark.parametrize(
-    ("unrolled", "engine"), [("exact", "reference"), ("finite", "reference"), ("finite", "fused")]
+    ("unrolled", "engine", "smoothing"),
+    [("exact", "reference", 0.2), ("finite", "reference", 0.0), ("finite", "fused", 0.2)],
 )
 def test_supernet_against_differences_of_the_unrolled_loss(
-    unrolled: str, engine: str, monkeypatch: pytest.MonkeyPatch
+    unrolled: str, engine: str, smoothing: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In double precision differences can be taken so close that no ReLU is on another side.
     monkeypatch.setattr(unrolled_module, "RADIUS", 1e-6)
-    run, valid, train = start(unrolled, engine), batch(1), batch(2)
+    run, valid, train = start(unrolled, engine, smoothing=smoothing), batch(1), batch(2)
     numeric = {}
     for name, parameter in run.strategy.parameters().items():
         flat, values = parameter.data.view(-1), []

@@ -66,6 +66,47 @@ class TestDepth:
         torch.testing.assert_close(found[2], torch.tensor([1.0, 0.0]).softmax(0))
         torch.testing.assert_close(found[3], torch.tensor([0.0, 0.0, 2.0]).softmax(0))
 
+    def test_the_strength_of_the_default(self, tools: Any) -> None:
+        """The gradient at the start, for the network of the public settings: 6 cells in each of 3 stages.
+
+        The sum of raw logits over the window, in place of the softmax and without 1/m, has a gradient of norm
+        0.850 there (an independent implementation); ours has 0.025 for weight 1.
+        """
+        strategy = make(tools, level="stages", genotype="darts_v1", cells_a_stage=6, initial_std=0.0)
+        assert strategy.settings.depth_weight == HDASSettings().depth_weight == 30
+        strategy.start(0, "cpu")
+        for edges in strategy.alpha.values():
+            for edge in edges.values():
+                edge.data[0] = 1e-3  # one best operation on each edge, as after a random start
+        penalty = strategy.penalty()
+        assert penalty is not None
+        gradients = torch.autograd.grad(penalty, list(strategy.parameters().values()))
+        norm = torch.cat([g.flatten() for g in gradients]).norm().item()
+        assert norm / 30 == pytest.approx(0.025, abs=0.001)
+
+    def test_edges_are_ranked_as_in_the_depth_loss(self, tools: Any) -> None:
+        """The two with the largest parameter other than that of none, whatever the softmax of an edge."""
+        differs = 0
+        for seed in range(20):
+            strategy = make(tools, level="stages", genotype="darts_v1", cells_a_stage=4)
+            strategy.start(0, "cpu")
+            generator = torch.Generator().manual_seed(seed)
+            for edges in strategy.alpha.values():
+                for edge in edges.values():
+                    edge.data = torch.randn(4, generator=generator)
+            cell, choices = strategy.space.cell, strategy.choices()
+            none = cell.operations.index("none")
+            for kind, edges in strategy.alpha.items():
+                best = {e: max(v for o, v in enumerate(p.tolist()) if o != none) for e, p in edges.items()}
+                softmax = {e: p.softmax(0)[:none].max().item() for e, p in edges.items()}
+                for state, (kept, lead) in choices[kind].nodes.items():
+                    ranked = sorted(cell.incoming(state), key=lambda e: -best[e])
+                    assert set(kept) == set(ranked[:2])
+                    shares = torch.tensor([best[e] for e in ranked]).softmax(0).tolist()
+                    assert lead == pytest.approx(shares[1] - shares[2], abs=1e-6)
+                    differs += set(kept) != set(sorted(ranked, key=lambda e: -softmax[e])[:2])
+        assert differs > 20, "another rule than the softmax of each edge"
+
     def test_the_loss_of_all_stages(self, tools: Any) -> None:
         strategy = make(tools, level="stages", genotype="darts_v1", depth_weight=0.7)
         strategy.start(0, "cpu")

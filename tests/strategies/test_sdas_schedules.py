@@ -55,6 +55,31 @@ def test_other_powers(name: str, T: int) -> None:
     assert counts(name, T) == [EXACT[name](t, T) for t in range(T + 1)]
 
 
+@pytest.mark.parametrize(("a", "b"), [(0.1, 0.0), (0.0, 0.2), (0.1, 0.2), (0.35, 0.3)])
+@pytest.mark.parametrize("name", ["a", "b", "c", "power:2"])
+def test_a_part_of_the_search_without_decisions(name: str, a: float, b: float) -> None:
+    """Between a T and (1 - b) T the schedule is that of a shorter search, none before and all after."""
+    T, shorter = 200, round(200 * (1 - a - b))
+    found, exact = schedule(name), EXACT[name]
+    for t in range(1, T + 1):
+        inside = min(max(t - round(a * T), 0), shorter)
+        assert steps_due(found, t, T, M, warmup=a, settle=b) == exact(inside, shorter), t
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"warmup": 1.0}, r"warmup must be in \[0, 1\), found 1.0"),
+        ({"settle": -0.1}, r"settle must be in \[0, 1\)"),
+        ({"warmup": 0.4, "settle": 0.6}, "settle must be below 0.6: the rest is before, found 0.6"),
+        ({"weights_only": 0.5, "warmup": 0.1, "settle": 0.5}, "settle must be below 0.5"),
+    ],
+)
+def test_no_time_for_decisions(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(AutodasError, match=message):
+        SDASSettings(**settings)
+
+
 def test_half_powers_hit_perfect_squares() -> None:
     # 34 (t / 34^2)^0.5 = sqrt(t): whole at every square, where floats may fall short.
     assert counts("power:0.5", M * M) == [isqrt(t) for t in range(M * M + 1)]

@@ -78,6 +78,20 @@ def test_the_mean_of_samples(tools: Any, temperature: float) -> None:
     assert bool((difference.abs() < 4 * deviation + 5e-4).all())
 
 
+def test_the_relaxed_accuracy_is_a_mean_over_samples(tools: Any) -> None:
+    """Eight that differ, always the same ones, and none of those that train."""
+    strategy = three_operations(tools, 0.7)
+    before = strategy.state_dict()
+    first, again = strategy.evaluation_mixtures(), strategy.evaluation_mixtures()
+    assert len(first) == 8
+    for kind in first[0]:
+        weights = torch.stack([mixture[kind].weights for mixture in first])
+        assert len(weights.flatten(1).unique(dim=0)) == 8
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+        assert torch.equal(weights, torch.stack([mixture[kind].weights for mixture in again]))
+    assert torch.equal(before["generator"], strategy.state_dict()["generator"])
+
+
 def test_cold_samples_choose_one_operation(tools: Any) -> None:
     samples = draws(three_operations(tools, 0.03), 200)
     assert samples.max(1).values.mean() > 0.97

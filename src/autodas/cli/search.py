@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
+from autodas.cli.config._arguments import peek
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
 from autodas.flags import note_line
+from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies import StrategyChoice
@@ -142,7 +145,13 @@ class SearchConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("search", SearchConfig, resumed_words(argv), presets="search")
+    words = resumed_words(argv)
+    config = parse("search", SearchConfig, words, presets="search")
+    for preset in [] if config.quiet else peek(words, "preset"):
+        name = config.strategy.name
+        if own := presets_of_method("search", name, preset):
+            note = f"{name} has presets of its own ({', '.join(own)}); {preset} is another method's"
+            print(note_line(note), file=sys.stderr)
     if config.dry_run:
         _dry_run(config)
         return 0

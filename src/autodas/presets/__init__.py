@@ -24,6 +24,18 @@ def preset_names(command: str) -> list[str]:
     )
 
 
+def presets_of_method(command: str, method: str, preset: str) -> list[str]:
+    """Return a method's own presets for the data set of another preset, such as ``pdarts-cifar10-search``.
+
+    Args:
+        command: the command.
+        method: name of the method.
+        preset: preset for the data set, such as ``cifar10-search``.
+    """
+    own = f"{method}-{preset.partition('-')[0]}"
+    return [name for name in preset_names(command) if name.startswith(f"{own}-") and name != preset]
+
+
 def read_preset(command: str, name: str) -> str:
     """Return the YAML text of a preset.
 

@@ -68,6 +68,35 @@ def evaluate_mixture(
 
 
 @torch.no_grad()
+def reestimated_score(
+    supernet: Supernet,
+    mixture: dict[str, CellMixture],
+    validation: Loader,
+    training: Loader,
+    task: Task[Any],
+) -> float:
+    """Evaluate a supernet under a mixture, with running statistics of that mixture; they are put back after.
+
+    Without this, a discrete architecture is evaluated with statistics of the sums of all candidates, and most
+    of them appear to be equally bad.
+
+    Args:
+        supernet: supernet with the weights of the search; it is left in evaluation mode.
+        mixture: the mixture.
+        validation: samples to evaluate on.
+        training: samples to estimate the statistics on, without augmentation.
+        task: task of the network.
+    """
+    before = {name: tensor.clone() for name, tensor in supernet.named_buffers()}
+    images = (batch.images for batch in training.batches(0))
+    reestimate_statistics(supernet, lambda each: supernet(each, mixture), images)
+    score = evaluate_mixture(supernet, mixture, validation, task).score
+    for name, tensor in supernet.named_buffers():
+        tensor.copy_(before[name])
+    return score
+
+
+@torch.no_grad()
 def final_accuracies(
     supernet: Supernet,
     genotype: Genotype,
@@ -85,7 +114,7 @@ def final_accuracies(
         genotype: genotype as read back from its file.
         relaxed: accuracy before derivation, in percent.
         validation: the validation half, without augmentation.
-        training: the training half, without augmentation.
+        training: the training half in random order, without augmentation.
         task: task of the network.
     """
     device = next(supernet.parameters()).device

@@ -12,6 +12,9 @@ from autodas.loop import Compute
 FEW = 256
 """Number of validation samples used to measure the cost of a late decision."""
 
+SEVERAL = 1024
+"""Number of training samples for the statistics of an architecture that is not the result."""
+
 
 def search_halves(dataset: ImageDataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training samples of both halves: for the weights, for the architecture."""
@@ -24,7 +27,10 @@ class Halves:
     Attributes:
         indices: indices of the samples of ``"train"`` and ``"validation"``.
         train, validation: loaders for the gradient steps, shuffled and augmented.
-        train_plain, validation_plain: loaders for evaluations, in order and without augmentation.
+        train_plain: loader for statistics, without augmentation. The order is random: folders are ordered by
+            class, and the mean variance of batches of one class is not that of the data.
+        train_few: loader of a part of these samples.
+        validation_plain: loader for evaluations, in order and without augmentation.
         validation_few: loader of a part of the validation half, for quick evaluations.
 
     Args:
@@ -59,7 +65,9 @@ class Halves:
         at_once = max(1, batch_size // max(1, compute.micro_batches))
         plain = partial(loader, batch_size=at_once, shuffle=False, augmentation=None, seed=seed)
         self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
-        self.train_plain, self.validation_plain = plain(train), plain(validation)
+        mixed = np.random.default_rng(seed).permutation(train)
+        self.train_plain, self.train_few = plain(mixed), plain(mixed[:SEVERAL])
+        self.validation_plain = plain(validation)
         self.validation_few = plain(_spread(validation, FEW))
         self.few = min(FEW, len(validation))
 

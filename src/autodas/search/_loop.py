@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any, Literal
 
 import torch
@@ -39,7 +40,12 @@ from autodas.notebook import drawn
 from autodas.runs import events
 from autodas.runs.folder import CANDIDATE_INDEX, CANDIDATES, GENOTYPE, SPLIT, SUMMARY
 from autodas.runs.reading import read_events
-from autodas.search._accuracies import SearchAccuracies, evaluate_mixture, final_accuracies
+from autodas.search._accuracies import (
+    SearchAccuracies,
+    evaluate_mixture,
+    final_accuracies,
+    reestimated_score,
+)
 from autodas.search._collapse import Diagnosis, diagnose
 from autodas.search._cost import supernet_multiply_adds
 from autodas.search._decisiveness import Decisiveness, decisiveness
@@ -290,6 +296,8 @@ class Search:
             if last or run.iteration % self.length == 0:
                 run.steps.watch.check()
                 self.strategy.after_epoch(partial(self._validate, run))
+                if last and self.strategy.go_back():
+                    relaxed = self._validate(run)
                 self.journal.epoch(run, diagnoses)
             due = last or run.iteration % self.checkpoint_every == 0
             self.keeper.after(run.iteration, partial(self._state, run, relaxed), due=due)
@@ -307,7 +315,8 @@ class Search:
 
     def _validate(self, run: PhaseRun) -> float:
         """Return the accuracy of the relaxed network on the validation half, in percent."""
-        return self._score(run, self.strategy.mixture(), self.halves.validation_plain)
+        mixtures = self.strategy.evaluation_mixtures()
+        return fmean(self._score(run, each, self.halves.validation_plain) for each in mixtures)
 
     def _score(self, run: PhaseRun, mixture: dict[str, CellMixture], loader: Loader) -> float:
         return evaluate_mixture(run.supernet, mixture, loader, self.task).score
@@ -349,14 +358,18 @@ class Search:
             # Not a result: it is evaluated as part of the supernet.
             file, genotype = self._write_candidate(run, other.genotype, f"-{number}")
             mixture = genotype_mixture(genotype, run.phase.space.cell, run.device)
-            discrete = self._score(run, mixture, self.halves.validation_plain)
-            self._add_candidate(run, file, False, {"discrete": discrete, **other.facts})
+            halves = self.halves.validation_plain, self.halves.train_few
+            accuracies = {
+                "discrete": self._score(run, mixture, self.halves.validation_plain),
+                "reestimated": reestimated_score(run.supernet, mixture, *halves, self.task),
+            }
+            self._add_candidate(run, file, False, {**accuracies, **other.facts})
         run.let_go()
         if outcome.genotype is not None:
             file, genotype = self._write_candidate(run, outcome.genotype)
             halves = self.halves.validation_plain, self.halves.train_plain
-            accuracies = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task)
-            self._add_candidate(run, file, True, {**accuracies.to_dict(), **outcome.facts})
+            final = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task)
+            self._add_candidate(run, file, True, {**final.to_dict(), **outcome.facts})
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
         """Write a genotype; return the name of its file, and the genotype read back from it."""

@@ -224,19 +224,27 @@ class PhaseRun:
         self._step_architecture()
         return total
 
-    def _gradient(self, batch: Samples, inputs: Sequence[Tensor], meter: Meter | None = None) -> Tensor:
+    def _gradient(
+        self, batch: Samples, inputs: Sequence[Tensor], meter: Meter | None = None, smoothed: bool = False
+    ) -> Tensor:
         """Add the gradient of a batch to the inputs, with frozen running statistics; return its loss."""
         # One mixture for all parts: a method that samples draws once for each step.
-        losses = partial(self._frozen_losses, mixture=self.strategy.mixture())
+        losses = partial(self._frozen_losses, mixture=self.strategy.mixture(), smoothed=smoothed)
         parts = self.compute.micro_batches
         return add_gradient(losses, *batch, parts, meter=meter, inputs=inputs, keep_graph=True)
 
     def _frozen_losses(
-        self, images: Tensor, labels: Tensor, mixture: Mixture, weights: Mapping[str, Tensor] | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        mixture: Mixture,
+        weights: Mapping[str, Tensor] | None = None,
+        smoothed: bool = False,
     ) -> Losses:
+        """Return the losses of a batch; ``smoothed``: the loss by which the weights are trained."""
         with frozen_statistics(self.norms):
             outputs = self.forward(images, mixture, weights)
-        loss = self.task.loss(outputs, labels)
+        loss = (self.task.training_loss if smoothed else self.task.loss)(outputs, labels)
         return Losses(loss, loss, outputs)
 
     def _unrolled_gradient(self, valid: Samples, train: Samples) -> Tensor:
@@ -252,7 +260,8 @@ class PhaseRun:
             mixture = self.strategy.mixture()
 
             def loss_at(batch: Samples, meter: Meter | None, weights: Mapping[str, Tensor]) -> Tensor:
-                losses = self._frozen_losses(*batch, mixture, weights)
+                # The virtual step is one of the weights, by their loss.
+                losses = self._frozen_losses(*batch, mixture, weights, smoothed=batch is train)
                 if meter is not None:
                     total.add_(losses.own.detach())
                     meter.add(losses.own.detach(), losses.outputs.detach(), batch[1])
@@ -272,7 +281,7 @@ class PhaseRun:
             ) -> list[Tensor | None]:
                 for tensor in inputs:
                     tensor.grad = None
-                loss = self._gradient(batch, inputs, meter)
+                loss = self._gradient(batch, inputs, meter, smoothed=batch is train)
                 if meter is not None:
                     total.add_(loss)
                 gradients = [tensor.grad for tensor in inputs]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from autodas.genotype import Genotype
 from autodas.spaces import Alive, Space, all_alive
 from autodas.strategies._budget import best_choices
-from autodas.strategies._derivation import Choice, Rows, decide
+from autodas.strategies._derivation import Choice, Rows, choose, decide
 from autodas.strategies._discretisation import Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
-from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy
+from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.supernet import CellMixture
 
 
@@ -24,9 +24,6 @@ class Relaxed(Strategy):
     Methods override :meth:`mixture` or :meth:`weights` for anything else. At the end all edges and nodes are
     decided by the rule of DARTS.
     """
-
-    weights_only = 0.0
-    """Share of the iterations, at the start, in which the architecture is not trained."""
 
     initial_mean = 0.0
     """Mean of alpha at the start."""
@@ -41,13 +38,13 @@ class Relaxed(Strategy):
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
         self.alpha: Table = {}
         self.device: torch.device | str = "cpu"
+        self.weights_only = getattr(settings, "weights_only", 0.0)
+        """Share of the iterations, at the start, in which the architecture is not trained."""
 
     def phases(self) -> list[Phase]:
         """Return the single phase."""
-        iterations = self.plan.iterations
-        first, space = part_of(iterations, self.weights_only), self.plan.space
-        alive = {kind: all_alive(space.cell) for kind in space.kinds}
-        return [Phase("search", space, iterations, first, alive)]
+        alive = {kind: all_alive(self.plan.space.cell) for kind in self.plan.space.kinds}
+        return single_phase(self.plan, alive, self.weights_only)
 
     def begin(self, number: int, device: torch.device | str) -> None:
         """Initialise alpha."""
@@ -102,9 +99,18 @@ class Relaxed(Strategy):
             ).tolist()
         return probabilities
 
+    def factors(self) -> dict[str, list[float]] | None:
+        """Return factors of whole edges, for each kind, with which edges are compared; ``None`` for 1."""
+        return None
+
+    @property
+    def most_skips(self) -> int | None:
+        """Maximum number of skips in cells that do not reduce; ``None`` for no limit."""
+        return None
+
     def choices(self) -> dict[str, Choice]:
-        """Return the cells that would be derived now, within the budget if there is one."""
-        return self.read_off(self.probabilities())
+        """Return the cells that would be derived now, within all limits."""
+        return self.read_off(self.probabilities(), self.factors(), self.most_skips)
 
     def read_off(
         self,
@@ -126,8 +132,12 @@ class Relaxed(Strategy):
         return best_choices(cell, weights, factors, skips=skips, budget=budget, alive=alive)
 
     def leading(self) -> dict[str, dict[int, int]]:
-        """Return the architecture that would be derived now."""
-        return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
+        """Return the architecture that would be derived now without limits on skips and costs."""
+        cell, factors = self.decisions.cell, self.factors()
+        return {
+            kind: choose(cell, rows, None if factors is None else factors[kind]).kept(cell)
+            for kind, rows in self.probabilities().items()
+        }
 
     def finish(self) -> Outcome:
         """Decide all edges and nodes at once."""
@@ -159,8 +169,3 @@ class Relaxed(Strategy):
 def stacked(edges: Mapping[int, nn.Parameter]) -> Tensor:
     """Return the parameters of a kind's edges as one tensor, edge by edge."""
     return torch.stack(list(edges.values()))
-
-
-def part_of(iterations: int, share: float) -> int:
-    """Return the given share of the iterations, rounded; at least one remains."""
-    return min(iterations - 1, round(share * iterations))

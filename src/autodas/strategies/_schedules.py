@@ -41,21 +41,37 @@ def schedule(name: str) -> Schedule:
     raise AutodasError(f"unknown schedule '{name}'{nearest(name, known)}")
 
 
-def steps_due(share_decided: Schedule, iteration: int, iterations: int, steps: int) -> int:
+def steps_due(
+    share_decided: Schedule,
+    iteration: int,
+    iterations: int,
+    steps: int,
+    *,
+    warmup: float = 0.0,
+    settle: float = 0.0,
+) -> int:
     r"""Return the number of one-step discretisations that must be done after an iteration.
 
-    :math:`\lfloor M s(t/T) \rfloor`, and all of them at t = T. Powers are computed with exact fractions,
-    so that rounding does not delay a step by an iteration.
+    :math:`\lfloor M s(x) \rfloor` with :math:`x = \frac{t/T - a}{1 - a - b}`; none at x < 0, all from x = 1
+    on. In the paper a = b = 0. Powers are computed with exact fractions, so that rounding does not delay a
+    step by an iteration.
 
     Args:
         share_decided: the schedule s.
         iteration: t, from 1 to T.
         iterations: T.
         steps: M.
+        warmup: a, the share of the iterations before the schedule begins.
+        settle: b, the share of the iterations after it has ended.
     """
-    if iteration >= iterations:
+    # As written: 0.1 is a tenth, not the nearest binary fraction.
+    begin, end = Fraction(str(warmup)), 1 - Fraction(str(settle))
+    time = (Fraction(iteration, iterations) - begin) / (end - begin)
+    if time >= 1:
         return steps
-    value = share_decided(Fraction(iteration, iterations))
+    if time < 0:
+        return 0
+    value = share_decided(time)
     exact = steps * value if isinstance(value, Fraction) else steps * float(value) + 1e-9
     return min(steps, max(0, math.floor(exact)))
 

@@ -222,6 +222,20 @@ class Strategy(ABC):
                 time: methods that do not need it should not call it.
         """
 
+    def evaluation_mixtures(self) -> list[dict[str, CellMixture]]:
+        """Return the mixtures whose mean accuracy is the relaxed one: several, if mixtures are random."""
+        return [self.mixture()]
+
+    def go_back(self) -> bool:
+        """Go back to earlier parameters of the architecture, if those are the ones it will be derived from.
+
+        Called once, after the last epoch of a phase.
+
+        Returns:
+            Whether the parameters have changed.
+        """
+        return False
+
     @abstractmethod
     def finish(self) -> Outcome:
         """End a phase, deciding everything still open."""
@@ -231,9 +245,9 @@ class Strategy(ABC):
         """Return the number of architectures still possible."""
 
     def leading(self) -> dict[str, dict[int, int]]:
-        """Return the architecture that would be derived now, for each kind: edge to column.
+        """Return the architecture that would be derived now without limits, for each kind: edge to column.
 
-        Empty if nothing is relaxed.
+        Limits on skips and costs are left out: they would hide a collapse. Empty if nothing is relaxed.
         """
         return {}
 
@@ -273,6 +287,17 @@ class Strategy(ABC):
         )
 
 
-def single_phase(plan: SearchPlan, alive: Mapping[str, Alive]) -> list[Phase]:
-    """Return the single phase of a method that trains one supernet from start to end."""
-    return [Phase("search", plan.space, plan.iterations, 0, alive)]
+def single_phase(plan: SearchPlan, alive: Mapping[str, Alive], weights_only: float = 0.0) -> list[Phase]:
+    """Return the single phase of a method that trains one supernet from start to end.
+
+    Args:
+        plan: plan of the search.
+        alive: candidates that the supernet starts with.
+        weights_only: share of the iterations, at the start, in which the architecture is not trained.
+    """
+    return [Phase("search", plan.space, plan.iterations, part_of(plan.iterations, weights_only), alive)]
+
+
+def part_of(iterations: int, share: float) -> int:
+    """Return the given share of the iterations, rounded; at least one remains."""
+    return min(iterations - 1, round(share * iterations))

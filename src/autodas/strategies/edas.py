@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.spaces import alive_of, random_cell
-from autodas.strategies._derivation import Choice, columns_of
+from autodas.strategies._derivation import columns_of
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed
 from autodas.strategies.base import SearchPlan
@@ -78,7 +78,7 @@ class EDAS(Relaxed):
 
     def _draw(self) -> None:
         """Draw the samples of both steps of the next iteration."""
-        clamped = self.leading()
+        clamped = self._derived()
         self.for_architecture = self._sample(clamped)
         self.for_weights = self._sample(clamped)
         if self.iteration < self.phases()[0].weights_only:
@@ -117,7 +117,10 @@ class EDAS(Relaxed):
 
     def clamped_mixture(self) -> dict[str, CellMixture]:
         """Return the mixture without relaxed edges: the currently derived architecture."""
-        return self._mixture({kind: Sample(kept, []) for kind, kept in self.leading().items()})
+        return self._mixture({kind: Sample(kept, []) for kind, kept in self._derived().items()})
+
+    def _derived(self) -> dict[str, dict[int, int]]:
+        return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
 
     def _mixture(self, samples: Mapping[str, Sample]) -> dict[str, CellMixture]:
         count, mixture = len(self.plan.space.cell.operations), {}
@@ -152,9 +155,10 @@ class EDAS(Relaxed):
         self._draw()
         return []
 
-    def choices(self) -> dict[str, Choice]:
-        """Return the cells that would be derived now."""
-        return self.read_off(self.probabilities(), most_skips=self.settings.skip_limit)
+    @property
+    def most_skips(self) -> int | None:
+        """Maximum number of skips in cells that do not reduce."""
+        return self.settings.skip_limit
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the decisions, the samples and the state of the generator."""

@@ -16,7 +16,7 @@ from autodas.networks import check_cells, count_parameters
 from autodas.operations import TRAIN_NORMS, build
 from autodas.spaces import Alive, Space, fit_skeleton, stage_space
 from autodas.strategies._depth import edge_probabilities, expected_depth, numbers
-from autodas.strategies._derivation import decide
+from autodas.strategies._derivation import best_choice, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
 from autodas.strategies._relaxed import Relaxed
@@ -50,7 +50,9 @@ class HDAS(Relaxed):
 
     Left open by the sources, and our choice: :math:`a_{ij}` is the softmax over a cell's window of the
     largest parameter of an operation other than ``none`` on each edge; the public trainer of stages instead
-    sums raw parameters over all operations, which is no depth. The weights are the current ones; the public
+    sums raw parameters over all operations, which is no depth. The same :math:`a_{ij}` rank the edges in the
+    derivation. Such a loss has a gradient 34 times smaller at the start than that of the public trainer,
+    whose weight is 1: our default is :math:`\lambda = 30`. The weights are the current ones; the public
     code takes the architecture's data gradient at a copy of the initial ones, by mistake. With both levels
     each has half of the iterations. Of equally good epochs the first is kept.
 
@@ -132,6 +134,22 @@ class HDAS(Relaxed):
     def _lengths(self) -> dict[str, Tensor]:
         return {kind: table[0].softmax(0) for kind, table in self.gamma.items()}
 
+    def factors(self) -> dict[str, list[float]] | None:
+        """Return factors that rank a cell's edges as the depth loss does, at the stage level.
+
+        The weight of an edge's best operation becomes its share a of the cell's window.
+        """
+        if self.level == "cells":
+            return None
+        factors, cell = {}, self.space.cell
+        for kind, rows in self.probabilities().items():
+            alpha = [edge.detach().double() for edge in self.alpha[kind].values()]
+            shares = torch.cat(list(edge_probabilities(cell, alpha).values())).tolist()
+            factors[kind] = [
+                share / row[best_choice(cell, row)[0]] for share, row in zip(shares, rows, strict=True)
+            ]
+        return factors
+
     def penalty(self) -> Tensor | None:
         """Return the depth loss, at the stage level, and the loss of lengths if they are searched."""
         if self.level == "cells" or not (self.settings.depth_weight or self.gamma):
@@ -172,11 +190,17 @@ class HDAS(Relaxed):
                 "gamma": table_state(self.gamma),
             }
 
+    def go_back(self) -> bool:
+        """Go back to the parameters of the best epoch."""
+        if self.best is None:
+            return False
+        load_table(self.alpha, self.best["alpha"])
+        load_table(self.gamma, self.best["gamma"])
+        return bool(self.best["epoch"] != self.epochs)
+
     def finish(self) -> Outcome:
         """Decide everything by the parameters of the best epoch."""
-        if self.best is not None:
-            load_table(self.alpha, self.best["alpha"])
-            load_table(self.gamma, self.best["gamma"])
+        self.go_back()
         decisions = [*decide(self.decisions, self.choices()), *self._choose_lengths()]
         cells, name = self.decisions.cells(), f"{self.name}-{self.level}"
         for kind, nodes in self.chosen.items():

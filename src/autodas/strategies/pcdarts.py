@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodas.strategies._derivation import Choice
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
 from autodas.strategies._relaxed import Relaxed, stacked
 from autodas.strategies.base import SearchPlan
@@ -40,7 +39,6 @@ class PCDARTS(Relaxed):
 
     def __init__(self, settings: PCDARTSSettings, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
-        self.weights_only = settings.weights_only
         self.beta: Table = {}
 
     def begin(self, number: int, device: torch.device | str) -> None:
@@ -71,10 +69,6 @@ class PCDARTS(Relaxed):
         return {
             kind: self.edges(stacked(edges).detach().double()).tolist() for kind, edges in self.beta.items()
         }
-
-    def choices(self) -> dict[str, Choice]:
-        """Return the cells that would be derived now."""
-        return self.read_off(self.probabilities(), self.factors())
 
     def snapshot(self) -> dict[str, Any]:
         """Return both softmaxes."""

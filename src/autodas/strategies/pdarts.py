@@ -14,11 +14,11 @@ from torch import Tensor
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import Alive, CellSpace, all_alive
-from autodas.strategies._derivation import Choice, Rows, decide
+from autodas.strategies._derivation import Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
-from autodas.strategies._relaxed import Relaxed, part_of, stacked
+from autodas.strategies._relaxed import Relaxed, stacked
 from autodas.strategies._resources import operation_cost
-from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan
+from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan, part_of
 from autodas.strategies.settings import PDARTSSettings
 from autodas.supernet import CellMixture, Noise
 
@@ -194,9 +194,10 @@ class PDARTS(Relaxed):
             masks_by_kind[kind] = tuple(masks)
         return masks_by_kind
 
-    def choices(self) -> dict[str, Choice]:
-        """Return the cells that would be derived now."""
-        return self.read_off(self.probabilities(), most_skips=self.settings.skip_limit)
+    @property
+    def most_skips(self) -> int | None:
+        """Maximum number of skips in cells that do not reduce."""
+        return self.settings.skip_limit
 
     def _derived(self, weights: Mapping[str, Rows], limits: Sequence[int]) -> Derived:
         """Return the architecture derived under the given limits on skips, all of which give the same."""

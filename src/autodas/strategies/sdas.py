@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -45,6 +46,13 @@ class SDAS(Strategy):
     in spaces that have it but do not allow it in genotypes, takes no part in decisions. Adam's other settings
     are those of DARTS. Once a node is decided its betas are removed; with ``keep_beta`` they are kept and
     trained until the last iteration.
+
+    Not in the paper, and off by default: ``warmup`` and ``settle`` are shares of the search before the first
+    and after the last decision, in which the weights are trained as usual. In a search of a hundred
+    iterations the first decisions of schedule C are otherwise taken after a few steps of the architecture,
+    and schedule B takes the last third of its decisions in the last tenth, where the weights, with a learning
+    rate near 0, cannot follow. ``weights_only`` keeps the architecture as it is for a share of the search; no
+    decision is taken then.
     """
 
     name = "sdas"
@@ -53,7 +61,13 @@ class SDAS(Strategy):
 
     def __init__(self, settings: SDASSettings, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
-        self.schedule = schedule(settings.schedule)
+        self.schedule = partial(
+            steps_due,
+            schedule(settings.schedule),
+            iterations=plan.iterations,
+            warmup=max(settings.warmup, settings.weights_only),
+            settle=settings.settle,
+        )
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
         self.alpha: Table = {}
         self.beta: Table = {}
@@ -61,7 +75,8 @@ class SDAS(Strategy):
     def phases(self) -> list[Phase]:
         """Return the single phase."""
         cell, kinds = self.plan.space.cell, self.plan.space.kinds
-        return single_phase(self.plan, {kind: all_alive(cell) for kind in kinds})
+        alive = {kind: all_alive(cell) for kind in kinds}
+        return single_phase(self.plan, alive, self.settings.weights_only)
 
     def begin(self, number: int, device: torch.device | str) -> None:
         """Initialise the architecture parameters with zeros, or randomly."""
@@ -95,7 +110,7 @@ class SDAS(Strategy):
 
     def after_iteration(self, iteration: int) -> list[Decision]:
         """Take the decisions that the schedule requires after this iteration."""
-        due = steps_due(self.schedule, iteration, self.plan.iterations, self.decisions.total)
+        due = self.schedule(iteration, steps=self.decisions.total)
         taken = []
         while self.decisions.done < due:
             taken.append(self._decide())
@@ -205,7 +220,7 @@ class SDAS(Strategy):
         everything = len(cell.edges) * len(cell.operations)
         final = sum(cell.kept_edges(state) for state in cell.states)
         iteration = round(share * self.plan.iterations)
-        due = steps_due(self.schedule, iteration, self.plan.iterations, self.decisions.total)
+        due = self.schedule(iteration, steps=self.decisions.total)
         decided = due / self.decisions.total
         return (1 - decided) + decided * final / everything
 

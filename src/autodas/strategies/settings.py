@@ -54,15 +54,18 @@ class DASSettings(AdamSettings):
             (das2).
         unrolled: how the second order is computed: finite (finite differences, with either engine) or exact
             (by autograd, with the reference engine).
+        weights_only: share of the search, at its start, that trains the weights only.
     """
 
     order: int = 1
     unrolled: str = "finite"
+    weights_only: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check("order", self.order, self.order in (1, 2), "1 or 2")
         _check("unrolled", f"'{self.unrolled}'", self.unrolled in ("finite", "exact"), "'finite' or 'exact'")
+        _check_share("weights_only", self.weights_only)
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,25 @@ class SDASSettings(AdamSettings):
         schedule: times of the decisions: a, b, c, a power such as power:2 or inverse-power:2, or a function
             of your own as python:package.module:function.
         keep_beta: keep the weights of a decided node's edges instead of a plain sum.
+        warmup: share of the search, at its start, without decisions; the schedule begins after it.
+        settle: share of the search, at its end, after the last decision, that trains the weights.
+        weights_only: share of the search, at its start, that trains the weights only; nothing is decided.
     """
 
     schedule: str = "a"
     keep_beta: bool = False
+    warmup: float = 0.0
+    settle: float = 0.0
+    weights_only: float = 0.0
     initial_std: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_schedule(self.schedule)
+        for name in ("warmup", "settle", "weights_only"):
+            _check_share(name, getattr(self, name))
+        before = max(self.warmup, self.weights_only)
+        _check("settle", self.settle, before + self.settle < 1, f"below {1 - before:g}: the rest is before")
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ class PCDARTSSettings(AdamSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check("weights_only", self.weights_only, 0 <= self.weights_only < 1, "in [0, 1)")
+        _check_share("weights_only", self.weights_only)
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,7 @@ class PDARTSSettings(AdamSettings):
         counts = self.operations
         falling = len(counts) == 2 and counts[0] >= counts[1] >= 3
         _check("operations", counts, falling, "2 numbers of at least 3 that do not rise")
-        _check("weights_only", self.weights_only, 0 <= self.weights_only < 1, "in [0, 1)")
+        _check_share("weights_only", self.weights_only)
         rates = len(self.skip_dropout) == 3 and all(0 <= rate < 1 for rate in self.skip_dropout)
         _check("skip_dropout", self.skip_dropout, rates, "3 numbers in [0, 1)")
         _check("skip_limit", self.skip_limit, self.skip_limit >= 0, "at least 0")
@@ -142,6 +155,7 @@ class SNASSettings(AdamSettings):
             access; or linear, a weighted sum of them.
         drop_path: probability with which a sample drops a whole edge.
         bilevel: train the architecture on separate validation batches.
+        weights_only: share of the search, at its start, that trains the weights only.
     """
 
     initial_mean: float = 1.0
@@ -153,9 +167,11 @@ class SNASSettings(AdamSettings):
     resource_form: str = "log"
     drop_path: float = 0.3
     bilevel: bool = False
+    weights_only: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_share("weights_only", self.weights_only)
         _check("initial_mean", self.initial_mean, -inf < self.initial_mean < inf, "a number")
         _check("temperature", self.temperature, 0 < self.temperature < inf, "above 0")
         cooler = 0 < self.final_temperature <= self.temperature
@@ -180,6 +196,7 @@ class EDASSettings(AdamSettings):
         skip_limit: maximum number of skips in cells that do not reduce.
     """
 
+    learning_rate: float = 0.01
     edges_per_kind: int = 0
     random_share: float = 0.0
     epsilon: float = 0.0
@@ -189,7 +206,7 @@ class EDASSettings(AdamSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check("edges_per_kind", self.edges_per_kind, self.edges_per_kind >= 0, "at least 0")
-        _check("random_share", self.random_share, 0 <= self.random_share < 1, "in [0, 1)")
+        _check_share("random_share", self.random_share)
         _check("epsilon", self.epsilon, 0 <= self.epsilon <= 1, "in [0, 1]")
         _check("entropy", self.entropy, 0 <= self.entropy < inf, "at least 0")
         _check("skip_limit", self.skip_limit, self.skip_limit is None or self.skip_limit >= 0, "at least 0")
@@ -225,7 +242,7 @@ class HDASSettings(AdamSettings):
     level: str = "both"
     genotype: str | None = None
     cells_a_stage: int = 6
-    depth_weight: float = 1.0
+    depth_weight: float = 30.0
     lengths: tuple[int, ...] = ()
     length_weight: float = 0.4
 
@@ -314,6 +331,10 @@ ALIASES: dict[str, tuple[str, Mapping[str, Any]]] = {
 def _check(name: str, value: object, valid: bool, expected: str) -> None:
     if not valid:
         raise AutodasError(f"{name} must be {expected}, found {value}")
+
+
+def _check_share(name: str, value: float) -> None:
+    _check(name, value, 0 <= value < 1, "in [0, 1)")
 
 
 def _check_word(name: str, value: str, *words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,10 @@ RESOURCE_WEIGHTS = {
 }
 """Strength of the resource term by name. The paper's are not documented: ``moderate`` is the value of the
 public code for the form with logarithms, and everything else is our choice."""
+
+
+EVALUATED = 8
+"""Number of samples of the architecture whose mean accuracy is that of the relaxed network."""
 
 
 class SNAS(Relaxed):
@@ -91,9 +95,7 @@ class SNAS(Relaxed):
     def _draw(self) -> None:
         """Draw the sample of the next iteration, at its temperature."""
         for noise in self.gumbel.values():
-            # Exponentially distributed numbers are -log U; they are drawn on the CPU for every device.
-            drawn = torch.empty(noise.shape, device="cpu").exponential_(generator=self.generator)
-            noise.copy_(-drawn.clamp_min(torch.finfo(drawn.dtype).tiny).log())
+            noise.copy_(gumbel(noise.shape, self.generator))
         self.heat.fill_(self.temperature())
 
     def temperature(self) -> float:
@@ -110,19 +112,32 @@ class SNAS(Relaxed):
         """Return the sample, differentiable in alpha."""
         noise, alive = Noise(drop_path=self.settings.drop_path), self.alive()
         return {
-            kind: CellMixture(self._sample(kind, stacked(edges)), alive[kind], noise=noise)
+            kind: CellMixture(self._sample(stacked(edges), self.gumbel[kind]), alive[kind], noise=noise)
             for kind, edges in self.alpha.items()
         }
 
-    def _sample(self, kind: str, alpha: Tensor) -> Tensor:
-        return ((alpha + self.gumbel[kind]) / self.heat).softmax(-1)
+    def _sample(self, alpha: Tensor, noise: Tensor) -> Tensor:
+        return ((alpha + noise) / self.heat).softmax(-1)
+
+    def evaluation_mixtures(self) -> list[dict[str, CellMixture]]:
+        """Return samples of their own: a single one has the accuracy of one architecture, by chance."""
+        generator, alive = torch.Generator().manual_seed(self.plan.seed + 2), self.alive()
+        return [
+            {
+                kind: CellMixture(
+                    self._sample(alpha, gumbel(alpha.shape, generator).to(alpha.device)), alive[kind]
+                )
+                for kind, alpha in ((kind, stacked(edges).detach()) for kind, edges in self.alpha.items())
+            }
+            for _ in range(EVALUATED)
+        ]
 
     def penalty(self) -> Tensor | None:
         """Return the resource term of the sample."""
         if not self.costs:
             return None
         terms = [
-            (self._sample(kind, stacked(edges)) * self.costs[kind]).sum()
+            (self._sample(stacked(edges), self.gumbel[kind]) * self.costs[kind]).sum()
             for kind, edges in self.alpha.items()
         ]
         return self.strength * torch.stack(terms).sum()
@@ -150,6 +165,13 @@ class SNAS(Relaxed):
         self.generator.set_state(state["generator"].cpu())
         self.iteration = state["iteration"]
         self.heat.fill_(self.temperature())
+
+
+def gumbel(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Draw standard Gumbel noise; on the CPU, so that it is the same for every device."""
+    # Exponentially distributed numbers are -log U.
+    drawn = torch.empty(tuple(shape), device="cpu").exponential_(generator=generator)
+    return -drawn.clamp_min(torch.finfo(drawn.dtype).tiny).log()
 
 
 def resource_weight(settings: SNASSettings) -> float:
