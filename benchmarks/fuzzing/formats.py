@@ -62,6 +62,7 @@ def formats(folder: Path) -> list[Format]:
     from autodas.genotype import Genotype
     from autodas.networks._check import check_genotype
     from autodas.spaces import SKELETONS, fit_skeleton, validate
+    from autodas.tables import open_table
     from autodas.training.model_file import load_model
 
     if not (folder / "done").exists():
@@ -84,6 +85,13 @@ def formats(folder: Path) -> list[Format]:
 
     found = [
         Format("genotype", tuple((folder / "genotypes").iterdir()), json_damage, genotype, "g.json"),
+        Format(
+            "table of accuracies",
+            (folder / "table.csv",),
+            lines_damage,
+            lambda path: open_table(f"nasbench201:{path}"),
+            "t.csv",
+        ),
         Format("string of NAS-Bench-201", (folder / "string.txt",), text_damage, string, "g.txt"),
         Format(
             "configuration of a search",

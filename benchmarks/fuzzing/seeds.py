@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 SIZE = 12
+_CELLS = ("none", "skip_connect", "nor_conv_3x3")
 """Pictures of a class."""
 
 
@@ -23,6 +24,9 @@ def make_seeds(folder: Path) -> None:
         (folder / kind).mkdir(parents=True)
     for name in ("darts_v2", "nasnet"):
         load_zoo(name).save(folder / "genotypes" / f"{name}.json")
+    cells = [f"|{a}~0|+|{b}~0|{a}~1|+|{b}~0|{a}~1|{b}~2|" for a in _CELLS for b in _CELLS]
+    rows = [f"{cell},{50 + n},{20.5 + n},{10**n}" for n, cell in enumerate(cells)]
+    (folder / "table.csv").write_text("\n".join(["architecture,a_test,b_test,parameters", *rows]) + "\n")
     (folder / "string.txt").write_text(
         "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|"
     )

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from autodas.strategies.settings import StrategySettings as StrategySettings
     from autodas.supernet import CellMixture as CellMixture
     from autodas.supernet import Supernet as Supernet
+    from autodas.tables import Place as Place
+    from autodas.tables import Table as Table
+    from autodas.tables import open_table as open_table
     from autodas.training.fit import Regularisation as Regularisation
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
@@ -76,6 +79,7 @@ _PLACES = {
     "Loader": "autodas.data",
     "Network": "autodas.networks",
     "OptimSettings": "autodas.settings",
+    "Place": "autodas.tables",
     "Regularisation": "autodas.training.fit",
     "RunFolder": "autodas.runs.folder",
     "Search": "autodas.search",
@@ -86,6 +90,7 @@ _PLACES = {
     "StrategySettings": "autodas.strategies.settings",
     "Supernet": "autodas.supernet",
     "SupernetSettings": "autodas.settings",
+    "Table": "autodas.tables",
     "Training": "autodas.training.recipe",
     "allow_code": "autodas.user_code",
     "build_network": "autodas.networks:build",
@@ -96,6 +101,7 @@ _PLACES = {
     "load_genotype": "autodas.zoo",
     "load_model": "autodas.training.model_file",
     "open_dataset": "autodas.data",
+    "open_table": "autodas.tables",
     "profile": "autodas.networks",
     "register_operation": "autodas.operations:register",
     "save_model": "autodas.training.model_file",

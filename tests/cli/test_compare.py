@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -93,6 +94,52 @@ def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFi
     # Other settings than those of the existing runs are refused.
     assert main([*compare(folder, "--methods=sdas-c", "--seeds=1"), "--train.epochs=2"]) == 2
     assert "this run has other settings (epochs: 1 there, epochs: 2 here)" in capsys.readouterr().err
+
+
+IN_TABLE = [
+    "--search.space.name=nasbench201",
+    "--search.space.K=1",
+    "--search.space.C1=4",
+    "--search.space.C2=16",
+    "--search.epochs=1",
+    "--search.tensorboard=false",
+    "--data=digits",
+    "--data.subset=60",
+    "--compute.threads=1",
+]
+
+
+@pytest.mark.slow
+def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table of all cells, whose accuracy is the number of 3x3 convolutions."""
+    names = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    rows = ["architecture,digits_test"]
+    for a, b, c, d, e, f in itertools.product(names, repeat=6):
+        text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+        rows.append(f"{text},{text.count('nor_conv_3x3')}")
+    file = tmp_path / "t.csv"
+    file.write_text("\n".join(rows))
+    words = ["compare", *IN_TABLE, f"--run={tmp_path / 'run'}", "--methods=sdas-c", "--seeds=1"]
+    assert main([*words, f"--table=nasbench201:{file}"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 searches; 0 are done" in printed
+    assert "| a random draw |  | 1.20 ± 0.98 | 0.00 |" in printed
+    assert not (tmp_path / "run/sdas-c/seed0/train").exists()
+    facts = json.loads((tmp_path / "run/comparison.json").read_text())
+    found = facts["runs"][0]
+    assert found["accuracies"] == {"digits": found["architecture"].count("nor_conv_3x3")}
+    # The search has recorded the same at its end, and what it would have derived after each epoch.
+    summary = json.loads((tmp_path / "run/sdas-c/seed0/search/summary.json").read_text())
+    assert summary["table"]["accuracies"] == found["accuracies"]
+    metrics = (tmp_path / "run/sdas-c/seed0/search/metrics.csv").read_text().splitlines()
+    last = dict(zip(metrics[0].split(","), metrics[-1].split(","), strict=True))
+    assert float(last["table_digits"]) == found["accuracies"]["digits"]
+    # Another space, and a table without what was found.
+    assert main([*words, f"--table=nasbench201:{file}", "--search.space.name=cifar-o2d"]) == 2
+    assert "describes space nasbench201, but the search is in" in capsys.readouterr().err
+    file.write_text("\n".join([rows[0], *(row for row in rows[1:] if found["architecture"] not in row)]))
+    assert main([*words, f"--table=nasbench201:{file}"]) == 2
+    assert f"lacks the architecture {found['architecture']}" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from autodas.accuracy import standard_error as of_samples
-from autodas.runs.significance import Differences, pooled_deviation, standard_error
+from autodas.runs.significance import Differences, differs_from, pooled_deviation, standard_error
 
 
 def table(errors: np.ndarray) -> dict[str, dict[int, float]]:
@@ -79,6 +79,16 @@ def test_few_samples_tell_nothing_apart() -> None:
     assert found.standard_error("a", "b") == pytest.approx(math.hypot(of_samples(0, 10), of_samples(20, 10)))
     assert found.worse == []
     assert Differences(errors, 10_000).worse == ["b"]
+
+
+def test_a_known_value_is_a_t_test() -> None:
+    group = [10.0, 11.0, 12.0, 10.5]
+    p = stats.ttest_1samp(group, 9.3).pvalue
+    assert 0.025 < p < 0.05
+    assert differs_from([group], 9.3) == [True]
+    # Two groups share the variance, and each has half of the 5 %.
+    assert differs_from([group, [9.2, 9.5, 9.3]], 9.3) == [True, False]
+    assert differs_from([[9.0], [12.0]], 10.0) == [False, False], "one number each says nothing"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from autodas.errors import AutodasError
 from autodas.runs.folder import CONFIGURATION
 from autodas.strict_yaml import read_yaml_file, write_yaml
 
-FREE = ("data.workers", "train_preset")
+FREE = ("data.workers", "table", "train_preset")
 """Settings that do not affect the result of a run, and may differ when it is resumed."""
 
 

@@ -24,6 +24,7 @@ from autodas.loop import CellDrawings, Compute, Keeping, best_device, use_determ
 from autodas.reading import Fields, Whole
 from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
+from autodas.tables import Table
 
 
 def use_compute(config: ComputeConfig) -> torch.device:
@@ -56,6 +57,7 @@ def keeping_of(
     folder: RunFolder,
     resumed: bool,
     pictures: CellDrawings | None = None,
+    table: Table | None = None,
 ) -> Keeping:
     """Return the settings for the records of a search or a training.
 
@@ -64,8 +66,11 @@ def keeping_of(
         folder: run folder.
         resumed: whether the run is resumed.
         pictures: function that draws cells for TensorBoard.
+        table: table in which a search looks up what it would derive.
     """
-    return Keeping(folder, config.checkpoint_every, resumed, config.tensorboard, pictures, config.quiet)
+    return Keeping(
+        folder, config.checkpoint_every, resumed, config.tensorboard, pictures, table, config.quiet
+    )
 
 
 def tell_kernels(device: torch.device) -> None:

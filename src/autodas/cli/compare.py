@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodas.cli._code import code_of
 from autodas.cli._jobs import Job, run_jobs
@@ -22,8 +22,12 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.runs.folder import COMPARISON, COMPARISON_TABLE, CONFIGURATION, RunFolder
-from autodas.spaces import get_skeleton
+from autodas.spaces import get_skeleton, get_space
 from autodas.strategies import strategy_info
+
+if TYPE_CHECKING:
+    from autodas.report import Comparison, TableComparison
+    from autodas.tables import Table
 
 PARTS = ("search", "train")
 OWN = ("strategy", "strategy.name", "seed", "run", "resume", "overwrite", "dry_run", "quiet", "json")
@@ -44,6 +48,8 @@ class CompareConfig:
         seeds: number of seeds, from 0.
         preset: name of the shipped presets for searches and trainings.
         native_spaces: search with each method in the space of its paper, which the table shows.
+        table: table in which what was found is looked up instead of training it: nasbench201:FILE, a CSV of
+            architectures and their accuracies. Random search is replaced by its expectation.
         jobs: number of runs at a time, each with its share of the CPU cores.
         run: folder; by default a new one under runs/.
         quiet: print only the table.
@@ -56,6 +62,7 @@ class CompareConfig:
     preset: str = "quickstart"
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     native_spaces: bool = False
+    table: str | None = None
     jobs: int = 1
     run: str | None = transient(None)
     quiet: bool = transient(False)
@@ -76,6 +83,8 @@ class Entry:
         folder: parent of the run folders ``search`` and ``train``.
         words: words of the commands ``search`` and ``train``.
         configurations: configurations of the two commands.
+
+    With a table there is no training.
     """
 
     method: str
@@ -102,11 +111,11 @@ class Entry:
         """Return the notes of its runs on the data."""
         from autodas.loop import notes_of_run
 
-        return [note for part in PARTS for note in notes_of_run(self.folder / part)]
+        return [note for part in self.words for note in notes_of_run(self.folder / part)]
 
     def job(self) -> Job | None:
         """Return the remaining work, ``None`` if there is none."""
-        left = tuple(self.words[part] for part in PARTS if not self.finished(part))
+        left = tuple(words for part, words in self.words.items() if not self.finished(part))
         return Job(f"{self.method}, seed {self.seed}", left, self.folder / "log.txt") if left else None
 
 
@@ -115,6 +124,7 @@ def run(argv: list[str]) -> int:
     options, rest = take_prefixed(argv, PARTS)
     config = parse("compare", CompareConfig, rest)
     from autodas.cli._setup import say_notes
+    from autodas.tables import open_table
 
     for part, words in options.items():
         for name in OWN:
@@ -126,10 +136,13 @@ def run(argv: list[str]) -> int:
         for key, text in given(CompareConfig, rest).items()
         if key.startswith(("data.", "compute."))
     ]
+    table = None if config.table is None else open_table(config.table)
+    if table is not None and (note := table.note(config.data.name)) is not None:
+        say_notes([note])
     entries = [
-        _entry(config, method, seed, root, shared, options)
+        _entry(config, method, seed, root, shared, options, table)
         for seed in range(config.seeds)
-        for method in _methods(config.methods)
+        for method in _methods(config)
     ]
     jobs = [job for entry in entries if (job := entry.job()) is not None]
 
@@ -137,7 +150,8 @@ def run(argv: list[str]) -> int:
         if not config.quiet:
             print(line, flush=True)
 
-    say(f"{len(entries)} searches, each with a training; {len(entries) - len(jobs)} are done; folder {root}")
+    training = "" if config.table is not None else ", each with a training"
+    say(f"{len(entries)} searches{training}; {len(entries) - len(jobs)} are done; folder {root}")
     for job in jobs:
         job.log.parent.mkdir(parents=True, exist_ok=True)
     failed = run_jobs(jobs, config.jobs, say)
@@ -147,20 +161,20 @@ def run(argv: list[str]) -> int:
             f"{len(failed)} of {len(jobs)} failed: {names}; run the same command again to resume"
         )
     say_notes(dict.fromkeys(note for entry in entries for note in entry.notes()))
-    _write(root, entries, config.json, argv)
+    _write(root, _compared(entries, table, config.data.name), config.json, argv)
     return 0
 
 
-def _methods(text: str) -> list[str]:
-    """Return the methods, each once, ``random`` among them.
+def _methods(config: CompareConfig) -> list[str]:
+    """Return the methods, each once; ``random`` among them, unless a table has its expectation.
 
     Raises:
         AutodasError: if a method is unknown.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in config.methods.split(",") if name.strip()]
     for name in names:
         strategy_info(name)
-    return list(dict.fromkeys([*names, "random"]))
+    return list(dict.fromkeys(names if config.table is not None else [*names, "random"]))
 
 
 def _entry(
@@ -170,6 +184,7 @@ def _entry(
     root: Path,
     shared: Sequence[str],
     options: dict[str, list[str]],
+    table: Table | None,
 ) -> Entry:
     folder = root / method / f"seed{seed}"
     searched, trained = str(folder / "search"), str(folder / "train")
@@ -182,8 +197,13 @@ def _entry(
         skeleton = _parsed("search", SearchConfig, search).space.name.partition("-")[0]
         stages = "_stages" if info.native_kinds else ""
         search.append(f"--space.name={skeleton}{stages}-{info.native_cell}")
-    train = [searched, *common, *options["train"]]
     searching = _parsed("search", SearchConfig, search)
+    looked_up = [] if table is None else [f"--table={config.table}"]
+    searches = ("search", *search, *looked_up, f"--run={searched}", *how)
+    if table is not None:
+        table.check(get_space(searching.space.name).cell.genotype_space)
+        return Entry(method, seed, folder, {"search": searches}, {"search": searching})
+    train = [searched, *common, *options["train"]]
     if (code := code_of(tree(searching))) and not peek(train, "code"):
         train.append(f"--code={','.join(code)}")
     if not peek(train, "skeleton", "skeleton.name"):
@@ -196,7 +216,7 @@ def _entry(
         seed,
         folder,
         {
-            "search": ("search", *search, f"--run={searched}", *how),
+            "search": searches,
             "train": ("train", *train, f"--run={trained}", *how),
         },
         {
@@ -213,13 +233,21 @@ def _parsed(part: str, config_class: Any, words: Sequence[str]) -> Any:
         raise AutodasError(f"{part}: {error}") from None
 
 
-def _write(root: Path, entries: Sequence[Entry], as_json: bool, argv: list[str]) -> None:
-    from autodas.loop import write_environment
-    from autodas.report import Comparison, read_method_run
+def _compared(entries: Sequence[Entry], table: Table | None, data: str) -> Comparison | TableComparison:
+    from autodas.report import Comparison, TableComparison, read_found_run, read_method_run
 
-    comparison = Comparison(
-        tuple(read_method_run(e.method, e.seed, e.folder / "search", e.folder / "train") for e in entries)
-    )
+    if table is None:
+        return Comparison(
+            tuple(read_method_run(e.method, e.seed, e.folder / "search", e.folder / "train") for e in entries)
+        )
+    judge = table.column(data)
+    found = (read_found_run(e.method, e.seed, e.folder / "search", table, judge) for e in entries)
+    return TableComparison(tuple(found), table, judge)
+
+
+def _write(root: Path, comparison: Comparison | TableComparison, as_json: bool, argv: list[str]) -> None:
+    from autodas.loop import write_environment
+
     folder = RunFolder(root)
     write_environment(folder)
     facts = {"command": ["autodas", "compare", *argv], **comparison.to_dict()}

@@ -114,6 +114,8 @@ class SearchConfig:
         stop_at_skips: stop the search once its normal cells would have this many skip connections; 0 for
             never.
         check_memory: refuse to start if less memory is available than estimated.
+        table: table in which the search looks up the cell that it would derive, after every epoch:
+            nasbench201:FILE, a CSV of architectures and their accuracies.
         train_preset: preset with which 'autodas train' trains the resulting network by default.
         quiet: print no progress.
         json: print the result as JSON.
@@ -133,6 +135,7 @@ class SearchConfig:
     seed: int = 0
     checkpoint_every: int = 0
     tensorboard: bool = True
+    table: str | None = None
     train_preset: str | None = None
     run: str | None = transient(None)
     resume: str = transient("never")
@@ -194,20 +197,25 @@ def _search_of(
     resumed: bool = False,
 ) -> Search:
     """Return the configured search, not started yet."""
-    from autodas.cli._setup import compute_of, keeping_of
+    from autodas.cli._setup import compute_of, keeping_of, say_notes
     from autodas.loop import check_space
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
     from autodas.spaces import get_space
+    from autodas.tables import open_table
 
     space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
     space = space.with_operations(config.space.operations)
     check_space(dataset, space)
+    table = None if config.table is None else open_table(config.table)
+    if table is not None and (note := table.note(dataset.name)) is not None:
+        say_notes([note])
+    pictures = CellPictures(folder.path) if can_draw() else None
     return Search(
         dataset,
         space,
         config.strategy,
-        keeping=keeping_of(config, folder, resumed, CellPictures(folder.path) if can_draw() else None),
+        keeping=keeping_of(config, folder, resumed, pictures, table),
         epochs=config.epochs,
         batch_size=config.batch_size,
         optim=config.optim,
@@ -257,6 +265,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines.append(f"best of {len(result.candidates)} candidates on the validation half")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
+    lines += [] if result.table is None else result.table.told()
     return [*lines, f"genotype: {folder.path / GENOTYPE}"]
 
 

@@ -11,6 +11,7 @@ from autodas.data import ImageDataset
 from autodas.loop._device import best_device
 from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, Precision
+from autodas.tables import Table
 
 CellDrawings = Callable[[], Mapping[str, bytes]]
 """Function that draws cells as PNG, by cell kind."""
@@ -72,6 +73,7 @@ class Keeping:
         tensorboard: whether to write TensorBoard files, if tensorboard is installed.
         pictures: function that draws the cell kinds changed since its last call, as PNG; TensorBoard shows
             these figures after every epoch of a search.
+        table: table in which a search looks up, after every epoch, the architecture that it would derive.
         quiet: whether to print nothing.
     """
 
@@ -80,6 +82,7 @@ class Keeping:
     resume: bool = False
     tensorboard: bool = True
     pictures: CellDrawings | None = None
+    table: Table | None = None
     quiet: bool = False
 
     @property

@@ -6,6 +6,7 @@ from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_me
 from autodas.report._notebook import genotype_html, genotype_svg, result_html, run_html
 from autodas.report._pictures import CellPictures
 from autodas.report._skeleton import skeleton_of_run
+from autodas.report._table_comparison import FoundRun, TableComparison, read_found_run
 from autodas.report.drawing._cells import DrawnCell, DrawnEdge, cells_of_genotype
 from autodas.report.drawing._colours import colour_of
 from autodas.report.drawing._dot import dot
@@ -18,9 +19,11 @@ __all__ = [
     "Comparison",
     "DrawnCell",
     "DrawnEdge",
+    "FoundRun",
     "MethodRow",
     "MethodRun",
     "SearchState",
+    "TableComparison",
     "can_draw",
     "cells_of_genotype",
     "cells_of_run",
@@ -31,6 +34,7 @@ __all__ = [
     "draw_network",
     "genotype_html",
     "genotype_svg",
+    "read_found_run",
     "read_method_run",
     "render_png",
     "render_svg",

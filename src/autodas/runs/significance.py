@@ -63,11 +63,11 @@ class Differences:
 
     Args:
         errors: for each method, its error with each seed, in percent.
-        count: number of test samples.
+        count: number of test samples; ``None`` if errors are not those of a sample.
     """
 
     errors: Mapping[str, Mapping[int, float]]
-    count: int
+    count: int | None
 
     @cached_property
     def _fit(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -122,7 +122,9 @@ class Differences:
             return math.inf
         a, b = (list(self.errors).index(name) for name in (one, other))
         factor = float(covariance[a, a] + covariance[b, b] - 2 * covariance[a, b])
-        samples = math.hypot(*(accuracy.standard_error(float(means[m]), self.count) for m in (a, b)))
+        samples = 0.0
+        if self.count is not None:
+            samples = math.hypot(*(accuracy.standard_error(float(means[m]), self.count) for m in (a, b)))
         return max(math.sqrt(float(residuals @ residuals) / degrees * factor), samples)
 
     def significant(self, one: str, other: str) -> bool:
@@ -140,3 +142,22 @@ class Differences:
         """The methods that are significantly worse than the best, in the order of their errors."""
         by_error = sorted(self.means, key=self.means.__getitem__)
         return [name for name in by_error[1:] if self.significant(by_error[0], name)]
+
+
+def differs_from(groups: Sequence[Sequence[float]], value: float) -> list[bool]:
+    """Return for each group whether its mean differs significantly from a known value.
+
+    The test is Student's t with the variance common to all groups, and Bonferroni's correction for their
+    number; nothing differs if no group has two numbers.
+
+    Args:
+        groups: numbers of each group, at least one.
+        value: the value.
+    """
+    deviation, degrees = pooled_deviation(groups), sum(len(group) - 1 for group in groups)
+    if deviation is None:
+        return [False] * len(groups)
+    from scipy.stats import t
+
+    quantile = float(t.ppf(1 - LEVEL / (2 * len(groups)), degrees))
+    return [abs(fmean(g) - value) > quantile * deviation / math.sqrt(len(g)) for g in groups]

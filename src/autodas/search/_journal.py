@@ -11,6 +11,7 @@ from autodas.loop.tasks import Task
 from autodas.progress import duration
 from autodas.runs import events
 from autodas.search._collapse import Diagnosis, plain, summary, warning
+from autodas.search._look_up import look_up, table_metric
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
@@ -37,7 +38,7 @@ class Journal:
         margins: list[float],
     ) -> None:
         self.log, self.progress, self.clock = keeper.log, keeper.progress, keeper.clock
-        self.device, self.pictures = keeper.device, keeper.keeping.pictures
+        self.device, self.pictures, self.table = keeper.device, keeper.keeping.pictures, keeper.keeping.table
         self.task, self.phases, self.margins = task, phases, margins
         self.length = iterations_an_epoch
         self.warned = False
@@ -133,6 +134,13 @@ class Journal:
         if state["skips"] is not None:
             text += f", skips {state['skips']:.0f}"
         metrics |= state
+        if self.table is not None:
+            metrics |= look_up(self.table, run.strategy, run.phase.space)
+            text += "".join(
+                f", {data} {metrics[name]:.2f} % in the table"
+                for data, name in ((data, table_metric(data)) for data in self.table.data[:1])
+                if metrics[name] is not None
+            )
         pace = self.clock.spent[0] / ((run.iteration - 1) % self.length + 1)
         left = self._left(run)
         samples = run.train_meter.count + run.valid_meter.count

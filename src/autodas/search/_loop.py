@@ -60,6 +60,7 @@ from autodas.strategies import StrategyChoice, choose_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import CellMixture, genotype_mixture, get_engine, mixture_of
+from autodas.tables import Place
 
 LATE = 100
 """Number of iterations: a decision followed by fewer is late, and its cost in accuracy is logged."""
@@ -86,6 +87,7 @@ class SearchResult:
         margin: mean priority of the decisions on edges, in [0, 1], a measure of their clarity. ``None`` if
             nothing was decided.
         decisiveness: decisions of the last phase compared with chance; likewise.
+        table: place of the architecture in the table of the search, if there is one that has it.
     """
 
     genotype: Genotype
@@ -94,6 +96,7 @@ class SearchResult:
     chooses: Literal["best", "last"]
     margin: float | None
     decisiveness: Decisiveness | None = None
+    table: Place | None = None
 
     def _repr_html_(self) -> str:
         """Return accuracies and cells, for notebooks."""
@@ -155,6 +158,8 @@ class Search:
         supernet, compute = supernet or SupernetSettings(), (compute or Compute()).placed()
         get_engine(supernet.engine)
         check_space(dataset, space)
+        if keeping.table is not None:
+            keeping.table.check(space.cell.genotype_space)
         space = replace(space, skeleton=space.skeleton.for_clips(dataset.frames))
         self.dataset, self.space, self.seed = dataset, space, seed
         self.folder = keeping.folder
@@ -392,6 +397,8 @@ class Search:
         self.folder.write(GENOTYPE, chosen.genotype.to_json())
         self.folder.write_json(CANDIDATE_INDEX, self.candidates)
         clear = self._decisiveness()
+        table = self.keeper.keeping.table
+        place = None if table is None else table.place(chosen.genotype, self.dataset.name)
         summary = {
             "command": "search",
             "strategy": self.strategy.name,
@@ -402,12 +409,13 @@ class Search:
             "remarks": [] if clear is None else clear.remarks(),
             "candidates": len(candidates),
             "network": self._cost(chosen.genotype),
+            **({} if place is None else {"table": place.to_dict()}),
         }
         accuracies = chosen.accuracies.to_dict()
         self.log.event(events.End(genotype=derived[best]["file"], margin=margin, accuracies=accuracies))
         self.folder.write_json(SUMMARY, summary)
         return SearchResult(
-            chosen.genotype, chosen.accuracies, tuple(candidates), self.strategy.chooses, margin, clear
+            chosen.genotype, chosen.accuracies, tuple(candidates), self.strategy.chooses, margin, clear, place
         )
 
     def _decisiveness(self) -> Decisiveness | None:

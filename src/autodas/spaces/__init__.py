@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.genotype import Genotype
-from autodas.spaces._alive import Alive, alive_of, all_alive
+from autodas.spaces._alive import Alive, alive_of, all_alive, cell_of
 from autodas.spaces._cell import CellSpace
 from autodas.spaces._counting import count_alive, count_cell, count_node, count_space
 from autodas.spaces._fitting import fit_skeleton, graph_form
@@ -35,6 +35,7 @@ __all__ = [
     "Stage",
     "alive_of",
     "all_alive",
+    "cell_of",
     "count_alive",
     "count_cell",
     "count_node",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from autodas.genotype import CellGenotype
+from collections.abc import Mapping
+
+from autodas.genotype import CellGenotype, Edge
 from autodas.spaces._cell import CellSpace
 
 Alive = tuple[tuple[bool, ...], ...]
@@ -12,6 +14,19 @@ Alive = tuple[tuple[bool, ...], ...]
 def all_alive(cell: CellSpace) -> Alive:
     """Return the mask with every candidate of every edge."""
     return tuple(tuple(True for _ in cell.operations) for _ in cell.edges)
+
+
+def cell_of(columns: Mapping[int, int], cell: CellSpace) -> CellGenotype:
+    """Return the discrete cell with the given edges, each with the column of its operation."""
+    nodes = [
+        tuple(
+            Edge(cell.operations[columns[edge]], cell.edges[edge][0])
+            for edge in cell.incoming(state)
+            if edge in columns
+        )
+        for state in cell.states
+    ]
+    return CellGenotype(tuple(nodes), cell.concat, cell.inputs)
 
 
 def alive_of(genotype: CellGenotype, cell: CellSpace) -> Alive:

@@ -139,6 +139,10 @@ class Relaxed(Strategy):
             for kind, rows in self.probabilities().items()
         }
 
+    def derived(self) -> dict[str, dict[int, int]]:
+        """Return the architecture that would be derived now, within all limits."""
+        return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
+
     def finish(self) -> Outcome:
         """Decide all edges and nodes at once."""
         decisions = decide(self.decisions, self.choices())

@@ -251,6 +251,10 @@ class Strategy(ABC):
         """
         return {}
 
+    def derived(self) -> dict[str, dict[int, int]]:
+        """Return the architecture that would be derived now, within all limits; empty if there is none."""
+        return self.leading()
+
     def expected_cost(self, share: float) -> float:
         """Return the expected share of all candidates computed in an iteration, for estimates of time left.
 

@@ -78,7 +78,7 @@ class EDAS(Relaxed):
 
     def _draw(self) -> None:
         """Draw the samples of both steps of the next iteration."""
-        clamped = self._derived()
+        clamped = self.derived()
         self.for_architecture = self._sample(clamped)
         self.for_weights = self._sample(clamped)
         if self.iteration < self.phases()[0].weights_only:
@@ -117,10 +117,7 @@ class EDAS(Relaxed):
 
     def clamped_mixture(self) -> dict[str, CellMixture]:
         """Return the mixture without relaxed edges: the currently derived architecture."""
-        return self._mixture({kind: Sample(kept, []) for kind, kept in self._derived().items()})
-
-    def _derived(self) -> dict[str, dict[int, int]]:
-        return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
+        return self._mixture({kind: Sample(kept, []) for kind, kept in self.derived().items()})
 
     def _mixture(self, samples: Mapping[str, Sample]) -> dict[str, CellMixture]:
         count, mixture = len(self.plan.space.cell.operations), {}

@@ -140,6 +140,10 @@ def accuracies(run: Run, prefix: str) -> str:
     )
 
 
+_TABLE = "table_"
+"""Beginning of the columns of metrics with accuracies from a table."""
+
+
 def certainty(run: Run, prefix: str) -> str:
     """Entropy and margin of the open edges."""
     charts = []
@@ -158,7 +162,20 @@ def certainty(run: Run, prefix: str) -> str:
         ]
         label = {"entropy": "share of the largest", "margin": "weight", "skips": "edges of a cell"}[name]
         charts.append(line_chart(f"{prefix}{name}", title, "iteration", label, lines))
+    charts += _looked_up(run, prefix)
     return section(f"{prefix}certainty", "Entropy, margin, skip connections", grid(charts))
+
+
+def _looked_up(run: Run, prefix: str) -> list[str]:
+    """Accuracy, in a table, of the architecture that would have been derived after each epoch."""
+    epochs = run.events_of(Epoch)
+    names = sorted({name for e in epochs for name in e.metrics or {} if name.startswith(_TABLE)})
+    lines = [
+        Series(name.removeprefix(_TABLE), [(e.iteration, known(e.metrics, [name])) for e in epochs])
+        for name in names
+    ]
+    title = "Accuracy in the table of what would be derived"
+    return [line_chart(f"{prefix}table", title, "iteration", "percent", lines)] if lines else []
 
 
 def weights(run: Run, prefix: str) -> str:

@@ -1,0 +1,7 @@
+"""Tables with the accuracies of all architectures of a space, measured by others. No torch."""
+
+from __future__ import annotations
+
+from autodas.tables._table import Place, Table, open_table
+
+__all__ = ["Place", "Table", "open_table"]
