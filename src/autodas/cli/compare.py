@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,13 @@ from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
 from autodas.runs.folder import COMPARISON, COMPARISON_TABLE, CONFIGURATION, RunFolder
+from autodas.runs.significance import LEVEL
 from autodas.spaces import get_skeleton, get_space
 from autodas.strategies import strategy_info
 
 if TYPE_CHECKING:
     from autodas.report import Comparison, TableComparison
+    from autodas.runs.agreement import Agreement
     from autodas.tables import Table
 
 PARTS = ("search", "train")
@@ -161,7 +163,8 @@ def run(argv: list[str]) -> int:
             f"{len(failed)} of {len(jobs)} failed: {names}; run the same command again to resume"
         )
     say_notes(dict.fromkeys(note for entry in entries for note in entry.notes()))
-    _write(root, _compared(entries, table, config.data.name), config.json, argv)
+    compared = _compared(entries, table, config.data.name)
+    _write(root, compared, _agreements(entries), config.json, argv)
     return 0
 
 
@@ -245,14 +248,52 @@ def _compared(entries: Sequence[Entry], table: Table | None, data: str) -> Compa
     return TableComparison(tuple(found), table, judge)
 
 
-def _write(root: Path, comparison: Comparison | TableComparison, as_json: bool, argv: list[str]) -> None:
+def _agreements(entries: Sequence[Entry]) -> dict[str, Agreement]:
+    """Return the agreement of the seeds of each method that decides on edges."""
+    from autodas.runs.agreement import agreement, decided_operations
+    from autodas.runs.reading import read_run
+
+    operations: dict[str, list[Any]] = {}
+    for entry in entries:
+        if found := decided_operations(read_run(entry.folder / "search")):
+            operations.setdefault(entry.method, []).append(found)
+    agreed = {method: agreement(seeds) for method, seeds in operations.items()}
+    return {method: each for method, each in agreed.items() if each is not None}
+
+
+def _agreement_in_words(agreements: Mapping[str, Agreement]) -> str:
+    """Return the sentences on the agreement of seeds; empty without any."""
+    if not agreements:
+        return ""
+    each = "; ".join(f"{method} {found.in_words()}" for method, found in agreements.items())
+    text = f"Agreement of seeds, the share of edges with the same operation: {each}."
+    draws = [method for method, found in agreements.items() if found.p > LEVEL]
+    if draws:
+        text += (
+            f" Not more than chance: {', '.join(draws)}. There another seed finds another network, equally "
+            "justified: the cell of a single search is a draw."
+        )
+    return f"\n{text}\n"
+
+
+def _write(
+    root: Path,
+    comparison: Comparison | TableComparison,
+    agreements: Mapping[str, Agreement],
+    as_json: bool,
+    argv: list[str],
+) -> None:
     from autodas.loop import write_environment
 
     folder = RunFolder(root)
     write_environment(folder)
-    facts = {"command": ["autodas", "compare", *argv], **comparison.to_dict()}
+    facts = {
+        "command": ["autodas", "compare", *argv],
+        **comparison.to_dict(),
+        "agreement": {method: found._asdict() for method, found in agreements.items()},
+    }
     folder.write(COMPARISON, json.dumps(facts, indent=2) + "\n")
-    page = f"{comparison.table()}\n\n{comparison.verdict()}\n"
+    page = f"{comparison.table()}\n\n{comparison.verdict()}\n{_agreement_in_words(agreements)}"
     path = folder.write(COMPARISON_TABLE, page)
     if as_json:
         print_facts(facts, as_json=True)
