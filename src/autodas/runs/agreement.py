@@ -74,5 +74,5 @@ def agreement(seeds: Sequence[Operations]) -> Agreement | None:
 def _shares(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return the mean agreement of pairs of seeds; shape (draws, seeds, edges) to (draws,)."""
     pairs = combinations(range(found.shape[1]), 2)
-    shares: np.ndarray[Any, Any] = np.stack([(found[:, a] == found[:, b]).mean(-1) for a, b in pairs])
-    return shares.mean(0)
+    shares: np.ndarray[Any, Any] = np.mean([(found[:, a] == found[:, b]).mean(-1) for a, b in pairs], axis=0)
+    return shares
