@@ -79,8 +79,11 @@ def _default(leaf: Leaf) -> str:
         return ""
     default = leaf.default
     if takes_list(leaf.hint) and isinstance(default, list | tuple):
-        return f" (default: {','.join(map(str, default))})" if default else ""
-    return f" (default: {default if isinstance(default, str) else show(default)})" if default != "" else ""
+        text = ",".join(map(str, default))
+    else:
+        text = default if isinstance(default, str) else show(default)
+    # With spaces, so that long lists are broken between names.
+    return f" (default: {text.replace(',', ', ')})" if text else ""
 
 
 def _about(group: str, schema: Schema) -> str:
