@@ -7,9 +7,9 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from autodas.cli import _jobs
 from autodas.data.batches import _loader
 from autodas.kernels import built_kernels
 
@@ -125,6 +126,10 @@ class Command:
         """Send a signal to the process."""
         os.kill(self._process, number)
 
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self.signal(signal.SIGTERM)
+
     @property
     def printed(self) -> tuple[str, str]:
         """What went to its standard output and standard error so far."""
@@ -144,6 +149,22 @@ def command() -> type[Command]:
     import torch._dynamo  # noqa: F401
 
     return Command
+
+
+@pytest.fixture
+def forked_jobs(command: type[Command], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison forks its searches and trainings from its own process, in place of new interpreters."""
+
+    def start(words: Sequence[str], *, stdout: IO[bytes], **options: Any) -> Command:
+        assert list(words[:3]) == [sys.executable, "-m", "autodas"]
+
+        def redirect() -> None:
+            for number in (1, 2):
+                os.dup2(stdout.fileno(), number)
+
+        return command(Path.cwd(), *words[3:], prepare=redirect)
+
+    monkeypatch.setattr(_jobs, "start_child", start)
 
 
 @pytest.fixture

@@ -155,6 +155,7 @@ class TestOperations:
         both = [(folder / run / "genotype.json").read_text() for run in ("whole", "stopped")]
         assert both[0] == both[1]
 
+    @pytest.mark.usefixtures("forked_jobs")
     def test_compare(self, folder: Path, autodas: Callable[..., str]) -> None:
         search = [f"--search.{word[2:]}" for word in TINY[:3]]
         words = [
@@ -163,6 +164,8 @@ class TestOperations:
             "--preset=quickstart",
             "--methods=random,python:my_methods:Sharp",
             "--seeds=1",
+            "--search.tensorboard=false",
+            "--train.tensorboard=false",
         ]
         words += ["--search.epochs=1", "--train.epochs=1", "--search.strategy.candidates=2"][:2]
         words += [f"--search.space.operations=skip_connect,max_pool_3x3,{GATE}", "--train.skeleton.K=0"]

@@ -29,6 +29,7 @@ SMALL = [
     "--compute.threads=1",
     "--checkpoint_every=2",
     "--tensorboard=false",
+    "--check_memory=false",
     "--quiet",
 ]
 
