@@ -30,9 +30,9 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True, scope="session")
 def _data_workers() -> Iterator[None]:
-    # Processes that read data serve the tests of a file one after the other: each takes seconds to start.
+    # Processes that read data serve all tests one after the other: each takes seconds to start.
     kept: list[Any] = []
     original = _loader.shared_workers
 
