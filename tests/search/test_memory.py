@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class TestEstimate:
         assert most <= whole.estimate().tensors <= 1.35 * most + 2**20
 
     def test_options_that_lower_it(self) -> None:
-        whole = size(batch_size=64)
+        whole = size(space=SMALL, batch_size=64)
         need = whole.estimate().tensors
         smaller = whole.smaller()
         assert list(smaller) == [
@@ -102,7 +103,7 @@ class TestEstimate:
         for option, other in smaller.items():
             assert other.estimate().tensors < 0.8 * need, option
         # Four parts of 16 need what batches of 16 need, but for the pictures.
-        parts, small = smaller["`micro_batches=4`"].estimate(), size(batch_size=16).estimate()
+        parts, small = smaller["`micro_batches=4`"].estimate(), size(space=SMALL, batch_size=16).estimate()
         assert parts.tensors == pytest.approx(small.tensors, rel=0.2)
 
     def test_half_precision_halves_maps_of_the_reference_engine(self) -> None:
@@ -119,7 +120,7 @@ class TestEstimate:
         torch.manual_seed(0)
         expected = torch.rand(3)
         torch.manual_seed(0)
-        size(batch_size=10).estimate()
+        size(space=SMALL, batch_size=10).estimate()
         assert torch.equal(torch.rand(3), expected)
 
     def test_total(self) -> None:
@@ -181,25 +182,26 @@ def test_within_15_percent_of_what_is_measured(number: int, measured: list[float
 
 class TestCheck:
     def test_too_little_memory(self) -> None:
-        need = size().estimate().total
-        size().check(need)
-        size().check(None)
+        small_size = partial(size, space=SMALL)
+        need = small_size().estimate().total
+        small_size().check(need)
+        small_size().check(None)
         with pytest.raises(AutodasError) as caught:
-            size().check(need - 1)
+            small_size().check(need - 1)
         message = str(caught.value)
         for text in (
-            str(size().estimate()),
+            str(small_size().estimate()),
             in_words(need - 1),
-            f"`supernet.partial_channels=4` ({size(partial_channels=4).estimate()})",
-            f"`supernet.checkpoint=true` ({size(checkpoint=True).estimate()})",
-            f"`micro_batches=4` ({size(micro_batches=4).estimate()})",
+            f"`supernet.partial_channels=4` ({small_size(partial_channels=4).estimate()})",
+            f"`supernet.checkpoint=true` ({small_size(checkpoint=True).estimate()})",
+            f"`micro_batches=4` ({small_size(micro_batches=4).estimate()})",
             "`batch_size` below 16",
             "`check_memory=false`",
         ):
             assert text in message
 
     def test_options_that_do_not_fit_are_not_offered(self) -> None:
-        narrow = size(space=SPACE.with_size(C2=8), batch_size=2, checkpoint=True)
+        narrow = size(space=SMALL.with_size(C2=8), batch_size=2, checkpoint=True)
         with pytest.raises(AutodasError) as caught:
             narrow.check(0)
         assert "less with a `batch_size` below 2" in str(caught.value)
