@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import combinations, product
 from random import Random
@@ -227,3 +228,66 @@ def test_a_kind_without_cells_costs_nothing() -> None:
     budget = network_budget(SMALL, target, Limits(parameters=exact), **FACTS)
     assert budget is not None
     assert budget.meets(kept_of(genotype, SMALL.cell))
+
+
+@pytest.mark.parametrize("most", [10, 10**5, 10**9])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_below_what_an_architecture_costs(most: int, seed: int) -> None:
+    """Limits at, one below and one above the cost of an architecture, at the size of multiply-adds."""
+    cell = CellSpace("small", ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"), nodes=2)
+    random, columns = Random(seed), range(len(cell.operations))
+    # Half of the edges cost the same, so that many architectures share a cost.
+    shared = [random.randint(0, most) for _ in columns]
+    rows = [shared if e % 2 else [random.randint(0, most) for _ in columns] for e in range(len(cell.edges))]
+    weights = {"normal": [[random.random() for _ in columns] for _ in cell.edges]}
+    limit = 4 * most
+    for _ in range(12):
+        budget = Budget(cell, ("normal",), ({"normal": rows},), (limit,))
+        expected = brute_force(budget, weights)
+        alive = {"normal": all_alive(cell)}
+        assert budget.can_be_met(alive) is (expected >= 0)
+        if expected < 0:
+            break
+        kept = budget.choose(weights)["normal"].kept(cell)
+        assert budget.meets({"normal": kept})
+        assert sum(weights["normal"][e][o] for e, o in kept.items()) == pytest.approx(expected)
+        cost = sum(rows[e][o] for e, o in kept.items())
+        at_its_cost = Budget(cell, ("normal",), ({"normal": rows},), (cost,))
+        assert at_its_cost.choose(weights)["normal"].kept(cell) == kept
+        limit = cost - 1
+    else:
+        pytest.fail("limits should have become too low")
+
+
+@cache
+def imagenet_budget() -> Budget:
+    facts = {"classes": 1000, "channels": 3, "image_size": 224}
+    budget = network_budget(SMALL, get_skeleton("imagenet"), Limits(multiply_adds=10**12), **facts)
+    assert budget is not None
+    return budget
+
+
+@pytest.mark.parametrize("method", ["das", "sdas-b", "pdarts"])
+def test_a_bit_smaller_than_what_was_found(method: str) -> None:
+    """One multiply-add less than the last result, in the network for ImageNet: tens of millions."""
+    (costs,) = imagenet_budget().costs
+
+    def cost_of_found(limit: float) -> float:
+        budget = replace(imagenet_budget(), limits=(limit,))
+        choice = choose_strategy(method)
+        plan = SearchPlan(SMALL, 8, 0, lambda alive: 1, budget=budget)
+        strategy = load_strategy(method)(choice.settings, plan)
+        for number, phase in enumerate(strategy.phases()):
+            strategy.start(number, "cpu")
+            for iteration in range(1, phase.iterations + 1):
+                wander(strategy, 100 * number + iteration)
+                strategy.after_iteration(iteration)
+        kept = kept_of(strategy.finish().genotype, SMALL.cell)
+        return sum(costs[kind][e][o] for kind, edges in kept.items() for e, o in edges.items())
+
+    before = cost_of_found(10**12)
+    assert before > 10**7
+    for _ in range(3):
+        after = cost_of_found(before - 1)
+        assert after < before
+        before = after

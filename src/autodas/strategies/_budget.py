@@ -18,6 +18,9 @@ from autodas.spaces import Alive, CellSpace, Skeleton, Space, alive_of, all_aliv
 from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of, limit_skips
 from autodas.strategies._resources import slot_costs
 
+_LARGEST_IN_UNITS = 1e4
+"""Largest number that the solver's tolerance, 1e-6 of each variable, leaves exact with a wide margin."""
+
 RESOURCES = ("parameters", "multiply_adds")
 
 
@@ -156,29 +159,35 @@ class Budget:
         rows, least, most = [], [], []
         for costs, limit in zip(self.costs, self.limits, strict=True):
             row = np.array([float(costs[kind][e][o]) for kind, e, o in places])
-            scale = max(1.0, row.max(initial=0.0))  # keeps the solver's tolerances small
-            rows.append(row / scale)
+            unit = _unit(row)
+            rows.append(row / unit)
             least.append(-np.inf)
-            most.append(limit / scale)
+            most.append(limit / unit)
         for members, low, high in self._groups(places):
             rows.append(np.array(members, float))
             least.append(low)
             most.append(high)
-        solution = milp(
-            -np.array([scores[kind][e][o] for kind, e, o in places]),
-            integrality=np.ones(len(places)),
-            bounds=Bounds(0, 1),
-            constraints=LinearConstraint(np.array(rows), least, most),
-            options={"mip_rel_gap": 0.0},
-        )
-        if solution.x is None:
-            return None
-        kept: dict[str, dict[int, int]] = {kind: {} for kind in self.kinds}
-        for (kind, edge, column), value in zip(places, solution.x, strict=True):
-            if value > 0.5:
-                kept[kind][edge] = column
-        # Rounding in the solver must not let a network over the limit pass.
-        return kept if self.meets(kept) else None
+        while True:
+            solution = milp(
+                -np.array([scores[kind][e][o] for kind, e, o in places]),
+                integrality=np.ones(len(places)),
+                bounds=Bounds(0, 1),
+                constraints=LinearConstraint(np.array(rows), least, most),
+                options={"mip_rel_gap": 0.0},
+            )
+            if solution.x is None:
+                return None
+            chosen = solution.x > 0.5
+            kept: dict[str, dict[int, int]] = {kind: {} for kind in self.kinds}
+            for (kind, edge, column), used in zip(places, chosen, strict=True):
+                if used:
+                    kept[kind][edge] = column
+            if self.meets(kept):
+                return kept
+            # Within the solver's tolerance, but over the limit: excluded, with all that costs more.
+            rows.append(chosen.astype(float))
+            least.append(-np.inf)
+            most.append(chosen.sum() - 1.0)
 
     def _groups(self, places: Sequence[tuple[str, int, int]]) -> Iterator[tuple[list[bool], float, float]]:
         """Yield the variables of each sum and its bounds, for each edge and each node."""
@@ -193,6 +202,18 @@ class Budget:
                     incoming = self.cell.incoming(state)
                     kept = float(self.cell.kept_edges(state))
                     yield [k == kind and e in incoming for k, e, _ in places], kept, kept
+
+
+def _unit(costs: np.ndarray) -> float:
+    """Return the unit in which the solver is given costs: its tolerance of 1e-6 should be less than one.
+
+    That is their greatest common divisor. Where it leaves numbers that are too large, or costs are no whole
+    numbers, it is the largest cost, and what exceeds a limit within the tolerance is sorted out afterwards.
+    """
+    largest = max(1.0, costs.max(initial=0.0))
+    whole = largest < 2.0**53 and (costs == np.round(costs)).all()
+    divisor = float(np.gcd.reduce(costs.astype(np.int64))) if whole and costs.any() else 0.0
+    return divisor if divisor and largest / divisor <= _LARGEST_IN_UNITS else largest
 
 
 def best_choices(

@@ -118,6 +118,7 @@ class SDAS(Strategy):
         kind, number, choice, lead = self._first(alpha, beta)
         while not self._affordable(kind, number, choice):
             if isinstance(choice, int):
+                assert alpha[kind, number][choice] > 0, "every operation is too expensive, even the cheapest"
                 alpha[kind, number][choice] = 0.0
                 kind, number, choice, lead = self._first(alpha, beta)
             else:
