@@ -75,11 +75,18 @@ class Command:
         folder: the working folder of the process.
         words: the command line, without the name of the program.
         prepare: called in the new process before the command.
+        output: file for what it prints, in place of files of its own.
     """
 
-    def __init__(self, folder: Path, *words: str, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        prepare: Callable[[], None] | None = None,
+        output: IO[bytes] | None = None,
+    ) -> None:
         self.words, self.prepare = words, prepare
-        self._outputs = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+        self._outputs = [output or tempfile.TemporaryFile() for _ in range(2)]
         sys.stdout.flush()
         sys.stderr.flush()
         self._process = os.fork()
@@ -157,12 +164,7 @@ def forked_jobs(command: type[Command], monkeypatch: pytest.MonkeyPatch) -> None
 
     def start(words: Sequence[str], *, stdout: IO[bytes], **options: Any) -> Command:
         assert list(words[:3]) == [sys.executable, "-m", "autodas"]
-
-        def redirect() -> None:
-            for number in (1, 2):
-                os.dup2(stdout.fileno(), number)
-
-        return command(Path.cwd(), *words[3:], prepare=redirect)
+        return command(Path.cwd(), *words[3:], output=stdout)
 
     monkeypatch.setattr(_jobs, "start_child", start)
 
