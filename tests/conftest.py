@@ -86,7 +86,7 @@ class Command:
         output: IO[bytes] | None = None,
     ) -> None:
         self.words, self.prepare = words, prepare
-        self._outputs = [output or tempfile.TemporaryFile() for _ in range(2)]
+        self._outputs = [output or tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
         sys.stdout.flush()
         sys.stderr.flush()
         self._process = os.fork()
