@@ -27,6 +27,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
 EXAMPLES = dict(re.findall(r'```python title="(\w+\.py)"\n(.*?)```', PAGE, re.DOTALL))
 GATE = "python:my_operations:Gate"
 TINY = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--batch_size=10", "--epochs=1", "--compute.threads=1"]
+TINY += ["--check_memory=false"]
 DATA = ["--data=digits", "--data.subset=60"]
 QUIET = ["--tensorboard=false", "--quiet"]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,7 +24,7 @@ from autodas.supernet import Supernet
 
 pytestmark = pytest.mark.slow
 
-SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
+SPACE = narrow(autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
 OPTIM = OptimSettings(lr=0.1, clip=1.0, label_smoothing=0.1)
 
 
