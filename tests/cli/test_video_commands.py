@@ -237,7 +237,7 @@ class TestKilledAndResumed:
         words += ["--strategy.learning_rate=0.05", "--checkpoint_every=2", "--quiet"]
         assert main(["search", *words, f"--run={tmp_path / 'whole'}"]) == 0
         words.append("--data.workers=2")
-        killed_after(PhaseRun, "step", 3, "search", *words, f"--run={tmp_path / 'killed'}")
+        killed_after(PhaseRun, "step", 2, "search", *words, f"--run={tmp_path / 'killed'}")
         assert not (tmp_path / "killed/genotype.json").exists()
         assert main(["search", *words, f"--run={tmp_path / 'killed'}", "--resume=auto"]) == 0
         assert_same_run(tmp_path / "whole", tmp_path / "killed")
