@@ -45,7 +45,7 @@ BESIDE = {
 """What a method needs, or what makes it harder to resume."""
 
 
-FEW = ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3,dil_conv_3x3"]
+FEW = ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"]
 """A third of the work. P-DARTS drops eight operations step by step."""
 
 
