@@ -17,14 +17,19 @@ pytestmark = [pytest.mark.filterwarnings("ignore:The TorchScript type system:Use
 
 
 def random_network(name: str, seed: int = 1) -> tuple[torch.nn.Module, torch.Tensor]:
-    """All operations in turn, in the cells that reduce: there they are beside each other at every stride."""
-    space = get_space(name)
-    space = space.with_size(0, 8, 16)
+    """Two cells that reduce, with all operations in turn: some with a stride, some without."""
+    space = get_space(name).with_size(0, 8, 16)
     operations, cells = cycle(space.cell.choices), {}
     for kind in space.kinds:
         drawn = random_cell(space.cell, Random(seed))
-        nodes = (tuple(Edge(next(operations), e.predecessor) for e in node) for node in drawn.nodes)
+        nodes = []
+        for node, state in zip(drawn.nodes, space.cell.states, strict=True):
+            every = space.cell.predecessors(state) if space.cell.kept == "any" else None
+            predecessors = every or [edge.predecessor for edge in node]
+            nodes.append(tuple(Edge(next(operations), predecessor) for predecessor in predecessors))
         cells[kind] = CellGenotype(tuple(nodes), drawn.concat)
+    used = {edge.operation for cell in cells.values() for _, edge in cell.edges()}
+    assert used == set(space.cell.choices)
     network = build(Genotype(cells, "random", space.cell.name), space.skeleton, classes=4, channels=3)
     # Odd maps, so that reductions meet a size that is not divisible.
     size = (8, 19, 17) if space.skeleton.dimensions == 3 else (19, 17)
