@@ -167,6 +167,8 @@ def forked_jobs(command: type[Command], monkeypatch: pytest.MonkeyPatch) -> None
         return command(Path.cwd(), *words[3:], output=stdout)
 
     monkeypatch.setattr(_jobs, "start_child", start)
+    # It takes as many threads as there are cores, on which other tests run.
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
 @pytest.fixture
