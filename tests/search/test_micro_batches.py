@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.narrow_spaces import narrow
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,7 +23,7 @@ from autodas.supernet import Supernet
 
 pytestmark = pytest.mark.slow
 
-SPACE = narrow(autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
+SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
 OPTIM = OptimSettings(lr=0.1, clip=1.0, label_smoothing=0.1)
 
 
