@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.narrow_spaces import narrow, small
+from tests.narrow_spaces import narrow
 
 import autodas
 from autodas.data import Augmentation, Batch, Loader
@@ -25,7 +25,6 @@ from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
 
 SPACE = narrow(autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
-FEWER = small(SPACE)  # P-DARTS drops operations of the other one
 
 
 # A GPU has no compiled kernels for CPUs.
@@ -42,7 +41,7 @@ def search(folder: Path, name: str, engine: str, micro_batches: int) -> autodas.
     choice = autodas.choose_strategy(name, learning_rate=0.05)
     return autodas.Search(
         autodas.open_dataset("digits", subset=84),
-        SPACE if name == "pdarts" else FEWER,
+        SPACE,
         choice,
         keeping=autodas.Keeping(autodas.RunFolder(folder).create(), tensorboard=False, quiet=True),
         epochs=4,
