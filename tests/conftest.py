@@ -7,9 +7,9 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from autodas.cli import _jobs
 from autodas.data.batches import _loader
 from autodas.kernels import built_kernels
 
@@ -29,9 +30,9 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True, scope="session")
 def _data_workers() -> Iterator[None]:
-    # Processes that read data serve the tests of a file one after the other: each takes seconds to start.
+    # Processes that read data serve all tests one after the other: each takes seconds to start.
     kept: list[Any] = []
     original = _loader.shared_workers
 
@@ -74,11 +75,18 @@ class Command:
         folder: the working folder of the process.
         words: the command line, without the name of the program.
         prepare: called in the new process before the command.
+        output: file for what it prints, in place of files of its own.
     """
 
-    def __init__(self, folder: Path, *words: str, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        prepare: Callable[[], None] | None = None,
+        output: IO[bytes] | None = None,
+    ) -> None:
         self.words, self.prepare = words, prepare
-        self._outputs = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+        self._outputs = [output or tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
         sys.stdout.flush()
         sys.stderr.flush()
         self._process = os.fork()
@@ -125,6 +133,10 @@ class Command:
         """Send a signal to the process."""
         os.kill(self._process, number)
 
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self.signal(signal.SIGTERM)
+
     @property
     def printed(self) -> tuple[str, str]:
         """What went to its standard output and standard error so far."""
@@ -144,6 +156,19 @@ def command() -> type[Command]:
     import torch._dynamo  # noqa: F401
 
     return Command
+
+
+@pytest.fixture
+def forked_jobs(command: type[Command], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison forks its searches and trainings from its own process, in place of new interpreters."""
+
+    def start(words: Sequence[str], *, stdout: IO[bytes], **options: Any) -> Command:
+        assert list(words[:3]) == [sys.executable, "-m", "autodas"]
+        return command(Path.cwd(), *words[3:], output=stdout)
+
+    monkeypatch.setattr(_jobs, "start_child", start)
+    # It takes as many threads as there are cores, on which other tests run.
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
 @pytest.fixture

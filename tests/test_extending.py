@@ -27,6 +27,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
 EXAMPLES = dict(re.findall(r'```python title="(\w+\.py)"\n(.*?)```', PAGE, re.DOTALL))
 GATE = "python:my_operations:Gate"
 TINY = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--batch_size=10", "--epochs=1", "--compute.threads=1"]
+TINY += ["--check_memory=false"]
 DATA = ["--data=digits", "--data.subset=60"]
 QUIET = ["--tensorboard=false", "--quiet"]
 
@@ -155,6 +156,7 @@ class TestOperations:
         both = [(folder / run / "genotype.json").read_text() for run in ("whole", "stopped")]
         assert both[0] == both[1]
 
+    @pytest.mark.usefixtures("forked_jobs")
     def test_compare(self, folder: Path, autodas: Callable[..., str]) -> None:
         search = [f"--search.{word[2:]}" for word in TINY[:3]]
         words = [
@@ -163,6 +165,8 @@ class TestOperations:
             "--preset=quickstart",
             "--methods=random,python:my_methods:Sharp",
             "--seeds=1",
+            "--search.tensorboard=false",
+            "--train.tensorboard=false",
         ]
         words += ["--search.epochs=1", "--train.epochs=1", "--search.strategy.candidates=2"][:2]
         words += [f"--search.space.operations=skip_connect,max_pool_3x3,{GATE}", "--train.skeleton.K=0"]

@@ -14,6 +14,8 @@ from autodas.loop import _iterations, load_checkpoint
 from autodas.zoo import load_zoo
 
 SMALL = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--epochs=1", "--batch_size=16", "--quiet"]
+SMALL += ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3", "--check_memory=false"]
+SMALL += ["--tensorboard=false"]
 DIGITS = ["--data=digits", "--data.subset=60"]
 
 

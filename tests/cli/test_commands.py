@@ -18,9 +18,10 @@ from autodas.presets import preset_commands, preset_names
 
 pytestmark = pytest.mark.slow
 
-SMALL_SEARCH = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"]
+SMALL_SEARCH = ["--space.K=0", "--space.C1=4", "--space.C2=8", "--check_memory=false", "--quiet"]
 FEW = "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"
 """A third of the work; for images."""
+FEW_OF_VIDEOS = "--space.operations=skip_connect,max_pool_3x3x3,sep3d_conv_3x3x3"
 SMALL_TRAIN = ["--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--quiet"]
 VIDEO_GENOTYPE = Path(__file__).parents[2] / "docs/genotypes/oadv_example.json"
 VERBS = {
@@ -83,8 +84,9 @@ def test_every_preset_runs(command: str, name: str, videos: Path, tmp_path: Path
     if command == "search":
         # A quarter of the channels has to be an even number of them.
         words += [w.replace("C2=8", "C2=32") if name.startswith("pcdarts") else w for w in SMALL_SEARCH]
-        # P-DARTS drops candidates step by step, and videos have operations of their own.
-        words += [] if video or name.startswith("pdarts") else [FEW]
+        # P-DARTS drops candidates step by step.
+        words += [] if name.startswith("pdarts") else [FEW_OF_VIDEOS if video else FEW]
+        words += ["--strategy.cells_a_stage=2"] if name.startswith("hdas") else []
     else:
         size = ["--data.image_size=16"] if "imagenet" in name else []
         genotype = "hdas_imagenet_darts_v1" if name.startswith("hdas") else "darts_v2"
@@ -202,7 +204,8 @@ def test_search_train_evaluate_predict_draw(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = ["--data=digits", "--data.subset=100"]
-    assert main(["search", *data, "--epochs=2", "--batch_size=16", *SMALL_SEARCH, "--run=found"]) == 0
+    small = [*SMALL_SEARCH, FEW, "--tensorboard=false"]
+    assert main(["search", *data, "--epochs=2", "--batch_size=16", *small, "--run=found"]) == 0
     text = capsys.readouterr().out
     assert "logits equal to the bit" in text
     assert "relaxed, before derivation" in text
@@ -222,7 +225,9 @@ def test_search_train_evaluate_predict_draw(
     assert main(["draw", "found", "-o", "cell.png"]) == 0
     assert Path("cell.png").read_bytes().startswith(b"\x89PNG")
     # The effective configuration starts the same run again.
-    assert main(["search", "--config=found/config.yaml", "--run=again", "--quiet"]) == 0
+    assert (
+        main(["search", "--config=found/config.yaml", "--run=again", "--check_memory=false", "--quiet"]) == 0
+    )
     assert Path("again/genotype.json").read_text() == Path("found/genotype.json").read_text()
 
 
@@ -249,7 +254,7 @@ def test_dry_run_estimates_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    size = [*SMALL_SEARCH, "--space.C2=32", FEW]
+    size = [*SMALL_SEARCH, FEW]
     found = {
         words: printed_json(capsys, "search", "--data=digits", "--dry_run", "--json", *size, *words)
         for words in (

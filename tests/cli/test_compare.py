@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,6 +29,8 @@ SMALL = [
     "--data=digits",
     "--data.subset=200",
     "--compute.threads=1",
+    "--search.tensorboard=false",
+    "--train.tensorboard=false",
 ]
 
 
@@ -52,7 +53,7 @@ def test_words_of_other_commands_are_taken_out() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("forked_jobs")
 def test_from_nothing_to_a_table_and_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "all"
     assert main(compare(folder, "--methods=random", "--seeds=1")) == 0
@@ -143,27 +144,25 @@ def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_stopped_and_continued(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("forked_jobs")
+def test_stopped_and_continued(tmp_path: Path, command: type) -> None:
     words = compare(
         tmp_path / "run", "--methods=random", "--seeds=1", "--search.epochs=4", "--search.checkpoint_every=1"
     )
-    command = [sys.executable, "-m", "autodas", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+    process = command(tmp_path, *words)
     checkpoints = tmp_path / "run/random/seed0/search/checkpoints"
     limit = time.monotonic() + 120
     while not (checkpoints.exists() and any(checkpoints.iterdir())):
         assert time.monotonic() < limit
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"run the same command again to resume" in error
+    process.terminate()
+    assert process.wait() == 130
+    error = process.printed[1]
+    assert "run the same command again to resume" in error
     assert not (tmp_path / "run/random/seed0/search/summary.json").exists()
     events = (tmp_path / "run/random/seed0/search/events.jsonl").read_text()
-    subprocess.run(command, check=True, env=environment)
+    assert command(tmp_path, *words).wait() == 0
     assert (tmp_path / "run/comparison.md").exists()
     assert (tmp_path / "run/random/seed0/search/events.jsonl").read_text().startswith(events.splitlines()[0])
 
@@ -262,6 +261,7 @@ def test_a_run_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     assert _reason(-signal.SIGSEGV, log) == "it was killed by SIGSEGV"
 
 
+# With a real process of its own, as all users have it.
 @pytest.mark.slow
 def test_a_run_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = compare(tmp_path / "run", "--methods=random", "--seeds=1", "--search.strategy.candidates=0")

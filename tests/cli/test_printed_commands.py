@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from autodas.cli._predictions import Predictions
@@ -23,22 +27,49 @@ from autodas.train_command import data_words, train_command
 pytestmark = pytest.mark.slow
 
 TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=8", "--quiet"]
+TINY += ["--check_memory=false", "--tensorboard=false"]
+TINY += ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"]
+DATA = "imagefolder:my pictures"
 TINY_NETWORK = ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=8"]
+
+
+def write_pictures(root: Path) -> None:
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for label, name in enumerate(("dark", "light", "other")):
+            folder = root / "my pictures" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.integers(0, 80, (16, 16, 3)) + 80 * label
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
 
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Two of three classes are recognised by their brightness; the folder's name has a space."""
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 12), ("test", 4)):
-        for label, name in enumerate(("dark", "light", "other")):
-            folder = tmp_path / "my pictures" / split / name
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = generator.integers(0, 80, (16, 16, 3)) + 80 * label
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    write_pictures(tmp_path)
     monkeypatch.chdir(tmp_path)
-    return "imagefolder:my pictures"
+    return DATA
+
+
+@pytest.fixture(scope="module")
+def one_search(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with pictures and a search in it, and what the search has printed."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("searched")
+    write_pictures(folder)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
+        patch.chdir(folder)
+        search(DATA)
+    return folder, printed.getvalue()
+
+
+@pytest.fixture
+def searched(one_search: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Pictures as above with a search of them; gives what the search has printed."""
+    shutil.copytree(one_search[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return one_search[1]
 
 
 def search(pictures: str, *words: str) -> None:
@@ -75,15 +106,14 @@ def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.Captu
 
 
 def test_a_search_without_normal_cells_says_what_its_network_needs(
-    pictures: str, capsys: pytest.CaptureFixture[str]
+    searched: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search(pictures)
-    (line,) = re.findall(r"^  autodas (train .*)$", capsys.readouterr().out, flags=re.MULTILINE)
+    (line,) = re.findall(r"^  autodas (train .*)$", searched, flags=re.MULTILINE)
     small = ["--epochs=1", "--skeleton.C1=8", "--skeleton.C2=8", "--quiet"]
     assert main([*shlex.split(line), *small, "--run=printed"]) == 0
     assert main(["train", "runs/found it", *small, "--run=taken"]) == 0
     capsys.readouterr()
-    words = ["train", "runs/found it/genotype.json", "--data", pictures, *small, "--run=none"]
+    words = ["train", "runs/found it/genotype.json", "--data", DATA, *small, "--run=none"]
     assert "has no cell of kind normal" in (told := refusal(capsys, *words))
     assert "give it none (--skeleton.K 0)" in told
 
@@ -104,11 +134,10 @@ def test_another_training_gives_its_settings(pictures: str, capsys: pytest.Captu
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe", b"[1, 2]\n"])
 def test_a_damaged_configuration_is_told(
-    pictures: str, content: bytes, capsys: pytest.CaptureFixture[str]
+    searched: str, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search(pictures)
     Path("runs/found it/config.yaml").write_bytes(content)
-    again = ["search", "--data", pictures, *TINY, "--run=runs/found it", "--resume=auto"]
+    again = ["search", "--data", DATA, *TINY, "--run=runs/found it", "--resume=auto"]
     for words in (again, ["search", "--resume=runs/found it"], ["train", "runs/found it"]):
         assert "runs/found it/config.yaml: " in (told := refusal(capsys, *words))
         assert "is required" not in told
@@ -116,9 +145,8 @@ def test_a_damaged_configuration_is_told(
 
 @pytest.mark.parametrize("command", ["search", "train"])
 def test_a_folder_that_holds_a_run_is_refused_before_the_data_are_read(
-    pictures: str, command: str, capsys: pytest.CaptureFixture[str]
+    searched: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search(pictures)
     words = [command, *(["darts_v2"] if command == "train" else []), "--run=runs/found it"]
     assert "already holds a run" in refusal(capsys, *words, "--data=imagefolder:nowhere")
 
@@ -142,18 +170,15 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().err
 
 
-def test_no_command_takes_data_that_nobody_named(pictures: str, capsys: pytest.CaptureFixture[str]) -> None:
-    search(pictures)
-    capsys.readouterr()
+def test_no_command_takes_data_that_nobody_named(searched: str, capsys: pytest.CaptureFixture[str]) -> None:
     genotype = "runs/found it/genotype.json"
     for words in (["train", genotype], ["train", "darts_v2"], ["search"], ["evaluate", "net"], ["compare"]):
         assert f"--data is required; see 'autodas {words[0]} --help'" in refusal(capsys, *words)
 
 
 def test_a_preset_of_other_data_is_not_taken_for_an_answer(
-    pictures: str, capsys: pytest.CaptureFixture[str]
+    searched: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search(pictures)
     message = refusal(capsys, "train", "runs/found it", "--preset=cifar10-eval")
     assert "preset 'cifar10-eval' is for cifar10, but runs/found it has imagefolder:my pictures" in message
     assert "choose one with --data" in message
@@ -234,6 +259,7 @@ def test_plain_logs_say_how_far_it_is(pictures: str, capfd: pytest.CaptureFixtur
     assert not second.endswith(" left")
 
 
+# In a process of its own: streams and their buffers are those that users have.
 def test_predictions_before_an_interruption_are_kept(pictures: str, tmp_path: Path) -> None:
     words = ["--data", pictures, *TINY_NETWORK, "--run=net", "--quiet"]
     assert main(["train", "darts_v2", *words]) == 0

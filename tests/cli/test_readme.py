@@ -17,11 +17,22 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The commands are those of the README; only their length is cut.
+# The commands are those of the README; only their length and the size of what they compute is cut.
 SHORTER = {
-    "search": ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"],
+    "search": [
+        *("--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=4", "--space.C2=8", "--quiet"),
+        "--check_memory=false",
+    ],
     "train": ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8", "--quiet"],
 }
+
+
+OF_IMAGES = ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"]
+OF_VIDEOS = [
+    "--space.operations=skip_connect,max_pool_3x3x3,sep3d_conv_3x3x3",
+    *("--data.frames=4", "--data.image_size=16"),
+]
+OF_CIFAR = [*OF_IMAGES, "--data.subset=100", "--data.storage=stream"]  # reads what it needs of 60,000
 
 
 def readme_commands() -> list[list[str]]:
@@ -59,6 +70,10 @@ def test_readme_commands(
                 continue
             words = [word.replace("cifar10:PATH", f"cifar10:{cifar}") for word in words]
         short = SHORTER.get(command, [])
+        if command == "search":
+            data = next(word for word in words if ":" in word)
+            kinds = {"imagefolder": OF_IMAGES, "videofolder": OF_VIDEOS, "cifar10": OF_CIFAR}
+            short = [*short, *kinds[data.partition(":")[0]]]
         assert main([command, *words, *short]) == 0, f"{command} {words}: {capsys.readouterr().err}"
     printed = capsys.readouterr().out
     assert "1,076,746,950,455,072,400" in printed or "1076746950455072400" in printed

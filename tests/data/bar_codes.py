@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 HEIGHT, WIDTH = 120, 160
@@ -10,6 +12,11 @@ _BITS, _BLOCK, _BAND = 10, 16, 12
 
 def texture(count: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """Coloured waves that drift, uint8 (count, height, width, 3): a codec has motion to predict."""
+    return _texture(count, height, width).copy()
+
+
+@cache
+def _texture(count: int, height: int, width: int) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
     frames = np.empty((count, height, width, 3), dtype=np.uint8)
     for i in range(count):
@@ -40,20 +47,11 @@ def bar_coded(frames: np.ndarray, first: int = 0) -> np.ndarray:
 def numbers_of(frames: np.ndarray) -> list[int]:
     """Read the numbers of frames (F, H, W, 3) back; -1 where there is no code."""
     top, left = _corner(*frames.shape[1:3])
-    numbers = []
-    for frame in frames:
-        grey = frame.astype(float).mean(-1)
-        number = 0
-        for bit in range(_BITS):
-            columns = slice(left + bit * _BLOCK + 4, left + (bit + 1) * _BLOCK - 4)
-            upper = grey[top + 3 : top + _BAND - 3, columns].mean()
-            lower = grey[top + _BAND + 3 : top + 2 * _BAND - 3, columns].mean()
-            if abs(upper - lower) < 60:
-                number = -1
-                break
-            number |= int(upper > lower) << bit
-        numbers.append(number)
-    return numbers
+    bands = frames[:, top : top + 2 * _BAND, left : left + _BITS * _BLOCK].astype(float).mean(-1)
+    blocks = bands.reshape(-1, 2, _BAND, _BITS, _BLOCK)[:, :, 3:-3, :, 4:-4].mean((2, 4))
+    upper, lower = blocks[:, 0], blocks[:, 1]
+    numbers = ((upper > lower) << np.arange(_BITS)).sum(-1)
+    return np.where((abs(upper - lower) < 60).any(-1), -1, numbers).tolist()
 
 
 def _corner(height: int, width: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from autodas.kernels import compiled_library
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
-import re, resource, sys
+import json, os, re, resource, sys
 from pathlib import Path
 import torch
 from autodas.kernels import *
@@ -33,36 +34,56 @@ CALLS = {
     "gradient_sums": lambda: gradient_sums(many, many, scales, scales),
     "moments": lambda: moments(x.view(-1, 1, 1, 4)),
 }
-call = CALLS[sys.argv[1]]
 compiled_library()
-status = Path("/proc/self/status").read_text()
-taken = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", status)[1])
-# Enough for what is returned, not for what is needed for a moment.
-resource.setrlimit(resource.RLIMIT_AS, (taken + 24 * 2**20,) * 2)
-try:
-    call()
-except MemoryError as error:
-    print(error)
+
+
+def run(call):
+    status = Path("/proc/self/status").read_text()
+    taken = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", status)[1])
+    # Enough for what is returned, not for what is needed for a moment.
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 24 * 2**20,) * 2)
+    try:
+        call()
+    except MemoryError as error:
+        return str(error)
+
+
+for name, call in CALLS.items():
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.write(writing, str(run(call)).encode())
+        os._exit(0)
+    os.close(writing)
+    code = os.waitstatus_to_exitcode(os.wait()[1])
+    print(json.dumps([name, code, os.read(reading, 10_000).decode()]), flush=True)
 """
+"""Calls each kernel in a fork of a new process that has done nothing else."""
+
+NAMES = [
+    "units_forward",
+    "units_backward",
+    "pointwise_forward",
+    "pointwise_backward",
+    "gradient_sums",
+    "moments",
+]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "units_forward",
-        "units_backward",
-        "pointwise_forward",
-        "pointwise_backward",
-        "gradient_sums",
-        "moments",
-    ],
-)
-def test_raises_memory_error(name: str) -> None:
+@pytest.fixture(scope="module")
+def ends() -> dict[str, tuple[int, str]]:
+    """Exit code and message of each call."""
     if compiled_library() is None:
         pytest.skip("no C compiler")
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, name], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert "have run out of memory" in done.stdout
+    return {name: (code, said) for name, code, said in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
+@pytest.mark.parametrize("name", NAMES)
+def test_raises_memory_error(name: str, ends: dict[str, tuple[int, str]]) -> None:
+    code, said = ends[name]
+    assert code == 0
+    assert "have run out of memory" in said

@@ -1,12 +1,13 @@
 """Networks can be traced and scripted by torch's own tools, with the same logits."""
 
 from functools import partial
+from itertools import cycle
 from random import Random
 
 import pytest
 import torch
 
-from autodas.genotype import Genotype
+from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import build, build_handcrafted
 from autodas.spaces import get_skeleton, get_space, random_cell
 from autodas.zoo import load_genotype
@@ -16,11 +17,20 @@ pytestmark = [pytest.mark.filterwarnings("ignore:The TorchScript type system:Use
 
 
 def random_network(name: str, seed: int = 1) -> tuple[torch.nn.Module, torch.Tensor]:
-    space = get_space(name)
-    cells = {kind: random_cell(space.cell, Random(seed)) for kind in space.kinds}
-    network = build(
-        Genotype(cells, "random", space.cell.name), space.skeleton.with_size(1, 8, 16), classes=4, channels=3
-    )
+    """Two cells that reduce, with all operations in turn: some with a stride, some without."""
+    space = get_space(name).with_size(0, 8, 16)
+    operations, cells = cycle(space.cell.choices), {}
+    for kind in space.kinds:
+        drawn = random_cell(space.cell, Random(seed))
+        nodes = []
+        for node, state in zip(drawn.nodes, space.cell.states, strict=True):
+            every = space.cell.predecessors(state) if space.cell.kept == "any" else None
+            predecessors = every or [edge.predecessor for edge in node]
+            nodes.append(tuple(Edge(next(operations), predecessor) for predecessor in predecessors))
+        cells[kind] = CellGenotype(tuple(nodes), drawn.concat)
+    used = {edge.operation for cell in cells.values() for _, edge in cell.edges()}
+    assert used == set(space.cell.choices)
+    network = build(Genotype(cells, "random", space.cell.name), space.skeleton, classes=4, channels=3)
     # Odd maps, so that reductions meet a size that is not divisible.
     size = (8, 19, 17) if space.skeleton.dimensions == 3 else (19, 17)
     return network.eval(), torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(seed))

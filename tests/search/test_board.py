@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from tests.narrow_spaces import small
 
 import autodas
 from autodas.report import CellPictures
@@ -17,7 +19,7 @@ from autodas.search import Search
 
 pytestmark = pytest.mark.slow
 
-SPACE = autodas.get_space("cifar-o2d").with_size(K=1, C1=4, C2=8)
+SPACE = small(autodas.get_space("cifar-o2d").with_size(K=1, C1=4, C2=8))
 
 
 def search(
@@ -31,6 +33,7 @@ def search(
         keeping=autodas.Keeping(autodas.RunFolder(folder).create(), pictures=pictures, **options),
         epochs=3,
         batch_size=16,
+        compute=autodas.Compute(check_memory=False),
     ).run()
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
 
@@ -43,9 +46,17 @@ def board_of(folder: Path) -> Any:
     return board
 
 
-def test_cells_and_weights_every_epoch(tmp_path: Path) -> None:
-    events = search(tmp_path, "sdas-b", CellPictures(tmp_path), quiet=True)
-    board = board_of(tmp_path)
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """Folder and events of a search that draws its cells."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("drawn")
+    return folder, search(folder, "sdas-b", CellPictures(folder), quiet=True)
+
+
+def test_cells_and_weights_every_epoch(drawn: tuple[Path, list[dict[str, Any]]]) -> None:
+    folder, events = drawn
+    board = board_of(folder)
     epochs = [event["iteration"] for event in events if event["event"] == "epoch"]
     weights = {e["iteration"]: e["weights"] for e in events if e["event"] == "architecture"}
     for kind in ("normal", "reduction"):
@@ -93,11 +104,10 @@ def test_without_a_board_nothing_is_drawn(tmp_path: Path) -> None:
     assert events[-1]["event"] == "end"
 
 
-def test_pictures_change_nothing_of_the_search(tmp_path: Path) -> None:
+def test_pictures_change_nothing_of_the_search(
+    drawn: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
     def bare(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{k: v for k, v in event.items() if k != "volatile"} for event in events]
 
-    with_pictures = search(tmp_path / "one", "sdas-b", CellPictures(tmp_path / "one"), quiet=True)
-    assert bare(with_pictures) == bare(
-        search(tmp_path / "two", "sdas-b", None, quiet=True, tensorboard=False)
-    )
+    assert bare(drawn[1]) == bare(search(tmp_path, "sdas-b", None, quiet=True, tensorboard=False))

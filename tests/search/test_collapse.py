@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.narrow_spaces import small
 
 import autodas
 from autodas.search._collapse import diagnose, summary, warning
@@ -118,9 +119,9 @@ def search(folder: Path, name: str, **options: Any) -> autodas.SearchResult:
     choice = choose_strategy(name, learning_rate=0.05)
     return autodas.Search(
         autodas.open_dataset("digits", subset=200),
-        SPACE.with_size(K=1),
+        small(SPACE),
         choice,
-        keeping=autodas.Keeping(autodas.RunFolder(folder).create(), quiet=True),
+        keeping=autodas.Keeping(autodas.RunFolder(folder).create(), tensorboard=False, quiet=True),
         epochs=3,
         batch_size=50,
         compute=autodas.Compute(check_memory=False),
@@ -148,15 +149,15 @@ def test_a_search_stops_and_can_be_read(tmp_path: Path, name: str, monkeypatch: 
     result = search(tmp_path / "stopped", name, stop_at_skips=3)
     epochs = events(tmp_path / "stopped", "epoch")
     assert len(epochs) == 1
-    assert epochs[0]["kinds"]["normal"]["skips"] == 8
-    assert epochs[0]["skips"] == 8
+    assert epochs[0]["kinds"]["normal"]["skips"] == 4
+    assert epochs[0]["skips"] == 4
     assert len(events(tmp_path / "stopped", "stopped")) == len(events(tmp_path / "stopped", "warning")) == 1
     operations = [edge.operation for _, edge in result.genotype.cells["normal"].edges()]
-    assert operations == ["skip_connect"] * 8
+    assert operations == ["skip_connect"] * 4
     assert (tmp_path / "stopped/summary.json").exists()
     header, row = (tmp_path / "stopped/metrics.csv").read_text().splitlines()
     metrics = dict(zip(header.split(","), row.split(","), strict=True))
-    assert float(metrics["skips"]) == 8
+    assert float(metrics["skips"]) == 4
     assert 0 < float(metrics["entropy"]) < 1
     assert 0 < float(metrics["margin"]) < 1
     search(tmp_path / "whole", name)

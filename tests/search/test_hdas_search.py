@@ -30,6 +30,7 @@ WORDS = [
     "--epochs=4",
     "--batch_size=25",
     "--tensorboard=false",
+    "--check_memory=false",
     "--quiet",
 ]
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tests.narrow_spaces import narrow
+from tests.narrow_spaces import narrow, small
 
 import autodas
 from autodas.cli._allocator import tuned
@@ -30,6 +34,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "memory_estimate.p
 
 WIDE = autodas.get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
 SPACE, VIDEO = narrow(WIDE), narrow(autodas.get_space("video-oadv").with_size(K=0, C1=8, C2=32))
+# For what does not depend on the operations.
+SMALL = small(WIDE)
+SMALL_VIDEO = VIDEO.with_operations(("skip_connect", "max_pool_3x3x3", "sep3d_conv_3x3x3", "channel_scale"))
 
 
 def size(strategy: str = "das", **changes: object) -> SearchSize:
@@ -47,19 +54,20 @@ def size(strategy: str = "das", **changes: object) -> SearchSize:
 class TestEstimate:
     @pytest.mark.parametrize("engine", ["reference", "fused"])
     def test_grows_with_the_pictures(self, engine: str) -> None:
-        found = [size(engine=engine, batch_size=b).estimate().tensors for b in (8, 16, 24)]
+        found = [size(engine=engine, space=SMALL, batch_size=b).estimate().tensors for b in (8, 16, 24)]
         # Everything but weights and what belongs to them is proportional to the batch.
         assert found[2] - found[1] == pytest.approx(found[1] - found[0], rel=0.02)
-        weights = sum(p.numel() for p in autodas.Supernet(SPACE).parameters())
+        weights = sum(p.numel() for p in autodas.Supernet(SMALL).parameters())
         assert 2 * found[0] - found[1] == pytest.approx(8 * weights, rel=0.5, abs=2**17)
 
     @pytest.mark.parametrize("engine", ["reference", "fused"])
     def test_grows_with_the_frames(self, engine: str) -> None:
         found = [
-            size(engine=engine, space=VIDEO, image_size=32, frames=f).estimate().tensors for f in (8, 16, 24)
+            size(engine=engine, space=SMALL_VIDEO, image_size=32, frames=f).estimate().tensors
+            for f in (8, 16, 24)
         ]
         assert found[2] - found[1] == pytest.approx(found[1] - found[0], rel=0.05)
-        whole = size(engine=engine, space=VIDEO, image_size=32).estimate().tensors
+        whole = size(engine=engine, space=SMALL_VIDEO, image_size=32).estimate().tensors
         assert whole == found[1]  # 16 are the skeleton's own
 
     @pytest.mark.parametrize("engine", ["reference", "fused"])
@@ -84,7 +92,7 @@ class TestEstimate:
         assert most <= whole.estimate().tensors <= 1.35 * most + 2**20
 
     def test_options_that_lower_it(self) -> None:
-        whole = size(batch_size=64)
+        whole = size(space=SMALL, batch_size=64)
         need = whole.estimate().tensors
         smaller = whole.smaller()
         assert list(smaller) == [
@@ -95,7 +103,7 @@ class TestEstimate:
         for option, other in smaller.items():
             assert other.estimate().tensors < 0.8 * need, option
         # Four parts of 16 need what batches of 16 need, but for the pictures.
-        parts, small = smaller["`micro_batches=4`"].estimate(), size(batch_size=16).estimate()
+        parts, small = smaller["`micro_batches=4`"].estimate(), size(space=SMALL, batch_size=16).estimate()
         assert parts.tensors == pytest.approx(small.tensors, rel=0.2)
 
     def test_half_precision_halves_maps_of_the_reference_engine(self) -> None:
@@ -112,7 +120,7 @@ class TestEstimate:
         torch.manual_seed(0)
         expected = torch.rand(3)
         torch.manual_seed(0)
-        size(batch_size=10).estimate()
+        size(space=SMALL, batch_size=10).estimate()
         assert torch.equal(torch.rand(3), expected)
 
     def test_total(self) -> None:
@@ -123,95 +131,114 @@ class TestEstimate:
         assert [in_words(n) for n in (3 * 2**20, 5 * 2**29)] == ["3 MiB", "2.5 GiB"]
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
-@pytest.mark.parametrize(
-    "job",
-    [
-        {"K": 1, "batch_size": 16},
-        {"batch_size": 8, "engine": "reference"},
-        {"batch_size": 32, "partial_channels": 4},
-        {"batch_size": 16, "checkpoint": True},
-    ],
-    ids=str,
-)
-def test_within_15_percent_of_what_is_measured(job: dict) -> None:
-    job = {"K": 0, "C1": 48, "C2": 64, "image_size": 32, **job}
-    environment = tuned(dict(os.environ), os.confstr("CS_GNU_LIBC_VERSION") or "")
+JOBS = [
+    {"K": 1, "batch_size": 16},
+    {"batch_size": 8, "engine": "reference"},
+    {"batch_size": 32, "partial_channels": 4},
+    {"batch_size": 16, "checkpoint": True},
+]
+
+MEASURE = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import memory_estimate
+from autodas.bench.memory import _import_late
+_import_late()
+for job in json.loads(sys.argv[2]):
+    memory_estimate.size_of(job)
+    if os.fork() == 0:
+        print(json.dumps(memory_estimate.measure(job)), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0
+"""
+"""Measures each job in a fork of a new process, in which all is imported and nothing has been computed."""
+
+
+def whole_job(job: dict) -> dict:
+    return {"K": 0, "C1": 48, "C2": 64, "image_size": 32, **job}
+
+
+@pytest.fixture(scope="module")
+def measured() -> list[float]:
+    """MiB of each job."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--measure", json.dumps(job)],
+        [sys.executable, "-c", MEASURE, str(SCRIPT.parent), json.dumps([whole_job(job) for job in JOBS])],
         capture_output=True,
         text=True,
         check=True,
-        env=environment,
+        env=tuned(dict(os.environ), os.confstr("CS_GNU_LIBC_VERSION") or ""),
     )
+    return [float(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+@pytest.mark.parametrize("number", range(len(JOBS)), ids=lambda number: str(JOBS[number]))
+def test_within_15_percent_of_what_is_measured(number: int, measured: list[float]) -> None:
+    job = whole_job(JOBS[number])
     space = autodas.get_space("cifar-o2d").with_size(*(job.pop(name) for name in ("K", "C1", "C2")))
     estimate = size(space=space, **job).estimate()
-    assert estimate.total / 2**20 == pytest.approx(float(done.stdout), rel=0.15)
+    assert estimate.total / 2**20 == pytest.approx(measured[number], rel=0.15)
 
 
 class TestCheck:
     def test_too_little_memory(self) -> None:
-        need = size().estimate().total
-        size().check(need)
-        size().check(None)
+        small_size = partial(size, space=SMALL)
+        need = small_size().estimate().total
+        small_size().check(need)
+        small_size().check(None)
         with pytest.raises(AutodasError) as caught:
-            size().check(need - 1)
+            small_size().check(need - 1)
         message = str(caught.value)
         for text in (
-            str(size().estimate()),
+            str(small_size().estimate()),
             in_words(need - 1),
-            f"`supernet.partial_channels=4` ({size(partial_channels=4).estimate()})",
-            f"`supernet.checkpoint=true` ({size(checkpoint=True).estimate()})",
-            f"`micro_batches=4` ({size(micro_batches=4).estimate()})",
+            f"`supernet.partial_channels=4` ({small_size(partial_channels=4).estimate()})",
+            f"`supernet.checkpoint=true` ({small_size(checkpoint=True).estimate()})",
+            f"`micro_batches=4` ({small_size(micro_batches=4).estimate()})",
             "`batch_size` below 16",
             "`check_memory=false`",
         ):
             assert text in message
 
     def test_options_that_do_not_fit_are_not_offered(self) -> None:
-        narrow = size(space=SPACE.with_size(C2=8), batch_size=2, checkpoint=True)
+        narrow = size(space=SMALL.with_size(C2=8), batch_size=2, checkpoint=True)
         with pytest.raises(AutodasError) as caught:
             narrow.check(0)
         assert "less with a `batch_size` below 2" in str(caught.value)
 
 
-def search_with_limit(folder: Path, limit: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Search a network that is too large, in a process whose address space is limited."""
-    # Much memory for little work: pools of wide maps.
-    size = ["--space.K=1", "--space.C2=256", "--space.operations=max_pool_3x3,avg_pool_3x3"]
-    command = ["search", "--data=digits", "--data.image_size=32", "--batch_size=256", *size, *words]
-    return subprocess.run(
-        [sys.executable, "-m", "autodas", *command, "--run=run", "--quiet", "--compute.threads=1"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )
+@pytest.fixture
+def search_with_limit(command: type, tmp_path: Path) -> Callable[..., Any]:
+    """Searches a network that is too large, in a process whose address space is limited."""
 
+    def limit_address_space() -> None:
+        (line,) = re.findall(r"^VmSize:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        limit = int(line) * 1024 + 2**30
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-@pytest.fixture(scope="module")
-def limit() -> int:
-    """Bytes of address space: more than torch takes when it is imported, plenty for builds for GPUs."""
-    script = "import torch; print(open('/proc/self/status').read())"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("VmPeak:"))
-    return int(line.split()[1]) * 1024 + 5 * 2**29
+    def run(*words: str) -> Any:
+        # Much memory for little work, about 2 GiB: pools of wide maps.
+        size = ["--space.K=0", "--space.C2=256", "--space.operations=max_pool_3x3,avg_pool_3x3"]
+        words = ("--data=digits", "--data.image_size=32", "--batch_size=256", *size, *words)
+        words = ("search", *words, "--run=run", "--quiet", "--compute.threads=1")
+        process = command(tmp_path, *words, prepare=limit_address_space)
+        assert process.wait() == 2, process.printed[1]
+        return process
+
+    return run
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
 class TestMemoryRunsOut:
-    def test_before_anything_is_written(self, limit: int, tmp_path: Path) -> None:
-        done = search_with_limit(tmp_path, limit)
-        assert done.returncode == 2
-        assert "not enough memory" in done.stderr
-        assert "--supernet.checkpoint true" in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
+    def test_before_anything_is_written(self, search_with_limit: Callable[..., Any], tmp_path: Path) -> None:
+        error = search_with_limit().printed[1]
+        assert "not enough memory" in error
+        assert "--supernet.checkpoint true" in error
+        assert len(error.strip().splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
 
-    def test_while_it_runs(self, limit: int, tmp_path: Path) -> None:
-        done = search_with_limit(tmp_path, limit, "--check_memory=false")
-        assert done.returncode == 2, done.stderr
-        assert "memory has run out; this search needs about" in done.stderr
-        assert "--micro_batches 4" in done.stderr
+    def test_while_it_runs(self, search_with_limit: Callable[..., Any], tmp_path: Path) -> None:
+        error = search_with_limit("--check_memory=false").printed[1]
+        assert "memory has run out; this search needs about" in error
+        assert "--micro_batches 4" in error
         assert (tmp_path / "run/config.yaml").exists()

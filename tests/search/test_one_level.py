@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,7 +40,7 @@ def batch(seed: int) -> Batch:
 
 
 def start(name: str, engine: str, micro_batches: int = 1, **settings: Any) -> PhaseRun:
-    space = get_space("cifar-o2d").with_size(K=1, C1=8, C2=16)
+    space = narrow(get_space("cifar-o2d").with_size(K=1, C1=8, C2=16))
     choice = choose_strategy(name, initial_std=0.3, learning_rate=0.1, **settings)
     strategy = load_strategy(name)(choice.settings, SearchPlan(space, 8, 0, lambda alive: 1))
     phase = strategy.start(0, "cpu")

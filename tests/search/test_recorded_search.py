@@ -47,7 +47,7 @@ def search(folder: Path, name: str, engine: str, micro_batches: int) -> autodas.
         epochs=4,
         batch_size=8,
         supernet=autodas.SupernetSettings(engine),
-        compute=autodas.Compute(micro_batches=micro_batches),
+        compute=autodas.Compute(micro_batches=micro_batches, check_memory=False),
     ).run()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.narrow_spaces import narrow
+from tests.narrow_spaces import narrow, small
 
 import autodas
 from autodas.data import Images, Loader
@@ -24,8 +25,11 @@ from autodas.supernet import CellMixture, genotype_mixture
 
 pytestmark = pytest.mark.slow
 
-SPACE = autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
-NARROW = narrow(SPACE)
+SPACE = small(autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
+SPACES = {
+    "pcdarts": SPACE.with_size(C2=16),  # for a quarter of the channels
+    "pdarts": narrow(autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)),  # drops operations
+}
 
 
 # H-DAS has two levels, with a test of its own.
@@ -33,7 +37,13 @@ METHODS = [name for name in strategy_names() if name not in ("sdas", "hdas")]
 
 
 def run_search(
-    folder: Path, name: str, epochs: int = 3, space: autodas.Space = SPACE, settings=None, **options
+    folder: Path,
+    name: str,
+    epochs: int = 3,
+    space: autodas.Space = SPACE,
+    settings=None,
+    compute=None,
+    **options,
 ):
     dataset = autodas.open_dataset("digits", subset=100)
     settings = settings or ({"candidates": 3} if name == "random" else {"learning_rate": 0.05})
@@ -45,9 +55,26 @@ def run_search(
         keeping=autodas.Keeping(autodas.RunFolder(folder).create(), tensorboard=False, quiet=True),
         epochs=epochs,
         batch_size=16,
+        # The estimate of the memory has tests of its own, and takes as long as some iterations.
+        compute=compute or autodas.Compute(check_memory=False),
         **options,
     )
     return search, search.run()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple]:
+    """A search of each method, run once for all tests that only look at it: folder, search, result."""
+    done: dict[str, tuple] = {}
+
+    def run(name: str) -> tuple:
+        if name not in done:
+            torch.set_num_threads(1)
+            folder = tmp_path_factory.mktemp(name) / "run"
+            done[name] = (folder, *run_search(folder, name, space=SPACES.get(name, SPACE)))
+        return done[name]
+
+    return run
 
 
 def events_of(folder: Path, name: str) -> list[dict]:
@@ -56,9 +83,8 @@ def events_of(folder: Path, name: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_four_accuracies(name: str, tmp_path: Path) -> None:
-    space = NARROW.with_size(C2=16) if name == "pcdarts" else NARROW
-    search, result = run_search(tmp_path / "run", name, space=space)
+def test_four_accuracies(name: str, finished: Callable[[str], tuple]) -> None:
+    folder, search, result = finished(name)
     found = result.accuracies
     assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
     assert found.rebuilt == found.discrete
@@ -68,30 +94,25 @@ def test_four_accuracies(name: str, tmp_path: Path) -> None:
         assert found.relaxed == found.discrete
         assert len(result.candidates) == 3
         assert found.discrete == max(c.accuracies.discrete for c in result.candidates)
-        assert len(list((tmp_path / "run/candidates").glob("*random*.json"))) == 3
+        assert len(list((folder / "candidates").glob("*random*.json"))) == 3
         assert result.margin is None
     else:
         assert 0 < result.margin < 1
-    assert autodas.load_genotype(tmp_path / "run") == result.genotype
-    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert autodas.load_genotype(folder) == result.genotype
+    summary = json.loads((folder / "summary.json").read_text())
     assert summary["accuracies"] == found.to_dict()
-    network = autodas.networks.build(result.genotype, space.skeleton, classes=10, channels=1, image_size=8)
+    network = autodas.networks.build(
+        result.genotype, search.space.skeleton, classes=10, channels=1, image_size=8
+    )
     assert summary["network"]["parameters"] == sum(p.numel() for p in network.parameters())
     assert summary["network"]["parameters"] == sum(s["parameters"] for s in summary["network"]["stages"])
-    assert all(event["volatile"]["memory_bytes"] > 2**24 for event in events_of(tmp_path / "run", "epoch"))
+    assert all(event["volatile"]["memory_bytes"] > 2**24 for event in events_of(folder, "epoch"))
 
 
 def test_candidates_of_progressive_search(tmp_path: Path) -> None:
     """All architectures are files, each with its stage, its skips and its score."""
-    space, wild = SPACE.with_size(K=1), {"initial_std": 1.0}
-    search, result = run_search(
-        tmp_path / "run",
-        "pdarts",
-        epochs=1,
-        space=space,
-        settings=wild,
-        compute=autodas.Compute(check_memory=False),
-    )
+    space, wild = SPACES["pdarts"].with_size(K=1), {"initial_std": 1.0}
+    search, result = run_search(tmp_path / "run", "pdarts", epochs=1, space=space, settings=wild)
     assert [p.space.skeleton.K for p in search.phases] == [1, 3, 5]
     found = events_of(tmp_path / "run", "candidate")
     first, second, *records = [{k: v for k, v in record.items() if k != "event"} for record in found]
@@ -167,10 +188,10 @@ def test_statistics_are_estimated_on_batches_of_all_classes(tmp_path: Path) -> N
     assert len(images.flatten(1).unique(dim=0)) == len(halves.indices["train"])
 
 
-def test_a_clamped_search_loses_nothing_in_derivation(tmp_path: Path) -> None:
+def test_a_clamped_search_loses_nothing_in_derivation(finished: Callable[[str], tuple]) -> None:
     """EDAS: the last weights, under what is derived, are the supernet's under what was clamped."""
-    search, result = run_search(tmp_path / "run", "edas", epochs=4)
-    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
+    folder, search, result = finished("edas")
+    state = torch.load(folder / "checkpoints/last.pt", weights_only=True)["state"]
     supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
     settings = autodas.choose_strategy("edas", learning_rate=0.05).settings
@@ -182,9 +203,11 @@ def test_a_clamped_search_loses_nothing_in_derivation(tmp_path: Path) -> None:
     assert clamped.score == result.accuracies.discrete
 
 
-def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path: Path) -> None:
-    search, result = run_search(tmp_path / "run", "das")
-    state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
+def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(
+    finished: Callable[[str], tuple],
+) -> None:
+    folder, search, result = finished("das")
+    state = torch.load(folder / "checkpoints/last.pt", weights_only=True)["state"]
     supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
     mixture = genotype_mixture(result.genotype, SPACE.cell)
@@ -204,7 +227,7 @@ def test_discrete_accuracy_is_that_of_the_checkpoint_under_the_genotype(tmp_path
     ],
 )
 def test_other_spaces(name: str, space: str, tmp_path: Path) -> None:
-    size = autodas.get_space(space).with_size(K=0, C1=4, C2=8)
+    size = narrow(autodas.get_space(space).with_size(K=0, C1=4, C2=8))
     _, result = run_search(tmp_path / "run", name, epochs=1, space=size)
     size.validate(result.genotype)
     assert result.accuracies.rebuilt_equal
@@ -213,9 +236,8 @@ def test_other_spaces(name: str, space: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["das", "sdas-c", "random"])
 @pytest.mark.parametrize("options", [{"partial_channels": 2}, {"partial_channels": 2, "engine": "reference"}])
 def test_partial_channels(name: str, options: dict, tmp_path: Path) -> None:
-    space = NARROW.with_size(C2=8)
-    supernet = autodas.SupernetSettings(**options)
-    search, result = run_search(tmp_path / "run", name, space=space, supernet=supernet)
+    space, supernet = SPACE, autodas.SupernetSettings(**options)
+    search, result = run_search(tmp_path / "run", name, epochs=1, supernet=supernet)
     found = result.accuracies
     assert found.rebuilt_equal, "the rebuilt network's logits equal the reference supernet's to the bit"
     assert found.rebuilt == found.discrete
@@ -233,7 +255,7 @@ def test_partial_channels(name: str, options: dict, tmp_path: Path) -> None:
 def test_checkpointed_cells_change_nothing(engine: str, tmp_path: Path) -> None:
     for name, checkpoint in (("kept", False), ("again", True)):
         supernet = autodas.SupernetSettings(engine, checkpoint=checkpoint)
-        run_search(tmp_path / name, "sdas-a", epochs=2, space=NARROW, supernet=supernet)
+        run_search(tmp_path / name, "sdas-a", epochs=1, supernet=supernet)
     states = [
         torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)["state"]["run"]
         for name in ("kept", "again")
@@ -246,7 +268,9 @@ def test_checkpointed_cells_change_nothing(engine: str, tmp_path: Path) -> None:
 
 
 def test_evaluations_take_no_more_pictures_at_once_than_steps(tmp_path: Path) -> None:
-    search, _ = run_search(tmp_path / "run", "sdas-a", epochs=1, compute=autodas.Compute(micro_batches=4))
+    search, _ = run_search(
+        tmp_path / "run", "sdas-a", epochs=1, compute=autodas.Compute(micro_batches=4, check_memory=False)
+    )
     loaders = (search.halves.train_plain, search.halves.validation_plain, search.halves.validation_few)
     assert [loader.batch_size for loader in loaders] == [4, 4, 4]
 
@@ -288,12 +312,12 @@ def test_decisions_between_warm_up_and_settling(tmp_path: Path) -> None:
     assert result.accuracies.relaxed == result.accuracies.discrete
 
 
-def test_das_decides_everything_at_the_end(tmp_path: Path) -> None:
-    search, _ = run_search(tmp_path / "run", "das")
-    decisions = events_of(tmp_path / "run", "decision")
+def test_das_decides_everything_at_the_end(finished: Callable[[str], tuple]) -> None:
+    folder, search, _ = finished("das")
+    decisions = events_of(folder, "decision")
     assert len(decisions) == SPACE.steps
     assert {d["iteration"] for d in decisions} == {search.iterations}
-    epochs = events_of(tmp_path / "run", "epoch")
+    epochs = events_of(folder, "epoch")
     assert [e["remaining"] for e in epochs] == [SPACE.architectures] * 3
 
 
@@ -314,9 +338,9 @@ def test_test_pictures_are_not_touched(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(images is dataset.train for images in read)
 
 
-def test_halves_are_disjoint_stratified_and_saved(tmp_path: Path) -> None:
-    search, _ = run_search(tmp_path / "run", "das", epochs=1)
-    split = json.loads((tmp_path / "run/split.json").read_text())
+def test_halves_are_disjoint_stratified_and_saved(finished: Callable[[str], tuple]) -> None:
+    folder, search, _ = finished("das")
+    split = json.loads((folder / "split.json").read_text())
     train, validation = np.array(split["train"]), np.array(split["validation"])
     assert not set(train) & set(validation)
     labels = search.dataset.train.labels
@@ -326,7 +350,9 @@ def test_halves_are_disjoint_stratified_and_saved(tmp_path: Path) -> None:
 
 
 def test_bf16_stays_close_and_finite(tmp_path: Path) -> None:
-    _, result = run_search(tmp_path / "run", "sdas-a", epochs=1, compute=autodas.Compute(precision="bf16"))
+    _, result = run_search(
+        tmp_path / "run", "sdas-a", epochs=1, compute=autodas.Compute(precision="bf16", check_memory=False)
+    )
     assert result.accuracies.rebuilt_equal
     epoch = events_of(tmp_path / "run", "epoch")[0]
     exact, _ = run_search(tmp_path / "exact", "sdas-a", epochs=1)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +19,8 @@ from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics
 
 pytestmark = pytest.mark.slow
 
-SPACE = get_space("cifar-darts").with_size(1, 4, 16)
+SPACE = narrow(get_space("cifar-darts").with_size(1, 4, 16))
+SHAPE = (len(SPACE.cell.edges), len(SPACE.cell.operations))
 NOISY = {"noise": Noise(skip_dropout=0.4, drop_path=0.3)}
 
 
@@ -132,7 +134,7 @@ def test_only_the_inputs_of_cells_are_kept(engine: str) -> None:
     for checkpoint in (False, True):
         supernet = Supernet(SPACE, engine=engine, checkpoint=checkpoint)
         mixture = {
-            kind: CellMixture(torch.rand(14, 8, requires_grad=True), all_alive(SPACE.cell))
+            kind: CellMixture(torch.rand(SHAPE, requires_grad=True), all_alive(SPACE.cell))
             for kind in SPACE.kinds
         }
         inside: list[int] = []
@@ -155,6 +157,6 @@ def test_no_repetition_without_a_gradient(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.delattr(_cell, "computed_twice")
     supernet = Supernet(SPACE, checkpoint=True)
-    mixture = {kind: CellMixture(torch.rand(14, 8), all_alive(SPACE.cell)) for kind in SPACE.kinds}
+    mixture = {kind: CellMixture(torch.rand(SHAPE), all_alive(SPACE.cell)) for kind in SPACE.kinds}
     with torch.no_grad():
         assert supernet(torch.randn(2, 3, 8, 8), mixture).shape == (2, 10)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.narrow_spaces import narrow
+from tests.narrow_spaces import FEW, narrow
 from torch.nn import functional as F
 
 from autodas.errors import AutodasError
@@ -124,7 +124,7 @@ def difference(
 def test_in_double_precision(
     seed: int, share: float, size: int, name: str, training: bool, edges: bool
 ) -> None:
-    space = get_space(name).with_size(**SIZE)
+    space = narrow(get_space(name).with_size(**SIZE))
     assert_equal_engines(space, seed=seed, share=share, size=size, training=training, edges=edges)
 
 
@@ -137,7 +137,7 @@ def test_in_double_precision(
 )
 def test_in_single_precision(seed: int, share: float, size: int, training: bool) -> None:
     # Here the compiled kernels compute, where there is a compiler.
-    space = get_space("cifar-o2d").with_size(**SIZE)
+    space = narrow(get_space("cifar-o2d").with_size(**SIZE))
     assert_equal_engines(
         space, seed=seed, share=share, size=size, training=training, dtype=torch.float32, tolerance=2e-3
     )
@@ -157,7 +157,7 @@ def test_with_noise(
     seed: int, share: float, size: int, noise: Noise, partial_channels: int, edges: bool, training: bool
 ) -> None:
     assert_equal_engines(
-        get_space("cifar-darts").with_size(**SIZE),
+        narrow(get_space("cifar-darts").with_size(**SIZE)),
         seed=seed,
         share=share,
         size=size,
@@ -236,11 +236,11 @@ def test_every_one_of_many_iterations() -> None:
     (Two searches side by side part ways: training amplifies the last bits of either.)
     """
     torch.manual_seed(0)
-    space = narrow(get_space("cifar-o2d").with_size(K=0, C1=4, C2=8))
+    space = narrow(get_space("cifar-o2d").with_operations(FEW).with_size(K=0, C1=4, C2=8))
     supernet = Supernet(space, channels=1, classes=3)
     weights, leaves = list(supernet.parameters()), []
     mixture = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
-    mixture = {k: CellMixture(m.weights / 7, m.active) for k, m in mixture.items()}
+    mixture = {k: CellMixture(m.weights / len(FEW), m.active) for k, m in mixture.items()}
     pictures, labels = torch.randn(2, 16, 1, 6, 6), torch.randint(3, (2, 16))
     optimiser = torch.optim.SGD(weights, lr=0.01, momentum=0.9)
     apart = set()

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,7 +29,7 @@ NAMES = ["o2d_video", "o3d", "oadv"]
 
 
 def small(name: str) -> Space:
-    return get_space(f"video-{name}").with_size(K=1, C1=4, C2=16)
+    return narrow(get_space(f"video-{name}").with_size(K=1, C1=4, C2=16))
 
 
 def random_mixture(space: Space, share: float, noise: Noise) -> tuple[dict[str, CellMixture], list[Tensor]]:

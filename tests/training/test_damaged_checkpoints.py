@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 SEARCH = [
     "--data=digits",
     *("--space.K=0", "--space.C1=16", "--space.C2=64", "--epochs=1", "--batch_size=8", "--data.subset=40"),
+    "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3",
     *("--compute.threads=1", "--tensorboard=false", "--check_memory=false", "--quiet"),
 ]
 

@@ -120,7 +120,7 @@ def test_the_page_goes_on_when_the_server_does(tmp_path: Path, page: Any) -> Non
 
 
 def test_the_page_follows_a_search_that_is_killed_and_goes_on(
-    tmp_path: Path, serve: Serve, page: Any
+    tmp_path: Path, serve: Serve, page: Any, command: type
 ) -> None:
     run = tmp_path / "run"
     words = [
@@ -137,18 +137,18 @@ def test_the_page_follows_a_search_that_is_killed_and_goes_on(
     words += ["--space.C1", "4", "--epochs", "8", "--strategy.schedule", "b", "--run", str(run), "--quiet"]
     words += ["--space.operations", "skip_connect,max_pool_3x3,sep_conv_3x3"]
     words += ["--checkpoint_every", "3", "--compute.threads", "1", "--tensorboard", "false"]
-    search = autodas(*words)
+    search = command(tmp_path, *words)
     try:
         wait_until(lambda: (run / "checkpoints" / "last.pt").exists())
         page.goto(serve(run).address)
         mark(page)
         before = last_step(page)
         wait_until(lambda: last_step(page) > before)
-        search.send_signal(signal.SIGKILL)
+        search.signal(signal.SIGKILL)
         search.wait()
         # What was written after the last checkpoint is cut away, the rest goes on.
-        search = autodas("search", "--resume", str(run), "--quiet")
-        assert search.wait(timeout=200) == 0
+        search = command(tmp_path, "search", "--resume", str(run), "--quiet")
+        assert search.wait() == 0
         wait_until(lambda: "The run has not finished" not in page.content())
         events = (run / "events.jsonl").read_text()
         steps = events.count('"event": "decision"')
@@ -156,8 +156,9 @@ def test_the_page_follows_a_search_that_is_killed_and_goes_on(
         wait_until(lambda: last_step(page) >= steps)
         assert is_marked(page)
     finally:
-        search.kill()
-        search.wait()
+        if search.poll() is None:
+            search.signal(signal.SIGKILL)
+            search.wait()
 
 
 def autodas(*words: str) -> subprocess.Popen[bytes]:
