@@ -139,7 +139,7 @@ def test_candidates_of_progressive_search(tmp_path: Path) -> None:
 def test_candidates_are_judged_with_statistics_of_their_own(tmp_path: Path) -> None:
     """P-DARTS has up to nine; the statistics of the supernet are those of sums of all operations."""
     settings = {"initial_std": 1.0, "learning_rate": 0.1}
-    search, _ = run_search(tmp_path / "run", "pdarts", epochs=6, space=NARROW, settings=settings)
+    search, _ = run_search(tmp_path / "run", "pdarts", epochs=6, space=SPACES["pdarts"], settings=settings)
     records = events_of(tmp_path / "run", "candidate")
     assert all({"discrete", "reestimated"} <= record.keys() for record in records)
     assert any(record["reestimated"] != record["discrete"] for record in records if not record["derived"])
@@ -149,7 +149,7 @@ def test_candidates_are_judged_with_statistics_of_their_own(tmp_path: Path) -> N
     supernet.prune(search.strategy.alive())
     supernet.load_tensors({name: tensor for name, tensor in state.items() if name in supernet.state_dict()})
     genotype = autodas.load_genotype(tmp_path / "run")
-    mixture = genotype_mixture(genotype, NARROW.cell, "cpu")
+    mixture = genotype_mixture(genotype, SPACES["pdarts"].cell, "cpu")
     score = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task).score
     assert score == records[-1]["discrete"]
 
@@ -157,14 +157,14 @@ def test_candidates_are_judged_with_statistics_of_their_own(tmp_path: Path) -> N
 def test_relaxed_and_discrete_are_of_the_same_parameters(tmp_path: Path) -> None:
     """H-DAS derives from its best epoch: the accuracy before derivation is with those parameters, too."""
     settings = {"level": "cells", "learning_rate": 0.3}
-    search, result = run_search(tmp_path / "run", "hdas", epochs=6, space=NARROW, settings=settings)
+    search, result = run_search(tmp_path / "run", "hdas", epochs=6, space=SPACE, settings=settings)
     best = search.strategy.best
     assert best["epoch"] < 6, "the best epoch is not the last one"
     state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
-    supernet = autodas.Supernet(NARROW, channels=1)
+    supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
     mixture = {
-        kind: CellMixture(torch.stack(list(edges.values())).softmax(-1), all_alive(NARROW.cell))
+        kind: CellMixture(torch.stack(list(edges.values())).softmax(-1), all_alive(SPACE.cell))
         for kind, edges in best["alpha"].items()
     }
     score = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task).score
@@ -301,7 +301,7 @@ def test_trace_of_decisions(tmp_path: Path) -> None:
 def test_decisions_between_warm_up_and_settling(tmp_path: Path) -> None:
     """None in the first fifth and the last 40 %, in which the weights of what was found are trained on."""
     settings = {"schedule": "c", "warmup": 0.2, "settle": 0.4, "weights_only": 0.1, "learning_rate": 0.05}
-    search, result = run_search(tmp_path / "run", "sdas", epochs=5, space=NARROW, settings=settings)
+    search, result = run_search(tmp_path / "run", "sdas", epochs=5, space=SPACE, settings=settings)
     assert search.iterations == 20
     decided = [d["iteration"] for d in events_of(tmp_path / "run", "decision")]
     assert 4 < min(decided) <= 6
