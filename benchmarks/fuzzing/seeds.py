@@ -156,15 +156,16 @@ def _make_runs(folder: Path) -> None:
     words = [
         *common,
         "--space.K=0",
-        "--space.C1=16",
-        "--space.C2=64",
+        "--space.C1=4",
+        "--space.C2=8",
+        "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3",
         "--check_memory=false",
         "--strategy=sdas-b",
     ]
     search = [*words, "--epochs=2", f"--run={folder / 'search'}"]
     run_search(parse("search", SearchConfig, search, presets="search"))
     shutil.copy(folder / "search" / "checkpoints" / "last.pt", folder / "stopped" / "search.pt")
-    words = [str(folder / "search"), *common, "--skeleton.K=0", "--skeleton.C1=16", "--skeleton.C2=64"]
+    words = [str(folder / "search"), *common, "--skeleton.K=0", "--skeleton.C1=4", "--skeleton.C2=8"]
     train = [*words, "--epochs=2", "--auxiliary=false", f"--run={folder / 'train'}"]
     run_train(parse("train", TrainConfig, train, presets="train"))
     shutil.copy(folder / "train" / "checkpoints" / "last.pt", folder / "stopped" / "train.pt")
