@@ -27,6 +27,7 @@ class Journal:
         phases: phases of the search.
         iterations_an_epoch: number of batches in one epoch.
         margins: priorities of the decisions on edges so far; new ones are appended.
+        data: name of the data set.
     """
 
     def __init__(
@@ -36,11 +37,12 @@ class Journal:
         phases: Sequence[Phase],
         iterations_an_epoch: int,
         margins: list[float],
+        data: str,
     ) -> None:
         self.log, self.progress, self.clock = keeper.log, keeper.progress, keeper.clock
         self.device, self.pictures, self.table = keeper.device, keeper.keeping.pictures, keeper.keeping.table
         self.task, self.phases, self.margins = task, phases, margins
-        self.length = iterations_an_epoch
+        self.length, self.data = iterations_an_epoch, data
         self.warned = False
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
@@ -136,11 +138,9 @@ class Journal:
         metrics |= state
         if self.table is not None:
             metrics |= look_up(self.table, run.strategy, run.phase.space)
-            text += "".join(
-                f", {data} {metrics[name]:.2f} % in the table"
-                for data, name in ((data, table_metric(data)) for data in self.table.data[:1])
-                if metrics[name] is not None
-            )
+            judge = self.table.column(self.data)
+            if (accuracy := metrics[table_metric(judge)]) is not None:
+                text += f", {judge} {accuracy:.2f} % in the table"
         pace = self.clock.spent[0] / ((run.iteration - 1) % self.length + 1)
         left = self._left(run)
         samples = run.train_meter.count + run.valid_meter.count

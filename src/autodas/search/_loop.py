@@ -215,7 +215,9 @@ class Search:
         total = sum(phase.iterations for phase in self.phases)
         with keeper.running(total, done), explain_out_of_memory(self.size.advice):
             self.log = keeper.log
-            self.journal = Journal(keeper, self.task, self.phases, self.length, self.margins)
+            self.journal = Journal(
+                keeper, self.task, self.phases, self.length, self.margins, self.dataset.name
+            )
             if state is None:
                 self._begin()
             for number in range(first, len(self.phases)):
