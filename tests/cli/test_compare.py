@@ -234,9 +234,8 @@ def test_settings_of_single_methods_and_another_skeleton(tmp_path: Path) -> None
         "train": ["--skeleton.C1=8"],
     }
     for method, expected in (("das", "learning_rate: 0.25"), ("random", "candidates: 2")):
-        entry = _entry(
-            CompareConfig(data=DataConfig(name="digits")), method, 0, tmp_path, ["--data=digits"], options
-        )
+        config = CompareConfig(data=DataConfig(name="digits"))
+        entry = _entry(config, method, 0, tmp_path, ["--data=digits"], options, None)
         assert expected in dump(entry.configurations["search"])
         assert "name: nasbench201" in dump(entry.configurations["train"]), (
             "what is found there is trained there"

@@ -135,6 +135,9 @@ def test_a_finished_comparison_is_read_again(recorded: Path, capsys: pytest.Capt
     before = json.loads(Path("compare/comparison.json").read_text())
     words = [word for word in before["command"][2:] if not word.startswith("--run=")]
     table = Path("compare/comparison.md").read_text().partition("\n\n")[0]
+    # The preset has had time without decisions since.
+    Path("then.yaml").write_text("strategies: {sdas: {schedule: c, warmup: 0.0, settle: 0.0}}\n")
+    words.append("--search.config=then.yaml")
     assert main(["compare", *words, "--run=compare", "--quiet", "--json"]) == 0
     after = json.loads(capsys.readouterr().out)
     assert after["runs"] == before["runs"]
