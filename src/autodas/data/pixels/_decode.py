@@ -38,7 +38,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 # Messages that it logs in addition are raised, too; programs that have set up logging still get them.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-_JPEG_2000 = b"jP  "
+_PNG, _JPEG_2000 = b"\x89PNG", b"jP  "
 _UNMARKED_ENDINGS = tuple(ending for name in UNMARKED for ending in IMAGE_FORMATS[name])
 
 
@@ -53,8 +53,8 @@ def open_image(encoded: str | bytes) -> Picture:
     """
     try:
         start = encoded[:8] if isinstance(encoded, bytes) else _first_bytes(encoded)
-        if start[4:] == _JPEG_2000 and isinstance(encoded, str):
-            # Pillow would allocate as many bytes as its header claims to have.
+        if isinstance(encoded, str) and (start[:4] == _PNG or start[4:] == _JPEG_2000):
+            # Of a file, Pillow would allocate as many bytes as a damaged header or chunk claims to have.
             encoded = Path(encoded).read_bytes()
         if start[:6] == b"\x93NUMPY":
             picture: Picture = _open_array(encoded)
