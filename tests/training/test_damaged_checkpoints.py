@@ -70,6 +70,9 @@ _SEARCH: list[tuple[Change, str]] = [
     (lambda s: s["run"]["strategy"].clear(), "damaged"),
     (lambda s: s["run"]["strategy"].update(alpha=3), "damaged"),
     (lambda s: s["run"]["strategy"].update(decisions={}), "damaged"),
+    (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["operation"].update({0: 2.0}), "2.0"),
+    (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["operation"].update({0: 99}), "99"),
+    (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["kept"].update({5: (0, 1)}), "0"),
     (lambda s: s["run"]["supernet"].popitem(), "damaged"),
     (lambda s: s["run"].update(weight_optimiser={}), "damaged"),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -159,7 +159,24 @@ class Discretisation:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the decisions of :meth:`state_dict`."""
+        """Restore the decisions of :meth:`state_dict`.
+
+        Raises:
+            ValueError: if they are not decisions of this space.
+        """
+        edges, columns = range(len(self.cell.edges)), range(len(self.cell.operations))
         for kind in self.kinds:
-            self.operation[kind] = dict(state[kind]["operation"])
-            self.kept[kind] = {s: tuple(edges) for s, edges in state[kind]["kept"].items()}
+            operation = dict(state[kind]["operation"])
+            kept = {node: tuple(own) for node, own in state[kind]["kept"].items()}
+            _check_numbers(operation, edges)
+            _check_numbers(operation.values(), columns)
+            _check_numbers(kept, self.cell.states)
+            for node, own in kept.items():
+                _check_numbers(own, self.cell.incoming(node))
+            self.operation[kind], self.kept[kind] = operation, kept
+
+
+def _check_numbers(numbers: Iterable[object], allowed: Container[int]) -> None:
+    for number in numbers:
+        if type(number) is not int or number not in allowed:
+            raise ValueError(f"{number} is not one of the decisions of this space")
