@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from autodas.runs.folder import RunFolder
+
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "evidence_settings" / "nasbench201.yaml"
 METHODS = "das,sdas-a,sdas-b,sdas-c,snas,pdarts,pcdarts,edas,random"
@@ -41,7 +43,7 @@ def main() -> int:
     left = {
         method: missing
         for method in methods
-        if (missing := sum(not finished(folder, method, seed) for seed in range(arguments.seeds)))
+        if (missing := sum(not finished(folder / method / f"seed{s}") for s in range(arguments.seeds)))
     }
     seconds = 0.0
     for method, missing in left.items():
@@ -62,9 +64,9 @@ def main() -> int:
     return done.returncode
 
 
-def finished(folder: Path, method: str, seed: int) -> bool:
-    """Return whether a search has its result."""
-    return (folder / method / f"seed{seed}" / "search" / "summary.json").exists()
+def finished(folder: Path) -> bool:
+    """Return whether the search of a method with a seed has its result."""
+    return RunFolder(folder / "search").finished
 
 
 def estimate(method: str, data: str, settings: Path) -> float:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 SIZE = 12
-_CELLS = ("none", "skip_connect", "nor_conv_3x3")
 """Pictures of a class."""
+_CELLS = ("none", "skip_connect", "nor_conv_3x3")
 
 
 def make_seeds(folder: Path) -> None:

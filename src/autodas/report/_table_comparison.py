@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,7 +16,12 @@ from autodas.runs.reading import read_run
 from autodas.runs.significance import Differences, differs_from
 from autodas.tables import Table
 
-_COLUMNS = (("seconds", ".0f"), ("cpu_seconds", ".0f"), ("relaxed", ".1f"), ("skips", ".1f"))
+_COLUMNS = (
+    ("seconds", ".0f"),
+    ("cpu_seconds", ".0f"),
+    ("relaxed", ".1f"),
+    ("skips", ".1f"),
+)
 
 DRAW = "a random draw"
 """Name of the row with the expectation of an architecture drawn uniformly."""
@@ -55,20 +61,21 @@ class TableComparison:
 
     Args:
         runs: searches of all methods and seeds.
-        table: the table.
+        table_of: the table.
         data: the data set of the table by which they are judged.
     """
 
     runs: tuple[FoundRun, ...]
     table_of: Table
     data: str
-    groups: dict[str, list[FoundRun]] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def groups(self) -> dict[str, list[FoundRun]]:
+        """The runs of each method."""
         groups: dict[str, list[FoundRun]] = {}
         for run in self.runs:
             groups.setdefault(run.method, []).append(run)
-        object.__setattr__(self, "groups", groups)
+        return groups
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each method, and one for a random draw, whose numbers are exact."""
@@ -84,10 +91,7 @@ class TableComparison:
         everything = self.table_of.ranked(self.data)
         drawn: dict[str, Any] = {"method": DRAW, "seeds": 0}
         for data in self.table_of.data:
-            drawn[data] = {
-                "mean": self.table_of.mean(data),
-                "deviation": spread_of(self.table_of.ranked(data)).deviation,
-            }
+            drawn[data] = spread_of(self.table_of.ranked(data))._asdict()
         drawn["least"] = everything[0]
         drawn["worse"] = fmean(self.table_of.share_worse(self.data, a) for a in everything)
         drawn["regret"] = self.table_of.best(self.data) - self.table_of.mean(self.data)
@@ -114,12 +118,7 @@ class TableComparison:
                 mean, deviation = row[data]["mean"], row[data]["deviation"]
                 cells.append(f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}"))
             cells += [f"{row['least']:.2f}", f"{100 * row['worse']:.1f} %", f"{row['regret']:.2f}"]
-            for name, form in (
-                ("seconds", ".0f"),
-                ("cpu_seconds", ".0f"),
-                ("relaxed", ".1f"),
-                ("skips", ".1f"),
-            ):
+            for name, form in _COLUMNS:
                 value = row.get(name)
                 cells.append("" if value is None else format(value, form))
             lines.append(f"| {' | '.join(cells)} |")

@@ -11,11 +11,12 @@ from autodas.loop.tasks import Task
 from autodas.progress import duration
 from autodas.runs import events
 from autodas.search._collapse import Diagnosis, plain, summary, warning
-from autodas.search._look_up import look_up, table_metric
+from autodas.search._look_up import look_up
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
 from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import Phase, Strategy
+from autodas.tables import METRIC
 
 
 class Journal:
@@ -139,7 +140,7 @@ class Journal:
         if self.table is not None:
             metrics |= look_up(self.table, run.strategy, run.phase.space)
             judge = self.table.column(self.data)
-            if (accuracy := metrics[table_metric(judge)]) is not None:
+            if (accuracy := metrics[f"{METRIC}{judge}"]) is not None:
                 text += f", {judge} {accuracy:.2f} % in the table"
         pace = self.clock.spent[0] / ((run.iteration - 1) % self.length + 1)
         left = self._left(run)

@@ -6,12 +6,7 @@ from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import Space, cell_of
 from autodas.strategies.base import Strategy
-from autodas.tables import Table
-
-
-def table_metric(data: str) -> str:
-    """Return the name of the column of metrics for a data set of a table."""
-    return f"table_{data}"
+from autodas.tables import METRIC, Table
 
 
 def look_up(table: Table, strategy: Strategy, space: Space) -> dict[str, float | None]:
@@ -24,12 +19,12 @@ def look_up(table: Table, strategy: Strategy, space: Space) -> dict[str, float |
         strategy: strategy of a running search.
         space: space of its phase.
     """
-    columns: dict[str, float | None] = {table_metric(data): None for data in table.data}
+    columns: dict[str, float | None] = {f"{METRIC}{data}": None for data in table.data}
     cells = {kind: cell_of(kept, space.cell) for kind, kept in strategy.derived().items()}
     if cells:
         try:
             found = table.look_up(Genotype(cells, strategy.name, space.cell.genotype_space))
         except AutodasError:
             return columns
-        columns |= {table_metric(data): accuracy for data, accuracy in found.items()}
+        columns |= {f"{METRIC}{data}": accuracy for data, accuracy in found.items()}
     return columns

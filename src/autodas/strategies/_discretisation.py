@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from autodas.genotype import CellGenotype, Edge, Genotype
-from autodas.spaces import Alive, CellSpace, all_alive, count_alive
+from autodas.genotype import CellGenotype, Genotype
+from autodas.spaces import Alive, CellSpace, all_alive, cell_of, count_alive
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,9 @@ class Discretisation:
         assert self.done == self.total, "the search is not finished"
         cells = {}
         for kind in self.kinds:
-            nodes = []
-            for state in self.cell.states:
-                edges = self.kept[kind].get(state, tuple(self.cell.incoming(state)))
-                nodes.append(
-                    tuple(
-                        Edge(self.cell.operations[self.operation[kind][edge]], self.cell.edges[edge][0])
-                        for edge in edges
-                    )
-                )
-            cells[kind] = CellGenotype(tuple(nodes), self.cell.concat, self.cell.inputs)
+            chosen, kept = self.operation[kind], self.kept[kind]
+            edges = [e for state in self.cell.states for e in kept.get(state, self.cell.incoming(state))]
+            cells[kind] = cell_of({edge: chosen[edge] for edge in edges}, self.cell)
         return cells
 
     def state_dict(self) -> dict[str, Any]:

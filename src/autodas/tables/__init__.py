@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from autodas.tables._table import Place, Table, open_table
+from autodas.tables._table import METRIC, Place, Table, open_table
 
-__all__ = ["Place", "Table", "open_table"]
+__all__ = ["METRIC", "Place", "Table", "open_table"]

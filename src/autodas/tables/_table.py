@@ -21,6 +21,9 @@ _ARCHITECTURE = "architecture"
 _ACCURACY = "_test"
 """Ending of the columns with accuracies; what is before it names the data set."""
 
+METRIC = "table_"
+"""Beginning of the metrics of a search with what it would derive; the name of a data set follows."""
+
 
 @dataclass(frozen=True)
 class Place:

@@ -80,7 +80,7 @@ class FileSource:
         return len(self._paths)
 
     def header(self, index: int) -> Header:
-        """Return size and format of an image, from the first bytes of its file."""
+        """Return size and format of an image, without decoding it."""
         with open_image(self._paths[index]) as picture:
             return picture.header
 

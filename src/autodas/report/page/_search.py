@@ -16,6 +16,7 @@ from autodas.report.page._weights import draw_weights
 from autodas.runs.events import Candidate, Decision, Epoch, LateDecisions, Stopped, Warned
 from autodas.runs.history import in_words
 from autodas.runs.reading import Run
+from autodas.tables import METRIC
 
 _ACCURACIES = {
     "relaxed": "relaxed: the supernet before derivation",
@@ -140,10 +141,6 @@ def accuracies(run: Run, prefix: str) -> str:
     )
 
 
-_TABLE = "table_"
-"""Beginning of the columns of metrics with accuracies from a table."""
-
-
 def certainty(run: Run, prefix: str) -> str:
     """Entropy and margin of the open edges."""
     charts = []
@@ -169,9 +166,9 @@ def certainty(run: Run, prefix: str) -> str:
 def _looked_up(run: Run, prefix: str) -> list[str]:
     """Accuracy, in a table, of the architecture that would have been derived after each epoch."""
     epochs = run.events_of(Epoch)
-    names = sorted({name for e in epochs for name in e.metrics or {} if name.startswith(_TABLE)})
+    names = sorted({name for e in epochs for name in e.metrics or {} if name.startswith(METRIC)})
     lines = [
-        Series(name.removeprefix(_TABLE), [(e.iteration, known(e.metrics, [name])) for e in epochs])
+        Series(name.removeprefix(METRIC), [(e.iteration, known(e.metrics, [name])) for e in epochs])
         for name in names
     ]
     title = "Accuracy in the table of what would be derived"
