@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from autodas.strategies._relaxed import Relaxed
+from autodas.strategies._regularised import Regularised
 from autodas.strategies.base import ArchitectureGradient, SearchPlan
 from autodas.strategies.settings import DASSettings
 
 
-class DAS(Relaxed):
+class DAS(Regularised):
     r"""DARTS (Liu et al., 2019) in any space: everything is relaxed until the end.
 
     An edge is :math:`\sum_o \mathrm{softmax}(\alpha_e)_o\, o(x)`; there is no weight for the edge as a

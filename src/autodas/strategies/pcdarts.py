@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autodas.strategies._regularised import Regularised
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
-from autodas.strategies._relaxed import Relaxed, stacked
+from autodas.strategies._relaxed import stacked
 from autodas.strategies.base import SearchPlan
 from autodas.strategies.settings import PCDARTSSettings
 from autodas.supernet import CellMixture
 
 
-class PCDARTS(Relaxed):
+class PCDARTS(Regularised):
     r"""PC-DARTS (Xu et al., 2020): a quarter of the channels is searched, and edges compete by beta.
 
     An edge into node j is :math:`\bar\beta_e \sum_o \mathrm{softmax}(\alpha_e)_o\, o(x)`, with

@@ -16,7 +16,7 @@ from autodas.genotype import Genotype
 from autodas.spaces import Alive, CellSpace, all_alive
 from autodas.strategies._derivation import Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
-from autodas.strategies._relaxed import Relaxed, stacked
+from autodas.strategies._regularised import Regularised
 from autodas.strategies._resources import operation_cost
 from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan, part_of
 from autodas.strategies.settings import PDARTSSettings
@@ -30,7 +30,7 @@ FEWEST = 3
 """With fewer operations only ``none`` and a skip might remain on an edge."""
 
 
-class PDARTS(Relaxed):
+class PDARTS(Regularised):
     r"""Progressive DARTS (Chen et al., 2019): the depth gap is closed in three stages.
 
     Each stage trains a new supernet with new alphas; only the candidates are passed on. If the first has K
@@ -116,6 +116,7 @@ class PDARTS(Relaxed):
         """Begin a stage: initialise alpha for the remaining candidates of each edge."""
         self.stage, self.iteration, self.device = number, 0, device
         self._narrow(self.candidates[number])
+        self.regularisation.begin(self.phases()[number].iterations, device)
 
     def _narrow(self, candidates: Mapping[str, Alive]) -> None:
         cell, kinds = self.plan.space.cell, self.plan.space.kinds
@@ -133,11 +134,8 @@ class PDARTS(Relaxed):
 
     def mixture(self) -> dict[str, CellMixture]:
         """Return the weights of the remaining candidates, with dropout after skips."""
-        noise, alive = Noise(skip_dropout=self.skip_dropout()), self.alive()
-        return {
-            kind: CellMixture(self.weights(kind, stacked(edges)), alive[kind], noise=noise)
-            for kind, edges in self.alpha.items()
-        }
+        noise = Noise(skip_dropout=self.skip_dropout())
+        return {kind: replace(cell, noise=noise) for kind, cell in super().mixture().items()}
 
     def skip_dropout(self) -> float:
         """Return the rate of dropout after skips in the epoch of the next iteration."""
@@ -156,7 +154,7 @@ class PDARTS(Relaxed):
     def after_iteration(self, iteration: int) -> list[Decision]:
         """Record the number of finished iterations."""
         self.iteration = iteration
-        return []
+        return super().after_iteration(iteration)
 
     def finish(self) -> Outcome:
         """End a stage: pass on the strongest operations of each edge, or decide all edges and nodes."""

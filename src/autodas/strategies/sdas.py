@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from autodas.spaces import Alive, all_alive
 from autodas.strategies._derivation import best_choice, best_edges
 from autodas.strategies._discretisation import Decision, Discretisation
+from autodas.strategies._regularisation import Regularisation
 from autodas.strategies._relaxation import (
     Table,
     load_table,
@@ -69,6 +70,7 @@ class SDAS(Strategy):
             settle=settings.settle,
         )
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
+        self.regularisation = Regularisation(settings, plan)
         self.alpha: Table = {}
         self.beta: Table = {}
 
@@ -84,6 +86,7 @@ class SDAS(Strategy):
         edges, std, seed = len(cell.edges), self.settings.initial_std, self.plan.seed
         self.alpha = new_table(kinds, edges, (len(cell.operations),), std, seed, device)
         self.beta = new_table(kinds, edges, (), std, seed + 1, device)
+        self.regularisation.begin(self.plan.iterations, device)
         self.device = device
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -91,13 +94,27 @@ class SDAS(Strategy):
         return {**named("alpha", self.alpha), **named("beta", self.beta)}
 
     def mixture(self) -> dict[str, CellMixture]:
-        """Return softmax of alpha and sigmoid of beta where they exist, and 1 elsewhere."""
+        """Return softmax of alpha and sigmoid of beta where they exist, and 1 elsewhere.
+
+        Open edges have the auxiliary skip, if there is one.
+        """
+        return self._mixture(self.regularisation.with_skip)
+
+    def weight_mixture(self) -> dict[str, CellMixture]:
+        """Return the mixture of the weight step: that of the architecture step, smoothed."""
+        return self.regularisation.smoothed(super().weight_mixture())
+
+    def penalty(self) -> Tensor | None:
+        """Return the beta-decay of alpha on open edges."""
+        return self.regularisation.penalty({k: [*edges.values()] for k, edges in self.alpha.items()})
+
+    def _mixture(self, with_skip: Callable[[Tensor], Tensor] = lambda rows: rows) -> dict[str, CellMixture]:
         mixture = mixture_of(self.decisions.alive(), self.device)
         for kind, cell in mixture.items():
             weights, edges = cell.weights, torch.ones(len(cell.active), device=self.device)
             if self.alpha[kind]:
                 numbers, alpha = rows(self.alpha[kind], weights)
-                weights = weights.index_copy(0, numbers, alpha.softmax(-1))
+                weights = weights.index_copy(0, numbers, with_skip(alpha.softmax(-1)))
             if self.beta[kind]:
                 numbers, beta = rows(self.beta[kind], edges)
                 edges = edges.index_copy(0, numbers, beta.sigmoid())
@@ -116,6 +133,7 @@ class SDAS(Strategy):
             taken.append(self._decide())
         if iteration >= self.plan.iterations:
             self.beta = {kind: {} for kind in self.beta}
+        self.regularisation.advance(iteration)
         return taken
 
     def _decide(self) -> Decision:
@@ -227,7 +245,7 @@ class SDAS(Strategy):
     def snapshot(self) -> dict[str, Any]:
         """Return softmax of alpha and sigmoid of beta; ``None`` for decided edges."""
         shown = {}
-        for kind, mixture in self.mixture().items():
+        for kind, mixture in self._mixture().items():
             weights = mixture.weights.detach().tolist()
             edges = [None] * len(weights) if mixture.edges is None else mixture.edges.detach().tolist()
             shown[kind] = {
@@ -237,15 +255,18 @@ class SDAS(Strategy):
         return shown
 
     def state_dict(self) -> dict[str, Any]:
-        """Return alpha, beta and the decisions."""
+        """Return alpha, beta, the decisions and the state of regularisation."""
         return {
             "alpha": table_state(self.alpha),
             "beta": table_state(self.beta),
             "decisions": self.decisions.state_dict(),
+            "regularisation": self.regularisation.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore alpha, beta and the decisions."""
+        """Restore alpha, beta, the decisions and the state of regularisation."""
         load_table(self.alpha, state["alpha"])
         load_table(self.beta, state["beta"])
         self.decisions.load_state_dict(state["decisions"])
+        if "regularisation" in state:  # checkpoints of version 0.1 lack it
+            self.regularisation.load_state_dict(state["regularisation"])

@@ -45,8 +45,32 @@ class AdamSettings(StrategySettings):
         _check("initial_std", self.initial_std, 0 <= self.initial_std < inf, "at least 0")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegularisedSettings(AdamSettings):
+    """Settings of methods whose architecture can be regularised while it is relaxed.
+
+    Args:
+        beta_decay: weight, at the end of the search, of the logarithm of the sum of exp(alpha) in the loss of
+            the architecture; it rises from 0 (beta-DARTS: 50).
+        smoothing: radius, at the end of the search, of noise on the mixture by which the weights are trained
+            (SDARTS: 0.3).
+        auxiliary_skip: weight, at the start, of a skip beside every undecided edge, which falls to 0
+            (DARTS-: 1).
+    """
+
+    beta_decay: float = 0.0
+    smoothing: float = 0.0
+    auxiliary_skip: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("beta_decay", self.beta_decay, 0 <= self.beta_decay < inf, "at least 0")
+        _check_share("smoothing", self.smoothing)
+        _check("auxiliary_skip", self.auxiliary_skip, 0 <= self.auxiliary_skip < inf, "at least 0")
+
+
 @dataclass(frozen=True)
-class DASSettings(AdamSettings):
+class DASSettings(RegularisedSettings):
     """Differentiable architecture search: all candidates, from the first iteration to the last.
 
     Args:
@@ -69,7 +93,7 @@ class DASSettings(AdamSettings):
 
 
 @dataclass(frozen=True)
-class SDASSettings(AdamSettings):
+class SDASSettings(RegularisedSettings):
     """Stepwise discretisation: one edge or one node is decided at a time, throughout the search.
 
     Args:
@@ -98,7 +122,7 @@ class SDASSettings(AdamSettings):
 
 
 @dataclass(frozen=True)
-class PCDARTSSettings(AdamSettings):
+class PCDARTSSettings(RegularisedSettings):
     """PC-DARTS: a part of the channels is searched, and edges are normalised at each node.
 
     Args:
@@ -114,7 +138,7 @@ class PCDARTSSettings(AdamSettings):
 
 
 @dataclass(frozen=True)
-class PDARTSSettings(AdamSettings):
+class PDARTSSettings(RegularisedSettings):
     """P-DARTS: three stages, each with a deeper supernet and fewer candidates.
 
     Args:
