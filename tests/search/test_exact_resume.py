@@ -34,12 +34,13 @@ SMALL = [
 ]
 
 BESIDE = {
-    "das": ["--strategy.weights_only=0.3"],
-    "sdas-b": ["--micro_batches=3"],
+    "das": ["--strategy.weights_only=0.3", "--strategy.beta_decay=5"],
+    "sdas-a": ["--strategy.select=drop", "--strategy.stability=true"],
+    "sdas-b": ["--micro_batches=3", "--strategy.smoothing=0.3", "--strategy.auxiliary_skip=1"],
     "sdas-c": ["--strategy.warmup=0.3", "--strategy.settle=0.3", "--strategy.weights_only=0.2"],
     "snas": ["--strategy.weights_only=0.2"],
-    "pcdarts": ["--space.C2=32"],
-    "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7"],
+    "pcdarts": ["--space.C2=32", "--strategy.smoothing=0.3"],
+    "pdarts": ["--strategy.skip_dropout=0.2,0.4,0.7", "--strategy.auxiliary_skip=1"],
     "edas": ["--strategy.random_share=0.2"],
     "hdas": ["--space.name=cifar_stages-darts", "--space.K=1", "--strategy.cells_a_stage=2"],
     # Each candidate is trained for several times as many iterations: an epoch is enough.

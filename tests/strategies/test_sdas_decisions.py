@@ -15,6 +15,7 @@ import torch
 
 from autodas.spaces import CellSpace
 from autodas.strategies import SDASSettings
+from autodas.strategies._stability import Stability
 from autodas.strategies.sdas import SDAS
 
 M = 34  # 2 kinds * (14 edges + 3 nodes with more than 2 predecessors)
@@ -326,3 +327,90 @@ def test_the_papers_start(tools: Any) -> None:
     # SDAS, section 4: Adam, fixed 3e-4; betas and decay of DARTS.
     (group,) = optimiser.param_groups
     assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.5, 0.999), 1e-3)
+
+
+def test_drop_keeps_what_is_missed_most(tools: Any) -> None:
+    """By a loss that is known: minus the worth of what is mixed, so that the worth left out is missed."""
+    generator = np.random.default_rng(3)
+    operations = len(tools.space("cifar-o2d").cell.operations)
+    worth = generator.random((2, 14, operations))
+    alpha, beta = generator.normal(size=(2, 14, operations)), generator.normal(size=(2, 14))
+    strategy = new(tools, T=M, select="drop")
+    set_all(strategy, alpha, beta)
+    kinds = strategy.plan.space.kinds
+
+    def loss_of(mixture: Any) -> float:
+        total = 0.0
+        for k, kind in enumerate(kinds):
+            mixed = torch.tensor(worth[k]) * mixture[kind].weights
+            edges = mixture[kind].edges
+            total += float((mixed if edges is None else mixed * edges[:, None]).sum())
+        return -total
+
+    softmax = np.exp(alpha) / np.exp(alpha).sum(-1, keepdims=True)
+    other = 0
+    for t in range(1, M + 1):
+        (decision,) = strategy.after_iteration(t, loss_of)
+        kind, what, number, choice = as_by_hand(strategy, decision)
+        if what == "edge":
+            assert choice == int(np.argmax(softmax[kind, number] * worth[kind, number]))
+            other += choice != int(np.argmax(softmax[kind, number]))
+        else:
+            into = [e for e, (_, s) in enumerate(EDGES) if s == number]
+            resolved = strategy.decisions.operation[kinds[kind]]
+            missed = {e: worth[kind, e, resolved[e]] / (1 + np.exp(-beta[kind, e])) for e in into}
+            assert choice == set(sorted(into, key=lambda e: -missed[e])[:2])
+    assert other > 3, "the largest weights would decide otherwise"
+    assert strategy.remaining() == 1
+
+
+def test_drop_without_samples_decides_by_weight(tools: Any) -> None:
+    drop, weight = new(tools, T=M, select="drop"), new(tools, T=M)
+    for strategy in (drop, weight):
+        tools.wander(strategy, 1)
+    assert drop.after_iteration(M) == weight.after_iteration(M)
+
+
+class TestStability:
+    def test_by_hand(self) -> None:
+        stability = Stability(100)  # recorded every second iteration
+        first, second = ("normal", 0), ("normal", 1)
+        weights = {first: [0.5, 0.5], second: [0.9, 0.1]}
+        assert stability.of(weights) == {first: 1.0, second: 1.0}
+        stability.record(1, {first: [0.0, 1.0], second: [0.0, 1.0]})  # not yet
+        stability.record(2, {first: [0.3, 0.7], second: [0.1, 0.9]})
+        stability.record(4, {first: [0.5, 0.5], second: [0.8, 0.2]})
+        # Overlaps: 0.3 + 0.5 and 1 of the first, 0.1 + 0.1 and 0.8 + 0.1 of the second.
+        third = ("normal", 2)
+        weights[third] = [0.5, 0.5]
+        for record, row in zip(stability.records, ([0.25, 0.75], [0.25, 0.75]), strict=True):
+            record[third] = row  # 0.25 + 0.5 twice
+        found = stability.of(weights)
+        assert found == pytest.approx({first: 1.0, second: 0.0, third: (1.5 - 1.1) / (1.8 - 1.1)})
+
+    def test_only_the_last_four_count(self) -> None:
+        stability = Stability(50)
+        for iteration in range(1, 8):
+            stability.record(iteration, {("normal", 0): [iteration / 10, 1 - iteration / 10]})
+        assert [record["normal", 0][0] for record in stability.records] == [0.4, 0.5, 0.6, 0.7]
+
+    def test_an_unstable_edge_waits(self, tools: Any) -> None:
+        def decided(**settings: Any) -> int:
+            strategy = new(tools, T=M, **settings)
+            alpha = np.zeros((2, 14, 7))
+            alpha[0, 3, 1], alpha[0, 5, 2] = 3, 2  # edge 3 has the larger lead
+            before = alpha.copy()
+            before[0, 3] = [3, 0, 0, 0, 0, 0, 0]  # but another operation led before
+            strategy.stability.record(0, softmaxed(strategy, before))
+            set_all(strategy, alpha, np.zeros((2, 14)))
+            (decision,) = strategy.after_iteration(1)
+            return int(as_by_hand(strategy, decision)[2])
+
+        assert decided() == 3
+        assert decided(stability=True) == 5
+
+
+def softmaxed(strategy: Any, alpha: np.ndarray) -> dict[tuple[str, int], list[float]]:
+    weights = np.exp(alpha) / np.exp(alpha).sum(-1, keepdims=True)
+    kinds = strategy.plan.space.kinds
+    return {(kind, e): list(weights[k, e]) for k, kind in enumerate(kinds) for e in range(14)}

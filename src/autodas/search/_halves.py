@@ -31,7 +31,7 @@ class Halves:
             class, and the mean variance of batches of one class is not that of the data.
         train_few: loader of a part of these samples.
         validation_plain: loader for evaluations, in order and without augmentation.
-        validation_few: loader of a part of the validation half, for quick evaluations.
+        validation_few: loader of a part of the validation half, in random order, for quick evaluations.
 
     Args:
         dataset: data set whose training samples are split. Its test samples are not touched.
@@ -65,10 +65,11 @@ class Halves:
         at_once = max(1, batch_size // max(1, compute.micro_batches))
         plain = partial(loader, batch_size=at_once, shuffle=False, augmentation=None, seed=seed)
         self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
-        mixed = np.random.default_rng(seed).permutation(train)
+        shuffled = np.random.default_rng(seed).permutation
+        mixed = shuffled(train)
         self.train_plain, self.train_few = plain(mixed), plain(mixed[:SEVERAL])
         self.validation_plain = plain(validation)
-        self.validation_few = plain(_spread(validation, FEW))
+        self.validation_few = plain(shuffled(_spread(validation, FEW)))
         self.few = min(FEW, len(validation))
 
 

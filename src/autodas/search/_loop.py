@@ -330,7 +330,10 @@ class Search:
 
     def _decide(self, run: PhaseRun) -> None:
         before = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()}
-        decisions = self.strategy.after_iteration(run.iteration)
+        samples = self.halves.validation_few
+        decisions = self.strategy.after_iteration(
+            run.iteration, lambda mixture: run.loss_of(mixture, samples.batches(0))
+        )
         if not decisions:
             return
         self.journal.decisions(decisions, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -246,6 +246,22 @@ class PhaseRun:
             outputs = self.forward(images, mixture, weights)
         loss = (self.task.training_loss if smoothed else self.task.loss)(outputs, labels)
         return Losses(loss, loss, outputs)
+
+    @torch.no_grad()
+    def loss_of(self, mixture: Mixture, batches: Iterable[Batch]) -> float:
+        """Return the mean loss of a mixture; normalised by batch statistics, of which none is recorded.
+
+        Args:
+            mixture: mixture of the candidates, without noise.
+            batches: samples without augmentation.
+        """
+        self.supernet.train()
+        total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        for batch in batches:
+            losses = self._frozen_losses(batch.images, batch.labels, mixture)
+            total += losses.own.double() * len(batch.labels)
+            count += len(batch.labels)
+        return float(total) / count
 
     def _unrolled_gradient(self, valid: Samples, train: Samples) -> Tensor:
         """Set the gradient of the architecture through one step of the weights; return the loss."""

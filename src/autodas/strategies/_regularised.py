@@ -12,7 +12,7 @@ from torch import Tensor
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._regularisation import Regularisation
 from autodas.strategies._relaxed import Relaxed
-from autodas.strategies.base import SearchPlan
+from autodas.strategies.base import LossOf, SearchPlan
 from autodas.strategies.settings import RegularisedSettings
 from autodas.supernet import CellMixture
 
@@ -46,10 +46,10 @@ class Regularised(Relaxed):
         """Return the beta-decay of alpha."""
         return self.regularisation.penalty({k: [*edges.values()] for k, edges in self.alpha.items()})
 
-    def after_iteration(self, iteration: int) -> list[Decision]:
+    def after_iteration(self, iteration: int, loss_of: LossOf | None = None) -> list[Decision]:
         """Set the strengths of regularisation for the next iteration."""
         self.regularisation.advance(iteration)
-        return super().after_iteration(iteration)
+        return super().after_iteration(iteration, loss_of)
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the decisions and the state of regularisation."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 ArchitectureGradient = Literal["first", "exact", "finite"]
 
+LossOf = Callable[[Mapping[str, CellMixture]], float]
+"""Function that returns the loss of the supernet under a mixture, on fixed samples of the validation half."""
+
 
 @dataclass(frozen=True)
 class SearchPlan:
@@ -206,11 +209,13 @@ class Strategy(ABC):
     def alive(self) -> dict[str, Alive]:
         """Return the candidates that have not been discarded."""
 
-    def after_iteration(self, iteration: int) -> list[Decision]:
+    def after_iteration(self, iteration: int, loss_of: LossOf | None = None) -> list[Decision]:
         """Run the method's steps between iterations; return the decisions taken.
 
         Args:
             iteration: number of finished iterations of this phase, from 1.
+            loss_of: evaluates the supernet with its present weights. It takes time: methods that do not need
+                it should not call it. ``None`` in estimates of time, and where there are no samples.
         """
         return []
 

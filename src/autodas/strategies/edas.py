@@ -14,7 +14,7 @@ from autodas.spaces import alive_of, random_cell
 from autodas.strategies._derivation import columns_of
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed
-from autodas.strategies.base import SearchPlan
+from autodas.strategies.base import LossOf, SearchPlan
 from autodas.strategies.settings import EDASSettings
 from autodas.supernet import CellMixture
 
@@ -146,7 +146,7 @@ class EDAS(Relaxed):
         """Return ``None``: the computation changes in every iteration."""
         return
 
-    def after_iteration(self, iteration: int) -> list[Decision]:
+    def after_iteration(self, iteration: int, loss_of: LossOf | None = None) -> list[Decision]:
         """Draw the samples of the next iteration."""
         self.iteration = iteration
         self._draw()

@@ -18,7 +18,7 @@ from autodas.strategies._derivation import Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._regularised import Regularised
 from autodas.strategies._resources import operation_cost
-from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan, part_of
+from autodas.strategies.base import Derived, LossOf, Outcome, Phase, SearchPlan, part_of
 from autodas.strategies.settings import PDARTSSettings
 from autodas.supernet import CellMixture, Noise
 
@@ -151,10 +151,10 @@ class PDARTS(Regularised):
         """Return the rate of dropout, which changes by epoch."""
         return self.skip_dropout()
 
-    def after_iteration(self, iteration: int) -> list[Decision]:
+    def after_iteration(self, iteration: int, loss_of: LossOf | None = None) -> list[Decision]:
         """Record the number of finished iterations."""
         self.iteration = iteration
-        return super().after_iteration(iteration)
+        return super().after_iteration(iteration, loss_of)
 
     def finish(self) -> Outcome:
         """End a stage: pass on the strongest operations of each edge, or decide all edges and nodes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -25,7 +26,8 @@ from autodas.strategies._relaxation import (
     table_state,
 )
 from autodas.strategies._schedules import schedule, steps_due
-from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies._stability import Stability
+from autodas.strategies.base import LossOf, Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.strategies.settings import SDASSettings
 from autodas.supernet import CellMixture, mixture_of
 
@@ -71,6 +73,7 @@ class SDAS(Strategy):
         )
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
         self.regularisation = Regularisation(settings, plan)
+        self.stability = Stability(plan.iterations)
         self.alpha: Table = {}
         self.beta: Table = {}
 
@@ -125,35 +128,36 @@ class SDAS(Strategy):
         """Return the candidates that no decision has excluded."""
         return self.decisions.alive()
 
-    def after_iteration(self, iteration: int) -> list[Decision]:
+    def after_iteration(self, iteration: int, loss_of: LossOf | None = None) -> list[Decision]:
         """Take the decisions that the schedule requires after this iteration."""
         due = self.schedule(iteration, steps=self.decisions.total)
         taken = []
         while self.decisions.done < due:
-            taken.append(self._decide())
+            taken.append(self._decide(loss_of))
         if iteration >= self.plan.iterations:
             self.beta = {kind: {} for kind in self.beta}
         self.regularisation.advance(iteration)
+        if self.settings.stability:
+            self.stability.record(iteration, self._open_weights())
         return taken
 
-    def _decide(self) -> Decision:
+    def _decide(self, loss_of: LossOf | None = None) -> Decision:
         """Take the open decision of highest priority after which a budget can still be met."""
         cell = self.plan.space.cell
-        alpha = {
-            (kind, e): p.detach().double().softmax(-1).tolist()
-            for kind, table in self.alpha.items()
-            for e, p in table.items()
-        }
+        alpha = self._open_weights()
+        stability = self.stability.of(alpha) if self.settings.stability else {}
         beta = {
             kind: {e: float(p.detach().double().sigmoid()) for e, p in table.items()}
             for kind, table in self.beta.items()
         }
-        kind, number, choice, lead = self._first(alpha, beta)
+        kind, number, choice, lead = self._first(alpha, beta, stability)
+        if self.settings.select == "drop" and loss_of is not None:
+            choice = self._most_missed(kind, number, choice, loss_of)
         while not self._affordable(kind, number, choice):
             if isinstance(choice, int):
                 assert alpha[kind, number][choice] > 0, "every operation is too expensive, even the cheapest"
                 alpha[kind, number][choice] = 0.0
-                kind, number, choice, lead = self._first(alpha, beta)
+                kind, number, choice, lead = self._first(alpha, beta, stability)
             else:
                 sets = map(list, combinations(cell.incoming(number), cell.kept_edges(number)))
                 affordable = [edges for edges in sets if self._affordable(kind, number, edges)]
@@ -169,10 +173,20 @@ class SDAS(Strategy):
             self._drop_betas(kind, state)
         return decision
 
+    def _open_weights(self) -> dict[tuple[str, int], list[float]]:
+        return {
+            (kind, e): p.detach().double().softmax(-1).tolist()
+            for kind, table in self.alpha.items()
+            for e, p in table.items()
+        }
+
     def _first(
-        self, alpha: Mapping[tuple[str, int], list[float]], beta: Mapping[str, Mapping[int, float]]
+        self,
+        alpha: Mapping[tuple[str, int], list[float]],
+        beta: Mapping[str, Mapping[int, float]],
+        stability: Mapping[tuple[str, int], float],
     ) -> tuple[str, int, int | list[int], float]:
-        """Return the open decision of highest priority: kind, edge or node, column or edges, priority."""
+        """Return the open decision of highest priority: kind, edge or node, column or edges, lead."""
         cell = self.plan.space.cell
         candidates: list[tuple[str, int, int | list[int], float]] = [
             (kind, e, *best_choice(cell, alpha[kind, e])) for kind, e in self.decisions.open_edges()
@@ -183,7 +197,38 @@ class SDAS(Strategy):
         ]
         # max() returns the first of equals; the sort is stable, so edges stay before nodes.
         candidates.sort(key=lambda c: self.decisions.kinds.index(c[0]))
-        return max(candidates, key=lambda c: c[3])
+        # Nodes have no stability of their own.
+        return max(
+            candidates, key=lambda c: c[3] * stability.get(c[:2], 1.0) if isinstance(c[2], int) else c[3]
+        )
+
+    def _most_missed(
+        self, kind: str, number: int, choice: int | list[int], loss_of: LossOf
+    ) -> int | list[int]:
+        """Return what is left of an edge or a node if what is missed least is discarded.
+
+        Each operation of the edge, or each edge of the node, is left out in turn; the loss without it tells
+        how much it is missed. Choices after which the budget cannot be met are passed over.
+        """
+        cell = self.plan.space.cell
+        if isinstance(choice, int):
+            columns = [o for o, name in enumerate(cell.operations) if name in cell.choices]
+            missed = {o: loss_of(self._without(kind, number, o)) for o in columns}
+            ranked = sorted(columns, key=lambda o: -missed[o])
+            return next((o for o in ranked if self._affordable(kind, number, o)), choice)
+        edges = cell.incoming(number)
+        missed = {e: loss_of(self._without(kind, e)) for e in edges}
+        return sorted(edges, key=lambda e: -missed[e])[: cell.kept_edges(number)]
+
+    def _without(self, kind: str, edge: int, column: int | None = None) -> dict[str, CellMixture]:
+        """Return the current mixture without one operation of an edge, or without the whole edge."""
+        mixture = {name: cell.detach() for name, cell in self._mixture().items()}
+        weights, active = mixture[kind].weights.clone(), list(mixture[kind].active)
+        columns = range(weights.shape[1]) if column is None else [column]
+        for o in columns:
+            weights[edge, o] = 0
+        active[edge] = tuple(there and o not in columns for o, there in enumerate(active[edge]))
+        return {**mixture, kind: replace(mixture[kind], weights=weights, active=tuple(active))}
 
     def _affordable(self, kind: str, number: int, choice: int | list[int]) -> bool:
         """Return whether the budget can still be met after a decision."""
@@ -261,6 +306,7 @@ class SDAS(Strategy):
             "beta": table_state(self.beta),
             "decisions": self.decisions.state_dict(),
             "regularisation": self.regularisation.state_dict(),
+            "stability": self.stability.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -270,3 +316,4 @@ class SDAS(Strategy):
         self.decisions.load_state_dict(state["decisions"])
         if "regularisation" in state:  # checkpoints of version 0.1 lack it
             self.regularisation.load_state_dict(state["regularisation"])
+            self.stability.load_state_dict(state["stability"])

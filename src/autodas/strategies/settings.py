@@ -103,6 +103,9 @@ class SDASSettings(RegularisedSettings):
         warmup: share of the search, at its start, without decisions; the schedule begins after it.
         settle: share of the search, at its end, after the last decision, that trains the weights.
         weights_only: share of the search, at its start, that trains the weights only; nothing is decided.
+        stability: multiply the priority of an edge by the stability of its weights in time (SGAS).
+        select: what a decision keeps: weight, the operation or the edges with the largest weight; or drop,
+            those without which the loss on the validation half is largest (DARTS-PT).
     """
 
     schedule: str = "a"
@@ -110,11 +113,14 @@ class SDASSettings(RegularisedSettings):
     warmup: float = 0.0
     settle: float = 0.0
     weights_only: float = 0.0
+    stability: bool = False
+    select: str = "weight"
     initial_std: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_schedule(self.schedule)
+        _check_word("select", self.select, "weight", "drop")
         for name in ("warmup", "settle", "weights_only"):
             _check_share(name, getattr(self, name))
         before = max(self.warmup, self.weights_only)

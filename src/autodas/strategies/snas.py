@@ -13,7 +13,7 @@ from autodas.errors import AutodasError
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed, stacked
 from autodas.strategies._resources import Cost, mean_by_kind, slot_costs
-from autodas.strategies.base import SearchPlan
+from autodas.strategies.base import LossOf, SearchPlan
 from autodas.strategies.settings import SNASSettings
 from autodas.supernet import CellMixture, Noise
 
@@ -142,7 +142,7 @@ class SNAS(Relaxed):
         ]
         return self.strength * torch.stack(terms).sum()
 
-    def after_iteration(self, iteration: int) -> list[Decision]:
+    def after_iteration(self, iteration: int, loss_of: LossOf | None = None) -> list[Decision]:
         """Draw the next sample."""
         self.iteration = iteration
         self._draw()
