@@ -62,6 +62,8 @@ def options_of(name: str) -> list[str]:
 # A method that is added to the registry is killed and resumed, too.
 STRATEGIES = {name: options_of(name) for name in [*STRATEGY_TABLE, *ALIASES] if name != "sdas"}
 
+FINALS = [*options_of("das"), "--finalists.searches=2", "--finalists.random=1", "--finalists.epochs=1"]
+
 
 def search(folder: Path, words: list[str], resume: str = "never") -> None:
     assert main(["search", *words, f"--run={folder}", f"--resume={resume}"]) == 0
@@ -103,6 +105,23 @@ def test_killed_search_in_memory(name: str, tmp_path: Path, killed_after: Callab
     assert not (tmp_path / "killed/genotype.json").exists()
     search(tmp_path / "killed", words, resume="auto")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("iterations", [8, 14])  # the second of two searches, the first of five finalists
+def test_killed_before_and_in_the_finals(
+    iterations: int, tmp_path: Path, killed_after: Callable[..., None]
+) -> None:
+    words = ["--data=digits", "--data.subset=72", *SMALL, *FINALS]
+    search(tmp_path / "whole", words)
+    killed_after(PhaseRun, "step", iterations, "search", *words, f"--run={tmp_path / 'killed'}")
+    search(tmp_path / "killed", words, resume="auto")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    index = json.loads((tmp_path / "whole/candidates/index.json").read_text())
+    finalists = [record for record in index if record["derived"]]
+    origins = ["search 1", "search 2", "neighbour of search 1", "neighbour of search 2", "random"]
+    assert [record["origin"] for record in finalists] == origins
+    best = max(finalists, key=lambda record: record["discrete"])
+    assert (tmp_path / "whole" / best["file"]).read_text() == (tmp_path / "whole/genotype.json").read_text()
 
 
 @pytest.fixture(scope="module")

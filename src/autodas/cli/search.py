@@ -18,7 +18,7 @@ from autodas.flags import note_line
 from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings, SupernetSettings
-from autodas.strategies import StrategyChoice
+from autodas.strategies import FinalistsSettings, StrategyChoice
 from autodas.train_command import train_command
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class SearchConfig:
     data: DataConfig
     space: SearchSpaceConfig = field(default_factory=SearchSpaceConfig)
     strategy: StrategyChoice = field(default_factory=StrategyChoice)
+    finalists: FinalistsSettings = field(default_factory=FinalistsSettings)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     epochs: int = 50
     batch_size: int = 64
@@ -221,6 +222,7 @@ def _search_of(
         optim=config.optim,
         augmentation=augmentation,
         supernet=config.supernet,
+        finalists=config.finalists,
         budget=_budget(config.budget, space, dataset),
         stop_at_skips=config.stop_at_skips,
         seed=config.seed,
@@ -262,7 +264,10 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
         lines += result.decisiveness.told()
         lines += [note_line(remark) for remark in result.decisiveness.remarks()]
     if len(result.candidates) > 1 and result.chooses == "best":
-        lines.append(f"best of {len(result.candidates)} candidates on the validation half")
+        origin = next(c.origin for c in result.candidates if c.genotype == result.genotype)
+        of = "candidates" if origin is None else "finalists"
+        best = f"best of {len(result.candidates)} {of} on the validation half"
+        lines.append(best if origin is None else f"{best}: {origin}")
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
     lines += [] if result.table is None else result.table.told()

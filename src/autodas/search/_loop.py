@@ -56,9 +56,10 @@ from autodas.search._phase import PhaseRun, check_second_order
 from autodas.search._state import SEARCH_STATE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.spaces import Space, fit_skeleton, validate
-from autodas.strategies import StrategyChoice, choose_strategy
+from autodas.strategies import FinalistsSettings, StrategyChoice, choose_strategy
 from autodas.strategies._budget import Budget
-from autodas.strategies.base import SearchPlan
+from autodas.strategies.base import SearchPlan, Strategy
+from autodas.strategies.finalists import Finalists
 from autodas.supernet import CellMixture, genotype_mixture, get_engine, mixture_of
 from autodas.tables import Place
 
@@ -68,11 +69,19 @@ LATE = 100
 
 @dataclass(frozen=True)
 class Candidate:
-    """Final network of a phase."""
+    """Final network of a phase.
+
+    Attributes:
+        phase: name of the phase.
+        genotype: the architecture.
+        accuracies: its accuracies with the weights of the search.
+        origin: where a finalist comes from: a search, a neighbour of its cell, or random.
+    """
 
     phase: str
     genotype: Genotype
     accuracies: SearchAccuracies
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,8 @@ class Search:
         augmentation: augmentation of the samples of both halves during the steps; ``None`` for the data set's
             default.
         supernet: settings of the supernet's computation.
+        finalists: finals after the search, if it has any searches: the best of several cells that are trained
+            for a short time is the result.
         budget: limits for the resulting network (:func:`autodas.network_budget`).
         stop_at_skips: ends a phase after the first epoch in which cells of a kind that does not reduce would
             have this many skip connections or more; open decisions are then taken at once. 0 to disable.
@@ -143,6 +154,7 @@ class Search:
         optim: OptimSettings | None = None,
         augmentation: Augmentation | None = None,
         supernet: SupernetSettings | None = None,
+        finalists: FinalistsSettings | None = None,
         budget: Budget | None = None,
         stop_at_skips: int = 0,
         seed: int = 0,
@@ -180,7 +192,11 @@ class Search:
         self.iterations = epochs * self.length
         self.checkpoint_every = keeping.every or self.length
         plan = SearchPlan(space, self.iterations, seed, self._multiply_adds, self.length, budget)
-        self.strategy = self.size.method(choice.settings, plan)
+        method, settings = self.size.method, choice.settings
+        if finalists is not None and finalists.searches:
+            self.strategy: Strategy = Finalists(method, settings, plan, finalists)
+        else:
+            self.strategy = method(settings, plan)
         self.phases = list(self.strategy.phases())
         check_second_order(self.strategy.architecture_gradient, supernet, compute.micro_batches)
         if compute.check_memory:
@@ -445,4 +461,5 @@ class Search:
 
     def _candidate(self, record: dict[str, Any]) -> Candidate:
         accuracies = SearchAccuracies.from_dict(record, self.task)
-        return Candidate(record["phase"], Genotype.load(self.folder.path / record["file"]), accuracies)
+        genotype = Genotype.load(self.folder.path / record["file"])
+        return Candidate(record["phase"], genotype, accuracies, record.get("origin"))

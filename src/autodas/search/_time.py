@@ -63,6 +63,8 @@ def estimate_time(search: Search) -> TimeEstimate:
     both = paces(phase.weights_only) if phase.weights_only < phase.iterations else alone
     last = paces(phase.iterations - 1) if _falls(strategy) else both
     weights, first, end = (sum(times) / len(times) if times else 0.0 for times in (alone, both, last))
+    if not alone:  # only later phases have weight steps alone: about half of an iteration with both
+        weights = first / 2
 
     seconds = 0.0
     halves = {name: len(indices) for name, indices in search.halves.indices.items()}
@@ -72,7 +74,7 @@ def estimate_time(search: Search) -> TimeEstimate:
         share = size / sizes[0]
         seconds += share * (each.weights_only * weights + (each.iterations - each.weights_only) * mean)
         seconds += share * halves["validation"] * _pace(strategy, 1.0, relaxed, discrete)
-        if type(strategy).after_epoch is not Strategy.after_epoch:
+        if strategy.scores_epochs:
             seconds += share * each.iterations / search.length * halves["validation"] * relaxed
         for iteration in range(max(1, each.iterations - LATE + 1), each.iterations + 1):
             before, after = ((iteration - i) / each.iterations for i in (1, 0))

@@ -16,7 +16,7 @@ from autodas.spaces._counting import count_alive, count_cell, count_node, count_
 from autodas.spaces._fitting import fit_skeleton, graph_form
 from autodas.spaces._operation_sets import OPERATION_SETS
 from autodas.spaces._operations import OPERATIONS, Operation
-from autodas.spaces._random_cell import random_cell
+from autodas.spaces._random_cell import random_cell, random_neighbour
 from autodas.spaces._skeleton import SKELETONS, CellSlot, PoolNorm, Skeleton, Stage, get_skeleton
 from autodas.user_code import allow_code_of, is_user_code
 
@@ -46,6 +46,7 @@ __all__ = [
     "get_space",
     "graph_form",
     "random_cell",
+    "random_neighbour",
     "space_names",
     "stage_graphs",
     "stage_space",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from autodas.genotype import CellGenotype, Edge
+from autodas.spaces._alive import alive_of, cell_of
 from autodas.spaces._cell import CellSpace
 
 
@@ -25,3 +26,29 @@ def random_cell(cell: CellSpace, generator: Random) -> CellGenotype:
             predecessors = sorted(generator.sample(cell.predecessors(state), cell.kept_edges(state)))
             nodes.append(tuple(Edge(generator.choice(cell.choices), p) for p in predecessors))
     return CellGenotype(tuple(nodes), cell.concat, cell.inputs)
+
+
+def random_neighbour(given: CellGenotype, cell: CellSpace, generator: Random) -> CellGenotype:
+    """Draw a cell that differs from a given one in the operation of one edge, uniformly.
+
+    Where a node may keep any edges, an edge can also appear or disappear.
+
+    Args:
+        given: the cell.
+        cell: its space.
+        generator: Python's random number generator.
+    """
+    operations = {
+        edge: cell.operations[column]
+        for edge, column in enumerate(row.index(True) if any(row) else -1 for row in alive_of(given, cell))
+        if column >= 0 and cell.operations[column] != "none"
+    }
+    free = cell.kept == "any"
+    edge = generator.choice([*range(len(cell.edges))] if free else sorted(operations))
+    before = operations.pop(edge, "none")
+    others = [name for name in cell.choices if name not in (before, "none")]
+    if free and before != "none":
+        others.append("none")
+    if (after := generator.choice(others)) != "none":
+        operations[edge] = after
+    return cell_of({e: cell.operations.index(operations[e]) for e in sorted(operations)}, cell)

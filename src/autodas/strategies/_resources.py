@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autodas.networks import CellStack, count_parameters
 from autodas.operations import SEARCH_NORMS, Norms, build
-from autodas.spaces import CellSlot, CellSpace, Skeleton, Space
+from autodas.spaces import Alive, CellSlot, CellSpace, Skeleton, Space, all_alive
 
 
 class Cost(NamedTuple):
@@ -127,3 +127,17 @@ class _NoCell(nn.Module):
     def __init__(self, slot: CellSlot, inputs: object) -> None:
         super().__init__()
         self.outputs = slot.width
+
+
+def strongest(weights: Sequence[float], there: Sequence[bool], count: int) -> tuple[bool, ...]:
+    """Return the mask of the ``count`` strongest operations of an edge; ties go to the first in order."""
+    ranked = sorted((o for o, a in enumerate(there) if a), key=lambda o: -weights[o])[:count]
+    return tuple(o in ranked for o in range(len(weights)))
+
+
+def dearest(cell: CellSpace, count: int) -> Alive:
+    """Return the mask of the operations with most multiply-adds, the same on every edge."""
+    if count == len(cell.operations):
+        return all_alive(cell)
+    costs = [-operation_cost(name, 8, (1, 1), (8, 8)).multiply_adds for name in cell.operations]
+    return (strongest([-c for c in costs], [True] * len(costs), count),) * len(cell.edges)

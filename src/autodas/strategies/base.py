@@ -134,6 +134,9 @@ class Strategy(ABC):
     chooses: Literal["best", "last"] = "last"
     """Choice of the result among the phases' architectures: the best on the validation half, or the last."""
 
+    scores_epochs = False
+    """Whether :meth:`after_epoch` evaluates the supernet, for estimates of time."""
+
     partial_channels = 1
     """K, if 1/K of the channels pass through the candidates of an edge; the user can override it."""
 

@@ -61,6 +61,7 @@ class HDAS(Relaxed):
 
     name = "hdas"
     separate_penalty = True
+    scores_epochs = True
     settings: HDASSettings
 
     def __init__(self, settings: HDASSettings, plan: SearchPlan) -> None:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
-from autodas.spaces import Alive, CellSpace, all_alive
+from autodas.spaces import Alive
 from autodas.strategies._derivation import Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._regularised import Regularised
-from autodas.strategies._resources import operation_cost
+from autodas.strategies._resources import dearest, strongest
 from autodas.strategies.base import Derived, LossOf, Outcome, Phase, SearchPlan, part_of
 from autodas.strategies.settings import PDARTSSettings
 from autodas.supernet import CellMixture, Noise
@@ -224,17 +224,3 @@ class PDARTS(Regularised):
         self.candidates, self.iteration = list(state["candidates"]), state["iteration"]
         self._narrow(self.candidates[self.stage])
         super().load_state_dict(state)
-
-
-def strongest(weights: Sequence[float], there: Sequence[bool], count: int) -> tuple[bool, ...]:
-    """Return the mask of the ``count`` strongest operations of an edge; ties go to the first in order."""
-    ranked = sorted((o for o, a in enumerate(there) if a), key=lambda o: -weights[o])[:count]
-    return tuple(o in ranked for o in range(len(weights)))
-
-
-def dearest(cell: CellSpace, count: int) -> Alive:
-    """Return the mask of the operations with most multiply-adds, the same on every edge."""
-    if count == len(cell.operations):
-        return all_alive(cell)
-    costs = [-operation_cost(name, 8, (1, 1), (8, 8)).multiply_adds for name in cell.operations]
-    return (strongest([-c for c in costs], [True] * len(costs), count),) * len(cell.edges)

@@ -293,6 +293,28 @@ class HDASSettings(AdamSettings):
 
 
 @dataclass(frozen=True)
+class FinalistsSettings:
+    """Finals after a search: its cell and others are trained for a short time, and the best is the result.
+
+    Args:
+        searches: number of searches with different seeds, whose cells are finalists; 0 for no finals.
+        neighbours: number of finalists for each of these cells that differ from it in one operation.
+        random: number of finalists that are drawn at random.
+        epochs: number of epochs for which each finalist is trained.
+    """
+
+    searches: int = 0
+    neighbours: int = 1
+    random: int = 2
+    epochs: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("searches", "neighbours", "random"):
+            _check(f"finalists.{name}", getattr(self, name), getattr(self, name) >= 0, "at least 0")
+        _check("finalists.epochs", self.epochs, self.epochs >= 1, "at least 1")
+
+
+@dataclass(frozen=True)
 class StrategyInfo:
     """Registry entry of a search method.
 
