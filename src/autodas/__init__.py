@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from autodas.spaces import Space as Space
     from autodas.spaces import get_skeleton as get_skeleton
     from autodas.spaces import get_space as get_space
+    from autodas.strategies import FinalistsSettings as FinalistsSettings
     from autodas.strategies import choose_strategy as choose_strategy
     from autodas.strategies.base import Strategy as Strategy
     from autodas.strategies.settings import StrategySettings as StrategySettings
@@ -70,6 +71,7 @@ _PLACES = {
     "DataOptions": "autodas.data_options",
     "Edge": "autodas.genotype",
     "EvaluationPlan": "autodas.settings",
+    "FinalistsSettings": "autodas.strategies",
     "Genotype": "autodas.genotype",
     "GenotypeError": "autodas.errors",
     "HandcraftedBlueprint": "autodas.networks",

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from autodas.cli.compare import _agreement_in_words
 from autodas.cli.config._arguments import take_prefixed
 from autodas.cli.config._configuration import dump
 from autodas.cli.main import main
+from autodas.runs.agreement import Agreement
 
 SMALL = [
     "--search.space.K=0",
@@ -110,6 +112,18 @@ IN_TABLE = [
 ]
 
 
+def test_agreement_like_chance_is_close_to_a_draw() -> None:
+    found = {"das": Agreement(0.17, 0.26, 0.906, 3), "snas": Agreement(0.6, 0.3, 0.01, 3)}
+    assert _agreement_in_words(found) == (
+        "\nAgreement of seeds, the share of edges with the same operation: das 0.17 (chance 0.26, p = 0.906)"
+        "; snas 0.60 (chance 0.30, p = 0.010). Not more than chance: das. There the cell of a single search "
+        "is close to a draw: another seed would probably find another one, equally justified, however clear "
+        "and stable its decisions are.\n"
+    )
+    assert "draw" not in _agreement_in_words({"snas": found["snas"]})
+    assert _agreement_in_words({}) == ""
+
+
 @pytest.mark.slow
 def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table of all cells, whose accuracy is the number of 3x3 convolutions."""
@@ -135,6 +149,10 @@ def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixt
     metrics = (tmp_path / "run/sdas-c/seed0/search/metrics.csv").read_text().splitlines()
     last = dict(zip(metrics[0].split(","), metrics[-1].split(","), strict=True))
     assert float(last["table_digits"]) == found["accuracies"]["digits"]
+    # The page shows where it fell.
+    page = (tmp_path / "run/comparison.html").read_text()
+    assert "All searches" in page
+    assert page.count("<circle") == 2
     # Another space, and a table without what was found.
     assert main([*words, f"--table=nasbench201:{file}", "--search.space.name=cifar-o2d"]) == 2
     assert "describes space nasbench201, but the search is in" in capsys.readouterr().err

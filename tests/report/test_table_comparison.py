@@ -35,7 +35,7 @@ def compared(**accuracies: list[float]) -> TableComparison:
 
 
 def test_rows_by_hand() -> None:
-    first, drawn = compared(das=[80.0, 60.0]).rows()
+    first, drawn = compared(das=[80.0, 60.0]).rows
     assert (first["method"], first["seeds"], first["least"]) == ("das", 2, 60.0)
     assert first["a"] == {"mean": 70.0, "deviation": pytest.approx(200**0.5)}
     assert first["b"]["mean"] == 3.5

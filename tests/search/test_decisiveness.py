@@ -1,4 +1,4 @@
-"""Whether a search has decided or drawn lots: searches on noise say so, clear decisions pass."""
+"""Whether a cell is close to a draw: searches on noise say so, clear and stable decisions pass."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ import pytest
 
 from autodas.cli.main import main
 from autodas.flags import with_flags
-from autodas.runs.events import Architecture, Decision, Event, Start
+from autodas.runs.agreement import DRAW
+from autodas.runs.events import Decision, Epoch, Event, Start
 from autodas.search._decisiveness import decisiveness
-from autodas.spaces import get_space
+from autodas.spaces import all_alive, get_space
+from autodas.strategies.base import Phase
 
-CELL = get_space("cifar-o2d").cell
+SPACE = get_space("cifar-o2d")
+CELL = SPACE.cell
 COUNT = len(CELL.operations)
+
+
+PHASE = Phase("search", SPACE, 900, 0, {"normal": all_alive(CELL)})
 
 
 def noise(split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +34,7 @@ def noise(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-def test_a_search_on_noise_says_that_its_decisions_look_random(
+def test_a_search_on_noise_says_that_its_cell_is_close_to_a_draw(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["search", f"--data=python:{__name__}:noise", "--strategy=das", "--strategy.learning_rate=0.1"]
@@ -37,38 +43,40 @@ def test_a_search_on_noise_says_that_its_decisions_look_random(
     assert main([*words, f"--run={tmp_path / 'run'}"]) == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     found = summary["decisiveness"]
-    # 12 iterations; all decisions fall at the end, and without normal cells there is one kind.
+    # 12 iterations in 6 epochs; all decisions fall at the end, and without normal cells there is one kind.
     assert found["reach"] == pytest.approx(0.1 * 12)
     assert found["edges"] == len(CELL.edges)
     (remark,) = summary["remarks"]
-    assert remark.startswith("these decisions look random")
+    assert remark.startswith(f"this cell {DRAW}, since ")
     assert f"note: {with_flags(remark)}" in capsys.readouterr().out
 
 
 def test_a_rate_too_small_for_so_few_steps_is_named() -> None:
-    found = decisiveness(log(late=0, lead=0.8, iterations=3), CELL, 0, 0, 3e-4)
+    found = decisiveness(log(late=0, lead=0.8, iterations=3), PHASE, 0, 3e-4)
     assert found is not None
     (remark,) = found.remarks()
+    assert remark.startswith(f"this cell {DRAW}. ")
     assert "could move by at most 0.0009" in remark
     assert "Search longer (`epochs`), or raise `strategy.learning_rate`" in remark
 
 
-def log(late: int, lead: float, iterations: int = 900) -> list[Event]:
+def log(late: int, lead: float, iterations: int = 900, epochs: int = 9) -> list[Event]:
     """Return the log of a search of normal cells in which operation 1 wins by ``lead``.
 
-    Before the last third, another one led on ``late`` edges.
+    On ``late`` edges another one led until the last epoch but two; operation 2 led everywhere before the last
+    five.
     """
     edges = range(len(CELL.edges))
 
-    def table(leaders: list[int]) -> dict[str, Any]:
-        alpha = [[0.9 if o == leader else 0.1 / (COUNT - 1) for o in range(COUNT)] for leader in leaders]
-        return {"normal": {"alpha": alpha}}
+    def kinds(leaders: list[int]) -> dict[str, Any]:
+        return {"normal": {"leaders": [CELL.operations[leader] for leader in leaders]}}
 
-    before = table([0 if edge < late else 1 for edge in edges])
-    weights = [
-        Architecture(iteration=iterations // 3, weights=table([2 for _ in edges])),
-        Architecture(iteration=2 * iterations // 3, weights=before),
-        Architecture(iteration=iterations, weights=table([1 for _ in edges])),
+    evaluations = [
+        Epoch(
+            iteration=iterations * number // epochs,
+            kinds=kinds([2 if left >= 5 else 0 if left >= 2 and edge < late else 1 for edge in edges]),
+        )
+        for number, left in ((number, epochs - number) for number in range(1, epochs + 1))
     ]
     decisions = [
         Decision(
@@ -81,27 +89,91 @@ def log(late: int, lead: float, iterations: int = 900) -> list[Event]:
         )
         for edge in edges
     ]
-    return [Start(), *weights, *decisions]
+    return [Start(), *evaluations, *decisions]
 
 
 def test_clear_and_stable_decisions_need_no_remark() -> None:
-    found = decisiveness(log(late=2, lead=0.8), CELL, 0, 0, 0.01)
+    found = decisiveness(log(late=2, lead=0.8), PHASE, 0, 0.01)
     assert found is not None
-    assert (found.changed, found.edges, found.margin) == (2, len(CELL.edges), pytest.approx(0.8))
+    assert (found.margin, found.edges) == (pytest.approx(0.8), 14)
+    assert found.stability == pytest.approx(12 / 14)
     assert found.reach == pytest.approx(9.0)
+    assert found.remarks() == []
+    assert "up to its decision: 0.86 (random steps would give 0.38)" in found.told()[1]
+
+
+@pytest.mark.parametrize(
+    ("late", "lead", "reasons"),
+    [
+        (8, 0.8, "its leading operations changed almost as often as by random steps"),
+        (0, 0.05, "the margin of its decisions is hardly larger than that of random steps"),
+        (
+            8,
+            0.05,
+            "the margin of its decisions is hardly larger than that of random steps and its leading "
+            "operations changed almost as often as by random steps",
+        ),
+    ],
+)
+def test_late_changes_and_small_leads_are_close_to_a_draw(late: int, lead: float, reasons: str) -> None:
+    found = decisiveness(log(late, lead), PHASE, 0, 0.01)
+    assert found is not None
+    (remark,) = found.remarks()
+    assert remark.startswith(f"this cell {DRAW}, since {reasons}. Search longer")
+
+
+def test_each_decision_is_judged_by_the_epochs_before_it() -> None:
+    """As in SDAS: one edge after the other, in the middle of epochs."""
+    a, b = CELL.operations[:2]
+
+    def epoch(iteration: int, *leaders: str) -> Epoch:
+        return Epoch(iteration=iteration, kinds={"normal": {"leaders": list(leaders)}})
+
+    def decision(iteration: int, number: int, operation: str) -> Decision:
+        edge = list(CELL.edges[number])
+        return Decision(iteration=iteration, kind="normal", what="edge", edge=edge, operation=operation)
+
+    events = [
+        decision(8, 0, a),  # before the first evaluation: unknown
+        epoch(10, a, b, a, b),
+        decision(15, 1, b),  # as before
+        epoch(20, a, b, a, a),
+        decision(25, 2, b),  # another than before
+        # Of an epoch that ends with a decision, the decision is written first.
+        decision(30, 3, a),  # as in the epoch before, but not in the first one
+        epoch(30, a, b, b, a),
+        epoch(40, a, b, b, a),
+    ]
+    found = decisiveness(events, PHASE, 0, 0.1)
+    assert found is not None
+    assert (found.stability, found.edges) == (pytest.approx(1 / 3), 3)
+    assert found.reach == pytest.approx(0.1 * (8 + 15 + 25 + 30) / 4)
+    # The architecture is trained from iteration 12 on: before, leaders are those of the start.
+    found = decisiveness(events, replace(PHASE, weights_only=12), 0, 0.1)
+    assert found is not None
+    assert (found.stability, found.edges) == (pytest.approx(1 / 2), 2)
+    assert found.reach == pytest.approx(0.1 * (0 + 3 + 13 + 18) / 4)
+
+
+def test_without_earlier_evaluations_the_stability_is_unknown() -> None:
+    found = decisiveness(log(late=0, lead=0.8, epochs=1), PHASE, 0, 0.01)
+    assert found is not None
+    assert (found.stability, found.stability_chance, found.edges) == (None, None, 0)
+    assert len(found.told()) == 1
     assert found.remarks() == []
 
 
-@pytest.mark.parametrize(("late", "lead"), [(8, 0.8), (0, 0.05)])
-def test_late_changes_and_small_leads_look_random(late: int, lead: float) -> None:
-    found = decisiveness(log(late, lead), CELL, 0, 0, 0.01)
+def test_the_stability_of_chance_is_that_of_a_random_walk() -> None:
+    found = decisiveness(log(late=0, lead=0.8, iterations=18), PHASE, 0, 0.1)
+    steps = np.random.default_rng(1).normal(size=(50_000, 18, COUNT))
+    leaders = steps.cumsum(axis=1).argmax(axis=2)[:, [9, 11, 13, 15, 17]]
     assert found is not None
-    assert found.looks_random
+    assert found.stability_chance == pytest.approx((leaders == leaders[:, :1]).all(1).mean(), abs=0.02)
 
 
 def test_the_margin_of_chance_is_that_of_a_random_walk() -> None:
     # 900 steps of 0.01 in random directions: normal logits of deviation 0.3.
-    found = decisiveness(log(late=0, lead=0.5), CELL, 0, 0, 0.01)
+    found = decisiveness(log(late=0, lead=0.5), PHASE, 0, 0.01)
     logits = np.random.default_rng(1).normal(0, 0.01 * math.sqrt(900), (100_000, COUNT))
     weights = np.sort(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), axis=1)
     assert found is not None
@@ -110,7 +182,19 @@ def test_the_margin_of_chance_is_that_of_a_random_walk() -> None:
 
 def test_decisions_of_earlier_phases_do_not_count() -> None:
     first = [replace(event, iteration=50) for event in log(late=8, lead=0.1) if isinstance(event, Decision)]
-    found = decisiveness([*first, *log(late=0, lead=0.8)], CELL, 100, 0, 0.01)
+    found = decisiveness([*first, *log(late=0, lead=0.8)], PHASE, 100, 0.01)
     assert found is not None
     assert found.margin == pytest.approx(0.8)
-    assert decisiveness(first, CELL, 100, 0, 0.01) is None
+    assert decisiveness(first, PHASE, 100, 0.01) is None
+
+
+def test_few_candidates_and_parameters_that_are_rarely_trained() -> None:
+    """As in the last stage of P-DARTS and in EDAS: a quarter of 900 steps of 0.01, three operations."""
+    three = tuple(tuple(o < 3 for o in range(COUNT)) for _ in CELL.edges)
+    phase = replace(PHASE, alive={"normal": three})
+    found = decisiveness(log(late=0, lead=0.5), phase, 0, 0.01, 0.25)
+    logits = np.random.default_rng(1).normal(0, 0.01 * math.sqrt(225), (100_000, 3))
+    weights = np.sort(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), axis=1)
+    assert found is not None
+    assert found.chance == pytest.approx((weights[:, -1] - weights[:, -2]).mean(), rel=0.05)
+    assert found.reach == pytest.approx(2.25)

@@ -394,6 +394,15 @@ class TestStability:
             stability.record(iteration, {("normal", 0): [iteration / 10, 1 - iteration / 10]})
         assert [record["normal", 0][0] for record in stability.records] == [0.4, 0.5, 0.6, 0.7]
 
+    def test_records_of_other_edges_are_refused(self, tools: Any) -> None:
+        strategy = new(tools, T=M, stability=True)
+        strategy.after_iteration(1)
+        state = strategy.state_dict()
+        new(tools, T=M, stability=True).load_state_dict(state)
+        for damaged in ([{}], [{("normal", 0): [1.0]}], [{edge: [0.5] for edge in state["stability"][0]}]):
+            with pytest.raises(ValueError, match="other edges"):
+                new(tools, T=M, stability=True).load_state_dict({**state, "stability": damaged})
+
     def test_an_unstable_edge_waits(self, tools: Any) -> None:
         def decided(**settings: Any) -> int:
             strategy = new(tools, T=M, **settings)

@@ -21,7 +21,7 @@ from autodas.cli.config._schema import tree
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
-from autodas.runs.folder import COMPARISON, COMPARISON_TABLE, CONFIGURATION, RunFolder
+from autodas.runs.folder import COMPARISON, COMPARISON_PAGE, COMPARISON_TABLE, CONFIGURATION, RunFolder
 from autodas.runs.significance import LEVEL
 from autodas.spaces import get_skeleton, get_space
 from autodas.strategies import strategy_info
@@ -263,6 +263,8 @@ def _agreements(entries: Sequence[Entry]) -> dict[str, Agreement]:
 
 def _agreement_in_words(agreements: Mapping[str, Agreement]) -> str:
     """Return the sentences on the agreement of seeds; empty without any."""
+    from autodas.runs.agreement import DRAW
+
     if not agreements:
         return ""
     each = "; ".join(f"{method} {found.in_words()}" for method, found in agreements.items())
@@ -270,8 +272,8 @@ def _agreement_in_words(agreements: Mapping[str, Agreement]) -> str:
     draws = [method for method, found in agreements.items() if found.p > LEVEL]
     if draws:
         text += (
-            f" Not more than chance: {', '.join(draws)}. There another seed finds another network, equally "
-            "justified: the cell of a single search is a draw."
+            f" Not more than chance: {', '.join(draws)}. There the cell of a single search {DRAW}, however "
+            "clear and stable its decisions are."
         )
     return f"\n{text}\n"
 
@@ -284,6 +286,7 @@ def _write(
     argv: list[str],
 ) -> None:
     from autodas.loop import write_environment
+    from autodas.report import TableComparison, render_table_comparison
 
     folder = RunFolder(root)
     write_environment(folder)
@@ -293,8 +296,11 @@ def _write(
         "agreement": {method: found._asdict() for method, found in agreements.items()},
     }
     folder.write(COMPARISON, json.dumps(facts, indent=2) + "\n")
-    page = f"{comparison.table()}\n\n{comparison.verdict()}\n{_agreement_in_words(agreements)}"
+    agreed = _agreement_in_words(agreements)
+    page = f"{comparison.table()}\n\n{comparison.verdict()}\n{agreed}"
     path = folder.write(COMPARISON_TABLE, page)
+    if isinstance(comparison, TableComparison):
+        path = folder.write(COMPARISON_PAGE, render_table_comparison(comparison, agreed))
     if as_json:
         print_facts(facts, as_json=True)
     else:

@@ -176,7 +176,14 @@ def run(argv: list[str]) -> int:
 
 def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Run a search, and return the run folder and the result."""
-    from autodas.cli._setup import choose_folder, open_data, open_folder, tell_kernels, use_compute
+    from autodas.cli._setup import (
+        choose_folder,
+        open_data,
+        open_folder,
+        say_notes,
+        tell_kernels,
+        use_compute,
+    )
 
     device = use_compute(config.compute)
     data = config.data.name.partition(":")[0]
@@ -185,8 +192,17 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     opened = open_data(config.data, config.seed)
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, resumed)
+    if not resumed:
+        say_notes(_short(search))
     with open_folder(folder, config):
         return folder, search.run()
+
+
+def _short(search: Search) -> list[str]:
+    """Return a remark if the search is so short that its result is a draw."""
+    reach = search.reach()
+    remark = None if reach is None else reach.remark()
+    return [] if remark is None else [remark]
 
 
 def _search_of(
@@ -283,7 +299,7 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
-    from autodas.cli._setup import use_compute
+    from autodas.cli._setup import say_notes, use_compute
     from autodas.loop import available_memory
     from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
@@ -308,4 +324,8 @@ def _dry_run(config: SearchConfig) -> None:
         facts |= time_facts(estimate_time(search), opening)
     else:
         facts["time"] = "unknown: not enough memory for a trial"
+    reach = search.reach()
+    if reach is not None:
+        facts["reach"] = round(reach.movement, 4)
     print_facts(facts, config.json)
+    say_notes(_short(search))

@@ -7,6 +7,7 @@ from autodas.report._notebook import genotype_html, genotype_svg, result_html, r
 from autodas.report._pictures import CellPictures
 from autodas.report._skeleton import skeleton_of_run
 from autodas.report._table_comparison import FoundRun, TableComparison, read_found_run
+from autodas.report._table_page import render_table_comparison
 from autodas.report.drawing._cells import DrawnCell, DrawnEdge, cells_of_genotype
 from autodas.report.drawing._colours import colour_of
 from autodas.report.drawing._dot import dot
@@ -38,6 +39,7 @@ __all__ = [
     "read_method_run",
     "render_png",
     "render_svg",
+    "render_table_comparison",
     "result_html",
     "run_html",
     "skeleton_of_run",

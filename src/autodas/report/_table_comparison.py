@@ -77,8 +77,9 @@ class TableComparison:
             groups.setdefault(run.method, []).append(run)
         return groups
 
+    @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each method, and one for a random draw, whose numbers are exact."""
+        """A row for each method, and one for a random draw, whose numbers are exact."""
         rows = []
         for method, runs in self.groups.items():
             own: dict[str, Any] = {"method": method, "seeds": len(runs)}
@@ -102,17 +103,17 @@ class TableComparison:
         return {
             "table": self.table_of.name,
             "data": self.data,
-            "rows": self.rows(),
+            "rows": self.rows,
             "runs": [asdict(run) for run in self.runs],
             "verdict": self.verdict(),
         }
 
-    def table(self) -> str:
-        """Return the comparison in Markdown."""
+    def columns(self) -> tuple[list[str], list[list[str]]]:
+        """Return the names of the columns, and the rows as texts."""
         head = ["method", "seeds", *(f"{data}, %" for data in self.table_of.data), "least, %", "better than"]
         head += ["regret", "search, s", "search, CPU s", "relaxed, %", "skips"]
-        lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-        for row in self.rows():
+        lines = []
+        for row in self.rows:
             cells = [row["method"], str(row["seeds"] or "")]
             for data in self.table_of.data:
                 mean, deviation = row[data]["mean"], row[data]["deviation"]
@@ -121,8 +122,14 @@ class TableComparison:
             for name, form in _COLUMNS:
                 value = row.get(name)
                 cells.append("" if value is None else format(value, form))
-            lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join(lines)
+            lines.append(cells)
+        return head, lines
+
+    def table(self) -> str:
+        """Return the comparison in Markdown."""
+        head, rows = self.columns()
+        lines = [f"|{' --- |' * len(head)}", *(f"| {' | '.join(cells)} |" for cells in rows)]
+        return "\n".join([f"| {' | '.join(head)} |", *lines])
 
     def verdict(self) -> str:
         """Return what the accuracies say about differences between methods, and from a random draw."""

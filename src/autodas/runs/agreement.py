@@ -16,6 +16,9 @@ Operations = Mapping[tuple[str, tuple[int, ...]], str]
 
 DRAWS = 2000
 
+DRAW = "is close to a draw: another seed would probably find another one, equally justified"
+"""End of a sentence about a cell."""
+
 
 class Agreement(NamedTuple):
     """Agreement of several seeds of one method.

@@ -230,7 +230,7 @@ class Epoch(Event):
         epoch, iteration: epoch within the phase, and iteration within the whole run.
         metrics: losses and accuracies by name; ``None`` if not measured in this epoch.
         remaining: number of remaining architectures of a search.
-        kinds: certainty of each kind of cell of a search.
+        kinds: certainty and leading operations of each kind of cell of a search.
         volatile: values that vary between equal runs: times, speeds, memory.
     """
 

@@ -40,6 +40,8 @@ EXAMPLE_INDEX = f"{EXAMPLES}/index.json"
 COMPARISON = "comparison.json"
 """Result of ``compare``, in the parent folder of its runs; ``COMPARISON_TABLE`` is the same as text."""
 COMPARISON_TABLE = "comparison.md"
+COMPARISON_PAGE = "comparison.html"
+"""Page with the distribution of a table, if methods are compared by one."""
 
 
 class RunFolder:

@@ -1,13 +1,14 @@
-"""Diagnosis of a collapsing search: entropy and margins of its edges, and skips in its derived cells."""
+"""Diagnosis of a running search: skips in its derived cells; entropy, margins and stability of its edges."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from autodas.spaces import Space
+from autodas.runs.leaders import Leaders
+from autodas.spaces import CellSpace, Space
 from autodas.strategies.base import Strategy
 
 COLLAPSED = 0.5
@@ -25,6 +26,8 @@ class Diagnosis:
             open.
         margin: mean lead of the strongest operation of an open edge over the second.
         margins: lead on each edge; ``None`` for decided edges.
+        leaders: strongest operation of each edge, or the one decided for; ``None`` if unknown.
+        stability: share of the edges with the same leader at the latest evaluations; ``None`` at the first.
     """
 
     skips: int
@@ -32,10 +35,12 @@ class Diagnosis:
     entropy: float | None
     margin: float | None
     margins: list[float | None]
+    leaders: list[str | None]
+    stability: float | None = None
 
 
 def diagnose(strategy: Strategy, space: Space) -> dict[str, Diagnosis]:
-    """Return the state of all cell kinds; empty if the method relaxes nothing.
+    """Return the state of all cell kinds, without its history; empty if the method relaxes nothing.
 
     Args:
         strategy: strategy of a running search.
@@ -57,18 +62,48 @@ def diagnose(strategy: Strategy, space: Space) -> dict[str, Diagnosis]:
             entropy=sum(map(_entropy, open_rows)) / len(open_rows) if open_rows else None,
             margin=sum(leads) / len(leads) if leads else None,
             margins=[None if lead is None else round(lead, 6) for lead in margins],
+            leaders=[None if row is None else operations[max(choices, key=row.__getitem__)] for row in alpha],
         )
     return diagnoses
+
+
+def with_history(
+    diagnoses: Mapping[str, Diagnosis], history: Leaders, cell: CellSpace, since: int, iteration: int
+) -> dict[str, Diagnosis]:
+    """Return diagnoses with the operations of decided edges, and with the stability of all leaders.
+
+    Args:
+        diagnoses: state of all cell kinds now.
+        history: leaders so far.
+        cell: cell space of the phase.
+        since: last iteration before the architecture of the phase is trained.
+        iteration: iteration of the diagnoses; both are counted over the whole run.
+    """
+    followed = {}
+    for kind, diagnosis in diagnoses.items():
+        pairs = zip(diagnosis.leaders, cell.edges, strict=True)
+        leaders = [name or history.decided(kind, edge) for name, edge in pairs]
+        earlier = [history.before(iteration, since, kind, number) for number in range(len(leaders))]
+        same = [
+            all(name == leader for _, name in names)
+            for names, leader in zip(earlier, leaders, strict=True)
+            if names
+        ]
+        stability = sum(same) / len(same) if same else None
+        followed[kind] = replace(diagnosis, leaders=leaders, stability=stability)
+    return followed
 
 
 def summary(diagnoses: Mapping[str, Diagnosis], space: Space) -> dict[str, float | None]:
     """Return columns of metrics: means over kinds, and the most skips of a kind that does not reduce."""
     entropies = [d.entropy for d in diagnoses.values() if d.entropy is not None]
     margins = [d.margin for d in diagnoses.values() if d.margin is not None]
+    stabilities = [d.stability for d in diagnoses.values() if d.stability is not None]
     skips = [diagnoses[kind].skips for kind in space.skeleton.level_kinds if kind in diagnoses]
     return {
         "entropy": sum(entropies) / len(entropies) if entropies else None,
         "margin": sum(margins) / len(margins) if margins else None,
+        "stability": sum(stabilities) / len(stabilities) if stabilities else None,
         "skips": float(max(skips)) if skips else None,
     }
 

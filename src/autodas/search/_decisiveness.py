@@ -1,47 +1,55 @@
-"""Decisiveness of a search, computed from its log: are its decisions better than random?"""
+"""Decisiveness of a search, computed from its log: are its decisions better than those of random steps?"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from random import Random
+from functools import cache
 from statistics import fmean
 from typing import Any
 
-from autodas.runs.events import Architecture, Decision, Event
-from autodas.spaces import CellSpace
+import numpy as np
+
+from autodas.runs.agreement import DRAW
+from autodas.runs.events import Decision, Event
+from autodas.runs.leaders import WINDOW, Leaders
+from autodas.strategies.base import Phase
 
 CLEAR = 1.5
-"""Decisions look random if their mean margin is below this multiple of that of random steps."""
+"""A cell is close to a draw if the mean margin is below this multiple of that of random steps."""
 
-STABLE = 1 / 3
-"""Decisions look random if the leading operation changed late on more than this share of the edges."""
+STEADY = 0.75
+"""It is, too, if the leading operation changed on more than this multiple of the share for random steps."""
 
 MOVED = 0.5
 """Architecture parameters that could move by less than this are still at their start, whatever the data."""
 
-_DRAWS = 1000
+_DRAWS = 4000
 
 
 @dataclass(frozen=True)
 class Decisiveness:
-    """Margin and stability of the decisions on edges.
+    """Margin and stability of the decisions on edges, each as of the time of its decision.
+
+    Random steps are those of a search whose steps all go in random directions, independent of the data.
 
     Attributes:
         margin: mean lead of the operation that won an edge, in [0, 1].
-        chance: that mean if every step had gone in a random direction: it grows with the learning rate and
-            with the square root of the number of steps, and is independent of the data.
+        chance: that mean for random steps: it grows with the learning rate and with the square root of the
+            number of steps.
         reach: maximum movement of an architecture parameter before the decisions: learning rate times steps,
             on average.
-        changed: number of edges whose leading operation changed in the last third of the search.
-        edges: number of edges that were open at two thirds of the search.
+        stability: share of the edges whose operation led at all of the latest evaluations before the
+            decision; ``None`` if all decisions fell before the second evaluation.
+        stability_chance: that share for random steps: it depends on the times of the evaluations alone.
+        edges: number of edges of this share.
     """
 
     margin: float
     chance: float
     reach: float
-    changed: int
+    stability: float | None
+    stability_chance: float | None
     edges: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,11 +62,10 @@ class Decisiveness:
             f"mean margin of the decisions on edges: {self.margin:.3f} (random steps would give "
             f"{self.chance:.3f})"
         ]
-        if self.edges:
-            share = 100 * self.changed / self.edges
+        if self.stability is not None:
             lines.append(
-                f"leading operation changed in the last third of the search: on {self.changed} of the "
-                f"{self.edges} edges that were open ({share:.0f} %)"
+                f"share of edges whose leading operation did not change in the {WINDOW} epochs up to its "
+                f"decision: {self.stability:.2f} (random steps would give {self.stability_chance:.2f})"
             )
         return lines
 
@@ -66,78 +73,104 @@ class Decisiveness:
         """Return remarks on these decisions, in sentences; none if they are sound."""
         if self.reach < MOVED:
             return [
-                "these decisions are random: before them an architecture parameter could move by at most "
+                f"this cell {DRAW}. Before its decisions an architecture parameter could move by at most "
                 f"{self.reach:.2g} (learning rate times steps; 3 and more is usual). Search longer "
                 "(`epochs`), or raise `strategy.learning_rate`"
             ]
-        if self.looks_random:
-            return [
-                "these decisions look random: another seed would probably find another network, equally "
-                "justified. Search longer (`epochs`) with a smaller `strategy.learning_rate`, on more data, "
-                "or compare several seeds (autodas compare)"
-            ]
-        return []
+        reasons = []
+        if self.unclear:
+            reasons.append("the margin of its decisions is hardly larger than that of random steps")
+        if self.unsteady:
+            reasons.append("its leading operations changed almost as often as by random steps")
+        if not reasons:
+            return []
+        return [
+            f"this cell {DRAW}, since {' and '.join(reasons)}. Search longer (`epochs`) with a smaller "
+            "`strategy.learning_rate`, on more data, or compare several seeds (autodas compare)"
+        ]
 
     @property
-    def looks_random(self) -> bool:
-        """Whether another search would probably decide differently."""
-        late = self.changed > STABLE * self.edges
-        return self.reach < MOVED or self.margin < CLEAR * self.chance or late
+    def unclear(self) -> bool:
+        """Whether the margin is about that of random steps."""
+        return self.margin < CLEAR * self.chance
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether the leading operations changed about as often as by random steps."""
+        if self.stability is None or self.stability_chance is None:
+            return False
+        return 1 - self.stability > STEADY * (1 - self.stability_chance)
 
 
 def decisiveness(
-    events: Sequence[Event], cell: CellSpace, begin: int, weights_only: int, rate: float
+    events: Iterable[Event], phase: Phase, begin: int, rate: float, trained_share: float = 1.0
 ) -> Decisiveness | None:
     """Return margin and stability of the decisions of a phase; ``None`` if none of them was on an edge.
 
     Args:
         events: the log of the search.
-        cell: cell space that the decisions refer to.
+        phase: the phase.
         begin: number of iterations before the phase.
-        weights_only: number of its iterations that did not change the architecture.
         rate: learning rate of the architecture.
+        trained_share: share of the iterations in which a given parameter of the architecture is trained.
     """
-    decisions = [e for e in events if isinstance(e, Decision) and e.what == "edge" and e.iteration > begin]
-    if not decisions:
+    cell = phase.space.cell
+    numbers = {tuple(edge): number for number, edge in enumerate(cell.edges)}
+    leaders, since, choices = Leaders(), begin + phase.weights_only, _choices(phase)
+    margins, chances, steps = [], [], []
+    same, same_chances = [], []
+    for event in events:
+        if isinstance(event, Decision) and event.what == "edge" and event.iteration > begin:
+            count = max(0, event.iteration - since)
+            margins.append(event.priority or 0.0)
+            chances.append(_lead(choices, rate * (trained_share * count) ** 0.5))
+            steps.append(trained_share * count)
+            number = numbers.get(tuple(event.edge or ()), len(numbers))
+            if earlier := leaders.before(event.iteration, since, event.kind, number):
+                same.append(all(name == event.operation for _, name in earlier))
+                times = (*(when - since for when, _ in earlier), count)
+                same_chances.append(_same_leader(choices, times))
+        leaders.add(event)
+    if not margins:
         return None
-    steps = [max(0, event.iteration - begin - weights_only) for event in decisions]
-    drawn = _draws(len(cell.choices))
-    cut = begin + (max(event.iteration for event in decisions) - begin) * 2 / 3
-    before = _leaders([e for e in events if isinstance(e, Architecture) and begin < e.iteration <= cut], cell)
-    after = {(e.kind, tuple(e.edge or ())): e.operation for e in decisions}
-    open_then = [edge for edge in before if edge in after]
     return Decisiveness(
-        margin=fmean(event.priority or 0.0 for event in decisions),
-        chance=fmean(_lead(drawn, rate * math.sqrt(count)) for count in steps),
+        margin=fmean(margins),
+        chance=fmean(chances),
         reach=rate * fmean(steps),
-        changed=sum(before[edge] != after[edge] for edge in open_then),
-        edges=len(open_then),
+        stability=fmean(same) if same else None,
+        stability_chance=fmean(same_chances) if same else None,
+        edges=len(same),
     )
 
 
-def _leaders(snapshots: Sequence[Architecture], cell: CellSpace) -> dict[tuple[str, Any], str]:
-    """Return the leading operation of every edge that is open in the last of the snapshots."""
-    if not snapshots:
-        return {}
-    columns = [o for o, name in enumerate(cell.operations) if name in cell.choices]
-    return {
-        (kind, tuple(cell.edges[e])): cell.operations[max(columns, key=lambda o: row[o])]
-        for kind, weights in (snapshots[-1].weights or {}).items()
-        for e, row in enumerate(weights.get("alpha") or [])
-        if row is not None
-    }
+def _choices(phase: Phase) -> int:
+    """Return the number of operations that compete for an edge."""
+    competes = [name in phase.space.cell.choices for name in phase.space.cell.operations]
+    return max(
+        sum(there and own for there, own in zip(row, competes, strict=True))
+        for mask in phase.alive.values()
+        for row in mask
+    )
 
 
-def _draws(count: int) -> list[list[float]]:
-    generator = Random(0)
-    return [[generator.gauss(0, 1) for _ in range(count)] for _ in range(_DRAWS)]
-
-
-def _lead(drawn: Sequence[Sequence[float]], deviation: float) -> float:
+@cache
+def _lead(choices: int, deviation: float) -> float:
     """Return the mean lead of the largest softmax weight over the second, for normally distributed logits."""
-    leads = []
-    for row in drawn:
-        second, first = sorted(row)[-2:] if len(row) > 1 else (0.0, 0.0)
-        whole = sum(math.exp(deviation * (x - first)) for x in row)
-        leads.append((1 - math.exp(deviation * (second - first))) / whole)
-    return fmean(leads)
+    logits = deviation * _walks(choices, (1,))[:, 0]
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    ranked = np.sort(weights / weights.sum(1, keepdims=True), axis=1)
+    return float((ranked[:, -1] - ranked[:, -2]).mean()) if choices > 1 else 1.0
+
+
+@cache
+def _same_leader(choices: int, times: tuple[int, ...]) -> float:
+    """Return the probability that the same coordinate of a random walk is the largest at all times."""
+    leaders = _walks(choices, times).argmax(2)
+    return float((leaders == leaders[:, :1]).all(1).mean())
+
+
+def _walks(choices: int, times: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Return random walks at the given times; shape (draws, times, choices)."""
+    steps = np.random.default_rng(0).standard_normal((_DRAWS, len(times), choices))
+    walks: np.ndarray[Any, Any] = np.cumsum(steps * np.sqrt(np.diff(times, prepend=0))[:, None], axis=1)
+    return walks

@@ -10,7 +10,9 @@ from autodas.loop import Keeper, used_memory
 from autodas.loop.tasks import Task
 from autodas.progress import duration
 from autodas.runs import events
-from autodas.search._collapse import Diagnosis, plain, summary, warning
+from autodas.runs.leaders import Leaders
+from autodas.runs.reading import read_events
+from autodas.search._collapse import Diagnosis, plain, summary, warning, with_history
 from autodas.search._look_up import look_up
 from autodas.search._phase import PhaseRun
 from autodas.spaces import Space
@@ -44,6 +46,8 @@ class Journal:
         self.device, self.pictures, self.table = keeper.device, keeper.keeping.pictures, keeper.keeping.table
         self.task, self.phases, self.margins = task, phases, margins
         self.length, self.data = iterations_an_epoch, data
+        # The log, cut at the checkpoint of a resumed search, is all that is needed of the past.
+        self.leaders = Leaders(read_events(keeper.folder.path))
         self.warned = False
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
@@ -83,18 +87,18 @@ class Journal:
         for decision in decisions:
             if decision.what == "edge":
                 self.margins.append(decision.priority)
-            self.log.event(
-                events.Decision(
-                    step=decision.step,
-                    iteration=self._iteration(run),
-                    epoch=self._epoch(run),
-                    kind=decision.kind,
-                    what=decision.what,
-                    **decision.detail,
-                    priority=decision.priority,
-                    remaining=decision.remaining,
-                )
+            event = events.Decision(
+                step=decision.step,
+                iteration=self._iteration(run),
+                epoch=self._epoch(run),
+                kind=decision.kind,
+                what=decision.what,
+                **decision.detail,
+                priority=decision.priority,
+                remaining=decision.remaining,
             )
+            self.leaders.add(event)
+            self.log.event(event)
 
     def late_decisions(
         self, decisions: Sequence[Decision], run: PhaseRun, *, pictures: int, before: float, after: float
@@ -127,18 +131,22 @@ class Journal:
             run: the phase.
             diagnoses: diagnosis of the cell kinds at its end, before the decisions of its last iteration.
         """
+        space, since = run.phase.space, self._before(run) + run.phase.weights_only
+        diagnoses = with_history(diagnoses, self.leaders, space.cell, since, self._iteration(run))
         # All columns from the first epoch on, also if it had no architecture step.
         metrics: dict[str, float | None] = dict.fromkeys(
             f"{step}_{name}" for step in ("train", "valid") for name in self.task.metrics
         )
         metrics |= run.train_meter.result("train_") | run.valid_meter.result("valid_")
         text = self.task.in_words(metrics)
-        state = summary(diagnoses, run.phase.space)
+        state = summary(diagnoses, space)
         if state["skips"] is not None:
             text += f", skips {state['skips']:.0f}"
+        if state["stability"] is not None:
+            text += f", stability {state['stability']:.2f}"
         metrics |= state
         if self.table is not None:
-            metrics |= look_up(self.table, run.strategy, run.phase.space)
+            metrics |= look_up(self.table, run.strategy, space)
             judge = self.table.column(self.data)
             if (accuracy := metrics[f"{METRIC}{judge}"]) is not None:
                 text += f", {judge} {accuracy:.2f} % in the table"
@@ -150,23 +158,23 @@ class Journal:
         self.clock.start()
         remaining, memory = run.strategy.remaining(), used_memory(self.device)
         failure = run.steps.recorded.failure
-        self.log.event(
-            events.Epoch(
-                phase=run.phase.name,
-                epoch=self._epoch(run),
-                iteration=self._iteration(run),
-                metrics=metrics,
-                remaining=remaining,
-                kinds=plain(diagnoses),
-                volatile={
-                    "seconds": seconds,
-                    "cpu_seconds": cpu,
-                    "pictures_per_second": samples / max(seconds, 1e-9),
-                    **({} if memory is None else {"memory_bytes": memory}),
-                    **({} if failure is None else {"not_recorded": failure}),
-                },
-            )
+        event = events.Epoch(
+            phase=run.phase.name,
+            epoch=self._epoch(run),
+            iteration=self._iteration(run),
+            metrics=metrics,
+            remaining=remaining,
+            kinds=plain(diagnoses),
+            volatile={
+                "seconds": seconds,
+                "cpu_seconds": cpu,
+                "pictures_per_second": samples / max(seconds, 1e-9),
+                **({} if memory is None else {"memory_bytes": memory}),
+                **({} if failure is None else {"not_recorded": failure}),
+            },
         )
+        self.leaders.add(event)
+        self.log.event(event)
         self.architecture(run)
         self.log.metrics(self._iteration(run), {**metrics, "remaining": remaining})
         self._board(run)
@@ -176,7 +184,7 @@ class Journal:
             f"architectures left {_short(remaining)}, {duration(seconds)}"
             + (f", {duration(pace * left)} left" if left else "")
         )
-        line = warning(diagnoses, run.phase.space)
+        line = warning(diagnoses, space)
         if line is not None and not self.warned:
             self.warned = True
             self.log.event(events.Warned(iteration=self._iteration(run), text=line))
@@ -224,8 +232,11 @@ class Journal:
 
     def _iteration(self, run: PhaseRun) -> int:
         """Return the iteration, counted over all phases."""
-        before: int = sum(phase.iterations for phase in self.phases[: run.number])
-        return before + run.iteration
+        return self._before(run) + run.iteration
+
+    def _before(self, run: PhaseRun) -> int:
+        """Return the number of iterations of earlier phases."""
+        return sum(phase.iterations for phase in self.phases[: run.number])
 
     def _epoch(self, run: PhaseRun) -> int:
         return -(-run.iteration // self.length)

@@ -53,6 +53,7 @@ from autodas.search._halves import Halves
 from autodas.search._journal import Journal
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
+from autodas.search._reach import Reach, reach_of
 from autodas.search._state import SEARCH_STATE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.spaces import Space, fit_skeleton, validate
@@ -213,6 +214,10 @@ class Search:
             shape=self.size.shape,
             partial_channels=self.size.partial_channels,
         )
+
+    def reach(self) -> Reach | None:
+        """Return how far the architecture can move before the decisions; ``None`` if nothing moves it."""
+        return reach_of(self.strategy, self.iterations // self.length)
 
     def run(self) -> SearchResult:
         """Run the search and write the run folder.
@@ -442,7 +447,8 @@ class Search:
     def _decisiveness(self) -> Decisiveness | None:
         phase, before = self.phases[-1], sum(phase.iterations for phase in self.phases[:-1])
         rate = getattr(self.strategy.settings, "learning_rate", 0.0)
-        return decisiveness(read_events(self.folder.path), phase.space.cell, before, phase.weights_only, rate)
+        trained_share = self.strategy.trained_share
+        return decisiveness(read_events(self.folder.path), phase, before, rate, trained_share)
 
     def _cost(self, genotype: Genotype) -> dict[str, Any]:
         """Return the cost of the network built from a genotype in the skeleton of the search."""

@@ -17,7 +17,7 @@ SMOOTHING_AT_START = 0.1
 """Radius of the noise at the start, as a share of that at the end (SDARTS: 0.03 of 0.3)."""
 
 
-class Regularisation:
+class ArchitectureRegularisation:
     r"""Three ways to keep an architecture from collapsing, whose strength changes with the iterations.
 
     With iteration t of T, each off at 0:

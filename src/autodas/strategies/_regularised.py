@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autodas.strategies._discretisation import Decision
-from autodas.strategies._regularisation import Regularisation
+from autodas.strategies._regularisation import ArchitectureRegularisation
 from autodas.strategies._relaxed import Relaxed
 from autodas.strategies.base import LossOf, SearchPlan
 from autodas.strategies.settings import RegularisedSettings
@@ -24,7 +24,7 @@ class Regularised(Relaxed):
 
     def __init__(self, settings: RegularisedSettings, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
-        self.regularisation = Regularisation(settings, plan)
+        self.regularisation = ArchitectureRegularisation(settings, plan)
 
     def begin(self, number: int, device: torch.device | str) -> None:
         """Initialise alpha, and the strengths of regularisation."""

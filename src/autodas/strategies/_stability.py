@@ -64,6 +64,17 @@ class Stability:
         """Return the records as plain data."""
         return [dict(record) for record in self.records]
 
-    def load_state_dict(self, state: Sequence[Mapping[Edge, Sequence[float]]]) -> None:
-        """Restore the records of :meth:`state_dict`."""
-        self.records = [{edge: list(row) for edge, row in record.items()} for record in state]
+    def load_state_dict(self, state: Sequence[Mapping[Edge, Sequence[float]]], now: Weights) -> None:
+        """Restore the records of :meth:`state_dict`.
+
+        Args:
+            state: the records.
+            now: weights of the edges that are open.
+
+        Raises:
+            ValueError: if they are not records of these edges.
+        """
+        self.records = [{edge: [float(w) for w in row] for edge, row in record.items()} for record in state]
+        for record in self.records:
+            if any(len(record.get(edge, ())) != len(row) for edge, row in now.items()):
+                raise ValueError("records of other edges")

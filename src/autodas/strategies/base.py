@@ -134,6 +134,9 @@ class Strategy(ABC):
     chooses: Literal["best", "last"] = "last"
     """Choice of the result among the phases' architectures: the best on the validation half, or the last."""
 
+    trained_share = 1.0
+    """Share of the iterations in which a given parameter of the architecture is trained (EDAS: one edge)."""
+
     scores_epochs = False
     """Whether :meth:`after_epoch` evaluates the supernet, for estimates of time."""
 
@@ -262,6 +265,14 @@ class Strategy(ABC):
     def derived(self) -> dict[str, dict[int, int]]:
         """Return the architecture that would be derived now, within all limits; empty if there is none."""
         return self.leading()
+
+    def decision_phase(self) -> Phase:
+        """Return the phase that ends with the result."""
+        return self.phases()[-1]
+
+    def decision_times(self) -> Sequence[int]:
+        """Return the iterations of that phase after which something will be decided; not empty."""
+        return [self.decision_phase().iterations]
 
     def expected_cost(self, share: float) -> float:
         """Return the expected share of all candidates computed in an iteration, for estimates of time left.

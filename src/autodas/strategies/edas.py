@@ -67,6 +67,8 @@ class EDAS(Relaxed):
                 f"strategy.edges_per_kind={settings.edges_per_kind}, but cells of space '{plan.space.name}' "
                 f"have {edges} edges"
             )
+        each, kinds = settings.edges_per_kind, len(plan.space.kinds)
+        self.trained_share = each / edges if each else 1 / (edges * kinds)
         self.weights_only = settings.random_share
         self.iteration = 0
 

@@ -68,6 +68,7 @@ class Finalists(Strategy):
         self.architecture_first, self.single_level = first.architecture_first, first.single_level
         self.architecture_gradient = first.architecture_gradient
         self.architecture_clip, self.separate_penalty = first.architecture_clip, first.separate_penalty
+        self.trained_share = first.trained_share
         self.partial_channels, self.scores_epochs = first.partial_channels, first.scores_epochs
         if first.chooses == "best" or any(phase.cells is not None for phase in first.phases()):
             raise AutodasError(
@@ -179,6 +180,12 @@ class Finalists(Strategy):
 
     def go_back(self) -> bool:
         return self.part.go_back()
+
+    def decision_phase(self) -> Phase:
+        return self.searches[0].decision_phase()
+
+    def decision_times(self) -> Sequence[int]:
+        return self.searches[0].decision_times()
 
     def remaining(self) -> int:
         return self.part.remaining()

@@ -72,6 +72,11 @@ class HDAS(Relaxed):
                 f"a budget limits the cells, but level '{settings.level}' then wires them: use "
                 "`strategy.level=cells`"
             )
+        if settings.level == "both" and plan.space.skeleton.K == 0:
+            raise AutodasError(
+                "level 'both' finds the cells of each stage and then wires them, but with K=0 stages have no "
+                "cells: use `space.K` of 1 or more, or `strategy.level=cells`"
+            )
         if settings.level != "stages":
             self.spaces["cells"] = plan.space
         if settings.level != "cells":

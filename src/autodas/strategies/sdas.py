@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from autodas.spaces import Alive, all_alive
 from autodas.strategies._derivation import best_choice, best_edges
 from autodas.strategies._discretisation import Decision, Discretisation
-from autodas.strategies._regularisation import Regularisation
+from autodas.strategies._regularisation import ArchitectureRegularisation
 from autodas.strategies._relaxation import (
     Table,
     load_table,
@@ -72,7 +72,7 @@ class SDAS(Strategy):
             settle=settings.settle,
         )
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
-        self.regularisation = Regularisation(settings, plan)
+        self.regularisation = ArchitectureRegularisation(settings, plan)
         self.stability = Stability(plan.iterations)
         self.alpha: Table = {}
         self.beta: Table = {}
@@ -277,6 +277,15 @@ class SDAS(Strategy):
         """Return the number of architectures that the decisions leave."""
         return self.decisions.remaining()
 
+    def decision_times(self) -> list[int]:
+        """Return the iterations of the schedule, one for each decision."""
+        times, done, steps = [], 0, self.decisions.total
+        for iteration in range(1, self.plan.iterations + 1):
+            due = self.schedule(iteration, steps=steps)
+            times += [iteration] * (due - done)
+            done = max(due, done)
+        return times
+
     def expected_cost(self, share: float) -> float:
         """Return the expected share of candidates alive: it falls to one per edge, k edges per node."""
         cell = self.plan.space.cell
@@ -316,4 +325,4 @@ class SDAS(Strategy):
         self.decisions.load_state_dict(state["decisions"])
         if "regularisation" in state:  # checkpoints of version 0.1 lack it
             self.regularisation.load_state_dict(state["regularisation"])
-            self.stability.load_state_dict(state["stability"])
+            self.stability.load_state_dict(state["stability"], self._open_weights())

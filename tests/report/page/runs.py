@@ -86,6 +86,8 @@ def write_search(folder: Path, epochs: int = 3, length: int = 34, seed: int = 0)
         if last:
             loss = 2.3 * np.exp(-iteration / total)
             found = {"entropy": 0.9, "margin": random.random(), "skips": 2, "edges": 8}
+            if epoch > 1:
+                found["stability"] = 1 - epoch / 10
             events.append(
                 {"event": "epoch", "phase": "search", "epoch": epoch, "iteration": iteration}
                 | {"train_loss": loss, "train_top1": 100 - 20 * loss, "train_top5": 99.0}

@@ -140,6 +140,8 @@ def test_the_numbers_can_be_downloaded(search: Path) -> None:
     assert table_of(page, "loss.csv")[1:] == [
         [str(e["iteration"]), str(e["train_loss"]), str(e["valid_loss"])] for e in epochs
     ]
+    stable = [[str(e["iteration"]), *[str(1 - e["epoch"] / 10)] * 2] for e in epochs[1:]]
+    assert table_of(page, "stability.csv") == [["iteration", "normal", "reduction"], *stable]
     head, *rows = table_of(page, "weights-normal.csv")
     wanted = next(e for e in reversed(events) if e["event"] == "architecture")["weights"]["normal"]
     found = {(int(r[1]), int(r[2])): r[3:] for r in rows if int(r[0]) == epochs[-1]["iteration"]}

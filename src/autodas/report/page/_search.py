@@ -15,6 +15,7 @@ from autodas.report.page._html import csv_link, folded, items, paragraph, sectio
 from autodas.report.page._weights import draw_weights
 from autodas.runs.events import Candidate, Decision, Epoch, LateDecisions, Stopped, Warned
 from autodas.runs.history import in_words
+from autodas.runs.leaders import WINDOW
 from autodas.runs.reading import Run
 from autodas.tables import METRIC
 
@@ -142,12 +143,13 @@ def accuracies(run: Run, prefix: str) -> str:
 
 
 def certainty(run: Run, prefix: str) -> str:
-    """Entropy and margin of the open edges."""
+    """Entropy and margin of the open edges, stability of the leading operations, and skips."""
     charts = []
-    for name, title in (
-        ("entropy", "Entropy of the mixing weights of open edges"),
-        ("margin", "Margin: lead of the strongest operation of open edges"),
-        ("skips", "Skip connections that would be kept"),
+    for name, title, label in (
+        ("entropy", "Entropy of the mixing weights of open edges", "share of the largest"),
+        ("margin", "Margin: lead of the strongest operation of open edges", "weight"),
+        ("stability", f"Stability: same leading operation in the last {WINDOW} epochs", "share of edges"),
+        ("skips", "Skip connections that would be kept", "edges of a cell"),
     ):
         kinds = dict.fromkeys(kind for event in run.events_of(Epoch) for kind in event.kinds or {})
         lines = [
@@ -157,10 +159,9 @@ def certainty(run: Run, prefix: str) -> str:
             )
             for kind in kinds
         ]
-        label = {"entropy": "share of the largest", "margin": "weight", "skips": "edges of a cell"}[name]
         charts.append(line_chart(f"{prefix}{name}", title, "iteration", label, lines))
     charts += _looked_up(run, prefix)
-    return section(f"{prefix}certainty", "Entropy, margin, skip connections", grid(charts))
+    return section(f"{prefix}certainty", "Entropy, margin, stability, skip connections", grid(charts))
 
 
 def _looked_up(run: Run, prefix: str) -> list[str]:
