@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from autodas.runs.folder import RunFolder
+from autodas.runs.folder import COMPARISON, COMPARISON_PAGE, RunFolder
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "evidence_settings" / "nasbench201.yaml"
@@ -33,7 +33,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--run", type=Path, help="folder; by default runs/evidence-NAME, after the settings")
-    parser.add_argument("--output", type=Path, help="JSON; by default results/evidence_NAME.json")
+    parser.add_argument(
+        "--output", type=Path, help="JSON; by default results/evidence_NAME.json, with a page"
+    )
     parser.add_argument("--estimate", action="store_true", help="print the time, and stop")
     arguments = parser.parse_args()
     settings, name = arguments.settings, arguments.settings.stem
@@ -58,9 +60,9 @@ def main() -> int:
     words += [f"--table=nasbench201:{arguments.table}", "--compute.threads=1"]
     done = subprocess.run([sys.executable, "-m", "autodas", "compare", *words], check=False)
     if done.returncode == 0:
-        shutil.copy(
-            folder / "comparison.json", arguments.output or HERE / "results" / f"evidence_{name}.json"
-        )
+        output = arguments.output or HERE / "results" / f"evidence_{name}.json"
+        shutil.copy(folder / COMPARISON, output)
+        shutil.copy(folder / COMPARISON_PAGE, output.with_suffix(".html"))
     return done.returncode
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.tables.whole import write_table
 
 from autodas.cli.compare import _agreement_in_words
 from autodas.cli.config._arguments import take_prefixed
@@ -127,13 +127,8 @@ def test_agreement_like_chance_is_close_to_a_draw() -> None:
 @pytest.mark.slow
 def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table of all cells, whose accuracy is the number of 3x3 convolutions."""
-    names = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-    rows = ["architecture,digits_test"]
-    for a, b, c, d, e, f in itertools.product(names, repeat=6):
-        text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
-        rows.append(f"{text},{text.count('nor_conv_3x3')}")
     file = tmp_path / "t.csv"
-    file.write_text("\n".join(rows))
+    rows = write_table(file)
     words = ["compare", *IN_TABLE, f"--run={tmp_path / 'run'}", "--methods=sdas-c", "--seeds=1"]
     assert main([*words, f"--table=nasbench201:{file}"]) == 0
     printed = capsys.readouterr().out

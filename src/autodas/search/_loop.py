@@ -57,7 +57,7 @@ from autodas.search._reach import Reach, reach_of
 from autodas.search._state import SEARCH_STATE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.spaces import Space, fit_skeleton, validate
-from autodas.strategies import FinalistsSettings, StrategyChoice, choose_strategy
+from autodas.strategies import StrategyChoice, choose_strategy
 from autodas.strategies._budget import Budget
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.strategies.finalists import Finalists
@@ -120,7 +120,8 @@ class Search:
         dataset: data set whose training samples are split into two halves, stratified and seeded: the weights
             are trained on the first, the architecture on the second. Test samples are not touched.
         space: the search space.
-        strategy: the method: its name, or the result of :func:`autodas.choose_strategy` for other settings.
+        strategy: the method: its name, or the result of :func:`autodas.choose_strategy` for other settings or
+            for finals.
         keeping: what is kept of the run; :meth:`run` requires its folder to exist.
         epochs: length of the search, in epochs of the first half.
         batch_size: samples per step; capped at the size of a half.
@@ -128,8 +129,6 @@ class Search:
         augmentation: augmentation of the samples of both halves during the steps; ``None`` for the data set's
             default.
         supernet: settings of the supernet's computation.
-        finalists: finals after the search, if it has any searches: the best of several cells that are trained
-            for a short time is the result.
         budget: limits for the resulting network (:func:`autodas.network_budget`).
         stop_at_skips: ends a phase after the first epoch in which cells of a kind that does not reduce would
             have this many skip connections or more; open decisions are then taken at once. 0 to disable.
@@ -155,7 +154,6 @@ class Search:
         optim: OptimSettings | None = None,
         augmentation: Augmentation | None = None,
         supernet: SupernetSettings | None = None,
-        finalists: FinalistsSettings | None = None,
         budget: Budget | None = None,
         stop_at_skips: int = 0,
         seed: int = 0,
@@ -194,8 +192,8 @@ class Search:
         self.checkpoint_every = keeping.every or self.length
         plan = SearchPlan(space, self.iterations, seed, self._multiply_adds, self.length, budget)
         method, settings = self.size.method, choice.settings
-        if finalists is not None and finalists.searches:
-            self.strategy: Strategy = Finalists(method, settings, plan, finalists)
+        if choice.finalists.searches:
+            self.strategy: Strategy = Finalists(method, settings, plan, choice.finalists)
         else:
             self.strategy = method(settings, plan)
         self.phases = list(self.strategy.phases())

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 from autodas.choice import Choice
 from autodas.errors import AutodasError, nearest
-from autodas.strategies.settings import ALIASES, STRATEGIES, SDASSettings, StrategyInfo, StrategySettings
+from autodas.strategies.settings import (
+    ALIASES,
+    STRATEGIES,
+    FinalistsSettings,
+    SDASSettings,
+    StrategyInfo,
+    StrategySettings,
+)
 from autodas.user_code import PREFIX, import_named, is_user_code, place_of
 
 if TYPE_CHECKING:
@@ -84,10 +91,12 @@ class StrategyChoice(Choice):
     Args:
         name: canonical name of the method.
         settings: its settings, an instance of the class in the registry.
+        finalists: finals after its searches, which have an option of their own on the command line.
     """
 
     name: str = "sdas"
     settings: StrategySettings = field(default_factory=SDASSettings)
+    finalists: FinalistsSettings = field(default_factory=FinalistsSettings)
 
     word: ClassVar[str] = "strategy"
     words: ClassVar[str] = "strategies"
@@ -126,8 +135,15 @@ class StrategyChoice(Choice):
             )
 
 
-def choose_strategy(name: str, **settings: Any) -> StrategyChoice:
+def choose_strategy(
+    name: str, *, finalists: FinalistsSettings | None = None, **settings: Any
+) -> StrategyChoice:
     """Return a method with some of its settings changed, by any of the method's names.
+
+    Args:
+        name: name or alias of the method.
+        finalists: finals after its searches; ``None`` for a single search without them.
+        settings: settings of the method.
 
     >>> choose_strategy("sdas-b", learning_rate=0.05).settings.schedule
     'b'
@@ -141,4 +157,5 @@ def choose_strategy(name: str, **settings: Any) -> StrategyChoice:
     for setting in settings:
         if setting not in known:
             raise AutodasError(f"strategy '{canonical}' has no setting '{setting}'{nearest(setting, known)}")
-    return StrategyChoice(canonical, settings_class(**{**fixed, **settings}))
+    chosen = settings_class(**{**fixed, **settings})
+    return StrategyChoice(canonical, chosen, finalists or FinalistsSettings())
