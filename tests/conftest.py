@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from autodas.cli import _jobs
 from autodas.data.batches import _loader
+from autodas.data.batches._workers import shared_workers
 from autodas.kernels import built_kernels
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -34,10 +35,9 @@ def _one_thread() -> None:
 def _data_workers() -> Iterator[None]:
     # Processes that read data serve all tests one after the other: each takes seconds to start.
     kept: list[Any] = []
-    original = _loader.shared_workers
 
     def shared_and_kept(count: int) -> Any:
-        kept.append(original(count))
+        kept.append(shared_workers(count))
         return kept[-1]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -204,7 +204,7 @@ class Tape(TorchDispatchMode):
     """
 
     def __init__(self, strict: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.strict = strict
         self.operations: list[tuple[Any, Any, Any, Any]] = []
 

@@ -51,7 +51,7 @@ def numbers_of(frames: np.ndarray) -> list[int]:
     blocks = bands.reshape(-1, 2, _BAND, _BITS, _BLOCK)[:, :, 3:-3, :, 4:-4].mean((2, 4))
     upper, lower = blocks[:, 0], blocks[:, 1]
     numbers = ((upper > lower) << np.arange(_BITS)).sum(-1)
-    return np.where((abs(upper - lower) < 60).any(-1), -1, numbers).tolist()
+    return [int(n) for n in np.where((abs(upper - lower) < 60).any(-1), -1, numbers)]
 
 
 def _corner(height: int, width: int) -> tuple[int, int]:

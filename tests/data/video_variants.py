@@ -101,6 +101,7 @@ def _encode(variant: Variant, path: Path, frames: np.ndarray) -> None:
         if variant.sound == "first":
             sound = _sound_stream(container, path)
         stream = container.add_stream(variant.codec, rate=variant.rate, options=variant.options)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = variant.pixels
         stream.codec_context.thread_count = 1  # more of them only wait for each other
@@ -132,16 +133,18 @@ def _times(variant: Variant, count: int) -> list[float]:
     if not variant.milliseconds:
         return [variant.start + i / float(variant.rate) for i in range(count)]
     steps = [variant.milliseconds[i % len(variant.milliseconds)] for i in range(count)]
-    return (np.cumsum([0, *steps[:-1]]) / 1000).tolist()
+    return [float(time) / 1000 for time in np.cumsum([0, *steps[:-1]])]
 
 
 def _sound_stream(container: av.container.OutputContainer, path: Path) -> av.AudioStream:
     name = {".webm": "libopus", ".mpg": "mp2", ".vob": "mp2", ".avi": "mp2"}.get(path.suffix, "aac")
-    return container.add_stream(name, rate=48000, layout="mono")
+    stream = container.add_stream(name, rate=48000, layout="mono")
+    assert isinstance(stream, av.AudioStream)
+    return stream
 
 
 def _write_sound(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
-    form = stream.codec_context.codec.audio_formats[0].name
+    (form, *_) = (each.name for each in stream.codec_context.codec.audio_formats or ())
     kind = np.int16 if form.startswith("s16") else np.float32
     for start in range(0, int(48000 * seconds), 960):
         samples = np.zeros((1, 960), dtype=kind)

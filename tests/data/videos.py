@@ -40,6 +40,7 @@ def write_video(
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         if turned:
@@ -76,7 +77,7 @@ def blank_packets(path: Path, numbers: set[int]) -> None:
     content = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
         for number, packet in enumerate(container.demux(video=0)):
-            if number in numbers and packet.size:
+            if number in numbers and packet.size and packet.pos is not None:
                 content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     path.write_bytes(content)
 

@@ -50,9 +50,9 @@ def write_search(folder: Path, epochs: int = 3, length: int = 34, seed: int = 0)
     undecided = [(kind, edge) for kind in KINDS for edge in range(len(SPACE.edges))]
     random.shuffle(undecided)
     todo: list[tuple[str, int | None, int]] = []
-    for kind, edge in undecided:
-        todo.append((kind, edge, 0))
-        state = SPACE.edges[edge][1]
+    for kind, number in undecided:
+        todo.append((kind, number, 0))
+        state = SPACE.edges[number][1]
         left = {place for k, e, _ in todo if k == kind and e is not None for place in [e]}
         if SPACE.must_choose_edges(state) and left >= set(SPACE.incoming(state)):
             todo.append((kind, None, state))
@@ -155,7 +155,7 @@ def write_training(
         | {"train_top5": 99.0, "volatile": {"seconds": 1.0}}
         for n in (1, 2, 3)
     ]
-    start = {"event": "start", "command": "train", "data": "cifar10", "genotype": "sdas-b"}
+    start: dict[str, Any] = {"event": "start", "command": "train", "data": "cifar10", "genotype": "sdas-b"}
     if seen is not None:
         start["input"] = seen
     write_events(folder, [start, *epochs])
