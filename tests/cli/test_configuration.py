@@ -557,7 +557,8 @@ class TestDump:
         assert page == (
             "data:\n  name: D\n  image_size: null\n  classes: [a, '1']\n"
             "strategy:\n  name: das\n  learning_rate: 0.0003\n  betas: [0.5, 0.999]\n"
-            "  weight_decay: 0.001\n  initial_std: 0.001\n  order: 1\n  unrolled: finite\n"
+            "  weight_decay: 0.001\n  initial_std: 0.001\n"
+            "  beta_decay: 0.0\n  smoothing: 0.0\n  auxiliary_skip: 0.0\n  order: 1\n  unrolled: finite\n"
             "  weights_only: 0.0\n"
             "optim:\n  lr: 0.2\n  nesterov: true\n  betas: [0.9, 0.999]\n"
             "epochs: 50\nprecision: fp32\njson: false\nnote: ''\nlimits:\n  x: 1\nout: runs\n"
@@ -716,8 +717,9 @@ class TestSettings:
             (lambda: RandomSettings(0), "candidates must be at least 1, found 0"),
             (
                 lambda: choose_strategy("sdas", lr=1),
-                "strategy 'sdas' has no setting 'lr'; known: learning_rate, "
-                "betas, weight_decay, initial_std, schedule, keep_beta, warmup, settle, weights_only",
+                "strategy 'sdas' has no setting 'lr'; known: learning_rate, betas, weight_decay, "
+                "initial_std, beta_decay, smoothing, auxiliary_skip, schedule, keep_beta, warmup, settle, "
+                "weights_only, stability, select",
             ),
             (lambda: StrategyChoice("das"), "strategy 'das' takes DASSettings, not SDASSettings"),
             (
