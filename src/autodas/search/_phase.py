@@ -258,6 +258,8 @@ class PhaseRun:
         self.supernet.train()
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         for batch in batches:
+            if len(batch.labels) == 1:  # no batch statistics, as in training; only the last can be one
+                continue
             losses = self._frozen_losses(batch.images, batch.labels, mixture)
             total += losses.own.double() * len(batch.labels)
             count += len(batch.labels)
