@@ -154,3 +154,20 @@ def test_only_what_meets_the_budget_is_trained(tools: Any) -> None:
     costs = list(map(cost, strategy.finalists()))
     assert len(costs) == 14
     assert max(costs) <= median  # without a budget half of the random ones are above
+
+
+def test_more_neighbours_than_there_are(tools: Any) -> None:
+    # One kind of cells, two kept edges, two operations: two neighbours.
+    space = tools.two_nodes(("skip_connect", "max_pool_3x3"), K=0, kept=1)
+    plan = tools.plan(space, 4)
+    settings = choose_strategy("das").settings
+
+    def finals(neighbours: int) -> Finalists:
+        finals = FinalistsSettings(searches=1, neighbours=neighbours, random=0)
+        strategy = Finalists(load_strategy("das"), settings, plan, finals)
+        searched(tools, strategy)
+        return strategy
+
+    assert len(finals(2).finalists()) == 3
+    with pytest.raises(AutodasError, match=r"only 2 of 6,000 random architectures are new: ask for fewer"):
+        finals(3).finalists()

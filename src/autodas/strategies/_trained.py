@@ -110,10 +110,10 @@ def draw_distinct(
             drawn[genotype] = None
         tries += 1
         if tries >= MOST_DRAWS * count:
-            raise AutodasError(
-                f"only {len(drawn)} of {tries:,} random architectures meet the budget: raise it, or "
-                "ask for fewer random architectures"
-            )
+            found = f"only {len(drawn)} of {tries:,} random architectures"
+            if plan.budget is not None:
+                raise AutodasError(f"{found} are new and meet the budget: raise it, or ask for fewer")
+            raise AutodasError(f"{found} are new: ask for fewer")
     return list(drawn)
 
 

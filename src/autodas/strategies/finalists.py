@@ -35,7 +35,7 @@ class Finalists(Strategy):
     two halves; the first has the seed of the search without finals.
 
     With random cells among the finalists the result is, but for the noise of short trainings, no worse than
-    that of a random search of this size. DARTS (Liu et al., 2019, section 3.1) chooses among four searches
+    that of a random search among so many. DARTS (Liu et al., 2019, section 3.1) chooses among four searches
     in this way.
 
     Args:
