@@ -116,11 +116,11 @@ def test_agreement_like_chance_is_close_to_a_draw() -> None:
     found = {"das": Agreement(0.17, 0.26, 0.906, 3), "snas": Agreement(0.6, 0.3, 0.01, 3)}
     assert _agreement_in_words(found) == (
         "\nAgreement of seeds, the share of edges with the same operation: das 0.17 (chance 0.26, p = 0.906)"
-        "; snas 0.60 (chance 0.30, p = 0.010). Not more than chance: das. There the cell of a single search "
-        "is close to a draw: another seed would probably find another one, equally justified, however clear "
-        "and stable its decisions are.\n"
+        "; snas 0.60 (chance 0.30, p = 0.010). Not more than the frequencies of the operations explain: das. "
+        "There seeds agree at most on how often an operation is chosen, not on where: another seed would "
+        "probably find another cell, however clear and stable the decisions are.\n"
     )
-    assert "draw" not in _agreement_in_words({"snas": found["snas"]})
+    assert "Not more" not in _agreement_in_words({"snas": found["snas"]})
     assert _agreement_in_words({}) == ""
 
 

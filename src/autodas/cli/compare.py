@@ -263,8 +263,6 @@ def _agreements(entries: Sequence[Entry]) -> dict[str, Agreement]:
 
 def _agreement_in_words(agreements: Mapping[str, Agreement]) -> str:
     """Return the sentences on the agreement of seeds; empty without any."""
-    from autodas.runs.agreement import DRAW
-
     if not agreements:
         return ""
     each = "; ".join(f"{method} {found.in_words()}" for method, found in agreements.items())
@@ -272,8 +270,9 @@ def _agreement_in_words(agreements: Mapping[str, Agreement]) -> str:
     draws = [method for method, found in agreements.items() if found.p > LEVEL]
     if draws:
         text += (
-            f" Not more than chance: {', '.join(draws)}. There the cell of a single search {DRAW}, however "
-            "clear and stable its decisions are."
+            f" Not more than the frequencies of the operations explain: {', '.join(draws)}. There seeds agree "
+            "at most on how often an operation is chosen, not on where: another seed would probably find "
+            "another cell, however clear and stable the decisions are."
         )
     return f"\n{text}\n"
 

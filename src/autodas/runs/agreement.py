@@ -16,16 +16,14 @@ Operations = Mapping[tuple[str, tuple[int, ...]], str]
 
 DRAWS = 2000
 
-DRAW = "is close to a draw: another seed would probably find another one, equally justified"
-"""End of a sentence about a cell."""
-
 
 class Agreement(NamedTuple):
     """Agreement of several seeds of one method.
 
     Attributes:
         share: mean share of edges on which two seeds decided for the same operation, in [0, 1].
-        chance: its expectation if each seed's operations were distributed over the edges at random.
+        chance: its expectation if each seed's operations were distributed over the edges at random: what the
+            frequencies of operations explain.
         p: probability of at least this share then, by a permutation test.
         seeds: number of seeds.
     """

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from autodas.runs.agreement import DRAW
 from autodas.runs.events import Decision, Event
 from autodas.runs.leaders import WINDOW, Leaders
 from autodas.strategies.base import Phase
@@ -25,6 +24,8 @@ MOVED = 0.5
 """Architecture parameters that could move by less than this are still at their start, whatever the data."""
 
 _DRAWS = 4000
+
+_DRAW = "is close to a draw: another seed would probably find another one, equally justified"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Decisiveness:
         """Return remarks on these decisions, in sentences; none if they are sound."""
         if self.reach < MOVED:
             return [
-                f"this cell {DRAW}. Before its decisions an architecture parameter could move by at most "
+                f"this cell {_DRAW}. Before its decisions an architecture parameter could move by at most "
                 f"{self.reach:.2g} (learning rate times steps; 3 and more is usual). Search longer "
                 "(`epochs`), or raise `strategy.learning_rate`"
             ]
@@ -85,7 +86,7 @@ class Decisiveness:
         if not reasons:
             return []
         return [
-            f"this cell {DRAW}, since {' and '.join(reasons)}. Search longer (`epochs`) with a smaller "
+            f"this cell {_DRAW}, since {' and '.join(reasons)}. Search longer (`epochs`) with a smaller "
             "`strategy.learning_rate`, on more data, or compare several seeds (autodas compare)"
         ]
 
