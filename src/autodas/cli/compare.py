@@ -270,9 +270,9 @@ def _agreement_in_words(agreements: Mapping[str, Agreement]) -> str:
     draws = [method for method, found in agreements.items() if found.p > LEVEL]
     if draws:
         text += (
-            f" Not more than the frequencies of the operations explain: {', '.join(draws)}. There seeds agree "
-            "at most on how often an operation is chosen, not on where: another seed would probably find "
-            "another cell, however clear and stable the decisions are."
+            f" Not more than the frequencies of the operations explain: {', '.join(draws)}. There seeds "
+            "agree at most on how often an operation is chosen, not on where: another seed would probably "
+            "find another cell, however clear and stable the decisions are."
         )
     return f"\n{text}\n"
 
