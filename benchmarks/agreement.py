@@ -19,8 +19,6 @@ from autodas.runs.agreement import agreement, decided_operations
 from autodas.runs.folder import ENVIRONMENT, RunFolder
 from autodas.runs.reading import Run, read_run
 
-HERE = Path(__file__).resolve().parent
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +26,7 @@ METHODS = "das,sdas-a,sdas-b,sdas-c,snas,pdarts,pcdarts,edas,random"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", required=True, help="cifar10:PATH")
-    parser.add_argument("--table", required=True, help="CSV of NAS-Bench-201")
+    parser.add_argument("--table", type=Path, required=True, help="CSV of NAS-Bench-201")
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="configuration of all searches")
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--seeds", type=int, default=4)
@@ -61,9 +60,17 @@ def main() -> int:
     done = subprocess.run([sys.executable, "-m", "autodas", "compare", *words], check=False)
     if done.returncode == 0:
         output = arguments.output or HERE / "results" / f"evidence_{name}.json"
-        shutil.copy(folder / COMPARISON, output)
-        shutil.copy(folder / COMPARISON_PAGE, output.with_suffix(".html"))
+        places = {arguments.data.partition(":")[2]: "PATH", str(arguments.table): arguments.table.name}
+        for source, target in ((COMPARISON, output), (COMPARISON_PAGE, output.with_suffix(".html"))):
+            target.write_text(without_places((folder / source).read_text(), places))
     return done.returncode
+
+
+def without_places(text: str, places: dict[str, str]) -> str:
+    """Return a result without the places of files on this machine, which mean nothing elsewhere."""
+    for place, shown in {**places, f"{HERE.parent}/": ""}.items():
+        text = text.replace(place, shown) if place else text
+    return text
 
 
 def finished(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.search.test_exact_resume import FEW, SMALL
 
 import autodas
 from autodas.cli.main import main
@@ -140,21 +141,9 @@ def test_a_method_without_relaxation_has_none() -> None:
 
 
 WORDS = [
-    "search",
-    "--data=digits",
-    "--data.subset=72",
-    "--space.K=0",
-    "--space.C1=4",
-    "--space.C2=8",
-    "--batch_size=16",
-    "--compute.threads=1",
-    "--checkpoint_every=2",
-    "--tensorboard=false",
-    "--check_memory=false",
-    "--quiet",
-    "--strategy.learning_rate=0.1",
+    *("search", "--data=digits", "--data.subset=72", "--strategy.learning_rate=0.1"),
+    *(word for word in SMALL if not word.startswith("--epochs")),
 ]
-FEW = "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"
 
 
 def read(folder: Path) -> tuple[list[dict[str, Any]], list[float | None]]:
@@ -175,7 +164,7 @@ def by_hand(evaluations: list[list[str]]) -> float | None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["das", "sdas-b"])
 def test_a_resumed_search_remembers(name: str, tmp_path: Path, killed_after: Callable[..., None]) -> None:
-    words = [*WORDS, FEW, f"--strategy={name}", "--epochs=7"]
+    words = [*WORDS, *FEW, f"--strategy={name}", "--epochs=7"]
     assert main([*words, f"--run={tmp_path / 'whole'}"]) == 0
     # Three iterations an epoch: killed in the fifth epoch.
     killed_after(PhaseRun, "step", 14, *words, f"--run={tmp_path / 'killed'}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from autodas.data import Augmentation, ImageDataset
     from autodas.runs.folder import RunFolder
     from autodas.search import Search, SearchResult
+    from autodas.search._reach import Reach
     from autodas.spaces import Space
     from autodas.strategies._budget import Budget
 
@@ -193,14 +194,13 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, resumed)
     if not resumed:
-        say_notes(_short(search))
+        say_notes(_remarks(search.reach()))
     with open_folder(folder, config):
         return folder, search.run()
 
 
-def _short(search: Search) -> list[str]:
+def _remarks(reach: Reach | None) -> list[str]:
     """Return a remark if the search is so short that its result is a draw."""
-    reach = search.reach()
     remark = None if reach is None else reach.remark()
     return [] if remark is None else [remark]
 
@@ -327,4 +327,4 @@ def _dry_run(config: SearchConfig) -> None:
     if reach is not None:
         facts["reach"] = round(reach.movement, 4)
     print_facts(facts, config.json)
-    say_notes(_short(search))
+    say_notes(_remarks(reach))

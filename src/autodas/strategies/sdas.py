@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -279,12 +280,10 @@ class SDAS(Strategy):
 
     def decision_times(self) -> list[int]:
         """Return the iterations of the schedule, one for each decision."""
-        times, done, steps = [], 0, self.decisions.total
-        for iteration in range(1, self.plan.iterations + 1):
-            due = self.schedule(iteration, steps=steps)
-            times += [iteration] * (due - done)
-            done = max(due, done)
-        return times
+        steps, iterations = self.decisions.total, range(1, self.plan.iterations + 1)
+        due = partial(self.schedule, steps=steps)
+        # Schedules never fall, so that the first iteration with enough steps can be searched for.
+        return [iterations[bisect_left(iterations, step, key=due)] for step in range(1, steps + 1)]
 
     def expected_cost(self, share: float) -> float:
         """Return the expected share of candidates alive: it falls to one per edge, k edges per node."""
