@@ -175,6 +175,22 @@ def test_what_a_training_shows(training: Path) -> None:
     assert 'src="data:image/png;base64,' in page
 
 
+def test_metrics_of_another_task_are_shown(training: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    shutil.copytree(training, folder)
+    log = (folder / "events.jsonl").read_text().replace("train_top1", "train_mean_error<b>")
+    (folder / "events.jsonl").write_text(log)
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["test"] = {"mean_error": 0.25, "count": 4}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    page = render_main([folder])
+    assert page.count("mean error&lt;b&gt;") >= 1
+    assert "<b>" not in page
+    assert "mean error 0.25, count 4" in page
+    assert "Accuracy, top-1" not in page
+    assert "Accuracy, top-5" in page
+
+
 def test_mistakes_name_the_file(training: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(training, tmp_path / "run"))
     entry = {"file": "examples/000003.png", "index": 3, "label": "a", "predicted": "b", "probability": 0.9}

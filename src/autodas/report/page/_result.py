@@ -41,7 +41,8 @@ def facts(run: Run, prefix: str) -> str:
         ("genotype", run.genotype.name if run.genotype else start.genotype),
         ("input", _input(start.input or {})),
         ("samples", ", ".join(f"{count} {part}" for part, count in (start.pictures or {}).items())),
-        ("test accuracy, top-1", _accuracy(test, "top1", _samples(test)) if test else ""),
+        ("test accuracy, top-1", _accuracy(test, "top1", _samples(test)) if "top1" in test else ""),
+        ("test", "" if "top1" in test else _numbers(test)),
         ("of single clips", f"{test['clip_top1']:.1f} %" if "clip_top1" in test else ""),
         (
             "discrete network, with the weights of the search",
@@ -115,6 +116,12 @@ def origin(run: Run, prefix: str) -> str:
 
 def _accuracy(result: dict[str, Any], name: str, what: str) -> str:
     return in_words(result[name], result["count"], what)
+
+
+def _numbers(test: Mapping[str, Any]) -> str:
+    """Return the numbers of a task that the page does not know."""
+    numbers = {name: value for name, value in test.items() if isinstance(value, int | float)}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items())
 
 
 def _samples(test: dict[str, Any]) -> str:

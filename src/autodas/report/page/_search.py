@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from autodas.accuracy import wilson_interval
@@ -12,6 +11,7 @@ from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._drawing import draw_evolution
 from autodas.report.page._evolution import evolution_of
 from autodas.report.page._html import csv_link, folded, items, paragraph, section, table
+from autodas.report.page._metrics import grid, metric_charts
 from autodas.report.page._weights import draw_weights
 from autodas.runs.events import Candidate, Decision, Epoch, LateDecisions, Stopped, Warned
 from autodas.runs.history import in_words
@@ -95,17 +95,9 @@ def remaining(run: Run, prefix: str) -> str:
 
 
 def curves(run: Run, prefix: str) -> str:
-    """Loss and accuracy of both steps."""
+    """Metrics of both steps."""
     steps = {"train": "weight step", "valid": "architecture step"}
-    charts = [
-        _curve(run, f"{prefix}{value}", title, label, {f"{s}_{value}": name for s, name in steps.items()})
-        for value, title, label in (
-            ("loss", "Loss", "cross-entropy"),
-            ("top1", "Accuracy, top-1", "percent"),
-            ("top5", "Accuracy, top-5", "percent"),
-        )
-    ]
-    return section(f"{prefix}curves", "Both steps", grid(charts))
+    return section(f"{prefix}curves", "Both steps", metric_charts(run, prefix, steps))
 
 
 def accuracies(run: Run, prefix: str) -> str:
@@ -216,23 +208,6 @@ def costs(run: Run, prefix: str) -> str:
         ),
     ]
     return section(f"{prefix}costs", "Time and memory", grid(charts))
-
-
-def _curve(run: Run, identifier: str, title: str, label: str, names: dict[str, str]) -> str:
-    rows = run.events_of(Epoch)
-    lines = [Series(name, [(r.iteration, r.metric(key)) for r in rows]) for key, name in names.items()]
-    if not rows:  # without events, the table of metrics may still be available
-        lines = [
-            Series(name, [(r["step"], r.get(key)) for r in run.metrics if r.get("step") is not None])  # type: ignore[misc]
-            for key, name in names.items()
-        ]
-    return line_chart(identifier, title, "iteration", label, lines)
-
-
-def grid(charts: Iterable[str]) -> str:
-    """Return charts side by side as far as they fit; an empty text if there are none."""
-    content = "".join(charts)
-    return f'<div class="charts">{content}</div>' if content else ""
 
 
 SEARCH_SECTIONS = (

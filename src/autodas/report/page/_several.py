@@ -8,7 +8,7 @@ from typing import Any
 
 from autodas.report.page._charts import Dot, scatter_chart
 from autodas.report.page._html import csv_link, escape, paragraph, section, table
-from autodas.report.page._search import grid
+from autodas.report.page._metrics import grid
 from autodas.runs.comparison import (
     Entry,
     Repetitions,

@@ -6,13 +6,11 @@ import base64
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from autodas.reading import MEBIBYTE, Items, Whole, parse_json, read_text
-from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
-from autodas.report.page._search import costs, grid
-from autodas.runs.events import Epoch
+from autodas.report.page._metrics import metric_charts
+from autodas.report.page._search import costs
 from autodas.runs.folder import EXAMPLE_INDEX, PREDICTIONS
 from autodas.runs.reading import Run
 
@@ -29,27 +27,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def training_curves(run: Run, prefix: str) -> str:
-    """Loss and accuracy of the training."""
-    rows: list[Any] = [(event.iteration, event.metrics) for event in run.events_of(Epoch)]
-    rows = rows or [(row["step"], row) for row in run.metrics]
-    charts = [
-        line_chart(
-            f"{prefix}training-{value}",
-            title,
-            "iteration",
-            label,
-            [
-                Series(name, [(iteration, row.get(f"{part}_{value}")) for iteration, row in rows])
-                for part, name in _SETS.items()
-            ],
-        )
-        for value, title, label in (
-            ("loss", "Loss", "cross-entropy"),
-            ("top1", "Accuracy, top-1", "percent"),
-            ("top5", "Accuracy, top-5", "percent"),
-        )
-    ]
-    return section(f"{prefix}training", "Training", grid(charts))
+    """Metrics of the training."""
+    return section(f"{prefix}training", "Training", metric_charts(run, f"{prefix}training-", _SETS))
 
 
 def confusion(run: Run, prefix: str) -> str:

@@ -1,0 +1,58 @@
+"""Charts of what the epochs measured: one for each metric of the task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from autodas.report.page._charts import Series, line_chart
+from autodas.runs.events import Epoch
+from autodas.runs.reading import Run
+
+_LABELS = {
+    "loss": ("Loss", "cross-entropy"),
+    "top1": ("Accuracy, top-1", "percent"),
+    "top5": ("Accuracy, top-5", "percent"),
+}
+"""Title and label of the axis of known metrics; others are shown under their own names."""
+
+
+def metric_charts(run: Run, prefix: str, parts: Mapping[str, str]) -> str:
+    """Return a chart for each metric, with a line for each part of the data.
+
+    Args:
+        run: a search or training.
+        prefix: of the charts' identifiers.
+        parts: prefix of a part's columns in the log to the name of its line.
+    """
+    rows = [(event.iteration, event.metrics) for event in run.events_of(Epoch)]
+    # Without events, the table of metrics may still be available.
+    rows = rows or [(int(step), row) for row in run.metrics if (step := row.get("step")) is not None]
+    names = dict.fromkeys(
+        column.removeprefix(f"{part}_")
+        for _, row in rows
+        for column in row
+        for part in parts
+        if column.startswith(f"{part}_")
+    )
+    charts = []
+    for name in names:
+        title, label = _LABELS.get(name, (name.replace("_", " "), ""))
+        lines = [
+            Series(text, [(iteration, _number(row.get(f"{part}_{name}"))) for iteration, row in rows])
+            for part, text in parts.items()
+        ]
+        identifier = re.sub(r"\W", "-", name)
+        charts.append(line_chart(f"{prefix}{identifier}", title, "iteration", label, lines))
+    return grid(charts)
+
+
+def grid(charts: Iterable[str]) -> str:
+    """Return charts side by side as far as they fit; an empty text if there are none."""
+    content = "".join(charts)
+    return f'<div class="charts">{content}</div>' if content else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
