@@ -323,7 +323,7 @@ FRAMES, CUBE = ("max", (1, 3, 3)), ("max", (3, 3, 3))
             (size, stride, pools)
             for size in ((4, 7, 6), (1, 2, 2))
             for stride in ((1, 1, 1), (1, 2, 2), (2, 2, 2))
-            for pools in ([FRAMES, ("avg", (1, 3, 3))], [CUBE], [FRAMES, CUBE])
+            for pools in ([FRAMES, ("avg", (1, 3, 3))], [("avg", (1, 3, 3))], [CUBE], [FRAMES, CUBE])
         ),
         ((5, 4, 4), (2, 1, 1), [("avg", (3, 3, 3)), ("max", (5, 3, 3))]),
     ],

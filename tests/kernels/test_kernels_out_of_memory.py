@@ -22,6 +22,7 @@ torch.set_num_threads(1)
 x = torch.randn(1, 1024, 1024, 4)
 pixels, ones, none = x.view(-1, 4), torch.ones(1, 4), torch.zeros(1, 4)
 unit = Unit(torch.randn(4, 1, 5, 5), torch.randn(4, 4, 1, 1), 1)
+dense = torch.randn(4, 4, 3, 3)
 part = Pointwise((torch.randn(4, 4, 1, 1),))
 given, slope = Given(x, (1, 1)), Slope([pixels], ones, none, none)
 many = [pixels[:4096]] * 65536
@@ -31,6 +32,8 @@ CALLS = {
     "units_backward": lambda: units_backward(given, [unit], x[None], slope, weights=True),
     "pointwise_forward": lambda: pointwise_forward(x, [part], (1, 1)),
     "pointwise_backward": lambda: pointwise_backward(x, [part], (1, 1), x[None], slope, weights=True),
+    "dense_forward": lambda: dense_forward(x, [dense], moments=False),
+    "dense_backward": lambda: dense_backward(x, [dense], x[None], slope, x, weight_gradients=True),
     "gradient_sums": lambda: gradient_sums(many, many, scales, scales),
     "moments": lambda: moments(x.view(-1, 1, 1, 4)),
 }
@@ -64,6 +67,8 @@ NAMES = [
     "units_backward",
     "pointwise_forward",
     "pointwise_backward",
+    "dense_forward",
+    "dense_backward",
     "gradient_sums",
     "moments",
 ]

@@ -14,6 +14,8 @@ from autodas.operations import register
 from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
 from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics, mixture_of
+from autodas.supernet._cell import SupernetCell
+from autodas.supernet.fused._plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +119,7 @@ def difference(
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.0, 0.15, 0.5, 1.0]),
     size=st.integers(4, 9),
-    name=st.sampled_from(["cifar-o2d", "cifar-darts"]),
+    name=st.sampled_from(["cifar-o2d", "cifar-darts", "nasbench201"]),
     training=st.booleans(),
     edges=st.booleans(),
 )
@@ -133,11 +135,12 @@ def test_in_double_precision(
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.2, 0.6, 1.0]),
     size=st.integers(6, 11),
+    name=st.sampled_from(["cifar-o2d", "nasbench201"]),
     training=st.booleans(),
 )
-def test_in_single_precision(seed: int, share: float, size: int, training: bool) -> None:
+def test_in_single_precision(seed: int, share: float, size: int, name: str, training: bool) -> None:
     # Here the compiled kernels compute, where there is a compiler.
-    space = narrow(get_space("cifar-o2d").with_size(**SIZE))
+    space = narrow(get_space(name).with_size(**SIZE))
     assert_equal_engines(
         space, seed=seed, share=share, size=size, training=training, dtype=torch.float32, tolerance=2e-3
     )
@@ -148,16 +151,24 @@ def test_in_single_precision(seed: int, share: float, size: int, training: bool)
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.15, 0.5, 1.0]),
     size=st.integers(4, 9),
+    name=st.sampled_from(["cifar-darts", "nasbench201"]),
     noise=st.builds(Noise, st.sampled_from([0.0, 0.4]), st.sampled_from([0.0, 0.3])),
     partial_channels=st.sampled_from([1, 2]),
     edges=st.booleans(),
     training=st.booleans(),
 )
 def test_with_noise(
-    seed: int, share: float, size: int, noise: Noise, partial_channels: int, edges: bool, training: bool
+    seed: int,
+    share: float,
+    size: int,
+    name: str,
+    noise: Noise,
+    partial_channels: int,
+    edges: bool,
+    training: bool,
 ) -> None:
     assert_equal_engines(
-        narrow(get_space("cifar-darts").with_size(**SIZE)),
+        narrow(get_space(name).with_size(**SIZE)),
         seed=seed,
         share=share,
         size=size,
@@ -166,6 +177,16 @@ def test_with_noise(
         partial_channels=partial_channels,
         training=training,
     )
+
+
+@pytest.mark.parametrize("name", ["cifar-o2d", "cifar-darts", "nasbench201"])
+def test_every_operation_of_a_space_has_a_fused_form(name: str) -> None:
+    space = get_space(name).with_size(**SIZE)
+    searched = [cell for cell in Supernet(space).cells if isinstance(cell, SupernetCell)]
+    assert searched
+    for cell in searched:
+        plans = [Plan(cell, all_alive(space.cell), state) for state in range(space.cell.states[-1])]
+        assert not any(plan.others for plan in plans)
 
 
 def test_imagenet_skeleton() -> None:

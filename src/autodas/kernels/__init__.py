@@ -1,6 +1,7 @@
 """Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
+from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels
@@ -20,6 +21,8 @@ __all__ = [
     "built_kernels",
     "combine",
     "compiled_library",
+    "dense_backward",
+    "dense_forward",
     "gradient_sums",
     "moments",
     "pointwise_backward",

@@ -1,6 +1,6 @@
 /*
  * Candidates that read a state of a relaxed cell, over channels-last maps: units of depthwise convolution,
- * pointwise convolution and batch moments, and the weighted sums that mix them.
+ * pointwise convolution and batch moments, dense convolutions, and the weighted sums that mix them.
  *
  * Library calls for depthwise convolutions on small maps cost ten times their arithmetic, especially in the
  * backward pass; and between library calls every map goes through memory. Here an image passes through a unit
@@ -9,7 +9,7 @@
  *
  * Maps: (images, rows, columns, channels); for clips the images are frames, those of a clip consecutive.
  * Weights in torch's layout: depthwise (channels, window * window), temporal (channels, window), pointwise
- * (outputs, inputs). Channels are even. Windows, dilations and strides in space are those listed in
+ * (outputs, inputs); dense with channels last, (outputs, window, window, inputs). Channels are even. Windows, dilations and strides in space are those listed in
  * kernels_lanes.h.
  *
  * Every function returns 0, or OUT_OF_MEMORY without having written anything. Memory for all threads is
@@ -197,6 +197,13 @@ static void pad_input(const Shape *s, const float *x, const float *scale, const 
     }
 }
 
+/* Add a map of gradients to another where the ReLU of x was active. */
+static void add_masked(long size, const float *x, const float *gradient, float *sum)
+{
+    for (long i = 0; i < size; i++)
+        sum[i] += x[i] > 0 ? gradient[i] : 0;
+}
+
 /* Zero gradients where the ReLU was inactive. */
 static void mask_gradient(const Shape *s, const float *x, const float *scale, const float *shift, float *gradient)
 {
@@ -359,7 +366,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                     for (long y = 0; y < s.out_rows; y += s.strip) {
                         long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip, begin = y * line;
                         FOR_CHANNEL_BLOCKS(affine, up + begin + c, u + begin + c, count * s.out_columns, channels,
-                                           a + of_group + c, b + of_group + c, d + of_group + c, gradient + c)
+                                           a + of_group + c, b + of_group + c, d + of_group + c, gradient + c, channels)
                         for (long i = 0; i < count; i++)
                             FOR_CHANNEL_BLOCKS(product, gradient + i * line, s.out_columns, channels, mixer + c,
                                                channels, inside + (y + i) * up_row + c, up_pixel)
@@ -531,6 +538,133 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
     return 0;
 }
 
+/* Run f for blocks of channels, pairs of the widest vectors first: f has a form for both. */
+#define FOR_CHANNEL_PAIRS(f, ...)                  \
+    for (long c = 0; c < channels;) {              \
+        if (channels - c >= 2 * WIDEST) {          \
+            JOIN(f##_pair_, WIDEST)(__VA_ARGS__);  \
+            c += 2 * WIDEST;                       \
+            continue;                              \
+        }                                          \
+        IF_16_LEFT(f, __VA_ARGS__)                 \
+        IF_8_LEFT(f, __VA_ARGS__)                  \
+        IF_LEFT(4, f, __VA_ARGS__)                 \
+        IF_LEFT(2, f, __VA_ARGS__)                 \
+    }
+
+/*
+ * out[g] = weight[g] * relu(x), dense convolutions of one window without stride, and its moments.
+ *
+ * out: (groups, images, rows, columns, width). mean, variance: (groups, width), or null if they are not needed.
+ */
+int autodas_dense_forward(const float *x, int images, int rows, int columns, int inputs, int groups, int window,
+                          const float *const *weight, int width, float *out, float *mean, float *variance)
+{
+    const int one = 1;
+    const Shape s = shape_of(rows, columns, inputs, 1, &window, &one, 1);
+    /* The outputs of all groups are computed side by side: (pixels, channels). */
+    long channels = (long)groups * width, taps = (long)window * window * inputs, pixels = s.out_pixels;
+    long own_size = whole(s.padded) + whole(pixels * channels);
+    float *turned = lines(whole(taps * channels) + whole(2 * images * channels) + omp_get_max_threads() * own_size);
+    if (!turned)
+        return OUT_OF_MEMORY;
+    float *means = turned + whole(taps * channels), *deviations = means + images * channels;
+    for (int g = 0; g < groups; g++)
+        for (long t = 0; t < taps; t++)
+            for (long o = 0; o < width; o++)
+                turned[t * channels + g * width + o] = weight[g][o * taps + t];
+#pragma omp parallel
+    {
+        float *padded = means + whole(2 * images * channels) + omp_get_thread_num() * own_size;
+        float *computed = padded + whole(s.padded);
+#pragma omp for schedule(static)
+        for (long image = 0; image < images; image++) {
+            pad_input(&s, x + image * s.map, NULL, NULL, padded);
+            FOR_CHANNEL_PAIRS(convolve, padded, s.row, inputs, window, turned + c, channels, computed + c, rows, columns)
+            if (mean)
+                FOR_CHANNEL_BLOCKS(moments, computed + c, pixels, channels, means + image * channels + c,
+                                   deviations + image * channels + c)
+            for (long g = 0; g < groups; g++) {
+                const float *from = computed + g * width;
+                float *to = out + (g * images + image) * pixels * width;
+                long pitch = channels, channels = width;
+                FOR_CHANNEL_BLOCKS(copy, from + c, pixels, pitch, to + c, channels)
+            }
+        }
+    }
+    if (mean)
+        join_moments(means, deviations, images, channels, pixels, channels, mean, variance);
+    free(turned);
+    return 0;
+}
+
+/*
+ * Gradients of autodas_dense_forward, for a gradient a * upstream + b * out + d of its outputs. a, b, d: (groups,
+ * width). That of x is added to input_gradient. weight_gradient: those of all groups, one after the other, or null.
+ */
+int autodas_dense_backward(const float *x, int images, int rows, int columns, int inputs, int groups, int window,
+                           const float *const *weight, int width, const float *out, const float *const *upstream,
+                           const float *a, const float *b, const float *d, float *input_gradient,
+                           float *weight_gradient)
+{
+    const int one = 1;
+    long area = window * window, taps = area * inputs, all = (long)groups * width, weights = taps * all;
+    const Shape s = shape_of(rows, columns, inputs, 1, &window, &one, 1);
+    /* The gradients of all outputs of a pixel side by side: one convolution leads back to the input. */
+    const Shape t = shape_of(rows, columns, all, 1, &window, &one, 1);
+    long own_size = whole(s.padded) + whole(t.padded) + whole(s.map) + (weight_gradient ? whole(weights) : 0);
+    float *total = lines(2 * whole(weights) + omp_get_max_threads() * own_size);
+    if (!total)
+        return OUT_OF_MEMORY;
+    float *mirrored = total + whole(weights);
+    for (int g = 0; g < groups; g++)
+        for (long tap = 0; tap < area; tap++)
+            for (long o = 0; o < width; o++)
+                for (long i = 0; i < inputs; i++)
+                    mirrored[(tap * all + g * width + o) * inputs + i]
+                        = weight[g][(o * area + area - 1 - tap) * inputs + i];
+#pragma omp parallel
+    {
+        float *padded = mirrored + whole(weights) + omp_get_thread_num() * own_size;
+        float *gradient = padded + whole(s.padded), *back = gradient + whole(t.padded), *mine = back + whole(s.map);
+        float *first = gradient + t.padding * (t.row + all);
+#pragma omp for schedule(static)
+        for (long image = 0; image < images; image++) {
+            for (long g = 0; g < groups; g++) {
+                long channels = width, line = columns * channels, begin = image * s.out_pixels * channels;
+                const float *up = upstream[g] + begin, *u = out + g * images * s.out_pixels * channels + begin;
+                for (long y = 0; y < rows; y++)
+                    FOR_CHANNEL_BLOCKS(affine, up + y * line + c, u + y * line + c, columns, channels,
+                                       a + g * channels + c, b + g * channels + c, d + g * channels + c,
+                                       first + y * t.row + g * channels + c, all)
+            }
+            if (weight_gradient) {
+                long channels = all;
+                pad_input(&s, x + image * s.map, NULL, NULL, padded);
+                FOR_CHANNEL_PAIRS(convolve_weights, padded, s.row, inputs, window, first + c, t.row, mine + c, channels,
+                                  rows, columns)
+            }
+            long channels = inputs;
+            FOR_CHANNEL_PAIRS(convolve, gradient, t.row, all, window, mirrored + c, channels, back + c, rows, columns)
+            add_masked(s.map, x + image * s.map, back, input_gradient + image * s.map);
+        }
+        /* In the order of threads, so that the same number of threads gives the same bits. */
+#pragma omp for ordered schedule(static, 1)
+        for (int thread = 0; thread < omp_get_num_threads(); thread++)
+#pragma omp ordered
+            if (weight_gradient)
+                for (long i = 0; i < weights; i++)
+                    total[i] += mine[i];
+    }
+    if (weight_gradient)
+        for (long g = 0; g < groups; g++)
+            for (long o = 0; o < width; o++)
+                for (long i = 0; i < taps; i++)
+                    weight_gradient[(g * width + o) * taps + i] = total[i * all + g * width + o];
+    free(total);
+    return 0;
+}
+
 /* Pixels are processed in chunks that fit in the cache, whatever the number of threads, for the same bits. */
 #define CHUNK 256
 
@@ -605,6 +739,9 @@ int autodas_moments(const float *u, long images, long pixels, long channels, flo
     return 0;
 }
 
+/* Whether pools have a form that takes a third of the time. */
+#define ONLY_MEANS (!most && reach == 1 && step == 1 && stride == 1)
+
 /*
  * Maximum and mean over windows of 3 x 3 pixels in reach frames; see kernels_lanes.h. step and stride are those in
  * time and in space.
@@ -618,6 +755,10 @@ int autodas_pools_forward(const float *x, int clips, int frames, int rows, int c
     long out_frames = (frames + step - 1) / step;
 #pragma omp parallel for schedule(static)
     for (long image = 0; image < clips * out_frames; image++) {
+        if (ONLY_MEANS) {
+            FOR_CHANNEL_BLOCKS(mean, x + image * map + c, rows, columns, channels, mean + image * map + c)
+            continue;
+        }
         const float *clip = x + image / out_frames * frames * map;
         FOR_CHANNEL_BLOCKS(pools, clip + c, image % out_frames * step, frames, reach, rows, columns, channels, stride,
                            out_rows, out_columns, most ? most + image * out_map + c : NULL,
@@ -638,6 +779,11 @@ int autodas_pools_backward(const float *x, int clips, int frames, int rows, int 
     for (int number = 0; number < clips; number++)
         for (long frame = 0; frame < out_frames; frame++) {
             long image = number * out_frames + frame, from = (long)number * frames * map;
+            if (ONLY_MEANS) {
+                FOR_CHANNEL_BLOCKS(mean_gradient, mean + image * map + c, rows, columns, channels,
+                                   input_gradient + image * map + c)
+                continue;
+            }
             FOR_CHANNEL_BLOCKS(pools_gradient, x + from + c, frame * step, frames, reach, rows, columns, channels,
                                stride, out_rows, out_columns, most ? most + image * out_map + c : NULL,
                                mean ? mean + image * out_map + c : NULL, input_gradient + from + c)

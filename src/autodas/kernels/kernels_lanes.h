@@ -217,6 +217,114 @@ static void NAME(outer_product)(const float *restrict a, long rows, long inner, 
     }
 }
 
+/* P adjacent outputs of a dense convolution, V vectors of each: see convolve. */
+static inline __attribute__((always_inline)) void NAME(convolve_strip)(
+    const int P, const int V, const float *restrict in, long row, long pixel, long window,
+    const float *restrict weight, long pitch, float *restrict out)
+{
+    VEC sum[12] = {{0}};
+    for (long y = 0; y < window; y++, in += row)
+        for (long k = 0; k < window * pixel; k++, weight += pitch) {
+            VEC v = AT(weight), w = V == 2 ? AT(weight + LANES) : v;
+            UNROLL for (int i = 0; i < P; i++) {
+                sum[V * i] += in[i * pixel + k] * v;
+                if (V == 2)
+                    sum[V * i + 1] += in[i * pixel + k] * w;
+            }
+        }
+    UNROLL for (int i = 0; i < P * V; i++)
+        *(VEC *)(out + i / V * pitch + i % V * LANES) = sum[i];
+}
+
+/*
+ * A dense convolution, for LANES of its outputs, or twice as many: in begins at the first tap of the first output,
+ * and each of its pixels has as many numbers as the weights of a tap, (window, window, pixel, pitch). Outputs of
+ * adjacent pixels have the distance of pitch.
+ */
+static inline __attribute__((always_inline)) void NAME(convolve_any)(
+    const int V, const float *in, long row, long pixel, long window, const float *weight, long pitch, float *out,
+    long rows, long columns)
+{
+    const int P = V == 2 ? 6 : 8; /* as many as fit in the registers */
+    for (long y = 0; y < rows; y++, in += row) {
+        long x = 0;
+        for (; x + P <= columns; x += P, out += P * pitch)
+            NAME(convolve_strip)(P, V, in + x * pixel, row, pixel, window, weight, pitch, out);
+        for (; x + 2 <= columns; x += 2, out += 2 * pitch)
+            NAME(convolve_strip)(2, V, in + x * pixel, row, pixel, window, weight, pitch, out);
+        for (; x < columns; x++, out += pitch)
+            NAME(convolve_strip)(1, V, in + x * pixel, row, pixel, window, weight, pitch, out);
+    }
+}
+
+static void NAME(convolve)(const float *in, long row, long pixel, long window, const float *weight, long pitch,
+                           float *out, long rows, long columns)
+{
+    NAME(convolve_any)(1, in, row, pixel, window, weight, pitch, out, rows, columns);
+}
+
+#if LANES == WIDEST
+static void NAME(convolve_pair)(const float *in, long row, long pixel, long window, const float *weight, long pitch,
+                                float *out, long rows, long columns)
+{
+    NAME(convolve_any)(2, in, row, pixel, window, weight, pitch, out, rows, columns);
+}
+#endif
+
+/* P adjacent weights of a row of the window, V vectors of each: see convolve_weights. */
+static inline __attribute__((always_inline)) void NAME(convolve_weights_strip)(
+    const int P, const int V, const float *restrict in, long row, long pixel, const float *restrict upstream,
+    long up_row, float *restrict gradient, long pitch, long rows, long columns)
+{
+    VEC sum[12] = {{0}};
+    for (long y = 0; y < rows; y++, in += row, upstream += up_row)
+        for (long x = 0; x < columns; x++) {
+            VEC v = AT(upstream + x * pitch), w = V == 2 ? AT(upstream + x * pitch + LANES) : v;
+            UNROLL for (int i = 0; i < P; i++) {
+                sum[V * i] += in[x * pixel + i] * v;
+                if (V == 2)
+                    sum[V * i + 1] += in[x * pixel + i] * w;
+            }
+        }
+    UNROLL for (int i = 0; i < P * V; i++)
+        *(VEC *)(gradient + i / V * pitch + i % V * LANES) += sum[i];
+}
+
+/* Gradient of the weights of convolve, added, in their layout; upstream has the distance of pitch, too. */
+static inline __attribute__((always_inline)) void NAME(convolve_weights_any)(
+    const int V, const float *in, long row, long pixel, long window, const float *upstream, long up_row,
+    float *gradient, long pitch, long rows, long columns)
+{
+    const int P = V == 2 ? 6 : 8;
+    for (long y = 0; y < window; y++, in += row) {
+        long k = 0;
+        for (; k + P <= window * pixel; k += P, gradient += P * pitch)
+            NAME(convolve_weights_strip)(P, V, in + k, row, pixel, upstream, up_row, gradient, pitch, rows, columns);
+        for (; k < window * pixel; k++, gradient += pitch)
+            NAME(convolve_weights_strip)(1, V, in + k, row, pixel, upstream, up_row, gradient, pitch, rows, columns);
+    }
+}
+
+static void NAME(convolve_weights)(const float *in, long row, long pixel, long window, const float *upstream,
+                                   long up_row, float *gradient, long pitch, long rows, long columns)
+{
+    NAME(convolve_weights_any)(1, in, row, pixel, window, upstream, up_row, gradient, pitch, rows, columns);
+}
+
+#if LANES == WIDEST
+static void NAME(convolve_weights_pair)(const float *in, long row, long pixel, long window, const float *upstream,
+                                        long up_row, float *gradient, long pitch, long rows, long columns)
+{
+    NAME(convolve_weights_any)(2, in, row, pixel, window, upstream, up_row, gradient, pitch, rows, columns);
+}
+#endif
+
+static void NAME(copy)(const float *from, long pixels, long from_pitch, float *to, long to_pitch)
+{
+    for (long p = 0; p < pixels; p++)
+        *(VEC *)(to + p * to_pitch) = AT(from + p * from_pitch);
+}
+
 /* Mean and sum of squared deviations over pixels, in two passes over data in the cache. */
 static void NAME(moments)(const float *u, long pixels, long channels, float *mean, float *deviation)
 {
@@ -232,13 +340,13 @@ static void NAME(moments)(const float *u, long pixels, long channels, float *mea
     *(VEC *)deviation = squares;
 }
 
-/* out = a * upstream + b * u + d. */
+/* out = a * upstream + b * u + d; out has pixels at a distance of its own. */
 static void NAME(affine)(const float *upstream, const float *u, long pixels, long channels, const float *a,
-                         const float *b, const float *d, float *out)
+                         const float *b, const float *d, float *out, long out_pitch)
 {
     VEC x = AT(a), y = AT(b), z = AT(d);
     for (long p = 0; p < pixels; p++)
-        *(VEC *)(out + p * channels) = x * AT(upstream + p * channels) + y * AT(u + p * channels) + z;
+        *(VEC *)(out + p * out_pitch) = x * AT(upstream + p * channels) + y * AT(u + p * channels) + z;
 }
 
 /* out (+)= shift + sum over terms of scale * map. */
@@ -341,4 +449,53 @@ static void NAME(pools_gradient)(const float *x, long frame, int frames, int rea
 }
 
 #undef FOR_WINDOW
+
+/* Sum over three rows around one, at one pixel; with weights, each row is divided by the number of its neighbours. */
+static inline __attribute__((always_inline)) VEC NAME(column)(const int WEIGHTS, const float *x, int y, int rows,
+                                                              long row)
+{
+    VEC sum = {0};
+    for (int r = y > 0 ? y - 1 : 0; r <= y + 1 && r < rows; r++) {
+        float neighbours = WEIGHTS ? 1 + (r > 0) + (r < rows - 1) : 1;
+        sum += AT(x + r * row) / neighbours;
+    }
+    return sum;
+}
+
+/* The mean pool of pools, without strides, or its gradient: a window's sum is that of the sums of its columns. */
+static inline __attribute__((always_inline)) void NAME(mean_any)(const int GRADIENT, const float *x, int rows,
+                                                                 int columns, long channels, float *out)
+{
+    long row = columns * channels;
+    for (int y = 0; y < rows; y++) {
+        int height = 1 + (y > 0) + (y < rows - 1);
+        VEC left = {0}, here = {0}, right = {0};
+        for (int p = -1; p < columns; p++, left = here, here = right) {
+            int next = p + 1, width = 1 + (next > 0) + (next < columns - 1);
+            right = (VEC){0};
+            if (next < columns)
+                right = NAME(column)(GRADIENT, x + next * channels, y, rows, row);
+            if (GRADIENT)
+                right /= (float)width;
+            if (p < 0)
+                continue;
+            VEC *target = (VEC *)(out + y * row + p * channels);
+            VEC sum = left + here + right;
+            if (GRADIENT)
+                *target += sum;
+            else
+                *target = sum / (float)(height * (1 + (p > 0) + (p < columns - 1)));
+        }
+    }
+}
+
+static void NAME(mean)(const float *x, int rows, int columns, long channels, float *out)
+{
+    NAME(mean_any)(0, x, rows, columns, channels, out);
+}
+
+static void NAME(mean_gradient)(const float *upstream, int rows, int columns, long channels, float *gradient)
+{
+    NAME(mean_any)(1, upstream, rows, columns, channels, gradient);
+}
 #undef AT

@@ -12,6 +12,8 @@ from autodas.kernels import (
     Given,
     Slope,
     combine,
+    dense_backward,
+    dense_forward,
     gradient_sums,
     moments,
     pointwise_backward,
@@ -29,7 +31,7 @@ from autodas.supernet.fused._normalisation import (
     running_moments,
     slope,
 )
-from autodas.supernet.fused._plan import FIRST, POOLED, REDUCED, SECOND, STATE, Plan, Term
+from autodas.supernet.fused._plan import DENSE, FIRST, POOLED, REDUCED, SECOND, STATE, Plan, Term
 
 
 class PlanFunction(torch.autograd.Function):
@@ -37,13 +39,17 @@ class PlanFunction(torch.autograd.Function):
 
     With :math:`B` for batch normalisation and :math:`w` for the mixing weights it is, for each edge,
 
-    .. math:: \sum_o w_o B(P_o D_o(r(x))) + \sum_f w_f B(P_f r(x)) + \sum_p w_p B(p(x)) + w_s x
+    .. math::
+
+       \sum_o w_o B(P_o D_o(r(x))) + \sum_f w_f B(P_f r(x)) + \sum_d w_d B(C_d r(x))
+       + \sum_p w_p B(p(x)) + w_s x
 
     over convolutions (depthwise D, over space and time the sum of two; pointwise P, r the ReLU; twice for
-    separable ones), strided pointwise convolutions, pools and the identity. Normalised values are never
-    computed: a term is a map times a factor plus a shift. x and the outputs of pointwise convolutions and
-    pools are kept for the backward pass; those of the depthwise convolutions are recomputed if the gradient
-    of the weights needs them.
+    separable ones), strided pointwise convolutions, dense convolutions C, pools and the identity. Normalised
+    values are never computed: a term is a map times a factor plus a shift, and pools that are not normalised
+    have a shift of 0. x and the outputs of pointwise and dense convolutions and pools are kept for the
+    backward pass; those of the depthwise convolutions are recomputed if the gradient of the weights needs
+    them.
     """
 
     @staticmethod
@@ -76,7 +82,7 @@ class PlanFunction(torch.autograd.Function):
         flat = out.view(len(plan.edges), -1, shape[-1])
         combine(flat, plan.counts(), [maps.flat(term) for term in plan.terms], factors, shift)
         ctx.plan, ctx.constant = plan, constant
-        ctx.save_for_backward(weights, mean, scale, *maps[:4], *maps.pooled, *parameters)
+        ctx.save_for_backward(weights, mean, scale, *maps[:4], *maps.dense, *maps.pooled, *parameters)
         return tuple(out.unbind())
 
     @staticmethod
@@ -85,7 +91,8 @@ class PlanFunction(torch.autograd.Function):
         """Return the gradients of the state, the mixing weights and the parameters."""
         plan: Plan = ctx.plan
         weights, mean, scale, x, first, second, reduced, *rest = ctx.saved_tensors
-        maps, parameters = _Maps(x, first, second, reduced, rest[: len(plan.pools)]), rest[len(plan.pools) :]
+        dense, pooled, parameters = _split(rest, len(plan.dense), len(plan.pools))
+        maps = _Maps(x, first, second, reduced, dense, pooled)
         wanted = any(ctx.needs_input_grad[3:])
         tables = plan.tables(weights.device)
         arrived = [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
@@ -111,6 +118,10 @@ class PlanFunction(torch.autograd.Function):
             more, parts = pointwise_backward(x, convolutions, plan.stride, reduced, into, weights=wanted)
             gradient.add_(more)
             gradients += [weight for of_parts in parts for weight in of_parts]
+        stacks = zip(plan.stacked(parameters), maps.dense, strict=True)
+        for number, (convs, out) in enumerate(stacks):
+            into = of_origin(DENSE, number)
+            gradients += dense_backward(x, convs, out, into, gradient, weight_gradients=wanted)
         _through_pools(plan, maps, of_origin, gradient)
         if plan.identities:
             into = of_origin(STATE)
@@ -125,6 +136,7 @@ class _Maps(NamedTuple):
     first: Tensor
     second: Tensor
     reduced: Tensor
+    dense: Sequence[Tensor]
     pooled: Sequence[Tensor]
 
     def flat(self, term: Term) -> Tensor:
@@ -133,6 +145,7 @@ class _Maps(NamedTuple):
             FIRST: self.first,
             SECOND: self.second,
             REDUCED: self.reduced,
+            DENSE: [out for stack in self.dense for out in stack],
             POOLED: self.pooled,
         }
         whole: Tensor = self.x if term.origin == STATE else stacks[term.origin][term.number]
@@ -143,7 +156,7 @@ def _maps(
     plan: Plan, x: Tensor, parameters: Sequence[Tensor], running: Moments | None
 ) -> tuple[_Maps, Moments]:
     """Return all maps, and the moments that normalise them: the given ones, or those of the batch."""
-    first, second, reduced, pooled = x.new_empty(0), x.new_empty(0), x.new_empty(0), []
+    first, second, reduced, dense, pooled = x.new_empty(0), x.new_empty(0), x.new_empty(0), [], []
     collected: list[Moments] = []
     inner, batch = len(plan.separable), running is None
     if inner or plan.dilated:
@@ -156,15 +169,23 @@ def _maps(
         collected.append((pair[0], pair[1]))
     if plan.reductions:
         reduced = pointwise_forward(x, plan.reduced(parameters), plan.stride)
+    of_dense: list[Moments] = []
+    for convolutions in plan.stacked(parameters):
+        out, *pair = dense_forward(x, convolutions, moments=batch)
+        dense.append(out)
+        of_dense.append((pair[0], pair[1]))
     if plan.pools:
         pooled = pools_forward(x, list(plan.pools), plan.stride)
-    maps = _Maps(x, first, second, reduced, pooled)
+    maps = _Maps(x, first, second, reduced, dense, pooled)
     if running is not None:
         return maps, running
     collected += [(mean[None], variance[None]) for mean, variance in map(moments, reduced)]
+    collected += of_dense
     for pool, candidates in zip(pooled, plan.pools.values(), strict=True):
-        mean, variance = moments(pool)
-        collected.append((mean.expand(len(candidates), -1), variance.expand(len(candidates), -1)))
+        normalised = sum(hasattr(candidate, "norm") for _, _, candidate in candidates)
+        if normalised:
+            mean, variance = moments(pool)
+            collected.append((mean.expand(normalised, -1), variance.expand(normalised, -1)))
     if not collected:
         nothing = x.new_empty(0, x.shape[-1], dtype=torch.promote_types(x.dtype, torch.float32))
         return maps, (nothing, nothing)
@@ -224,11 +245,22 @@ def _through_pools(plan: Plan, maps: _Maps, of_origin: Callable[[int, int], Slop
     if not plan.pools:
         return
     reached = []
-    for number, pool in enumerate(maps.pooled):
+    for number, (pool, candidates) in enumerate(zip(maps.pooled, plan.pools.values(), strict=True)):
         into, flat = of_origin(POOLED, number), pool.view(-1, pool.shape[-1])
         total = torch.empty_like(pool)
-        scale = torch.cat([into.a, into.b.sum(0, keepdim=True)])
-        shift = into.d.sum(0, keepdim=True)
-        combine(total.view(1, *flat.shape), [len(scale)], [*into.upstream, flat], scale, shift)
+        terms, scale, shift = into.upstream, into.a, None
+        if any(hasattr(candidate, "norm") for _, _, candidate in candidates):
+            terms, scale = [*terms, flat], torch.cat([scale, into.b.sum(0, keepdim=True)])
+            shift = into.d.sum(0, keepdim=True)
+        combine(total.view(1, *flat.shape), [len(terms)], terms, scale, shift)
         reached.append(total)
     pools_backward(maps.x, list(plan.pools), plan.stride, reached, gradient)
+
+
+def _split(tensors: Sequence[Tensor], *sizes: int) -> list[Sequence[Tensor]]:
+    """Return parts of the given sizes, and the rest."""
+    parts, first = [], 0
+    for size in sizes:
+        parts.append(tensors[first : first + size])
+        first += size
+    return [*parts, tensors[first:]]

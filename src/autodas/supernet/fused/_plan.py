@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from autodas.kernels import Pointwise, PoolShape, Unit
 from autodas.operations import (
+    DenseConv,
     FactorizedReduce,
     Pool,
     Separable3dConv,
@@ -23,9 +24,9 @@ from autodas.supernet._noise import is_plain_skip
 from autodas.supernet.fused._channels import ChannelCandidate, has_channel_form
 from autodas.supernet.fused._normalisation import Norm
 
-FIRST, SECOND, REDUCED, POOLED, STATE = range(5)
+FIRST, SECOND, REDUCED, DENSE, POOLED, STATE = range(6)
 """Origin of a term's map: units that read the state, units that read those, strided pointwise convolutions,
-pools, the state itself."""
+dense convolutions, pools, the state itself."""
 
 
 class Term(NamedTuple):
@@ -36,7 +37,7 @@ class Term(NamedTuple):
         column: its operation.
         origin: origin of its map.
         number: index of the map among those of that origin.
-        norm: index of its normalisation in :meth:`Plan.norms`; ``None`` for the identity.
+        norm: index of its normalisation in :meth:`Plan.norms`; ``None`` if it is not normalised.
     """
 
     place: int
@@ -52,10 +53,10 @@ class Tables(NamedTuple):
     Args:
         edge, column: position of its factor among the mixing weights.
         place: index of its edge in the plan.
-        row: row of its moments; the identity's is the last one.
-        normalised: 1 if it is normalised, 0 for the identity; shape (terms, 1).
-        of_origin: for each origin (and number, for pools) the terms that come from it, in the order of
-            their maps, on the host and as a tensor.
+        row: row of its moments; the last one if it is not normalised.
+        normalised: 1 if it is normalised, else 0; shape (terms, 1).
+        of_origin: for each origin (and pool, or window of dense convolutions) the terms that come from it, in
+            the order of their maps, on the host and as a tensor.
     """
 
     edge: Tensor
@@ -78,6 +79,7 @@ class Plan:
     Attributes:
         edges: edges with at least one candidate in fused form; ``targets`` are the states they enter.
         separable, dilated, reductions: ``(place in edges, column, module)`` of the convolutions.
+        dense: for each window its dense convolutions, likewise: one convolution with all their outputs.
         pools: for each pool its candidates, likewise. Their input is the same, so each is computed once.
         identities: ``(place in edges, column)``.
         channels: operations on whole channels.
@@ -94,6 +96,7 @@ class Plan:
         self.separable: list[tuple[int, int, SeparableConv | Separable3dConv]] = []
         self.dilated: list[tuple[int, int, SeparableUnit | Separable3dUnit]] = []
         self.reductions: list[tuple[int, int, FactorizedReduce]] = []
+        self.dense: dict[int, list[tuple[int, int, DenseConv]]] = {}
         self.pools: dict[PoolShape, list[tuple[int, int, Pool]]] = {}
         self.identities: list[tuple[int, int]] = []
         self.channels: list[ChannelCandidate] = []
@@ -108,7 +111,9 @@ class Plan:
         place, before = len(self.edges), self._count()
         for column, module in candidates:
             # Exact types: a subclass may compute something else.
-            if not all(weight.is_contiguous() for weight in module.parameters()):
+            if type(module) is DenseConv and (window := _window(module)):
+                self.dense.setdefault(window, []).append((place, column, module))
+            elif not all(weight.is_contiguous() for weight in module.parameters()):
                 self.others.append((edge, target, column, module))
             elif type(module) in (SeparableConv, Separable3dConv):
                 self.separable.append((place, column, module))  # type: ignore[arg-type]
@@ -116,7 +121,7 @@ class Plan:
                 self.dilated.append((place, column, module))  # type: ignore[arg-type]
             elif type(module) is FactorizedReduce:
                 self.reductions.append((place, column, module))
-            elif type(module) is Pool and hasattr(module, "norm") and not module.norm.affine:
+            elif type(module) is Pool and not (hasattr(module, "norm") and module.norm.affine):
                 kind = "max" if isinstance(module.pool, nn.MaxPool2d | nn.MaxPool3d) else "avg"
                 shape = PoolShape(kind, tuple(module.pool.kernel_size))  # type: ignore[arg-type]
                 self.pools.setdefault(shape, []).append((place, column, module))
@@ -132,7 +137,8 @@ class Plan:
 
     def _count(self) -> int:
         pools = sum(len(candidates) for candidates in self.pools.values())
-        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions)
+        dense = sum(len(convolutions) for convolutions in self.dense.values())
+        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions) + dense
         return convolutions + len(self.identities) + pools
 
     def _terms(self) -> list[Term]:
@@ -148,10 +154,15 @@ class Plan:
         for number, (place, column, _) in enumerate(self.reductions):
             terms.append(Term(place, column, REDUCED, number, norm))
             norm += 1
+        dense = (conv for convolutions in self.dense.values() for conv in convolutions)
+        for number, (place, column, _) in enumerate(dense):
+            terms.append(Term(place, column, DENSE, number, norm))
+            norm += 1
         for number, candidates in enumerate(self.pools.values()):
-            for place, column, _ in candidates:
-                terms.append(Term(place, column, POOLED, number, norm))
-                norm += 1
+            for place, column, pool in candidates:
+                normalised = hasattr(pool, "norm")
+                terms.append(Term(place, column, POOLED, number, norm if normalised else None))
+                norm += normalised
         return terms + [Term(place, column, STATE, 0, None) for place, column in self.identities]
 
     def counts(self) -> list[int]:
@@ -172,8 +183,17 @@ class Plan:
 
     def reduced(self, parameters: Sequence[Tensor]) -> list[Pointwise]:
         """Return the strided pointwise convolutions, each of two parts."""
-        weights = parameters[len(parameters) - 2 * len(self.reductions) :]
+        dense = sum(map(len, self.dense.values()))
+        weights = parameters[len(parameters) - 2 * len(self.reductions) - dense : len(parameters) - dense]
         return [Pointwise((one, other)) for one, other in zip(weights[::2], weights[1::2], strict=True)]
+
+    def stacked(self, parameters: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+        """Return the weights of the dense convolutions of each window."""
+        first, stacks = len(parameters) - sum(map(len, self.dense.values())), []
+        for convolutions in self.dense.values():
+            stacks.append(parameters[first : first + len(convolutions)])
+            first += len(convolutions)
+        return stacks
 
     def _modules(self) -> list[SeparableUnit | Separable3dUnit]:
         """Return all units: both of each separable convolution, then the dilated ones."""
@@ -191,7 +211,7 @@ class Plan:
         return units
 
     def parameters(self) -> list[Tensor]:
-        """Return the weights of the convolutions: those of each unit, two of each reduction."""
+        """Return the weights of the convolutions: of each unit, two of each reduction, the dense ones."""
         weights: list[Any] = []
         for unit in self._modules():
             weights += [unit.depthwise.weight, unit.pointwise.weight]
@@ -199,15 +219,24 @@ class Plan:
                 weights.append(unit.temporal.weight)
         for _, _, reduction in self.reductions:
             weights += [reduction.straight.weight, reduction.shifted.weight]
-        return weights
+        return weights + [conv.conv.weight for stack in self.dense.values() for _, _, conv in stack]
 
     def norms(self) -> list[Norm]:
-        """Return the normalisation layers: of the first units, the second, the reductions, the pools."""
+        """Return the normalisation layers: of the first units, the second, reductions, dense ones, pools."""
         norms: list[Any] = [conv[0].norm for _, _, conv in self.separable]
         norms += [unit.norm for _, _, unit in self.dilated]
         norms += [conv[1].norm for _, _, conv in self.separable]
         norms += [reduction.norm for _, _, reduction in self.reductions]
-        return norms + [pool.norm for pools in self.pools.values() for _, _, pool in pools]
+        norms += [conv.norm for stack in self.dense.values() for _, _, conv in stack]
+        pools = [pool for candidates in self.pools.values() for _, _, pool in candidates]
+        return norms + [pool.norm for pool in pools if hasattr(pool, "norm")]
+
+    def _apart(self, term: Term) -> int:
+        """Return the number of a term's pool or window, as these are needed separately, else 0."""
+        if term.origin == DENSE:
+            windows = [number for number, stack in enumerate(self.dense.values()) for _ in stack]
+            return windows[term.number]
+        return term.number if term.origin == POOLED else 0
 
     def tables(self, device: torch.device) -> Tables:
         """Return the plan's numbers as tensors; cached for the device."""
@@ -217,8 +246,7 @@ class Plan:
             chosen: dict[tuple[int, int], list[int]] = {}
             for i in sorted(range(len(self.terms)), key=lambda i: self.terms[i].number):
                 term = self.terms[i]
-                # Terms of each pool are needed separately, those of other origins together.
-                chosen.setdefault((term.origin, term.number if term.origin == POOLED else 0), []).append(i)
+                chosen.setdefault((term.origin, self._apart(term)), []).append(i)
 
             def tensor(numbers: list[int]) -> Tensor:
                 return torch.tensor(numbers, dtype=torch.int64, device=device)
@@ -232,3 +260,11 @@ class Plan:
                 of_origin={key: (numbers, tensor(numbers)) for key, numbers in chosen.items()},
             )
         return self._tables
+
+
+def _window(module: DenseConv) -> int:
+    """Return the side of a dense convolution's window; 0 if it has no fused form."""
+    conv: Any = module.conv
+    plain = conv.weight.dim() == 4 and conv.groups == 1 and set(conv.stride) == {1} == set(conv.dilation)
+    height, width = conv.kernel_size[-2:]
+    return height if plain and height == width and not module.norm.affine else 0
