@@ -52,7 +52,7 @@ def test_rows_by_hand() -> None:
 
 
 def test_what_is_said() -> None:
-    said = compared(das=[88.0, 89.0, 88.5], snas=[52.0, 51.0, 51.5], edas=[70.0, 71.0, 69.0]).verdict()
+    said = compared(das=[90.0, 90.5, 91.0], snas=[50.0, 49.0, 49.5], edas=[70.0, 71.0, 69.0]).verdict()
     assert "Significantly better than a random draw: das." in said
     assert "Significantly worse than a random draw: snas." in said
     assert "Significantly worse than das: edas, snas." in said

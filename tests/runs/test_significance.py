@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from autodas.accuracy import standard_error as of_samples
-from autodas.runs.significance import Differences, differs_from, pooled_deviation, standard_error
+from autodas.runs.significance import Differences, chance_of_draws, pooled_deviation, standard_error
 
 
 def table(errors: np.ndarray) -> dict[str, dict[int, float]]:
@@ -81,14 +81,21 @@ def test_few_samples_tell_nothing_apart() -> None:
     assert Differences(errors, 10_000).worse == ["b"]
 
 
-def test_a_known_value_is_a_t_test() -> None:
-    group = [10.0, 11.0, 12.0, 10.5]
-    p = stats.ttest_1samp(group, 9.3).pvalue
-    assert 0.025 < p < 0.05
-    assert differs_from([group], 9.3) == [True]
-    # Two groups share the variance, and each has half of the 5 %.
-    assert differs_from([group, [9.2, 9.5, 9.3]], 9.3) == [True, False]
-    assert differs_from([[9.0], [12.0]], 10.0) == [False, False], "one number each says nothing"
+def test_the_chance_of_draws_by_hand() -> None:
+    # A sum of uniform numbers: below s <= 1 with probability s ** n / n!.
+    assert chance_of_draws([0.9]) == pytest.approx(0.2)
+    assert chance_of_draws([0.25, 0.05]) == pytest.approx(0.09)
+    assert chance_of_draws([0.95, 0.9, 1.0, 0.95]) == pytest.approx(2 * 0.2**4 / 24)
+    assert chance_of_draws([0.5, 0.4, 0.6]) == 1.0
+    assert chance_of_draws([1.0] * 30) == 0.0
+
+
+@pytest.mark.parametrize("count", [3, 8, 20])
+def test_the_chance_of_draws_is_that_of_sums(count: int) -> None:
+    drawn = np.random.default_rng(0).random((200_000, count)).sum(1)
+    for share in (0.3, 0.45, 0.62):
+        beyond = (abs(drawn - count / 2) >= abs(count * share - count / 2)).mean()
+        assert chance_of_draws([share] * count) == pytest.approx(beyond, abs=0.004)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from autodas.genotype import Genotype
 from autodas.runs.comparison import Entry, spread_of
 from autodas.runs.folder import GENOTYPE
 from autodas.runs.reading import read_run
-from autodas.runs.significance import Differences, differs_from
+from autodas.runs.significance import LEVEL, Differences, chance_of_draws
 from autodas.tables import Table
 
 _COLUMNS = (
@@ -142,19 +142,18 @@ class TableComparison:
             method: {run.seed: 100 - run.accuracies[self.data] for run in runs}
             for method, runs in self.groups.items()
         }
-        values = [list(own.values()) for own in errors.values()]
-        if max(map(len, values)) < 2:
+        if max(map(len, errors.values())) < 2:
             return " ".join(
                 [*said, "With one seed nothing can be said about differences: use `--seeds 2` or more."]
             )
-        drawn = 100 - self.table_of.mean(self.data)
-        different = differs_from(values, drawn)
-        for word, sign in (("better", -1), ("worse", 1)):
-            names = [
-                method
-                for (method, own), differs in zip(errors.items(), different, strict=True)
-                if differs and sign * (fmean(own.values()) - drawn) > 0
-            ]
+        ranks = {
+            method: [self.table_of.rank(self.data, run.accuracies[self.data]) for run in runs]
+            for method, runs in self.groups.items()
+        }
+        # Bonferroni's correction for the number of methods.
+        different = [name for name, own in ranks.items() if chance_of_draws(own) * len(ranks) < LEVEL]
+        for word, above in (("better", True), ("worse", False)):
+            names = [name for name in different if (fmean(ranks[name]) > 0.5) is above]
             said.append(f"Significantly {word} than a random draw: {', '.join(names) or 'none'}.")
         if len(errors) > 1:
             found = Differences(errors, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from statistics import fmean
 
@@ -144,20 +145,22 @@ class Differences:
         return [name for name in by_error[1:] if self.significant(by_error[0], name)]
 
 
-def differs_from(groups: Sequence[Sequence[float]], value: float) -> list[bool]:
-    """Return for each group whether its mean differs significantly from a known value.
+def chance_of_draws(shares: Sequence[float]) -> float:
+    r"""Compute the probability that architectures drawn at random are as good, or as bad, as those found.
 
-    The test is Student's t with the variance common to all groups, and Bonferroni's correction for their
-    number; nothing differs if no group has two numbers.
+    The share of all architectures that are worse than one drawn at random is uniform on [0, 1], whatever the
+    distribution of accuracies. The sum s of n of them has the distribution of Irwin and Hall,
+
+    .. math:: P(S \le s) = \frac{1}{n!} \sum_{k \le s} (-1)^k \binom{n}{k} (s - k)^n.
 
     Args:
-        groups: numbers of each group, at least one.
-        value: the value.
-    """
-    deviation, degrees = pooled_deviation(groups), sum(len(group) - 1 for group in groups)
-    if deviation is None:
-        return [False] * len(groups)
-    from scipy.stats import t
+        shares: for the result of each search the share of architectures that are worse, of equally good ones
+            half.
 
-    quantile = float(t.ppf(1 - LEVEL / (2 * len(groups)), degrees))
-    return [abs(fmean(g) - value) > quantile * deviation / math.sqrt(len(g)) for g in groups]
+    Returns:
+        The probability of a sum that is at least as far from n / 2, on either side.
+    """
+    n, total = len(shares), sum(map(Fraction, shares))
+    least = min(total, n - total)
+    below = sum((-1) ** k * math.comb(n, k) * (least - k) ** n for k in range(math.floor(least) + 1))
+    return min(1.0, float(2 * below / math.factorial(n)))

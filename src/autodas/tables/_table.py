@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -123,6 +123,11 @@ class Table:
     def share_worse(self, data: str, accuracy: float) -> float:
         """Return the share of architectures with a lower accuracy, in [0, 1]."""
         return bisect_left(self._sorted[data], accuracy) / len(self.accuracies)
+
+    def rank(self, data: str, accuracy: float) -> float:
+        """Return the share of architectures with a lower accuracy and half of those with the same."""
+        ordered = self._sorted[data]
+        return (bisect_left(ordered, accuracy) + bisect_right(ordered, accuracy)) / (2 * len(ordered))
 
     def place(self, genotype: Genotype, data: str) -> Place | None:
         """Return the place of a search's result among all architectures; ``None`` if the table lacks it.
