@@ -5,29 +5,59 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from tests.tables.whole import write_table
 
-ROOT = Path(__file__).parents[2]
+PATH = Path(__file__).parents[2] / "benchmarks/evidence.py"
+
+
+@pytest.fixture
+def evidence(command: Any, forked_jobs: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, whose commands are forked from this process, in place of new interpreters."""
+    specification = spec_from_file_location("evidence", PATH)
+    assert specification is not None
+    assert specification.loader is not None
+    script = module_from_spec(specification)
+    specification.loader.exec_module(script)
+
+    def run(words: list[str], *, check: bool, **options: Any) -> subprocess.CompletedProcess[str]:
+        assert words[:3] == [sys.executable, "-m", "autodas"]
+        process = command(Path.cwd(), *words[3:])
+        done = subprocess.CompletedProcess(words, process.wait(), *process.printed)
+        assert done.returncode == 0 or not check, done.stderr
+        return done
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return script
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_method_from_its_estimate_to_the_json(tmp_path: Path) -> None:
+def test_a_method_from_its_estimate_to_the_json(
+    tmp_path: Path,
+    evidence: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     write_table(tmp_path / "table.csv")
     (tmp_path / "tiny.yaml").write_text(
         "data: {subset: 60}\nspace: {name: nasbench201, K: 1, C1: 4, C2: 16}\nepochs: 1\nbatch_size: 16\n"
-        "tensorboard: false\n"
+        "tensorboard: false\ncheck_memory: false\n"
     )
-    script = [sys.executable, str(ROOT / "benchmarks/evidence.py"), "--data=digits", "--methods=sdas-c"]
-    script += [f"--table={tmp_path / 'table.csv'}", f"--settings={tmp_path / 'tiny.yaml'}", "--seeds=1"]
-    script += [f"--run={tmp_path / 'run'}", f"--output={tmp_path / 'out.json'}"]
-    done = subprocess.run(script, capture_output=True, text=True, check=True)
-    assert "sdas-c: 1 searches of about" in done.stdout
+    words = [str(PATH), "--data=digits", "--methods=sdas-c"]
+    words += [f"--table={tmp_path / 'table.csv'}", f"--settings={tmp_path / 'tiny.yaml'}", "--seeds=1"]
+    words += [f"--run={tmp_path / 'run'}", f"--output={tmp_path / 'out.json'}"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert evidence.main() == 0
+    assert "sdas-c: 1 searches of about" in capsys.readouterr().out
     facts = json.loads((tmp_path / "out.json").read_text())
     assert [row["method"] for row in facts["rows"]] == ["sdas-c", "a random draw"]
     assert "<figure" in (tmp_path / "out.html").read_text()
-    again = subprocess.run([*script, "--estimate"], capture_output=True, text=True, check=True)
-    assert again.stdout.strip() == "in all about 0.0 hours of CPU"
+    monkeypatch.setattr(sys, "argv", [*words, "--estimate"])
+    assert evidence.main() == 0
+    assert capsys.readouterr().out.strip() == "in all about 0.0 hours of CPU"

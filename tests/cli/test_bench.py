@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from autodas.bench import memory
 from autodas.cli.main import main
 
 pytestmark = pytest.mark.slow
@@ -20,6 +24,36 @@ def _checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
 
 
+@pytest.fixture
+def forked_measurements(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is measured in processes that are forked from this one, in place of new interpreters."""
+
+    class Forked:
+        def __init__(self, words: list[str], **options: Any) -> None:
+            def measure() -> NoReturn:
+                sys.argv = words[3:]
+                memory._main()
+                os._exit(0)
+
+            assert words[:4] == [sys.executable, "-P", "-m", "autodas.bench.memory"]
+            self._process = command(Path.cwd(), prepare=measure)
+
+        def __enter__(self) -> Forked:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            for file in self._process._outputs:
+                file.close()
+
+        def communicate(self) -> tuple[bytes, bytes]:
+            self.returncode = self._process.wait()
+            out, error = self._process.printed
+            return out.encode(), error.encode()
+
+    monkeypatch.setattr(memory, "start_child", Forked)
+
+
+@pytest.mark.usefixtures("forked_measurements")
 def test_step_against_the_plain_supernet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "step.json"
     words = [f"--engines={PLAIN},fused", "--repeats=1", "--compute.threads=1", f"--output={output}"]
@@ -64,7 +98,10 @@ def test_search(capsys: pytest.CaptureFixture[str]) -> None:
         (["step", "--engines=fast"], "the engines are reference, fused"),
         (["step", "--engines=python:benchmarks.plain_supernet:make_stp"], "did you mean 'make_step'"),
         (["step", "--engines=python:nowhere:f"], "'nowhere' cannot be imported"),
-        (["step", f"--engines={PLAIN}", "--space=cifar-darts"], "the plain supernet is cifar-o2d"),
+        (
+            ["step", f"--engines={PLAIN}", "--space=cifar-darts", "--memory=false"],
+            "the plain supernet is cifar-o2d",
+        ),
         (["step", "--output=/nowhere/x.json"], "its folder does not exist"),
         (["growth", "--vary=width"], "one of batch_size, image_size, K, C2"),
         (["growth", "--values=8,0"], "batch_size=0 must be at least 2"),

@@ -254,14 +254,14 @@ def test_dry_run_estimates_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    size = [*SMALL_SEARCH, FEW]
+    size = [*SMALL_SEARCH, "--space.operations=skip_connect,max_pool_3x3"]
     found = {
         words: printed_json(capsys, "search", "--data=digits", "--dry_run", "--json", *size, *words)
         for words in (
-            ("--batch_size=16",),
             ("--batch_size=32",),
             ("--batch_size=64",),
-            ("--batch_size=64", "--micro_batches=4"),
+            ("--batch_size=128",),
+            ("--batch_size=128", "--micro_batches=4"),
         )
     }
     few, more, most, *smaller = (facts["memory_bytes"] for facts in found.values())

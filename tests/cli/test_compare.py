@@ -32,6 +32,7 @@ SMALL = [
     "--data.subset=200",
     "--compute.threads=1",
     "--search.tensorboard=false",
+    "--search.check_memory=false",
     "--train.tensorboard=false",
 ]
 
@@ -106,6 +107,7 @@ IN_TABLE = [
     "--search.space.C2=16",
     "--search.epochs=1",
     "--search.tensorboard=false",
+    "--search.check_memory=false",
     "--data=digits",
     "--data.subset=60",
     "--compute.threads=1",
@@ -125,6 +127,7 @@ def test_agreement_like_chance_is_close_to_a_draw() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_jobs")
 def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table of all cells, whose accuracy is the number of 3x3 convolutions."""
     file = tmp_path / "t.csv"

@@ -612,8 +612,11 @@ class TestDump:
         st.dictionaries(
             text,
             st.recursive(
-                st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text, st.lists
+                st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text,
+                st.lists,
+                max_leaves=10,
             ),
+            max_size=10,
         )
     )
     def test_yaml_round_trip(self, document: dict[str, Any]) -> None:

@@ -26,9 +26,9 @@ from autodas.train_command import data_words, train_command
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=8", "--quiet"]
-TINY += ["--check_memory=false", "--tensorboard=false"]
-TINY += ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"]
+SPACE = ["--space.K=0", "--space.C1=8", "--space.C2=8"]
+SPACE += ["--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"]
+TINY = ["--epochs=1", "--batch_size=8", *SPACE, "--quiet", "--check_memory=false", "--tensorboard=false"]
 DATA = "imagefolder:my pictures"
 TINY_NETWORK = ["--epochs=1", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=8"]
 
@@ -230,9 +230,7 @@ def test_dry_run_predicts_time_and_writes_nothing(
     command: str, pictures: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    sizes = ["--space.K=0", "--space.C1=8", "--space.C2=8"]
-    if command == "train":
-        sizes = [word.replace("space", "skeleton") for word in sizes]
+    sizes = SPACE if command == "search" else TINY_NETWORK[1:]
     words = [command, *(["darts_v2"] if command == "train" else []), "--data", pictures, "--batch_size=8"]
     found = {}
     for epochs in (10, 1000):
@@ -247,7 +245,7 @@ def test_dry_run_predicts_time_and_writes_nothing(
 
 def test_plain_logs_say_how_far_it_is(pictures: str, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["--data", pictures, "--batch_size=8", "--epochs=2", "--tensorboard=false"]
-    assert main(["search", *words, "--space.K=0", "--space.C1=8", "--space.C2=8", "--run=found"]) == 0
+    assert main(["search", *words, *SPACE, "--check_memory=false", "--run=found"]) == 0
     first, second = re.findall(r"^search epoch .*$", capfd.readouterr().err, flags=re.MULTILINE)
     assert first.startswith("search epoch 1/2: ")
     assert first.endswith(" left")

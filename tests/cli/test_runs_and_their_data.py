@@ -18,6 +18,7 @@ from autodas.loop import check_same_data, trained_on, write_data
 from autodas.runs.folder import RunFolder
 
 SEARCH = ["--epochs=1", "--batch_size=8", "--space.K=0", "--space.C1=8", "--space.C2=16", "--quiet"]
+SEARCH += ["--check_memory=false", "--space.operations=skip_connect,max_pool_3x3,sep_conv_3x3"]
 TRAIN = ["--epochs=1", "--batch_size=8", "--skeleton.K=0", "--skeleton.C1=8", "--skeleton.C2=16", "--quiet"]
 
 

@@ -314,29 +314,22 @@ def test_progress_with_the_time_left(root: Path, monkeypatch: pytest.MonkeyPatch
     assert len(lines) == 5 + 3
 
 
-KILLED = """
-import os, signal, sys
-from autodas.data import open_dataset
-from autodas.data.frames._sources import VideoFiles
-
-inner, count = VideoFiles.read, 0
-
-def read(self, index, numbers, side):
-    global count
-    count += 1
-    if count == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return inner(self, index, numbers, side)
-
-VideoFiles.read = read
-open_dataset(sys.argv[1], frames=4, image_size=28, storage="cache", cache=sys.argv[2])
-"""
-
-
-def test_killed_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
     expected = batches(opened(root, "stream"))
-    command = [sys.executable, "-c", KILLED, f"videofolder:{root}", str(root.parent / "cache")]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    inner, count = VideoFiles.read, 0
+
+    def reads_three(self: VideoFiles, index: int, numbers: Any, side: int) -> np.ndarray:
+        nonlocal count
+        count += 1
+        if count == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner(self, index, numbers, side)
+
+    def store() -> None:
+        VideoFiles.read = reads_three  # type: ignore[method-assign]
+        opened(root, "cache")
+
+    assert command(root, prepare=store).wait() == -signal.SIGKILL
     assert list((root.parent / "cache").glob("*/*.part"))
     kept = len(stored(root))
     assert kept < 4
@@ -516,16 +509,6 @@ def test_compressed_frames_look_the_same_and_take_less(tmp_path: Path, capsys: A
     assert opened(root).train.storage == "stream"
 
 
-HELD = """
-import sys
-from autodas.data import open_dataset
-
-data = open_dataset(sys.argv[1], frames=4, image_size=28, storage="cache", cache=sys.argv[2])
-print("open", flush=True)
-sys.stdin.read()
-"""
-
-
 class TestFolders:
     def test_list(self, root: Path) -> None:
         cache = root.parent / "cache"
@@ -566,7 +549,7 @@ class TestFolders:
         assert all((folder / "store.json").exists() for folder in others)
         assert len(list(root.rglob("*.mp4"))) == 10
 
-    def test_what_is_in_use_stays(self, root: Path) -> None:
+    def test_what_is_in_use_stays(self, root: Path, command: Any) -> None:
         cache = root.parent / "cache"
         data = opened(root, "cache")
         (store,) = store_folders(cache)
@@ -574,13 +557,22 @@ class TestFolders:
         batches(data)
         del data
         gc.collect()
-        words = [sys.executable, "-c", HELD, f"videofolder:{root}", str(cache)]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-            assert other.stdout is not None
-            assert other.stdout.readline() == b"open\n"
-            assert remove_store(store) == "it is in use"
-            other.kill()
-            other.wait()
+
+        def hold() -> None:
+            other = opened(root, "cache")
+            print("open", flush=True)
+            while other:
+                time.sleep(60)
+
+        process = command(root, prepare=hold)
+        limit = time.monotonic() + 60
+        while process.printed[0] != "open\n":
+            assert process.poll() is None, process.printed[1]
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        assert remove_store(store) == "it is in use"
+        process.signal(signal.SIGKILL)
+        process.wait()
         assert remove_store(store) is None
         assert list(cache.iterdir()) == []
 

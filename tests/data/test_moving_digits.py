@@ -173,14 +173,14 @@ class SmallNetwork(nn.Module):
     def __init__(self, classes: int, temporal: bool) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv3d(1, 16, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
-            nn.BatchNorm3d(16),
+            nn.Conv3d(1, 8, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
+            nn.BatchNorm3d(8),
             nn.ReLU(),
             nn.MaxPool3d((4, 3, 3), (4, 2, 2), (0, 1, 1)),
         )
         layers: list[nn.Module] = []
         window, padding = ((3, 3, 3), (1, 1, 1)) if temporal else ((1, 3, 3), (0, 1, 1))
-        for inputs, outputs, stride in ((16, 32, (1, 1, 1)), (32, 32, (1, 2, 2)), (32, 64, (2, 2, 2))):
+        for inputs, outputs, stride in ((8, 16, (1, 1, 1)), (16, 32, (1, 2, 2)), (32, 64, (2, 2, 2))):
             layers += [nn.Conv3d(inputs, outputs, window, stride, padding, bias=False)]
             layers += [nn.BatchNorm3d(outputs), nn.ReLU()]
         self.body = nn.Sequential(*layers)
@@ -193,14 +193,14 @@ class SmallNetwork(nn.Module):
 def accuracies(temporal: bool) -> tuple[float, float]:
     """Shares of right labels, and of right ones within the pair, after a few epochs of training."""
     splits = []
-    for split, number in (("train", 800), ("test", 400)):
+    for split, number in (("train", 640), ("test", 400)):
         pixels, labels, _ = moving_digits(split, clips=number, pairs=2)
         splits += [torch.from_numpy(pixels).permute(0, 4, 1, 2, 3).float() / 80 - 0.25]
         splits += [torch.from_numpy(labels)]
     x, y, test, wanted = splits
     torch.manual_seed(0)
     network = SmallNetwork(4, temporal)
-    epochs, batch = 5, 32
+    epochs, batch = 4, 32
     optimiser = torch.optim.SGD(network.parameters(), 0.05, 0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.05, epochs * len(x) // batch)
     for _ in range(epochs):

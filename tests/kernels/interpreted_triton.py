@@ -14,8 +14,8 @@ from autodas.kernels import Stencil, _triton, stencils_backward, stencils_forwar
 FP32, BF16 = torch.float32, torch.bfloat16
 CASES = [
     # stencils (window, dilation); channels, height, width; a map for each stencil; stride
-    ([(3, 1), (5, 1), (3, 2), (5, 2)], (6, 7, 5), False, 1, FP32),
-    ([(3, 1), (5, 1), (3, 2), (5, 2)], (6, 5, 6), False, 2, FP32),
+    ([(3, 1), (5, 2)], (6, 7, 5), False, 1, FP32),
+    ([(5, 1), (3, 2)], (6, 5, 6), False, 2, FP32),
     ([(3, 1), (5, 1)], (6, 5, 6), True, 1, FP32),
     ([(3, 1), (3, 2)], (3, 6, 5), True, 2, FP32),
     ([(3, 1), (7, 1)], (3, 4, 9), False, 1, BF16),

@@ -63,10 +63,10 @@ class TestEveryNetwork:
     def test_maps_of_the_paper(self, name: str) -> None:
         """Clips of 16 x 112 x 112; time is halved after each of the first two stages (figure 10)."""
         sizes = []
-        with torch.device("meta"):
-            network = build_handcrafted(name)
-            for stage in network.stages:
-                stage.register_forward_hook(lambda *call: sizes.append(tuple(call[-1].shape[2:])))
+        network = build_handcrafted(name, width=TINY).eval()
+        for stage in network.stages:
+            stage.register_forward_hook(lambda *call: sizes.append(tuple(call[-1].shape[2:])))
+        with torch.no_grad():
             network(torch.empty(1, 3, 16, 112, 112))
         if "bninception" in name:
             assert sizes == [(16, 56, 56), (8, 28, 28), (4, 14, 14), (4, 7, 7)]
@@ -133,9 +133,9 @@ class TestEveryNetwork:
         torch.manual_seed(1)
         network = build_handcrafted(name, classes=4, width=TINY)
         x, labels = clips(4), torch.arange(4)
-        optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+        optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
         losses = []
-        for step in range(12):
+        for step in range(8):
             loss = F.cross_entropy(network(x), labels)
             optimiser.zero_grad()
             loss.backward()

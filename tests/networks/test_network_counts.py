@@ -233,6 +233,7 @@ def test_counting_changes_nothing() -> None:
     counts = multiply_adds_by_module(network, torch.randn(2, 3, 8, 8))
     assert network.training
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    assert not any("forward" in vars(module) for module in network.modules())
     assert counts[""] == counts["stem"] + counts["cells.0"] + counts["cells.1"] + counts["classifier"]
     # Two pictures, 3x3 windows from 3 to 8 channels on 8x8 maps.
     assert counts["stem"] == 2 * 8 * 27 * 64

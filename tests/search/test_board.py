@@ -23,15 +23,20 @@ SPACE = small(autodas.get_space("cifar-o2d").with_size(K=1, C1=4, C2=8))
 
 
 def search(
-    folder: Path, name: str, pictures: Callable[[], dict[str, bytes]] | None, **options: Any
+    folder: Path,
+    name: str,
+    pictures: Callable[[], dict[str, bytes]] | None,
+    K: int = 1,
+    epochs: int = 3,
+    **options: Any,
 ) -> list[dict[str, Any]]:
     choice = autodas.choose_strategy(name, learning_rate=0.05)
     Search(
         autodas.open_dataset("digits", subset=100),
-        SPACE,
+        SPACE.with_size(K=K),
         choice,
         keeping=autodas.Keeping(autodas.RunFolder(folder).create(), pictures=pictures, **options),
-        epochs=3,
+        epochs=epochs,
         batch_size=16,
         compute=autodas.Compute(check_memory=False),
     ).run()
@@ -90,7 +95,7 @@ def test_a_picture_that_fails_does_not_stop_the_search(
         calls.append(1)
         raise RuntimeError("no room for pictures")
 
-    events = search(tmp_path, "das", fail)
+    events = search(tmp_path, "das", fail, K=0, epochs=2)
     assert events[-1]["event"] == "end"
     assert len(calls) == 1, "it is not tried again"
     assert "no figures of cells in TensorBoard: no room for pictures" in "".join(capsys.readouterr())
@@ -100,7 +105,7 @@ def test_without_a_board_nothing_is_drawn(tmp_path: Path) -> None:
     def never() -> dict[str, bytes]:
         raise AssertionError("drawn for nobody")
 
-    events = search(tmp_path, "das", never, tensorboard=False, quiet=True)
+    events = search(tmp_path, "das", never, K=0, epochs=1, tensorboard=False, quiet=True)
     assert events[-1]["event"] == "end"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import torch
 from PIL import Image
 
 from autodas.cli.main import main
+from autodas.runs.folder import RUNNING
 from autodas.search._phase import PhaseRun
 from autodas.strategies import strategy_info
 from autodas.strategies.settings import ALIASES
@@ -96,32 +99,66 @@ def assert_same_run(first: Path, second: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
 
 
+@pytest.fixture
+def copied_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Path, Path], None]:
+    """Copies a folder before an iteration of a search, as it would be if the process were killed there."""
+    step = PhaseRun.step
+
+    def copy(iterations: int, folder: Path, to: Path) -> None:
+        done = 0
+
+        def copy_and_go_on(self: PhaseRun, *arguments: Any) -> None:
+            nonlocal done
+            if done == iterations:
+                # The lock names this process, which is alive.
+                shutil.copytree(folder, to, ignore=shutil.ignore_patterns(RUNNING))
+            done += 1
+            step(self, *arguments)
+
+        monkeypatch.setattr(PhaseRun, "step", copy_and_go_on)
+
+    return copy
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_killed_search_in_memory(name: str, tmp_path: Path, killed_after: Callable[..., None]) -> None:
+def test_killed_search_in_memory(
+    name: str, tmp_path: Path, copied_after: Callable[[int, Path, Path], None]
+) -> None:
     words = ["--data=digits", "--data.subset=72", *SMALL, *STRATEGIES[name]]
+    copied_after(random.Random(name).randrange(2, 6), tmp_path / "whole", tmp_path / "killed")
     search(tmp_path / "whole", words)
-    iterations = random.Random(name).randrange(2, 6)
-    killed_after(PhaseRun, "step", iterations, "search", *words, f"--run={tmp_path / 'killed'}")
     assert not (tmp_path / "killed/genotype.json").exists()
     search(tmp_path / "killed", words, resume="auto")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
+@pytest.fixture(scope="module")
+def whole_of_finals(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A search with finals that nothing stops, and its words."""
+    words = ["--data=digits", "--data.subset=72", *SMALL, *FINALS]
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("finals") / "run"
+    search(folder, words)
+    return folder, words
+
+
 @pytest.mark.parametrize("iterations", [8, 14])  # the second of two searches, the first of five finalists
 def test_killed_before_and_in_the_finals(
-    iterations: int, tmp_path: Path, killed_after: Callable[..., None]
+    iterations: int,
+    whole_of_finals: tuple[Path, list[str]],
+    tmp_path: Path,
+    killed_after: Callable[..., None],
 ) -> None:
-    words = ["--data=digits", "--data.subset=72", *SMALL, *FINALS]
-    search(tmp_path / "whole", words)
+    whole, words = whole_of_finals
     killed_after(PhaseRun, "step", iterations, "search", *words, f"--run={tmp_path / 'killed'}")
     search(tmp_path / "killed", words, resume="auto")
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
-    index = json.loads((tmp_path / "whole/candidates/index.json").read_text())
+    assert_same_run(whole, tmp_path / "killed")
+    index = json.loads((whole / "candidates/index.json").read_text())
     finalists = [record for record in index if record["derived"]]
     origins = ["search 1", "search 2", "neighbour of search 1", "neighbour of search 2", "random"]
     assert [record["origin"] for record in finalists] == origins
     best = max(finalists, key=lambda record: record["discrete"])
-    assert (tmp_path / "whole" / best["file"]).read_text() == (tmp_path / "whole/genotype.json").read_text()
+    assert (whole / best["file"]).read_text() == (whole / "genotype.json").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -163,14 +200,24 @@ def test_killed_search_with_files_read_by_workers(
     assert_same_run(whole, tmp_path / "killed")
 
 
-def test_resume_by_folder_takes_the_run_s_own_settings(
-    tmp_path: Path, killed_after: Callable[..., None]
-) -> None:
+@pytest.fixture(scope="module")
+def whole_of_digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A search of digits that nothing stops, and its words."""
     words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["sdas-a"]]
-    search(tmp_path / "whole", words)
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    search(folder, [*words, "--seed=3"])
+    return folder, words
+
+
+def test_resume_by_folder_takes_the_run_s_own_settings(
+    whole_of_digits: tuple[Path, list[str]], tmp_path: Path, killed_after: Callable[..., None]
+) -> None:
+    whole, words = whole_of_digits
+    words = [*words, "--seed=3"]
     killed_after(PhaseRun, "step", 3, "search", *words, f"--run={tmp_path / 'killed'}")
     assert main(["search", f"--resume={tmp_path / 'killed'}", "--quiet"]) == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(whole, tmp_path / "killed")
 
 
 def test_a_killed_run_is_never_continued_with_other_settings(
@@ -185,9 +232,11 @@ def test_a_killed_run_is_never_continued_with_other_settings(
     assert (tmp_path / "killed/events.jsonl").read_bytes() == before
 
 
-def test_same_seed_same_genotype_other_seed_other_split(tmp_path: Path) -> None:
-    words = ["--data=digits", "--data.subset=60", *SMALL, *STRATEGIES["sdas-a"]]
-    for name, seed in (("first", 3), ("second", 3), ("other", 4)):
+def test_same_seed_same_genotype_other_seed_other_split(
+    whole_of_digits: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    first, words = whole_of_digits
+    for name, seed in (("second", 3), ("other", 4)):
         search(tmp_path / name, [*words, f"--seed={seed}"])
-    assert_same_run(tmp_path / "first", tmp_path / "second")
-    assert (tmp_path / "first/split.json").read_text() != (tmp_path / "other/split.json").read_text()
+    assert_same_run(first, tmp_path / "second")
+    assert (first / "split.json").read_text() != (tmp_path / "other/split.json").read_text()

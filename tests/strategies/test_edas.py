@@ -38,7 +38,7 @@ def relaxed_edges(strategy: EDAS, mixture: Any) -> list[tuple[str, int]]:
 def test_all_but_one_edge_are_what_would_be_derived(tools: Any, space: str) -> None:
     strategy = new(tools, space)
     cell, seen = strategy.plan.space.cell, Counter()
-    for iteration in range(1, 100):
+    for iteration in range(1, 60):
         tools.wander(strategy, iteration, std=0.2)
         strategy.after_iteration(iteration)
         fresh = load_strategy("das")(choose_strategy("das").settings, tools.plan(tools.space(space)))

@@ -11,7 +11,8 @@ import io
 import json
 import random
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import chain, pairwise
 from typing import Any
 
@@ -130,6 +131,11 @@ def phase_run(strategy: Strategy, number: int, phase: Phase, seed: int = 0) -> P
     return PhaseRun(phase, number, strategy, supernet, Classification(3), optim, 2, Compute())
 
 
+@cache
+def supernet_of(space: Space) -> Supernet:
+    return Supernet(space, classes=3, channels=1)
+
+
 def owned(optimiser: torch.optim.Optimizer | None) -> list[int]:
     if optimiser is None:
         return []
@@ -211,7 +217,7 @@ class TestEveryStrategy:
             parameters = list(strategy.parameters().values())
             assert all(p.requires_grad and p.is_leaf for p in parameters)
             assert len({id(p) for p in parameters}) == len(parameters)
-            weights = {id(p) for p in Supernet(phase.space, classes=3, channels=1).parameters()}
+            weights = set(map(id, supernet_of(phase.space).parameters()))
             assert not weights & {id(p) for p in parameters}
             if parameters:
                 total = sum(
@@ -328,9 +334,19 @@ def supernet_space(tools: Any, name: str) -> Space:
     return narrow(space) if name == "pdarts" else small(space)
 
 
+@pytest.fixture
+def collected() -> Iterator[Callable[[], int]]:
+    """Collects garbage, but for what was there before the test: in a whole run that is a lot."""
+    gc.freeze()
+    yield gc.collect
+    gc.unfreeze()
+
+
 @pytest.mark.parametrize("name", strategy_names())
 class TestWithASupernet:
-    def test_optimisers_own_exactly_what_is_alive(self, tools: Any, name: str) -> None:
+    def test_optimisers_own_exactly_what_is_alive(
+        self, tools: Any, name: str, collected: Callable[[], int]
+    ) -> None:
         iterations = 3
         strategy = make(tools, name, supernet_space(tools, name), iterations=iterations)
         for number, phase in list(enumerate(strategy.phases()))[:3]:
@@ -356,7 +372,7 @@ class TestWithASupernet:
                 assert sum(
                     len(c.candidates(e)) for c in cells for e in range(len(c.space.edges))
                 ) == edges * len(cells)
-            gc.collect()
+            collected()
             # What was given up has left memory: nobody holds on to it.
             assert {id(p) for p in before} == {id(p) for p in run.supernet.parameters()}
 

@@ -146,8 +146,8 @@ def test_only_what_meets_the_budget_is_trained(tools: Any) -> None:
         return profile(genotype, space.skeleton, auxiliary=False, **facts).parameters
 
     generator = Generator(0)
-    drawn = [Genotype({kind: random_cell(space.cell, generator) for kind in space.kinds}) for _ in range(100)]
-    median = sorted(map(cost, drawn))[50]
+    drawn = [Genotype({kind: random_cell(space.cell, generator) for kind in space.kinds}) for _ in range(20)]
+    median = sorted(map(cost, drawn))[10]
     budget = network_budget(space, space.skeleton, Limits(parameters=median), **facts)
     strategy = new(tools, neighbours=4, random=4, budget=budget)
     searched(tools, strategy)

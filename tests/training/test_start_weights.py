@@ -61,8 +61,7 @@ def lived(facts: ModelFacts, seed: int = 0) -> Network:
     torch.manual_seed(seed)
     network = facts.build()
     size = facts.blueprint.skeleton.input_size(facts.image_size, facts.frames)
-    for _ in range(3):
-        network(torch.randn(6, facts.channels, *size) + 0.3)
+    network(torch.randn(3, facts.channels, *size) + 0.3)
     for name, parameter in network.named_parameters():
         if "norm" in name:
             parameter += 0.2 * torch.randn_like(parameter)
@@ -186,7 +185,7 @@ def test_from_colours_to_flow(skeleton: str, tmp_path: Path) -> None:
 
 
 def test_other_classes(tmp_path: Path) -> None:
-    source = facts_of("video", auxiliary=True, image_size=80)
+    source = facts_of("video", auxiliary=True, image_size=80, clips=Clips(2))
     for classes in (("b", "a", "c"), ("a", "b", "c", "d")):
         target = replace(source, classes=classes)
         torch.manual_seed(1)
@@ -199,7 +198,7 @@ def test_other_classes(tmp_path: Path) -> None:
 
 
 def test_with_and_without_an_auxiliary_head(tmp_path: Path) -> None:
-    plain = facts_of("video", image_size=80)
+    plain = facts_of("video", image_size=80, clips=Clips(2))
     with_head = replace(plain, auxiliary=True)
     for source, target in ((plain, with_head), (with_head, plain)):
         before, after, _ = started(tmp_path, source, target)

@@ -25,7 +25,7 @@ _CYCLES = (_STEPS, _STEPS, _SIZES, _STEPS)
 """Number of states of each coordinate: across, down, size (number s is 8 + s of 32 of the side), angle."""
 _ONE = 4096
 _TURN = 2 * np.pi * np.arange(_STEPS) / _STEPS
-_COSINE, _SINE = (np.rint(_ONE * wave).astype(np.int64) for wave in (np.cos(_TURN), np.sin(_TURN)))
+_COSINE, _SINE = (np.rint(_ONE * wave).astype(np.int32) for wave in (np.cos(_TURN), np.sin(_TURN)))
 _CHUNK = 32  # clips drawn at once: more do not fit into the cache
 
 
@@ -133,8 +133,9 @@ def _draw(digits: np.ndarray, states: np.ndarray, size: int) -> np.ndarray:
     The position of a pixel is rotated and scaled back into the digit, where the value is interpolated between
     the four nearest pixels.
     """
-    across, down, scale, angle = (states[..., i, None, None] for i in range(4))
-    pixel = np.arange(size)
+    # All numbers fit into 32 bits, up to the largest size.
+    across, down, scale, angle = (states[..., i, None, None].astype(np.int32) for i in range(4))
+    pixel = np.arange(size, dtype=np.int32)
     # Twice the distance from the digit's centre, which lies between pixels: an odd integer.
     dx = 2 * ((pixel[None, :] - across * size // _STEPS + size // 2) % size - size // 2) + 1
     dy = 2 * ((pixel[:, None] - down * size // _STEPS + size // 2) % size - size // 2) + 1
@@ -147,9 +148,11 @@ def _draw(digits: np.ndarray, states: np.ndarray, size: int) -> np.ndarray:
     )
     left, top = np.minimum(x // 256, 8), np.minimum(y // 256, 8)
     x, y = x - 256 * left, y - 256 * top
-    clip = np.arange(len(digits))[:, None, None, None]
-    upper = digits[clip, top, left] * (256 - x) + digits[clip, top, left + 1] * x
-    lower = digits[clip, top + 1, left] * (256 - x) + digits[clip, top + 1, left + 1] * x
+    side = digits.shape[2]
+    place = np.arange(len(digits))[:, None, None, None] * side**2 + (side * top + left)
+    values = digits.astype(np.int32).ravel()
+    upper = values.take(place) * (256 - x) + values[1:].take(place) * x
+    lower = values[side:].take(place) * (256 - x) + values[side + 1 :].take(place) * x
     # From 16 times 65,536 to 255, rounded.
     value: np.ndarray = ((upper * (256 - y) + lower * y) * 255 + (1 << 19)) >> 20
     return value.astype(np.uint8)
