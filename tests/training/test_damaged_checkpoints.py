@@ -73,6 +73,9 @@ _SEARCH: list[tuple[Change, str]] = [
     (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["operation"].update({0: 2.0}), "2.0"),
     (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["operation"].update({0: 99}), "99"),
     (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["kept"].update({5: (0, 1)}), "0"),
+    (lambda s: s["run"]["strategy"]["decisions"]["reduction"]["operation"].popitem(), "undecided edges"),
+    (lambda s: s["run"]["strategy"]["alpha"]["reduction"].update({0: torch.zeros(3)}), "undecided edges"),
+    (lambda s: s["run"]["strategy"].update(beta={}), "damaged"),
     (lambda s: s["run"]["supernet"].popitem(), "damaged"),
     (lambda s: s["run"].update(weight_optimiser={}), "damaged"),
 ]

@@ -68,13 +68,18 @@ def table_state(table: Table) -> dict[str, dict[int, Tensor]]:
 
 
 def load_table(table: Table, state: Mapping[str, Mapping[int, Tensor]]) -> None:
-    """Set a table's parameters, and remove those that are missing in the state."""
+    """Set a table's parameters.
+
+    Raises:
+        ValueError: if the state has parameters of other edges, or other shapes.
+    """
     for kind, edges in table.items():
-        for edge in list(edges):
-            if edge in state[kind]:
-                edges[edge].data.copy_(state[kind][edge])
-            else:
-                del edges[edge]
+        if set(state[kind]) != set(edges):
+            raise ValueError(f"parameters of {kind} are not those of the undecided edges")
+        for edge, parameter in edges.items():
+            if state[kind][edge].shape != parameter.shape:
+                raise ValueError(f"a parameter of {kind} has another shape")
+            parameter.data.copy_(state[kind][edge])
 
 
 def named(prefix: str, table: Table) -> dict[str, nn.Parameter]:

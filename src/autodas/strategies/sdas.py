@@ -246,7 +246,7 @@ class SDAS(Strategy):
         kept = self.decisions.kept[kind].get(state, tuple(self.plan.space.cell.incoming(state)))
         for edge in self.plan.space.cell.incoming(state):
             if not (self.settings.keep_beta and edge in kept):
-                del self.beta[kind][edge]
+                self.beta[kind].pop(edge, None)
 
     def finish(self) -> Outcome:
         """Return the architecture, after the decisions still open if the search has ended early."""
@@ -319,9 +319,17 @@ class SDAS(Strategy):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore alpha, beta, the decisions and the state of regularisation."""
+        self.decisions.load_state_dict(state["decisions"])
+        for kind, decided in self.decisions.operation.items():
+            for edge in decided:
+                self.alpha[kind].pop(edge, None)
+            for node in self.plan.space.cell.states:
+                if self.decisions.node_decided(kind, node):
+                    self._drop_betas(kind, node)
+        if self.decisions.done == self.decisions.total and not any(state["beta"].values()):
+            self.beta = {kind: {} for kind in self.beta}
         load_table(self.alpha, state["alpha"])
         load_table(self.beta, state["beta"])
-        self.decisions.load_state_dict(state["decisions"])
         if "regularisation" in state:  # checkpoints of version 0.1 lack it
             self.regularisation.load_state_dict(state["regularisation"])
             self.stability.load_state_dict(state["stability"], self._open_weights())
