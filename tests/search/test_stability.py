@@ -141,7 +141,7 @@ def test_a_method_without_relaxation_has_none() -> None:
 
 
 WORDS = [
-    *("search", "--data=digits", "--data.subset=72", "--strategy.learning_rate=0.1"),
+    *("search", "--data=digits", "--data.subset=48", "--strategy.learning_rate=0.1"),
     *(word for word in SMALL if not word.startswith("--epochs")),
 ]
 
@@ -166,8 +166,8 @@ def by_hand(evaluations: list[list[str]]) -> float | None:
 def test_a_resumed_search_remembers(name: str, tmp_path: Path, killed_after: Callable[..., None]) -> None:
     words = [*WORDS, *FEW, f"--strategy={name}", "--epochs=7"]
     assert main([*words, f"--run={tmp_path / 'whole'}"]) == 0
-    # Three iterations an epoch: killed in the fifth epoch.
-    killed_after(PhaseRun, "step", 14, *words, f"--run={tmp_path / 'killed'}")
+    # Two iterations an epoch: killed in the fifth epoch.
+    killed_after(PhaseRun, "step", 9, *words, f"--run={tmp_path / 'killed'}")
     assert main([*words, f"--run={tmp_path / 'killed'}", "--resume=auto"]) == 0
     epochs, column = read(tmp_path / "whole")
     resumed, again = read(tmp_path / "killed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.narrow_spaces import narrow
 from torch import Tensor
 
 from autodas.spaces import all_alive, get_space
@@ -14,13 +15,13 @@ pytestmark = pytest.mark.slow
 
 def statistics(engine: str, K: int, momentum: float, reduced: bool) -> dict[str, Tensor]:
     """Running statistics after one pass in training mode."""
-    space = get_space("cifar-o2d").with_size(K=K, C1=8, C2=16)
+    space = narrow(get_space("cifar-o2d").with_size(K=K, C1=8, C2=16))
     torch.manual_seed(0)
     supernet = Supernet(space, classes=4, channels=3, engine=engine).train()
     for module in supernet.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = momentum
-    mixture = {kind: CellMixture(torch.full((14, 7), 1 / 7), all_alive(space.cell)) for kind in space.kinds}
+    mixture = {kind: CellMixture(torch.full((5, 7), 1 / 7), all_alive(space.cell)) for kind in space.kinds}
     # A mean far from zero beside the spread is what costs digits.
     images = 0.5 * torch.randn(32, 3, 16, 16) + 1.5
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
@@ -39,7 +40,7 @@ def statistics(engine: str, K: int, momentum: float, reduced: bool) -> dict[str,
 def test_statistics(engine: str, K: int, momentum: float, part: str) -> None:
     exact, found = (statistics(engine, K, momentum, reduced) for reduced in (False, True))
     checked = [name for name in exact if name.startswith(part)]
-    assert len(checked) > 100
+    assert len(checked) > 50
     for name in checked:
         assert found[name].dtype == torch.float32, name
         # Of each tensor's largest entry; a mean beside the spread that is divided by.
@@ -52,11 +53,11 @@ def test_statistics(engine: str, K: int, momentum: float, part: str) -> None:
 
 def test_fused_cells_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the fused engine does under autocast on a GPU, done on the CPU: maps and products in bf16."""
-    space = get_space("cifar-o2d").with_size(K=0, C1=8, C2=32)
+    space = narrow(get_space("cifar-o2d").with_size(K=0, C1=8, C2=32))
     torch.manual_seed(0)
     supernet = Supernet(space, classes=4, channels=3, engine="fused").train()
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
-    weights = {kind: torch.full((14, 7), 1 / 7, requires_grad=True) for kind in space.kinds}
+    weights = {kind: torch.full((5, 7), 1 / 7, requires_grad=True) for kind in space.kinds}
     mixture = {kind: CellMixture(weights[kind], all_alive(space.cell)) for kind in space.kinds}
     images, labels = torch.randn(64, 3, 16, 16), torch.arange(64) % 4
     named = {**weights, **dict(supernet.named_parameters())}

@@ -114,7 +114,7 @@ def difference(
     return ""
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.0, 0.15, 0.5, 1.0]),
@@ -130,7 +130,7 @@ def test_in_double_precision(
     assert_equal_engines(space, seed=seed, share=share, size=size, training=training, edges=edges)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.2, 0.6, 1.0]),
@@ -146,7 +146,7 @@ def test_in_single_precision(seed: int, share: float, size: int, name: str, trai
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.15, 0.5, 1.0]),
@@ -190,7 +190,7 @@ def test_every_operation_of_a_space_has_a_fused_form(name: str) -> None:
 
 
 def test_imagenet_skeleton() -> None:
-    assert_equal_engines(get_space("imagenet-o2d").with_size(K=0, C1=4, C2=16), seed=1, size=32)
+    assert_equal_engines(narrow(get_space("imagenet-o2d").with_size(K=0, C1=4, C2=16)), seed=1, size=32)
 
 
 def test_an_operation_without_a_fused_form_is_computed_by_its_module() -> None:
@@ -208,7 +208,7 @@ def test_an_operation_without_a_fused_form_is_computed_by_its_module() -> None:
 
 def test_after_pruning() -> None:
     torch.manual_seed(0)
-    space = get_space("cifar-o2d").with_size(**SIZE)
+    space = narrow(get_space("cifar-o2d").with_size(**SIZE))
     supernet = Supernet(space, engine="fused").double()
     x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     supernet(x, mixture_of({kind: all_alive(space.cell) for kind in space.kinds}))
@@ -225,7 +225,7 @@ def test_after_pruning() -> None:
 
 def test_frozen_statistics_stay_to_the_bit() -> None:
     torch.manual_seed(0)
-    space = get_space("cifar-o2d").with_size(**SIZE)
+    space = narrow(get_space("cifar-o2d").with_size(**SIZE))
     supernet = Supernet(space, engine="fused").train()
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
     mixture = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
@@ -236,7 +236,7 @@ def test_frozen_statistics_stay_to_the_bit() -> None:
 
 def test_gradients_of_gradients_are_refused() -> None:
     # A backward pass of our own has no derivative: better an error than a term that is silently missing.
-    space = get_space("cifar-o2d").with_size(**SIZE)
+    space = narrow(get_space("cifar-o2d").with_size(**SIZE))
     supernet = Supernet(space, engine="fused")
     mixture, leaves = random_mixture(space, 1.0, torch.float32, edges=False)
     loss = F.cross_entropy(supernet(torch.randn(2, 3, 8, 8), mixture), torch.tensor([0, 1]))
@@ -245,14 +245,14 @@ def test_gradients_of_gradients_are_refused() -> None:
 
 
 def test_the_same_parameters_under_the_same_names() -> None:
-    space = get_space("cifar-darts").with_size(**SIZE)
+    space = narrow(get_space("cifar-darts").with_size(**SIZE))
     reference, fused = Supernet(space), Supernet(space, engine="fused")
     assert list(reference.state_dict()) == list(fused.state_dict())
     fused.load_state_dict(reference.state_dict())
 
 
 def test_every_one_of_many_iterations() -> None:
-    """A hundred steps of SGD in single precision; in each, both engines start from the same weights.
+    """Forty steps of SGD in single precision; in each, both engines start from the same weights.
 
     (Two searches side by side part ways: training amplifies the last bits of either.)
     """
@@ -263,9 +263,9 @@ def test_every_one_of_many_iterations() -> None:
     mixture = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
     mixture = {k: CellMixture(m.weights / len(FEW), m.active) for k, m in mixture.items()}
     pictures, labels = torch.randn(2, 16, 1, 6, 6), torch.randint(3, (2, 16))
-    optimiser = torch.optim.SGD(weights, lr=0.01, momentum=0.9)
+    optimiser = torch.optim.SGD(weights, lr=0.02, momentum=0.9)
     apart = set()
-    for step in range(100):
+    for step in range(40):
         batch = (pictures[step % 2], labels[step % 2], mixture, leaves)
         found = {name: everything(supernet, name, *batch) for name in ("fused", "reference")}
         expected = found["reference"]

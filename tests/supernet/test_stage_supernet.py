@@ -50,8 +50,7 @@ def random_mixture(space: Space, share: float) -> tuple[dict[str, CellMixture], 
 
 @pytest.mark.parametrize("space", [GRAPHS, BENCHMARK], ids=lambda space: space.name)
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("partial", [1, 2])
+@pytest.mark.parametrize(("share", "partial"), [(0.0, 1), (0.4, 1), (0.4, 2), (1.0, 2)])
 def test_the_engines_agree(space: Space, training: bool, share: float, partial: int) -> None:
     torch.manual_seed(int(10 * share) + training)
     supernet = make(space, partial_channels=partial).double().train(training)
@@ -90,7 +89,7 @@ def test_the_engines_agree(space: Space, training: bool, share: float, partial: 
 def test_the_network_that_remains_is_equal_to_the_bit(space: Space, cells: str, partial: int) -> None:
     given = load_zoo(cells)
     everything = mixture_of({kind: all_alive(space.cell) for kind in space.kinds})
-    for seed in range(3):
+    for seed in range(2):
         torch.manual_seed(seed)
         supernet = make(space, given, partial_channels=partial).train()
         supernet(torch.randn(4, 2, 8, 8), everything)

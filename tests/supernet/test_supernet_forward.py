@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.narrow_spaces import narrow
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -76,7 +77,7 @@ def naive(supernet: Supernet, x: Tensor, mixture: dict[str, CellMixture], dtype:
 @pytest.fixture(scope="module", params=["o2d", "darts"])
 def doubles(request: pytest.FixtureRequest, small_space: MakeSpace) -> Supernet:
     torch.manual_seed(1)
-    return Supernet(small_space(request.param), classes=5).double()
+    return Supernet(narrow(small_space(request.param)), classes=5).double()
 
 
 @pytest.mark.slow
@@ -200,7 +201,7 @@ class TestActive:
     @pytest.mark.parametrize("training", [True, False])
     @torch.no_grad()
     def test_the_weight_of_none_does_not_matter(self, small_space: MakeSpace, training: bool) -> None:
-        space = small_space("darts")
+        space = narrow(small_space("darts"))
         supernet = Supernet(space).train(training)
         x = torch.randn(2, 3, 4, 4)
         mixture = random_mixture(space, 5, dtype=torch.float32)
@@ -215,7 +216,7 @@ class TestActive:
     @pytest.mark.slow
     @torch.no_grad()
     def test_none_takes_its_share_of_a_softmax(self, small_space: MakeSpace) -> None:
-        space = small_space("darts")
+        space = narrow(small_space("darts"))
         supernet = Supernet(space).eval()
         x = torch.randn(2, 3, 4, 4)
         alpha = torch.zeros(14, 8)
@@ -281,7 +282,7 @@ class TestEngines:
 
 @pytest.mark.slow
 def test_channels_are_last_in_memory(small_space: MakeSpace) -> None:
-    supernet = Supernet(small_space("o2d"))
+    supernet = Supernet(narrow(small_space("o2d")))
     for name, p in supernet.named_parameters():
         if p.dim() == 4:
             assert p.stride() == torch.empty(p.shape, memory_format=torch.channels_last).stride(), name

@@ -100,8 +100,7 @@ class TestPrune:
 
 
 class TestExtract:
-    @pytest.mark.parametrize("name", ["darts", "snas"])
-    @pytest.mark.parametrize("seed", range(2))
+    @pytest.mark.parametrize(("name", "seed"), [("darts", 0), ("snas", 1)])
     @torch.no_grad()
     def test_logits_are_equal_to_the_bit(
         self, small_space: MakeSpace, draw_genotype: Draw, name: str, seed: int
