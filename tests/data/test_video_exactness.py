@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -111,6 +112,16 @@ def test_the_frames_that_are_asked_for_of_further_formats(tmp_path: Path, name: 
     if variant.kept[1] < 1:
         pytest.skip("the last frame is a part of one")
     check(path, held_by(path) if variant.ffmpeg or variant.kept != (0, 1) else list(range(COUNT)))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux only")
+def test_making_a_video_leaves_the_scheduling_of_this_process(tmp_path: Path) -> None:
+    variant = VARIANTS["AV1 in MP4"]
+    if not has_encoder(variant):
+        pytest.skip("no encoder")
+    before = os.sched_getscheduler(0)
+    write_variant(variant, tmp_path / variant.file, np.zeros((24, 64, 96, 3), np.uint8))
+    assert os.sched_getscheduler(0) == before
 
 
 @pytest.mark.parametrize("name", MISLEADING)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -92,8 +95,24 @@ def write_variant(variant: Variant, path: Path, frames: np.ndarray) -> None:
         path.write_bytes(content[start:end])
 
 
+@contextmanager
+def _usual_scheduling() -> Iterator[None]:
+    """Give this thread its scheduling back: SVT-AV1 takes real time for the superuser, which starves all others."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
+
+
 def _encode(variant: Variant, path: Path, frames: np.ndarray) -> None:
-    with av.open(str(path), "w", format=variant.form, options=variant.muxer) as container:
+    with (
+        _usual_scheduling(),
+        av.open(str(path), "w", format=variant.form, options=variant.muxer) as container,
+    ):
         if variant.cover:
             cover = container.add_stream("mjpeg", rate=1)
             cover.height, cover.width, cover.pix_fmt = 600, 800, "yuvj420p"
