@@ -97,7 +97,7 @@ def write_variant(variant: Variant, path: Path, frames: np.ndarray) -> None:
 
 @contextmanager
 def _usual_scheduling() -> Iterator[None]:
-    """Give this thread its scheduling back: SVT-AV1 makes it real-time for the superuser, and starves others."""
+    """Give this thread its scheduling back: for the superuser SVT-AV1 makes it real-time."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
