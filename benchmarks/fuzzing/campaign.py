@@ -30,6 +30,8 @@ from damage import MARK
 from formats import Format, formats
 from mutations import damaged_bytes
 
+from autodas.kernels import built_kernels
+
 MEMORY = 1 << 30
 """Bytes of address space that one input may take beyond what the process has when it begins."""
 
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=Path, default=Path(tempfile.gettempdir()) / "autodas-fuzz-seeds")
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "results" / "fuzz.json")
     options = parser.parse_args()
+    built_kernels()  # here, so that no child starts a compiler
     done = json.loads(options.output.read_text()) if options.output.exists() else {}
     for each in formats(options.seeds):
         if options.only and not any(part in each.name for part in options.only):
