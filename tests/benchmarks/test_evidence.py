@@ -25,8 +25,11 @@ def evidence(command: Any, forked_jobs: None, monkeypatch: pytest.MonkeyPatch) -
     script = module_from_spec(specification)
     specification.loader.exec_module(script)
 
-    def run(words: list[str], *, check: bool, **options: Any) -> subprocess.CompletedProcess[str]:
-        assert words[:3] == [sys.executable, "-m", "autodas"]
+    usual = subprocess.run
+
+    def run(words: list[str], *, check: bool = False, **options: Any) -> subprocess.CompletedProcess[Any]:
+        if words[:3] != [sys.executable, "-m", "autodas"]:  # the compiler of the kernels
+            return usual(words, check=check, **options)
         process = command(Path.cwd(), *words[3:])
         done = subprocess.CompletedProcess(words, process.wait(), *process.printed)
         assert done.returncode == 0 or not check, done.stderr
