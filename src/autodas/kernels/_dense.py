@@ -89,14 +89,12 @@ def _plain(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
 def _plain_backward(
     x: Tensor, weights: Sequence[Tensor], out: Tensor, slope: Slope, weight_gradients: bool
 ) -> tuple[Tensor, list[Tensor | None]]:
-    flat = out.flatten(1, -2)
-    arrived = torch.stack(list(slope.upstream))
-    gradient = slope.a[:, None] * arrived + slope.b[:, None] * flat + slope.d[:, None]
+    gradient = slope.of(out.flatten(1, -2)).to(out.dtype)
     with torch.enable_grad():
         leaves = [leaf.detach().requires_grad_() for leaf in (x, *weights)]
         again = _plain(leaves[0], leaves[1:])
     wanted = leaves if weight_gradients else leaves[:1]
-    back, *own = torch.autograd.grad(again, wanted, gradient.to(out.dtype).view_as(out))
+    back, *own = torch.autograd.grad(again, wanted, gradient.view_as(out))
     return back, [*own] if weight_gradients else [None] * len(weights)
 
 

@@ -84,6 +84,10 @@ class Slope(NamedTuple):
     b: Tensor
     d: Tensor
 
+    def of(self, out: Tensor) -> Tensor:
+        """Return the gradient as one tensor, shape (units, pixels, channels), from outputs of this shape."""
+        return self.a[:, None] * torch.stack(list(self.upstream)) + self.b[:, None] * out + self.d[:, None]
+
 
 def units_forward(
     given: Given, units: Sequence[Unit], *, moments: bool = True
@@ -164,9 +168,7 @@ def _plain_backward(
     given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, weights: bool
 ) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
     flat = out.view(len(units), -1, out.shape[-1])
-    arrived = torch.stack(list(slope.upstream))
-    gradient = slope.a[:, None] * arrived + slope.b[:, None] * flat + slope.d[:, None]
-    gradient = gradient.to(out.dtype)
+    gradient = slope.of(flat).to(out.dtype)
     pointwise: list[Tensor | None] = [None] * len(units)
     if weights:
         products = torch.bmm(gradient.transpose(1, 2), _features(given, units).view_as(flat))
