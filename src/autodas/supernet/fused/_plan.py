@@ -137,9 +137,12 @@ class Plan:
 
     def _count(self) -> int:
         pools = sum(len(candidates) for candidates in self.pools.values())
-        dense = sum(len(convolutions) for convolutions in self.dense.values())
-        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions) + dense
+        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions) + len(self._all_dense())
         return convolutions + len(self.identities) + pools
+
+    def _all_dense(self) -> list[tuple[int, int, DenseConv]]:
+        """Return the dense convolutions, window by window."""
+        return [each for convolutions in self.dense.values() for each in convolutions]
 
     def _terms(self) -> list[Term]:
         inner, first = len(self.separable), len(self.separable) + len(self.dilated)
@@ -154,8 +157,7 @@ class Plan:
         for number, (place, column, _) in enumerate(self.reductions):
             terms.append(Term(place, column, REDUCED, number, norm))
             norm += 1
-        dense = (conv for convolutions in self.dense.values() for conv in convolutions)
-        for number, (place, column, _) in enumerate(dense):
+        for number, (place, column, _) in enumerate(self._all_dense()):
             terms.append(Term(place, column, DENSE, number, norm))
             norm += 1
         for number, candidates in enumerate(self.pools.values()):
@@ -183,17 +185,14 @@ class Plan:
 
     def reduced(self, parameters: Sequence[Tensor]) -> list[Pointwise]:
         """Return the strided pointwise convolutions, each of two parts."""
-        dense = sum(map(len, self.dense.values()))
-        weights = parameters[len(parameters) - 2 * len(self.reductions) - dense : len(parameters) - dense]
+        end = len(parameters) - len(self._all_dense())
+        weights = parameters[end - 2 * len(self.reductions) : end]
         return [Pointwise((one, other)) for one, other in zip(weights[::2], weights[1::2], strict=True)]
 
     def stacked(self, parameters: Sequence[Tensor]) -> list[Sequence[Tensor]]:
         """Return the weights of the dense convolutions of each window."""
-        first, stacks = len(parameters) - sum(map(len, self.dense.values())), []
-        for convolutions in self.dense.values():
-            stacks.append(parameters[first : first + len(convolutions)])
-            first += len(convolutions)
-        return stacks
+        rest = iter(parameters[len(parameters) - len(self._all_dense()) :])
+        return [[next(rest) for _ in convolutions] for convolutions in self.dense.values()]
 
     def _modules(self) -> list[SeparableUnit | Separable3dUnit]:
         """Return all units: both of each separable convolution, then the dilated ones."""
@@ -219,7 +218,7 @@ class Plan:
                 weights.append(unit.temporal.weight)
         for _, _, reduction in self.reductions:
             weights += [reduction.straight.weight, reduction.shifted.weight]
-        return weights + [conv.conv.weight for stack in self.dense.values() for _, _, conv in stack]
+        return weights + [conv.conv.weight for _, _, conv in self._all_dense()]
 
     def norms(self) -> list[Norm]:
         """Return the normalisation layers: of the first units, the second, reductions, dense ones, pools."""
@@ -227,7 +226,7 @@ class Plan:
         norms += [unit.norm for _, _, unit in self.dilated]
         norms += [conv[1].norm for _, _, conv in self.separable]
         norms += [reduction.norm for _, _, reduction in self.reductions]
-        norms += [conv.norm for stack in self.dense.values() for _, _, conv in stack]
+        norms += [conv.norm for _, _, conv in self._all_dense()]
         pools = [pool for candidates in self.pools.values() for _, _, pool in candidates]
         return norms + [pool.norm for pool in pools if hasattr(pool, "norm")]
 
