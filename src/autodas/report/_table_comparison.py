@@ -11,10 +11,11 @@ from typing import Any
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.runs.comparison import Entry, spread_of
+from autodas.runs.events import Epoch
 from autodas.runs.folder import GENOTYPE
 from autodas.runs.reading import read_run
 from autodas.runs.significance import LEVEL, Differences, chance_of_draws
-from autodas.tables import Table
+from autodas.tables import METRIC, Table
 
 _COLUMNS = (
     ("seconds", ".0f"),
@@ -40,6 +41,8 @@ class FoundRun:
         seconds, cpu_seconds: time of the search iterations, and CPU time over all threads.
         relaxed, discrete: accuracies on the validation half with the weights of the search, in percent.
         skips: number of skip connections in the cell.
+        trajectory: accuracy, on the data set by which it is judged, of the architecture that the search would
+            have derived after each epoch; ``None`` before there was one.
     """
 
     method: str
@@ -53,6 +56,7 @@ class FoundRun:
     relaxed: float | None
     discrete: float | None
     skips: int | None
+    trajectory: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,4 +198,5 @@ def read_found_run(method: str, seed: int, search: str | Path, table: Table, dat
         relaxed=entry.relaxed,
         discrete=entry.discrete,
         skips=entry.skips,
+        trajectory=tuple(event.metrics.get(f"{METRIC}{data}") for event in run.events_of(Epoch)),
     )
