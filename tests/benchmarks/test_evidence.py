@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -23,6 +24,7 @@ def evidence(command: Any, forked_jobs: None, monkeypatch: pytest.MonkeyPatch) -
     assert specification is not None
     assert specification.loader is not None
     script = module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "evidence", script)
     specification.loader.exec_module(script)
 
     usual = subprocess.run
@@ -58,9 +60,20 @@ def test_a_method_from_its_estimate_to_the_json(
     monkeypatch.setattr(sys, "argv", words)
     assert evidence.main() == 0
     assert "sdas-c: 1 searches of about" in capsys.readouterr().out
-    facts = json.loads((tmp_path / "out.json").read_text())
-    assert [row["method"] for row in facts["rows"]] == ["sdas-c", "a random draw"]
+    first = json.loads((tmp_path / "out.json").read_text())
+    assert [row["method"] for row in first["rows"]] == ["sdas-c", "a random draw"]
+    assert first["runs"][0]["trajectory"] == [first["rows"][0]["least"]]
     assert "<figure" in (tmp_path / "out.html").read_text()
+
+    # The JSON is enough: its searches are not repeated where their run folders are gone.
+    shutil.rmtree(tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", [*words, "--with", "strategy.beta_decay=1"])
+    assert evidence.main() == 0
+    both = json.loads((tmp_path / "out.json").read_text())
+    assert [row["method"] for row in both["rows"]] == ["sdas-c", "sdas-c, beta_decay=1", "a random draw"]
+    assert both["runs"][0] == first["runs"][0]
+    assert "--strategy.beta_decay=1" in both["searches"]["sdas-c, beta_decay=1"]["command"]
     monkeypatch.setattr(sys, "argv", [*words, "--estimate"])
+    capsys.readouterr()
     assert evidence.main() == 0
     assert capsys.readouterr().out.strip() == "in all about 0.0 hours of CPU"

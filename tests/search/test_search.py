@@ -159,7 +159,7 @@ def test_relaxed_and_discrete_are_of_the_same_parameters(tmp_path: Path) -> None
     settings = {"level": "cells", "learning_rate": 0.3}
     search, result = run_search(tmp_path / "run", "hdas", epochs=6, space=SPACE, settings=settings)
     best = search.strategy.best
-    assert best["epoch"] < 6, "the best epoch is not the last one"
+    assert best["epoch"] < 6, "the weights have been trained since the best epoch"
     state = torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)["state"]
     supernet = autodas.Supernet(SPACE, channels=1)
     supernet.load_tensors(state["run"]["supernet"])
@@ -169,7 +169,6 @@ def test_relaxed_and_discrete_are_of_the_same_parameters(tmp_path: Path) -> None
     }
     score = evaluate_mixture(supernet, mixture, search.halves.validation_plain, search.task).score
     assert result.accuracies.relaxed == pytest.approx(score)
-    assert score != best["top1"], "the weights have been trained since"
 
 
 def test_statistics_are_estimated_on_batches_of_all_classes(tmp_path: Path) -> None:
