@@ -21,30 +21,35 @@ from autodas.kernels import *
 torch.set_num_threads(1)
 x = torch.randn(1, 1024, 1024, 4)
 pixels, ones, none = x.view(-1, 4), torch.ones(1, 4), torch.zeros(1, 4)
-unit = Unit(torch.randn(4, 1, 5, 5), torch.randn(4, 4, 1, 1), 1)
+unit = Units((UnitShape((5, 5), 1),), [torch.randn(4, 1, 5, 5)], [torch.randn(4, 4, 1, 1)])
 dense = torch.randn(4, 4, 3, 3)
 part = Pointwise((torch.randn(4, 4, 1, 1),))
 given, slope = Given(x, (1, 1)), Slope([pixels], ones, none, none)
-many = [pixels[:4096]] * 65536
-scales = torch.ones(len(many), 4)
+out = torch.empty_like(x[None])
+terms = 65536
+many = Maps((0,) * terms, pixels[None, :4096])
+layout = Layout((terms,), (0,) * terms, (), tuple(range(terms)))
+slopes, row = torch.empty(3, terms, 4), torch.ones(1, x.numel())
+alone, broad = Layout((1,), (0,), (), (0,)), x.view(1, 1, -1)
 CALLS = {
-    "units_forward": lambda: units_forward(given, [unit], moments=False),
-    "units_backward": lambda: units_backward(given, [unit], x[None], slope, weights=True),
-    "pointwise_forward": lambda: pointwise_forward(x, [part], (1, 1)),
+    "units_forward": lambda: units_forward(given, unit, out),
+    "units_backward": lambda: units_backward(given, unit, x[None], slope, weights=True),
+    "pointwise_forward": lambda: pointwise_forward(x, [part], (1, 1), out),
     "pointwise_backward": lambda: pointwise_backward(x, [part], (1, 1), x[None], slope, weights=True),
-    "dense_forward": lambda: dense_forward(x, [dense], moments=False),
+    "dense_forward": lambda: dense_forward(x, [dense], out),
     "dense_backward": lambda: dense_backward(x, [dense], x[None], slope, x, weight_gradients=True),
-    "gradient_sums": lambda: gradient_sums(many, many, scales, scales),
-    "moments": lambda: moments(x.view(-1, 1, 1, 4)),
+    "mix_forward": lambda: mix_forward(out.view(1, 1, -1), row, alone, Maps((0,), broad), row, row),
+    "mix_backward": lambda: mix_backward(slopes, layout, many, [pixels[:4096]], none, ones),
+    "moments": lambda: moments(x.view(1, -1, 1, 4), none, ones),
 }
 compiled_library()
 
 
-def run(call):
+def run(call, returned):
     status = Path("/proc/self/status").read_text()
     taken = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", status)[1])
     # Enough for what is returned, not for what is needed for a moment.
-    resource.setrlimit(resource.RLIMIT_AS, (taken + 24 * 2**20,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (taken + returned + 8 * 2**20,) * 2)
     try:
         call()
     except MemoryError as error:
@@ -54,7 +59,7 @@ def run(call):
 for name, call in CALLS.items():
     reading, writing = os.pipe()
     if os.fork() == 0:
-        os.write(writing, str(run(call)).encode())
+        os.write(writing, str(run(call, 4 * x.numel() if "backward" in name else 0)).encode())
         os._exit(0)
     os.close(writing)
     code = os.waitstatus_to_exitcode(os.wait()[1])
@@ -69,7 +74,8 @@ NAMES = [
     "pointwise_backward",
     "dense_forward",
     "dense_backward",
-    "gradient_sums",
+    "mix_forward",
+    "mix_backward",
     "moments",
 ]
 

@@ -2,28 +2,38 @@
 
 from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._dense import dense_backward, dense_forward
+from autodas.kernels._maps import Maps
+from autodas.kernels._mixing import Layout, inverse_deviation, mix_backward, mix_forward
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels
+from autodas.kernels._running import follow_moments
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward, triton_kernels
-from autodas.kernels._sums import EPSILON, combine, gradient_sums, moments
-from autodas.kernels._units import Given, Slope, Unit, units_backward, units_forward
+from autodas.kernels._sums import EPSILON, combine, moments, wide
+from autodas.kernels._units import Given, Moments, Slope, Units, UnitShape, units_backward, units_forward
 
 __all__ = [
     "EPSILON",
     "Given",
+    "Layout",
+    "Maps",
+    "Moments",
     "Pointwise",
     "PoolShape",
     "Slope",
     "Stencil",
-    "Unit",
+    "UnitShape",
+    "Units",
     "built_kernels",
     "combine",
     "compiled_library",
     "dense_backward",
     "dense_forward",
-    "gradient_sums",
+    "follow_moments",
+    "inverse_deviation",
+    "mix_backward",
+    "mix_forward",
     "moments",
     "pointwise_backward",
     "pointwise_forward",
@@ -35,4 +45,5 @@ __all__ = [
     "triton_kernels",
     "units_backward",
     "units_forward",
+    "wide",
 ]

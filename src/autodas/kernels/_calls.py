@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -29,16 +30,35 @@ def address(tensor: Tensor | None) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def addresses(tensors: Sequence[Tensor]) -> object:
+def places(tensors: Tensor | Sequence[Tensor]) -> Sequence[int]:
+    """Return the address of each tensor, or of each part of one along its first dimension."""
+    if not isinstance(tensors, Tensor):
+        return [tensor.data_ptr() for tensor in tensors]
+    first, step = tensors.data_ptr(), tensors.stride(0) * tensors.element_size()
+    return range(first, first + max(len(tensors) * step, 1), max(step, 1))
+
+
+def pointers(numbers: Sequence[int]) -> object:
+    """Return an array of addresses."""
+    return (ctypes.c_void_p * len(numbers))(*numbers)
+
+
+def addresses(tensors: Tensor | Sequence[Tensor]) -> object:
     """Return an array of the addresses of tensors; the caller must ensure their memory layout."""
-    return (ctypes.c_void_p * len(tensors))(*[t.data_ptr() for t in tensors])
+    return pointers(places(tensors))
 
 
-def integers(numbers: Sequence[int]) -> object:
-    """Return an array of integers."""
+@lru_cache(maxsize=4096)
+def integers(numbers: tuple[int, ...]) -> object:
+    """Return an array of integers, which the kernels only read."""
     return (ctypes.c_int * len(numbers))(*numbers)
 
 
 def long(number: int) -> ctypes.c_long:
     """Return an integer that may be larger than an int."""
     return ctypes.c_long(number)
+
+
+def single(number: float) -> ctypes.c_float:
+    """Return a number in single precision."""
+    return ctypes.c_float(number)

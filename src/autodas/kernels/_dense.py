@@ -9,35 +9,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.kernels._calls import address, addresses, library_for
-from autodas.kernels._units import Slope
+from autodas.kernels._sums import moments as moments_of
+from autodas.kernels._units import Moments, Slope
 
 
-def dense_forward(x: Tensor, weights: Sequence[Tensor], *, moments: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return convolutions of ``relu(x)``, and mean and biased variance of each channel of each.
+def dense_forward(x: Tensor, weights: Sequence[Tensor], out: Tensor, moments: Moments | None = None) -> None:
+    """Write convolutions of ``relu(x)``, and their moments.
 
     Args:
         x: shape (batch, rows, columns, inputs).
         weights: one for each convolution, shape (width, inputs, window, window), the window odd; stride 1,
             and zeros beyond the edge.
-        moments: whether to compute mean and variance; otherwise they are empty.
-
-    Returns:
-        Shapes (convolutions, batch, rows, columns, width), (convolutions, width), (convolutions, width).
+        out: the outputs, shape (convolutions, batch, rows, columns, width).
+        moments: mean and variance of each output, likewise written; ``None`` if they are not needed.
     """
-    count, width = len(weights), len(weights[0])
     library = library_for(x) if _compiled(weights) else None
     if library is None:
-        out = _plain(x, weights)
-        mean = variance = out.new_empty(0)
-        if moments:
-            wide = out.to(torch.promote_types(out.dtype, torch.float32)).flatten(1, -2)
-            variance, mean = torch.var_mean(wide, dim=1, correction=0)
-        return out, mean, variance
-    out = x.new_empty(count, *x.shape[:-1], width)
-    mean, variance = (x.new_empty(count if moments else 0, width) for _ in range(2))
-    wanted = [address(m if moments else None) for m in (mean, variance)]
-    library.autodas_dense_forward(*_arguments(x, weights), address(out), *wanted)
-    return out, mean, variance
+        out.copy_(_plain(x, weights))
+        if moments is not None:
+            moments_of(out, *moments)
+        return
+    wanted = (None, None) if moments is None else moments
+    library.autodas_dense_forward(*_arguments(x, weights), address(out), *map(address, wanted))
 
 
 def dense_backward(
@@ -89,7 +82,7 @@ def _plain(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
 def _plain_backward(
     x: Tensor, weights: Sequence[Tensor], out: Tensor, slope: Slope, weight_gradients: bool
 ) -> tuple[Tensor, list[Tensor | None]]:
-    gradient = slope.of(out.flatten(1, -2)).to(out.dtype)
+    gradient = slope.of(out.flatten(1, -2))
     with torch.enable_grad():
         leaves = [leaf.detach().requires_grad_() for leaf in (x, *weights)]
         again = _plain(leaves[0], leaves[1:])

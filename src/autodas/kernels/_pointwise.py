@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long
+from autodas.kernels._calls import address, addresses, integers, library_for, long, places, pointers
 from autodas.kernels._units import Slope
 
 
@@ -31,22 +31,21 @@ class Pointwise(NamedTuple):
         return len(self.weights[0])
 
 
-def pointwise_forward(x: Tensor, convolutions: Sequence[Pointwise], stride: Sequence[int]) -> Tensor:
-    """Return convolutions of ``relu(x)``.
+def pointwise_forward(
+    x: Tensor, convolutions: Sequence[Pointwise], stride: Sequence[int], out: Tensor
+) -> None:
+    """Write convolutions of ``relu(x)``.
 
     Args:
         x: shape (batch, *map, inputs).
         convolutions: the convolutions; all have the same number of parts and outputs.
         stride: stride along each dimension of the map; the last two are space.
-
-    Returns:
-        Shape (convolutions, batch, *map, outputs).
+        out: the outputs, shape (convolutions, batch, *map, outputs).
     """
     if len(stride) == 3 and stride[0] > 1:
-        return pointwise_forward(x[:, :: stride[0]].contiguous(), convolutions, (1, *stride[1:]))
+        pointwise_forward(x[:, :: stride[0]].contiguous(), convolutions, (1, *stride[1:]), out)
+        return
     parts, width = len(convolutions[0].weights), convolutions[0].width
-    size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
-    out = x.new_empty(len(convolutions), x.shape[0], *size, parts * width)
     library = library_for(x) if _compiled(convolutions, stride) else None
     if library is None:
         for part in range(parts):
@@ -54,9 +53,8 @@ def pointwise_forward(x: Tensor, convolutions: Sequence[Pointwise], stride: Sequ
             for g, convolution in enumerate(convolutions):
                 weight = convolution.weights[part].flatten(1).to(x.dtype)
                 out[g, ..., part * width : (part + 1) * width] = features @ weight.t()
-        return out
+        return
     library.autodas_pointwise_forward(*_arguments(x, convolutions, stride, out))
-    return out
 
 
 def pointwise_backward(
@@ -94,7 +92,7 @@ def pointwise_backward(
     a, b, d = (s.view(-1, parts, width).transpose(0, 1).contiguous() for s in slope[1:])
     library.autodas_pointwise_backward(
         *_arguments(x, convolutions, stride, out),
-        addresses([u[:, part * width :] for part in range(parts) for u in slope.upstream]),
+        _parts(slope.upstream, parts, width),
         address(a),
         address(b),
         address(d),
@@ -120,9 +118,9 @@ def _plain_backward(
         source = x.detach().requires_grad_()
         picked = [_picked(source, part, stride) for part in range(parts)]
     back = [torch.zeros_like(features) for features in picked]
+    gradients = slope.of(out.view(len(out), -1, parts * width))
     for g, convolution in enumerate(convolutions):
-        flat = out[g].view(-1, parts * width)
-        gradient = (slope.a[g] * slope.upstream[g] + slope.b[g] * flat + slope.d[g]).to(x.dtype)
+        gradient = gradients[g]
         for part, weight in enumerate(convolution.weights):
             own = gradient[:, part * width : (part + 1) * width]
             back[part] += (own @ weight.flatten(1).to(x.dtype)).view_as(back[part])
@@ -151,20 +149,25 @@ def _compiled(convolutions: Sequence[Pointwise], stride: Sequence[int]) -> bool:
     )
 
 
+def _parts(maps: Tensor | Sequence[Tensor], parts: int, width: int) -> object:
+    """Return the address of each part of the channels of each map."""
+    step = width * maps[0].element_size()
+    return pointers([place + part * step for part in range(parts) for place in places(maps)])
+
+
 def _arguments(
     x: Tensor, convolutions: Sequence[Pointwise], stride: Sequence[int], out: Tensor
 ) -> list[object]:
     parts, width = len(convolutions[0].weights), convolutions[0].width
-    flat = out.view(len(convolutions), -1, parts * width)
     return [
         address(x),
         math.prod(x.shape[:-3]),
         *x.shape[-3:],
         parts * len(convolutions),
         stride[-1],
-        integers([part for part in range(parts) for _ in convolutions]),
+        integers(tuple(part for part in range(parts) for _ in convolutions)),
         addresses([c.weights[part] for part in range(parts) for c in convolutions]),
         width,
-        addresses([u[:, part * width :] for part in range(parts) for u in flat]),
+        _parts(out, parts, width),
         long(parts * width),
     ]

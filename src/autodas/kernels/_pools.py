@@ -26,30 +26,31 @@ class PoolShape(NamedTuple):
     window: tuple[int, ...]
 
 
-def pools_forward(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int]) -> list[Tensor]:
-    """Return the outputs of the given pools, all different.
+def pools_forward(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int], out: Tensor) -> None:
+    """Write the outputs of the given pools, all different.
 
     Args:
         x: shape (batch, *map, channels).
         pools: the pools.
         stride: stride along each dimension of the map.
+        out: the outputs, shape (pools, batch, *map, channels).
     """
     library = _library(x, pools, stride)
     if library is None:
-        return [_plain(x, pool, stride) for pool in pools]
-    size = [-(-length // step) for length, step in zip(x.shape[1:-1], stride, strict=True)]
-    pooled = {pool: x.new_empty(x.shape[0], *size, x.shape[-1]) for pool in pools}
+        for own, pool in zip(out, pools, strict=True):
+            own.copy_(_plain(x, pool, stride))
+        return
+    pooled = dict(zip(pools, out, strict=True))
     for window in dict.fromkeys(pool.window for pool in pools):
         both = [address(pooled.get(PoolShape(kind, window))) for kind in ("max", "avg")]
         library.autodas_pools_forward(*_arguments(x, window, stride), *both)
-    return list(pooled.values())
 
 
 def pools_backward(
     x: Tensor,
     pools: Sequence[PoolShape],
     stride: Sequence[int],
-    upstream: Sequence[Tensor],
+    upstream: Tensor | Sequence[Tensor],
     gradient: Tensor,
 ) -> None:
     """Add the gradients of :func:`pools_forward` with respect to ``x`` to ``gradient``, in place."""

@@ -1,4 +1,4 @@
-"""Weighted sums of maps, the sums needed for their gradients, and moments: over (pixels, channels)."""
+"""Weighted sums of maps, and their moments, over channels-last maps."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long
+from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
+from autodas.kernels._maps import Maps
 
 EPSILON = 1e-5
 """Summand to the variance, as in torch's batch normalisation."""
 
 
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of sums over maps of a type: single precision at least."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def combine(
     out: Tensor,
     counts: Sequence[int],
-    maps: Sequence[Tensor],
+    maps: Maps,
     scale: Tensor,
     shift: Tensor | None = None,
     *,
@@ -26,28 +32,28 @@ def combine(
 
     Args:
         out: shape (outputs, pixels, channels).
-        counts: number of maps of each output; maps and rows of ``scale`` are in this order.
-        maps: m, each of shape (pixels, channels).
-        scale: s, shape (maps, channels).
+        counts: number of terms of each output; ``maps`` and the rows of ``scale`` are in this order.
+        maps: the map m of each term.
+        scale: s, shape (terms, channels), in single precision at least.
         shift: h, shape (outputs, channels); ``None`` for 0.
         add: whether to add to the existing values.
     """
     library = library_for(out)
     if library is None:
-        first = 0
+        terms = iter(zip(maps.each(), scale, strict=True))
         for o, count in enumerate(counts):
-            total = out[o] if add else torch.zeros_like(out[o])
-            total = total + (0 if shift is None else shift[o])
-            for t in range(first, first + count):
-                total = total + scale[t] * maps[t]
+            total = out[o].to(scale.dtype) if add else out.new_zeros((), dtype=scale.dtype)
+            total = total if shift is None else total + shift[o]
+            for _ in range(count):
+                own, factor = next(terms)
+                total = torch.addcmul(total, own.to(scale.dtype), factor)
             out[o] = total
-            first += count
         return
     library.autodas_combine(
-        addresses(out.unbind()),
+        addresses(out),
         len(counts),
-        integers(counts),
-        addresses(maps),
+        integers(tuple(counts)),
+        pointers(maps.addresses()),
         address(scale),
         address(shift),
         long(out.shape[1]),
@@ -56,55 +62,27 @@ def combine(
     )
 
 
-def gradient_sums(
-    maps: Sequence[Tensor], upstream: Sequence[Tensor], scale: Tensor, shift: Tensor
-) -> tuple[Tensor, Tensor]:
-    r"""Return :math:`\sum u_t` and :math:`\sum u_t (s_t m_t + h_t)` over pixels.
+def moments(maps: Tensor, mean: Tensor, variance: Tensor) -> None:
+    """Write mean and biased variance of each channel of each map.
 
     Args:
-        maps: m, each of shape (pixels, channels).
-        upstream: u, likewise.
-        scale, shift: s and h, shape (maps, channels).
-
-    Returns:
-        Both of shape (maps, channels).
+        maps: shape (maps, images, *map, channels).
+        mean, variance: shape (maps, channels), in single precision at least.
     """
-    library = library_for(maps[0])
+    library = library_for(maps)
     if library is None:
-        dtype = scale.dtype
-        sums = [u.sum(0, dtype=dtype) for u in upstream]
-        products = [(u * (m * s + h)).sum(0) for m, u, s, h in zip(maps, upstream, scale, shift, strict=True)]
-        return torch.stack(sums), torch.stack(products)
-    plain, product = torch.empty_like(scale), torch.empty_like(scale)
-    library.autodas_sums(
-        len(maps),
-        addresses(maps),
-        addresses(upstream),
-        address(scale),
-        address(shift),
-        long(maps[0].shape[0]),
-        long(maps[0].shape[1]),
-        address(plain),
-        address(product),
-    )
-    return plain, product
-
-
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and biased variance of each channel, at least in single precision.
-
-    Args:
-        x: shape (images, *map, channels).
-    """
-    library = library_for(x)
-    if library is None:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        variance, mean = torch.var_mean(wide.flatten(0, -2), dim=0, correction=0)
-        return mean, variance
-    images, channels = x.shape[0], x.shape[-1]
-    mean, variance = x.new_empty(channels), x.new_empty(channels)
-    pixels = x.numel() // (images * channels)
+        spread, centre = torch.var_mean(maps.flatten(1, -2).to(mean.dtype), dim=1, correction=0)
+        mean.copy_(centre)
+        variance.copy_(spread)
+        return
+    count, images, channels = len(maps), maps.shape[1], maps.shape[-1]
+    pixels = maps.numel() // (count * images * channels)
     library.autodas_moments(
-        address(x), long(images), long(pixels), long(channels), address(mean), address(variance)
+        address(maps),
+        long(count),
+        long(images),
+        long(pixels),
+        long(channels),
+        address(mean),
+        address(variance),
     )
-    return mean, variance

@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch._utils import _unflatten_dense_tensors
 
 from autodas.kernels._calls import address, addresses, integers, library_for
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward
+from autodas.kernels._sums import moments as moments_of
 
 COMPILED = {(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)}
 """Windows and dilations that have a compiled form, in planes, with stride 1 or 2."""
 
 
-class Unit(NamedTuple):
-    """The weights of one unit.
+class UnitShape(NamedTuple):
+    """Shape of one unit.
 
     Args:
-        depthwise: shape (channels, 1, *window).
-        pointwise: shape (channels, channels, 1, ...): outputs, inputs.
+        window: window of the depthwise convolution, along each dimension of the map.
         dilation: distance between the taps of windows wider than 1.
-        temporal: weights of a depthwise convolution along time, whose output is added to that of the other;
-            shape (channels, 1, window, 1, 1), ``None`` if there is none.
+        reach: window of a depthwise convolution along time, whose output is added to that of the other; 0
+            without one.
     """
 
-    depthwise: Tensor
-    pointwise: Tensor
+    window: tuple[int, ...]
     dilation: int
-    temporal: Tensor | None = None
+    reach: int = 0
+
+
+class Units(NamedTuple):
+    """Units that are computed together. Those with a temporal convolution are consecutive.
+
+    Args:
+        shapes: shape of each.
+        depthwise: weights of each, shape (channels, 1, *window).
+        pointwise: weights of each, shape (channels, channels, 1, ...): outputs, inputs.
+        temporal: weights of the units that have them, shape (channels, 1, reach, 1, 1).
+    """
+
+    shapes: tuple[UnitShape, ...]
+    depthwise: Sequence[Tensor]
+    pointwise: Sequence[Tensor]
+    temporal: Sequence[Tensor] = ()
 
     @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """All weights, in the order of their gradients: depthwise, pointwise, temporal if there is one."""
-        both = (self.depthwise, self.pointwise)
-        return both if self.temporal is None else (*both, self.temporal)
+    def weights(self) -> list[Tensor]:
+        """All weights, in the order of their gradients."""
+        return [*self.depthwise, *self.pointwise, *self.temporal]
 
 
 class Given(NamedTuple):
@@ -86,45 +102,42 @@ class Slope(NamedTuple):
 
     def of(self, out: Tensor) -> Tensor:
         """Return the gradient as one tensor, shape (units, pixels, channels), from outputs of this shape."""
-        return self.a[:, None] * torch.stack(list(self.upstream)) + self.b[:, None] * out + self.d[:, None]
+        arrived = torch.stack(list(self.upstream)).to(self.a.dtype)
+        gradient = torch.addcmul(self.d[:, None], arrived, self.a[:, None])
+        return torch.addcmul(gradient, out.to(self.a.dtype), self.b[:, None]).to(out.dtype)
 
 
-def units_forward(
-    given: Given, units: Sequence[Unit], *, moments: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the outputs of units, and mean and biased variance of each channel of each.
+Moments = tuple[Tensor, Tensor]
+"""Mean and biased variance of each channel, each of shape (maps, channels)."""
+
+
+def units_forward(given: Given, units: Units, out: Tensor, moments: Moments | None = None) -> None:
+    """Write the outputs of units, and their moments.
 
     Args:
         given: input of the units.
-        units: their weights.
-        moments: whether to compute mean and variance; otherwise they are empty.
-
-    Returns:
-        Shapes (units, batch, *map, channels), (units, channels), (units, channels).
+        units: the units.
+        out: the outputs, shape (units, batch, *map, channels).
+        moments: mean and variance of each unit's output, likewise written; ``None`` if they are not needed.
     """
-    shape = given.out_shape()
     library = library_for(given.x) if _compiled(given, units) else None
     if library is None:
         features = _features(given, units)
-        out = torch.bmm(features.view(len(units), -1, shape[-1]), _mixers(units, features).transpose(1, 2))
-        mean = variance = out.new_empty(0)
-        if moments:
-            wide = out.to(torch.promote_types(out.dtype, torch.float32))
-            variance, mean = torch.var_mean(wide, dim=1, correction=0)
-        return out.view(len(units), *shape), mean, variance
-    out = given.x.new_empty(len(units), *shape)
-    mean, variance = (given.x.new_empty(len(units) if moments else 0, shape[-1]) for _ in range(2))
-    wanted = [address(m if moments else None) for m in (mean, variance)]
-    library.autodas_units_forward(*_arguments(given, units), address(out), *wanted)
-    return out, mean, variance
+        mixers = _mixers(units, features).transpose(1, 2)
+        torch.bmm(features.flatten(1, -2), mixers, out=out.view(len(out), -1, out.shape[-1]))
+        if moments is not None:
+            moments_of(out, *moments)
+        return
+    wanted = (None, None) if moments is None else moments
+    library.autodas_units_forward(*_arguments(given, units), address(out), *map(address, wanted))
 
 
 def units_backward(
-    given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, *, weights: bool
-) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
-    """Return the gradients of the argument of the ReLU, and of the weights of each unit.
+    given: Given, units: Units, out: Tensor, slope: Slope, *, weights: bool
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Return the gradients of the argument of the ReLU, and of the weights.
 
-    The latter are in the order of :attr:`Unit.weights`.
+    The latter are in the order of :attr:`Units.weights`.
 
     Args:
         given, units: as in the forward pass.
@@ -135,52 +148,37 @@ def units_backward(
     library = library_for(given.x) if _compiled(given, units) else None
     if library is None:
         return _plain_backward(given, units, out, slope, weights)
-    gradient = torch.empty_like(given.x)
-    templates: list[list[Tensor]] = [
-        [u.depthwise for u in units],
-        [u.pointwise for u in units],
-        _temporal(units),
-    ]
-    whole = [given.x.new_empty(sum(w.numel() for w in part)) if weights else None for part in templates]
+    gradient, every = torch.empty_like(given.x), units.weights
+    whole = given.x.new_empty(sum(w.numel() for w in every)) if weights else None
     library.autodas_units_backward(
         *_arguments(given, units),
         address(out),
         addresses(slope.upstream),
-        address(slope.a),
-        address(slope.b),
-        address(slope.d),
+        *map(address, slope[1:]),
         address(gradient),
-        *map(address, whole),
+        address(whole),
     )
-    parts = [iter(_shaped(w, like)) for w, like in zip(whole, templates, strict=True)]
-    return gradient, [tuple(next(part) for part in parts[: len(unit.weights)]) for unit in units]
-
-
-def _shaped(whole: Tensor | None, like: Sequence[Tensor]) -> list[Tensor | None]:
-    """Split a tensor into parts of the shapes of others."""
     if whole is None:
-        return [None] * len(like)
-    parts = torch.split(whole, [w.numel() for w in like])
-    return [part.view_as(w) for part, w in zip(parts, like, strict=True)]
+        return gradient, [None] * len(every)
+    return gradient, list(_unflatten_dense_tensors(whole, every))  # type: ignore[no-untyped-call]
 
 
 def _plain_backward(
-    given: Given, units: Sequence[Unit], out: Tensor, slope: Slope, weights: bool
-) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
-    flat = out.view(len(units), -1, out.shape[-1])
-    gradient = slope.of(flat).to(out.dtype)
-    pointwise: list[Tensor | None] = [None] * len(units)
+    given: Given, units: Units, out: Tensor, slope: Slope, weights: bool
+) -> tuple[Tensor, list[Tensor | None]]:
+    flat = out.view(len(out), -1, out.shape[-1])
+    gradient = slope.of(flat)
+    pointwise: list[Tensor | None] = [None] * len(out)
     if weights:
-        products = torch.bmm(gradient.transpose(1, 2), _features(given, units).view_as(flat))
-        pointwise = [p.view_as(u.pointwise) for p, u in zip(products, units, strict=True)]
+        products = _over_pixels(gradient, _features(given, units).view_as(flat))
+        pointwise = [p.view_as(like) for p, like in zip(products, units.pointwise, strict=True)]
     spread = torch.bmm(gradient, _mixers(units, gradient)).view_as(out)
     inputs, depthwise = stencils_backward(
         given.x, _stencils(units), given.stride, spread, given.scale, given.shift, weight_gradient=weights
     )
-    pairs = [(d, p) for d, p in zip(depthwise, pointwise, strict=True)]
-    along = _along_time(units)
-    if not along:
-        return inputs, list(pairs)
+    if not units.temporal:
+        return inputs, [*depthwise, *pointwise]
+    along = _along_time(units.shapes)
     own = _of(given, along)
     more, temporal = stencils_backward(
         own.x, _in_time(units), own.stride, spread[along], own.scale, own.shift, weight_gradient=weights
@@ -189,72 +187,100 @@ def _plain_backward(
         inputs = inputs + more
     else:
         inputs[along] += more
-    rest = iter(temporal)
-    return inputs, [(*pair, next(rest)) if i in along else pair for i, pair in enumerate(pairs)]
+    return inputs, [*depthwise, *pointwise, *temporal]
 
 
-def _features(given: Given, units: Sequence[Unit]) -> Tensor:
+def _over_pixels(left: Tensor, right: Tensor) -> Tensor:
+    """Return left^T right for each unit.
+
+    Libraries seldom divide such a long sum among the processors of a GPU, so it is computed in parts.
+    """
+    units, pixels, channels = left.shape
+    parts = next((n for n in (64, 32, 16, 8, 4, 2) if pixels % n == 0 and pixels // n >= 256), 1)
+    one, other = (t.reshape(units * parts, pixels // parts, channels) for t in (left, right))
+    return torch.bmm(one.transpose(1, 2), other).view(units, parts, channels, channels).sum(1)
+
+
+def _features(given: Given, units: Units) -> Tensor:
     """Return the input of the pointwise convolutions: the outputs of the depthwise ones."""
     features = stencils_forward(given.x, _stencils(units), given.stride, given.scale, given.shift)
-    along = _along_time(units)
-    if along:
+    if units.temporal:
+        along = _along_time(units.shapes)
         own = _of(given, along)
         features[along] += stencils_forward(own.x, _in_time(units), own.stride, own.scale, own.shift)
     return features
 
 
-def _along_time(units: Sequence[Unit]) -> list[int]:
+def _along_time(shapes: Sequence[UnitShape]) -> slice:
     """Return the indices of the units that have a temporal convolution."""
-    return [i for i, unit in enumerate(units) if unit.temporal is not None]
+    places = [i for i, shape in enumerate(shapes) if shape.reach]
+    return slice(places[0], places[-1] + 1)
 
 
-def _temporal(units: Sequence[Unit]) -> list[Tensor]:
-    return [unit.temporal for unit in units if unit.temporal is not None]
+def _in_time(units: Units) -> list[Stencil]:
+    return [Stencil(weight, 1) for weight in units.temporal]
 
 
-def _in_time(units: Sequence[Unit]) -> list[Stencil]:
-    return [Stencil(weight, 1) for weight in _temporal(units)]
-
-
-def _of(given: Given, places: list[int]) -> Given:
+def _of(given: Given, along: slice) -> Given:
     """Return the input of some of the units."""
-    if given.shared or len(places) == len(given.x):
+    if given.shared:
         return given
-    scale, shift = (None if s is None else s[places] for s in (given.scale, given.shift))
-    return Given(given.x[places], given.stride, scale, shift)
+    scale, shift = (None if s is None else s[along] for s in (given.scale, given.shift))
+    return Given(given.x[along], given.stride, scale, shift)
 
 
-def _stencils(units: Sequence[Unit]) -> list[Stencil]:
-    return [Stencil(unit.depthwise, unit.dilation) for unit in units]
+def _stencils(units: Units) -> list[Stencil]:
+    return [
+        Stencil(weight, shape.dilation) for weight, shape in zip(units.depthwise, units.shapes, strict=True)
+    ]
 
 
-def _mixers(units: Sequence[Unit], like: Tensor) -> Tensor:
-    return torch.stack([unit.pointwise.flatten(1) for unit in units]).to(like.dtype)
+def _mixers(units: Units, like: Tensor) -> Tensor:
+    return torch.stack([weight.flatten(1) for weight in units.pointwise]).to(like.dtype)
 
 
-def _compiled(given: Given, units: Sequence[Unit]) -> bool:
+def _compiled(given: Given, units: Units) -> bool:
     # Frames are consecutive planes; temporal convolutions add other frames to them.
     return (
         len(given.stride) in (2, 3)
         and given.stride[-1] == given.stride[-2]
         and given.stride[-1] in (1, 2)
-        and all(
-            set(u.depthwise.shape[2:-2]) <= {1}
-            and u.depthwise.shape[-1] == u.depthwise.shape[-2]
-            and (u.depthwise.shape[-1], u.dilation) in COMPILED
-            and u.depthwise.dtype == torch.float32
-            for u in units
-        )
+        and _have_loops(units.shapes)
+        and units.depthwise[0].dtype == torch.float32
     )
 
 
-def _arguments(given: Given, units: Sequence[Unit]) -> list[object]:
+@lru_cache(maxsize=4096)
+def _have_loops(shapes: tuple[UnitShape, ...]) -> bool:
+    return all(
+        set(window[:-2]) <= {1} and window[-1] == window[-2] and (window[-1], dilation) in COMPILED
+        for window, dilation, _ in shapes
+    )
+
+
+@lru_cache(maxsize=4096)
+def _described(shapes: tuple[UnitShape, ...]) -> tuple[object, object, object, object]:
+    """Return sides and areas of the windows, dilations, and windows in time, for the kernels."""
+    sides = tuple(shape.window[-1] for shape in shapes)
+    return (
+        integers(sides),
+        integers(tuple(side**2 for side in sides)),
+        integers(tuple(shape.dilation for shape in shapes)),
+        integers(tuple(shape.reach for shape in shapes)),
+    )
+
+
+def _arguments(given: Given, units: Units) -> list[object]:
     rows, columns, channels = given.x.shape[-3:]
-    images = math.prod(given.x.shape[:-3]) // (1 if given.shared else len(units))
+    images = math.prod(given.x.shape[:-3]) // (1 if given.shared else len(units.shapes))
     step, frames = (1, 1) if len(given.stride) == 2 else (given.stride[0], given.x.shape[-4])
-    if step == 1 and not _temporal(units):
+    if step == 1 and not units.temporal:
         frames = 1  # each is independent
-    sides = [u.depthwise.shape[-1] for u in units]
+    temporal = units.depthwise
+    if units.temporal:
+        rest = iter(units.temporal)
+        # (Not read for units without one.)
+        temporal = [next(rest) if s.reach else units.depthwise[0] for s in units.shapes]
     return [
         address(given.x),
         images // frames,
@@ -262,18 +288,14 @@ def _arguments(given: Given, units: Sequence[Unit]) -> list[object]:
         rows,
         columns,
         channels,
-        len(units),
+        len(units.shapes),
         int(given.shared),
-        integers(sides),
-        integers([side**2 for side in sides]),
-        integers([u.dilation for u in units]),
-        integers([0 if u.temporal is None else u.temporal.shape[2] for u in units]),
+        *_described(units.shapes),
         given.stride[-1],
         step,
-        addresses([u.depthwise for u in units]),
-        addresses([u.pointwise for u in units]),
-        # (Not read for units without one.)
-        addresses([u.depthwise if u.temporal is None else u.temporal for u in units]),
+        addresses(units.depthwise),
+        addresses(units.pointwise),
+        addresses(temporal),
         address(given.scale),
         address(given.shift),
     ]

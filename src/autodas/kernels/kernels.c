@@ -9,8 +9,8 @@
  *
  * Maps: (images, rows, columns, channels); for clips the images are frames, those of a clip consecutive.
  * Weights in torch's layout: depthwise (channels, window * window), temporal (channels, window), pointwise
- * (outputs, inputs); dense with channels last, (outputs, window, window, inputs). Channels are even. Windows, dilations and strides in space are those listed in
- * kernels_lanes.h.
+ * (outputs, inputs); dense with channels last, (outputs, window, window, inputs). Channels are even. Windows and
+ * dilations in space are those listed in kernels_lanes.h, strides are 1 or 2.
  *
  * Every function returns 0, or OUT_OF_MEMORY without having written anything. Memory for all threads is
  * allocated before they start: nothing can fail inside a parallel region.
@@ -78,6 +78,7 @@
     }
 
 #define OUT_OF_MEMORY 1
+#define EPSILON 1e-5f /* summand to the variance, as in torch's batch normalisation */
 
 /* Number of floats rounded up to whole cache lines, so that vector loads do not straddle them. */
 static long whole(long floats)
@@ -280,9 +281,9 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
                 const float *in = padded + origin(&s, kernel[g], dilation[g]);
                 for (long y = 0; y < s.out_rows; y += s.strip) {
                     long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip;
-                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, in + y * stride * s.row + c,
+                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, 1, in + y * stride * s.row + c,
                                        s.row, channels, tap + c, channels, features + c, line, channels, count,
-                                       s.out_columns, 0)
+                                       s.out_columns, y, s.rows, 0)
                     FOR_TAPS_IN_TIME(f, t)
                         FOR_CHANNEL_BLOCKS(add_frame, clip + f * s.map + y * row + c, row, pixel,
                                            s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
@@ -310,23 +311,22 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
  * Gradients of autodas_units_forward, for a gradient a * upstream + b * out + d of its outputs.
  *
  * upstream: a map for each group. a, b, d: (groups, channels). input_gradient: that of the argument of the
- * ReLU; summed over groups if they share x. Weight gradients have the layout of the weights, with consecutive
- * groups; all may be null.
+ * ReLU; summed over groups if they share x. weight_gradient: those of the depthwise weights of all groups, then of the
+ * pointwise and of the temporal ones, each in the layout of the weights; null if they are not needed.
  */
 int autodas_units_backward(const float *x, int clips, int frames, int rows, int columns, int channels_, int groups,
                            int shared, const int *kernel, const int *area, const int *dilation, const int *reach,
                            int stride, int step, const float *const *depthwise, const float *const *pointwise,
                            const float *const *temporal, const float *scale, const float *shift, const float *out,
                            const float *const *upstream, const float *a, const float *b, const float *d,
-                           float *input_gradient, float *depthwise_gradient, float *pointwise_gradient,
-                           float *temporal_gradient)
+                           float *input_gradient, float *weight_gradient)
 {
     Shape s = shape_of(rows, columns, channels_, groups, kernel, dilation, stride);
     long channels = s.channels, square = channels * channels, line = s.out_columns * channels;
     long row = stride * s.columns * channels, pixel = stride * channels, out_frames = (frames + step - 1) / step;
     long size_taps = s.taps * channels, size_times = sum_of(reach, groups) * channels;
     long weights = size_taps + size_times + groups * square;
-    int wanted = depthwise_gradient != NULL;
+    int wanted = weight_gradient != NULL;
     long of_taps = whole(size_taps), of_times = whole(size_times);
     long of_padded = whole(s.padded), of_strip = whole(s.strip * line);
     long own_size = 2 * of_padded + 2 * of_strip + (wanted ? whole(weights) : 0); /* of one thread */
@@ -372,9 +372,9 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                                                channels, inside + (y + i) * up_row + c, up_pixel)
                         if (!wanted)
                             continue;
-                        FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride,
+                        FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, 1,
                                            padded + from + y * stride * s.row + c, s.row, channels, taps + done + c,
-                                           channels, features + c, line, channels, count, s.out_columns, 0)
+                                           channels, features + c, line, channels, count, s.out_columns, y, s.rows, 0)
                         FOR_TAPS_IN_TIME(f, t)
                             FOR_CHANNEL_BLOCKS(add_frame, x + place + f * s.map + y * row + c, row, pixel,
                                                s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
@@ -386,10 +386,10 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                     if (wanted)
                         FOR_CHANNEL_BLOCKS(weight_gradient_any, kernel[g], dilation[g], stride, padded + from + c,
                                            s.row, channels, inside + c, up_row, up_pixel, channels, mine + done + c,
-                                           s.out_rows, s.out_columns)
-                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], 1, spread + from + c, s.row, channels,
+                                           s.out_rows, s.out_columns, s.rows)
+                    FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], 1, stride, spread + from + c, s.row, channels,
                                        mirrored + done + c, channels, input_gradient + at + c, s.columns * channels,
-                                       channels, s.rows, s.columns, frames > 1 || (shared && g > 0))
+                                       channels, s.rows, s.columns, 0, s.rows, frames > 1 || (shared && g > 0))
                     FOR_TAPS_IN_TIME(f, t)
                         FOR_CHANNEL_BLOCKS(add_frame_gradient, x + place + f * s.map + c, row, pixel,
                                            s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
@@ -417,9 +417,9 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                     total[i] += mine[i];
     }
     if (wanted) {
-        turn_back(total, area, groups, channels, depthwise_gradient);
-        turn_back(total + size_taps, reach, groups, channels, temporal_gradient);
-        memcpy(pointwise_gradient, total + size_taps + size_times, sizeof(float) * groups * square);
+        turn_back(total, area, groups, channels, weight_gradient);
+        memcpy(weight_gradient + size_taps, total + size_taps + size_times, sizeof(float) * groups * square);
+        turn_back(total + size_taps, reach, groups, channels, weight_gradient + size_taps + groups * square);
     }
     free(taps);
     return 0;
@@ -690,51 +690,134 @@ int autodas_combine(float *const *out, int outputs, const int *counts, const flo
     return 0;
 }
 
-/*
- * For each term the sums over pixels of its upstream gradient, and of that times scale * map + shift: plain
- * and product, (terms, channels).
- */
-int autodas_sums(int terms, const float *const *map, const float *const *upstream, const float *scale,
-                  const float *shift, long pixels, long channels, float *plain, float *product)
+/* The factor and the summand of normalisation of a term, s and -s * mean; 1 and 0 if it is not normalised. */
+static void normalisation(int row, const float *mean, const float *scale, long channels, float *factor,
+                          float *summand)
 {
-    long chunks = (pixels + CHUNK - 1) / CHUNK, size = terms * channels;
-    /* Adding small numbers to a large sum would lose their last digits: hence doubles, chunk by chunk. */
-    double *parts = calloc(2 * chunks * size, sizeof(double));
-    if (!parts)
+    for (long c = 0; c < channels; c++) {
+        factor[c] = row < 0 ? 1 : scale[row * channels + c];
+        summand[c] = row < 0 ? 0 : -mean[row * channels + c] * factor[c];
+    }
+}
+
+/*
+ * out[o] = sum over its terms of weight * scale * (map - mean), with scale = 1 / sqrt(variance + epsilon), which is
+ * written, too. mean, variance, scale: (rows, channels). row: of each term, -1 if it is not normalised; factor: of its
+ * weight, null if all are 1.
+ */
+int autodas_mix_forward(int outputs, const int *counts, const float *const *map, const int *row, const int *factor,
+                        const float *weights, long rows, const float *mean, const float *variance, long pixels,
+                        long channels, float *scale, float *const *out)
+{
+    long terms = sum_of(counts, outputs);
+    float *factors = lines((terms + outputs) * channels + 2 * channels);
+    if (!factors)
         return OUT_OF_MEMORY;
+    float *shift = factors + terms * channels, *own = shift + outputs * channels, *summand = own + channels;
+    for (long i = 0; i < rows * channels; i++)
+        scale[i] = 1 / sqrtf(variance[i] + EPSILON);
+    for (long o = 0, t = 0; o < outputs; o++)
+        for (int left = counts[o]; left > 0; left--, t++) {
+            float weight = factor ? weights[factor[t]] : 1;
+            normalisation(row[t], mean, scale, channels, own, summand);
+            for (long c = 0; c < channels; c++) {
+                factors[t * channels + c] = weight * own[c];
+                shift[o * channels + c] += weight * summand[c];
+            }
+        }
+    autodas_combine(out, outputs, counts, map, factors, shift, pixels, channels, 0);
+    free(factors);
+    return 0;
+}
+
+/*
+ * The gradients of autodas_mix_forward: of each map as a * upstream + b * map + d, in the row slot[t] of a, b, d;
+ * of the weights, of which there are as many as places, or null.
+ */
+int autodas_mix_backward(int outputs, const int *counts, const float *const *map, const int *row, const int *factor,
+                         const int *slot, const float *const *upstream, const float *weights, const float *mean,
+                         const float *scale, int constant, long pixels, long channels, float *a, float *b, float *d,
+                         float *weight_gradient, long places)
+{
+    long chunks = (pixels + CHUNK - 1) / CHUNK, terms = sum_of(counts, outputs), size = terms * channels;
+    /* Adding small numbers to a large sum would lose their last digits: hence doubles, chunk by chunk. */
+    double *parts = calloc((2 * chunks + 2) * size, sizeof(double));
+    float *factors = lines(2 * size);
+    if (!parts || !factors) {
+        free(parts);
+        free(factors);
+        return OUT_OF_MEMORY;
+    }
+    float *summands = factors + size;
+    double *plain = parts + 2 * chunks * size, *product = plain + size;
+    for (long t = 0; t < terms; t++)
+        normalisation(row[t], mean, scale, channels, factors + t * channels, summands + t * channels);
 #pragma omp parallel for schedule(static)
     for (long chunk = 0; chunk < chunks; chunk++) {
         long start = chunk * CHUNK, count = pixels - start < CHUNK ? pixels - start : CHUNK;
         double *one = parts + 2 * chunk * size, *two = one + size;
-        for (int t = 0; t < terms; t++)
-            FOR_CHANNEL_BLOCKS(sums, map[t] + start * channels + c, upstream[t] + start * channels + c, count,
-                               channels, scale + t * channels + c, shift + t * channels + c, one + t * channels + c,
-                               two + t * channels + c)
+        for (long o = 0, t = 0; o < outputs; o++)
+            for (int left = counts[o]; left > 0; left--, t++)
+                FOR_CHANNEL_BLOCKS(sums, map[t] + start * channels + c, upstream[o] + start * channels + c, count,
+                                   channels, factors + t * channels + c, summands + t * channels + c,
+                                   one + t * channels + c, two + t * channels + c)
     }
-    for (long i = 0; i < size; i++) {
-        double one = 0, two = 0;
-        for (long chunk = 0; chunk < chunks; chunk++) {
-            one += parts[2 * chunk * size + i];
-            two += parts[(2 * chunk + 1) * size + i];
+    for (long chunk = 0; chunk < chunks; chunk++)
+        for (long i = 0; i < size; i++) {
+            plain[i] += parts[2 * chunk * size + i];
+            product[i] += parts[(2 * chunk + 1) * size + i];
         }
-        plain[i] = one;
-        product[i] = two;
+    if (weight_gradient)
+        memset(weight_gradient, 0, sizeof(float) * places);
+    for (long t = 0; t < terms; t++) {
+        double total = 0;
+        float weight = factor ? weights[factor[t]] : 1;
+        int through = row[t] >= 0 && !constant;
+        for (long c = 0; c < channels; c++) {
+            long i = t * channels + c, to = slot[t] * channels + c;
+            float own = weight * factors[i], share = through ? own / pixels : 0;
+            a[to] = own;
+            b[to] = -share * factors[i] * product[i];
+            d[to] = -share * plain[i] - b[to] * (through ? mean[row[t] * channels + c] : 0);
+            total += product[i];
+        }
+        if (weight_gradient)
+            weight_gradient[factor[t]] = total;
     }
     free(parts);
+    free(factors);
     return 0;
 }
 
-/* Mean and biased variance over the pixels of each image and then over all: of (images, pixels, channels). */
-int autodas_moments(const float *u, long images, long pixels, long channels, float *mean, float *variance)
+/* Running statistics of layers, in place: layer i follows row[i] of mean and of variance * unbiased. */
+int autodas_follow(int layers, const int *row, const float *mean, const float *variance, long channels, float momentum,
+                   float unbiased, float *const *running_mean, float *const *running_variance)
 {
-    float *means = lines(2 * images * channels), *deviations = means + images * channels;
+    for (int i = 0; i < layers; i++)
+        for (long c = 0; c < channels; c++) {
+            long from = row[i] * channels + c;
+            running_mean[i][c] += momentum * (mean[from] - running_mean[i][c]);
+            running_variance[i][c] += momentum * (variance[from] * unbiased - running_variance[i][c]);
+        }
+    return 0;
+}
+
+/* Mean and biased variance over the pixels of each image and then over all: of (maps, images, pixels, channels). */
+int autodas_moments(const float *u, long maps, long images, long pixels, long channels, float *mean, float *variance)
+{
+    long count = maps * images;
+    float *means = lines(2 * count * channels), *deviations = means + count * channels;
     if (!means)
         return OUT_OF_MEMORY;
 #pragma omp parallel for schedule(static)
-    for (long image = 0; image < images; image++)
+    for (long image = 0; image < count; image++)
         FOR_CHANNEL_BLOCKS(moments, u + image * pixels * channels + c, pixels, channels,
                            means + image * channels + c, deviations + image * channels + c)
-    join_moments(means, deviations, images, channels, pixels, channels, mean, variance);
+    for (long map = 0; map < maps; map++) {
+        long first = map * images * channels;
+        join_moments(means + first, deviations + first, images, channels, pixels, channels, mean + map * channels,
+                     variance + map * channels);
+    }
     free(means);
     return 0;
 }

@@ -5,74 +5,112 @@ typedef int IVEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 #define AT(p) (*(const VEC *)(p))
 
+/* Taps k of a window, k0 <= k < k1, that read one of a map's rows from position first on, distance apart. */
+#define TAPS_INSIDE(k0, k1, K, first, distance, size)                     \
+    int k0 = 0, k1 = K;                                                   \
+    while (k0 < K && (first) + k0 * (distance) < 0)                       \
+        k0++;                                                             \
+    while (k1 > k0 && (first) + (k1 - 1) * (distance) >= (size))          \
+        k1--;
+
 /*
  * P adjacent outputs of a depthwise convolution: the pixels of a row that they read are loaded once for all of
- * them. SPAN is the number of these pixels.
+ * them. Only the window's rows from k0 to k1 are inside the map. WHOLE: the outputs are a whole row of the map, and
+ * taps beside it are left out, rather than multiplied by its zero borders. Z: only every Z-th pixel of the map, in both
+ * directions, is not zero; out begins at one of them, and top is the number of the row that the first tap reads.
  */
 static inline __attribute__((always_inline)) void NAME(correlate_strip)(
-    const int P, const int K, const int D, const int S, const float *in, long row, long pixel,
-    const float *weight, long channels, float *out, long out_pixel, int add)
+    const int P, const int K, const int D, const int S, const int WHOLE, const int Z, const float *in, long row,
+    long pixel, const float *weight, long channels, float *out, long out_pixel, int top, int k0, int k1, int add)
 {
-    const int span = (P - 1) * S + (K - 1) * D + 1;
+    const int span = (P - 1) * S + (K - 1) * D + 1, border = D * (K / 2);
     VEC sum[8];
     UNROLL for (int i = 0; i < P; i++)
         sum[i] = add ? AT(out + i * out_pixel) : (VEC){0};
-    for (int ky = 0; ky < K; ky++) {
+    for (int ky = k0; ky < k1; ky++) {
+        if (Z > 1 && (top + ky * D) % Z)
+            continue;
         const float *line = in + ky * D * row;
         VEC v[MOST];
         UNROLL for (int j = 0; j < span; j++)
-            v[j] = AT(line + j * pixel);
+            if ((!WHOLE || (j >= border && j < border + P)) && (j + border) % Z == 0)
+                v[j] = AT(line + j * pixel);
         UNROLL for (int kx = 0; kx < K; kx++) {
+            if (WHOLE && (kx * D <= border - P || kx * D >= border + P))
+                continue;
             VEC w = AT(weight + (ky * K + kx) * channels);
             UNROLL for (int i = 0; i < P; i++)
-                sum[i] += w * v[i * S + kx * D];
+                if ((!WHOLE || (i + kx * D >= border && i + kx * D < border + P)) && (i * S + kx * D + border) % Z == 0)
+                    sum[i] += w * v[i * S + kx * D];
         }
     }
     UNROLL for (int i = 0; i < P; i++)
         *(VEC *)(out + i * out_pixel) = sum[i];
 }
 
-/* out (+)= sum over taps of weight * in, for all positions of one map. in begins at the first tap. */
+/*
+ * out (+)= sum over taps of weight * in, for rows of one map, of which first is the number of the first and height
+ * the number of rows that are read. in begins at the first tap. Z: as in correlate_strip.
+ */
 static inline __attribute__((always_inline)) void NAME(correlate)(
-    const int K, const int D, const int S, const float *in, long row, long pixel, const float *weight,
-    long channels, float *out, long out_row, long out_pixel, int rows, int columns, int add)
+    const int K, const int D, const int S, const int Z, const float *in, long row, long pixel, const float *weight,
+    long channels, float *out, long out_row, long out_pixel, int rows, int columns, int first, int height, int add)
 {
     const int P = S == 1 ? 8 : 4; /* as many as fit in the registers */
     for (int y = 0; y < rows; y++) {
         const float *line = in + (long)y * S * row;
         float *target = out + y * out_row;
-        int x = 0;
-        for (; x + P <= columns; x += P)
-            NAME(correlate_strip)(P, K, D, S, line + (long)x * S * pixel, row, pixel, weight, channels,
-                                  target + x * out_pixel, out_pixel, add);
-        for (; x < columns; x++)
-            NAME(correlate_strip)(1, K, D, S, line + (long)x * S * pixel, row, pixel, weight, channels,
-                                  target + x * out_pixel, out_pixel, add);
+        int x = 0, top = (first + y) * S - D * (K / 2);
+        TAPS_INSIDE(k0, k1, K, top, D, height)
+#define STRIP(P, WHOLE, Z)                                                                                         \
+    NAME(correlate_strip)(P, K, D, S, WHOLE, Z, line + (long)x * S * pixel, row, pixel, weight, channels,          \
+                          target + x * out_pixel, out_pixel, top, k0, k1, add)
+        if (S == 1 && LANES >= 8 && columns == 8)
+            STRIP(8, 1, Z);
+        else if (S == 1 && LANES >= 8 && columns == 4)
+            STRIP(4, 1, Z);
+        else if (S == 1 && LANES >= 8 && columns == 2)
+            STRIP(2, 1, Z);
+        else {
+            for (; x + P <= columns; x += P)
+                STRIP(P, 0, Z);
+            for (; x < columns; x++)
+                STRIP(1, 0, 1);
+        }
+#undef STRIP
     }
 }
 
-/* Gradient of the weights, added: for every tap the sum over positions of in * upstream. */
-static inline __attribute__((always_inline)) void NAME(weight_gradient)(
-    const int K, const int D, const int S, const float *in, long row, long pixel, const float *upstream,
-    long up_row, long up_pixel, long channels, float *gradient, int rows, int columns)
+/*
+ * Gradient of the weights, added: for every tap the sum over positions of in * upstream. height: as in correlate. WHOLE:
+ * P outputs are a whole row of the map.
+ */
+static inline __attribute__((always_inline)) void NAME(weight_gradient_strips)(
+    const int P, const int K, const int D, const int S, const int WHOLE, const float *in, long row, long pixel,
+    const float *upstream, long up_row, long up_pixel, long channels, float *gradient, int rows, int columns, int height)
 {
-    const int P = S == 1 ? 8 : 4, span = (P - 1) * S + (K - 1) * D + 1;
+    const int span = (P - 1) * S + (K - 1) * D + 1, border = D * (K / 2);
     for (int ky = 0; ky < K; ky++) {
         /* Two sums per tap: an addition need not wait for the previous one. */
         VEC sum[2][7];
         UNROLL for (int kx = 0; kx < K; kx++)
             sum[0][kx] = sum[1][kx] = (VEC){0};
         for (int y = 0; y < rows; y++) {
+            int read = y * S + ky * D - border;
+            if (read < 0 || read >= height)
+                continue;
             const float *line = in + ((long)y * S + ky * D) * row, *source = upstream + y * up_row;
             int x = 0;
             for (; x + P <= columns; x += P) {
                 VEC v[MOST];
                 UNROLL for (int j = 0; j < span; j++)
-                    v[j] = AT(line + ((long)x * S + j) * pixel);
+                    if (!WHOLE || (j >= border && j < border + P))
+                        v[j] = AT(line + ((long)x * S + j) * pixel);
                 UNROLL for (int i = 0; i < P; i++) {
                     VEC up = AT(source + (x + i) * up_pixel);
                     UNROLL for (int kx = 0; kx < K; kx++)
-                        sum[i & 1][kx] += up * v[i * S + kx * D];
+                        if (!WHOLE || (i + kx * D >= border && i + kx * D < border + P))
+                            sum[i & 1][kx] += up * v[i * S + kx * D];
                 }
             }
             for (; x < columns; x++) {
@@ -86,45 +124,73 @@ static inline __attribute__((always_inline)) void NAME(weight_gradient)(
     }
 }
 
-/* One compiled form for each window, dilation and stride used by operations. */
-#define FORMS          \
-    FORM(3, 1, 1)      \
-    FORM(5, 1, 1)      \
-    FORM(3, 2, 1)      \
-    FORM(5, 2, 1)      \
-    FORM(7, 1, 1)      \
-    FORM(3, 1, 2)      \
-    FORM(5, 1, 2)      \
-    FORM(3, 2, 2)      \
-    FORM(5, 2, 2)      \
-    FORM(7, 1, 2)
-
-static void NAME(correlate_any)(int kernel, int dilation, int stride, const float *in, long row, long pixel,
-                                const float *weight, long channels, float *out, long out_row, long out_pixel,
-                                int rows, int columns, int add)
+static inline __attribute__((always_inline)) void NAME(weight_gradient)(
+    const int K, const int D, const int S, const float *in, long row, long pixel, const float *upstream,
+    long up_row, long up_pixel, long channels, float *gradient, int rows, int columns, int height)
 {
-#define FORM(K, D, S)                                                                                     \
-    if (kernel == K && dilation == D && stride == S) {                                                    \
-        NAME(correlate)(K, D, S, in, row, pixel, weight, channels, out, out_row, out_pixel, rows, columns, \
-                        add);                                                                             \
-        return;                                                                                           \
+#define STRIPS(P, WHOLE)                                                                                           \
+    NAME(weight_gradient_strips)(P, K, D, S, WHOLE, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, \
+                                 rows, columns, height)
+    if (S == 1 && LANES >= 8 && columns == 8)
+        STRIPS(8, 1);
+    else if (S == 1 && LANES >= 8 && columns == 4)
+        STRIPS(4, 1);
+    else if (S == 1 && LANES >= 8 && columns == 2)
+        STRIPS(2, 1);
+    else
+        STRIPS(S == 1 ? 8 : 4, 0);
+#undef STRIPS
+}
+
+/* The windows and dilations used by operations. */
+#define FORMS(FORM) \
+    FORM(3, 1)      \
+    FORM(5, 1)      \
+    FORM(3, 2)      \
+    FORM(5, 2)      \
+    FORM(7, 1)
+
+/* zeros: Z, for a stride of 1. */
+static void NAME(correlate_any)(int kernel, int dilation, int stride, int zeros, const float *in, long row, long pixel,
+                                const float *weight, long channels, float *out, long out_row, long out_pixel,
+                                int rows, int columns, int first, int height, int add)
+{
+#define CALL(K, D, S, Z)                                                                                            \
+    NAME(correlate)(K, D, S, Z, in, row, pixel, weight, channels, out, out_row, out_pixel, rows, columns, first,    \
+                    height, add)
+#define FORM(K, D)                                \
+    if (kernel == K && dilation == D) {           \
+        if (stride == 2)                          \
+            CALL(K, D, 2, 1);                     \
+        else if (LANES >= 8 && zeros == 2)        \
+            CALL(K, D, 1, 2);                     \
+        else                                      \
+            CALL(K, D, 1, 1);                     \
+        return;                                   \
     }
-    FORMS
+    FORMS(FORM)
 #undef FORM
+#undef CALL
 }
 
 static void NAME(weight_gradient_any)(int kernel, int dilation, int stride, const float *in, long row, long pixel,
                                       const float *upstream, long up_row, long up_pixel, long channels,
-                                      float *gradient, int rows, int columns)
+                                      float *gradient, int rows, int columns, int height)
 {
-#define FORM(K, D, S)                                                                                      \
-    if (kernel == K && dilation == D && stride == S) {                                                     \
-        NAME(weight_gradient)(K, D, S, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, rows, \
-                              columns);                                                                    \
-        return;                                                                                            \
+#define CALL(K, D, S)                                                                                        \
+    NAME(weight_gradient)(K, D, S, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, rows, columns, \
+                          height)
+#define FORM(K, D)                      \
+    if (kernel == K && dilation == D) { \
+        if (stride == 2)                \
+            CALL(K, D, 2);              \
+        else                            \
+            CALL(K, D, 1);              \
+        return;                         \
     }
-    FORMS
+    FORMS(FORM)
 #undef FORM
+#undef CALL
 }
 
 #undef FORMS

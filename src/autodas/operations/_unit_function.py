@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from autodas.kernels import Given, Slope, Unit, compiled_library, units_backward, units_forward
+from autodas.kernels import Given, Slope, Units, UnitShape, compiled_library, units_backward, units_forward
 
 
 def has_compiled_form(x: Tensor) -> bool:
@@ -39,7 +39,8 @@ class UnitFunction(torch.autograd.Function):
             weights: depthwise, pointwise and, if there is one, temporal weights, in torch's layout.
         """
         given = Given(_rows(x), stride)
-        out, _, _ = units_forward(given, [_unit(weights, dilation)], moments=False)
+        out = given.x.new_empty(1, *given.out_shape())
+        units_forward(given, _unit(weights, dilation), out)
         ctx.save_for_backward(given.x, *weights)
         ctx.stride, ctx.dilation = stride, dilation
         return out[0].movedim(-1, 1)
@@ -55,15 +56,17 @@ class UnitFunction(torch.autograd.Function):
         # No normalisation is included: the gradient of the outputs is the incoming one, whatever they were.
         slope = Slope([flat], ones, zeros, zeros)
         wanted = any(ctx.needs_input_grad[3:])
-        gradient, (gradients,) = units_backward(
-            Given(x, ctx.stride), [_unit(weights, ctx.dilation)], arrived[None], slope, weights=wanted
+        gradient, gradients = units_backward(
+            Given(x, ctx.stride), _unit(weights, ctx.dilation), arrived[None], slope, weights=wanted
         )
         return gradient.movedim(-1, 1), None, None, *gradients
 
 
-def _unit(weights: Sequence[Tensor], dilation: int) -> Unit:
+def _unit(weights: Sequence[Tensor], dilation: int) -> Units:
     depthwise, pointwise, *temporal = weights
-    return Unit(depthwise, pointwise, dilation, *temporal)
+    reach = temporal[0].shape[2] if temporal else 0
+    shape = UnitShape(tuple(depthwise.shape[2:]), dilation, reach)
+    return Units((shape,), [depthwise], [pointwise], temporal)
 
 
 def _rows(x: Tensor) -> Tensor:

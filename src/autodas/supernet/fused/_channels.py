@@ -8,8 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from autodas.kernels import inverse_deviation
 from autodas.operations import ChannelBias, ChannelOperation, ChannelScale, FactorizedReduce
-from autodas.supernet.fused._normalisation import follow, inverse_deviation, running_moments
+from autodas.supernet.fused._normalisation import follow, running_moments
 
 
 class ChannelCandidate(NamedTuple):
@@ -71,7 +72,8 @@ def channel_terms(
         means = factor * mean + summand
         centre = means.mean(1)
         spread = (factor.square() * variance + (means - centre[:, None]).square()).mean(1)
-        follow(norms, (centre.detach(), spread.detach()), flat.shape[0] * flat.shape[1])  # type: ignore[arg-type]
+        batch, count = (centre.detach(), spread.detach()), flat.shape[0] * flat.shape[1]
+        follow(norms, batch, tuple(range(len(norms))), count)  # type: ignore[arg-type]
     else:
         centre, spread = running_moments(norms)  # type: ignore[arg-type]
     mixed = torch.stack([weights[c.edge, c.column] for c in candidates])[:, None] * inverse_deviation(spread)

@@ -8,22 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from autodas.kernels import (
+    Layout,
+    Maps,
     Pointwise,
-    combine,
-    gradient_sums,
+    Slope,
+    mix_backward,
+    mix_forward,
     moments,
     pointwise_backward,
     pointwise_forward,
+    wide,
 )
 from autodas.operations import FactorizedReduce, ReLUConvNorm
 from autodas.supernet.fused._first_order import first_order
-from autodas.supernet.fused._normalisation import (
-    Norm,
-    follow,
-    inverse_deviation,
-    running_moments,
-    slope,
-)
+from autodas.supernet.fused._normalisation import Norm, follow, running_moments
+
+ALONE = Layout(counts=(1,), row=(0,), factor=(), slot=(0,))
+"""Layout of one map that is normalised."""
 
 
 def enters_fused(module: nn.Module) -> bool:
@@ -56,29 +57,32 @@ class EntryFunction(torch.autograd.Function):
             x: shape (batch, *map, inputs).
             weights: weights of the convolution, part by part.
         """
-        out = pointwise_forward(x, [Pointwise(weights)], stride)
+        parts, reduced = len(weights), (-(-n // step) for n, step in zip(x.shape[1:-1], stride, strict=True))
+        out = x.new_empty(1, x.shape[0], *reduced, parts * len(weights[0]))
+        pointwise_forward(x, [Pointwise(weights)], stride, out)
+        flat = out.view(1, -1, out.shape[-1])
         constant = not norm.training
         if constant:
             mean, variance = running_moments([norm])
         else:
-            mean, variance = (m[None] for m in moments(out[0]))
-            follow([norm], (mean, variance), out[0, ..., 0].numel())
-        scale = inverse_deviation(variance)
-        flat = out.view(1, -1, out.shape[-1])
-        normalised = torch.empty_like(out)
-        combine(normalised.view_as(flat), [1], [flat[0]], scale, -mean * scale)
+            mean, variance = out.new_empty(2, 1, out.shape[-1], dtype=wide(out.dtype)).unbind()
+            moments(out, mean, variance)
+            follow([norm], (mean, variance), ALONE.row, flat.shape[1])
+        normalised, scale = torch.empty_like(flat), torch.empty_like(mean)
+        mix_forward(normalised, scale, ALONE, Maps((0,), flat), mean, variance)
         ctx.stride, ctx.constant = stride, constant
         ctx.save_for_backward(x, out, mean, scale, *weights)
-        return normalised[0]
+        return normalised.view(out.shape[1:])
 
     @staticmethod
     @first_order
     def backward(ctx: Any, upstream: Tensor) -> Any:
         """Return the gradients of the input and the weights."""
         x, out, mean, scale, *weights = ctx.saved_tensors
-        arrived = [upstream.contiguous().view(-1, out.shape[-1])]
-        sums = gradient_sums([out.view_as(arrived[0])], arrived, scale, -mean * scale)
-        into = slope(arrived, 1.0, mean, scale, sums, not ctx.constant)
+        arrived, flat = [upstream.contiguous().view(-1, out.shape[-1])], out.view(1, -1, out.shape[-1])
+        slopes = mean.new_empty(3, *mean.shape)
+        mix_backward(slopes, ALONE, Maps((0,), flat), arrived, mean, scale, constant=ctx.constant)
+        into = Slope(arrived, *slopes.unbind())
         wanted = any(ctx.needs_input_grad[3:])
         gradient, parts = pointwise_backward(
             x, [Pointwise(tuple(weights))], ctx.stride, out, into, weights=wanted

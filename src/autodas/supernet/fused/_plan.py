@@ -1,14 +1,13 @@
-"""Plan of the candidates that read one state: their order and their maps."""
+"""Plan of the candidates that read one state: their order, their maps, and the layout of their sums."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from autodas.kernels import Pointwise, PoolShape, Unit
+from autodas.kernels import Layout, Pointwise, PoolShape, Units, UnitShape
 from autodas.operations import (
     DenseConv,
     FactorizedReduce,
@@ -22,53 +21,62 @@ from autodas.spaces import Alive
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._noise import is_plain_skip
 from autodas.supernet.fused._channels import ChannelCandidate, has_channel_form
-from autodas.supernet.fused._normalisation import Norm
 
-FIRST, SECOND, REDUCED, DENSE, POOLED, STATE = range(6)
-"""Origin of a term's map: units that read the state, units that read those, strided pointwise convolutions,
-dense convolutions, pools, the state itself."""
+AnyUnit = SeparableUnit | Separable3dUnit
 
 
-class Term(NamedTuple):
-    """One candidate, as a term of the sum that enters a node.
+class Candidate(NamedTuple):
+    """Candidate of the plan.
 
     Args:
         place: index of its edge in the plan.
         column: its operation.
-        origin: origin of its map.
-        number: index of the map among those of that origin.
-        norm: index of its normalisation in :meth:`Plan.norms`; ``None`` if it is not normalised.
+        module: its module; an identity has none to be called.
     """
 
     place: int
     column: int
-    origin: int
-    number: int
-    norm: int | None
+    module: Any
 
 
-class Tables(NamedTuple):
-    """Numbers of a plan as tensors, one entry for each term.
+class Span(NamedTuple):
+    """Candidates of one kind: their maps and slots are consecutive.
 
     Args:
-        edge, column: position of its factor among the mixing weights.
-        place: index of its edge in the plan.
-        row: row of its moments; the last one if it is not normalised.
-        normalised: 1 if it is normalised, else 0; shape (terms, 1).
-        of_origin: for each origin (and pool, or window of dense convolutions) the terms that come from it, in
-            the order of their maps, on the host and as a tensor.
+        maps: numbers of their maps.
+        slots: rows of their slopes.
+        places: index of the edge of each that is a term.
     """
 
-    edge: Tensor
-    column: Tensor
-    place: Tensor
-    row: Tensor
-    normalised: Tensor
-    of_origin: dict[tuple[int, int], tuple[list[int], Tensor]]
+    maps: slice
+    slots: slice
+    places: tuple[int, ...]
+
+
+class _Term(NamedTuple):
+    """One candidate, as a term of the sum that enters a node.
+
+    Args:
+        place, column: index of its edge in the plan, and its operation.
+        map: number of its map; ~0 for the state itself.
+        slot: row of its slope.
+        norm: index of its normalisation in :attr:`Plan.norms`; -1 if it is not normalised.
+    """
+
+    place: int
+    column: int
+    map: int
+    slot: int
+    norm: int
 
 
 class Plan:
     """Plan of the candidates that read one state under a mask, made once and used in every pass.
+
+    All maps are parts of one tensor, in this order: the outputs of the units that read the state (the first
+    ones of separable convolutions, then the dilated ones), of the second units of separable convolutions, of
+    strided pointwise convolutions, of dense convolutions by window, and of pools. A pool's input is the same
+    on all edges, so each is computed once. Identities have no map but the state.
 
     Args:
         cell: cell of the state.
@@ -78,13 +86,18 @@ class Plan:
 
     Attributes:
         edges: edges with at least one candidate in fused form; ``targets`` are the states they enter.
-        separable, dilated, reductions: ``(place in edges, column, module)`` of the convolutions.
-        dense: for each window its dense convolutions, likewise: one convolution with all their outputs.
-        pools: for each pool its candidates, likewise. Their input is the same, so each is computed once.
-        identities: ``(place in edges, column)``.
+        inner: number of separable convolutions, whose first units are not terms themselves.
+        first, second: shapes of the units that read the state, and of those that read the former.
+        reductions: number of strided pointwise convolutions.
+        windows: number of dense convolutions of each window.
+        pools: the pools, and ``pools_normalised``: whether anything reads their moments.
         channels: operations on whole channels.
         others: ``(edge, target, column, module)`` of candidates without a fused form.
-        terms: all other candidates, edge by edge.
+        norms: the normalisation layers, in the order of their maps.
+        rows: number of rows of the moments of a batch; ``norm_rows`` is the row of each layer.
+        maps, slots: number of maps and of slopes.
+        index: for each term, edge by edge, the number of its map; ~0 for the state.
+        layout_inner: layout of the normalisation between the units of separable convolutions.
     """
 
     def __init__(self, cell: SupernetCell, mask: Alive, state: int, plain_skips: bool = False) -> None:
@@ -93,172 +106,207 @@ class Plan:
         self.ones = (1,) * len(self.stride)
         self.edges: list[int] = []
         self.targets: list[int] = []
-        self.separable: list[tuple[int, int, SeparableConv | Separable3dConv]] = []
-        self.dilated: list[tuple[int, int, SeparableUnit | Separable3dUnit]] = []
-        self.reductions: list[tuple[int, int, FactorizedReduce]] = []
-        self.dense: dict[int, list[tuple[int, int, DenseConv]]] = {}
-        self.pools: dict[PoolShape, list[tuple[int, int, Pool]]] = {}
-        self.identities: list[tuple[int, int]] = []
         self.channels: list[ChannelCandidate] = []
         self.others: list[tuple[int, int, int, nn.Module]] = []
+        found = _Found()
         for edge, (predecessor, target) in enumerate(cell.space.edges):
             if predecessor == state:
-                self._add(edge, target, list(cell.active(edge, mask)))
-        self.terms = sorted(self._terms())
-        self._tables: Tables | None = None
+                self._add(found, edge, target, list(cell.active(edge, mask)))
+        self._describe(found)
+        self._lay_out(found, len(cell.space.operations))
 
-    def _add(self, edge: int, target: int, candidates: list[tuple[int, nn.Module]]) -> None:
-        place, before = len(self.edges), self._count()
+    def _add(self, found: _Found, edge: int, target: int, candidates: list[tuple[int, nn.Module]]) -> None:
+        place, before = len(self.edges), found.count()
         for column, module in candidates:
+            own = Candidate(place, column, module)
             # Exact types: a subclass may compute something else.
             if type(module) is DenseConv and (window := _window(module)):
-                self.dense.setdefault(window, []).append((place, column, module))
+                found.dense.setdefault(window, []).append(own)
             elif not all(weight.is_contiguous() for weight in module.parameters()):
                 self.others.append((edge, target, column, module))
             elif type(module) in (SeparableConv, Separable3dConv):
-                self.separable.append((place, column, module))  # type: ignore[arg-type]
+                found.separable.append(own)
             elif type(module) in (SeparableUnit, Separable3dUnit):
-                self.dilated.append((place, column, module))  # type: ignore[arg-type]
+                found.dilated.append(own)
             elif type(module) is FactorizedReduce:
-                self.reductions.append((place, column, module))
+                found.reductions.append(own)
             elif type(module) is Pool and not (hasattr(module, "norm") and module.norm.affine):
                 kind = "max" if isinstance(module.pool, nn.MaxPool2d | nn.MaxPool3d) else "avg"
                 shape = PoolShape(kind, tuple(module.pool.kernel_size))  # type: ignore[arg-type]
-                self.pools.setdefault(shape, []).append((place, column, module))
+                found.pools.setdefault(shape, []).append(own)
             elif has_channel_form(module):
                 self.channels.append(ChannelCandidate(edge, target, column, module))  # type: ignore[arg-type]
             elif is_plain_skip(module) and not self.plain_skips:
-                self.identities.append((place, column))
+                found.identities.append(own)
             else:
                 self.others.append((edge, target, column, module))
-        if self._count() > before:
+        if found.count() > before:
             self.edges.append(edge)
             self.targets.append(target)
 
-    def _count(self) -> int:
-        pools = sum(len(candidates) for candidates in self.pools.values())
-        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions) + len(self._all_dense())
-        return convolutions + len(self.identities) + pools
+    def _describe(self, found: _Found) -> None:
+        """Describe the convolutions and the pools, and where their parameters are."""
+        found.sort()
+        first: list[AnyUnit] = [conv.module[0] for conv in found.separable]
+        first += [conv.module for conv in found.dilated]
+        second: list[AnyUnit] = [conv.module[1] for conv in found.separable]
+        self.inner = len(second)
+        self.first, self.second = _shapes(first), _shapes(second)
+        self.reductions = len(found.reductions)
+        self.windows = [len(convolutions) for convolutions in found.dense.values()]
+        self.pools = list(found.pools)
+        self.pools_normalised = any(_normalised(pool.module) for pool in found.pooled())
 
-    def _all_dense(self) -> list[tuple[int, int, DenseConv]]:
+        layers = [*_layers(first), *_layers(second)]
+        layers += [layer for r in found.reductions for layer in (r.module.straight, r.module.shifted)]
+        layers += [conv.module.conv for conv in found.of_dense()]
+        # The dictionaries of parameters: a hundred times faster than the modules' attributes, and parameters
+        # may be exchanged there.
+        self._owners = [layer._parameters for layer in layers]
+        self.norms: list[Any] = [unit.norm for unit in (*first, *second)]
+        self.norms += [each.module.norm for each in (*found.reductions, *found.of_dense())]
+        self.norms += [pool.module.norm for pool in found.pooled() if _normalised(pool.module)]
+
+    def _lay_out(self, found: _Found, operations: int) -> None:
+        """Number maps, slots and moments, and lay out the sums."""
+        terms: list[_Term] = []
+        # The first units of separable convolutions have maps and moments, and are not terms.
+        self.maps = self.slots = norm = self.inner
+
+        def span(candidates: Sequence[Candidate], maps: int) -> Span:
+            """Add terms; if there are fewer maps, all read the same one, without any the state."""
+            nonlocal norm
+            first, slot = self.maps, self.slots
+            for i, (place, column, module) in enumerate(candidates):
+                normalised = maps > 0 and _normalised(module)
+                index = first + min(i, maps - 1) if maps else ~0
+                terms.append(_Term(place, column, index, slot + i, norm if normalised else -1))
+                norm += normalised
+            self.maps += maps
+            self.slots += len(candidates)
+            places = tuple(each.place for each in candidates)
+            return Span(slice(first, self.maps), slice(slot, self.slots), places)
+
+        dilated = span(found.dilated, len(found.dilated))
+        whole = slice(0, self.maps)
+        self.of_first = Span(whole, whole, dilated.places)
+        self.of_second = span(found.separable, self.inner)
+        self.of_reduced = span(found.reductions, self.reductions)
+        self.of_dense = [span(convolutions, len(convolutions)) for convolutions in found.dense.values()]
+        own = norm
+        self.of_pools = [span(candidates, 1) for candidates in found.pools.values()]
+        self.of_identities = span(found.identities, 0)
+
+        # The moments of a batch have a row for each map; running ones have one for each layer, and all edges
+        # of a pool have their own.
+        self.norm_rows = (*range(own), *(term.map for term in terms if term.norm >= own))
+        self.rows = max(self.norm_rows, default=-1) + 1
+        terms.sort()
+        counts = tuple(sum(term.place == place for term in terms) for place in range(len(self.edges)))
+        factors = tuple(self.edges[term.place] * operations + term.column for term in terms)
+        slots = tuple(term.slot for term in terms)
+        self.index = tuple(term.map for term in terms)
+        running = tuple(term.norm for term in terms)
+        batch = tuple(-1 if n < 0 else self.norm_rows[n] for n in running)
+        self._layouts = [Layout(counts, row, factors, slots) for row in (batch, running)]
+        own_row = tuple(range(self.inner))
+        self.layout_inner = Layout((1,) * self.inner, own_row, (), own_row)
+
+    def layout(self, constant: bool) -> Layout:
+        """Return the layout of the sums of all edges.
+
+        Args:
+            constant: whether moments are the running ones, one row for each layer.
+        """
+        return self._layouts[constant]
+
+    def parameters(self) -> list[Tensor]:
+        """Return the weights of the convolutions, in the order of the gradients."""
+        return [owner["weight"] for owner in self._owners]  # type: ignore[misc]
+
+    def weights(self, parameters: Sequence[Tensor]) -> Weights:
+        """Return the weights by the convolutions that use them."""
+        rest = iter(parameters)
+        first, second = _units(self.first, rest), _units(self.second, rest)
+        reduced = [Pointwise((next(rest), next(rest))) for _ in range(self.reductions)]
+        return Weights(first, second, reduced, [_take(rest, count) for count in self.windows])
+
+
+class Weights(NamedTuple):
+    """Weights of the convolutions of a plan.
+
+    Args:
+        first, second: those of the units.
+        reduced: those of the strided pointwise convolutions.
+        dense: those of the dense convolutions of each window.
+    """
+
+    first: Units
+    second: Units
+    reduced: list[Pointwise]
+    dense: list[list[Tensor]]
+
+
+class _Found:
+    """Candidates of a state in fused form, by kind."""
+
+    def __init__(self) -> None:
+        self.separable: list[Candidate] = []
+        self.dilated: list[Candidate] = []
+        self.reductions: list[Candidate] = []
+        self.dense: dict[int, list[Candidate]] = {}
+        self.pools: dict[PoolShape, list[Candidate]] = {}
+        self.identities: list[Candidate] = []
+
+    def of_dense(self) -> list[Candidate]:
         """Return the dense convolutions, window by window."""
         return [each for convolutions in self.dense.values() for each in convolutions]
 
-    def _terms(self) -> list[Term]:
-        inner, first = len(self.separable), len(self.separable) + len(self.dilated)
-        terms = [
-            Term(place, column, SECOND, g, first + g) for g, (place, column, _) in enumerate(self.separable)
-        ]
-        terms += [
-            Term(place, column, FIRST, inner + g, inner + g)
-            for g, (place, column, _) in enumerate(self.dilated)
-        ]
-        norm = first + inner
-        for number, (place, column, _) in enumerate(self.reductions):
-            terms.append(Term(place, column, REDUCED, number, norm))
-            norm += 1
-        for number, (place, column, _) in enumerate(self._all_dense()):
-            terms.append(Term(place, column, DENSE, number, norm))
-            norm += 1
-        for number, candidates in enumerate(self.pools.values()):
-            for place, column, pool in candidates:
-                normalised = hasattr(pool, "norm")
-                terms.append(Term(place, column, POOLED, number, norm if normalised else None))
-                norm += normalised
-        return terms + [Term(place, column, STATE, 0, None) for place, column in self.identities]
+    def pooled(self) -> list[Candidate]:
+        """Return the candidates that pool, pool by pool."""
+        return [each for candidates in self.pools.values() for each in candidates]
 
-    def counts(self) -> list[int]:
-        """Return the number of terms of each edge."""
-        counts = [0] * len(self.edges)
-        for term in self.terms:
-            counts[term.place] += 1
-        return counts
+    def count(self) -> int:
+        """Return the number of candidates."""
+        convolutions = len(self.separable) + len(self.dilated) + len(self.reductions) + len(self.of_dense())
+        return convolutions + len(self.identities) + len(self.pooled())
 
-    def first(self, parameters: Sequence[Tensor]) -> list[Unit]:
-        """Return the units that read the state: of the separable convolutions, then the dilated ones."""
-        units = self._units(parameters)
-        return units[: 2 * len(self.separable) : 2] + units[2 * len(self.separable) :]
+    def sort(self) -> None:
+        """Let units with a temporal window be consecutive, also where both kinds of units meet."""
+        self.separable.sort(key=lambda conv: isinstance(conv.module, Separable3dConv))
+        self.dilated.sort(key=lambda conv: not isinstance(conv.module, Separable3dUnit))
 
-    def second(self, parameters: Sequence[Tensor]) -> list[Unit]:
-        """Return the second units of the separable convolutions."""
-        return self._units(parameters)[1 : 2 * len(self.separable) : 2]
 
-    def reduced(self, parameters: Sequence[Tensor]) -> list[Pointwise]:
-        """Return the strided pointwise convolutions, each of two parts."""
-        end = len(parameters) - len(self._all_dense())
-        weights = parameters[end - 2 * len(self.reductions) : end]
-        return [Pointwise((one, other)) for one, other in zip(weights[::2], weights[1::2], strict=True)]
+def _shapes(units: Sequence[AnyUnit]) -> tuple[UnitShape, ...]:
+    return tuple(
+        UnitShape(
+            tuple(unit.depthwise.kernel_size),
+            max(unit.depthwise.dilation),
+            unit.temporal.kernel_size[0] if isinstance(unit, Separable3dUnit) else 0,
+        )
+        for unit in units
+    )
 
-    def stacked(self, parameters: Sequence[Tensor]) -> list[Sequence[Tensor]]:
-        """Return the weights of the dense convolutions of each window."""
-        rest = iter(parameters[len(parameters) - len(self._all_dense()) :])
-        return [[next(rest) for _ in convolutions] for convolutions in self.dense.values()]
 
-    def _modules(self) -> list[SeparableUnit | Separable3dUnit]:
-        """Return all units: both of each separable convolution, then the dilated ones."""
-        units: list[Any] = [unit for _, _, conv in self.separable for unit in conv]
-        return units + [unit for _, _, unit in self.dilated]
+def _layers(units: Sequence[AnyUnit]) -> Iterator[nn.Module]:
+    """Yield the convolutions of units in the order of their gradients."""
+    yield from (unit.depthwise for unit in units)
+    yield from (unit.pointwise for unit in units)
+    yield from (unit.temporal for unit in units if isinstance(unit, Separable3dUnit))
 
-    def _units(self, parameters: Sequence[Tensor]) -> list[Unit]:
-        """Return the weights of all units, from the parameters in their order."""
-        rest, units = iter(parameters), []
-        for module in self._modules():
-            in_time = isinstance(module, Separable3dUnit)
-            weights = [next(rest) for _ in range(3 if in_time else 2)]
-            dilation = max(module.depthwise.dilation)
-            units.append(Unit(weights[0], weights[1], dilation, weights[2] if in_time else None))
-        return units
 
-    def parameters(self) -> list[Tensor]:
-        """Return the weights of the convolutions: of each unit, two of each reduction, the dense ones."""
-        weights: list[Any] = []
-        for unit in self._modules():
-            weights += [unit.depthwise.weight, unit.pointwise.weight]
-            if isinstance(unit, Separable3dUnit):
-                weights.append(unit.temporal.weight)
-        for _, _, reduction in self.reductions:
-            weights += [reduction.straight.weight, reduction.shifted.weight]
-        return weights + [conv.conv.weight for _, _, conv in self._all_dense()]
+def _units(shapes: tuple[UnitShape, ...], weights: Iterator[Tensor]) -> Units:
+    count, in_time = len(shapes), sum(shape.reach > 0 for shape in shapes)
+    return Units(shapes, _take(weights, count), _take(weights, count), _take(weights, in_time))
 
-    def norms(self) -> list[Norm]:
-        """Return the normalisation layers: of the first units, the second, reductions, dense ones, pools."""
-        norms: list[Any] = [conv[0].norm for _, _, conv in self.separable]
-        norms += [unit.norm for _, _, unit in self.dilated]
-        norms += [conv[1].norm for _, _, conv in self.separable]
-        norms += [reduction.norm for _, _, reduction in self.reductions]
-        norms += [conv.norm for _, _, conv in self._all_dense()]
-        pools = [pool for candidates in self.pools.values() for _, _, pool in candidates]
-        return norms + [pool.norm for pool in pools if hasattr(pool, "norm")]
 
-    def _apart(self, term: Term) -> int:
-        """Return the number of a term's pool or window, as these are needed separately, else 0."""
-        if term.origin == DENSE:
-            windows = [number for number, stack in enumerate(self.dense.values()) for _ in stack]
-            return windows[term.number]
-        return term.number if term.origin == POOLED else 0
+def _take(weights: Iterator[Tensor], count: int) -> list[Tensor]:
+    return [next(weights) for _ in range(count)]
 
-    def tables(self, device: torch.device) -> Tables:
-        """Return the plan's numbers as tensors; cached for the device."""
-        if self._tables is None or self._tables.row.device != device:
-            last = len(self.norms())
-            rows = [last if term.norm is None else term.norm for term in self.terms]
-            chosen: dict[tuple[int, int], list[int]] = {}
-            for i in sorted(range(len(self.terms)), key=lambda i: self.terms[i].number):
-                term = self.terms[i]
-                chosen.setdefault((term.origin, self._apart(term)), []).append(i)
 
-            def tensor(numbers: list[int]) -> Tensor:
-                return torch.tensor(numbers, dtype=torch.int64, device=device)
-
-            self._tables = Tables(
-                edge=tensor([self.edges[term.place] for term in self.terms]),
-                column=tensor([term.column for term in self.terms]),
-                place=tensor([term.place for term in self.terms]),
-                row=tensor(rows),
-                normalised=tensor([row != last for row in rows])[:, None],
-                of_origin={key: (numbers, tensor(numbers)) for key, numbers in chosen.items()},
-            )
-        return self._tables
+def _normalised(module: nn.Module) -> bool:
+    """Return whether a candidate with a map is normalised: only a pool may not be."""
+    return not isinstance(module, Pool) or hasattr(module, "norm")
 
 
 def _window(module: DenseConv) -> int:

@@ -1,0 +1,196 @@
+"""Mixing of maps that are normalised and weighted, and its gradient; the maps are left unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
+from autodas.kernels._maps import Maps
+from autodas.kernels._sums import EPSILON, combine
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Layout of weighted sums of normalised maps, each sum the input of a node from one state.
+
+    Args:
+        counts: number of terms of each sum; terms are in this order.
+        row: for each term the row of its moments; -1 if it is not normalised.
+        factor: for each term the position of its weight among the mixing weights, flattened; no two terms
+            share one. Empty if all weights are 1.
+        slot: for each term the row of its slope.
+    """
+
+    counts: tuple[int, ...]
+    row: tuple[int, ...]
+    factor: tuple[int, ...]
+    slot: tuple[int, ...]
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """For each term the sum that it enters."""
+        return tuple(o for o, count in enumerate(self.counts) for _ in range(count))
+
+
+def inverse_deviation(variance: Tensor) -> Tensor:
+    """Return the factor of normalisation."""
+    return (variance + EPSILON).rsqrt()
+
+
+def mix_forward(
+    out: Tensor,
+    scale: Tensor,
+    layout: Layout,
+    maps: Maps,
+    mean: Tensor,
+    variance: Tensor,
+    weights: Tensor | None = None,
+) -> None:
+    r"""Write :math:`\sum_t w_t \hat m_t` to each output, with :math:`\hat m = s (m - \mu)`.
+
+    Args:
+        out: shape (outputs, pixels, channels).
+        scale: :math:`s = 1 / \sqrt{\sigma^2 + \epsilon}`, written here; shape (rows, channels).
+        layout: layout of the sums.
+        maps: the map m of each term, each of shape (pixels, channels).
+        mean, variance: :math:`\mu` and :math:`\sigma^2`, shape (rows, channels).
+        weights: w, of any shape; ``None`` for 1.
+    """
+    library = library_for(out)
+    if library is None:
+        scale.copy_(inverse_deviation(variance))
+        factors, means = _factors(layout, scale, weights), _of_terms(layout, mean, 0)
+        shift = -_belongs(layout.counts, mean.dtype, str(mean.device)) @ (factors * means)
+        combine(out, layout.counts, maps, factors, shift)
+        return
+    library.autodas_mix_forward(
+        len(layout.counts),
+        integers(layout.counts),
+        pointers(maps.addresses()),
+        integers(layout.row),
+        integers(layout.factor) if layout.factor else None,
+        address(weights),
+        long(len(mean)),
+        address(mean),
+        address(variance),
+        long(out.shape[1]),
+        long(out.shape[2]),
+        address(scale),
+        addresses(out),
+    )
+
+
+def mix_backward(
+    slopes: Tensor,
+    layout: Layout,
+    maps: Maps,
+    upstream: Sequence[Tensor],
+    mean: Tensor,
+    scale: Tensor,
+    weights: Tensor | None = None,
+    *,
+    constant: bool = False,
+) -> Tensor | None:
+    r"""Write the gradients of the maps in the form :math:`a\,g + b\,m + d`; return that of the weights.
+
+    With the incoming gradient g of a term's sum over n pixels, the gradient of its map is
+    :math:`w s (g - \sum g / n - \hat m \sum g \hat m / n)`, or :math:`w s g` if its moments are constant or
+    it is not normalised; that of its weight is :math:`\sum g \hat m` over pixels and channels.
+
+    Args:
+        slopes: a, b and d of each term, written to its slot: shape (3, slots, channels).
+        layout, maps, mean, scale, weights: as in the forward pass, ``scale`` as it was written.
+        upstream: g of each output, shape (pixels, channels).
+        constant: whether the moments do not depend on the maps: running ones.
+    """
+    library = library_for(upstream[0])
+    if library is None:
+        return _plain_backward(slopes, layout, maps, upstream, mean, scale, weights, constant)
+    gradient = None if weights is None else torch.empty_like(weights)
+    library.autodas_mix_backward(
+        len(layout.counts),
+        integers(layout.counts),
+        pointers(maps.addresses()),
+        integers(layout.row),
+        integers(layout.factor) if layout.factor else None,
+        integers(layout.slot),
+        addresses(upstream),
+        address(weights),
+        address(mean),
+        address(scale),
+        int(constant),
+        long(upstream[0].shape[0]),
+        long(upstream[0].shape[1]),
+        *(address(each) for each in slopes.unbind()),
+        address(gradient),
+        long(0 if weights is None else weights.numel()),
+    )
+    return gradient
+
+
+def _plain_backward(
+    slopes: Tensor,
+    layout: Layout,
+    maps: Maps,
+    upstream: Sequence[Tensor],
+    mean: Tensor,
+    scale: Tensor,
+    weights: Tensor | None,
+    constant: bool,
+) -> Tensor | None:
+    means, scales = _of_terms(layout, mean, 0), _of_terms(layout, scale, 1)
+    sums = torch.stack([u.sum(0, dtype=mean.dtype) for u in upstream])
+    plain = sums[numbers(layout.place, str(mean.device))]
+    product = torch.stack(
+        [
+            (torch.addcmul(shift, own.to(factor.dtype), factor) * upstream[o]).sum(0)
+            for own, o, factor, shift in zip(maps.each(), layout.place, scales, -means * scales, strict=True)
+        ]
+    )
+    a = _factors(layout, scale, weights)
+    share = a / len(upstream[0])
+    if constant:
+        share = torch.zeros_like(share)
+    elif -1 in layout.row:
+        share = share * numbers(tuple(int(row >= 0) for row in layout.row), str(mean.device))[:, None]
+    b = -share * scales * product
+    d = -share * plain - b * means
+    slopes.index_copy_(1, numbers(layout.slot, str(mean.device)), torch.stack([a, b, d]))
+    if weights is None:
+        return None
+    gradient = torch.zeros_like(weights).flatten()
+    gradient.index_copy_(0, numbers(layout.factor, str(mean.device)), product.sum(1))
+    return gradient.view_as(weights)
+
+
+def _factors(layout: Layout, scale: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the factor of each term and channel: its weight times that of the normalisation."""
+    scales = _of_terms(layout, scale, 1)
+    if weights is None:
+        return scales
+    return scales * weights.flatten()[numbers(layout.factor, str(weights.device))][:, None]
+
+
+def _of_terms(layout: Layout, rows: Tensor, otherwise: float) -> Tensor:
+    """Return the row of each term, and a number for terms that are not normalised."""
+    if -1 in layout.row:
+        rows = torch.cat([rows, rows.new_full((1, rows.shape[1]), otherwise)])
+    return rows[numbers(layout.row, str(rows.device))]
+
+
+@lru_cache(maxsize=1024)
+def numbers(values: tuple[int, ...], device: str) -> Tensor:
+    """Return integers as a tensor. Cached: copying them from the host would make it wait for the device."""
+    return torch.tensor(values, dtype=torch.int64, device=device)
+
+
+@lru_cache(maxsize=1024)
+def _belongs(counts: tuple[int, ...], dtype: torch.dtype, device: str) -> Tensor:
+    """Return a matrix (sums, terms) of ones where a term enters a sum, for sums in a fixed order."""
+    rows = [[o == own for own, count in enumerate(counts) for _ in range(count)] for o in range(len(counts))]
+    return torch.tensor(rows, dtype=dtype, device=device)
