@@ -20,6 +20,7 @@ from autodas.loop import _recorded as graph_module
 from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
+from autodas.spaces import Space
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
@@ -127,28 +128,38 @@ def test_a_number_of_the_host_that_changes_is_recorded_anew(
     assert seen == [0, 0, 1, 1, 1, 1, 2, 2]
 
 
-def start(name: str, engine: str) -> PhaseRun:
+def start(name: str, engine: str, space: Space = SPACE) -> PhaseRun:
     choice = choose_strategy(name)
-    strategy = load_strategy(choice.name)(choice.settings, SearchPlan(SPACE, 40, 0, lambda alive: 1))
+    strategy = load_strategy(choice.name)(choice.settings, SearchPlan(space, 40, 0, lambda alive: 1))
     phase = strategy.start(0, "cpu")
-    supernet = Supernet(SPACE, classes=10, channels=1, engine=engine)
+    supernet = Supernet(space, classes=10, channels=1, engine=engine)
     return PhaseRun(phase, 0, strategy, supernet, Classification(10), OptimSettings(), 40, Compute())
 
 
-def batch() -> Batch:
-    return Batch(torch.randn(4, 1, 8, 8), torch.randint(10, (4,)), torch.arange(4))
+def batch(*size: int) -> Batch:
+    return Batch(torch.randn(4, 1, *size or (8, 8)), torch.randint(10, (4,)), torch.arange(4))
 
 
 @pytest.fixture
 def refuse_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From a call on, tensors cannot be read as Python lists or arrays."""
+    """From a call on, tensors cannot be read as Python lists or arrays, nor indexed with lists."""
 
     def refuse(self: torch.Tensor, *arguments: Any) -> None:
         raise AssertionError("the host reads a tensor")
 
+    def without_lists(usual: Callable[..., Any]) -> Callable[..., Any]:
+        def index(self: torch.Tensor, at: Any, *values: Any) -> Any:
+            # An index tensor would be made on the host, and copied to the device.
+            assert not any(isinstance(part, list) for part in (at if isinstance(at, tuple) else [at]))
+            return usual(self, at, *values)
+
+        return index
+
     def begin() -> None:
         for name in ("tolist", "numpy", "__array__", "cpu"):
             monkeypatch.setattr(torch.Tensor, name, refuse)
+        for name in ("__getitem__", "__setitem__"):
+            monkeypatch.setattr(torch.Tensor, name, without_lists(getattr(torch.Tensor, name)))
 
     return begin
 
@@ -172,6 +183,20 @@ def test_an_iteration_asks_nothing_of_the_host(
         assert {kind: cell.detach() for kind, cell in run.strategy.mixture().items()}
         assert not run.strategy.after_iteration(1)
     assert len(operations.operations) > 300
+
+
+@pytest.mark.parametrize("operations", ["o3d", "oadv"])
+def test_an_iteration_on_clips_asks_nothing_of_the_host(
+    operations: str, tape: Any, refuse_reading: Callable[[], None]
+) -> None:
+    """Both have units with a temporal convolution among others without one."""
+    space = narrow(autodas.get_space(f"video-{operations}").with_size(K=0, C1=4, C2=8))
+    run, clips = start("das", "fused", space), batch(4, 8, 8)
+    run.steps.watch.every = 50
+    run.step(clips, clips)
+    refuse_reading()
+    with tape(strict=True):
+        run.step(clips, clips)
 
 
 @pytest.mark.parametrize(

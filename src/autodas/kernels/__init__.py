@@ -1,6 +1,7 @@
 """Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
+from autodas.kernels._constants import constant, held, holding
 from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
@@ -21,9 +22,12 @@ __all__ = [
     "built_kernels",
     "combine",
     "compiled_library",
+    "constant",
     "dense_backward",
     "dense_forward",
     "gradient_sums",
+    "held",
+    "holding",
     "moments",
     "pointwise_backward",
     "pointwise_forward",

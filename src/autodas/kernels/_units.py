@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for
+from autodas.kernels._constants import constant
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward
 
@@ -182,13 +183,15 @@ def _plain_backward(
     if not along:
         return inputs, list(pairs)
     own = _of(given, along)
+    places = constant(along, out.device)
+    spread = spread.index_select(0, places)
     more, temporal = stencils_backward(
-        own.x, _in_time(units), own.stride, spread[along], own.scale, own.shift, weight_gradient=weights
+        own.x, _in_time(units), own.stride, spread, own.scale, own.shift, weight_gradient=weights
     )
     if given.shared:
         inputs = inputs + more
     else:
-        inputs[along] += more
+        inputs.index_add_(0, places, more)
     rest = iter(temporal)
     return inputs, [(*pair, next(rest)) if i in along else pair for i, pair in enumerate(pairs)]
 
@@ -199,13 +202,14 @@ def _features(given: Given, units: Sequence[Unit]) -> Tensor:
     along = _along_time(units)
     if along:
         own = _of(given, along)
-        features[along] += stencils_forward(own.x, _in_time(units), own.stride, own.scale, own.shift)
+        more = stencils_forward(own.x, _in_time(units), own.stride, own.scale, own.shift)
+        features.index_add_(0, constant(along, features.device), more)
     return features
 
 
-def _along_time(units: Sequence[Unit]) -> list[int]:
+def _along_time(units: Sequence[Unit]) -> tuple[int, ...]:
     """Return the indices of the units that have a temporal convolution."""
-    return [i for i, unit in enumerate(units) if unit.temporal is not None]
+    return tuple(i for i, unit in enumerate(units) if unit.temporal is not None)
 
 
 def _temporal(units: Sequence[Unit]) -> list[Tensor]:
@@ -216,12 +220,13 @@ def _in_time(units: Sequence[Unit]) -> list[Stencil]:
     return [Stencil(weight, 1) for weight in _temporal(units)]
 
 
-def _of(given: Given, places: list[int]) -> Given:
+def _of(given: Given, chosen: tuple[int, ...]) -> Given:
     """Return the input of some of the units."""
-    if given.shared or len(places) == len(given.x):
+    if given.shared or len(chosen) == len(given.x):
         return given
-    scale, shift = (None if s is None else s[places] for s in (given.scale, given.shift))
-    return Given(given.x[places], given.stride, scale, shift)
+    places = constant(chosen, given.x.device)
+    scale, shift = (None if s is None else s.index_select(0, places) for s in (given.scale, given.shift))
+    return Given(given.x.index_select(0, places), given.stride, scale, shift)
 
 
 def _stencils(units: Sequence[Unit]) -> list[Stencil]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autodas.kernels import Pointwise, PoolShape, Unit
+from autodas.kernels import Pointwise, PoolShape, Unit, held
 from autodas.operations import (
     DenseConv,
     FactorizedReduce,
@@ -238,7 +238,7 @@ class Plan:
         return term.number if term.origin == POOLED else 0
 
     def tables(self, device: torch.device) -> Tables:
-        """Return the plan's numbers as tensors; cached for the device."""
+        """Return the plan's numbers as tensors; cached for the device, kept as long as recordings."""
         if self._tables is None or self._tables.row.device != device:
             last = len(self.norms())
             rows = [last if term.norm is None else term.norm for term in self.terms]
@@ -258,7 +258,7 @@ class Plan:
                 normalised=tensor([row != last for row in rows])[:, None],
                 of_origin={key: (numbers, tensor(numbers)) for key, numbers in chosen.items()},
             )
-        return self._tables
+        return held(self._tables)
 
 
 def _window(module: DenseConv) -> int:
