@@ -235,11 +235,11 @@ class TapeRecorder:
     """Stands in for a recorder of CUDA graphs, on the CPU.
 
     Attributes:
-        recorded, played: how often.
+        recorded, played, forgotten: how often.
     """
 
     def __init__(self) -> None:
-        self.recorded = self.played = 0
+        self.recorded = self.played = self.forgotten = 0
 
     def warm_up(self, call: Callable[[], Any]) -> Any:
         return call()
@@ -260,6 +260,9 @@ class TapeRecorder:
             return found
 
         return play
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
 
 @pytest.fixture

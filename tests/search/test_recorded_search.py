@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,7 @@ def test_a_recorded_search_equals_one_that_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(graph_module, "WARM_UP", 1)
+    monkeypatch.setattr(graph_module, "PAYS", 1)
     plain = search(tmp_path / "plain", name, engine, micro_batches)
     monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     recorded = search(tmp_path / "recorded", name, engine, micro_batches)
@@ -119,18 +122,84 @@ def test_a_number_of_the_host_that_changes_is_recorded_anew(
 ) -> None:
     monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     run = start("das", "reference")
-    # As a rate that changes after the fourth iteration; each recording comes after two usual iterations.
+    # As a rate that changes after the fourth iteration. The first recording comes after two usual iterations,
+    # others after one.
     monkeypatch.setattr(Strategy, "constants", lambda self: (run.iteration >= 4,))
     seen = []
     for _ in range(8):
         run.step(batch(), batch())
         seen.append(tape_recorder.recorded)
-    assert seen == [0, 0, 1, 1, 1, 1, 2, 2]
+    assert seen == [0, 0, 1, 1, 1, 2, 2, 2]
+    assert tape_recorder.forgotten == 1
 
 
-def start(name: str, engine: str, space: Space = SPACE) -> PhaseRun:
+def test_nothing_is_recorded_shortly_before_a_decision(
+    tape_recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
+    run = start("sdas-b", "reference", iterations=1000)
+    first, second = run.strategy.decision_times()[:2]
+    assert run.left == first > graph_module.PAYS
+    run.iteration = first - graph_module.PAYS - 1
+    seen = []
+    for _ in range(4):
+        run.step(batch(), batch())
+        seen.append(tape_recorder.recorded)
+    assert seen == [0, 0, 0, 0], "the third iteration is too near"
+    run.iteration = first
+    assert run.left == second - first > graph_module.PAYS
+    run.step(batch(), batch())
+    assert tape_recorder.recorded == 1
+
+
+def test_a_phase_that_has_ended_is_freed_at_once() -> None:
+    """Its network would otherwise take memory beside that of the next phase."""
+    run = start("das", "fused")
+    run.step(batch(), batch())
+    supernet = weakref.ref(run.supernet)
+    gc.collect()
+    gc.disable()
+    try:
+        run.end()
+        del run
+        assert supernet() is None
+    finally:
+        gc.enable()
+
+
+class Failing:
+    """A recorder whose recordings fail in the middle of the architecture step."""
+
+    def warm_up(self, call: Callable[[], Any]) -> Any:
+        return call()
+
+    def record(self, call: Callable[[], Any]) -> Any:
+        def fail(self: PhaseRun, *arguments: Any, **more: Any) -> None:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PhaseRun, "_gradient", fail)
+            return call()
+
+    def forget(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["das", "sdas-c"])
+def test_a_search_goes_on_after_a_failed_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: Failing())
+    monkeypatch.setattr(graph_module, "PAYS", 1)
+    run = start(name, "reference")
+    for _ in range(5):
+        run.step(batch(), batch())
+    assert run.steps.recorded.failure
+    assert all(weight.requires_grad and weight.grad is not None for weight in run.weights)
+
+
+def start(name: str, engine: str, space: Space = SPACE, iterations: int = 40) -> PhaseRun:
     choice = choose_strategy(name)
-    strategy = load_strategy(choice.name)(choice.settings, SearchPlan(space, 40, 0, lambda alive: 1))
+    plan = SearchPlan(space, iterations, 0, lambda alive: 1)
+    strategy = load_strategy(choice.name)(choice.settings, plan)
     phase = strategy.start(0, "cpu")
     supernet = Supernet(space, classes=10, channels=1, engine=engine)
     return PhaseRun(phase, 0, strategy, supernet, Classification(10), OptimSettings(), 40, Compute())

@@ -348,7 +348,9 @@ class Search:
         return evaluate_mixture(run.supernet, mixture, loader, self.task).score
 
     def _decide(self, run: PhaseRun) -> None:
-        before = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()}
+        late = run.phase.iterations - run.iteration < LATE
+        # Many small operations, which are only needed if a late decision follows.
+        before = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()} if late else {}
         samples = self.halves.validation_few
         decisions = self.strategy.after_iteration(
             run.iteration, lambda mixture: run.loss_of(mixture, samples.batches(0))
@@ -356,7 +358,7 @@ class Search:
         if not decisions:
             return
         self.journal.decisions(decisions, run)
-        if run.phase.iterations - run.iteration < LATE:
+        if late:
             few = self.halves.validation_few
             self.journal.late_decisions(
                 decisions,
@@ -399,6 +401,7 @@ class Search:
             halves = self.halves.validation_plain, self.halves.train_plain
             final = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task)
             self._add_candidate(run, file, True, {**final.to_dict(), **outcome.facts})
+        run.end()
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
         """Write a genotype; return the name of its file, and the genotype read back from it."""

@@ -127,6 +127,7 @@ class Fit:
             len(train),
             self.compute,
             lambda text: self.keeper.say(text),
+            self.optimiser.zero_grad,
         )
         self.weights = list(network.parameters())
         self.iteration = 0
