@@ -18,7 +18,7 @@ from autodas.cli.config._configuration import dump
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.flags import note_line
-from autodas.kernels import built_kernels
+from autodas.kernels import GpuKernels, built_kernels, gpu_kernels
 from autodas.limits import MOST_THREADS
 from autodas.loop import CellDrawings, Compute, Keeping, best_device, use_deterministic, use_single_precision
 from autodas.reading import Fields, Whole
@@ -74,13 +74,23 @@ def keeping_of(
 
 
 def tell_kernels(device: torch.device) -> None:
-    """Report on standard error if the kernels, which the user could have, are missing."""
+    """Report on standard error if kernels, which the user could have, are missing, or compiled first."""
+    if device.type == "cuda":
+        _tell_gpu_kernels(gpu_kernels(device))
+        return
     built = built_kernels() if device.type == "cpu" else None
     if built is not None and built.library is None and not built.chosen:
         print(
             f"kernels could not be compiled; searches take two to three times as long: {built.how}",
             file=sys.stderr,
         )
+
+
+def _tell_gpu_kernels(kernels: GpuKernels) -> None:
+    if kernels.module is None and not kernels.chosen:
+        print(f"kernels for GPUs do not work here; searches take longer: {kernels.how}", file=sys.stderr)
+    elif kernels.new:
+        print("compiling kernels for this GPU: the first iterations take longer this time", file=sys.stderr)
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:

@@ -3,17 +3,19 @@
 from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._constants import constant, held, holding
 from autodas.kernels._dense import dense_backward, dense_forward
+from autodas.kernels._gpu import GpuKernels, gpu_kernels
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels
 from autodas.kernels._stencil import Stencil
-from autodas.kernels._stencils import stencils_backward, stencils_forward, triton_kernels
+from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import EPSILON, combine, gradient_sums, moments
 from autodas.kernels._units import Given, Slope, Unit, units_backward, units_forward
 
 __all__ = [
     "EPSILON",
     "Given",
+    "GpuKernels",
     "Pointwise",
     "PoolShape",
     "Slope",
@@ -25,6 +27,7 @@ __all__ = [
     "constant",
     "dense_backward",
     "dense_forward",
+    "gpu_kernels",
     "gradient_sums",
     "held",
     "holding",
@@ -36,7 +39,6 @@ __all__ = [
     "rehearse_kernels",
     "stencils_backward",
     "stencils_forward",
-    "triton_kernels",
     "units_backward",
     "units_forward",
 ]
