@@ -20,7 +20,15 @@ from autodas.errors import AutodasError, Interrupted
 from autodas.flags import note_line
 from autodas.kernels import GpuKernels, built_kernels, gpu_kernels
 from autodas.limits import MOST_THREADS
-from autodas.loop import CellDrawings, Compute, Keeping, best_device, use_deterministic, use_single_precision
+from autodas.loop import (
+    CellDrawings,
+    Compute,
+    Keeping,
+    best_device,
+    check_precision,
+    use_deterministic,
+    use_single_precision,
+)
 from autodas.reading import Fields, Whole
 from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
@@ -28,12 +36,16 @@ from autodas.tables import Table
 
 
 def use_compute(config: ComputeConfig) -> torch.device:
-    """Set threads and determinism, and return the device."""
+    """Set threads, determinism and the current device, and return the device."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     use_deterministic(config.deterministic)
     use_single_precision()
-    return best_device(config.device)
+    device = best_device(config.device)
+    check_precision(device, config.precision)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def compute_of(config: LoopConfig, device: torch.device) -> Compute:

@@ -52,7 +52,7 @@ def stencils_forward(
     accelerated = triton_form(x, stencils, stride)
     if accelerated is not None:
         # Triton launches on the current device.
-        with torch.cuda.device_of(x):
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             return accelerated.stencils_forward(x, stencils, stride, scale, shift)  # type: ignore[no-any-return]
     convolution = {2: F.conv2d, 3: F.conv3d}[len(stride)]
     outputs = []
@@ -87,7 +87,7 @@ def stencils_backward(
     accelerated = triton_form(x, stencils, stride)
     if accelerated is not None:
         arguments = (x, stencils, stride, upstream, scale, shift)
-        with torch.cuda.device_of(x):
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             return accelerated.stencils_backward(*arguments, weight_gradient=weight_gradient)  # type: ignore[no-any-return]
     inputs, weights = [], []
     sources = _activated(x, len(stencils), stride, scale, shift)

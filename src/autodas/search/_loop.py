@@ -31,6 +31,7 @@ from autodas.loop import (
     input_facts,
     restore_random_state,
     seed_everything,
+    use_single_precision,
     write_data,
     write_environment,
 )
@@ -168,6 +169,7 @@ class Search:
         choice = choose_strategy(strategy) if isinstance(strategy, str) else strategy
         supernet, compute = supernet or SupernetSettings(), (compute or Compute()).placed()
         get_engine(supernet.engine)
+        use_single_precision()
         check_space(dataset, space)
         if keeping.table is not None:
             keeping.table.check(space.cell.genotype_space)
@@ -292,7 +294,7 @@ class Search:
         if state is not None:
             with explain_damage(self.folder.checkpoint):
                 run.load_state_dict(state["run"])
-                restore_random_state(checked_random_state(state["random"]))
+                restore_random_state(checked_random_state(state["random"]), device)
         elif self.compute.precision == "bf16" and device.type == "cpu":
             size = phase.space.skeleton.input_size(self.dataset.image_size, self.dataset.frames)
             images = torch.zeros(2, self.dataset.channels, *size)
