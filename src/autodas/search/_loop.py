@@ -187,7 +187,9 @@ class Search:
         augmentation = augmentation or dataset.default_augmentation
         self.halves = Halves(dataset, batch_size, augmentation, seed, compute)
         # Capped at the size of a half.
-        self.size = replace(self.size, batch_size=self.halves.train.batch_size)
+        self.size = replace(
+            self.size, batch_size=self.halves.train.batch_size, last_batch=self.halves.last_batch
+        )
         check_micro_batches(compute.micro_batches, self.size.batch_size)
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
