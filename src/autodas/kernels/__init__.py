@@ -4,9 +4,10 @@ from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._constants import constant, held, holding
 from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._gpu import GpuKernels, gpu_kernels
+from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
-from autodas.kernels._rehearsal import rehearse_kernels
+from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import EPSILON, combine, gradient_sums, moments
@@ -32,11 +33,14 @@ __all__ = [
     "held",
     "holding",
     "moments",
+    "needs_order",
+    "ordered_pool",
     "pointwise_backward",
     "pointwise_forward",
     "pools_backward",
     "pools_forward",
     "rehearse_kernels",
+    "rehearsed_precision",
     "stencils_backward",
     "stencils_forward",
     "units_backward",
