@@ -11,6 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+# Runs of tests are compared to the bit and share a machine: GPUs only for the tests that ask for them. Before
+# torch looks for them.
+if os.environ.get("AUTODAS_TEST_GPU") != "1":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 import pytest
 import torch
 from torch import Tensor
@@ -235,11 +240,11 @@ class TapeRecorder:
     """Stands in for a recorder of CUDA graphs, on the CPU.
 
     Attributes:
-        recorded, played: how often.
+        recorded, played, forgotten: how often.
     """
 
     def __init__(self) -> None:
-        self.recorded = self.played = 0
+        self.recorded = self.played = self.forgotten = 0
 
     def warm_up(self, call: Callable[[], Any]) -> Any:
         return call()
@@ -260,6 +265,9 @@ class TapeRecorder:
             return found
 
         return play
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from autodas.bench._iteration import check_engines, make_iteration
 from autodas.bench._setting import BenchSetting
@@ -13,6 +15,8 @@ from autodas.bench._timing import Times, compare
 from autodas.bench.memory import peak_memory
 from autodas.bench.search import bench_search
 from autodas.bench.step import bench_growth, bench_step
+from autodas.cli._settings import ComputeConfig
+from autodas.cli.bench import BenchStepConfig, _setting
 from autodas.errors import AutodasError
 from autodas.spaces import get_space
 
@@ -52,6 +56,22 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     return f"python:{name}"
+
+
+def test_recording_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise what recording saves could not be measured."""
+    asked: list[str] = []
+
+    def recorder_for(device: torch.device, graphs: str) -> None:
+        asked.append(graphs)
+
+    monkeypatch.setattr("autodas.loop._iterations.recorder_for", recorder_for)
+    off = replace(SETTING, graphs="off")
+    make_iteration("fused", SETTING)
+    make_iteration("fused", off)
+    assert asked == ["auto", "off"]
+    assert BenchSetting.from_keywords({**off.keywords(), "graphs": off.graphs}) == off
+    assert _setting(BenchStepConfig(compute=ComputeConfig(device="cpu", graphs="off"))).graphs == "off"
 
 
 def test_a_function_is_told_the_size(module: str) -> None:

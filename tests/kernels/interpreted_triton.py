@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autodas.kernels import Stencil, _triton, stencils_backward, stencils_forward
+from autodas.kernels import Stencil, _gpu, _triton, stencils_backward, stencils_forward
 
 FP32, BF16 = torch.float32, torch.bfloat16
 CASES = [
@@ -86,3 +86,8 @@ def test_what_is_not_a_number_is_not_hidden() -> None:
     expected[1:4, 1:4] = True
     assert torch.equal(found[0, 0, :, :, 1].isnan(), expected)
     assert not found[0, 0, :, :, [0, 2, 3]].isnan().any()
+
+
+def test_the_trial_succeeds() -> None:
+    """The kernels are used only after it."""
+    _gpu._try(_triton, torch.device("cpu"))

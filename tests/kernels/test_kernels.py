@@ -331,7 +331,7 @@ def test_mixing_against_autograd(channels: int, constant: bool, offset: float, t
         read = Maps(INDEX, own, [x])
         mix_forward(out, scale, LAYOUT, read, mean, variance, w)
         slopes, arrived = mean.new_zeros(3, 5, channels), list(upstream.to(dtype).unbind())
-        by_weight = mix_backward(slopes, LAYOUT, read, arrived, mean, scale, w, constant=constant)
+        by_weight = mix_backward(slopes, LAYOUT, read, arrived, mean, scale, w, running=constant)
         assert by_weight is not None
         found = [torch.zeros_like(own), torch.zeros_like(x)]
         for o, index, slot in zip(LAYOUT.place, INDEX, LAYOUT.slot, strict=True):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
+from autodas.kernels import constant
 from autodas.loop import RecordedIteration, recorder_for
 from autodas.loop import _recorded as graph_module
 
@@ -72,7 +77,13 @@ class Failing:
 
     def record(self, call: Any) -> Any:
         self.tries += 1
-        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        try:
+            raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        finally:
+            raise RuntimeError("operation failed due to a previous error")  # as at the end of a recording
+
+    def forget(self) -> None:
+        pass
 
 
 def test_failure_is_told_once_and_nothing_is_lost() -> None:
@@ -84,6 +95,116 @@ def test_failure_is_told_once_and_nothing_is_lost() -> None:
     (line,) = said
     assert "operation not permitted when stream is capturing" in line
     assert recorded.failure == "operation not permitted when stream is capturing"
+
+
+def test_what_takes_the_memory_of_a_recording_is_dropped_with_it(tape_recorder: Any) -> None:
+    dropped: list[int] = []
+    recorded = RecordedIteration(
+        Count(), tape_recorder, drop_gradients=lambda: dropped.append(tape_recorder.forgotten)
+    )
+    recorded.forget()
+    assert not dropped, "nothing has been recorded yet"
+    for _ in range(graph_module.WARM_UP + 1):
+        recorded(torch.ones(1))
+    recorded.forget()
+    recorded.forget()
+    # Gradients first: a pool is released with the last tensor in it.
+    assert dropped == [0]
+    assert tape_recorder.forgotten == 1
+
+
+def test_numbers_that_a_recording_reads_are_kept(tape_recorder: Any) -> None:
+    count = Count()
+
+    def iteration(x: Tensor) -> tuple[Tensor]:
+        return (count(x)[0] * constant((7,), "cpu"),)
+
+    recorded = RecordedIteration(iteration, tape_recorder)
+    for _ in range(graph_module.WARM_UP + 1):
+        recorded(torch.ones(1))
+    (recording,) = recorded._recorded.values()
+    assert recording.held == [constant((7,), "cpu")]
+
+
+def test_what_will_soon_be_forgotten_is_not_recorded(tape_recorder: Any) -> None:
+    recorded = RecordedIteration(Count(), tape_recorder)
+    for left in (9, 8, 7, 6):
+        recorded(torch.ones(1), left=left)
+    assert tape_recorder.recorded == 0
+    recorded(torch.ones(1), left=graph_module.PAYS)
+    recorded(torch.ones(1), left=1)
+    assert (tape_recorder.recorded, tape_recorder.played) == (1, 2)
+
+
+class Cuda:
+    """Stands in for the functions of ``torch.cuda`` that a recorder calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+        self.pools, self.current, self.fails = 0, "usual stream", fails
+        self.states: list[str] = []
+        for name in ("current_stream", "graph", "graph_pool_handle", "set_stream"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: "side stream")
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: None))
+        generator = SimpleNamespace(clone_state=lambda: "before", graphsafe_set_state=self.states.append)
+        monkeypatch.setattr(torch.cuda, "default_generators", [generator])
+        monkeypatch.setattr(graph_module.CudaRecorder, "failed", False)
+
+    def current_stream(self, device: torch.device) -> str:
+        return self.current
+
+    def set_stream(self, stream: str) -> None:
+        self.current = stream
+
+    def graph_pool_handle(self) -> int:
+        self.pools += 1
+        return self.pools
+
+    @contextmanager
+    def graph(self, graph: Any, *, pool: int, stream: str, capture_error_mode: str) -> Iterator[None]:
+        self.pool, self.current = pool, stream
+        try:
+            yield
+        finally:
+            if self.fails:
+                raise RuntimeError("operation failed due to a previous error during capture")
+        self.current = "usual stream"
+
+
+def test_recordings_share_a_pool_until_they_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool with a tensor that is still alive cannot be used again."""
+    cuda = Cuda(monkeypatch, fails=False)
+    recorded = RecordedIteration(lambda x: (x,), graph_module.CudaRecorder(torch.device("cuda:0")))
+    monkeypatch.setattr(recorded.recorder, "warm_up", lambda call: call())
+    pools = []
+    for size in (1, 2, 1):
+        for _ in range(graph_module.WARM_UP + 1):
+            recorded(torch.ones(size))
+        pools.append(cuda.pool)
+        if size == 2:
+            recorded.forget()
+    assert pools == [1, 1, 2]
+
+
+def test_a_failed_recording_leaves_the_device_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda, said = Cuda(monkeypatch, fails=True), []
+
+    def iteration(x: Tensor) -> tuple[Tensor]:
+        if cuda.current == "side stream":
+            raise RuntimeError("the host waits for the device")
+        return (x,)
+
+    recorder = recorder_for(torch.device("cuda:0"), "auto")
+    assert isinstance(recorder, graph_module.CudaRecorder)
+    monkeypatch.setattr(recorder, "warm_up", lambda call: call())
+    recorded = RecordedIteration(iteration, recorder, said.append)
+    for _ in range(graph_module.WARM_UP + 2):
+        recorded(torch.ones(1))
+    assert cuda.current == "usual stream"
+    assert cuda.states == ["before"]
+    assert recorded.failure == "the host waits for the device", "the cause, not what follows from it"
+    assert len(said) == 1
+    assert recorder_for(torch.device("cuda:0"), "auto") is None, "also for later phases"
 
 
 def test_off_and_cpu_do_not_record() -> None:

@@ -112,6 +112,31 @@ class TestEstimate:
         )
         assert 0.5 < half / whole < 0.65
 
+    @pytest.mark.parametrize(("device", "least", "most"), [("cpu", 0.95, 1.0), ("cuda", 0.5, 0.65)])
+    def test_half_precision_halves_maps_of_the_fused_engine_on_gpus(
+        self, device: str, least: float, most: float
+    ) -> None:
+        whole, half = (
+            size(device=device, precision=p, batch_size=64).estimate().tensors for p in ("fp32", "bf16")
+        )
+        assert least <= half / whole <= most
+
+    def test_a_recording_takes_memory_beside_the_smaller_last_batch(self) -> None:
+        alone, beside, off, cpu, never = (
+            size(name, space=SMALL, last_batch=last, batch_size=64, device=device, graphs=graphs).estimate()
+            for name, last, device, graphs in (
+                ("das", 0, "cuda", "auto"),
+                ("das", 32, "cuda", "auto"),
+                ("das", 32, "cuda", "off"),
+                ("das", 32, "cpu", "auto"),
+                ("edas", 32, "cuda", "auto"),
+            )
+        )
+        assert 1.4 * alone.tensors < beside.tensors < 1.5 * alone.tensors
+        assert off.tensors == alone.tensors
+        assert cpu.tensors == size(space=SMALL, batch_size=64).estimate().tensors
+        assert never.tensors < alone.tensors
+
     def test_a_discrete_network_needs_little(self) -> None:
         needed = {name: size(name, space=WIDE).estimate().tensors for name in ("random", "das")}
         assert needed["random"] < 0.3 * needed["das"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from autodas.loop import _recorded as graph_module
 from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
+from autodas.spaces import Space
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.supernet import Supernet
@@ -90,6 +93,7 @@ def test_a_recorded_search_equals_one_that_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(graph_module, "WARM_UP", 1)
+    monkeypatch.setattr(graph_module, "PAYS", 1)
     plain = search(tmp_path / "plain", name, engine, micro_batches)
     monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     recorded = search(tmp_path / "recorded", name, engine, micro_batches)
@@ -118,37 +122,113 @@ def test_a_number_of_the_host_that_changes_is_recorded_anew(
 ) -> None:
     monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
     run = start("das", "reference")
-    # As a rate that changes after the fourth iteration; each recording comes after two usual iterations.
+    # As a rate that changes after the fourth iteration. The first recording comes after two usual iterations,
+    # others after one.
     monkeypatch.setattr(Strategy, "constants", lambda self: (run.iteration >= 4,))
     seen = []
     for _ in range(8):
         run.step(batch(), batch())
         seen.append(tape_recorder.recorded)
-    assert seen == [0, 0, 1, 1, 1, 1, 2, 2]
+    assert seen == [0, 0, 1, 1, 1, 2, 2, 2]
+    assert tape_recorder.forgotten == 1
 
 
-def start(name: str, engine: str) -> PhaseRun:
+def test_nothing_is_recorded_shortly_before_a_decision(
+    tape_recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: tape_recorder)
+    run = start("sdas-b", "reference", iterations=1000)
+    first, second = run.strategy.decision_times()[:2]
+    assert run.left == first > graph_module.PAYS
+    run.iteration = first - graph_module.PAYS - 1
+    seen = []
+    for _ in range(4):
+        run.step(batch(), batch())
+        seen.append(tape_recorder.recorded)
+    assert seen == [0, 0, 0, 0], "the third iteration is too near"
+    run.iteration = first
+    assert run.left == second - first > graph_module.PAYS
+    run.step(batch(), batch())
+    assert tape_recorder.recorded == 1
+
+
+def test_a_phase_that_has_ended_is_freed_at_once() -> None:
+    """Its network would otherwise take memory beside that of the next phase."""
+    run = start("das", "fused")
+    run.step(batch(), batch())
+    supernet = weakref.ref(run.supernet)
+    gc.collect()
+    gc.disable()
+    try:
+        run.end()
+        del run
+        assert supernet() is None
+    finally:
+        gc.enable()
+
+
+class Failing:
+    """A recorder whose recordings fail in the middle of the architecture step."""
+
+    def warm_up(self, call: Callable[[], Any]) -> Any:
+        return call()
+
+    def record(self, call: Callable[[], Any]) -> Any:
+        def fail(self: PhaseRun, *arguments: Any, **more: Any) -> None:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PhaseRun, "_gradient", fail)
+            return call()
+
+    def forget(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["das", "sdas-c"])
+def test_a_search_goes_on_after_a_failed_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs: Failing())
+    monkeypatch.setattr(graph_module, "PAYS", 1)
+    run = start(name, "reference")
+    for _ in range(5):
+        run.step(batch(), batch())
+    assert run.steps.recorded.failure
+    assert all(weight.requires_grad and weight.grad is not None for weight in run.weights)
+
+
+def start(name: str, engine: str, space: Space = SPACE, iterations: int = 40) -> PhaseRun:
     choice = choose_strategy(name)
-    strategy = load_strategy(choice.name)(choice.settings, SearchPlan(SPACE, 40, 0, lambda alive: 1))
+    plan = SearchPlan(space, iterations, 0, lambda alive: 1)
+    strategy = load_strategy(choice.name)(choice.settings, plan)
     phase = strategy.start(0, "cpu")
-    supernet = Supernet(SPACE, classes=10, channels=1, engine=engine)
+    supernet = Supernet(space, classes=10, channels=1, engine=engine)
     return PhaseRun(phase, 0, strategy, supernet, Classification(10), OptimSettings(), 40, Compute())
 
 
-def batch() -> Batch:
-    return Batch(torch.randn(4, 1, 8, 8), torch.randint(10, (4,)), torch.arange(4))
+def batch(*size: int) -> Batch:
+    return Batch(torch.randn(4, 1, *size or (8, 8)), torch.randint(10, (4,)), torch.arange(4))
 
 
 @pytest.fixture
 def refuse_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From a call on, tensors cannot be read as Python lists or arrays."""
+    """From a call on, tensors cannot be read as Python lists or arrays, nor indexed with lists."""
 
     def refuse(self: torch.Tensor, *arguments: Any) -> None:
         raise AssertionError("the host reads a tensor")
 
+    def without_lists(usual: Callable[..., Any]) -> Callable[..., Any]:
+        def index(self: torch.Tensor, at: Any, *values: Any) -> Any:
+            # An index tensor would be made on the host, and copied to the device.
+            assert not any(isinstance(part, list) for part in (at if isinstance(at, tuple) else [at]))
+            return usual(self, at, *values)
+
+        return index
+
     def begin() -> None:
         for name in ("tolist", "numpy", "__array__", "cpu"):
             monkeypatch.setattr(torch.Tensor, name, refuse)
+        for name in ("__getitem__", "__setitem__"):
+            monkeypatch.setattr(torch.Tensor, name, without_lists(getattr(torch.Tensor, name)))
 
     return begin
 
@@ -172,6 +252,20 @@ def test_an_iteration_asks_nothing_of_the_host(
         assert {kind: cell.detach() for kind, cell in run.strategy.mixture().items()}
         assert not run.strategy.after_iteration(1)
     assert len(operations.operations) > 300
+
+
+@pytest.mark.parametrize("operations", ["o3d", "oadv"])
+def test_an_iteration_on_clips_asks_nothing_of_the_host(
+    operations: str, tape: Any, refuse_reading: Callable[[], None]
+) -> None:
+    """Both have units with a temporal convolution among others without one."""
+    space = narrow(autodas.get_space(f"video-{operations}").with_size(K=0, C1=4, C2=8))
+    run, clips = start("das", "fused", space), batch(4, 8, 8)
+    run.steps.watch.every = 50
+    run.step(clips, clips)
+    refuse_reading()
+    with tape(strict=True):
+        run.step(clips, clips)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from autodas.operations import register
 from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
-from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics
+from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics, norms_of
+from autodas.supernet._checkpoint import _Repetition
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +127,49 @@ def test_repetitions_draw_the_same_masks_and_write_nothing(engine: str) -> None:
         assert {float(t) for name, t in again.items() if "seen" in name or "num_batches" in name} == {1.0}
     finally:
         del _BUILDERS["test_counted"]
+
+
+def test_running_statistics_are_neither_copied_nor_followed_in_a_repetition() -> None:
+    """A supernet has a thousand of them, and on a GPU each copy is a launch."""
+    cell = Supernet(SPACE, checkpoint=True).relaxed_cells()[0].train()
+    before = {name: (buffer, buffer.clone()) for name, buffer in cell.named_buffers()}
+    momenta = [norm.momentum for norm in norms_of(cell)]
+    with _Repetition(cell):
+        for norm in norms_of(cell):
+            norm(torch.randn(2, norm.num_features, 4, 4))
+        assert all(buffer is before[name][0] for name, buffer in cell.named_buffers())
+    assert all(torch.equal(buffer, before[name][1]) for name, buffer in cell.named_buffers())
+    assert [norm.momentum for norm in norms_of(cell)] == momenta != []
+
+
+def test_repetitions_elsewhere_leave_the_memory_of_the_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from autodas.supernet import _checkpoint
+
+    trimmed: list[int] = []
+    monkeypatch.setattr(_checkpoint, "_malloc_trim", lambda: trimmed.append)
+    with _Repetition(nn.Linear(2, 2)):
+        assert trimmed == [0]
+    with _Repetition(nn.Linear(2, 2, device="meta")):
+        assert trimmed == [0]
+
+
+@pytest.mark.parametrize("noise", [Noise(), Noise(drop_path=0.3)])
+def test_generators_are_read_only_where_numbers_are_drawn(
+    noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading their state makes recording an iteration impossible with some versions of torch."""
+    asked: list[bool] = []
+
+    def checkpoint(compute: Any, *inputs: Any, preserve_rng_state: bool, **more: Any) -> Tensor:
+        asked.append(preserve_rng_state)
+        return compute(*inputs)
+
+    monkeypatch.setattr("autodas.supernet._checkpoint.checkpoint", checkpoint)
+    mixture = {
+        kind: CellMixture(torch.rand(SHAPE), all_alive(SPACE.cell), noise=noise) for kind in SPACE.kinds
+    }
+    Supernet(SPACE, checkpoint=True)(torch.randn(2, 3, 8, 8), mixture)
+    assert set(asked) == {bool(noise)}
 
 
 @pytest.mark.parametrize("engine", ["reference", "fused"])

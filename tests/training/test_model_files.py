@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 
 from autodas import __version__
 from autodas.errors import AutodasError
-from autodas.loop import best_device
 from autodas.networks import CellBlueprint, count_parameters
 from autodas.training.model_file import ModelFacts, load_model, save_model
 
@@ -169,18 +168,3 @@ def test_a_full_disk_keeps_the_old_file(
         save_model(path, network, facts)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_devices() -> None:
-    assert best_device("cpu") == torch.device("cpu")
-    assert best_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("gpu", "", "cuda:99", "cpu:x"):
-        with pytest.raises(AutodasError, match="is not available; use cpu, cuda or auto") as caught:
-            best_device(name)
-        assert "\n" not in str(caught.value)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_no_gpu() -> None:
-    with pytest.raises(AutodasError, match="device 'cuda' is not available"):
-        best_device("cuda")

@@ -25,6 +25,7 @@ def test_a_recorded_training_equals_one_that_is_not(
     """Learning rate, momentum, clipping, drop path, auxiliary head, a smaller last batch; to the bit."""
     monkeypatch.setattr(optimisers_module, "on_accelerator", lambda parameters: True)
     monkeypatch.setattr(graph_module, "WARM_UP", 1)
+    monkeypatch.setattr(graph_module, "PAYS", 1)
     networks, states, events = [], [], []
     for recorder in (None, tape_recorder):
         monkeypatch.setattr(iterations_module, "recorder_for", lambda device, graphs, r=recorder: r)

@@ -116,7 +116,7 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
         partial_channels=method.partial_channels,
         cells=phase.cells,
     ).to(device)
-    compute = Compute(device, setting.precision)
+    compute = Compute(device, setting.precision, setting.graphs)
     run = PhaseRun(phase, 0, method, supernet, task, OptimSettings(), iterations, compute)
     batch = _noise(setting)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from autodas.settings import Precision
+from autodas.settings import Graphs, Precision
 from autodas.spaces import Space, get_space
 
 Varied = Literal["batch_size", "image_size", "K", "C2"]
@@ -26,6 +26,7 @@ class BenchSetting:
         precision: precision of forward and backward passes.
         device: device to compute on.
         frames: frames of a clip, by default those of the space's skeleton; ``None`` for images.
+        graphs: whether iterations are recorded as CUDA graphs.
 
     Raises:
         AutodasError: if frames are given for images.
@@ -39,6 +40,7 @@ class BenchSetting:
     precision: Precision = "fp32"
     device: str = "cpu"
     frames: int | None = None
+    graphs: Graphs = "auto"
 
     def __post_init__(self) -> None:
         self.space.skeleton.input_size(self.image_size, self.frames)
@@ -62,7 +64,7 @@ class BenchSetting:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> BenchSetting:
-        """Return the setting described by :meth:`keywords`."""
+        """Return the setting described by :meth:`keywords`, with further fields by name."""
         rest = dict(keywords)
         space = get_space(rest.pop("space")).with_size(*(rest.pop(name) for name in ("K", "C1", "C2")))
         return cls(space, **rest)

@@ -29,7 +29,7 @@ def timed(iteration: Iteration, device: str) -> Times:
     wall, cpu = time.perf_counter(), time.process_time()
     iteration()
     if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     return Times(time.perf_counter() - wall, time.process_time() - cpu)
 
 

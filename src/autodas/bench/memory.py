@@ -40,7 +40,11 @@ def peak_memory(engine: str, setting: BenchSetting) -> float | None:
     """
     if torch.device(setting.device).type == "cpu" and not _STATUS.exists():
         return None
-    job = {"engine": engine, "threads": torch.get_num_threads(), "setting": setting.keywords()}
+    job = {
+        "engine": engine,
+        "threads": torch.get_num_threads(),
+        "setting": {**setting.keywords(), "graphs": setting.graphs},
+    }
     # A new program, since a fork would start with our memory. -P, so that the user's working folder does not
     # shadow Python modules.
     process = start_child(
@@ -67,7 +71,7 @@ def _measure(engine: str, setting: BenchSetting) -> float:
     if torch.device(setting.device).type == "cpu":
         return peak_resident(search)
     search()
-    return torch.cuda.max_memory_allocated() / 2**20
+    return torch.cuda.max_memory_allocated(setting.device) / 2**20
 
 
 def peak_resident(work: Callable[[], object]) -> float:

@@ -18,9 +18,17 @@ from autodas.cli.config._configuration import dump
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.flags import note_line
-from autodas.kernels import built_kernels
+from autodas.kernels import GpuKernels, built_kernels, gpu_kernels
 from autodas.limits import MOST_THREADS
-from autodas.loop import CellDrawings, Compute, Keeping, best_device, use_deterministic, use_single_precision
+from autodas.loop import (
+    CellDrawings,
+    Compute,
+    Keeping,
+    best_device,
+    check_precision,
+    use_deterministic,
+    use_single_precision,
+)
 from autodas.reading import Fields, Whole
 from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
@@ -28,12 +36,16 @@ from autodas.tables import Table
 
 
 def use_compute(config: ComputeConfig) -> torch.device:
-    """Set threads and determinism, and return the device."""
+    """Set threads, determinism and the current device, and return the device."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     use_deterministic(config.deterministic)
     use_single_precision()
-    return best_device(config.device)
+    device = best_device(config.device)
+    check_precision(device, config.precision)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def compute_of(config: LoopConfig, device: torch.device) -> Compute:
@@ -74,13 +86,23 @@ def keeping_of(
 
 
 def tell_kernels(device: torch.device) -> None:
-    """Report on standard error if the kernels, which the user could have, are missing."""
+    """Report on standard error if kernels, which the user could have, are missing, or compiled first."""
+    if device.type == "cuda":
+        _tell_gpu_kernels(gpu_kernels(device))
+        return
     built = built_kernels() if device.type == "cpu" else None
     if built is not None and built.library is None and not built.chosen:
         print(
             f"kernels could not be compiled; searches take two to three times as long: {built.how}",
             file=sys.stderr,
         )
+
+
+def _tell_gpu_kernels(kernels: GpuKernels) -> None:
+    if kernels.module is None and not kernels.chosen:
+        print(f"kernels for GPUs do not work here; searches take longer: {kernels.how}", file=sys.stderr)
+    elif kernels.new:
+        print("compiling kernels for this GPU: the first iterations take longer this time", file=sys.stderr)
 
 
 def open_data(config: DataConfig, seed: int) -> tuple[ImageDataset, Augmentation]:

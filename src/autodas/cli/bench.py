@@ -201,6 +201,7 @@ def _setting(config: BenchConfig) -> BenchSetting:
         precision=config.compute.precision,
         device=str(use_compute(config.compute)),
         frames=config.frames,
+        graphs=config.compute.graphs,
     )
 
 

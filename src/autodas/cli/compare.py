@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodas.cli._code import code_of
-from autodas.cli._jobs import Job, run_jobs
+from autodas.cli._jobs import VISIBLE, Job, run_jobs
 from autodas.cli._output import print_facts
 from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
@@ -52,7 +52,7 @@ class CompareConfig:
         native_spaces: search with each method in the space of its paper, which the table shows.
         table: table in which what was found is looked up instead of training it: nasbench201:FILE, a CSV of
             architectures and their accuracies. Random search is replaced by its expectation.
-        jobs: number of runs at a time, each with its share of the CPU cores.
+        jobs: number of runs at a time, each with its share of the CPU cores, and on one of the GPUs.
         run: folder; by default a new one under runs/.
         quiet: print only the table.
         json: print the table as JSON.
@@ -156,7 +156,7 @@ def run(argv: list[str]) -> int:
     say(f"{len(entries)} searches{training}; {len(entries) - len(jobs)} are done; folder {root}")
     for job in jobs:
         job.log.parent.mkdir(parents=True, exist_ok=True)
-    failed = run_jobs(jobs, config.jobs, say)
+    failed = run_jobs(jobs, config.jobs, say, _gpus(config.compute))
     if failed:
         names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
         raise AutodasError(
@@ -166,6 +166,17 @@ def run(argv: list[str]) -> int:
     compared = _compared(entries, table, config.data.name)
     _write(root, compared, _agreements(entries), config.json, argv)
     return 0
+
+
+def _gpus(config: ComputeConfig) -> list[str]:
+    """Return the names of the GPUs over which jobs are spread; empty with fewer than two, or a chosen one."""
+    import torch
+
+    count = torch.cuda.device_count()
+    if config.device not in ("auto", "cuda") or count < 2:
+        return []
+    chosen = os.environ.get(VISIBLE)
+    return [str(i) for i in range(count)] if chosen is None else chosen.split(",")[:count]
 
 
 def _methods(config: CompareConfig) -> list[str]:

@@ -1,21 +1,25 @@
 """Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
+from autodas.kernels._constants import constant, held, holding
 from autodas.kernels._dense import dense_backward, dense_forward
+from autodas.kernels._gpu import GpuKernels, gpu_kernels
 from autodas.kernels._maps import Maps
 from autodas.kernels._mixing import Layout, inverse_deviation, mix_backward, mix_forward
+from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
-from autodas.kernels._rehearsal import rehearse_kernels
+from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
 from autodas.kernels._running import follow_moments
 from autodas.kernels._stencil import Stencil
-from autodas.kernels._stencils import stencils_backward, stencils_forward, triton_kernels
+from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import EPSILON, combine, moments, wide
 from autodas.kernels._units import Given, Moments, Slope, Units, UnitShape, units_backward, units_forward
 
 __all__ = [
     "EPSILON",
     "Given",
+    "GpuKernels",
     "Layout",
     "Maps",
     "Moments",
@@ -28,21 +32,27 @@ __all__ = [
     "built_kernels",
     "combine",
     "compiled_library",
+    "constant",
     "dense_backward",
     "dense_forward",
     "follow_moments",
+    "gpu_kernels",
+    "held",
+    "holding",
     "inverse_deviation",
     "mix_backward",
     "mix_forward",
     "moments",
+    "needs_order",
+    "ordered_pool",
     "pointwise_backward",
     "pointwise_forward",
     "pools_backward",
     "pools_forward",
     "rehearse_kernels",
+    "rehearsed_precision",
     "stencils_backward",
     "stencils_forward",
-    "triton_kernels",
     "units_backward",
     "units_forward",
     "wide",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
+from autodas.kernels._constants import constant
 from autodas.kernels._maps import Maps
 from autodas.kernels._sums import EPSILON, combine
 
@@ -65,7 +65,7 @@ def mix_forward(
     if library is None:
         scale.copy_(inverse_deviation(variance))
         factors, means = _factors(layout, scale, weights), _of_terms(layout, mean, 0)
-        shift = -_belongs(layout.counts, mean.dtype, str(mean.device)) @ (factors * means)
+        shift = -_belongs(layout.counts, mean) @ (factors * means)
         combine(out, layout.counts, maps, factors, shift)
         return
     library.autodas_mix_forward(
@@ -94,23 +94,23 @@ def mix_backward(
     scale: Tensor,
     weights: Tensor | None = None,
     *,
-    constant: bool = False,
+    running: bool = False,
 ) -> Tensor | None:
     r"""Write the gradients of the maps in the form :math:`a\,g + b\,m + d`; return that of the weights.
 
     With the incoming gradient g of a term's sum over n pixels, the gradient of its map is
-    :math:`w s (g - \sum g / n - \hat m \sum g \hat m / n)`, or :math:`w s g` if its moments are constant or
-    it is not normalised; that of its weight is :math:`\sum g \hat m` over pixels and channels.
+    :math:`w s (g - \sum g / n - \hat m \sum g \hat m / n)`, or :math:`w s g` if its moments are running
+    ones or it is not normalised; that of its weight is :math:`\sum g \hat m` over pixels and channels.
 
     Args:
         slopes: a, b and d of each term, written to its slot: shape (3, slots, channels).
         layout, maps, mean, scale, weights: as in the forward pass, ``scale`` as it was written.
         upstream: g of each output, shape (pixels, channels).
-        constant: whether the moments do not depend on the maps: running ones.
+        running: whether the moments are running ones, which do not depend on the maps.
     """
     library = library_for(upstream[0])
     if library is None:
-        return _plain_backward(slopes, layout, maps, upstream, mean, scale, weights, constant)
+        return _plain_backward(slopes, layout, maps, upstream, mean, scale, weights, running)
     gradient = None if weights is None else torch.empty_like(weights)
     library.autodas_mix_backward(
         len(layout.counts),
@@ -123,7 +123,7 @@ def mix_backward(
         address(weights),
         address(mean),
         address(scale),
-        int(constant),
+        int(running),
         long(upstream[0].shape[0]),
         long(upstream[0].shape[1]),
         *(address(each) for each in slopes.unbind()),
@@ -141,11 +141,11 @@ def _plain_backward(
     mean: Tensor,
     scale: Tensor,
     weights: Tensor | None,
-    constant: bool,
+    running: bool,
 ) -> Tensor | None:
     means, scales = _of_terms(layout, mean, 0), _of_terms(layout, scale, 1)
     sums = torch.stack([u.sum(0, dtype=mean.dtype) for u in upstream])
-    plain = sums[numbers(layout.place, str(mean.device))]
+    plain = sums[constant(layout.place, mean.device)]
     product = torch.stack(
         [
             (torch.addcmul(shift, own.to(factor.dtype), factor) * upstream[o]).sum(0)
@@ -154,17 +154,17 @@ def _plain_backward(
     )
     a = _factors(layout, scale, weights)
     share = a / len(upstream[0])
-    if constant:
+    if running:
         share = torch.zeros_like(share)
     elif -1 in layout.row:
-        share = share * numbers(tuple(int(row >= 0) for row in layout.row), str(mean.device))[:, None]
+        share = share * constant(tuple(int(row >= 0) for row in layout.row), mean.device)[:, None]
     b = -share * scales * product
     d = -share * plain - b * means
-    slopes.index_copy_(1, numbers(layout.slot, str(mean.device)), torch.stack([a, b, d]))
+    slopes.index_copy_(1, constant(layout.slot, mean.device), torch.stack([a, b, d]))
     if weights is None:
         return None
     gradient = torch.zeros_like(weights).flatten()
-    gradient.index_copy_(0, numbers(layout.factor, str(mean.device)), product.sum(1))
+    gradient.index_copy_(0, constant(layout.factor, mean.device), product.sum(1))
     return gradient.view_as(weights)
 
 
@@ -173,24 +173,18 @@ def _factors(layout: Layout, scale: Tensor, weights: Tensor | None) -> Tensor:
     scales = _of_terms(layout, scale, 1)
     if weights is None:
         return scales
-    return scales * weights.flatten()[numbers(layout.factor, str(weights.device))][:, None]
+    return scales * weights.flatten()[constant(layout.factor, weights.device)][:, None]
 
 
 def _of_terms(layout: Layout, rows: Tensor, otherwise: float) -> Tensor:
     """Return the row of each term, and a number for terms that are not normalised."""
     if -1 in layout.row:
         rows = torch.cat([rows, rows.new_full((1, rows.shape[1]), otherwise)])
-    return rows[numbers(layout.row, str(rows.device))]
+    return rows[constant(layout.row, rows.device)]
 
 
-@lru_cache(maxsize=1024)
-def numbers(values: tuple[int, ...], device: str) -> Tensor:
-    """Return integers as a tensor. Cached: copying them from the host would make it wait for the device."""
-    return torch.tensor(values, dtype=torch.int64, device=device)
-
-
-@lru_cache(maxsize=1024)
-def _belongs(counts: tuple[int, ...], dtype: torch.dtype, device: str) -> Tensor:
+def _belongs(counts: tuple[int, ...], like: Tensor) -> Tensor:
     """Return a matrix (sums, terms) of ones where a term enters a sum, for sums in a fixed order."""
-    rows = [[o == own for own, count in enumerate(counts) for _ in range(count)] for o in range(len(counts))]
-    return torch.tensor(rows, dtype=dtype, device=device)
+    terms = [own for own, count in enumerate(counts) for _ in range(count)]
+    rows = tuple(tuple(float(own == o) for own in terms) for o in range(len(counts)))
+    return constant(rows, like.device, like.dtype)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.kernels._calls import address, library_for
+from autodas.kernels._ordered_pools import needs_order, ordered_pool
 
 
 class PoolShape(NamedTuple):
@@ -69,6 +70,8 @@ def pools_backward(
 
 def _plain(x: Tensor, pool: PoolShape, stride: Sequence[int]) -> Tensor:
     kind, window = pool
+    if needs_order(x):
+        return ordered_pool(x.movedim(-1, 1), kind, window, stride).movedim(1, -1).contiguous()
     if len(window) == 3 and window[0] == 1:
         # As images: torch rejects averages over frames that are smaller than the window.
         frames = x[:, :: stride[0]]

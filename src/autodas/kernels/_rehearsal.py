@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import cast
 
+import torch
+
 _rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
+_precision: ContextVar[torch.dtype | None] = ContextVar("precision", default=None)
 
 
 class _RehearsedLibrary:
@@ -23,17 +26,24 @@ def _nothing(*arguments: object) -> None:
 
 
 @contextmanager
-def rehearse_kernels(compiled: bool) -> Iterator[None]:
+def rehearse_kernels(compiled: bool, maps: torch.dtype | None = None) -> Iterator[None]:
     """Let tensors on ``meta`` follow the code path of the compiled kernels, or of the plain forms.
 
     Args:
         compiled: whether to follow that of the compiled kernels.
+        maps: precision of the maps of fused functions; ``None`` for that of the parameters.
     """
-    before = _rehearsing.set(compiled)
+    before = _rehearsing.set(compiled), _precision.set(maps)
     try:
         yield
     finally:
-        _rehearsing.reset(before)
+        _rehearsing.reset(before[0])
+        _precision.reset(before[1])
+
+
+def rehearsed_precision() -> torch.dtype | None:
+    """Return the precision of maps on ``meta``; ``None`` for that of the parameters."""
+    return _precision.get()
 
 
 def rehearsed_library() -> ctypes.CDLL | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, single
-from autodas.kernels._mixing import numbers
+from autodas.kernels._constants import constant
 
 
 def follow_moments(
@@ -31,7 +31,7 @@ def follow_moments(
     """
     unbiased, library = pixels / max(1, pixels - 1), library_for(mean)
     if library is None:
-        at = numbers(row, str(mean.device))
+        at = constant(row, mean.device)
         torch._foreach_lerp_(list(means), list(mean[at].unbind()), momentum)
         torch._foreach_lerp_(list(variances), list((variance * unbiased)[at].unbind()), momentum)
         return

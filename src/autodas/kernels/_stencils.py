@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from functools import cache
 from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from autodas.kernels._gpu import gpu_kernels
 from autodas.kernels._stencil import Stencil
 
 
-@cache
-def triton_kernels() -> ModuleType | None:
-    """Return the Triton kernels; ``None`` if Triton is missing, or with ``AUTODAS_KERNELS=plain``."""
-    if os.environ.get("AUTODAS_KERNELS") == "plain":
-        return None
-    try:
-        from autodas.kernels import _triton
-    except ImportError:
-        return None
-    return _triton
-
-
 def triton_form(x: Tensor, stencils: Sequence[Stencil], stride: Sequence[int]) -> ModuleType | None:
-    """Return the Triton kernels, if they support these stencils: on GPUs, in planes, in fp32 or bf16.
+    """Return the Triton kernels, if they work and support these stencils: on GPUs, planes in fp32 or bf16.
 
     Args:
         x: input of the stencils.
@@ -40,7 +27,7 @@ def triton_form(x: Tensor, stencils: Sequence[Stencil], stride: Sequence[int]) -
         and tuple(stride) in ((1, 1), (2, 2))
         and all(s.weight.shape[-1] == s.weight.shape[-2] and s.weight.shape[-1] % 2 for s in stencils)
     )
-    return triton_kernels() if fits else None
+    return gpu_kernels(x.device).module if fits else None
 
 
 def stencils_forward(
@@ -64,7 +51,9 @@ def stencils_forward(
     """
     accelerated = triton_form(x, stencils, stride)
     if accelerated is not None:
-        return accelerated.stencils_forward(x, stencils, stride, scale, shift)  # type: ignore[no-any-return]
+        # Triton launches on the current device.
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+            return accelerated.stencils_forward(x, stencils, stride, scale, shift)  # type: ignore[no-any-return]
     convolution = {2: F.conv2d, 3: F.conv3d}[len(stride)]
     outputs = []
     for source, stencil in zip(_activated(x, len(stencils), stride, scale, shift), stencils, strict=True):
@@ -98,7 +87,8 @@ def stencils_backward(
     accelerated = triton_form(x, stencils, stride)
     if accelerated is not None:
         arguments = (x, stencils, stride, upstream, scale, shift)
-        return accelerated.stencils_backward(*arguments, weight_gradient=weight_gradient)  # type: ignore[no-any-return]
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+            return accelerated.stencils_backward(*arguments, weight_gradient=weight_gradient)  # type: ignore[no-any-return]
     inputs, weights = [], []
     sources = _activated(x, len(stencils), stride, scale, shift)
     for g, (source, stencil) in enumerate(zip(sources, stencils, strict=True)):

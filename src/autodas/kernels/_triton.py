@@ -27,6 +27,10 @@ TILE = 2048
 BLOCKS = 16
 """Number of blocks of pixels that a program sums for the gradient of a weight."""
 
+COUNTS = ["count", "pixels", "taps"]
+"""Arguments for whose values (1, or divisible by 16) Triton compiles no versions of their own: they change
+with every decision, and addresses are multiples of the channels anyway."""
+
 
 @triton.jit
 def _activated(x, at, inside, factor, summand, AFFINE: tl.constexpr):
@@ -48,7 +52,7 @@ def _affine(scale, shift, g, channel, channels, AFFINE: tl.constexpr):
     return factor[None, :], summand[None, :]
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def _forward(
     x,
     weights,
@@ -96,7 +100,7 @@ def _forward(
     tl.store(target + at, total.to(out.dtype.element_ty), mask=within)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def _backward_input(
     x,
     weights,
@@ -156,7 +160,7 @@ def _backward_input(
     tl.store(gradient + moved + at, passed.to(gradient.dtype.element_ty), mask=within)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def _backward_weights(
     x,
     plan,

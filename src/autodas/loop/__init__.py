@@ -5,7 +5,7 @@ from autodas.loop._available_memory import available_memory
 from autodas.loop._board import open_log
 from autodas.loop._clock import Clock
 from autodas.loop._computed import tell_what_changed, what_computes
-from autodas.loop._device import best_device
+from autodas.loop._device import best_device, check_precision
 from autodas.loop._dimensions import check_blueprint, check_space
 from autodas.loop._environment import environment, write_environment
 from autodas.loop._gradient_check import check_reduced_gradients
@@ -48,6 +48,7 @@ __all__ = [
     "changed_since",
     "check_blueprint",
     "check_micro_batches",
+    "check_precision",
     "check_reduced_gradients",
     "check_same_data",
     "check_space",

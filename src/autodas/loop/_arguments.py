@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from autodas.data import ImageDataset
-from autodas.loop._device import best_device
+from autodas.loop._device import best_device, check_precision
 from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, Precision
 from autodas.tables import Table
@@ -57,8 +57,14 @@ class Compute:
         return best_device(str(self.device))
 
     def placed(self) -> Compute:
-        """Return a copy with the device that its name stands for here; raises as :attr:`place`."""
-        return replace(self, device=self.place)
+        """Return a copy with the device that its name stands for here.
+
+        Raises:
+            AutodasError: if the device is not available, or does not compute in the precision.
+        """
+        place = self.place
+        check_precision(place, self.precision)
+        return replace(self, device=place)
 
 
 @dataclass(frozen=True)

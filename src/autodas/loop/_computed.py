@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from autodas.kernels import built_kernels, triton_kernels
+from autodas.kernels import built_kernels, gpu_kernels
 
 
 def what_computes(device: torch.device) -> dict[str, str]:
@@ -19,7 +19,7 @@ def what_computes(device: torch.device) -> dict[str, str]:
     facts = {"torch": str(torch.__version__), "instructions": torch.backends.cpu.get_cpu_capability()}
     if device.type == "cuda":
         facts |= {"gpu": torch.cuda.get_device_name(device)}
-        return {**facts, "kernels": "triton" if triton_kernels() is not None else "plain"}
+        return {**facts, "kernels": "plain" if gpu_kernels(device).module is None else "triton"}
     built = built_kernels()
     how = f"plain ({built.how})" if built.library is None else f"compiled ({built.how})"
     return {**facts, "kernels": how}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,6 +29,7 @@ class Iterations:
         an_epoch: number of batches in one epoch.
         compute: where and how to compute.
         say: function that reports a failed recording, in one line.
+        drop_gradients: function that drops the gradients left by an iteration.
     """
 
     def __init__(
@@ -38,11 +41,12 @@ class Iterations:
         an_epoch: int,
         compute: Compute,
         say: Callable[[str], None] = lambda text: None,
+        drop_gradients: Callable[[], None] = lambda: None,
     ) -> None:
         self.steps, self.names = steps, names
         self.optim, self.total, self.an_epoch = optim, total, an_epoch
         device = torch.device(compute.device)
-        self.recorded = RecordedIteration(steps, recorder_for(device, compute.graphs), say)
+        self.recorded = RecordedIteration(steps, recorder_for(device, compute.graphs), say, drop_gradients)
         self.watch = LossWatch(device)
         self._constants: Hashable = None
 
@@ -51,7 +55,12 @@ class Iterations:
         self.recorded.forget()
 
     def do(
-        self, number: int, optimiser: torch.optim.Optimizer, batches: Sequence[Batch], constants: Hashable
+        self,
+        number: int,
+        optimiser: torch.optim.Optimizer,
+        batches: Sequence[Batch],
+        constants: Hashable,
+        left: float = math.inf,
     ) -> None:
         """Run one iteration.
 
@@ -61,12 +70,13 @@ class Iterations:
             batches: one batch for each step.
             constants: host-side numbers that the iteration depends on: a change triggers a new recording.
                 ``None`` if it must not be recorded.
+            left: number of iterations, with this one, until iterations are expected to change.
         """
         set_learning_rate(optimiser, learning_rate(self.optim, number, self.total, self.an_epoch))
         if constants != self._constants:
             self._constants = constants
             self.forget()
-        steps = self.steps if constants is None else self.recorded
+        steps = self.steps if constants is None else partial(self.recorded, left=left)
         losses = steps(*(tensor for batch in batches for tensor in (batch.images, batch.labels)))
         for name, loss in zip(self.names, losses, strict=False):
             self.watch.add(number + 1, name, loss)

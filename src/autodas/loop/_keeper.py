@@ -123,7 +123,7 @@ class Keeper:
         if not self.keeping.writes:
             return
         shared = {
-            "random": random_state(),
+            "random": random_state(self.device),
             "computed": what_computes(self.device),
             "log": self.log.lengths,
         }

@@ -28,9 +28,19 @@ def explain_out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
         raise AutodasError(f"memory has run out; {advice()}") from error
 
 
+_WORDS = (
+    "can't allocate memory",
+    "cuda error: out of memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    # All algorithms of a convolution may need more memory than there is.
+    "unable to find an engine to execute this computation",
+)
+"""Words, in lower case, of errors of torch on CPUs, of CUDA, and of its libraries that have no type."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means running out of memory, on a CPU or an accelerator."""
-    # On CPUs torch raises a plain RuntimeError.
+    """Return whether an error means running out of memory, on a CPU or a GPU."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)
     )

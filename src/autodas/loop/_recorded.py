@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Hashable
-from typing import Protocol
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
+from autodas.kernels import holding
 from autodas.settings import Graphs
 
 Outputs = tuple[Tensor, ...]
 
 WARM_UP = 2
-"""Number of ordinary runs of an iteration before it is recorded: one to create persistent objects, such as
-the state of optimisers and plans of cells, and one more in which nothing new is created."""
+"""Number of ordinary runs of an iteration before the first recording: one to create persistent objects, such
+as the state of optimisers and plans of cells, and one more in which nothing new is created."""
+
+WARM_UP_AGAIN = 1
+"""The same before later recordings: only plans of cells and numbers on the device are new, which one run
+creates."""
+
+PAYS = 20
+"""Number of iterations from which a recording pays. Recording takes as long as several ordinary iterations,
+and a replay saves most of one (estimated from the number of operations; not measured on a GPU)."""
 
 
 class Recorder(Protocol):
@@ -29,13 +41,21 @@ class Recorder(Protocol):
         """Record a call without running it; the result runs it and returns the same tensors each time."""
         ...
 
+    def forget(self) -> None:
+        """Release the memory of all recordings, of which none will be played again."""
+        ...
+
 
 class CudaRecorder:
-    """Recorder of CUDA graphs, which share one memory pool.
+    """Recorder of CUDA graphs, which share one memory pool until they are dropped together.
 
     Args:
         device: a CUDA device.
     """
+
+    failed: ClassVar[bool] = False
+    """Whether a recording has failed in this process: torch's allocator may then go on as if it were still
+    recording, so that no other recording is attempted."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = torch.device(
@@ -57,7 +77,7 @@ class CudaRecorder:
         """Record a call in a CUDA graph; each replay continues the random number sequence of the device."""
         graph = torch.cuda.CUDAGraph()
         generator = torch.cuda.default_generators[self.device.index]
-        before = generator.clone_state()
+        before, current = generator.clone_state(), torch.cuda.current_stream(self.device)
         try:
             # Threads that pin batches may allocate memory meanwhile.
             with torch.cuda.graph(
@@ -65,8 +85,10 @@ class CudaRecorder:
             ):
                 outputs = call()
         except BaseException:
-            # A failed recording leaves the generator waiting for the end of the recording.
+            # A failed recording leaves its stream current, and the generator waiting for its end.
+            torch.cuda.set_stream(current)
             generator.graphsafe_set_state(before)
+            CudaRecorder.failed = True
             raise
 
         def play() -> Outputs:
@@ -74,6 +96,13 @@ class CudaRecorder:
             return outputs
 
         return play
+
+    def forget(self) -> None:
+        """Release the memory of all recordings."""
+        # A pool of which any tensor is still alive cannot be used again by another recording.
+        self.pool = torch.cuda.graph_pool_handle()
+        with suppress(RuntimeError):  # after a failed recording
+            torch.cuda.empty_cache()
 
 
 def recorder_for(device: torch.device, graphs: Graphs) -> Recorder | None:
@@ -83,7 +112,23 @@ def recorder_for(device: torch.device, graphs: Graphs) -> Recorder | None:
         device: device on which iterations are computed.
         graphs: the user's choice; ``"auto"`` records on CUDA devices.
     """
-    return CudaRecorder(device) if graphs == "auto" and device.type == "cuda" else None
+    wanted = graphs == "auto" and device.type == "cuda" and not CudaRecorder.failed
+    return CudaRecorder(device) if wanted else None
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recording.
+
+    Args:
+        batches: the tensors that it reads.
+        play: function that plays it.
+        held: everything else whose memory it reads and that nothing else may keep.
+    """
+
+    batches: tuple[Tensor, ...]
+    play: Callable[[], Outputs]
+    held: Sequence[Any]
 
 
 class RecordedIteration:
@@ -100,6 +145,8 @@ class RecordedIteration:
             on the host.
         recorder: see :func:`recorder_for`.
         say: function that reports a failed recording, in one line.
+        drop_gradients: function that drops the gradients left by an iteration, which take up the memory of
+            its recording.
 
     Attributes:
         failure: why the recording failed; ``None`` if it did not.
@@ -110,33 +157,45 @@ class RecordedIteration:
         iteration: Callable[..., Outputs],
         recorder: Recorder | None,
         say: Callable[[str], None] = lambda text: None,
+        drop_gradients: Callable[[], None] = lambda: None,
     ) -> None:
         self.iteration, self.recorder, self.say = iteration, recorder, say
+        self.drop_gradients = drop_gradients
         self.failure: str | None = None
-        self.forget()
+        self._warm_up = WARM_UP
+        self._seen: Counter[Hashable] = Counter()
+        self._recorded: dict[Hashable, _Recording] = {}
 
     def forget(self) -> None:
         """Drop the recording: something outside the persistent tensors has changed."""
-        self._seen: Counter[Hashable] = Counter()
-        self._recorded: dict[Hashable, tuple[tuple[Tensor, ...], Callable[[], Outputs]]] = {}
+        self._seen.clear()
+        if self._recorded and self.recorder is not None:
+            self._release(self.recorder)
 
-    def __call__(self, *batches: Tensor) -> Outputs:
+    def _release(self, recorder: Recorder) -> None:
+        self._recorded.clear()
+        self.drop_gradients()
+        recorder.forget()
+
+    def __call__(self, *batches: Tensor, left: float = math.inf) -> Outputs:
         """Run one iteration.
 
         Args:
             batches: tensors on the device. Each combination of shapes has its own recording.
+            left: number of iterations, with this one, until :meth:`forget` will be called.
         """
         if self.recorder is None:
             return self.iteration(*batches)
         key = tuple((b.shape, b.stride(), b.dtype) for b in batches)
         if key not in self._recorded:
             self._seen[key] += 1
-            if self._seen[key] <= WARM_UP or not self._record(self.recorder, key, batches):
+            pays = self._seen[key] > self._warm_up and left >= PAYS
+            if not pays or not self._record(self.recorder, key, batches):
                 return self._as_usual(batches)
-        kept, play = self._recorded[key]
-        for own, batch in zip(kept, batches, strict=True):
+        recording = self._recorded[key]
+        for own, batch in zip(recording.batches, batches, strict=True):
             own.copy_(batch, non_blocking=True)
-        return tuple(output.clone() for output in play())
+        return tuple(output.clone() for output in recording.play())
 
     def _as_usual(self, batches: tuple[Tensor, ...]) -> Outputs:
         if self.recorder is None:
@@ -146,10 +205,21 @@ class RecordedIteration:
     def _record(self, recorder: Recorder, key: Hashable, batches: tuple[Tensor, ...]) -> bool:
         kept = tuple(batch.clone() for batch in batches)
         try:
-            self._recorded[key] = (kept, recorder.record(lambda: self.iteration(*kept)))
+            with holding() as held:
+                play = recorder.record(lambda: self.iteration(*kept))
         except RuntimeError as error:
-            self.forget()
-            self.recorder, self.failure = None, " ".join(str(error).split())
+            self.recorder, self.failure = None, " ".join(str(_cause(error)).split())
             self.say(f"iterations are not recorded as CUDA graphs ({self.failure[:200]}) and take longer")
-            return False
-        return True
+        else:
+            self._recorded[key], self._warm_up = _Recording(kept, play, held), WARM_UP_AGAIN
+            return True
+        # Outside the handler: the error keeps the tensors of the broken recording alive.
+        self._release(recorder)
+        return False
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error that made a recording fail: the end of the recording then raises another one."""
+    while isinstance(error.__context__, RuntimeError):
+        error = error.__context__
+    return error

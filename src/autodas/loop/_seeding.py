@@ -17,14 +17,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_state() -> dict[str, Any]:
+def random_state(device: torch.device) -> dict[str, Any]:
     """Return the state of torch's generators and the number of threads.
 
     The number of threads is included because sums are split among threads, so that it affects the last bits.
+
+    Args:
+        device: device on which the run computes.
     """
     state: dict[str, Any] = {"cpu": torch.get_rng_state(), "threads": torch.get_num_threads()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    if device.type == "cuda":
+        state["cuda"] = [torch.cuda.get_rng_state(device)]
     return state
 
 
@@ -39,12 +42,19 @@ def checked_random_state(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Restore the state of :func:`random_state`."""
+def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Restore the state of :func:`random_state`.
+
+    Args:
+        state: the state.
+        device: device on which the run computes now, which may be another one.
+    """
     torch.set_rng_state(state["cpu"])
     torch.set_num_threads(state["threads"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state.get("cuda") and device.type == "cuda":
+        states = state["cuda"]
+        # Checkpoints of version 0.1 have the states of all GPUs of the machine.
+        torch.cuda.set_rng_state(states[min(device.index or 0, len(states) - 1)], device)
 
 
 def use_deterministic(enabled: bool) -> None:
@@ -56,6 +66,10 @@ def use_deterministic(enabled: bool) -> None:
 
 
 def use_single_precision() -> None:
-    """Disable TF32 on GPUs: by default convolutions in single precision are rounded to its 10 bits."""
+    """Let GPUs compute products in single precision, and sums of products in bf16, too.
+
+    By default convolutions are rounded to the 10 bits of TF32, and parts of sums in bf16 to 8 bits.
+    """
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from autodas.errors import AutodasError, Interrupted
+from autodas.loop._out_of_memory import is_out_of_memory
 from autodas.reading import MAPPING, TEXT, Fields, Is, Items, Shape, Whole, shown
 from autodas.writing import write_whole
 
@@ -94,11 +95,13 @@ def explain_damage(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, Interrupted):
+    except Interrupted:
         raise
     except (AutodasError, ArithmeticError, AssertionError, AttributeError, LookupError) as error:
         raise _damaged(path, error) from error
     except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise _damaged(path, error) from error
 
 

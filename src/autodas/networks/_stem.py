@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from autodas.operations import batch_norm, convolution
+from autodas.operations import Pool, batch_norm, convolution
 from autodas.spaces import Skeleton
 
 
@@ -117,8 +117,7 @@ class VideoStem(nn.Module):
             batch_norm(width, dimensions, affine=True),
         )
         self.over_time = nn.MaxPool3d((4, 1, 1), ceil_mode=True) if time else nn.Identity()
-        pool = nn.MaxPool3d if time else nn.MaxPool2d
-        self.over_space = pool(kernel, halved, tuple(k // 2 for k in kernel))
+        self.over_space = Pool("max", width, kernel, halved, "none")
         self.outputs = (width, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

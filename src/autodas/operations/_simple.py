@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from autodas.kernels import needs_order, ordered_pool
 from autodas.operations._norm import batch_norm
 from autodas.spaces import PoolNorm
 
@@ -34,8 +35,16 @@ class Pool(nn.Sequential):
             ("avg", 3): partial(_AveragePool3d, count_include_pad=False),
         }
         self.pool = pools[kind, dimensions](window, step, padding)
+        self.kind, self.window, self.stride = kind, window, step
         if norm != "none":
             self.norm = batch_norm(channels, dimensions, affine=norm == "affine")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map with the same number of channels, reduced by the stride."""
+        if not needs_order(x):
+            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
+        pooled = ordered_pool(x, self.kind, self.window, self.stride)
+        return self.norm(pooled) if hasattr(self, "norm") else pooled
 
 
 class _AveragePool3d(nn.AvgPool3d):

@@ -72,6 +72,12 @@ class Halves:
         self.validation_few = plain(shuffled(_spread(validation, FEW)))
         self.few = min(FEW, len(validation))
 
+    @property
+    def last_batch(self) -> int:
+        """Number of samples in the smaller last batch of an epoch, the larger of both halves; 0 for none."""
+        rests = [len(half) % self.train.batch_size for half in self.indices.values()]
+        return max(rest if rest > 1 else 0 for rest in rests)
+
 
 def _spread(half: np.ndarray, count: int) -> np.ndarray:
     """Return some samples of a half, evenly spread: folders are ordered by class."""

@@ -31,6 +31,7 @@ from autodas.loop import (
     input_facts,
     restore_random_state,
     seed_everything,
+    use_single_precision,
     write_data,
     write_environment,
 )
@@ -168,6 +169,7 @@ class Search:
         choice = choose_strategy(strategy) if isinstance(strategy, str) else strategy
         supernet, compute = supernet or SupernetSettings(), (compute or Compute()).placed()
         get_engine(supernet.engine)
+        use_single_precision()
         check_space(dataset, space)
         if keeping.table is not None:
             keeping.table.check(space.cell.genotype_space)
@@ -185,7 +187,9 @@ class Search:
         augmentation = augmentation or dataset.default_augmentation
         self.halves = Halves(dataset, batch_size, augmentation, seed, compute)
         # Capped at the size of a half.
-        self.size = replace(self.size, batch_size=self.halves.train.batch_size)
+        self.size = replace(
+            self.size, batch_size=self.halves.train.batch_size, last_batch=self.halves.last_batch
+        )
         check_micro_batches(compute.micro_batches, self.size.batch_size)
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
@@ -292,7 +296,7 @@ class Search:
         if state is not None:
             with explain_damage(self.folder.checkpoint):
                 run.load_state_dict(state["run"])
-                restore_random_state(checked_random_state(state["random"]))
+                restore_random_state(checked_random_state(state["random"]), device)
         elif self.compute.precision == "bf16" and device.type == "cpu":
             size = phase.space.skeleton.input_size(self.dataset.image_size, self.dataset.frames)
             images = torch.zeros(2, self.dataset.channels, *size)
@@ -348,7 +352,9 @@ class Search:
         return evaluate_mixture(run.supernet, mixture, loader, self.task).score
 
     def _decide(self, run: PhaseRun) -> None:
-        before = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()}
+        late = run.phase.iterations - run.iteration < LATE
+        # Many small operations, which are only needed if a late decision follows.
+        before = {kind: cell.detach() for kind, cell in self.strategy.mixture().items()} if late else {}
         samples = self.halves.validation_few
         decisions = self.strategy.after_iteration(
             run.iteration, lambda mixture: run.loss_of(mixture, samples.batches(0))
@@ -356,7 +362,7 @@ class Search:
         if not decisions:
             return
         self.journal.decisions(decisions, run)
-        if run.phase.iterations - run.iteration < LATE:
+        if late:
             few = self.halves.validation_few
             self.journal.late_decisions(
                 decisions,
@@ -399,6 +405,7 @@ class Search:
             halves = self.halves.validation_plain, self.halves.train_plain
             final = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task)
             self._add_candidate(run, file, True, {**final.to_dict(), **outcome.facts})
+        run.end()
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
         """Write a genotype; return the name of its file, and the genotype read back from it."""

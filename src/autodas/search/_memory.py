@@ -48,6 +48,7 @@ class SearchSize:
         batch_size: samples per step.
         supernet: settings of the supernet's computation.
         compute: where and how iterations are computed; the device need not be available.
+        last_batch: samples of the smaller last batch of an epoch; 0 if there is none.
 
     Examples:
         >>> import autodas
@@ -69,6 +70,7 @@ class SearchSize:
     batch_size: int
     supernet: SupernetSettings = field(default_factory=SupernetSettings)
     compute: Compute = field(default_factory=Compute)
+    last_batch: int = 0
 
     @property
     def method(self) -> type[Strategy]:
@@ -216,20 +218,26 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
     kind = torch.device(size.compute.device).type
     compiled = kind == "cpu" and compiled_library() is not None
     reduced: AbstractContextManager[Any] = nullcontext()
+    maps = None
     if size.compute.precision == "bf16":
         reduced = _BFloat16(depthwise=kind != "cpu")
-    with rehearse_kernels(compiled), LiveBytes() as live, reduced, torch.device("meta"):
+        maps = None if kind == "cpu" else torch.bfloat16
+    with rehearse_kernels(compiled, maps), LiveBytes() as live, reduced, torch.device("meta"):
         run, noise = size.run_of(number, torch.device("meta"))
         for optimiser in (run.weight_optimiser, run.architecture_optimiser):
             for group in optimiser.param_groups if optimiser is not None else ():
                 group["fused"] = False  # the fused kernel does not exist for tensors without data
         # Iterations that also move the architecture cost most.
         run.iteration = run.phase.weights_only if run.architecture_optimiser is not None else 0
+        lasting = live.now
         run.step(noise(), noise() if run.searches else None)
-    program = 0
+    program, tensors = 0, live.peak
     if kind == "cpu":
         program = CODE + MODULE * sum(1 for _ in run.supernet.modules())
-    return MemoryEstimate(live.peak, program)
+    elif size.compute.graphs == "auto" and run.strategy.constants() is not None:
+        # A recording keeps its memory, beside that of smaller batches, which are computed as usual at first.
+        tensors += (live.peak - lasting) * size.last_batch // size.batch_size
+    return MemoryEstimate(tensors, program)
 
 
 class _BFloat16(TorchFunctionMode):

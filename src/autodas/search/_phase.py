@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -77,7 +80,9 @@ class PhaseRun:
             iterations_an_epoch,
             compute,
             say,
+            self._drop_gradients,
         )
+        self._changes = sorted({phase.weights_only, phase.iterations, *_decision_times(strategy, phase)})
 
     def _collect(self) -> None:
         # A supernet has thousands of modules: these lists are rebuilt when it changes, not in every step.
@@ -87,6 +92,24 @@ class PhaseRun:
     def _make_optimisers(self) -> None:
         self.weight_optimiser = weight_optimiser(self.weights, self.optim)
         self.architecture_optimiser = self.strategy.optimiser()
+
+    def _drop_gradients(self) -> None:
+        for optimiser in (self.weight_optimiser, self.architecture_optimiser):
+            if optimiser is not None:
+                optimiser.zero_grad(set_to_none=True)
+
+    def end(self) -> None:
+        """Release the memory of recordings and gradients; no other iteration can follow."""
+        self.steps.forget()
+        self._drop_gradients()
+        # It refers back to this object: both would be kept until Python looks for cycles.
+        del self.steps
+
+    @property
+    def left(self) -> float:
+        """Number of iterations until the next one that is expected to differ from the present ones."""
+        place = bisect_right(self._changes, self.iteration)
+        return self._changes[place] - self.iteration if place < len(self._changes) else math.inf
 
     def new_meters(self) -> None:
         """Reset the sums of an epoch."""
@@ -135,6 +158,7 @@ class PhaseRun:
             self.weight_optimiser,
             [train] if valid is None else [train, valid],
             None if constants is None else (constants, self.trains_architecture),
+            self.left,
         )
         self.iteration += 1
 
@@ -213,12 +237,9 @@ class PhaseRun:
         assert self.architecture_optimiser is not None
         self.architecture_optimiser.zero_grad(set_to_none=True)
         if self.strategy.architecture_gradient == "first":
-            for weight in self.weights:
-                weight.requires_grad_(False)
             parameters = list(self.strategy.parameters().values())
-            total = self._gradient(valid, parameters, self.valid_meter)
-            for weight in self.weights:
-                weight.requires_grad_(True)
+            with _without_gradient(self.weights):
+                total = self._gradient(valid, parameters, self.valid_meter)
         else:
             total = self._unrolled_gradient(valid, train)
         self._step_architecture()
@@ -357,6 +378,25 @@ class PhaseRun:
             load_optimiser(self.architecture_optimiser, state["architecture_optimiser"])
         for meter, sums in zip((self.train_meter, self.valid_meter), state["meters"], strict=True):
             meter.reset(sums)
+
+
+def _decision_times(strategy: Strategy, phase: Phase) -> Sequence[int]:
+    """Return the iterations of a phase after which something will be decided; empty if that is not known."""
+    # Phases of one length follow one schedule, such as those of repeated searches.
+    same = strategy.decision_phase().iterations == phase.iterations
+    return strategy.decision_times() if same else ()
+
+
+@contextmanager
+def _without_gradient(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Compute no gradients of weights, also if what is computed fails."""
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 def check_second_order(

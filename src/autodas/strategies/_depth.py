@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from autodas.kernels import constant
 from autodas.spaces import CellSpace
 
 
@@ -22,7 +22,7 @@ def edge_probabilities(cell: CellSpace, alpha: Sequence[Tensor]) -> dict[int, Te
         alpha: the architecture parameters of each edge, one vector of operations per edge.
     """
     columns = tuple(o for o, name in enumerate(cell.operations) if name in cell.choices)
-    best = torch.stack(list(alpha)).index_select(1, numbers(columns, alpha[0].device)).amax(1)
+    best = torch.stack(list(alpha)).index_select(1, constant(columns, alpha[0].device)).amax(1)
     # Edges are ordered by the nodes that they enter.
     shares = torch.split(best, [len(cell.predecessors(state)) for state in cell.states])
     return {state: share.softmax(0) for state, share in zip(cell.states, shares, strict=True)}
@@ -50,11 +50,5 @@ def expected_depth(
     nodes = torch.stack(depths[cell.inputs :])
     if lengths is None:
         return nodes.mean()
-    last = numbers(tuple(length - 1 for length in cell.lengths), nodes.device)
+    last = constant(tuple(length - 1 for length in cell.lengths), nodes.device)
     return (nodes * torch.ones_like(nodes).index_add(0, last, last * lengths)).mean()
-
-
-@lru_cache(maxsize=64)
-def numbers(values: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return numbers as a cached tensor: copying numbers from the host would make it wait for the device."""
-    return torch.tensor(values, device=device)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from autodas.kernels import constant
 
 Table = dict[str, dict[int, nn.Parameter]]
 """Parameters by cell kind and number of the edge."""
@@ -53,13 +54,7 @@ def rows(table: Mapping[int, nn.Parameter], fixed: Tensor) -> tuple[Tensor, Tens
         fixed: a tensor on the device on which to return the numbers.
     """
     edges = tuple(sorted(table))
-    return _numbers(edges, fixed.device), torch.stack([table[e] for e in edges])
-
-
-@lru_cache(maxsize=256)
-def _numbers(edges: tuple[int, ...], device: torch.device) -> Tensor:
-    # Cached: copying numbers from the host would make it wait for the device.
-    return torch.tensor(edges, device=device)
+    return constant(edges, fixed.device), torch.stack([table[e] for e in edges])
 
 
 def table_state(table: Table) -> dict[str, dict[int, Tensor]]:

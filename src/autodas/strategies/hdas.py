@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Edge, Genotype
+from autodas.kernels import constant
 from autodas.networks import check_cells, count_parameters
 from autodas.operations import TRAIN_NORMS, build
 from autodas.spaces import Alive, Space, fit_skeleton, stage_space
-from autodas.strategies._depth import edge_probabilities, expected_depth, numbers
+from autodas.strategies._depth import edge_probabilities, expected_depth
 from autodas.strategies._derivation import best_choice, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
@@ -169,7 +170,7 @@ class HDAS(Relaxed):
                 for kind, edges in self.alpha.items()
             ]
         for likely in lengths.values():
-            mean = (likely * numbers(cell.lengths, likely.device)).sum()
+            mean = (likely * constant(cell.lengths, likely.device)).sum()
             terms.append(self.settings.length_weight * mean)
         return torch.stack(terms).sum()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autodas.networks import CellFrame, CellInputs
 from autodas.operations import ALL_CHANNELS, SEARCH_NORMS, Norms, PartialChannels, build
-from autodas.spaces import Alive, CellSlot, CellSpace
+from autodas.spaces import OPERATIONS, Alive, CellSlot, CellSpace
 from autodas.supernet._checkpoint import computed_twice
 from autodas.supernet._mixture import CellMixture, Mixture
 
@@ -72,10 +72,12 @@ class SupernetCell(CellFrame):
 
     def forward(self, before: Tensor, previous: Tensor, mixture: Mixture) -> Tensor:
         """Return the cell's output, computed under the mixture of its kind."""
-        inputs = self, before, previous, mixture[self.slot.part]
+        own = mixture[self.slot.part]
         if self.checkpoint and torch.is_grad_enabled():
-            return computed_twice(self, self.engine, *inputs)
-        return self.engine(*inputs)
+            # Operations of the user may draw random numbers.
+            random = bool(own.noise) or any(name not in OPERATIONS for name in self.space.operations)
+            return computed_twice(self, self.engine, self, before, previous, own, random=random)
+        return self.engine(self, before, previous, own)
 
     def output(self, states: Sequence[Tensor], weights: Tensor | None) -> Tensor:
         """Return the output: the concatenation of the states given by the space.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.kernels import constant
 from autodas.spaces import Alive, CellSpace, alive_of
 
 
@@ -79,13 +79,7 @@ def mixture_of(alive: Mapping[str, Alive], device: torch.device | str = "cpu") -
     If one candidate per edge is alive, this is the discrete network.
     """
     dtype = torch.get_default_dtype()
-    return {kind: CellMixture(_ones(mask, dtype, str(device)).clone(), mask) for kind, mask in alive.items()}
-
-
-@lru_cache(maxsize=256)
-def _ones(mask: Alive, dtype: torch.dtype, device: str) -> Tensor:
-    # Cached: copying numbers from the host would make it wait for the device.
-    return torch.tensor(mask, dtype=dtype, device=device)
+    return {kind: CellMixture(constant(mask, device, dtype).clone(), mask) for kind, mask in alive.items()}
 
 
 def genotype_mixture(
@@ -103,6 +97,6 @@ def genotype_mixture(
     if cell.lengths:
         for kind, part in searched.items():
             chosen = tuple(length == len(part.nodes) for length in cell.lengths)
-            outputs = _ones((chosen,), torch.get_default_dtype(), str(device))[0]
+            outputs = constant(chosen, device, torch.get_default_dtype())
             mixture[kind] = replace(mixture[kind], outputs=outputs)
     return mixture

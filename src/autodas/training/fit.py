@@ -127,6 +127,7 @@ class Fit:
             len(train),
             self.compute,
             lambda text: self.keeper.say(text),
+            self.optimiser.zero_grad,
         )
         self.weights = list(network.parameters())
         self.iteration = 0
@@ -158,7 +159,7 @@ class Fit:
                 for note in notes:
                     keeper.say(note)
             else:
-                restore_random_state(state["random"])
+                restore_random_state(state["random"], self.device)
             keeper.clock.start()
             while self.iteration < self.iterations:
                 with keeper.waiting(self.iteration, self._state):

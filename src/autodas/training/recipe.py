@@ -18,6 +18,7 @@ from autodas.loop import (
     explain_out_of_memory,
     input_facts,
     seed_everything,
+    use_single_precision,
     write_data,
     write_environment,
 )
@@ -82,6 +83,7 @@ class Training:
             check_same_data(self.folder, dataset)
         check_blueprint(dataset, blueprint)
         seed_everything(seed)
+        use_single_precision()
         refusal = blueprint.why_no_auxiliary(dataset.image_size)
         self.facts = ModelFacts(
             blueprint,

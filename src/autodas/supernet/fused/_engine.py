@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from autodas.kernels import rehearsed_precision
 from autodas.spaces import Alive
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._mixture import CellMixture
@@ -141,6 +142,8 @@ def working_dtype(x: Tensor, single: torch.dtype) -> torch.dtype:
         x: a map.
         single: precision of the parameters.
     """
+    if x.is_meta:  # in estimates of memory
+        return rehearsed_precision() or single
     kind = x.device.type
     # On CPUs the compiled loops in single precision are faster than libraries in half precision.
     return torch.get_autocast_dtype(kind) if kind == "cuda" and torch.is_autocast_enabled(kind) else single

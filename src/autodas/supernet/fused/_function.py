@@ -103,7 +103,7 @@ class PlanFunction(torch.autograd.Function):
             mean,
             scale,
             weights,
-            constant=ctx.constant,
+            running=ctx.constant,
         )
         through = _Backward(plan, x, maps, plan.weights(parameters), arrived, slopes, mean, scale)
         wanted = any(ctx.needs_input_grad[3:])
@@ -187,7 +187,7 @@ class _Backward(NamedTuple):
             gradient, second = units_backward(again, self.weights.second, out, into, weights=wanted)
             between, layout = list(_flat(gradient).unbind()), plan.layout_inner
             read = Maps(layout.row, _flat(self.maps))
-            mix_backward(self.slopes, layout, read, between, self.mean, self.scale, constant=constant)
+            mix_backward(self.slopes, layout, read, between, self.mean, self.scale, running=constant)
         if not self.weights.first.shapes:
             return torch.zeros_like(self.x), []
         into, out = self.slope(plan.of_first, between), self.maps[plan.of_first.maps]
