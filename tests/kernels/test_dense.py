@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels import Slope, compiled_library, dense_backward, dense_forward
+from autodas.kernels import Maps, Slope, compiled_library, dense_backward, dense_forward
 
 
 def close(found: Tensor, expected: Tensor) -> None:
@@ -18,7 +18,7 @@ def close(found: Tensor, expected: Tensor) -> None:
 
 def some_slope(count: int, pixels: int, width: int) -> Slope:
     rows = [torch.randn(count, width) for _ in range(3)]
-    return Slope([torch.randn(pixels, width) for _ in range(count)], *rows)
+    return Slope(Maps(tuple(range(count)), torch.randn(count, pixels, width)), *rows)
 
 
 def dense_of(x: Tensor, weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,7 +51,8 @@ def test_compiled(inputs: int, width: int, window: int, size: tuple[int, int], t
     dense_forward(x, weights, again)
     assert torch.equal(again, out)
     slope = some_slope(3, out[0, ..., 0].numel(), width)
-    doubles = Slope([u.double() for u in slope.upstream], *(row.double() for row in slope[1:]))
+    upstream = Maps(slope.upstream.index, slope.upstream.one.double())
+    doubles = Slope(upstream, *(row.double() for row in slope[1:]))
     before = torch.randn_like(x)
     gradient, only, exact_gradient = before.clone(), before.clone(), before.double()
     own = dense_backward(x, weights, out, slope, gradient, weight_gradients=True)
@@ -77,7 +78,7 @@ def test_plain_against_layers(window: int) -> None:
     g, b, d = torch.randn_like(outs[0]), *torch.randn(2, 2, 5, dtype=torch.float64)
     losses = [(g * out + b[i] * out**2 / 2 + d[i] * out).sum() for i, out in enumerate(outs)]
     wanted = torch.autograd.grad(sum(losses), [x, *weights])
-    slope = Slope([g.reshape(-1, 5)] * 2, torch.ones(2, 5).double(), b, d)
+    slope = Slope(Maps((0, 0), g.reshape(1, -1, 5)), torch.ones(2, 5).double(), b, d)
     gradient = torch.zeros_like(x).detach()
     own = dense_backward(x.detach(), given, found, slope, gradient, weight_gradients=True)
     for a, e in zip((gradient, *own), wanted, strict=True):

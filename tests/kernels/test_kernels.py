@@ -73,13 +73,17 @@ def units_of(given: Given, units: Units) -> tuple[Tensor, Tensor, Tensor]:
     return out, mean, variance
 
 
+def all_of(maps: Sequence[Tensor]) -> Maps:
+    return Maps(tuple(range(len(maps))), maps)
+
+
 def some_slope(out: Tensor) -> Slope:
     flat = list(torch.randn_like(out).view(len(out), -1, out.shape[-1]).unbind())
-    return Slope(flat, *(torch.randn(len(out), out.shape[-1]) for _ in range(3)))
+    return Slope(all_of(flat), *(torch.randn(len(out), out.shape[-1]) for _ in range(3)))
 
 
 def doubled(slope: Slope) -> Slope:
-    return Slope([u.double() for u in slope.upstream], *(s.double() for s in slope[1:]))
+    return Slope(all_of([u.double() for u in slope.upstream.each()]), *(s.double() for s in slope[1:]))
 
 
 @pytest.mark.slow
@@ -161,7 +165,7 @@ def test_plain_units_against_autograd() -> None:
     # The gradient of sum(g u + b u^2 / 2 + d u) is a g + b u + d with a = 1.
     g, b, d = torch.randn_like(out), *torch.randn(2, 4, dtype=torch.float64)
     wanted = torch.autograd.grad((g * out + b * out**2 / 2 + d * out).sum(), [x, depthwise, mixer])
-    slope = Slope([g.reshape(-1, 4)], torch.ones(1, 4).double(), b[None], d[None])
+    slope = Slope(all_of([g.reshape(-1, 4)]), torch.ones(1, 4).double(), b[None], d[None])
     gradient, weights = units_backward(given, units, found, slope, weights=True)
     for a, e in zip((gradient, *weights), wanted, strict=True):
         assert torch.allclose(a, e)
@@ -186,7 +190,7 @@ def test_plain_units_along_time_against_autograd(stride: tuple[int, int, int]) -
     assert torch.allclose(found[0], out)
     upstream = torch.randn_like(out)
     zeros, ones = torch.zeros(1, 4).double(), torch.ones(1, 4).double()
-    slope = Slope([upstream.reshape(-1, 4)], ones, zeros, zeros)
+    slope = Slope(all_of([upstream.reshape(-1, 4)]), ones, zeros, zeros)
     gradient, weights = units_backward(given, units, found, slope, weights=True)
     for a, e in zip((gradient, *weights), torch.autograd.grad(out, leaves, upstream), strict=True):
         assert torch.allclose(a, e)
@@ -245,7 +249,7 @@ def test_plain_pointwise_against_convolutions(size: tuple[int, int]) -> None:
     assert torch.allclose(found[0], out)
     g, b, d = torch.randn_like(out), *torch.randn(2, 6, dtype=torch.float64)
     wanted = torch.autograd.grad((g * out + b * out**2 / 2 + d * out).sum(), [x, *parts])
-    slope = Slope([g.reshape(-1, 6)], torch.ones(1, 6).double(), b[None], d[None])
+    slope = Slope(all_of([g.reshape(-1, 6)]), torch.ones(1, 6).double(), b[None], d[None])
     gradient, weights = pointwise_backward(x.detach(), [convolution], (2, 2), found, slope, weights=True)
     for a, e in zip((gradient, *weights[0]), wanted, strict=True):
         assert torch.allclose(a, e)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -33,43 +34,64 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2])
 
 
-KERNELS = ["_forward", "_backward_input", "_backward_weights"]
+KERNELS = {
+    "_stencils": ["_forward", "_backward_input", "_backward_weights"],
+    "_combine": ["_combine"],
+    "_mixing": ["_factors", "_part_sums", "_slopes"],
+    "_moments": ["_part_moments", "_join_moments"],
+    "_slope": ["_slope"],
+    "_pools": ["_pools", "_pools_gradient"],
+}
+EVERY = [(file, kernel) for file, kernels in KERNELS.items() for kernel in kernels]
+MAPS = ("x", "weights", "upstream", "out", "gradient", "one", "other", "u", "maps", "most", "mean")
+NUMBERS = ("plan", "starts", "index", "row", "factor", "slot", "place")
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+def types_of(file: str, maps: str, own: bool) -> dict[str, str]:
+    """Return the type of each argument of the kernels of a file; others are integers."""
+    types = dict.fromkeys(MAPS, f"*{maps}") | dict.fromkeys(NUMBERS, "*i32")
+    types |= dict.fromkeys(("partial", "sums", "slopes", "factors", "means", "deviations"), "*fp32")
+    types |= dict.fromkeys(("variance", "a", "b", "d"), "*fp32")
+    types |= dict.fromkeys(("scale", "shift"), f"*{maps}" if file == "_stencils" and not own else "*fp32")
+    types |= {"winners": "*i8", "epsilon": "fp32"}
+    if file in ("_mixing", "_moments"):
+        types |= dict.fromkeys(("mean", "weights", "gradient"), "*fp32")
+    return types
+
+
+@pytest.mark.parametrize(("file", "kernel"), EVERY)
 @pytest.mark.parametrize(
-    ("maps", "stride", "own"), [("fp32", 1, False), ("bf16", 2, False), ("bf16", 1, True)]
+    ("capability", "maps", "stride", "own"),
+    [(90, "fp32", 1, False), (80, "bf16", 2, False), (120, "bf16", 1, True)],
 )
-def test_they_compile_for_a_gpu_that_is_not_there(kernel: str, maps: str, stride: int, own: bool) -> None:
-    """The interpreter is lenient about types; the compiler needs no GPU (here compute capability 9.0)."""
+def test_they_compile_for_a_gpu_that_is_not_there(
+    file: str, kernel: str, capability: int, maps: str, stride: int, own: bool
+) -> None:
+    """The interpreter is lenient about types; the compiler needs no GPU."""
     triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from autodas.kernels import _triton
-
     fixed = {"STRIDE": stride, "SHARED": not own, "AFFINE": own, "PIXELS": 128, "CHANNELS": 16, "BLOCKS": 4}
-    types = dict.fromkeys(("x", "weights", "upstream", "out", "gradient"), f"*{maps}")
-    types |= dict.fromkeys(("scale", "shift"), "*fp32" if own else f"*{maps}")
-    types |= {"plan": "*i32", "partial": "*fp32"}
-    function = getattr(_triton, kernel)
+    flags = ("SHIFT", "ADD", "WEIGHTED", "RUNNING", "MOST", "MEAN", "WINNERS")
+    fixed |= dict.fromkeys(flags, own) | {"MOST": True, "WEIGHTED": not own}
+    types = types_of(file, maps, own)
+    function = getattr(import_module(f"autodas.kernels.gpu.{file}"), kernel)
     names = function.arg_names
     signature = {name: "constexpr" if name in fixed else types.get(name, "i32") for name in names}
     constants = {(i,): fixed[name] for i, name in enumerate(names) if name in fixed}
     source = ASTSource(function, signature, constants)
     options = {"enable_fp_fusion": True}
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
     assert "atom." not in compiled.asm["ptx"], "sums have a fixed order"
     assert ".f64" not in compiled.asm["ptx"]
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_decisions_do_not_make_new_versions_of_a_kernel(kernel: str) -> None:
+@pytest.mark.parametrize(("file", "kernel"), EVERY)
+def test_decisions_do_not_make_new_versions_of_a_kernel(file: str, kernel: str) -> None:
     pytest.importorskip("triton")
-    from autodas.kernels import _triton
-
-    parameters = {p.name: p for p in getattr(_triton, kernel).params}
-    changing = parameters.keys() & {"count", "pixels", "taps"}
+    parameters = {p.name: p for p in getattr(import_module(f"autodas.kernels.gpu.{file}"), kernel).params}
+    changing = parameters.keys() & {"count", "outputs", "parts", "pixels", "rows", "slots", "taps", "terms"}
     assert changing
     assert all(parameters[name].do_not_specialize for name in changing)
 

@@ -3,8 +3,8 @@
 from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._constants import constant, held, holding
 from autodas.kernels._dense import dense_backward, dense_forward
-from autodas.kernels._gpu import GpuKernels, gpu_kernels
-from autodas.kernels._maps import Maps
+from autodas.kernels._gpu import GpuKernels, gpu_form, gpu_kernels
+from autodas.kernels._maps import Maps, Stack
 from autodas.kernels._mixing import Layout, inverse_deviation, mix_backward, mix_forward
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
@@ -26,6 +26,7 @@ __all__ = [
     "Pointwise",
     "PoolShape",
     "Slope",
+    "Stack",
     "Stencil",
     "UnitShape",
     "Units",
@@ -36,6 +37,7 @@ __all__ = [
     "dense_backward",
     "dense_forward",
     "follow_moments",
+    "gpu_form",
     "gpu_kernels",
     "held",
     "holding",

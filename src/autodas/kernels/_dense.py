@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._calls import address, addresses, library_for
+from autodas.kernels._calls import address, addresses, library_for, pointers
 from autodas.kernels._sums import moments as moments_of
 from autodas.kernels._units import Moments, Slope
 
@@ -61,7 +61,7 @@ def dense_backward(
     library.autodas_dense_backward(
         *_arguments(x, weights),
         address(out),
-        addresses(slope.upstream),
+        pointers(slope.upstream.addresses()),
         address(slope.a),
         address(slope.b),
         address(slope.d),

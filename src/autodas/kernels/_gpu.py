@@ -11,8 +11,10 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+from autodas.kernels._rehearsal import rehearsed_gpu
 from autodas.kernels._stencil import Stencil
 
 
@@ -33,6 +35,15 @@ class GpuKernels:
     new: bool = False
 
 
+def gpu_form(x: Tensor) -> ModuleType | None:
+    """Return the kernels for GPUs if they work and support a tensor: one on a GPU, in fp32 or bf16."""
+    if x.dtype not in (torch.float32, torch.bfloat16):
+        return None
+    if x.is_meta:
+        return rehearsed_gpu()
+    return gpu_kernels(x.device).module if x.is_cuda else None
+
+
 @cache
 def gpu_kernels(device: torch.device) -> GpuKernels:
     """Return the kernels that work on a GPU, or the reason why they do not.
@@ -45,16 +56,16 @@ def gpu_kernels(device: torch.device) -> GpuKernels:
     if os.environ.get("AUTODAS_KERNELS") == "plain":
         return GpuKernels(None, "AUTODAS_KERNELS=plain", chosen=True)
     try:
-        from autodas.kernels import _triton
+        from autodas.kernels import gpu
 
         with torch.cuda.device(device), _compilations() as compiled:
-            _try(_triton, device)
+            _try(gpu, device)
     except torch.OutOfMemoryError:
         raise
     # Triton calls compilers and drivers, whose errors are of many types.
     except Exception as error:
         return GpuKernels(None, _in_a_line(error))
-    return GpuKernels(_triton, "triton", new=bool(compiled))
+    return GpuKernels(gpu, "triton", new=bool(compiled))
 
 
 def _try(kernels: ModuleType, device: torch.device) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,8 @@ from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
 from autodas.kernels._constants import constant
-from autodas.kernels._maps import Maps
+from autodas.kernels._gpu import gpu_form
+from autodas.kernels._maps import Maps, Stack
 from autodas.kernels._sums import EPSILON, combine
 
 
@@ -61,7 +61,10 @@ def mix_forward(
         mean, variance: :math:`\mu` and :math:`\sigma^2`, shape (rows, channels).
         weights: w, of any shape; ``None`` for 1.
     """
-    library = library_for(out)
+    library, accelerated = library_for(out), gpu_form(out)
+    if accelerated is not None:
+        accelerated.mix_forward(out, scale, layout, maps, mean, variance, weights)
+        return
     if library is None:
         scale.copy_(inverse_deviation(variance))
         factors, means = _factors(layout, scale, weights), _of_terms(layout, mean, 0)
@@ -89,7 +92,7 @@ def mix_backward(
     slopes: Tensor,
     layout: Layout,
     maps: Maps,
-    upstream: Sequence[Tensor],
+    upstream: Stack,
     mean: Tensor,
     scale: Tensor,
     weights: Tensor | None = None,
@@ -108,7 +111,10 @@ def mix_backward(
         upstream: g of each output, shape (pixels, channels).
         running: whether the moments are running ones, which do not depend on the maps.
     """
-    library = library_for(upstream[0])
+    library, accelerated = library_for(upstream[0]), gpu_form(upstream[0])
+    if accelerated is not None:
+        given = (slopes, layout, maps, upstream, mean, scale, weights)
+        return accelerated.mix_backward(*given, running=running)  # type: ignore[no-any-return]
     if library is None:
         return _plain_backward(slopes, layout, maps, upstream, mean, scale, weights, running)
     gradient = None if weights is None else torch.empty_like(weights)
@@ -137,7 +143,7 @@ def _plain_backward(
     slopes: Tensor,
     layout: Layout,
     maps: Maps,
-    upstream: Sequence[Tensor],
+    upstream: Stack,
     mean: Tensor,
     scale: Tensor,
     weights: Tensor | None,

@@ -92,7 +92,7 @@ def pointwise_backward(
     a, b, d = (s.view(-1, parts, width).transpose(0, 1).contiguous() for s in slope[1:])
     library.autodas_pointwise_backward(
         *_arguments(x, convolutions, stride, out),
-        _parts(slope.upstream, parts, width),
+        _parts(slope.upstream.addresses(), parts, width),
         address(a),
         address(b),
         address(d),
@@ -149,10 +149,9 @@ def _compiled(convolutions: Sequence[Pointwise], stride: Sequence[int]) -> bool:
     )
 
 
-def _parts(maps: Tensor | Sequence[Tensor], parts: int, width: int) -> object:
-    """Return the address of each part of the channels of each map."""
-    step = width * maps[0].element_size()
-    return pointers([place + part * step for part in range(parts) for place in places(maps)])
+def _parts(maps: Sequence[int], parts: int, width: int) -> object:
+    """Return the address of each part of the channels of each map in single precision."""
+    return pointers([place + 4 * part * width for part in range(parts) for place in maps])
 
 
 def _arguments(
@@ -168,6 +167,6 @@ def _arguments(
         integers(tuple(part for part in range(parts) for _ in convolutions)),
         addresses([c.weights[part] for part in range(parts) for c in convolutions]),
         width,
-        _parts(out, parts, width),
+        _parts(places(out), parts, width),
         long(parts * width),
     ]

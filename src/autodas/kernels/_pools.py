@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.kernels._calls import address, library_for
+from autodas.kernels._gpu import gpu_form
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
 
 
@@ -36,7 +38,11 @@ def pools_forward(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int], 
         stride: stride along each dimension of the map.
         out: the outputs, shape (pools, batch, *map, channels).
     """
-    library = _library(x, pools, stride)
+    library, accelerated = _library(x, pools, stride), _accelerated(x, pools, stride)
+    if accelerated is not None:
+        most, mean = _of_kinds(pools, out)
+        accelerated.pools_forward(_as_images(x), stride[-1], most, mean)
+        return
     if library is None:
         for own, pool in zip(out, pools, strict=True):
             own.copy_(_plain(x, pool, stride))
@@ -55,7 +61,11 @@ def pools_backward(
     gradient: Tensor,
 ) -> None:
     """Add the gradients of :func:`pools_forward` with respect to ``x`` to ``gradient``, in place."""
-    library = _library(x, pools, stride)
+    library, accelerated = _library(x, pools, stride), _accelerated(x, pools, stride)
+    if accelerated is not None:
+        most, mean = _of_kinds(pools, upstream)
+        accelerated.pools_backward(_as_images(x), stride[-1], most, mean, _as_images(gradient))
+        return
     if library is None:
         with torch.enable_grad():
             source = x.detach().requires_grad_()
@@ -92,6 +102,24 @@ _POOLS: dict[tuple[str, int], Callable[..., Tensor]] = {
 def _library(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int]) -> ctypes.CDLL | None:
     windows = all(pool.window[-2:] == (3, 3) for pool in pools)
     return library_for(x) if windows and stride[-1] == stride[-2] else None
+
+
+def _accelerated(x: Tensor, pools: Sequence[PoolShape], stride: Sequence[int]) -> ModuleType | None:
+    """Return the kernels for GPUs if they support these pools: over planes, each of which is read."""
+    planes = all(pool.window[-2:] == (3, 3) and set(pool.window[:-2]) <= {1} for pool in pools)
+    fits = planes and set(stride[:-2]) <= {1} and stride[-1] == stride[-2] in (1, 2)
+    return gpu_form(x) if fits else None
+
+
+def _of_kinds(pools: Sequence[PoolShape], maps: Tensor | Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the map of the maximum and that of the mean, as images; ``None`` for a missing kind."""
+    of_kind = {pool.kind: _as_images(own) for pool, own in zip(pools, maps, strict=True)}
+    return [of_kind.get(kind) for kind in ("max", "avg")]
+
+
+def _as_images(x: Tensor) -> Tensor:
+    """Return clips with their frames as images."""
+    return x.flatten(0, -4)
 
 
 def _arguments(x: Tensor, window: Sequence[int], stride: Sequence[int]) -> list[object]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
+from autodas.kernels._gpu import gpu_form
 from autodas.kernels._maps import Maps
 
 EPSILON = 1e-5
@@ -38,7 +39,10 @@ def combine(
         shift: h, shape (outputs, channels); ``None`` for 0.
         add: whether to add to the existing values.
     """
-    library = library_for(out)
+    library, accelerated = library_for(out), gpu_form(out)
+    if accelerated is not None:
+        accelerated.combine(out, counts, maps, scale, shift, add=add)
+        return
     if library is None:
         terms = iter(zip(maps.each(), scale, strict=True))
         for o, count in enumerate(counts):
@@ -69,7 +73,10 @@ def moments(maps: Tensor, mean: Tensor, variance: Tensor) -> None:
         maps: shape (maps, images, *map, channels).
         mean, variance: shape (maps, channels), in single precision at least.
     """
-    library = library_for(maps)
+    library, accelerated = library_for(maps), gpu_form(maps)
+    if accelerated is not None:
+        accelerated.moments(maps, mean, variance)
+        return
     if library is None:
         spread, centre = torch.var_mean(maps.flatten(1, -2).to(mean.dtype), dim=1, correction=0)
         mean.copy_(centre)

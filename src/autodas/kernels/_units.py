@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch._utils import _unflatten_dense_tensors
 
-from autodas.kernels._calls import address, addresses, integers, library_for
+from autodas.kernels._calls import address, addresses, integers, library_for, pointers
+from autodas.kernels._gpu import gpu_form
+from autodas.kernels._maps import Maps
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import moments as moments_of
@@ -95,14 +97,17 @@ class Slope(NamedTuple):
         a, b, d: for each unit and channel.
     """
 
-    upstream: Sequence[Tensor]
+    upstream: Maps
     a: Tensor
     b: Tensor
     d: Tensor
 
     def of(self, out: Tensor) -> Tensor:
         """Return the gradient as one tensor, shape (units, pixels, channels), from outputs of this shape."""
-        arrived = torch.stack(list(self.upstream)).to(self.a.dtype)
+        accelerated = gpu_form(out)
+        if accelerated is not None:
+            return accelerated.slope(self.upstream, *self[1:], out)  # type: ignore[no-any-return]
+        arrived = torch.stack(self.upstream.each()).to(self.a.dtype)
         gradient = torch.addcmul(self.d[:, None], arrived, self.a[:, None])
         return torch.addcmul(gradient, out.to(self.a.dtype), self.b[:, None]).to(out.dtype)
 
@@ -153,7 +158,7 @@ def units_backward(
     library.autodas_units_backward(
         *_arguments(given, units),
         address(out),
-        addresses(slope.upstream),
+        pointers(slope.upstream.addresses()),
         *map(address, slope[1:]),
         address(gradient),
         address(whole),

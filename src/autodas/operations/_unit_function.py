@@ -9,7 +9,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from autodas.kernels import Given, Slope, Units, UnitShape, compiled_library, units_backward, units_forward
+from autodas.kernels import (
+    Given,
+    Maps,
+    Slope,
+    Units,
+    UnitShape,
+    compiled_library,
+    units_backward,
+    units_forward,
+)
 
 
 def has_compiled_form(x: Tensor) -> bool:
@@ -54,7 +63,7 @@ class UnitFunction(torch.autograd.Function):
         flat = arrived.view(-1, x.shape[-1])
         zeros, ones = flat.new_zeros(1, x.shape[-1]), flat.new_ones(1, x.shape[-1])
         # No normalisation is included: the gradient of the outputs is the incoming one, whatever they were.
-        slope = Slope([flat], ones, zeros, zeros)
+        slope = Slope(Maps((0,), [flat]), ones, zeros, zeros)
         wanted = any(ctx.needs_input_grad[3:])
         gradient, gradients = units_backward(
             Given(x, ctx.stride), _unit(weights, ctx.dilation), arrived[None], slope, weights=wanted

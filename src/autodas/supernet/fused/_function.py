@@ -13,9 +13,11 @@ from autodas.kernels import (
     Maps,
     Moments,
     Slope,
+    Stack,
     combine,
     dense_backward,
     dense_forward,
+    gpu_form,
     inverse_deviation,
     mix_backward,
     mix_forward,
@@ -93,7 +95,7 @@ class PlanFunction(torch.autograd.Function):
         """Return the gradients of the state, the mixing weights and the parameters."""
         plan: Plan = ctx.plan
         weights, mean, scale, x, maps, *parameters = ctx.saved_tensors
-        arrived = [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
+        arrived = _arrived(upstream)
         slopes = mean.new_empty(3, plan.slots, x.shape[-1])
         weights_gradient = mix_backward(
             slopes,
@@ -153,6 +155,13 @@ def _flat(maps: Tensor) -> Tensor:
     return maps.flatten(1, -2)
 
 
+def _arrived(upstream: Sequence[Tensor]) -> Stack:
+    """Return the incoming gradients as (pixels, channels): on GPUs, whose kernels need it, as one tensor."""
+    if gpu_form(upstream[0]) is not None:
+        return torch.stack(list(upstream)).flatten(1, -2)
+    return [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
+
+
 def _again(plan: Plan, maps: Tensor, mean: Tensor, scale: Tensor) -> Given:
     """Return the input of the second units of separable convolutions: the first ones' outputs, normalised."""
     inner = plan.inner
@@ -166,26 +175,26 @@ class _Backward(NamedTuple):
     x: Tensor
     maps: Tensor
     weights: Weights
-    arrived: list[Tensor]
+    arrived: Stack
     slopes: Tensor
     mean: Tensor
     scale: Tensor
 
-    def slope(self, span: Span, before: Sequence[Tensor] = ()) -> Slope:
+    def slope(self, span: Span, before: Stack = ()) -> Slope:
         """Return the slope of the maps of a span; ``before`` arrives at those that are not terms."""
-        upstream = [*before, *(self.arrived[place] for place in span.places)]
-        return Slope(upstream, *self.slopes[:, span.slots].unbind())
+        index = (*(~i for i in range(len(before))), *span.places)
+        return Slope(Maps(index, self.arrived, before), *self.slopes[:, span.slots].unbind())
 
     def units(self, wanted: bool, constant: bool) -> tuple[Tensor, list[Tensor | None]]:
         """Return the gradient of the state through all units, and those of their weights, in order."""
         plan = self.plan
-        between: list[Tensor] = []
+        between: Stack = ()
         second: list[Tensor | None] = []
         if plan.inner:
             again, out = _again(plan, self.maps, self.mean, self.scale), self.maps[plan.of_second.maps]
             into = self.slope(plan.of_second)
             gradient, second = units_backward(again, self.weights.second, out, into, weights=wanted)
-            between, layout = list(_flat(gradient).unbind()), plan.layout_inner
+            between, layout = _flat(gradient), plan.layout_inner
             read = Maps(layout.row, _flat(self.maps))
             mix_backward(self.slopes, layout, read, between, self.mean, self.scale, running=constant)
         if not self.weights.first.shapes:

@@ -1,17 +1,12 @@
-"""Depthwise convolutions of many candidates as Triton kernels, for GPUs.
+"""Depthwise convolutions of many candidates.
 
-These compute the same sums as the plain forms of ``_stencils``, for all candidates in one launch: a map is
-read from memory once and from the caches after that, and ReLU and normalisation are applied on reading. Sums
-are in single precision whatever the type of the maps, and in a fixed order: gradients of weights are summed
-in two stages, without atomic operations, so that the same inputs give the same bits.
-
-Triton's interpreter (``TRITON_INTERPRET=1``) runs them on CPUs, for tests.
+All candidates are computed in one launch: a map is read from memory once and from the caches after that, and
+ReLU and normalisation are applied on reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -19,17 +14,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from autodas.kernels._constants import constant
 from autodas.kernels._stencil import Stencil
-
-TILE = 2048
-"""Number of entries that a program computes at once, pixels times channels."""
-
-BLOCKS = 16
-"""Number of blocks of pixels that a program sums for the gradient of a weight."""
-
-COUNTS = ["count", "pixels", "taps"]
-"""Arguments for whose values (1, or divisible by 16) Triton compiles no versions of their own: they change
-with every decision, and addresses are multiples of the channels anyway."""
+from autodas.kernels.gpu._launch import COUNTS, Grid, Tiles, launch
 
 
 @triton.jit
@@ -220,13 +207,16 @@ def stencils_forward(
     """As :func:`autodas.kernels.stencils_forward`, for maps of two dimensions in fp32 or bf16."""
     call = _Call(x, stencils, stride, scale, shift)
     out = x.new_empty(len(stencils), *call.out_shape)
-    _forward[call.grid(call.out_pixels, len(stencils))](
+    tiles = Tiles(call.out_pixels, x.shape[-1])
+    launch(
+        _forward,
+        _grid(tiles, len(stencils)),
         *call.inputs(),
         out,
         call.out_pixels,
         *call.sizes,
         call.map_size,
-        **call.constants,
+        **tiles.constants(**call.constants),
     )
     return out
 
@@ -245,7 +235,10 @@ def stencils_backward(
     call = _Call(x, stencils, stride, scale, shift)
     upstream = upstream.contiguous()
     gradient = torch.empty_like(call.x)
-    _backward_input[call.grid(call.in_pixels, 1 if call.shared else len(stencils))](
+    tiles = Tiles(call.in_pixels, x.shape[-1])
+    launch(
+        _backward_input,
+        _grid(tiles, 1 if call.shared else len(stencils)),
         *call.inputs(),
         upstream,
         gradient,
@@ -253,15 +246,16 @@ def stencils_backward(
         call.in_pixels,
         *call.sizes,
         call.out_pixels * x.shape[-1],
-        **call.constants,
+        **tiles.constants(**call.constants),
     )
     if not weight_gradient:
         return gradient, [None] * len(stencils)
     own, _, *rest = call.inputs()
-    blocks, planes, groups = call.grid(call.out_pixels, len(stencils))
-    parts = triton.cdiv(blocks, BLOCKS)
-    partial = own.new_empty(parts, call.weights.numel(), dtype=torch.float32)
-    _backward_weights[parts, planes, groups](
+    tiles = Tiles(call.out_pixels, x.shape[-1])
+    partial = own.new_empty(tiles.parts, call.weights.numel(), dtype=torch.float32)
+    launch(
+        _backward_weights,
+        (tiles.parts, tiles.along_channels, len(stencils)),
         own,
         *rest,
         upstream,
@@ -270,13 +264,17 @@ def stencils_backward(
         *call.sizes,
         call.map_size,
         call.weights.numel() // x.shape[-1],
-        **call.constants,
-        BLOCKS=BLOCKS,
+        **tiles.constants(**call.constants, BLOCKS=tiles.blocks),
     )
     gradients = partial.sum(0).split([s.weight.numel() for s in stencils])
     return gradient, [
         f.view_as(s.weight).to(s.weight.dtype) for f, s in zip(gradients, stencils, strict=True)
     ]
+
+
+def _grid(tiles: Tiles, groups: int) -> Grid:
+    """Return the number of programs: tiles along pixels and along channels, stencils."""
+    return tiles.along_pixels, tiles.along_channels, groups
 
 
 class _Call:
@@ -295,18 +293,15 @@ class _Call:
         self.shared = x.dim() == 4
         self.x, self.scale, self.shift = x.contiguous(), scale, shift
         self.weights = torch.cat([s.weight.flatten() for s in stencils])
-        self.plan = _plan(tuple((s.weight.shape[-1], s.dilation) for s in stencils), x.device)
+        self.plan = _plan(stencils, x.device)
         self.out_shape = (batch, out_height, out_width, channels)
         self.in_pixels, self.out_pixels = batch * height * width, batch * out_height * out_width
         self.sizes = (height, width, out_height, out_width, channels)
         self.map_size = self.in_pixels * channels
-        self.block = min(64, triton.next_power_of_2(channels))
         self.constants = {
             "STRIDE": stride[0],
             "SHARED": self.shared,
             "AFFINE": scale is not None,
-            "PIXELS": TILE // self.block,
-            "CHANNELS": self.block,
             "enable_fp_fusion": True,
         }
 
@@ -315,19 +310,12 @@ class _Call:
         affine = [self.x if s is None else s.contiguous() for s in (self.scale, self.shift)]
         return [self.x, self.weights, self.plan, *affine]
 
-    def grid(self, pixels: int, groups: int) -> tuple[int, int, int]:
-        """Return the number of programs: blocks of pixels, blocks of channels, stencils."""
-        return triton.cdiv(pixels, TILE // self.block), triton.cdiv(self.sizes[-1], self.block), groups
 
-
-@lru_cache(maxsize=1024)
-def _plan(shapes: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
-    """Return window, dilation and first tap of each stencil.
-
-    Cached: copying numbers from the host would make it wait for the device.
-    """
+def _plan(stencils: Sequence[Stencil], device: torch.device) -> Tensor:
+    """Return window, dilation and first tap of each stencil."""
     rows, first = [], 0
-    for window, dilation in shapes:
+    for weight, dilation in stencils:
+        window = weight.shape[-1]
         rows.append((window, dilation, first))
         first += window * window
-    return torch.tensor(rows, dtype=torch.int32, device=device)
+    return constant(tuple(rows), device, torch.int32)

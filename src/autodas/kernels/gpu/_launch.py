@@ -1,0 +1,93 @@
+"""Launching of Triton programs over maps that are divided into tiles of pixels and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import torch
+import triton
+from torch import Tensor
+
+from autodas.kernels._constants import constant
+
+TILE = 2048
+"""Number of entries that a program computes at once, pixels times channels."""
+
+FEW = 16384
+"""Number of pixels below which tiles are smaller, so that all processors of a GPU have programs."""
+
+BLOCKS = 16
+"""Number of tiles that a program sums up, in sums over pixels."""
+
+COUNTS = ["count", "outputs", "parts", "pixels", "rows", "slots", "taps", "terms"]
+"""Arguments for whose values (1, or divisible by 16) Triton compiles no versions of their own: they change
+with every decision, and addresses are multiples of the channels anyway."""
+
+Grid = tuple[int, int, int]
+
+
+class Launch(NamedTuple):
+    """A program that would be launched.
+
+    Attributes:
+        name: name of its kernel.
+        bytes: size of all tensors that it is given.
+    """
+
+    name: str
+    bytes: int
+
+
+_noted: ContextVar[list[Launch] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noted_launches() -> Iterator[list[Launch]]:
+    """Collect the launches with tensors without data in this context."""
+    launches: list[Launch] = []
+    before = _noted.set(launches)
+    try:
+        yield launches
+    finally:
+        _noted.reset(before)
+
+
+def launch(kernel: Any, grid: Grid, *arguments: Any, **constants: Any) -> None:
+    """Launch a kernel on the device of its first argument; with tensors without data only note it."""
+    first: Tensor = arguments[0]
+    if first.is_meta:
+        if (noted := _noted.get()) is not None:
+            sizes = {id(a): a.numel() * a.element_size() for a in arguments if isinstance(a, Tensor)}
+            noted.append(Launch(kernel.__name__, sum(sizes.values())))
+        return
+    # Triton launches on the current device.
+    with torch.cuda.device_of(first):
+        kernel[grid](*arguments, **constants)
+
+
+class Tiles:
+    """Tiles of a map of shape (pixels, channels).
+
+    Args:
+        pixels, channels: size of the map.
+    """
+
+    def __init__(self, pixels: int, channels: int) -> None:
+        self.channels = min(64, triton.next_power_of_2(channels))
+        self.pixels = max(1, (TILE if pixels >= FEW else TILE // 4) // self.channels)
+        self.blocks = BLOCKS
+        self.along_pixels = triton.cdiv(pixels, self.pixels)
+        self.along_channels = triton.cdiv(channels, self.channels)
+        self.parts = triton.cdiv(self.along_pixels, self.blocks)
+
+    def constants(self, **more: Any) -> dict[str, Any]:
+        """Return the constants of a kernel."""
+        return {"PIXELS": self.pixels, "CHANNELS": self.channels, **more}
+
+
+def numbers(values: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return integers as a tensor beside another one; at least one, since a program is given addresses."""
+    return constant(values or (0,), like.device, torch.int32)
