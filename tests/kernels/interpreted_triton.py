@@ -10,21 +10,29 @@ import torch
 from torch import Tensor
 
 from autodas.kernels import (
+    Given,
     Layout,
     Maps,
     PoolShape,
     Slope,
     Stencil,
+    Units,
+    UnitShape,
     _gpu,
     combine,
+    follow_moments,
     gpu,
+    gradient_of,
     mix_backward,
     mix_forward,
     moments,
+    normalisation,
     pools_backward,
     pools_forward,
     stencils_backward,
     stencils_forward,
+    units_backward,
+    units_forward,
 )
 from autodas.kernels.gpu import _launch
 
@@ -69,7 +77,7 @@ def test_against_the_plain_forms(
     count, stride, (channels, height, width) = len(shapes), (step, step), size
     x = draw(*([count] if own else []), 2, height, width, channels, seed=0).to(dtype)
     scale, shift = (draw(count, channels, seed=s) if own else None for s in (1, 2))
-    weights = [draw(channels, 1, k, k, seed=3 + i).to(dtype) for i, (k, _) in enumerate(shapes)]
+    weights = [draw(channels, 1, k, k, seed=3 + i) for i, (k, _) in enumerate(shapes)]
     stencils = [Stencil(w, d) for w, (_, d) in zip(weights, shapes, strict=True)]
     exact = [Stencil(w.double(), d) for w, (_, d) in zip(weights, shapes, strict=True)]
     wide = [None if t is None else t.double() for t in (scale, shift)]
@@ -88,8 +96,8 @@ def test_against_the_plain_forms(
     for wanted, weight_gradient in zip(by_weight, weight_gradients, strict=True):
         assert wanted is not None
         assert weight_gradient is not None
-        assert weight_gradient.dtype == dtype
-        assert near(weight_gradient, wanted, rounding)
+        assert weight_gradient.dtype == torch.float32
+        assert near(weight_gradient, wanted, 1e-5)
 
 
 def test_only_what_is_wanted() -> None:
@@ -118,7 +126,7 @@ def test_the_trial_succeeds() -> None:
 
 LAYOUT = Layout(counts=(2, 0, 3), row=(2, -1, 0, 1, -1), factor=(7, 1, 0, 5, 4), slot=(3, 0, 1, 4, 2))
 INDEX = (2, ~0, 0, 1, ~0)
-SIZES = [(70, 6, FP32), (301, 6, FP32), (37, 70, FP32), (70, 6, BF16)]
+SIZES = [(170, 6, FP32), (37, 70, BF16)]
 
 
 @pytest.mark.parametrize(("pixels", "channels", "dtype"), SIZES)
@@ -193,8 +201,8 @@ def test_slope(pixels: int, channels: int, dtype: torch.dtype) -> None:
     a, b, d = (draw(3, channels, seed=3 + s) for s in range(3))
     index = (~1, 0, ~0)
     upstream = Maps(index, one.double(), other.double())
-    expected = Slope(upstream, a.double(), b.double(), d.double()).of(out.double())
-    found = gpu.slope(Maps(index, one, other), a, b, d, out)
+    expected = gradient_of(out.double(), Slope(upstream, a.double(), b.double(), d.double()))
+    found = gpu.gradient_of(out, Slope(Maps(index, one, other), a, b, d))
     assert found.dtype == dtype
     assert near(found, expected, rounding_of(dtype))
 
@@ -220,3 +228,79 @@ def test_pools(size: tuple[int, int], stride: int, kinds: tuple[str, ...]) -> No
     of_kind = dict(zip(kinds, upstream, strict=True))
     gpu.pools_backward(x, stride, of_kind.get("max"), of_kind.get("avg"), gradient)
     assert near(gradient, wanted, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size", "own", "step", "dtype"),
+    [
+        ([(3, 1), (5, 2)], (6, 4, 5), False, 1, FP32),
+        ([(3, 1), (3, 2)], (20, 5, 4), False, 2, FP32),
+        ([(3, 1), (5, 1)], (3, 4, 3), True, 1, BF16),
+    ],
+)
+def test_units(
+    shapes: list[tuple[int, int]],
+    size: tuple[int, int, int],
+    own: bool,
+    step: int,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_launch, "TILE", 512)
+    count, (channels, height, width) = len(shapes), size
+    x = draw(*([count] if own else []), 2, height, width, channels, seed=0).to(dtype)
+    scale, shift = (draw(count, channels, seed=s) if own else None for s in (1, 2))
+    units = Units(
+        tuple(UnitShape((k, k), d) for k, d in shapes),
+        [draw(channels, 1, k, k, seed=3 + i) for i, (k, _) in enumerate(shapes)],
+        [draw(channels, channels, 1, 1, seed=6 + i) for i in range(count)],
+    )
+    given = Given(x, (step, step), scale, shift)
+    wide = Given(x.double(), (step, step), *(None if a is None else a.double() for a in (scale, shift)))
+    exact = Units(units.shapes, *([w.double() for w in part] for part in units[1:]))
+    rounding = 2 * rounding_of(dtype)
+
+    expected = torch.empty(count, *given.out_shape(), dtype=torch.float64)
+    wanted = torch.empty(2, count, channels, dtype=torch.float64)
+    units_forward(wide, exact, expected, (wanted[0], wanted[1]))
+    out, rows = torch.empty(expected.shape, dtype=dtype), torch.empty(2, count, channels)
+    gpu.units_forward(given, units, out, (rows[0], rows[1]))
+    assert near(out, expected, rounding)
+    assert near(rows[0], wanted[0], rounding)
+    assert near(rows[1], wanted[1], rounding)
+
+    upstream = draw(3, expected[0, ..., 0].numel(), channels, seed=9).to(dtype)
+    index = (2, ~0)
+    a, b, d = (draw(count, channels, seed=10 + s) for s in range(3))
+    slope = Slope(Maps(index, upstream, upstream[1:2]), a, b, d)
+    doubled = Slope(
+        Maps(index, upstream.double(), upstream[1:2].double()), a.double(), b.double(), d.double()
+    )
+    gradient, by_weight = units_backward(wide, exact, out.double(), doubled, weights=True)
+    found, of_weights = gpu.units_backward(given, units, out, slope, weights=True)
+    only, none = gpu.units_backward(given, units, out, slope, weights=False)
+    assert torch.equal(found, only)
+    assert none == [None] * 2 * count
+    assert near(found, gradient, rounding)
+    for own_gradient, expected_gradient in zip(of_weights, by_weight, strict=True):
+        assert own_gradient is not None
+        assert expected_gradient is not None
+        assert near(own_gradient, expected_gradient, 2 * rounding)
+
+
+def test_normalisation_and_running_statistics() -> None:
+    mean, variance = draw(3, 70, seed=0), draw(3, 70, seed=1).square()
+    scale, shift = torch.empty_like(mean), torch.empty_like(mean)
+    gpu.normalisation(mean, variance, scale, shift)
+    expected = normalisation(mean.double(), variance.double())
+    assert near(scale, expected[0], 1e-6)
+    assert near(shift, expected[1], 1e-6)
+
+    row = (1, 0, 1)
+    running = [[draw(70, seed=s + i) for i in range(3)] for s in (2, 5)]
+    wanted = [[tensor.double() for tensor in part] for part in running]
+    follow_moments(wanted[0], wanted[1], mean.double(), variance.double(), row, 0.3, 15)
+    gpu.follow_moments(running[0], running[1], mean, variance, row, 0.3, 15)
+    for part, expected_part in zip(running, wanted, strict=True):
+        for own, other in zip(part, expected_part, strict=True):
+            assert near(own, other, 1e-6)

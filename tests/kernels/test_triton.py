@@ -40,11 +40,14 @@ KERNELS = {
     "_mixing": ["_factors", "_part_sums", "_slopes"],
     "_moments": ["_part_moments", "_join_moments"],
     "_slope": ["_slope"],
+    "_normalisation": ["_normalisation"],
+    "_running": ["_follow"],
+    "_units": ["_units", "_units_gradient"],
     "_pools": ["_pools", "_pools_gradient"],
 }
 EVERY = [(file, kernel) for file, kernels in KERNELS.items() for kernel in kernels]
 MAPS = ("x", "weights", "upstream", "out", "gradient", "one", "other", "u", "maps", "most", "mean")
-NUMBERS = ("plan", "starts", "index", "row", "factor", "slot", "place")
+NUMBERS = ("plan", "starts", "index", "row", "factor", "slot", "place", "unused")
 
 
 def types_of(file: str, maps: str, own: bool) -> dict[str, str]:
@@ -52,9 +55,16 @@ def types_of(file: str, maps: str, own: bool) -> dict[str, str]:
     types = dict.fromkeys(MAPS, f"*{maps}") | dict.fromkeys(NUMBERS, "*i32")
     types |= dict.fromkeys(("partial", "sums", "slopes", "factors", "means", "deviations"), "*fp32")
     types |= dict.fromkeys(("variance", "a", "b", "d"), "*fp32")
-    types |= dict.fromkeys(("scale", "shift"), f"*{maps}" if file == "_stencils" and not own else "*fp32")
-    types |= {"winners": "*i8", "epsilon": "fp32"}
-    if file in ("_mixing", "_moments"):
+    types |= dict.fromkeys(
+        ("scale", "shift"), f"*{maps}" if file in ("_stencils", "_units") and not own else "*fp32"
+    )
+    types |= {"momentum": "fp32", "unbiased": "fp32", "variances": "*i64"}
+    types |= {"winners": "*i8", "epsilon": "fp32", "spread": f"*{maps}"}
+    if file in ("_stencils", "_units"):  # addresses
+        types |= dict.fromkeys(("weights", "depthwise", "pointwise"), "*i64")
+    if file == "_running":
+        types["means"] = "*i64"
+    if file in ("_mixing", "_moments", "_normalisation", "_running"):
         types |= dict.fromkeys(("mean", "weights", "gradient"), "*fp32")
     return types
 
@@ -72,9 +82,17 @@ def test_they_compile_for_a_gpu_that_is_not_there(
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    fixed = {"STRIDE": stride, "SHARED": not own, "AFFINE": own, "PIXELS": 128, "CHANNELS": 16, "BLOCKS": 4}
-    flags = ("SHIFT", "ADD", "WEIGHTED", "RUNNING", "MOST", "MEAN", "WINNERS")
-    fixed |= dict.fromkeys(flags, own) | {"MOST": True, "WEIGHTED": not own}
+    fixed = {
+        "STRIDE": stride,
+        "SHARED": not own,
+        "AFFINE": own,
+        "PIXELS": 128,
+        "CHANNELS": 16,
+        "BLOCKS": 4,
+        "ENTRIES": 64,
+    }
+    flags = ("SHIFT", "ADD", "WEIGHTED", "RUNNING", "MOST", "MEAN", "WINNERS", "MOMENTS", "WEIGHTS")
+    fixed |= dict.fromkeys(flags, own) | {"MOST": True, "WEIGHTED": not own, "WEIGHTS": not own}
     types = types_of(file, maps, own)
     function = getattr(import_module(f"autodas.kernels.gpu.{file}"), kernel)
     names = function.arg_names
@@ -91,8 +109,8 @@ def test_they_compile_for_a_gpu_that_is_not_there(
 def test_decisions_do_not_make_new_versions_of_a_kernel(file: str, kernel: str) -> None:
     pytest.importorskip("triton")
     parameters = {p.name: p for p in getattr(import_module(f"autodas.kernels.gpu.{file}"), kernel).params}
-    changing = parameters.keys() & {"count", "outputs", "parts", "pixels", "rows", "slots", "taps", "terms"}
-    assert changing
+    changing = parameters.keys() & {"count", "outputs", "parts", "pixels", "rows", "size", "slots", "terms"}
+    assert changing or kernel == "_follow"
     assert all(parameters[name].do_not_specialize for name in changing)
 
 

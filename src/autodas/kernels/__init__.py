@@ -4,17 +4,20 @@ from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._constants import constant, held, holding
 from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._gpu import GpuKernels, gpu_form, gpu_kernels
-from autodas.kernels._maps import Maps, Stack
-from autodas.kernels._mixing import Layout, inverse_deviation, mix_backward, mix_forward
+from autodas.kernels._layout import EPSILON, Layout
+from autodas.kernels._maps import Maps, Moments, Stack
+from autodas.kernels._mixing import inverse_deviation, mix_backward, mix_forward, normalisation
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
 from autodas.kernels._running import follow_moments
+from autodas.kernels._slope import gradient_of
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward
-from autodas.kernels._sums import EPSILON, combine, moments, wide
-from autodas.kernels._units import Given, Moments, Slope, Units, UnitShape, units_backward, units_forward
+from autodas.kernels._sums import combine, moments, wide
+from autodas.kernels._unit import Given, Slope, Units, UnitShape
+from autodas.kernels._units import units_backward, units_forward
 
 __all__ = [
     "EPSILON",
@@ -39,6 +42,7 @@ __all__ = [
     "follow_moments",
     "gpu_form",
     "gpu_kernels",
+    "gradient_of",
     "held",
     "holding",
     "inverse_deviation",
@@ -46,6 +50,7 @@ __all__ = [
     "mix_forward",
     "moments",
     "needs_order",
+    "normalisation",
     "ordered_pool",
     "pointwise_backward",
     "pointwise_forward",

@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.kernels._calls import address, addresses, library_for, pointers
+from autodas.kernels._maps import Moments
+from autodas.kernels._slope import gradient_of
 from autodas.kernels._sums import moments as moments_of
-from autodas.kernels._units import Moments, Slope
+from autodas.kernels._unit import Slope
 
 
 def dense_forward(x: Tensor, weights: Sequence[Tensor], out: Tensor, moments: Moments | None = None) -> None:
@@ -82,7 +84,7 @@ def _plain(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
 def _plain_backward(
     x: Tensor, weights: Sequence[Tensor], out: Tensor, slope: Slope, weight_gradients: bool
 ) -> tuple[Tensor, list[Tensor | None]]:
-    gradient = slope.of(out.flatten(1, -2))
+    gradient = gradient_of(out.flatten(1, -2), slope)
     with torch.enable_grad():
         leaves = [leaf.detach().requires_grad_() for leaf in (x, *weights)]
         again = _plain(leaves[0], leaves[1:])

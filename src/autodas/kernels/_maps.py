@@ -1,4 +1,4 @@
-"""Maps that enter weighted sums, picked from stacks."""
+"""Maps that enter weighted sums, picked from stacks, and their moments."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from autodas.kernels._calls import places
 
 Stack = Tensor | Sequence[Tensor]
 """Maps of shape (pixels, channels): as one contiguous tensor (maps, pixels, channels), or one by one."""
+
+Moments = tuple[Tensor, Tensor]
+"""Mean and biased variance of each channel, each of shape (maps, channels)."""
 
 
 @dataclass(frozen=True)

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
 from autodas.kernels._constants import constant
 from autodas.kernels._gpu import gpu_form
+from autodas.kernels._layout import EPSILON, Layout
 from autodas.kernels._maps import Maps, Stack
-from autodas.kernels._sums import EPSILON, combine
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Layout of weighted sums of normalised maps, each sum the input of a node from one state.
-
-    Args:
-        counts: number of terms of each sum; terms are in this order.
-        row: for each term the row of its moments; -1 if it is not normalised.
-        factor: for each term the position of its weight among the mixing weights, flattened; no two terms
-            share one. Empty if all weights are 1.
-        slot: for each term the row of its slope.
-    """
-
-    counts: tuple[int, ...]
-    row: tuple[int, ...]
-    factor: tuple[int, ...]
-    slot: tuple[int, ...]
-
-    @property
-    def place(self) -> tuple[int, ...]:
-        """For each term the sum that it enters."""
-        return tuple(o for o, count in enumerate(self.counts) for _ in range(count))
+from autodas.kernels._sums import combine
 
 
 def inverse_deviation(variance: Tensor) -> Tensor:
     """Return the factor of normalisation."""
     return (variance + EPSILON).rsqrt()
+
+
+def normalisation(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return factor and summand of normalisation, s and :math:`-s \mu`, of :func:`mix_forward`.
+
+    Args:
+        mean, variance: of each map and channel, contiguous.
+    """
+    accelerated = gpu_form(mean)
+    if accelerated is not None:
+        scale, shift = torch.empty_like(mean), torch.empty_like(mean)
+        accelerated.normalisation(mean, variance, scale, shift)
+        return scale, shift
+    scale = inverse_deviation(variance)
+    return scale, -mean * scale
 
 
 def mix_forward(

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, places, pointers
-from autodas.kernels._units import Slope
+from autodas.kernels._slope import gradient_of
+from autodas.kernels._unit import Slope
 
 
 class Pointwise(NamedTuple):
@@ -48,6 +49,12 @@ def pointwise_forward(
     parts, width = len(convolutions[0].weights), convolutions[0].width
     library = library_for(x) if _compiled(convolutions, stride) else None
     if library is None:
+        if parts == 1:
+            features = _picked(x, 0, stride).reshape(-1, x.shape[-1])
+            for g, convolution in enumerate(convolutions):
+                weight = convolution.weights[0].flatten(1).to(x.dtype)
+                torch.mm(features, weight.t(), out=out[g].view(-1, width))
+            return
         for part in range(parts):
             features = _picked(x, part, stride)
             for g, convolution in enumerate(convolutions):
@@ -117,13 +124,17 @@ def _plain_backward(
     with torch.enable_grad():
         source = x.detach().requires_grad_()
         picked = [_picked(source, part, stride) for part in range(parts)]
-    back = [torch.zeros_like(features) for features in picked]
-    gradients = slope.of(out.view(len(out), -1, parts * width))
+    back: list[Tensor] = []
+    gradients = gradient_of(out.view(len(out), -1, parts * width), slope)
     for g, convolution in enumerate(convolutions):
         gradient = gradients[g]
         for part, weight in enumerate(convolution.weights):
             own = gradient[:, part * width : (part + 1) * width]
-            back[part] += (own @ weight.flatten(1).to(x.dtype)).view_as(back[part])
+            through = (own @ weight.flatten(1).to(x.dtype)).view_as(picked[part])
+            if g == 0:
+                back.append(through)
+            else:
+                back[part] += through
             if weights:
                 weight_gradients[g][part] = (own.t() @ picked[part].detach().flatten(0, -2)).view_as(weight)
     (gradient,) = torch.autograd.grad(picked, source, back)

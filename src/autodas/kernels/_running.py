@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, single
 from autodas.kernels._constants import constant
+from autodas.kernels._gpu import gpu_form
 
 
 def follow_moments(
@@ -29,7 +30,10 @@ def follow_moments(
         momentum: weight of the batch.
         pixels: number of values that the moments were computed from.
     """
-    unbiased, library = pixels / max(1, pixels - 1), library_for(mean)
+    unbiased, library, accelerated = pixels / max(1, pixels - 1), library_for(mean), gpu_form(mean)
+    if accelerated is not None:
+        accelerated.follow_moments(means, variances, mean, variance, row, momentum, pixels)
+        return
     if library is None:
         at = constant(row, mean.device)
         torch._foreach_lerp_(list(means), list(mean[at].unbind()), momentum)

@@ -11,9 +11,6 @@ from autodas.kernels._calls import address, addresses, integers, library_for, lo
 from autodas.kernels._gpu import gpu_form
 from autodas.kernels._maps import Maps
 
-EPSILON = 1e-5
-"""Summand to the variance, as in torch's batch normalisation."""
-
 
 def wide(dtype: torch.dtype) -> torch.dtype:
     """Return the type of sums over maps of a type: single precision at least."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -13,107 +13,15 @@ from torch._utils import _unflatten_dense_tensors
 
 from autodas.kernels._calls import address, addresses, integers, library_for, pointers
 from autodas.kernels._gpu import gpu_form
-from autodas.kernels._maps import Maps
+from autodas.kernels._maps import Moments
+from autodas.kernels._slope import gradient_of
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import moments as moments_of
+from autodas.kernels._unit import Given, Slope, Units, UnitShape
 
 COMPILED = {(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)}
 """Windows and dilations that have a compiled form, in planes, with stride 1 or 2."""
-
-
-class UnitShape(NamedTuple):
-    """Shape of one unit.
-
-    Args:
-        window: window of the depthwise convolution, along each dimension of the map.
-        dilation: distance between the taps of windows wider than 1.
-        reach: window of a depthwise convolution along time, whose output is added to that of the other; 0
-            without one.
-    """
-
-    window: tuple[int, ...]
-    dilation: int
-    reach: int = 0
-
-
-class Units(NamedTuple):
-    """Units that are computed together. Those with a temporal convolution are consecutive.
-
-    Args:
-        shapes: shape of each.
-        depthwise: weights of each, shape (channels, 1, *window).
-        pointwise: weights of each, shape (channels, channels, 1, ...): outputs, inputs.
-        temporal: weights of the units that have them, shape (channels, 1, reach, 1, 1).
-    """
-
-    shapes: tuple[UnitShape, ...]
-    depthwise: Sequence[Tensor]
-    pointwise: Sequence[Tensor]
-    temporal: Sequence[Tensor] = ()
-
-    @property
-    def weights(self) -> list[Tensor]:
-        """All weights, in the order of their gradients."""
-        return [*self.depthwise, *self.pointwise, *self.temporal]
-
-
-class Given(NamedTuple):
-    """Input of units: :math:`relu(s x + h)`.
-
-    Args:
-        x: channels last: shape (batch, *map, channels), read by all units; or with an additional first
-            dimension, one map for each unit.
-        stride: stride of the depthwise convolutions, along each dimension of the map.
-        scale, shift: s and h for each unit and channel, if each unit has its own map; otherwise ``None``
-            for 1 and 0.
-    """
-
-    x: Tensor
-    stride: tuple[int, ...]
-    scale: Tensor | None = None
-    shift: Tensor | None = None
-
-    @property
-    def shared(self) -> bool:
-        """Whether all units read the same map."""
-        return self.x.dim() == len(self.stride) + 2
-
-    def out_shape(self) -> tuple[int, ...]:
-        """Return the shape of one unit's output."""
-        *_, batch = self.x.shape[: -len(self.stride) - 1]
-        size = self.x.shape[-len(self.stride) - 1 : -1]
-        reduced = (-(-length // step) for length, step in zip(size, self.stride, strict=True))
-        return (batch, *reduced, self.x.shape[-1])
-
-
-class Slope(NamedTuple):
-    r"""Gradient of units' outputs u, as :math:`a\,g + b\,u + d` of an incoming gradient g.
-
-    Batch normalisation after a unit has this form: its moments depend on u.
-
-    Args:
-        upstream: g for each unit, shape (pixels, channels).
-        a, b, d: for each unit and channel.
-    """
-
-    upstream: Maps
-    a: Tensor
-    b: Tensor
-    d: Tensor
-
-    def of(self, out: Tensor) -> Tensor:
-        """Return the gradient as one tensor, shape (units, pixels, channels), from outputs of this shape."""
-        accelerated = gpu_form(out)
-        if accelerated is not None:
-            return accelerated.slope(self.upstream, *self[1:], out)  # type: ignore[no-any-return]
-        arrived = torch.stack(self.upstream.each()).to(self.a.dtype)
-        gradient = torch.addcmul(self.d[:, None], arrived, self.a[:, None])
-        return torch.addcmul(gradient, out.to(self.a.dtype), self.b[:, None]).to(out.dtype)
-
-
-Moments = tuple[Tensor, Tensor]
-"""Mean and biased variance of each channel, each of shape (maps, channels)."""
 
 
 def units_forward(given: Given, units: Units, out: Tensor, moments: Moments | None = None) -> None:
@@ -126,6 +34,10 @@ def units_forward(given: Given, units: Units, out: Tensor, moments: Moments | No
         moments: mean and variance of each unit's output, likewise written; ``None`` if they are not needed.
     """
     library = library_for(given.x) if _compiled(given, units) else None
+    accelerated = _accelerated(given, units)
+    if accelerated is not None:
+        accelerated.units_forward(*_of_planes(given, units), out.flatten(1, -4), moments)
+        return
     if library is None:
         features = _features(given, units)
         mixers = _mixers(units, features).transpose(1, 2)
@@ -151,6 +63,13 @@ def units_backward(
         weights: whether to compute the gradients of the weights; otherwise they are ``None``.
     """
     library = library_for(given.x) if _compiled(given, units) else None
+    accelerated = _accelerated(given, units)
+    if accelerated is not None:
+        arguments = (*_of_planes(given, units), out.flatten(1, -4), slope)
+        gradient, own = accelerated.units_backward(*arguments, weights=weights)
+        return gradient.view_as(given.x), [
+            w if w is None else w.view_as(like) for w, like in zip(own, units.weights, strict=True)
+        ]
     if library is None:
         return _plain_backward(given, units, out, slope, weights)
     gradient, every = torch.empty_like(given.x), units.weights
@@ -172,7 +91,7 @@ def _plain_backward(
     given: Given, units: Units, out: Tensor, slope: Slope, weights: bool
 ) -> tuple[Tensor, list[Tensor | None]]:
     flat = out.view(len(out), -1, out.shape[-1])
-    gradient = slope.of(flat)
+    gradient = gradient_of(flat, slope)
     pointwise: list[Tensor | None] = [None] * len(out)
     if weights:
         products = _over_pixels(gradient, _features(given, units).view_as(flat))
@@ -253,6 +172,39 @@ def _compiled(given: Given, units: Units) -> bool:
         and _have_loops(units.shapes)
         and units.depthwise[0].dtype == torch.float32
     )
+
+
+MOST_CHANNELS = 64
+"""Channels that a program for GPUs holds at once."""
+
+
+def _accelerated(given: Given, units: Units) -> ModuleType | None:
+    """Return the kernels for GPUs if they support these units: in planes, each of which is read."""
+    fits = (
+        given.x.shape[-1] <= MOST_CHANNELS
+        and given.stride[-1] == given.stride[-2] in (1, 2)
+        and set(given.stride[:-2]) <= {1}
+        and _are_square(units.shapes)
+        and units.depthwise[0].dtype == torch.float32
+    )
+    return gpu_form(given.x) if fits else None
+
+
+@lru_cache(maxsize=4096)
+def _are_square(shapes: tuple[UnitShape, ...]) -> bool:
+    return all(
+        window[-1] == window[-2] and window[-1] % 2 == 1 and set(window[:-2]) <= {1} and reach == 0
+        for window, _, reach in shapes
+    )
+
+
+def _of_planes(given: Given, units: Units) -> tuple[Given, Units]:
+    """Return input and units of images; the frames of clips are images."""
+    if len(given.stride) == 2:
+        return given, units
+    shapes = tuple(shape._replace(window=shape.window[1:]) for shape in units.shapes)
+    weights = ([weight.squeeze(2) for weight in part] for part in (units.depthwise, units.pointwise))
+    return given._replace(x=given.x.flatten(-5, -4), stride=given.stride[1:]), Units(shapes, *weights)
 
 
 @lru_cache(maxsize=4096)

@@ -94,6 +94,9 @@ def both(maps: Maps) -> tuple[Tensor, Tensor]:
 
 
 def _whole(stack: Stack) -> Tensor | None:
+    """Return a stack as one tensor; ``None`` if it is empty."""
     if len(stack) == 0:
         return None
-    return stack.contiguous() if isinstance(stack, Tensor) else torch.stack(list(stack))
+    if isinstance(stack, Tensor):
+        return stack.contiguous()
+    return stack[0].contiguous()[None] if len(stack) == 1 else torch.stack(list(stack))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ FEW = 16384
 BLOCKS = 16
 """Number of tiles that a program sums up, in sums over pixels."""
 
-COUNTS = ["count", "outputs", "parts", "pixels", "rows", "slots", "taps", "terms"]
+COUNTS = ["count", "outputs", "parts", "pixels", "rows", "size", "slots", "terms"]
 """Arguments for whose values (1, or divisible by 16) Triton compiles no versions of their own: they change
 with every decision, and addresses are multiples of the channels anyway."""
 
@@ -73,11 +73,12 @@ class Tiles:
 
     Args:
         pixels, channels: size of the map.
+        least: least number of pixels and of channels of a tile.
     """
 
-    def __init__(self, pixels: int, channels: int) -> None:
-        self.channels = min(64, triton.next_power_of_2(channels))
-        self.pixels = max(1, (TILE if pixels >= FEW else TILE // 4) // self.channels)
+    def __init__(self, pixels: int, channels: int, least: int = 1) -> None:
+        self.channels = max(least, min(64, triton.next_power_of_2(channels)))
+        self.pixels = max(least, (TILE if pixels >= FEW else TILE // 4) // self.channels)
         self.blocks = BLOCKS
         self.along_pixels = triton.cdiv(pixels, self.pixels)
         self.along_channels = triton.cdiv(channels, self.channels)
@@ -86,6 +87,11 @@ class Tiles:
     def constants(self, **more: Any) -> dict[str, Any]:
         """Return the constants of a kernel."""
         return {"PIXELS": self.pixels, "CHANNELS": self.channels, **more}
+
+
+def addresses(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the addresses of tensors as a tensor beside them; the caller must keep them alive."""
+    return constant(tuple(tensor.data_ptr() for tensor in tensors), tensors[0].device)
 
 
 def numbers(values: tuple[int, ...], like: Tensor) -> Tensor:

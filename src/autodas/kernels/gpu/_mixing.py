@@ -7,9 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from autodas.kernels._layout import EPSILON, Layout
 from autodas.kernels._maps import Maps, Stack
-from autodas.kernels._mixing import Layout
-from autodas.kernels._sums import EPSILON
 from autodas.kernels.gpu._combine import both, combine, starts
 from autodas.kernels.gpu._launch import COUNTS, Tiles, launch, numbers
 
@@ -145,12 +144,14 @@ def _slopes(
     row,
     factor,
     slot,
+    unused,
     mean,
     scale,
     weights,
     parts,
     slots,
     terms,
+    count,
     pixels,
     channels,
     WEIGHTED: tl.constexpr,
@@ -158,6 +159,10 @@ def _slopes(
     CHANNELS: tl.constexpr,
 ):
     t = tl.program_id(0)
+    if WEIGHTED:
+        # Weights of no term: each program sets some of their gradients to 0.
+        for place in range(t, count, terms):
+            tl.store(gradient + tl.load(unused + place), 0.0)
     r = tl.load(row + t)
     weight = 1.0
     if WEIGHTED:
@@ -202,11 +207,13 @@ def mix_backward(
     running: bool = False,
 ) -> Tensor | None:
     """As :func:`autodas.kernels.mix_backward`."""
-    arrived = upstream.contiguous() if isinstance(upstream, Tensor) else torch.stack(list(upstream))
+    arrived, _ = both(Maps((), upstream))
     _, pixels, channels = arrived.shape
     terms, tiles = len(layout.row), Tiles(pixels, channels)
     sums = mean.new_empty(tiles.parts, 2, terms, channels)
-    gradient = None if weights is None else torch.zeros_like(weights)
+    gradient = None if weights is None else torch.empty_like(weights)
+    total = 0 if weights is None else weights.numel()
+    unused = tuple(place for place in range(total) if place not in layout.factor)
     row, factor = numbers(layout.row, mean), numbers(layout.factor, mean)
     launch(
         _part_sums,
@@ -234,12 +241,14 @@ def mix_backward(
         row,
         factor,
         numbers(layout.slot, mean),
+        numbers(unused, mean),
         mean,
         scale,
         slopes if weights is None else weights,
         tiles.parts,
         slopes.shape[1],
         terms,
+        len(unused),
         pixels,
         channels,
         WEIGHTED=weights is not None,

@@ -85,17 +85,25 @@ def moments(maps: Tensor, mean: Tensor, variance: Tensor) -> None:
     pixels = maps.numel() // (count * channels)
     tiles = Tiles(pixels, channels)
     means, deviations = mean.new_empty(2, tiles.parts, count, channels).unbind()
-    sizes = (pixels, channels)
     launch(
         _part_moments,
         (tiles.parts, tiles.along_channels, count),
         maps,
         means,
         deviations,
-        *sizes,
+        pixels,
+        channels,
         pixels * channels,
         **tiles.constants(BLOCKS=tiles.blocks),
     )
+    join_moments(mean, variance, means, deviations, pixels, tiles)
+
+
+def join_moments(
+    mean: Tensor, variance: Tensor, means: Tensor, deviations: Tensor, pixels: int, tiles: Tiles
+) -> None:
+    """Write the moments of maps from mean and squared deviations of their parts, (parts, maps, channels)."""
+    parts, count, channels = means.shape
     launch(
         _join_moments,
         (1, tiles.along_channels, count),
@@ -103,8 +111,9 @@ def moments(maps: Tensor, mean: Tensor, variance: Tensor) -> None:
         variance,
         means,
         deviations,
-        tiles.parts,
-        *sizes,
+        parts,
+        pixels,
+        channels,
         tiles.blocks * tiles.pixels,
         CHANNELS=tiles.channels,
     )

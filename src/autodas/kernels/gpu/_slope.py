@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from autodas.kernels._maps import Maps
+from autodas.kernels._unit import Slope
 from autodas.kernels.gpu._combine import both
 from autodas.kernels.gpu._launch import COUNTS, Tiles, launch, numbers
 
@@ -46,21 +47,19 @@ def _slope(
     tl.store(gradient + moved + at, (x * arrived + y * own + z).to(gradient.dtype.element_ty), mask=within)
 
 
-def slope(upstream: Maps, a: Tensor, b: Tensor, d: Tensor, out: Tensor) -> Tensor:
-    """As :meth:`autodas.kernels.Slope.of`."""
-    gradient = out.new_empty(out.shape)
-    units, pixels, channels = out.shape
+def gradient_of(out: Tensor, slope: Slope) -> Tensor:
+    """As :func:`autodas.kernels.gradient_of`."""
+    gradient = torch.empty_like(out)
+    maps, pixels, channels = out.shape
     tiles = Tiles(pixels, channels)
     launch(
         _slope,
-        (tiles.along_pixels, tiles.along_channels, units),
+        (tiles.along_pixels, tiles.along_channels, maps),
         gradient,
-        *both(upstream),
-        numbers(upstream.index, out),
+        *both(slope.upstream),
+        numbers(slope.upstream.index, out),
         out,
-        a,
-        b,
-        d,
+        *slope[1:],
         pixels,
         channels,
         pixels * channels,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from autodas.kernels._constants import constant
 from autodas.kernels._stencil import Stencil
-from autodas.kernels.gpu._launch import COUNTS, Grid, Tiles, launch
+from autodas.kernels.gpu._launch import COUNTS, Grid, Tiles, addresses, launch
 
 
 @triton.jit
@@ -61,7 +61,8 @@ def _forward(
     CHANNELS: tl.constexpr,
 ):
     g = tl.program_id(2)
-    window, dilation, offset = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1), tl.load(plan + 3 * g + 2)
+    window, dilation = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1)
+    taps = tl.load(weights + g).to(tl.pointer_type(tl.float32))
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
@@ -79,8 +80,8 @@ def _forward(
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             at = ((image * height + row) * width + column)[:, None] * channels + channel[None, :]
             value = _activated(source, at, inside[:, None] & within, factor, summand, AFFINE)
-            tap = offset * channels + (channel * window + a) * window + b
-            weight = tl.load(weights + tap, mask=channel < channels, other=0.0).to(tl.float32)
+            tap = (channel * window + a) * window + b
+            weight = tl.load(taps + tap, mask=channel < channels, other=0.0)
             total += value * weight[None, :]
     at = pixel[:, None] * channels + channel[None, :]
     target = out + g.to(tl.int64) * pixels * channels
@@ -123,7 +124,8 @@ def _backward_input(
     column = pixel % width
     total = tl.zeros((PIXELS, CHANNELS), tl.float32)
     for g in range(first, last):
-        window, dilation, offset = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1), tl.load(plan + 3 * g + 2)
+        window, dilation = tl.load(plan + 3 * g), tl.load(plan + 3 * g + 1)
+        taps = tl.load(weights + g).to(tl.pointer_type(tl.float32))
         half = dilation * (window // 2)
         source = upstream + tl.cast(g, tl.int64) * out_size
         for a in range(window):
@@ -136,8 +138,8 @@ def _backward_input(
                 place = (image * out_height + down // STRIDE) * out_width + right // STRIDE
                 at = place[:, None] * channels + channel[None, :]
                 value = tl.load(source + at, mask=reads[:, None] & within, other=0.0).to(tl.float32)
-                tap = offset * channels + (channel * window + a) * window + b
-                weight = tl.load(weights + tap, mask=channel < channels, other=0.0).to(tl.float32)
+                tap = (channel * window + a) * window + b
+                weight = tl.load(taps + tap, mask=channel < channels, other=0.0)
                 total += value * weight[None, :]
     factor, summand = _affine(scale, shift, own, channel, channels, AFFINE)
     at = pixel[:, None] * channels + channel[None, :]
@@ -162,7 +164,7 @@ def _backward_weights(
     out_width,
     channels,
     map_size,
-    taps,
+    size,
     STRIDE: tl.constexpr,
     SHARED: tl.constexpr,
     AFFINE: tl.constexpr,
@@ -178,7 +180,7 @@ def _backward_weights(
     factor, summand = _affine(scale, shift, g, channel, channels, AFFINE)
     source = x if SHARED else x + g.to(tl.int64) * map_size
     arrived = upstream + g.to(tl.int64) * pixels * channels
-    target = partial + part.to(tl.int64) * taps * channels
+    target = partial + part.to(tl.int64) * size
     for a in range(window):
         for b in range(window):
             total = tl.zeros((PIXELS, CHANNELS), tl.float32)
@@ -205,7 +207,7 @@ def stencils_forward(
     shift: Tensor | None = None,
 ) -> Tensor:
     """As :func:`autodas.kernels.stencils_forward`, for maps of two dimensions in fp32 or bf16."""
-    call = _Call(x, stencils, stride, scale, shift)
+    call = Call(x, stencils, stride, scale, shift)
     out = x.new_empty(len(stencils), *call.out_shape)
     tiles = Tiles(call.out_pixels, x.shape[-1])
     launch(
@@ -232,44 +234,62 @@ def stencils_backward(
     weight_gradient: bool = True,
 ) -> tuple[Tensor, list[Tensor | None]]:
     """As :func:`autodas.kernels.stencils_backward`, for maps of two dimensions in fp32 or bf16."""
-    call = _Call(x, stencils, stride, scale, shift)
+    call = Call(x, stencils, stride, scale, shift)
     upstream = upstream.contiguous()
+    gradient = input_gradient(call, upstream)
+    if not weight_gradient:
+        return gradient, [None] * len(stencils)
+    tiles = Tiles(call.out_pixels, x.shape[-1])
+    partial = upstream.new_empty(tiles.parts, call.taps, dtype=torch.float32)
+    write_weight_sums(call, upstream, partial, tiles)
+    gradients = partial.sum(0).split([weight.numel() for weight in call.weights])
+    return gradient, [
+        own.view_as(s.weight).to(s.weight.dtype) for own, s in zip(gradients, stencils, strict=True)
+    ]
+
+
+def input_gradient(call: Call, upstream: Tensor) -> Tensor:
+    """Return the gradient of the argument of the ReLU."""
     gradient = torch.empty_like(call.x)
-    tiles = Tiles(call.in_pixels, x.shape[-1])
+    tiles = Tiles(call.in_pixels, call.sizes[-1])
     launch(
         _backward_input,
-        _grid(tiles, 1 if call.shared else len(stencils)),
+        _grid(tiles, 1 if call.shared else len(call.weights)),
         *call.inputs(),
         upstream,
         gradient,
-        len(stencils),
+        len(call.weights),
         call.in_pixels,
         *call.sizes,
-        call.out_pixels * x.shape[-1],
+        call.out_pixels * call.sizes[-1],
         **tiles.constants(**call.constants),
     )
-    if not weight_gradient:
-        return gradient, [None] * len(stencils)
-    own, _, *rest = call.inputs()
-    tiles = Tiles(call.out_pixels, x.shape[-1])
-    partial = own.new_empty(tiles.parts, call.weights.numel(), dtype=torch.float32)
+    return gradient
+
+
+def write_weight_sums(call: Call, upstream: Tensor, partial: Tensor, tiles: Tiles) -> None:
+    """Write the gradients of all weights by each part of the pixels, into the first columns of ``partial``.
+
+    Args:
+        call: the call.
+        upstream: gradient of the output.
+        partial: shape (parts, at least all weights).
+        tiles: tiles of the output.
+    """
+    x, _, *rest = call.inputs()
     launch(
         _backward_weights,
-        (tiles.parts, tiles.along_channels, len(stencils)),
-        own,
+        (tiles.parts, tiles.along_channels, len(call.weights)),
+        x,
         *rest,
         upstream,
         partial,
         call.out_pixels,
         *call.sizes,
         call.map_size,
-        call.weights.numel() // x.shape[-1],
+        partial.shape[1],
         **tiles.constants(**call.constants, BLOCKS=tiles.blocks),
     )
-    gradients = partial.sum(0).split([s.weight.numel() for s in stencils])
-    return gradient, [
-        f.view_as(s.weight).to(s.weight.dtype) for f, s in zip(gradients, stencils, strict=True)
-    ]
 
 
 def _grid(tiles: Tiles, groups: int) -> Grid:
@@ -277,7 +297,7 @@ def _grid(tiles: Tiles, groups: int) -> Grid:
     return tiles.along_pixels, tiles.along_channels, groups
 
 
-class _Call:
+class Call:
     """Shapes and arguments shared by the three kernels."""
 
     def __init__(
@@ -292,7 +312,8 @@ class _Call:
         out_height, out_width = -(-height // stride[0]), -(-width // stride[1])
         self.shared = x.dim() == 4
         self.x, self.scale, self.shift = x.contiguous(), scale, shift
-        self.weights = torch.cat([s.weight.flatten() for s in stencils])
+        self.weights = [s.weight.float() for s in stencils]
+        self.taps = sum(weight.numel() for weight in self.weights)
         self.plan = _plan(stencils, x.device)
         self.out_shape = (batch, out_height, out_width, channels)
         self.in_pixels, self.out_pixels = batch * height * width, batch * out_height * out_width
@@ -306,9 +327,9 @@ class _Call:
         }
 
     def inputs(self) -> list[Any]:
-        """Return map, weights, plan, scale and shift; the map is a placeholder for missing ones."""
+        """Return map, addresses of weights, plan, scale and shift; the map stands for missing ones."""
         affine = [self.x if s is None else s.contiguous() for s in (self.scale, self.shift)]
-        return [self.x, self.weights, self.plan, *affine]
+        return [self.x, addresses(self.weights), self.plan, *affine]
 
 
 def _plan(stencils: Sequence[Stencil], device: torch.device) -> Tensor:

@@ -18,10 +18,10 @@ from autodas.kernels import (
     dense_backward,
     dense_forward,
     gpu_form,
-    inverse_deviation,
     mix_backward,
     mix_forward,
     moments,
+    normalisation,
     pointwise_backward,
     pointwise_forward,
     pools_backward,
@@ -70,10 +70,10 @@ class PlanFunction(torch.autograd.Function):
         constant = bool(plan.norms) and not plan.norms[0].training
         if constant:
             mean, variance = running_moments(plan.norms)
-            _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
+            between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
         else:
             mean, variance = x.new_empty(2, plan.rows, channels, dtype=wide(x.dtype)).unbind()
-            _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
+            between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
             follow(plan.norms, (mean, variance), plan.norm_rows, torch.Size(shape[:-1]).numel())
         out, scale = x.new_empty(len(plan.edges), *shape), torch.empty_like(mean)
         mix_forward(
@@ -86,7 +86,7 @@ class PlanFunction(torch.autograd.Function):
             weights,
         )
         ctx.plan, ctx.constant = plan, constant
-        ctx.save_for_backward(weights, mean, scale, x, maps, *parameters)
+        ctx.save_for_backward(weights, mean, scale, x, maps, *between, *parameters)
         return tuple(out.unbind())
 
     @staticmethod
@@ -94,7 +94,8 @@ class PlanFunction(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> Any:
         """Return the gradients of the state, the mixing weights and the parameters."""
         plan: Plan = ctx.plan
-        weights, mean, scale, x, maps, *parameters = ctx.saved_tensors
+        weights, mean, scale, x, maps, *rest = ctx.saved_tensors
+        between, parameters = (rest[:2], rest[2:]) if plan.inner else ((), rest)
         arrived = _arrived(upstream)
         slopes = mean.new_empty(3, plan.slots, x.shape[-1])
         weights_gradient = mix_backward(
@@ -107,7 +108,7 @@ class PlanFunction(torch.autograd.Function):
             weights,
             running=ctx.constant,
         )
-        through = _Backward(plan, x, maps, plan.weights(parameters), arrived, slopes, mean, scale)
+        through = _Backward(plan, x, maps, plan.weights(parameters), arrived, slopes, mean, scale, between)
         wanted = any(ctx.needs_input_grad[3:])
         gradient, gradients = through.units(wanted, ctx.constant)
         gradients += through.convolutions(gradient, wanted)
@@ -118,18 +119,23 @@ class PlanFunction(torch.autograd.Function):
 
 def _write_maps(
     plan: Plan, weights: Weights, x: Tensor, maps: Tensor, all_moments: Moments, constant: bool
-) -> None:
-    """Write all maps; and the moments of the batch, one row for each map, unless they are given."""
+) -> tuple[Tensor, ...]:
+    """Write all maps; and the moments of the batch, one row for each map, unless they are given.
+
+    Returns:
+        Factor and summand of the normalisation between the units of separable convolutions, if there are any.
+    """
 
     def of(span: Span) -> Moments | None:
         return None if constant else (all_moments[0][span.maps], all_moments[1][span.maps])
 
+    between: tuple[Tensor, ...] = ()
     if weights.first.shapes:
         given = Given(x, plan.stride)
         units_forward(given, weights.first, maps[plan.of_first.maps], of(plan.of_first))
     if plan.inner:
-        mean, variance = (row[: plan.inner] for row in all_moments)
-        again = _again(plan, maps, mean, inverse_deviation(variance))
+        between = normalisation(*(row[: plan.inner] for row in all_moments))
+        again = Given(maps[: plan.inner], plan.ones, *between)
         units_forward(again, weights.second, maps[plan.of_second.maps], of(plan.of_second))
     if plan.reductions:
         reduced, own = maps[plan.of_reduced.maps], of(plan.of_reduced)
@@ -143,6 +149,7 @@ def _write_maps(
         pools_forward(x, plan.pools, plan.stride, maps[pooled])
         if plan.pools_normalised and not constant:
             moments(maps[pooled], *(row[pooled] for row in all_moments))
+    return between
 
 
 def _terms(plan: Plan, maps: Tensor, x: Tensor) -> Maps:
@@ -158,14 +165,9 @@ def _flat(maps: Tensor) -> Tensor:
 def _arrived(upstream: Sequence[Tensor]) -> Stack:
     """Return the incoming gradients as (pixels, channels): on GPUs, whose kernels need it, as one tensor."""
     if gpu_form(upstream[0]) is not None:
-        return torch.stack(list(upstream)).flatten(1, -2)
+        whole = upstream[0].contiguous()[None] if len(upstream) == 1 else torch.stack(list(upstream))
+        return whole.flatten(1, -2)
     return [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
-
-
-def _again(plan: Plan, maps: Tensor, mean: Tensor, scale: Tensor) -> Given:
-    """Return the input of the second units of separable convolutions: the first ones' outputs, normalised."""
-    inner = plan.inner
-    return Given(maps[:inner], plan.ones, scale[:inner], -mean[:inner] * scale[:inner])
 
 
 class _Backward(NamedTuple):
@@ -179,6 +181,7 @@ class _Backward(NamedTuple):
     slopes: Tensor
     mean: Tensor
     scale: Tensor
+    between: Sequence[Tensor]
 
     def slope(self, span: Span, before: Stack = ()) -> Slope:
         """Return the slope of the maps of a span; ``before`` arrives at those that are not terms."""
@@ -188,18 +191,19 @@ class _Backward(NamedTuple):
     def units(self, wanted: bool, constant: bool) -> tuple[Tensor, list[Tensor | None]]:
         """Return the gradient of the state through all units, and those of their weights, in order."""
         plan = self.plan
-        between: Stack = ()
+        arrived: Stack = ()
         second: list[Tensor | None] = []
         if plan.inner:
-            again, out = _again(plan, self.maps, self.mean, self.scale), self.maps[plan.of_second.maps]
+            again = Given(self.maps[: plan.inner], plan.ones, *self.between)
+            out = self.maps[plan.of_second.maps]
             into = self.slope(plan.of_second)
             gradient, second = units_backward(again, self.weights.second, out, into, weights=wanted)
-            between, layout = _flat(gradient), plan.layout_inner
+            arrived, layout = _flat(gradient), plan.layout_inner
             read = Maps(layout.row, _flat(self.maps))
-            mix_backward(self.slopes, layout, read, between, self.mean, self.scale, running=constant)
+            mix_backward(self.slopes, layout, read, arrived, self.mean, self.scale, running=constant)
         if not self.weights.first.shapes:
             return torch.zeros_like(self.x), []
-        into, out = self.slope(plan.of_first, between), self.maps[plan.of_first.maps]
+        into, out = self.slope(plan.of_first, arrived), self.maps[plan.of_first.maps]
         given = Given(self.x, plan.stride)
         gradient, first = units_backward(given, self.weights.first, out, into, weights=wanted)
         return gradient, first + second
