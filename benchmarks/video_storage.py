@@ -249,7 +249,7 @@ def main() -> None:
         print(f"{index + 1} of {len(paths)} videos", file=sys.stderr)
     raw, machine = measured["raw"], environment()
     facts = {
-        "command": machine.pop("command"),
+        "command": [options.folder.name if w == str(options.folder) else w for w in machine.pop("command")],
         "machine": machine,
         "libraries": {module.__name__: module.__version__ for module in (PIL, av, cv2, imagecodecs)},
         "videos": len(paths),
