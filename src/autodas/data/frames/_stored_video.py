@@ -28,7 +28,7 @@ Encoding = Literal["raw", "jpeg"]
 
 JPEG_QUALITY = 90
 
-_SCAN = b"\xff\xda"  # begins the part of a JPEG image after its header
+_SCAN = b"\xff\xda"  # begins the last segment of a JPEG header, which states its length
 _MARK = b"autodas4"
 _TABLE = np.dtype([("start", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 _TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, mark
@@ -212,8 +212,9 @@ def _encoded(frame: np.ndarray, encoding: Encoding) -> tuple[bytes, bytes]:
         buffer, "JPEG", quality=JPEG_QUALITY, optimize=False, progressive=False
     )
     data = buffer.getvalue()
-    scan = data.index(_SCAN)
-    return data[:scan], data[scan:]
+    end = data.index(_SCAN) + len(_SCAN)
+    end += int.from_bytes(data[end : end + 2])
+    return data[:end], data[end:]
 
 
 def _decoder(stored: StoredVideo) -> Callable[[bytes], np.ndarray]:
