@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import fmean
 
 from autodas.loop import environment
 from autodas.runs.events import Epoch
@@ -47,6 +48,7 @@ def main() -> None:
     options = parser.parse_args()
     words = ["--preset=video-quickstart", "--batch_size=16", "--compute.threads=1", "--tensorboard=false"]
     words += [f"--data.image_size={options.image_size}", f"--epochs={options.epochs}"]
+    batches = 0  # of an epoch: one of each half in every iteration
     seconds: dict[str, dict[str, list[list[float]]]] = {name: {"first": [], "later": []} for name in KINDS}
     with tempfile.TemporaryDirectory() as temporary:
         own = [f"--data={options.data}", f"--data.cache={temporary}/cache"]
@@ -54,6 +56,7 @@ def main() -> None:
             for number, (name, (storage, workers)) in enumerate(KINDS.items()):
                 more = [f"--data.storage={storage}", f"--data.workers={workers}"]
                 epochs = search([*own, *words, *more], Path(temporary, f"{turn}-{number}"))
+                batches = 2 * epochs[0].iteration
                 for each in epochs:
                     part = seconds[name]["first" if each is epochs[0] else "later"]
                     part.append([each.spent("waiting_seconds") or 0.0, each.spent("seconds") or 0.0])
@@ -65,6 +68,11 @@ def main() -> None:
         "options": words,
         "waiting_share": {
             name: {part: sum(w for w, _ in pairs) / sum(s for _, s in pairs) for part, pairs in parts.items()}
+            for name, parts in seconds.items()
+        },
+        "batches_an_epoch": batches,
+        "milliseconds_a_batch_after_the_first_epoch": {
+            name: 1000 * fmean(waiting for waiting, _ in parts["later"]) / batches
             for name, parts in seconds.items()
         },
         "seconds_waiting_and_in_all": seconds,
