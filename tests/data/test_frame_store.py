@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from autodas.data.frames import _store as frame_store
 from autodas.data.frames._flow import bytes_of_flow, flow_solver
 from autodas.data.frames._sources import FrameFolders, VideoFiles
 from autodas.data.frames._store_space import space_of
+from autodas.data.splits._videos import Videos
 from autodas.errors import AutodasError
 
 pytestmark = pytest.mark.slow
@@ -568,6 +570,26 @@ def test_compressed_frames_are_the_images_that_pillow_writes(root: Path, capsys:
     # What was said beforehand.
     said = re.findall(r"storing frames of \d videos in \S+: about ([\d.]+) MiB", capsys.readouterr().err)
     assert sum(map(float, said)) == pytest.approx(size / 2**20, abs=0.1)
+
+
+def test_compressed_frames_of_real_videos(
+    shared_data: Callable[[str], Path], tmp_path: Path, capsys: Any
+) -> None:
+    options: dict[str, Any] = {"classes": ("Archery", "Billiards"), "image_size": 112}
+    name = f"videofolder:{shared_data('ucf101_mini')}"
+    streamed = open_dataset(name, storage="stream", **options)
+    data = open_dataset(name, storage="compressed", cache=str(tmp_path), **options)
+    splits = (data.train, data.test)
+    raw = sum(split.facts()["bytes_decoded"] for split in splits if isinstance(split, Videos))
+    size = sum(path.stat().st_size for path in tmp_path.glob("*/*.frames"))
+    assert size < raw / 7
+    said = re.findall(r"storing frames of \d+ videos in \S+: about ([\d.]+) MiB", capsys.readouterr().err)
+    assert sum(map(float, said)) == pytest.approx(size / 2**20, rel=0.2)
+    errors = []
+    for index in range(len(data.test)):
+        exact, lossy = (split.evaluation_views(index, [0], 1)[0] for split in (streamed.test, data.test))
+        errors.append(exact.astype(float) - lossy)
+    assert np.square(errors).mean() < 255**2 / 10**3.3  # 33 dB
 
 
 def test_space_of_compressed_frames(tmp_path: Path) -> None:
