@@ -12,17 +12,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO, cast
+
+from autodas.loop import environment
 
 # Runs in a process of its own: a line with a path comes in, a line with what reading cost goes out.
 READER = """
 import json, sys, time, zlib
-from autodas.data.frames._sources import VideoFiles
+try:
+    from autodas.data.frames._sources import VideoFiles
+except ModuleNotFoundError:  # version 0.1.0
+    from autodas.data._frames import VideoFiles
 
 for line in sys.stdin:
     source, start = VideoFiles([line.rstrip("\\n")]), time.process_time()
@@ -64,7 +70,7 @@ def main() -> None:
     paths = sorted(
         path for path in options.folder.resolve().rglob("*") if path.suffix in (".mp4", ".avi", ".mkv")
     )
-    cache = options.output.with_suffix(".cache")
+    cache = Path(tempfile.mkdtemp())
     sources = {"before": options.before.resolve(), "now": Path(__file__).resolve().parents[1] / "src"}
     processes = {name: start(source, str(cache)) for name, source in sources.items()}
     seconds: dict[str, list[float]] = {
@@ -85,11 +91,15 @@ def main() -> None:
                 different.append(str(path.relative_to(options.folder.resolve())))
     for process in processes.values():
         process.communicate()
+    shutil.rmtree(cache)
     milliseconds = {name: 1000 * statistics.mean(values) for name, values in seconds.items() if values}
+    machine = environment()
+    names = {str(options.folder): options.folder.name, str(options.before): "before/src"}
     facts = {
+        "command": [names.get(word, word) for word in machine.pop("command")],
+        "machine": machine,
         "videos": len(paths),
         "turns": options.turns,
-        "processor": platform.processor() or platform.machine(),
         "cpu_milliseconds": milliseconds,
         "ratio": milliseconds["now, clip"] / milliseconds["before, clip"],
         "other_bytes": sorted(set(different)),

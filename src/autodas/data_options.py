@@ -44,7 +44,7 @@ class DataOptions:
         max_bad: largest share of unreadable samples, in [0, 1]; these are skipped and reported.
         storage: memory, stream (read files when needed), or auto: images in memory below 2 GiB per split, and
             stored on disk if decoding them takes long; videos streamed. cache decodes images and videos once
-            into files; compressed does so for videos in a tenth of the space.
+            into files; compressed does so for videos in a tenth of the space, with small errors.
         frames: frames of a clip; by default 16.
         frame_step: distance between consecutive frames of a clip, in frames of the video; by default 1.
         fps: frame rate of clips, independent of that of the video; by default every frame_step-th frame of

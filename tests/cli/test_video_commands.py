@@ -73,10 +73,12 @@ def net(videos: Path, data: list[str], found: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def flow_net(videos: Path, data: list[str], found: Path, net: Path) -> Path:
+@pytest.fixture(scope="module", params=["tvl1, stored", "dis, stored", "dis, streamed"])
+def flow_net(videos: Path, data: list[str], found: Path, net: Path, request: pytest.FixtureRequest) -> Path:
     """Begins with the weights of the other one."""
-    folder = videos.parent / "flow"
+    folder = videos.parent / f"flow {request.param}"
+    method, _, storage = request.param.partition(", ")
+    data = [*data, f"--data.flow={method}", *(["--data.storage=stream"] if storage == "streamed" else [])]
     words = ["train", str(found), *data, *SKELETON, "--skeleton.K=1", "--epochs=1", f"--run={folder}"]
     assert main([*words, "--quiet", "--data.modality=flow", f"--weights={net}"]) == 0
     return folder
@@ -136,6 +138,20 @@ def test_fuse(net: Path, flow_net: Path, data: list[str], capsys: pytest.Capture
     assert both["loss"] <= max(one["loss"] for one in alone)
     assert both["loss"] not in [one["loss"] for one in alone]
     assert "clip_top1" not in both
+
+
+def test_predictions_from_flow(flow_net: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same as those of the test, by the method that the network was trained on."""
+    import pyarrow.parquet as pq
+
+    rows = json.loads(
+        printed(capsys, "predict", str(flow_net), str(videos / "test"), "--test_clips=3", "--json")
+    )
+    table = pq.read_table(flow_net / "predictions.parquet").to_pydict()
+    assert [row["file"] for row in rows] == table["path"]
+    for row, probabilities in zip(rows, table["probabilities"], strict=True):
+        by_class = {entry["class"]: entry["probability"] for entry in row["top"]}
+        assert [by_class["down"], by_class["right"]] == pytest.approx(probabilities, abs=1e-5)
 
 
 def test_predict(net: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,14 +248,26 @@ def test_facts(videos: Path, data: list[str], capsys: pytest.CaptureFixture[str]
 
 
 class TestKilledAndResumed:
-    def test_search(self, data: list[str], tmp_path: Path, killed_after: Callable[..., None]) -> None:
+    @pytest.mark.parametrize("storage", ["auto", "compressed"])
+    def test_search(
+        self,
+        data: list[str],
+        storage: str,
+        tmp_path: Path,
+        killed_after: Callable[..., None],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
         words = [*data, *SPACE, "--space.K=0", "--epochs=3", "--strategy=sdas-c", "--compute.threads=1"]
         words += ["--strategy.learning_rate=0.05", "--checkpoint_every=2", "--quiet"]
+        words += [f"--data.storage={storage}"]
         assert main(["search", *words, f"--run={tmp_path / 'whole'}"]) == 0
         words.append("--data.workers=2")
         killed_after(PhaseRun, "step", 2, "search", *words, f"--run={tmp_path / 'killed'}")
         assert not (tmp_path / "killed/genotype.json").exists()
-        assert main(["search", *words, f"--run={tmp_path / 'killed'}", "--resume=auto"]) == 0
+        words += [f"--run={tmp_path / 'killed'}", "--resume=auto"]
+        line = refusal(capsys, "search", *words, "--data.storage=stream")
+        assert f"data.storage: {storage} there, data.storage: stream here" in line
+        assert main(["search", *words]) == 0
         assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
     def test_train(

@@ -67,6 +67,24 @@ def test_small_frames_use_the_bytes_that_large_ones_do(side: int, across: int, d
     assert np.abs(found - 128).max() > 42
 
 
+@pytest.mark.parametrize("size", [(16, 16), (32, 43), (43, 32), (40, 40), (36, 48)])
+def test_flow_does_not_depend_on_what_is_read_before(size: tuple[int, int]) -> None:
+    """OpenCV's DIS chooses other scales for small frames, and keeps them."""
+    frames = np.random.default_rng(0).integers(0, 256, (6, *size, 3), dtype=np.uint8)
+    source = FlowFrames(ArrayFrames(frames[None]), "dis")
+    whole = source.read(0, range(6), min(size))
+    for number in range(6):
+        assert np.array_equal(source.read(0, [number], min(size))[0], whole[number])
+
+
+@pytest.mark.parametrize("size", [(14, 42), (15, 45), (4, 4), (90, 15)])
+def test_frames_that_are_too_small_for_dis(size: tuple[int, int]) -> None:
+    """OpenCV refuses some of them, and writes beyond others."""
+    frames = np.zeros((2, *size, 3), dtype=np.uint8)
+    with pytest.raises(AutodasError, match=rf"of at least 16 pixels, found {min(size)}: .*data\.flow=tvl1"):
+        flow_solver("dis")(*frames)
+
+
 def test_parts_of_a_video_have_the_flow_of_the_whole(texture: np.ndarray) -> None:
     frames = moved(texture, 2, 1, frames=7)
     frames[4] = frames[3]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
+import itertools
 import json
 import os
 import re
@@ -15,6 +17,7 @@ import sys
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,10 @@ from autodas.data import (
 from autodas.data.files._store_folder import Lock, unfinished
 from autodas.data.frames import _flow_frames as flow_frames
 from autodas.data.frames import _store as frame_store
-from autodas.data.frames._sources import VideoFiles
+from autodas.data.frames._flow import bytes_of_flow, flow_solver
+from autodas.data.frames._sources import FrameFolders, VideoFiles
+from autodas.data.frames._store_space import space_of
+from autodas.data.splits._videos import Videos
 from autodas.errors import AutodasError
 
 pytestmark = pytest.mark.slow
@@ -113,6 +119,12 @@ def assert_equal(first: list[Batch], second: list[Batch]) -> None:
 def stored(root: Path) -> list[Path]:
     """The files of stored videos."""
     return sorted((root.parent / "cache").glob("*/*.frames"))
+
+
+def frames_of(videos: Any, index: int) -> np.ndarray:
+    """All frames of a video, as its source reads them."""
+    frames: np.ndarray = videos._source.read(int(videos._selection[index]), range(FRAMES), 32)
+    return frames
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
@@ -314,20 +326,25 @@ def test_progress_with_the_time_left(root: Path, monkeypatch: pytest.MonkeyPatch
     assert len(lines) == 5 + 3
 
 
-def test_killed_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
-    expected = batches(opened(root, "stream"))
+@pytest.mark.parametrize("storage", ["cache", "compressed"])
+def test_killed_in_the_middle(
+    root: Path, monkeypatch: pytest.MonkeyPatch, command: Any, storage: str
+) -> None:
+    elsewhere = str(root.parent / "elsewhere")
+    expected = batches(opened(root, storage, cache=elsewhere))
+    whole = {path.name: path.read_bytes() for path in Path(elsewhere).glob("*/*.frames")}
     inner, count = VideoFiles.read, 0
 
     def reads_three(self: VideoFiles, index: int, numbers: Any, side: int) -> np.ndarray:
         nonlocal count
-        count += 1
+        count += len(numbers) == FRAMES  # not those of the estimate
         if count == 4:
             os.kill(os.getpid(), signal.SIGKILL)
         return inner(self, index, numbers, side)
 
     def store() -> None:
         VideoFiles.read = reads_three  # type: ignore[method-assign]
-        opened(root, "cache")
+        opened(root, storage)
 
     assert command(root, prepare=store).wait() == -signal.SIGKILL
     assert list((root.parent / "cache").glob("*/*.part"))
@@ -335,10 +352,11 @@ def test_killed_in_the_middle(root: Path, monkeypatch: pytest.MonkeyPatch, comma
     assert kept < 4
     assert opened(root).train.storage == "stream"
     decoded = count_reads(monkeypatch)
-    data = opened(root, "cache")
-    assert len(decoded) == 10 - kept
+    data = opened(root, storage)
+    assert sum(count == FRAMES for _, count in decoded) == 10 - kept
     monkeypatch.undo()
     assert_equal(expected, batches(data))
+    assert {path.name: path.read_bytes() for path in stored(root)} == whole
     assert not list((root.parent / "cache").glob("*/*.part"))
 
 
@@ -387,24 +405,25 @@ def test_two_processes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_equal(batches(opened(root, "stream")), batches(data))
 
 
+def described(change: Any) -> Any:
+    """Write another description, with a checksum that is right."""
+
+    def damage(c: bytes) -> bytes:
+        frames, length, _, mark = struct.unpack("<QQI8s", c[-28:])
+        start = len(c) - 28 - length
+        description = json.dumps(change(json.loads(c[start:-28]))).encode()
+        facts = c[start - 16 * frames : start] + description
+        tail = struct.pack("<QQI8s", frames, len(description), zlib.crc32(facts), mark)
+        return c[: start - 16 * frames] + facts + tail
+
+    return damage
+
+
 class TestDamaged:
     def damages(self) -> dict[str, Any]:
         def tail(place: int, value: int) -> Any:
             """Change one of the numbers at the end: frames, bytes of the description, checksum."""
             return lambda c: c[: len(c) - 28 + place] + struct.pack("<Q", value) + c[len(c) - 20 + place :]
-
-        def described(change: Any) -> Any:
-            """Write another description, with a checksum that is right."""
-
-            def damage(c: bytes) -> bytes:
-                frames, length, _, mark = struct.unpack("<QQI8s", c[-28:])
-                start = len(c) - 28 - length
-                description = json.dumps(change(json.loads(c[start:-28]))).encode()
-                facts = c[start - 16 * frames : start] + description
-                tail = struct.pack("<QQI8s", frames, len(description), zlib.crc32(facts), mark)
-                return c[: start - 16 * frames] + facts + tail
-
-            return damage
 
         def one_byte_of_each_frame(c: bytes) -> bytes:
             (frames,) = struct.unpack("<Q", c[-28:-20])
@@ -433,7 +452,7 @@ class TestDamaged:
             "frames that fill the file": tail(0, 2300),
             "no description": tail(8, 0),
             "a long description": tail(8, 2**64 - 1),
-            "another mark": lambda c: c[:-1] + b"4",
+            "another mark": lambda c: c[:-1] + b"3",
             "another kind of file": lambda c: b"PK" * 5000,
         }
 
@@ -489,6 +508,29 @@ class TestDamaged:
         assert_equal(expected, batches(opened(root, "compressed")))
         assert "are damaged" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda head: head[:-2],
+            lambda head: "",
+            lambda head: "no header",
+            lambda head: "00" + head[2:],
+            lambda head: "ffd8" * 1000,
+            # A height of 32 becomes one of 33, or of 60,000.
+            lambda head: head.replace("080020002b", "080021002b"),
+            lambda head: head.replace("080020002b", "08ea60002b"),
+        ],
+    )
+    def test_header_of_compressed_frames(self, root: Path, capsys: Any, change: Any) -> None:
+        expected = batches(opened(root, "compressed"), epochs=1)
+        damage = described(lambda facts: facts | {"head": change(facts["head"])})
+        for path in stored(root):
+            content = path.read_bytes()
+            path.write_bytes(damage(content))
+            assert path.read_bytes() != content
+        assert_equal(expected, batches(opened(root, "compressed"), epochs=1))
+        assert "are damaged" in capsys.readouterr().err
+
 
 def test_compressed_frames_look_the_same_and_take_less(tmp_path: Path, capsys: Any) -> None:
     root = tmp_path / "videos"
@@ -507,6 +549,65 @@ def test_compressed_frames_look_the_same_and_take_less(tmp_path: Path, capsys: A
     assert_equal(batches(data), batches(data, workers=2))
     # They are not the same bytes: nobody gets them who does not ask.
     assert opened(root).train.storage == "stream"
+
+
+def test_compressed_frames_are_the_images_that_pillow_writes(root: Path, capsys: Any) -> None:
+    streamed, data = opened(root, "stream"), opened(root, "compressed")
+    images = headers = 0
+    for videos, compressed in ((streamed.train, data.train), (streamed.test, data.test)):
+        for index in range(len(videos)):
+            expected = []
+            for frame in frames_of(videos, index):
+                file = io.BytesIO()
+                Image.fromarray(frame).save(file, "JPEG", quality=90)
+                expected.append(np.asarray(Image.open(file)))
+                images += len(file.getvalue())
+                headers += file.getvalue().index(b"\xff\xda")
+            assert np.array_equal(frames_of(compressed, index), expected)
+    # Their headers are equal and are stored once for each video.
+    size = sum(path.stat().st_size for path in stored(root))
+    assert size < images - headers / 2
+    # What was said beforehand.
+    said = re.findall(r"storing frames of \d videos in \S+: about ([\d.]+) MiB", capsys.readouterr().err)
+    assert sum(map(float, said)) == pytest.approx(size / 2**20, abs=0.1)
+
+
+def test_compressed_frames_of_real_videos(
+    shared_data: Callable[[str], Path], tmp_path: Path, capsys: Any
+) -> None:
+    options: dict[str, Any] = {"classes": ("Archery", "Billiards"), "image_size": 112}
+    name = f"videofolder:{shared_data('ucf101_mini')}"
+    streamed = open_dataset(name, storage="stream", **options)
+    data = open_dataset(name, storage="compressed", cache=str(tmp_path), **options)
+    splits = (data.train, data.test)
+    raw = sum(split.facts()["bytes_decoded"] for split in splits if isinstance(split, Videos))
+    size = sum(path.stat().st_size for path in tmp_path.glob("*/*.frames"))
+    assert size < raw / 7
+    said = re.findall(r"storing frames of \d+ videos in \S+: about ([\d.]+) MiB", capsys.readouterr().err)
+    assert sum(map(float, said)) == pytest.approx(size / 2**20, rel=0.2)
+    errors = []
+    for index in range(len(data.test)):
+        exact, lossy = (split.evaluation_views(index, [0], 1)[0] for split in (streamed.test, data.test))
+        errors.append(exact.astype(float) - lossy)
+    assert np.square(errors).mean() < 255**2 / 10**3.3  # 33 dB
+
+
+def test_space_of_compressed_frames(tmp_path: Path) -> None:
+    """The estimate follows what the videos show."""
+    shares = []
+    for name, detail in (("plain", 0), ("noise", 1)):
+        root = tmp_path / name / "videos"
+        for split, kind, i in itertools.product(("train", "test"), "ab", range(2)):
+            write_video(root / split / kind / f"{i}.mp4", noise(i, height=144, width=192) * detail)
+        videos = opened(root, "stream").train
+        estimate = space_of(videos._source, videos._selection.tolist(), 32, "jpeg", 2)
+        opened(root, "compressed")
+        size = sum(path.stat().st_size for path in stored(root)) / 2
+        assert estimate.frames == 4 * FRAMES
+        # Without descriptions, which are longer than frames of one colour.
+        assert size - 4 * 1600 < estimate.bytes < 1.1 * size
+        shares.append(estimate.bytes / (4 * FRAMES * 32 * 43 * 3))
+    assert shares[0] < 0.1 < 0.2 < shares[1]
 
 
 class TestFolders:
@@ -732,6 +833,18 @@ def test_fast_flow_may_be_streamed(moving: Path, tmp_path: Path, storage: str) -
     # The same, to the bit, whether it is stored or not.
     if storage == "stream":
         assert_equal(batches(data), batches(open_flow(moving, flow="dis", cache=str(tmp_path))))
+
+
+def test_stored_flow_of_one_method_is_not_used_for_another(moving: Path, tmp_path: Path) -> None:
+    """Each equals what its own solver gives for the frames, whatever is stored beside it."""
+    for flow in ("tvl1", "dis", "tvl1"):
+        videos = open_flow(moving, flow=flow, cache=str(tmp_path)).test
+        frames = FrameFolders(videos.paths or ()).read(0, range(4), 64)
+        solve = flow_solver(flow)
+        expected = [bytes_of_flow(solve(frames[i], frames[i + 1]), 64 * 20 / 256) for i in range(3)]
+        assert np.array_equal(videos._source.read(0, range(3), 64), expected)
+    names = {store.what for store in store_folders(tmp_path)}
+    assert names == {"optical flow (tvl1)", "optical flow (dis)"}
 
 
 def test_without_opencv(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

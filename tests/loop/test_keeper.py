@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from autodas.errors import AutodasError, Interrupted
-from autodas.loop import Keeper, Keeping, load_checkpoint
+from autodas.loop import Keeper, Keeping, load_checkpoint, time_of_epoch
+from autodas.loop import _clock as clock_module
 from autodas.loop.checkpoint import SHARED
 from autodas.reading import Fields, Whole
 from autodas.runs.events import read_event
@@ -102,7 +104,36 @@ def test_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
 
 def test_the_clock_goes_on_where_it_stood(tmp_path: Path) -> None:
     keeper = keeper_of(tmp_path / "run")
-    keeper.clock.start((100.0, 50.0))
-    wall, cpu = keeper.clock.spent
-    assert 100 <= wall < 110
-    assert 50 <= cpu < 60
+    # Earlier versions did not count waiting.
+    for spent in ((100.0, 50.0, 25.0), (100.0, 50.0)):
+        keeper.clock.start(spent)
+        wall, cpu, waited = keeper.clock.spent
+        assert 100 <= wall < 110
+        assert 50 <= cpu < 60
+        assert waited == sum(spent[2:])
+
+
+def test_waiting_for_batches_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [10.0]
+    monkeypatch.setattr(clock_module, "time", SimpleNamespace(monotonic=lambda: now[0], process_time=float))
+    keeper = keeper_of(tmp_path / "run")
+    for iteration, (waiting, computing) in enumerate([(3.0, 1.0), (0.5, 2.0)]):
+        with keeper.waiting(iteration, lambda: pytest.fail("nothing is saved")):
+            now[0] += waiting
+        now[0] += computing
+    assert keeper.clock.spent == (6.5, 0.0, 3.5)
+    keeper.clock.start()
+    assert keeper.clock.spent == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waited", "text"),
+    [
+        (30.0, 5.9, "30 s"),
+        (30.0, 6.1, "30 s (6 s of it waiting for data)"),
+        (200.0, 100.0, "3 min 20 s (1 min 40 s of it waiting for data)"),
+        (1.2, 0.9, "1 s"),
+    ],
+)
+def test_waiting_is_told_where_it_is_much(seconds: float, waited: float, text: str) -> None:
+    assert time_of_epoch(seconds, waited) == text

@@ -54,18 +54,26 @@ def test_what_compare_says_is_what_the_page_says(recorded: Path) -> None:
 
 
 def test_repetitions(recorded: Path) -> None:
-    """Another seed is a repetition, another number of epochs is not."""
+    """Another seed or lossless storage is a repetition, another number of epochs or lossy storage is not."""
     runs = []
-    for name, seed, epochs in (("a", 0, 50), ("b", 1, 50), ("c", 0, 60)):
+    for name, seed, epochs, storage in (
+        ("a", 0, 50, "stream"),
+        ("b", 1, 50, "cache"),
+        ("c", 0, 60, "auto"),
+        ("d", 0, 50, "compressed"),
+    ):
         folder = Path(name)
         folder.mkdir()
         for file in ("events.jsonl", "summary.json", "genotype.json"):
             (folder / file).write_bytes((Path("train") / file).read_bytes())
-        (folder / "config.yaml").write_text(f"genotype: search\nseed: {seed}\nepochs: {epochs}\n")
+        (folder / "config.yaml").write_text(
+            f"genotype: search\nseed: {seed}\nepochs: {epochs}\ndata:\n  storage: {storage}\n"
+        )
         runs.append(read_run(folder))
     differ, groups = repetitions(entries_of(runs))
-    assert differ == ["epochs"]
-    assert [(group.settings, len(group.entries)) for group in groups] == [(("50",), 2), (("60",), 1)]
+    assert differ == ["epochs", "storage"]
+    found = [(group.settings, len(group.entries)) for group in groups]
+    assert found == [(("50", ""), 2), (("60", ""), 1), (("50", "compressed"), 1)]
 
 
 def test_nothing_is_known_of_nothing(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ _SEARCH: list[tuple[Change, str]] = [
     (lambda s: s.update(phase=7), "phase 7 of 1"),
     (lambda s: s.update(run=[]), "run: a mapping is expected"),
     (lambda s: s.update(margins=["x"]), "margins[0]: a number"),
-    (lambda s: s.update(clock=[1.0]), "clock: a list of 2 to 2 items"),
+    (lambda s: s.update(clock=[1.0]), "clock: a list of 2 to 3 items"),
     (lambda s: s.update(candidates=[{"phase": "a", "file": "x", "derived": True}]), "damaged"),
     (lambda s: s["run"].update(meters=[torch.zeros(4)] * 2), "4 sums are expected"),
     (lambda s: s["run"]["strategy"].clear(), "damaged"),

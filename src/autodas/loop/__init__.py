@@ -3,7 +3,7 @@
 from autodas.loop._arguments import CellDrawings, Compute, InputShape, Keeping
 from autodas.loop._available_memory import available_memory
 from autodas.loop._board import open_log
-from autodas.loop._clock import Clock
+from autodas.loop._clock import Clock, time_of_epoch
 from autodas.loop._computed import tell_what_changed, what_computes
 from autodas.loop._device import best_device, check_precision
 from autodas.loop._dimensions import check_blueprint, check_space
@@ -73,6 +73,7 @@ __all__ = [
     "seed_everything",
     "set_learning_rate",
     "tell_what_changed",
+    "time_of_epoch",
     "trained_on",
     "unreduced",
     "use_deterministic",

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from autodas.progress import duration
+
+_MUCH = 0.2  # share of an epoch from which on waiting is worth telling
 
 
 class Clock:
-    """Clock of wall time and of the CPU time of all threads, in seconds."""
+    """Clock of wall time, of the CPU time of all threads, and of waiting for batches, in seconds."""
 
     def __init__(self) -> None:
         self.start()
 
-    def start(self, spent: tuple[float, float] = (0.0, 0.0)) -> None:
+    def start(self, spent: Sequence[float] = ()) -> None:
         """Start measuring.
 
         Args:
-            spent: seconds and CPU seconds spent in the epoch before the run was stopped.
+            spent: what ``spent`` was when the run was stopped within the epoch.
         """
-        self._wall = time.monotonic() - spent[0]
-        self._cpu = time.process_time() - spent[1]
+        wall, cpu, waited = (*spent, *(0.0, 0.0, 0.0)[len(spent) :])
+        self._wall = time.monotonic() - wall
+        self._cpu = time.process_time() - cpu
+        self._waited = waited
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of this block as waiting."""
+        start = time.monotonic()
+        yield
+        self._waited += time.monotonic() - start
 
     @property
-    def spent(self) -> tuple[float, float]:
-        """Seconds, and CPU seconds of all threads, spent in the epoch."""
-        return time.monotonic() - self._wall, time.process_time() - self._cpu
+    def spent(self) -> tuple[float, float, float]:
+        """Seconds, CPU seconds of all threads, and seconds of waiting for batches, spent in the epoch."""
+        return time.monotonic() - self._wall, time.process_time() - self._cpu, self._waited
+
+
+def time_of_epoch(seconds: float, waited: float) -> str:
+    """Return the duration of an epoch in words, with the waiting for data if that is much of it."""
+    text = duration(seconds)
+    if waited >= max(1.0, _MUCH * seconds):
+        text += f" ({duration(waited)} of it waiting for data)"
+    return text

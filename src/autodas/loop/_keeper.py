@@ -80,7 +80,7 @@ class Keeper:
 
     @contextmanager
     def waiting(self, iteration: int, state: Callable[[], dict[str, Any]]) -> Iterator[None]:
-        """Save the state and stop if a stop is requested while waiting for batches.
+        """Count the time of waiting for batches; save the state and stop if a stop is requested meanwhile.
 
         Args:
             iteration: number of iterations done.
@@ -90,7 +90,8 @@ class Keeper:
             Interrupted: if a stop is requested.
         """
         try:
-            yield
+            with self.clock.waiting():
+                yield
         except Stopped:
             self.save(state())
             raise Interrupted(_stopped(iteration)) from None

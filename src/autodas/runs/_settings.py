@@ -12,7 +12,6 @@ _HOW = (
     "genotype",  # only the place of the architecture; the method is listed separately
     "data.name",
     "data.workers",
-    "data.storage",
     "compute",
     "checkpoint_every",
     "tensorboard",
@@ -69,6 +68,8 @@ def _part(key: str) -> str:
 
 def _values(run: Run) -> Iterator[tuple[str, str]]:
     for key, value in _flat(run.settings):
+        if key == "data.storage" and value != "compressed":
+            continue  # the others show the network the same pixels
         if value not in (None, [], "") and not any(key == how or key.startswith(f"{how}.") for how in _HOW):
             yield key.removeprefix("data."), _text(value)
     # Properties of the data that follow from the data set.

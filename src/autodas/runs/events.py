@@ -250,7 +250,7 @@ class Epoch(Event):
         return _number(self.metrics.get(name))
 
     def spent(self, name: str) -> float | None:
-        """Return a volatile value (``seconds``, ``cpu_seconds``, ``memory_bytes``), ``None`` if missing."""
+        """Return a volatile value (``seconds``, ``waiting_seconds``, ...), ``None`` if missing."""
         return _number(known(self.volatile, [name]))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodas.flags import with_flags
-from autodas.loop import Keeper, used_memory
+from autodas.loop import Keeper, time_of_epoch, used_memory
 from autodas.loop.tasks import Task
 from autodas.progress import duration
 from autodas.runs import events
@@ -154,7 +154,7 @@ class Journal:
         left = self._left(run)
         samples = run.train_meter.count + run.valid_meter.count
         run.new_meters()
-        seconds, cpu = self.clock.spent
+        seconds, cpu, waited = self.clock.spent
         self.clock.start()
         remaining, memory = run.strategy.remaining(), used_memory(self.device)
         failure = run.steps.recorded.failure
@@ -168,6 +168,7 @@ class Journal:
             volatile={
                 "seconds": seconds,
                 "cpu_seconds": cpu,
+                "waiting_seconds": waited,
                 "pictures_per_second": samples / max(seconds, 1e-9),
                 **({} if memory is None else {"memory_bytes": memory}),
                 **({} if failure is None else {"not_recorded": failure}),
@@ -181,7 +182,7 @@ class Journal:
         self.clock.start()  # drawing figures is not part of an epoch's cost
         self.progress.line(
             f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {text}, "
-            f"architectures left {_short(remaining)}, {duration(seconds)}"
+            f"architectures left {_short(remaining)}, {time_of_epoch(seconds, waited)}"
             + (f", {duration(pace * left)} left" if left else "")
         )
         line = warning(diagnoses, space)

@@ -30,7 +30,7 @@ SEARCH_STATE = Fields(
         "relaxed": Optional(Number()),
         "candidates": Items(_CANDIDATE),
         "margins": Items(Number()),
-        "clock": Items(Number(), 2, 2),
+        "clock": Items(Number(), 2, 3),  # earlier versions did not count waiting
         **SHARED,
     }
 )

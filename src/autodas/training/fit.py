@@ -25,6 +25,7 @@ from autodas.loop import (
     in_precision,
     load_optimiser,
     restore_random_state,
+    time_of_epoch,
     weight_optimiser,
 )
 from autodas.loop.checkpoint import SHARED, TENSOR
@@ -220,7 +221,7 @@ class Fit:
         metrics: dict[str, float | None] = {**self.meter.result("train_")}
         samples = self.meter.count
         self.meter.reset()
-        seconds = keeper.clock.spent[0]
+        seconds, _, waited = keeper.clock.spent
         if self.validation is not None:
             metrics |= (validated := self._evaluated(self.validation, "validation_"))
             score = validated[f"validation_{self.task.score}"]
@@ -236,11 +237,16 @@ class Fit:
                 epoch=self.epoch,
                 iteration=self.iteration,
                 metrics=metrics,
-                volatile={"seconds": seconds, "pictures_per_second": samples / max(seconds, 1e-9)},
+                volatile={
+                    "seconds": seconds,
+                    "waiting_seconds": waited,
+                    "pictures_per_second": samples / max(seconds, 1e-9),
+                },
             )
         )
         keeper.log.metrics(self.iteration, metrics)
-        text = f"epoch {self.epoch}/{self.epochs}: {self.task.in_words(metrics)}, {duration(seconds)}"
+        text = f"epoch {self.epoch}/{self.epochs}: {self.task.in_words(metrics)}, "
+        text += time_of_epoch(seconds, waited)
         if self.epoch < self.epochs:
             with_evaluations = keeper.clock.spent[0]
             text += f", {duration(with_evaluations * (self.epochs - self.epoch))} left"

@@ -19,6 +19,12 @@ BOUND = 20 / 256
 are larger.
 """
 
+SMALLEST = 16
+"""Short side of the smallest frames for DIS.
+
+In smaller ones OpenCV's patches reach beyond the frame, which may end the process.
+"""
+
 
 @dataclass(frozen=True)
 class FlowEncoding:
@@ -58,19 +64,28 @@ def flow_solver(method: Flow) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         Between equal frames it is zero.
 
     Raises:
-        AutodasError: if OpenCV with its extra modules is not installed.
+        AutodasError: if OpenCV with its extra modules is not installed; the function, if the frames are too
+            small for the method.
     """
     cv2 = _opencv()
-    if method == "tvl1":
-        solver = cv2.optflow.createOptFlow_DualTVL1()
-    else:
-        solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    tvl1 = cv2.optflow.createOptFlow_DualTVL1()
 
     def grey(frame: np.ndarray) -> np.ndarray:
         values = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.shape[-1] == 3 else frame[..., 0]
         return np.ascontiguousarray(values)
 
     def solve(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        if method == "tvl1":
+            solver = tvl1
+        elif (side := min(one.shape[:2])) < SMALLEST:
+            raise AutodasError(
+                f"optical flow by dis needs frames of at least {SMALLEST} pixels, found {side}: choose a "
+                "larger `data.image_size`, or `data.flow=tvl1`"
+            )
+        else:
+            # A solver keeps the scales that it has chosen for a small frame, and the next frame comes out
+            # differently: the flow of a frame would depend on those that are read before it.
+            solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         if np.array_equal(one, other):
             return np.zeros((*one.shape[:2], 2), dtype=np.float32)
         # Without a third argument the search starts from no motion.

@@ -27,6 +27,7 @@ from autodas.data.files._store_folder import (
 from autodas.data.frames._clock import Clock
 from autodas.data.frames._flow_frames import FlowFrames
 from autodas.data.frames._sources import FrameSource, resized
+from autodas.data.frames._store_space import space_of
 from autodas.data.frames._stored_video import (
     DamagedError,
     Encoding,
@@ -42,9 +43,8 @@ from autodas.progress import Progress
 PIECE = 64 * 2**20
 """Memory in bytes used by each thread for decoded frames, whatever the length of the video."""
 
-_VERSION = 4
+_VERSION = 5
 _THREADS = 4
-_COMPRESSION = 5  # a cautious guess of the compression by JPEG; 9.6 in clips of UCF101
 
 
 class StoredFrames:
@@ -214,31 +214,20 @@ class FrameStore:
         say: Callable[[str], None],
     ) -> int:
         """Report what will be stored, or raise if there is not enough space; return the number of frames."""
-
-        def measure(index: int) -> tuple[int, int]:
-            try:
-                height, width = resized(*source.size(index), self.side)
-                return source.count(index), source.count(index) * height * width * source.channels
-            except UnreadableError:
-                return 0, 0
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            frames, size = map(sum, zip(*pool.map(measure, missing.values()), strict=True))
-        guess = ""
-        if self.encoding == "jpeg":
-            size, guess = size // _COMPRESSION, "about "
+        space = space_of(source, list(missing.values()), self.side, self.encoding, _THREADS)
+        guess = "" if self.encoding == "raw" else "about "
         free = shutil.disk_usage(self.folder).free
-        if size > free:
+        if space.bytes > free:
             raise AutodasError(
-                f"{self.folder}: {self.what} of {len(missing)} videos take {guess}{_mib(size)}, but only "
-                f"{_mib(free)} are free: choose another data.cache, data.storage compressed, a smaller "
+                f"{self.folder}: {self.what} of {len(missing)} videos take {guess}{_mib(space.bytes)}, but "
+                f"only {_mib(free)} are free: choose another data.cache, data.storage compressed, a smaller "
                 "data.image_size or data.storage stream"
             )
         if damaged:
             say(f"{damaged} files of stored {self.what} in {self.folder} are damaged and are rebuilt")
         some = f"{len(missing)} of {count}" if len(missing) < count else f"{count}"
-        say(f"storing {self.what} of {some} videos in {self.folder}: {guess}{_mib(size)}")
-        return frames
+        say(f"storing {self.what} of {some} videos in {self.folder}: {guess}{_mib(space.bytes)}")
+        return space.frames
 
     def _add_all(self, source: FrameSource, missing: dict[str, int], frames: int) -> dict[str, StoredVideo]:
         stopped = threading.Event()

@@ -2,7 +2,8 @@
 
 A file begins with the frames, one after the other, raw or as JPEG images. A table follows with position,
 length and checksum of each, then a description in JSON, and a tail with lengths and checksum of these two, so
-that truncated or changed files are detected.
+that truncated or changed files are detected. The headers of all JPEG images of a video are equal: they are
+stored once, in the description, since a header is as long as a small image.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Encoding = Literal["raw", "jpeg"]
 
 JPEG_QUALITY = 90
 
-_MARK = b"autodas3"
+_SCAN = b"\xff\xda"  # begins the last segment of a JPEG header, which states its length
+_MARK = b"autodas4"
 _TABLE = np.dtype([("start", "<u8"), ("length", "<u4"), ("checksum", "<u4")])
 _TAIL = struct.Struct("<QQI8s")  # frames, bytes of the description, checksum, mark
 
@@ -44,6 +46,7 @@ class StoredVideo(NamedTuple):
         height, width, channels: of a frame.
         clock: clock of the video; ``None`` if unknown.
         encoding: encoding of the frames.
+        head: header of all JPEG images; empty for raw frames.
         bad: reason why the video cannot be read; ``None`` if it can.
     """
 
@@ -53,6 +56,7 @@ class StoredVideo(NamedTuple):
     channels: int
     clock: Clock | None
     encoding: Encoding
+    head: bytes = b""
     bad: str | None = None
 
 
@@ -69,25 +73,32 @@ def write_stored(
     """
     rows: list[tuple[int, int, int]] = []
     shape: tuple[int, ...] = (0, 0, 0)
-    place = 0
+    place, head = 0, b""
     try:
         for piece in pieces:
             shape = piece.shape[1:]
             for frame in piece:
-                data = _encoded(frame, encoding)
+                own, data = _encoded(frame, encoding)
+                assert head in (b"", own), "frames of one size have one header"
+                head = own
                 file.write(data)
                 rows.append((place, len(data), zlib.crc32(data)))
                 place += len(data)
-        video = StoredVideo(len(rows), shape[0], shape[1], shape[2], clock(), encoding)
+        video = StoredVideo(len(rows), shape[0], shape[1], shape[2], clock(), encoding, head)
     except UnreadableError as error:
         file.seek(0)
         file.truncate()
         rows = []
-        video = StoredVideo(0, 0, 0, 0, None, encoding, str(error))
+        video = StoredVideo(0, 0, 0, 0, None, encoding, bad=str(error))
     description = json.dumps(_described(video)).encode()
     facts = np.array(rows, dtype=_TABLE).tobytes() + description
     file.write(facts + _TAIL.pack(len(rows), len(description), zlib.crc32(facts), _MARK))
     return video
+
+
+def bytes_of_frame(frame: np.ndarray, encoding: Encoding) -> int:
+    """Return the bytes that a frame, uint8 (H, W, C), takes in a file."""
+    return len(_encoded(frame, encoding)[1]) + _TABLE.itemsize
 
 
 def read_description(path: str) -> StoredVideo:
@@ -115,7 +126,7 @@ def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
     with open(path, "rb") as file:
         stored, table = _facts(file)
         size = file.seek(0, os.SEEK_END)
-        shape = (stored.height, stored.width, stored.channels)
+        decode = _decoder(stored)
         frames: dict[int, np.ndarray] = {}
         for number in sorted(set(numbers)):
             if number >= len(table):
@@ -127,7 +138,7 @@ def read_stored(path: str, numbers: Sequence[int]) -> np.ndarray:
             data = file.read(length)
             if zlib.crc32(data) != checksum:
                 raise DamagedError("a frame has changed")
-            frames[number] = _decoded(data, shape, stored.encoding)
+            frames[number] = decode(data)
     return np.stack([frames[number] for number in numbers])
 
 
@@ -149,9 +160,10 @@ def _facts(file: IO[bytes]) -> tuple[StoredVideo, np.ndarray]:
     try:
         description = parse_json(facts[split:], "it")
         _shape(frames).check(description, "it")
-    except AutodasError as error:
+        stored = _stored(description)
+    except (AutodasError, ValueError) as error:
         raise DamagedError("its description has changed") from error
-    return _stored(description), np.frombuffer(facts[:split], _TABLE)
+    return stored, np.frombuffer(facts[:split], _TABLE)
 
 
 def _shape(frames: int) -> Fields:
@@ -163,6 +175,7 @@ def _shape(frames: int) -> Fields:
             "rate": Optional(Number(0, above=True)),
             "times": Optional(Items(Whole(), frames, frames)),
             "encoding": OneOf(get_args(Encoding)),
+            "head": TEXT,
             "bad": Optional(TEXT),
         }
     )
@@ -172,47 +185,71 @@ def _described(video: StoredVideo) -> dict[str, Any]:
     """Return the description of a video as plain data, with rate and times of its clock."""
     facts = video._asdict()
     rate, times = facts.pop("clock") or (None, None)
-    return {**facts, "rate": rate, "times": None if times is None else times.tolist()}
+    times = None if times is None else times.tolist()
+    return {**facts, "head": video.head.hex(), "rate": rate, "times": times}
 
 
 def _stored(facts: dict[str, Any]) -> StoredVideo:
-    """Return the video from its description of :func:`_described`."""
+    """Return the video from its description of :func:`_described`; raises ValueError."""
     facts = dict(facts)
-    rate, times = facts.pop("rate"), facts.pop("times")
+    rate, times, head = facts.pop("rate"), facts.pop("times"), bytes.fromhex(facts.pop("head"))
     clock = None if rate is None else Clock(rate, None if times is None else np.array(times, np.int64))
-    return StoredVideo(clock=clock, **{name: facts[name] for name in StoredVideo._fields if name in facts})
+    own = {name: facts[name] for name in StoredVideo._fields if name in facts}
+    return StoredVideo(clock=clock, head=head, **own)
 
 
-def _encoded(frame: np.ndarray, encoding: Encoding) -> bytes:
+def _encoded(frame: np.ndarray, encoding: Encoding) -> tuple[bytes, bytes]:
+    """Return the header that all frames of a video share, and the rest of a frame."""
     if encoding == "raw":
-        return frame.tobytes()
+        return b"", frame.tobytes()
     import PIL.Image
 
     # Frames that are not red, green and blue have their channels one below the other.
     picture = frame if frame.shape[-1] == 3 else np.concatenate(np.moveaxis(frame, -1, 0))
     buffer = io.BytesIO()
-    PIL.Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
+    # Without optimisation, tables and so the header follow from size and quality alone.
+    PIL.Image.fromarray(np.ascontiguousarray(picture)).save(
+        buffer, "JPEG", quality=JPEG_QUALITY, optimize=False, progressive=False
+    )
+    data = buffer.getvalue()
+    end = data.index(_SCAN) + len(_SCAN)
+    end += int.from_bytes(data[end : end + 2])
+    return data[:end], data[end:]
 
 
-def _decoded(data: bytes, shape: tuple[int, int, int], encoding: Encoding) -> np.ndarray:
-    height, width, channels = shape
-    if encoding == "raw":
+def _decoder(stored: StoredVideo) -> Callable[[bytes], np.ndarray]:
+    """Return a function from the bytes of a frame to its pixels; both raise DamagedError."""
+    height, width, channels = stored.height, stored.width, stored.channels
+
+    def decode_raw(data: bytes) -> np.ndarray:
         if len(data) != height * width * channels:
             raise DamagedError("a frame has another size")
-        return np.frombuffer(data, np.uint8).reshape(shape)
+        return np.frombuffer(data, np.uint8).reshape(height, width, channels)
+
+    if stored.encoding == "raw":
+        return decode_raw
     import PIL.Image
 
+    mode, size = ("RGB", (width, height)) if channels == 3 else ("L", (width, height * channels))
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            expected = ("RGB", width, height) if channels == 3 else ("L", width, height * channels)
-            if (image.mode, image.width, image.height) != expected:
-                raise DamagedError("a frame has another size")
-            pixels = np.asarray(image)
+        with PIL.Image.open(io.BytesIO(stored.head), formats=["JPEG"]) as image:
+            found = image.mode, image.size
     except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise DamagedError("a frame has changed") from error
-    if channels == 3:
-        return pixels
-    values: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)
-    # Flow has no 0 (see bytes_of_flow), which would be its own opposite.
-    return np.maximum(values, 1) if channels == 2 else values
+        raise DamagedError("its description has changed") from error
+    if found != (mode, size):
+        raise DamagedError("a frame has another size")
+
+    def decode_jpeg(data: bytes) -> np.ndarray:
+        # Opening every frame as an image would parse the same header again, a third of the time.
+        try:
+            image = PIL.Image.frombytes(mode, size, stored.head + data, "jpeg", mode, "")
+        except (OSError, ValueError) as error:
+            raise DamagedError("a frame has changed") from error
+        pixels = np.frombuffer(image.tobytes(), np.uint8)
+        if channels == 3:
+            return pixels.reshape(height, width, 3)
+        values: np.ndarray = np.moveaxis(pixels.reshape(channels, height, width), 0, -1)
+        # Flow has no 0 (see bytes_of_flow), which would be its own opposite.
+        return np.maximum(values, 1) if channels == 2 else values
+
+    return decode_jpeg
