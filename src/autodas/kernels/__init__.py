@@ -1,7 +1,7 @@
 """Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
-from autodas.kernels._constants import constant, held, holding
+from autodas.kernels._constants import constant, held, holding, sent
 from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._gpu import GpuKernels, gpu_kernels
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
@@ -41,6 +41,7 @@ __all__ = [
     "pools_forward",
     "rehearse_kernels",
     "rehearsed_precision",
+    "sent",
     "stencils_backward",
     "stencils_forward",
     "units_backward",
