@@ -18,6 +18,7 @@ from autodas.errors import AutodasError
 from autodas.kernels import compiled_library, rehearse_kernels
 from autodas.loop import Compute, InputShape
 from autodas.loop.tasks import Task
+from autodas.search._cost import supernet_multiply_adds
 from autodas.search._live_bytes import LiveBytes
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings, SupernetSettings
@@ -147,6 +148,20 @@ class SearchSize:
             if candidates > largest.get(phase.space, (0, -1))[1]:
                 largest[phase.space] = number, candidates
         return [number for number, _ in largest.values()]
+
+    def work(self, samples: int) -> int:
+        """Return the multiply-adds of forward passes for a number of samples, in the most expensive phase."""
+        return samples * max(
+            supernet_multiply_adds(
+                phase.space,
+                phase.alive,
+                task=self.task,
+                shape=self.shape,
+                partial_channels=self.partial_channels,
+                cells=phase.cells,
+            )
+            for phase in self.new_strategy().phases()
+        )
 
     def new_supernet(self, phase: Phase) -> Supernet:
         """Return the supernet of a phase, with newly initialised weights."""
