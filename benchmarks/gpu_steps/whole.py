@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,6 +24,9 @@ TINY = [
 METRICS = ("epoch", "iteration", "train_top1", "valid_top1")
 """What is told of the last epoch."""
 
+KEPT = ("events.jsonl", "genotype.json", "environment.json")
+"""Files of the run that are copied to the results."""
+
 SPARE = 20
 """Seconds that are kept for the end of the step."""
 
@@ -30,7 +35,7 @@ def run(check: Check) -> None:
     """Tell how far the search came, and how fast."""
     if check.data is None and not check.tiny:
         return check.tell("search", skipped="no --data")
-    folder = check.out / "search"
+    folder = Path(tempfile.mkdtemp()) / "search"
     # By its number: a search that must not fall back to the CPU.
     command = [sys.executable, "-m", "autodas", "search", f"--compute.device={check.device}", "--quiet"]
     command += ["--strategy=sdas-c", f"--data={check.data or 'digits'}"]
@@ -48,6 +53,9 @@ def run(check: Check) -> None:
             resumed.kill()
             code = "no time was left"
     events = _events(folder)
+    for name in KEPT:
+        if (folder / name).exists():
+            shutil.copy(folder / name, check.out / f"search-{name}")
     epochs = [event for event in events if event["event"] == "epoch"]
     return check.tell(
         "search",

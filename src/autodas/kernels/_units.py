@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for
+from autodas.kernels._clips import stencils_backward, stencils_forward
 from autodas.kernels._constants import constant
 from autodas.kernels._stencil import Stencil
-from autodas.kernels._stencils import stencils_backward, stencils_forward
 
 COMPILED = {(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)}
 """Windows and dilations that have a compiled form, in planes, with stride 1 or 2."""

@@ -97,7 +97,7 @@ class Network(CellStack, Scriptable):
         return 1 if slot.graph is None else len(self.genotype.stages[slot.graph].nodes)
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:
-        """Train with compiled separable units where available: on CPUs, in single precision.
+        """Train with our own kernels for separable units where they work, in single precision.
 
         Parameters and state are unchanged, and results except for rounding. Evaluation is not affected, so
         that it gives the same logits everywhere.
