@@ -65,9 +65,6 @@ from autodas.strategies.finalists import Finalists
 from autodas.supernet import CellMixture, genotype_mixture, get_engine, mixture_of
 from autodas.tables import Place
 
-EVALUATED_AT_ONCE = 4
-"""Factor of the batch size of evaluations on GPUs, which are faster with larger batches (not measured)."""
-
 LATE = 100
 """Number of iterations: a decision followed by fewer is late, and its cost in accuracy is logged."""
 
@@ -188,9 +185,8 @@ class Search:
             check_same_data(self.folder, dataset)
         self.stop_at_skips = stop_at_skips
         augmentation = augmentation or dataset.default_augmentation
-        # Without a backward pass to keep maps for; recomputed cells keep few maps anyway.
-        larger = EVALUATED_AT_ONCE if compute.place.type == "cuda" and not supernet.checkpoint else 1
-        self.halves = Halves(dataset, batch_size, augmentation, seed, compute, larger)
+        evaluated = self.size.evaluated_at_once
+        self.halves = Halves(dataset, batch_size, augmentation, seed, compute, evaluated)
         # Capped at the size of a half.
         self.size = replace(
             self.size, batch_size=self.halves.train.batch_size, last_batch=self.halves.last_batch
