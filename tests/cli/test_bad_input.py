@@ -259,3 +259,26 @@ def test_a_preset_of_another_method_is_told(
     assert f"note: {method} has presets of its own ({own}" in capsys.readouterr().err
     assert main(["search", f"--preset={own}", "--data=imagefolder:missing"]) == 2
     assert "presets of its own" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA error: out of memory\nSearch for it", "DefaultCPUAllocator: can't allocate memory"]
+)
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_memory_runs_out_in_any_command(
+    command: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: list[str]) -> int:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(f"autodas.cli.{command}.run", run)
+    assert refused(capsys, command) == "autodas: error: memory has run out"
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [("cuda:99", "is not available; use cpu, cuda or auto"), ("mps", "is not supported")],
+)
+def test_devices_that_cannot_be_used(device: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "search", *DIGITS, *SMALL, "--strategy=das", f"--compute.device={device}")
+    assert f"device '{device}' {expected}" in line

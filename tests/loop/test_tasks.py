@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from autodas.data import Batch
 from autodas.loop.tasks import Classification, Task, task_of
 from autodas.settings import OptimSettings
 
@@ -46,6 +47,20 @@ def test_the_line_about_a_test() -> None:
     more = {**summary, "top5": 90.0, "clips": 40, "clip_top1": 45.0}
     assert TASK.result_line(more).endswith("; top-5 90.0 %; single clips 45.0 %")
     assert "10 videos" in TASK.result_line(more)
+
+
+def test_an_evaluation_waits_for_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies: list[torch.Size] = []
+
+    def cpu(self: torch.Tensor) -> torch.Tensor:
+        copies.append(self.shape)
+        return self
+
+    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+    batches = [Batch(torch.randn(2, 3), torch.tensor([0, 1]), torch.arange(2) + 2 * n) for n in range(5)]
+    found = TASK.evaluate(lambda images: images, batches)
+    assert found.count == 10
+    assert copies[:3] == [(10, 3), (10,), (10,)]
 
 
 def test_noise_has_the_form_of_targets() -> None:

@@ -123,3 +123,21 @@ def _functions(y: Tensor) -> set[str]:
         names.add(node.name())
         todo += [parent for parent, _ in node.next_functions]
     return names
+
+
+def test_on_a_gpu_units_take_our_kernels_if_these_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In single precision; libraries have fast convolutions in bf16."""
+    from autodas.kernels import GpuKernels, _gpu
+    from autodas.operations import _unit_function
+
+    class OnGpu(torch.Tensor):
+        device = torch.device("cuda:0")
+
+    x = torch.zeros(1).as_subclass(OnGpu)
+    for module in (_gpu, None):
+        monkeypatch.setattr(_unit_function, "gpu_kernels", lambda device, m=module: GpuKernels(m, "triton"))
+        assert _unit_function.has_compiled_form(x) == (module is not None)
+    monkeypatch.setattr(_unit_function, "gpu_kernels", lambda device: GpuKernels(_gpu, "triton"))
+    assert not _unit_function.has_compiled_form(x.bfloat16())
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: kind == "cuda")
+    assert not _unit_function.has_compiled_form(x)

@@ -181,6 +181,17 @@ class TestDropPath:
         assert abs(float(kept.float().mean()) - (1 - rate)) < 5 * deviation
         assert abs(float(y.mean()) - 1) < 5 * deviation / (1 - rate)
 
+    def test_a_rate_on_the_device_can_change(self) -> None:
+        """Recorded iterations read it anew."""
+        cell, x = bare_cell([[("avg_pool_3x3", 0)]]), torch.ones(4000, WIDTH, 2, 2)
+        cell.drop_path = rate = torch.zeros(())
+        torch.manual_seed(3)
+        for value in (0.0, 0.25, 0.5):
+            rate.fill_(value)
+            y = cell(x, x)[:, 0, 0, 0]
+            assert {round(each, 5) for each in y.unique().tolist()} <= {0.0, round(1 / (1 - value), 5)}
+            assert float((y > 0).float().mean()) == pytest.approx(1 - value, abs=0.04)
+
     def test_edges_are_left_out_one_by_one(self) -> None:
         cell = bare_cell([[("avg_pool_3x3", 0), ("max_pool_3x3", 1)]])
         cell.drop_path = 0.5

@@ -183,6 +183,11 @@ def test_statistics_are_estimated_on_batches_of_all_classes(tmp_path: Path) -> N
     for loader in (halves.train_plain, halves.train_few):
         batches = [sorted(set(batch.labels.tolist())) for batch in loader.batches(0)]
         assert batches == [[0, 1]] * 2
+    assert halves.last_batch == max(len(half) % 16 for half in halves.indices.values()) > 1
+    larger = Halves(dataset, 16, dataset.default_augmentation, 0, autodas.Compute(), evaluated=32)
+    assert (halves.validation_plain.batch_size, larger.validation_plain.batch_size) == (16, 32)
+    # Statistics of a batch depend on its size.
+    assert larger.train_plain.batch_size == 16
     images = torch.cat([batch.images for batch in halves.train_plain.batches(0)])
     assert len(images.flatten(1).unique(dim=0)) == len(halves.indices["train"])
 

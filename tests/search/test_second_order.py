@@ -94,6 +94,26 @@ class TestTwoParameters:
         assert seen == pytest.approx(expected, abs=1e-12)
 
 
+def test_weights_are_moved_together(tape: Any) -> None:
+    """On a GPU each operation on one of a thousand weights would be a launch."""
+    a = torch.tensor(1.3, requires_grad=True)
+
+    def operations(count: int) -> int:
+        weights = [torch.full((2,), 0.1 * n, requires_grad=True) for n in range(1, count + 1)]
+        step = VirtualStep(RATE, MOMENTUM, DECAY, [torch.zeros(2) for _ in weights])
+
+        def gradient(inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
+            return [torch.ones_like(x) for x in inputs]
+
+        with tape() as noted:
+            finite_gradient(gradient, gradient, weights, [a], step)
+        # But for copies of the weights, and the gradients of this test.
+        names = (str(function) for function, *_ in noted.operations)
+        return sum(not name.startswith(("aten.clone", "aten.ones_like", "aten.detach")) for name in names)
+
+    assert operations(3) == operations(30)
+
+
 OPERATIONS = ("none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3")
 OPTIM = OptimSettings(lr=0.05, weight_decay=0.01)
 

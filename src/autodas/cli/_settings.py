@@ -83,7 +83,7 @@ class ComputeConfig:
     """Device, precision and threads.
 
     Args:
-        device: auto (a GPU if available), cpu, cuda, cuda:1.
+        device: auto (a GPU if available, but the CPU for small runs), cpu, cuda, cuda:1.
         precision: fp32, or bf16 for forward and backward passes.
         graphs: auto records whole iterations as CUDA graphs on GPUs, off never does.
         threads: CPU threads; by default torch's own choice.

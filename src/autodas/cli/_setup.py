@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -34,6 +34,12 @@ from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
 from autodas.tables import Table
 
+SMALL = 2 * 10**11
+"""Multiply-adds of all forward passes of a run below which ``auto`` does not take a GPU.
+
+With the backward passes they take about two minutes on one CPU core (measured: 55 billion in 30 s, a search
+on digits). A GPU takes about one to compile its kernels and to record iterations (estimated)."""
+
 
 def use_compute(config: ComputeConfig) -> torch.device:
     """Set threads, determinism and the current device, and return the device."""
@@ -46,6 +52,24 @@ def use_compute(config: ComputeConfig) -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def device_for(config: ComputeConfig, device: torch.device, work: Callable[[], int]) -> torch.device:
+    """Return the device of a run: ``auto`` takes the CPU, and says so, where a GPU would take longer.
+
+    Args:
+        config: the user's choice.
+        device: device returned by :func:`use_compute`.
+        work: function that returns the multiply-adds of the run's forward passes.
+    """
+    if config.device != "auto" or device.type == "cpu" or work() >= SMALL:
+        return device
+    print(
+        "this run is so small that the GPU would take longer to start: it computes on the CPU "
+        "(--compute.device cuda takes the GPU)",
+        file=sys.stderr,
+    )
+    return torch.device("cpu")
 
 
 def compute_of(config: LoopConfig, device: torch.device) -> Compute:

@@ -125,7 +125,7 @@ def _report(error: Exception, debug: bool) -> int:
         message = with_flags(one_line(str(error)))
     elif isinstance(error, OSError) and (error.filename or error.errno in _MENDABLE):
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-    elif isinstance(error, MemoryError):
+    elif _means_no_memory(error):
         message = "memory has run out"
     if debug or message is None:
         traceback.print_exception(error)
@@ -134,6 +134,14 @@ def _report(error: Exception, debug: bool) -> int:
         return 2
     print("autodas: this is a bug in autodas: please report it with the traceback above", file=sys.stderr)
     return 1
+
+
+def _means_no_memory(error: Exception) -> bool:
+    if isinstance(error, RuntimeError) and "torch" in sys.modules:
+        from autodas.loop import is_out_of_memory
+
+        return is_out_of_memory(error)
+    return isinstance(error, MemoryError)
 
 
 def _help() -> str:

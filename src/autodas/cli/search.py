@@ -179,6 +179,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Run a search, and return the run folder and the result."""
     from autodas.cli._setup import (
         choose_folder,
+        device_for,
         open_data,
         open_folder,
         say_notes,
@@ -191,6 +192,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     # Before opening the data, since storing them may take hours.
     folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
     opened = open_data(config.data, config.seed)
+    device = device_for(config.compute, device, lambda: _work(config, opened[0]))
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, resumed)
     if not resumed:
@@ -218,11 +220,9 @@ def _search_of(
     from autodas.loop import check_space
     from autodas.report import CellPictures, can_draw
     from autodas.search import Search
-    from autodas.spaces import get_space
     from autodas.tables import open_table
 
-    space = get_space(config.space.name).with_size(config.space.K, config.space.C1, config.space.C2)
-    space = space.with_operations(config.space.operations)
+    space = _space(config.space)
     check_space(dataset, space)
     table = None if config.table is None else open_table(config.table)
     if table is not None and (note := table.note(dataset.name)) is not None:
@@ -243,6 +243,26 @@ def _search_of(
         seed=config.seed,
         compute=replace(compute_of(config, device), check_memory=config.check_memory and not config.dry_run),
     )
+
+
+def _space(config: SearchSpaceConfig) -> Space:
+    from autodas.spaces import get_space
+
+    space = get_space(config.name).with_size(config.K, config.C1, config.C2)
+    return space.with_operations(config.operations)
+
+
+def _work(config: SearchConfig, dataset: ImageDataset) -> int:
+    """Return the multiply-adds of all forward passes of the search."""
+    from autodas.loop import InputShape, check_space
+    from autodas.loop.tasks import task_of
+    from autodas.search import SearchSize
+
+    space, task = _space(config.space), task_of(dataset, config.optim)
+    check_space(dataset, space)
+    shape = InputShape.of(dataset)
+    size = SearchSize(space, config.strategy, task, shape, config.batch_size, config.supernet)
+    return size.work(config.epochs * len(dataset.train))
 
 
 def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget | None:
@@ -298,7 +318,7 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
-    from autodas.cli._setup import say_notes, use_compute
+    from autodas.cli._setup import device_for, say_notes, use_compute
     from autodas.loop import available_memory
     from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
@@ -306,6 +326,7 @@ def _dry_run(config: SearchConfig) -> None:
 
     device = use_compute(config.compute)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)
+    device = device_for(config.compute, device, lambda: _work(config, dataset))
     search = _search_of(config, dataset, augmentation, device, RunFolder("nowhere"))
     memory, free = search.size.estimate(), available_memory(device)
 

@@ -1,7 +1,8 @@
 """Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
-from autodas.kernels._constants import constant, held, holding
+from autodas.kernels._clips import on_gpu, over_time, stencils_backward, stencils_forward
+from autodas.kernels._constants import constant, held, holding, sent
 from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._gpu import GpuKernels, gpu_form, gpu_kernels
 from autodas.kernels._layout import EPSILON, Layout
@@ -14,7 +15,6 @@ from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
 from autodas.kernels._running import follow_moments
 from autodas.kernels._slope import gradient_of
 from autodas.kernels._stencil import Stencil
-from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import combine, moments, wide
 from autodas.kernels._unit import Given, Slope, Units, UnitShape
 from autodas.kernels._units import units_backward, units_forward
@@ -51,13 +51,16 @@ __all__ = [
     "moments",
     "needs_order",
     "normalisation",
+    "on_gpu",
     "ordered_pool",
+    "over_time",
     "pointwise_backward",
     "pointwise_forward",
     "pools_backward",
     "pools_forward",
     "rehearse_kernels",
     "rehearsed_precision",
+    "sent",
     "stencils_backward",
     "stencils_forward",
     "units_backward",

@@ -1,4 +1,4 @@
-"""Numbers of the host as tensors on a device, copied there once."""
+"""Numbers of the host as tensors on a device."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def constant(numbers: Any, device: torch.device | str, dtype: torch.dtype = torc
         dtype: type of the tensor; by default that of indices.
     """
     return held(_constant(numbers, str(device), dtype))
+
+
+def sent(values: Tensor, device: torch.device | str) -> Tensor:
+    """Return numbers of the host on a device, without waiting for what it computes."""
+    if torch.device(device).type != "cuda":
+        return values.to(device)
+    # Only copies from pinned memory do not wait; the allocator keeps it until the copy is done.
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 @lru_cache(maxsize=1024)

@@ -49,9 +49,6 @@ def stencils_forward(
     accelerated = triton_form(x, stencils, stride)
     if accelerated is not None:
         return accelerated.stencils_forward(x, stencils, stride, scale, shift)  # type: ignore[no-any-return]
-    if _in_planes(stencils, stride):
-        out = stencils_forward(_as_images(x), _of_planes(stencils), stride[1:], scale, shift)
-        return out.unflatten(1, x.shape[-5:-3])  # type: ignore[no-any-return,no-untyped-call]
     convolution = {2: F.conv2d, 3: F.conv3d}[len(stride)]
     outputs = []
     for source, stencil in zip(_activated(x, len(stencils), stride, scale, shift), stencils, strict=True):
@@ -86,21 +83,6 @@ def stencils_backward(
     if accelerated is not None:
         arguments = (x, stencils, stride, upstream, scale, shift)
         return accelerated.stencils_backward(*arguments, weight_gradient=weight_gradient)  # type: ignore[no-any-return]
-    if _in_planes(stencils, stride):
-        total, gradients = stencils_backward(
-            _as_images(x),
-            _of_planes(stencils),
-            stride[1:],
-            upstream.flatten(1, 2),
-            scale,
-            shift,
-            weight_gradient=weight_gradient,
-        )
-        own = [
-            None if w is None else w.view_as(stencil.weight)
-            for w, stencil in zip(gradients, stencils, strict=True)
-        ]
-        return total.view_as(x), own
     inputs, weights = [], []
     sources = _activated(x, len(stencils), stride, scale, shift)
     for g, (source, stencil) in enumerate(zip(sources, stencils, strict=True)):
@@ -125,23 +107,6 @@ def stencils_backward(
     for other in inputs[1:]:
         total = total + other
     return total * (sources[0] > 0), weights
-
-
-def _in_planes(stencils: Sequence[Stencil], stride: Sequence[int]) -> bool:
-    """Return whether all windows are in the frames of clips, every one of which is read: images to torch.
-
-    Its convolutions of three dimensions are slow on GPUs.
-    """
-    return len(stride) == 3 and stride[0] == 1 and all(s.weight.shape[2] == 1 for s in stencils)
-
-
-def _as_images(x: Tensor) -> Tensor:
-    """Return clips of shape (..., batch, frames, rows, columns, channels) with their frames as images."""
-    return x.flatten(-5, -4)
-
-
-def _of_planes(stencils: Sequence[Stencil]) -> list[Stencil]:
-    return [Stencil(stencil.weight.squeeze(2), stencil.dilation) for stencil in stencils]
 
 
 def _shared(x: Tensor, stride: Sequence[int]) -> bool:

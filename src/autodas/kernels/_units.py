@@ -12,11 +12,11 @@ from torch import Tensor
 from torch._utils import _unflatten_dense_tensors
 
 from autodas.kernels._calls import address, addresses, integers, library_for, pointers
+from autodas.kernels._clips import stencils_backward, stencils_forward
 from autodas.kernels._gpu import gpu_form
 from autodas.kernels._maps import Moments
 from autodas.kernels._slope import gradient_of
 from autodas.kernels._stencil import Stencil
-from autodas.kernels._stencils import stencils_backward, stencils_forward
 from autodas.kernels._sums import moments as moments_of
 from autodas.kernels._unit import Given, Slope, Units, UnitShape
 

@@ -5,6 +5,7 @@ from autodas.loop._available_memory import available_memory
 from autodas.loop._board import open_log
 from autodas.loop._clock import Clock, time_of_epoch
 from autodas.loop._computed import tell_what_changed, what_computes
+from autodas.loop._counters import counted_together
 from autodas.loop._device import best_device, check_precision
 from autodas.loop._dimensions import check_blueprint, check_space
 from autodas.loop._environment import environment, write_environment
@@ -14,7 +15,13 @@ from autodas.loop._iterations import Iterations
 from autodas.loop._keeper import Keeper
 from autodas.loop._loss_watch import LossWatch
 from autodas.loop._micro_batches import MicroBatch, check_micro_batches, micro_batches
-from autodas.loop._optimisers import keep_only, load_optimiser, set_learning_rate, weight_optimiser
+from autodas.loop._optimisers import (
+    keep_only,
+    load_optimiser,
+    on_accelerator,
+    set_learning_rate,
+    weight_optimiser,
+)
 from autodas.loop._out_of_memory import explain_out_of_memory, is_out_of_memory
 from autodas.loop._recorded import RecordedIteration, recorder_for
 from autodas.loop._seeding import (
@@ -54,6 +61,7 @@ __all__ = [
     "check_space",
     "checked_random_state",
     "clipped_step",
+    "counted_together",
     "environment",
     "explain_damage",
     "explain_out_of_memory",
@@ -65,6 +73,7 @@ __all__ = [
     "load_optimiser",
     "micro_batches",
     "notes_of_run",
+    "on_accelerator",
     "open_log",
     "random_state",
     "recorder_for",

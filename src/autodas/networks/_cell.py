@@ -135,7 +135,7 @@ class Cell(CellFrame):
         super().__init__(slot, inputs, norms, partial, genotype.inputs, inner)
         self.concat = genotype.concat
         self.outputs = slot.width * len(genotype.concat)
-        self.drop_path = 0.0
+        self.drop_path: float | Tensor = 0.0
         self.nodes = nn.ModuleList()
         self.predecessors: list[list[int]] = []
         for node in genotype.nodes:
@@ -147,6 +147,11 @@ class Cell(CellFrame):
             )
             self.predecessors.append([e.predecessor for e in edges])
 
+    @property
+    def drops_paths(self) -> bool:
+        """Whether drop path applies. A tensor is not read: the host would wait for the device."""
+        return isinstance(self.drop_path, Tensor) or self.drop_path > 0
+
     def forward(self, before: Tensor, previous: Tensor) -> Tensor:
         """Compute the cell's output from those of the two cells before it."""
         states = self.enter(before, previous)
@@ -155,7 +160,7 @@ class Cell(CellFrame):
             for operation, predecessor in zip(operations, predecessors, strict=True):  # type: ignore[call-overload]
                 through, past = self.partial.split(states[predecessor], self.edge_stride(predecessor))
                 term = operation(through)
-                if self.training and self.drop_path > 0 and not isinstance(operation, nn.Identity):
+                if self.training and self.drops_paths and not isinstance(operation, nn.Identity):
                     term = drop_path(term, self.drop_path)
                 terms.append(self.partial.merge(term, past))
             states.append(self.node(number, self.combine(states, terms)))

@@ -74,16 +74,17 @@ class Network(CellStack, Scriptable):
                 auxiliary = self.auxiliary(features)
         return self.classify(features), auxiliary
 
-    def set_drop_path(self, rate: float) -> None:
+    def set_drop_path(self, rate: float | Tensor) -> None:
         """Set the rate of drop path in all cells; it applies in training mode, never to identities.
 
         Args:
-            rate: probability, in [0, 1), that an edge is dropped for a sample.
+            rate: probability, in [0, 1), that an edge is dropped for a sample. As a tensor on the device it
+                can be changed in place, also between recorded iterations.
 
         Raises:
             AutodasError: if the rate is out of range.
         """
-        if not 0 <= rate < 1:
+        if not isinstance(rate, Tensor) and not 0 <= rate < 1:
             raise AutodasError(f"the rate of drop path must lie in [0, 1), found {rate}")
         for module in self.modules():
             if isinstance(module, Cell):
@@ -96,7 +97,7 @@ class Network(CellStack, Scriptable):
         return 1 if slot.graph is None else len(self.genotype.stages[slot.graph].nodes)
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:
-        """Train with compiled separable units where available: on CPUs, in single precision.
+        """Train with our own kernels for separable units where they work, in single precision.
 
         Parameters and state are unchanged, and results except for rounding. Evaluation is not affected, so
         that it gives the same logits everywhere.

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from autodas.kernels import on_gpu
+from autodas.operations._clip_convolutions import convolve_clip, has_clip_form
 from autodas.operations._norm import batch_norm
 from autodas.operations._unit_function import UnitFunction, has_compiled_form
 
@@ -68,7 +70,20 @@ class DepthwiseConv2d(_DepthwiseConvolution, nn.Conv2d):
     """Depthwise convolution of images."""
 
 
-class DepthwiseConv3d(_DepthwiseConvolution, nn.Conv3d):
+class _ClipConvolution:
+    """Convolution of clips that GPUs compute in another form, if there is one."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        if on_gpu(x) and has_clip_form(self):
+            return convolve_clip(self, x)
+        return super().forward(x)  # type: ignore[misc,no-any-return]
+
+
+class DenseConv3d(_ClipConvolution, nn.Conv3d):
+    """Dense convolution of clips."""
+
+
+class DepthwiseConv3d(_ClipConvolution, _DepthwiseConvolution, nn.Conv3d):
     """Depthwise convolution of clips."""
 
 
@@ -89,11 +104,11 @@ class StridedPointwiseConv2d(_StridedPointwiseConvolution, nn.Conv2d):
     """Strided pointwise convolution of images."""
 
 
-class StridedPointwiseConv3d(_StridedPointwiseConvolution, nn.Conv3d):
+class StridedPointwiseConv3d(_ClipConvolution, _StridedPointwiseConvolution, nn.Conv3d):
     """Strided pointwise convolution of clips."""
 
 
-_DENSE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_DENSE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: DenseConv3d}
 _DEPTHWISE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: DepthwiseConv2d, 3: DepthwiseConv3d}
 _STRIDED_POINTWISE: dict[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {
     2: StridedPointwiseConv2d,
@@ -133,7 +148,7 @@ class SeparableUnit(nn.Sequential):
     """
 
     compiled = False
-    """Whether ReLU and both convolutions are one compiled pass, while training on CPUs."""
+    """Whether ReLU and both convolutions are one function of our own kernels while training."""
 
     def __init__(
         self, channels: int, kernel: Sequence[int], stride: Sequence[int], dilation: int, affine: bool

@@ -1,4 +1,4 @@
-"""ReLU, depthwise and pointwise convolution in one compiled pass, for discrete networks on CPUs."""
+"""ReLU, depthwise and pointwise convolution as one function, for discrete networks in training."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from autodas.kernels import (
     Units,
     UnitShape,
     compiled_library,
+    gpu_kernels,
     units_backward,
     units_forward,
 )
 
 
 def has_compiled_form(x: Tensor) -> bool:
-    """Return whether the compiled kernels support a map: on a CPU, in single precision."""
-    return (
-        # A tracer passes something other than a tensor.
-        isinstance(x, Tensor)
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-        and compiled_library() is not None
-    )
+    """Return whether our own kernels support a map, in single precision: compiled on CPUs, Triton's on GPUs.
+
+    In bf16 libraries for GPUs are said to have fast convolutions of their own.
+    """
+    # A tracer passes something other than a tensor.
+    if not isinstance(x, Tensor) or x.dtype != torch.float32:
+        return False
+    kind = x.device.type
+    if kind not in ("cpu", "cuda") or torch.is_autocast_enabled(kind):
+        return False
+    return (compiled_library() if kind == "cpu" else gpu_kernels(x.device).module) is not None
 
 
 class UnitFunction(torch.autograd.Function):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from autodas.genotype import Genotype
 from autodas.loop import InputShape
 from autodas.loop.tasks import Task
 from autodas.networks import multiply_adds_by_module
@@ -21,6 +22,7 @@ def supernet_multiply_adds(
     task: Task[Any],
     shape: InputShape,
     partial_channels: int = 1,
+    cells: Genotype | None = None,
 ) -> int:
     """Return the multiply-adds of a forward pass of one sample, with only the given candidates alive.
 
@@ -30,10 +32,15 @@ def supernet_multiply_adds(
         task: task of the network.
         shape: shape of the sample; for videos without frames the clip is that of the skeleton.
         partial_channels: K, if 1/K of the channels pass through the candidates.
+        cells: the given cells, if stage graphs are searched.
     """
     with torch.device("meta"):
         supernet = Supernet(
-            space, classes=task.outputs, channels=shape.channels, partial_channels=partial_channels
+            space,
+            classes=task.outputs,
+            channels=shape.channels,
+            partial_channels=partial_channels,
+            cells=cells,
         )
         size = space.skeleton.input_size(shape.image_size, shape.frames)
         sample = torch.empty(1, shape.channels, *size)

@@ -38,8 +38,9 @@ class Halves:
         batch_size: batch size of the gradient steps; capped at the size of a half.
         augmentation: augmentation of the samples in the gradient steps.
         seed: seed of the split, the order and the augmentation.
-        compute: device of the batches, and how they are read. Evaluations process as many samples at once as
-            one part of a gradient step, so that they need no more memory than the steps.
+        compute: device of the batches, and how they are read. Where batch statistics matter, as many samples
+            are processed at once as in one part of a gradient step.
+        evaluated: batch size of evaluations on the whole validation half; by default the same.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Halves:
         augmentation: Augmentation,
         seed: int,
         compute: Compute,
+        evaluated: int | None = None,
     ) -> None:
         train, validation = search_halves(dataset, seed)
         self.indices = {"train": train, "validation": validation}
@@ -68,7 +70,7 @@ class Halves:
         shuffled = np.random.default_rng(seed).permutation
         mixed = shuffled(train)
         self.train_plain, self.train_few = plain(mixed), plain(mixed[:SEVERAL])
-        self.validation_plain = plain(validation)
+        self.validation_plain = plain(validation, batch_size=evaluated or at_once)
         self.validation_few = plain(shuffled(_spread(validation, FEW)))
         self.few = min(FEW, len(validation))
 

@@ -185,7 +185,8 @@ class Search:
             check_same_data(self.folder, dataset)
         self.stop_at_skips = stop_at_skips
         augmentation = augmentation or dataset.default_augmentation
-        self.halves = Halves(dataset, batch_size, augmentation, seed, compute)
+        evaluated = self.size.evaluated_at_once
+        self.halves = Halves(dataset, batch_size, augmentation, seed, compute, evaluated)
         # Capped at the size of a half.
         self.size = replace(
             self.size, batch_size=self.halves.train.batch_size, last_batch=self.halves.last_batch

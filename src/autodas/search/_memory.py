@@ -18,6 +18,7 @@ from autodas.errors import AutodasError
 from autodas.kernels import compiled_library, rehearse_kernels
 from autodas.loop import Compute, InputShape
 from autodas.loop.tasks import Task
+from autodas.search._cost import supernet_multiply_adds
 from autodas.search._live_bytes import LiveBytes
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings, SupernetSettings
@@ -34,6 +35,13 @@ CODE = 25 * 2**20
 
 MODULE = 3200
 """Python objects of each module of a supernet, in bytes, measured."""
+
+
+LARGER = 2
+"""Factor of the batch size of evaluations on GPUs, which compute larger batches faster (not measured).
+
+Without a backward pass an evaluation keeps few maps, but in single precision in any case.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,14 @@ class SearchSize:
         """K, if 1/K of the channels pass through the candidates: set by the user, or by the method."""
         own = self.supernet.partial_channels
         return self.method.partial_channels if own is None else own
+
+    @property
+    def evaluated_at_once(self) -> int:
+        """Number of samples that are evaluated at once."""
+        part = max(1, self.batch_size // max(1, self.compute.micro_batches))
+        # With recomputed cells an iteration, too, keeps few maps.
+        larger = torch.device(self.compute.device).type == "cuda" and not self.supernet.checkpoint
+        return LARGER * part if larger else part
 
     def smaller(self) -> dict[str, SearchSize]:
         """Return configurations that need less memory, by the option that leads to them."""
@@ -148,6 +164,20 @@ class SearchSize:
                 largest[phase.space] = number, candidates
         return [number for number, _ in largest.values()]
 
+    def work(self, samples: int) -> int:
+        """Return the multiply-adds of forward passes for a number of samples, in the most expensive phase."""
+        return samples * max(
+            supernet_multiply_adds(
+                phase.space,
+                phase.alive,
+                task=self.task,
+                shape=self.shape,
+                partial_channels=self.partial_channels,
+                cells=phase.cells,
+            )
+            for phase in self.new_strategy().phases()
+        )
+
     def new_supernet(self, phase: Phase) -> Supernet:
         """Return the supernet of a phase, with newly initialised weights."""
         return Supernet(
@@ -160,8 +190,11 @@ class SearchSize:
             cells=phase.cells,
         )
 
-    def run_of(self, number: int, device: torch.device) -> tuple[PhaseRun, Callable[[], Batch]]:
-        """Return a phase of the search on a device, and a function that makes batches of noise for it."""
+    def run_of(self, number: int, device: torch.device) -> tuple[PhaseRun, Callable[..., Batch]]:
+        """Return a phase of the search on a device, and a function that makes batches of noise for it.
+
+        The function takes the number of samples, by default that of a step.
+        """
         strategy = self.new_strategy()
         phase = strategy.start(number, device)
         supernet = self.new_supernet(phase).to(device)
@@ -171,12 +204,11 @@ class SearchSize:
             compute = replace(compute, precision="fp32")
         run = PhaseRun(phase, number, strategy, supernet, self.task, OptimSettings(), 10**6, compute)
 
-        def noise() -> Batch:
+        def noise(count: int = self.batch_size) -> Batch:
             size = self.space.skeleton.input_size(self.shape.image_size, self.shape.frames)
-            shape = (self.batch_size, self.shape.channels, *size)
+            shape = (count, self.shape.channels, *size)
             images = torch.randn(shape, device=device).movedim(1, -1).contiguous().movedim(-1, 1)
-            targets = self.task.noise(self.batch_size, device)
-            return Batch(images, targets, torch.arange(self.batch_size, device=device))
+            return Batch(images, self.task.noise(count, device), torch.arange(count, device=device))
 
         return run, noise
 
@@ -231,13 +263,16 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
         run.iteration = run.phase.weights_only if run.architecture_optimiser is not None else 0
         lasting = live.now
         run.step(noise(), noise() if run.searches else None)
-    program, tensors = 0, live.peak
     if kind == "cpu":
-        program = CODE + MODULE * sum(1 for _ in run.supernet.modules())
-    elif size.compute.graphs == "auto" and run.strategy.constants() is not None:
-        # A recording keeps its memory, beside that of smaller batches, which are computed as usual at first.
-        tensors += (live.peak - lasting) * size.last_batch // size.batch_size
-    return MemoryEstimate(tensors, program)
+        return MemoryEstimate(live.peak, CODE + MODULE * sum(1 for _ in run.supernet.modules()))
+    with rehearse_kernels(compiled), LiveBytes() as evaluation, torch.device("meta"), torch.no_grad():
+        run.supernet.eval()
+        run.forward(noise(size.evaluated_at_once).images, run.strategy.mixture())
+    if size.compute.graphs == "off" or run.strategy.constants() is None:
+        return MemoryEstimate(max(live.peak, lasting + evaluation.peak), 0)
+    # A recording keeps its memory, beside that of what is computed as usual: smaller batches and evaluations.
+    smaller = (live.peak - lasting) * size.last_batch // size.batch_size
+    return MemoryEstimate(live.peak + max(smaller, evaluation.peak), 0)
 
 
 class _BFloat16(TorchFunctionMode):

@@ -116,4 +116,5 @@ def _multiply_adds(search: Search, phase: Phase) -> int:
         task=search.task,
         shape=search.size.shape,
         partial_channels=search.size.partial_channels,
+        cells=phase.cells,
     )

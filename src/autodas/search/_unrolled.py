@@ -36,16 +36,19 @@ class VirtualStep(NamedTuple):
             weights: weights before the step.
             gradients: gradients of the training loss.
         """
-        moved = []
-        for number, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
-            if gradient is None:
-                moved.append(weight)
-                continue
-            direction = gradient + self.decay * weight
-            if self.velocity:
-                direction = direction + self.momentum * self.velocity[number]
-            moved.append(weight - self.rate * direction)
-        return moved
+        places = [number for number, gradient in enumerate(gradients) if gradient is not None]
+        if not places:
+            return list(weights)
+        # For all weights together: on a GPU each operation on one of them would be a launch.
+        own = [weights[number] for number in places]
+        present = [gradient for gradient in gradients if gradient is not None]
+        direction = torch._foreach_add(present, torch._foreach_mul(own, self.decay))
+        if self.velocity:
+            velocity = [self.velocity[number] for number in places]
+            direction = torch._foreach_add(direction, torch._foreach_mul(velocity, self.momentum))
+        steps = torch._foreach_mul(direction, self.rate)
+        moved = dict(zip(places, torch._foreach_sub(own, steps), strict=True))
+        return [moved.get(number, weight) for number, weight in enumerate(weights)]
 
 
 def exact_gradient(
@@ -99,11 +102,12 @@ def finite_gradient(
         set_to(weights, step.moved(kept, train_gradient(weights)))
         gradients = valid_gradient([*architecture, *weights])
         direct, towards = _filled(architecture, gradients), _filled(weights, gradients[len(architecture) :])
-        norm = torch.stack([torch.linalg.vector_norm(t) for t in towards]).norm()
+        norm = torch.stack(torch._foreach_norm(towards)).norm()
         epsilon = RADIUS / norm.clamp_min(torch.finfo(norm.dtype).tiny)
-        set_to(weights, [w + epsilon * t for w, t in zip(kept, towards, strict=True)])
+        steps = torch._foreach_mul(towards, epsilon)
+        set_to(weights, torch._foreach_add(kept, steps))
         ahead = _filled(architecture, train_gradient(architecture))
-        set_to(weights, [w - epsilon * t for w, t in zip(kept, towards, strict=True)])
+        set_to(weights, torch._foreach_sub(kept, steps))
         behind = _filled(architecture, train_gradient(architecture))
     finally:
         set_to(weights, kept)
@@ -115,8 +119,7 @@ def finite_gradient(
 @torch.no_grad()
 def set_to(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Set weights to other values, in place."""
-    for weight, value in zip(weights, values, strict=True):
-        weight.copy_(value)
+    torch._foreach_copy_(list(weights), list(values))
 
 
 def _filled(inputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> list[Tensor]:

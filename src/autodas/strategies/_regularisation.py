@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autodas.kernels import sent
 from autodas.strategies.base import SearchPlan
 from autodas.strategies.settings import RegularisedSettings
 from autodas.supernet import CellMixture
@@ -69,7 +70,7 @@ class ArchitectureRegularisation:
         radius = self.settings.smoothing * (SMOOTHING_AT_START + (1 - SMOOTHING_AT_START) * share)
         for noise in self.noise.values():
             drawn = torch.rand(noise.shape, generator=self.generator, device="cpu")
-            noise.copy_(radius * (2 * drawn - 1))
+            noise.copy_(sent(radius * (2 * drawn - 1), noise.device))
 
     def penalty(self, alphas: Mapping[str, Sequence[Tensor]]) -> Tensor | None:
         """Return the beta-decay of alpha; ``None`` if there is none.

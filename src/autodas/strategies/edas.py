@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
+from autodas.kernels import constant, sent
 from autodas.spaces import alive_of, random_cell
 from autodas.strategies._derivation import columns_of
 from autodas.strategies._discretisation import Decision
@@ -126,10 +127,10 @@ class EDAS(Relaxed):
         for kind, (clamped, relaxed) in samples.items():
             edges = range(len(self.plan.space.cell.edges))
             ones = [[clamped.get(edge) == o for o in range(count)] for edge in edges]
-            weights = torch.tensor(ones, dtype=torch.get_default_dtype(), device=self.device)
+            weights = sent(torch.tensor(ones, dtype=torch.get_default_dtype()), self.device)
             if relaxed:
                 mixed = torch.stack([self.alpha[kind][edge] for edge in relaxed]).softmax(-1)
-                weights = weights.index_copy(0, torch.tensor(relaxed, device=self.device), mixed)
+                weights = weights.index_copy(0, constant(tuple(relaxed), self.device), mixed)
             active = tuple((True,) * count if e in relaxed else tuple(row) for e, row in enumerate(ones))
             mixture[kind] = CellMixture(weights, active)
         return mixture

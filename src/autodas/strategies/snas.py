@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodas.errors import AutodasError
+from autodas.kernels import sent
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._relaxed import Relaxed, stacked
 from autodas.strategies._resources import Cost, mean_by_kind, slot_costs
@@ -95,7 +96,7 @@ class SNAS(Relaxed):
     def _draw(self) -> None:
         """Draw the sample of the next iteration, at its temperature."""
         for noise in self.gumbel.values():
-            noise.copy_(gumbel(noise.shape, self.generator))
+            noise.copy_(sent(gumbel(noise.shape, self.generator), noise.device))
         self.heat.fill_(self.temperature())
 
     def temperature(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from autodas.data import Batch, Loader
@@ -21,9 +22,11 @@ from autodas.loop import (
     check_reduced_gradients,
     checked_random_state,
     clipped_step,
+    counted_together,
     explain_damage,
     in_precision,
     load_optimiser,
+    on_accelerator,
     restore_random_state,
     time_of_epoch,
     weight_optimiser,
@@ -35,6 +38,7 @@ from autodas.progress import Progress, duration
 from autodas.reading import MAPPING, Fields, Number, Values, Whole
 from autodas.runs import events
 from autodas.settings import OptimSettings
+from autodas.supernet import norms_of
 
 _STATE = Fields(
     {
@@ -131,8 +135,14 @@ class Fit:
             self.optimiser.zero_grad,
         )
         self.weights = list(network.parameters())
+        self.norms = norms_of(network)
         self.iteration = 0
         self.drop_path: float | None = None
+        self.rate: Tensor | None = None
+        if on_accelerator(self.weights) and self.regularisation.drop_path > 0:
+            # In a lasting tensor, so that one recording serves all epochs.
+            self.rate = torch.zeros((), device=self.device)
+            network.set_drop_path(self.rate)
         self.best: dict[str, Any] = {}
         self.keeper = Keeper(keeping, "train", self.device, _STATE)
         if self.keeper.state is not None:
@@ -191,12 +201,16 @@ class Fit:
 
     def step(self, batch: Batch) -> None:
         """Run the next iteration."""
-        self.network.train()
+        if not self.network.training:
+            self.network.train()
         drop_path = self.regularisation.drop_path * self.epoch / self.epochs
         if drop_path != self.drop_path:
-            self.network.set_drop_path(drop_path)
             self.drop_path = drop_path
-        self.steps.do(self.iteration, self.optimiser, [batch], drop_path)
+            if self.rate is None:
+                self.network.set_drop_path(drop_path)
+            else:
+                self.rate.fill_(drop_path)
+        self.steps.do(self.iteration, self.optimiser, [batch], (), self.iterations - self.iteration)
         self.iteration += 1
 
     def _gradient_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor]:
@@ -207,7 +221,7 @@ class Fit:
         return (total,)
 
     def _losses(self, images: Tensor, labels: Tensor) -> Losses:
-        with in_precision(self.compute.precision, self.device):
+        with in_precision(self.compute.precision, self.device), counted_together(self.norms):
             outputs, auxiliary = self.network.forward_with_auxiliary(images)
         outputs = outputs.float()
         own = total = self.task.training_loss(outputs, labels)

@@ -112,13 +112,15 @@ class Training:
                 evaluation.validation, seed, "validation", classes=dataset.classes
             )
 
+        larger = 4 if compute.place.type == "cuda" else 2
+
         def loader(
             split: Split, indices: np.ndarray | None, own: Augmentation | None, views: int = 1, crops: int = 1
         ) -> Loader:
             return Loader(
                 split,
                 indices,
-                batch_size=batch_size if own is not None else 2 * batch_size,
+                batch_size=batch_size if own is not None else larger * batch_size,
                 mean=dataset.mean,
                 std=dataset.std,
                 image_size=dataset.image_size,

@@ -80,11 +80,12 @@ class Task(ABC, Generic[Found]):
             outputs = forward(batch.images).float()
             meter = meter or self.meter(outputs.device)
             meter.add(self.loss(outputs, batch.labels), outputs, batch.labels)
-            parts.append((outputs.cpu(), batch.labels.cpu(), batch.indices.cpu()))
+            # Copied to the host once, at the end: a copy for each batch would wait for the device each time.
+            parts.append((outputs, batch.labels, batch.indices))
             if batch.images.dim() == 5:
                 clips = (clips or 0) + len(batch.labels)
         assert meter is not None, "nothing to evaluate on"
-        outputs, targets, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+        outputs, targets, indices = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
         lost = int((~outputs.isfinite()).any(1).sum())
         if lost:
             # Otherwise an arbitrary class would count as the prediction.

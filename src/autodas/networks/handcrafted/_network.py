@@ -104,7 +104,7 @@ class HandcraftedNetwork(Scriptable):
         """Return the logits, and ``None`` for the missing auxiliary head."""
         return self(x), None
 
-    def set_drop_path(self, rate: float) -> None:
+    def set_drop_path(self, rate: float | Tensor) -> None:
         """Do nothing: there are no edges to drop."""
 
     def use_compiled_kernels(self, enabled: bool = True) -> None:

@@ -1,0 +1,1 @@
+"""Steps of ``gpu_check.py``."""
