@@ -11,6 +11,8 @@ from .tools import SMALLEST, Check, Running, Setting
 
 METHODS = ("sdas-c", "das", "snas", "pdarts", "pcdarts", "edas", "random")
 ITERATIONS = 5
+WIRING = {"level": "stages", "genotype": "hdas_cells", "lengths": (2, 3)}
+"""Settings of H-DAS that wires given cells."""
 
 
 def cases() -> list[Setting]:
@@ -33,6 +35,7 @@ def cases() -> list[Setting]:
             for precision, engine, name in product(("fp32", "bf16"), ("fused", "reference"), METHODS)
         ),
         *(replace(video, space=f"video-{name}", precision="bf16") for name in ("o3d", "oadv")),
+        replace(small, strategy="hdas", space="cifar_stages-darts", options=WIRING),
     ]
 
 

@@ -196,12 +196,12 @@ def test_a_search_goes_on_after_a_failed_recording(name: str, monkeypatch: pytes
     assert all(weight.requires_grad and weight.grad is not None for weight in run.weights)
 
 
-def start(name: str, engine: str, space: Space = SPACE, iterations: int = 40) -> PhaseRun:
-    choice = choose_strategy(name)
+def start(name: str, engine: str, space: Space = SPACE, iterations: int = 40, **settings: object) -> PhaseRun:
+    choice = choose_strategy(name, **settings)
     plan = SearchPlan(space, iterations, 0, lambda alive: 1)
     strategy = load_strategy(choice.name)(choice.settings, plan)
     phase = strategy.start(0, "cpu")
-    supernet = Supernet(space, classes=10, channels=1, engine=engine)
+    supernet = Supernet(phase.space, classes=10, channels=1, engine=engine, cells=phase.cells)
     return PhaseRun(phase, 0, strategy, supernet, Classification(10), OptimSettings(), 40, Compute())
 
 
@@ -252,6 +252,21 @@ def test_an_iteration_asks_nothing_of_the_host(
         assert {kind: cell.detach() for kind, cell in run.strategy.mixture().items()}
         assert not run.strategy.after_iteration(1)
     assert len(operations.operations) > 300
+
+
+def test_an_iteration_on_stage_graphs_asks_nothing_of_the_host(
+    tape: Any, refuse_reading: Callable[[], None]
+) -> None:
+    """Their penalties are made of tables of numbers."""
+    space = autodas.get_space("cifar_stages-darts").with_size(K=1, C1=4, C2=8)
+    run = start("hdas", "fused", space, level="stages", genotype="hdas_cells", lengths=(2, 3))
+    assert run.strategy.penalty() is not None
+    valid = batch() if run.searches else None
+    run.steps.watch.every = 50
+    run.step(batch(), valid)
+    refuse_reading()
+    with tape(strict=True):
+        run.step(batch(), valid)
 
 
 @pytest.mark.parametrize("operations", ["o3d", "oadv"])
