@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from autodas.cli._setup import tell_kernels
-from autodas.kernels import GpuKernels, Stencil, _gpu, _stencils, gpu_kernels, stencils_forward
+from autodas.kernels import GpuKernels, _gpu, gpu_kernels, stencils_forward
 
 CPU = torch.device("cpu")
 
@@ -102,7 +102,11 @@ def test_what_users_are_told(
 
 def test_launches_are_on_the_device_of_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton launches on the current device, whatever the map is on."""
+    pytest.importorskip("triton")
+    from autodas.kernels.gpu._launch import launch
+
     current: list[str] = []
+    launched: list[Any] = []
 
     @contextmanager
     def device_of(x: Tensor) -> Iterator[None]:
@@ -110,12 +114,10 @@ def test_launches_are_on_the_device_of_the_map(monkeypatch: pytest.MonkeyPatch) 
         yield
         current.pop()
 
-    def launch(*arguments: Any, **more: Any) -> list[str]:
-        return list(current)
+    class Kernel:
+        def __getitem__(self, grid: tuple[int, int, int]) -> Any:
+            return lambda *arguments, **constants: launched.append((grid, list(current), constants))
 
-    kernels = SimpleNamespace(stencils_forward=launch, stencils_backward=launch)
     monkeypatch.setattr(torch.cuda, "device_of", device_of)
-    monkeypatch.setattr(_stencils, "triton_form", lambda *arguments: kernels)
-    x, stencils = torch.zeros(1, 4, 4, 2), [Stencil(torch.zeros(2, 1, 3, 3), 1)]
-    assert _stencils.stencils_forward(x, stencils, (1, 1)) == ["of the map"]
-    assert _stencils.stencils_backward(x, stencils, (1, 1), x[None]) == ["of the map"]
+    launch(Kernel(), (3, 2, 1), torch.zeros(4), CHANNELS=8)
+    assert launched == [((3, 2, 1), ["of the map"], {"CHANNELS": 8})]

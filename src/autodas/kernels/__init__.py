@@ -4,7 +4,7 @@ from autodas.kernels._build import built_kernels, compiled_library
 from autodas.kernels._clips import on_gpu, over_time, stencils_backward, stencils_forward
 from autodas.kernels._constants import constant, held, holding, sent
 from autodas.kernels._dense import dense_backward, dense_forward
-from autodas.kernels._gpu import GpuKernels, gpu_form, gpu_kernels
+from autodas.kernels._gpu import GpuKernels, expected_gpu_kernels, gpu_form, gpu_kernels
 from autodas.kernels._layout import EPSILON, Layout
 from autodas.kernels._maps import Maps, Moments, Stack
 from autodas.kernels._mixing import inverse_deviation, mix_backward, mix_forward, normalisation
@@ -39,6 +39,7 @@ __all__ = [
     "constant",
     "dense_backward",
     "dense_forward",
+    "expected_gpu_kernels",
     "follow_moments",
     "gpu_form",
     "gpu_kernels",

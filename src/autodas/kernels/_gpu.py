@@ -44,6 +44,17 @@ def gpu_form(x: Tensor) -> ModuleType | None:
     return gpu_kernels(x.device).module if x.is_cuda else None
 
 
+def expected_gpu_kernels() -> ModuleType | None:
+    """Return the kernels that would compute on the GPU if there were one; ``None`` without Triton."""
+    if torch.cuda.is_available():
+        return gpu_kernels(torch.device("cuda", torch.cuda.current_device())).module
+    try:
+        from autodas.kernels import gpu
+    except ImportError:
+        return None
+    return gpu
+
+
 @cache
 def gpu_kernels(device: torch.device) -> GpuKernels:
     """Return the kernels that work on a GPU, or the reason why they do not.

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from autodas.data import Batch
 from autodas.errors import AutodasError
-from autodas.kernels import compiled_library, rehearse_kernels
+from autodas.kernels import compiled_library, expected_gpu_kernels, rehearse_kernels
 from autodas.loop import Compute, InputShape
 from autodas.loop.tasks import Task
 from autodas.search._cost import supernet_multiply_adds
@@ -254,7 +254,8 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
     if size.compute.precision == "bf16":
         reduced = _BFloat16(depthwise=kind != "cpu")
         maps = None if kind == "cpu" else torch.bfloat16
-    with rehearse_kernels(compiled, maps), LiveBytes() as live, reduced, torch.device("meta"):
+    gpu = expected_gpu_kernels() if kind == "cuda" else None
+    with rehearse_kernels(compiled, maps, gpu), LiveBytes() as live, reduced, torch.device("meta"):
         run, noise = size.run_of(number, torch.device("meta"))
         for optimiser in (run.weight_optimiser, run.architecture_optimiser):
             for group in optimiser.param_groups if optimiser is not None else ():
@@ -265,7 +266,7 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
         run.step(noise(), noise() if run.searches else None)
     if kind == "cpu":
         return MemoryEstimate(live.peak, CODE + MODULE * sum(1 for _ in run.supernet.modules()))
-    with rehearse_kernels(compiled), LiveBytes() as evaluation, torch.device("meta"), torch.no_grad():
+    with rehearse_kernels(compiled, gpu=gpu), LiveBytes() as evaluation, torch.device("meta"), torch.no_grad():
         run.supernet.eval()
         run.forward(noise(size.evaluated_at_once).images, run.strategy.mixture())
     if size.compute.graphs == "off" or run.strategy.constants() is None:

@@ -76,6 +76,7 @@ def combine(
         pixels,
         channels,
         pixels * channels,
+        picked=maps,
         **tiles.constants(SHIFT=shift is not None, ADD=add),
     )
 

@@ -12,6 +12,7 @@ import triton
 from torch import Tensor
 
 from autodas.kernels._constants import constant
+from autodas.kernels._maps import Maps
 
 TILE = 2048
 """Number of entries that a program computes at once, pixels times channels."""
@@ -34,7 +35,7 @@ class Launch(NamedTuple):
 
     Attributes:
         name: name of its kernel.
-        bytes: size of all tensors that it is given.
+        bytes: size of what it reads and writes.
     """
 
     name: str
@@ -55,17 +56,39 @@ def noted_launches() -> Iterator[list[Launch]]:
         _noted.reset(before)
 
 
-def launch(kernel: Any, grid: Grid, *arguments: Any, **constants: Any) -> None:
-    """Launch a kernel on the device of its first argument; with tensors without data only note it."""
+def launch(kernel: Any, grid: Grid, *arguments: Any, picked: Maps | None = None, **constants: Any) -> None:
+    """Launch a kernel on the device of its first argument; with tensors without data only note it.
+
+    Args:
+        kernel: the kernel.
+        grid: number of programs.
+        arguments: its arguments.
+        picked: maps of which it reads some, if their stacks are among the arguments.
+        constants: its constants.
+    """
     first: Tensor = arguments[0]
     if first.is_meta:
         if (noted := _noted.get()) is not None:
-            sizes = {id(a): a.numel() * a.element_size() for a in arguments if isinstance(a, Tensor)}
-            noted.append(Launch(kernel.__name__, sum(sizes.values())))
+            noted.append(Launch(kernel.__name__, _bytes(arguments, picked)))
         return
     # Triton launches on the current device.
     with torch.cuda.device_of(first):
         kernel[grid](*arguments, **constants)
+
+
+def _bytes(arguments: Sequence[Any], picked: Maps | None) -> int:
+    """Return the size of what a kernel reads and writes, each of it once."""
+    tensors = {id(a): a for a in arguments if isinstance(a, Tensor)}
+    if picked is None:
+        return sum(_size(tensor) for tensor in tensors.values())
+    stacks = [stack for stack in (picked.one, picked.other) if len(stack)]
+    apart = {id(stack) for stack in stacks}
+    rest = sum(_size(tensor) for key, tensor in tensors.items() if key not in apart)
+    return rest + len(set(picked.index)) * _size(stacks[0][0])
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 class Tiles:

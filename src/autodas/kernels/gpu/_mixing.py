@@ -212,6 +212,7 @@ def mix_backward(
         channels,
         pixels * channels,
         terms,
+        picked=maps,
         **tiles.constants(BLOCKS=tiles.blocks),
     )
     launch(

@@ -63,6 +63,7 @@ def gradient_of(out: Tensor, slope: Slope) -> Tensor:
         pixels,
         channels,
         pixels * channels,
+        picked=slope.upstream,
         **tiles.constants(),
     )
     return gradient

@@ -286,6 +286,7 @@ def units_backward(
         call.map_size,
         call.taps,
         size,
+        picked=slope.upstream,
         **tiles.constants(**call.constants, WEIGHTS=weights, BLOCKS=tiles.blocks),
     )
     gradient = input_gradient(call, spread)
