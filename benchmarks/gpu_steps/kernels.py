@@ -162,9 +162,9 @@ def _mixing(check: Check, channels: int, side: int, dtype: torch.dtype) -> None:
         moments(maps, mean, variance)
         read, scale = Maps(everything, maps.flatten(1, -2)), torch.empty_like(mean)
         out, slopes = torch.empty_like(upstream), weights.new_empty(3, count, channels)
-        gradient = torch.zeros_like(weights)
         mix_forward(out, scale, layout, read, mean, variance, weights)
-        mix_backward(slopes, gradient, layout, read, upstream, mean, scale, weights)
+        gradient = mix_backward(slopes, layout, read, upstream, mean, scale, weights)
+        assert gradient is not None
         return mean, variance, out, slopes, gradient
 
     def pooled(x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:

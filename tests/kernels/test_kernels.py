@@ -334,9 +334,9 @@ def test_mixing_against_autograd(channels: int, constant: bool, offset: float, t
         out, scale = torch.empty(3, 1003, channels, dtype=dtype), torch.empty_like(mean)
         read = Maps(INDEX, own, [x])
         mix_forward(out, scale, LAYOUT, read, mean, variance, w)
-        slopes, by_weight = mean.new_zeros(3, 5, channels), torch.zeros_like(w)
-        arrived = list(upstream.to(dtype).unbind())
-        mix_backward(slopes, by_weight, LAYOUT, read, arrived, mean, scale, w, running=constant)
+        slopes, arrived = mean.new_zeros(3, 5, channels), list(upstream.to(dtype).unbind())
+        by_weight = mix_backward(slopes, LAYOUT, read, arrived, mean, scale, w, running=constant)
+        assert by_weight is not None
         found = [torch.zeros_like(own), torch.zeros_like(x)]
         for o, index, slot in zip(LAYOUT.place, INDEX, LAYOUT.slot, strict=True):
             a, b, d = slopes[:, slot]

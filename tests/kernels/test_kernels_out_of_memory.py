@@ -39,7 +39,7 @@ CALLS = {
     "dense_forward": lambda: dense_forward(x, [dense], out),
     "dense_backward": lambda: dense_backward(x, [dense], x[None], slope, x, weight_gradients=True),
     "mix_forward": lambda: mix_forward(out.view(1, 1, -1), row, alone, Maps((0,), broad), row, row),
-    "mix_backward": lambda: mix_backward(slopes, None, layout, many, [pixels[:4096]], none, ones),
+    "mix_backward": lambda: mix_backward(slopes, layout, many, [pixels[:4096]], none, ones),
     "moments": lambda: moments(x.view(1, -1, 1, 4), none, ones),
 }
 compiled_library()

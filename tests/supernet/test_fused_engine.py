@@ -15,7 +15,7 @@ from autodas.operations._registry import _BUILDERS
 from autodas.spaces import CellSpace, Space, all_alive, get_skeleton, get_space
 from autodas.supernet import CellMixture, Noise, Supernet, frozen_statistics, mixture_of
 from autodas.supernet._cell import SupernetCell
-from autodas.supernet.fused._cell_plan import plans_of
+from autodas.supernet.fused._plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -185,10 +185,8 @@ def test_every_operation_of_a_space_has_a_fused_form(name: str) -> None:
     searched = [cell for cell in Supernet(space).cells if isinstance(cell, SupernetCell)]
     assert searched
     for cell in searched:
-        plans = plans_of(cell, all_alive(space.cell), plain_skips=False, apart=False)
-        assert plans.whole is not None
-        apart = plans_of(cell, all_alive(space.cell), plain_skips=False, apart=True)
-        assert not any(own.others for own in apart.candidates)
+        plans = [Plan(cell, all_alive(space.cell), state) for state in range(space.cell.states[-1])]
+        assert not any(plan.others for plan in plans)
 
 
 def test_imagenet_skeleton() -> None:

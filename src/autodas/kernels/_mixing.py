@@ -18,20 +18,19 @@ def inverse_deviation(variance: Tensor) -> Tensor:
     return (variance + EPSILON).rsqrt()
 
 
-def normalisation(mean: Tensor, variance: Tensor, scale: Tensor) -> Tensor:
-    r"""Write the factor s of normalisation, as in :func:`mix_forward`; return the summand :math:`-s \mu`.
+def normalisation(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return factor and summand of normalisation, s and :math:`-s \mu`, of :func:`mix_forward`.
 
     Args:
         mean, variance: of each map and channel, contiguous.
-        scale: the factor, likewise.
     """
     accelerated = gpu_form(mean)
     if accelerated is not None:
-        shift = torch.empty_like(mean)
+        scale, shift = torch.empty_like(mean), torch.empty_like(mean)
         accelerated.normalisation(mean, variance, scale, shift)
-        return shift
-    scale.copy_(inverse_deviation(variance))
-    return -mean * scale
+        return scale, shift
+    scale = inverse_deviation(variance)
+    return scale, -mean * scale
 
 
 def mix_forward(
@@ -47,8 +46,7 @@ def mix_forward(
 
     Args:
         out: shape (outputs, pixels, channels).
-        scale: :math:`s = 1 / \sqrt{\sigma^2 + \epsilon}`, shape (rows, channels); that of each term is
-            written.
+        scale: :math:`s = 1 / \sqrt{\sigma^2 + \epsilon}`, written here; shape (rows, channels).
         layout: layout of the sums.
         maps: the map m of each term, each of shape (pixels, channels).
         mean, variance: :math:`\mu` and :math:`\sigma^2`, shape (rows, channels).
@@ -59,8 +57,7 @@ def mix_forward(
         accelerated.mix_forward(out, scale, layout, maps, mean, variance, weights)
         return
     if library is None:
-        rows = constant(tuple(dict.fromkeys(row for row in layout.row if row >= 0)), scale.device)
-        scale.index_copy_(0, rows, inverse_deviation(variance[rows]))
+        scale.copy_(inverse_deviation(variance))
         factors, means = _factors(layout, scale, weights), _of_terms(layout, mean, 0)
         shift = -_belongs(layout.counts, mean) @ (factors * means)
         combine(out, layout.counts, maps, factors, shift)
@@ -72,6 +69,7 @@ def mix_forward(
         integers(layout.row),
         integers(layout.factor) if layout.factor else None,
         address(weights),
+        long(len(mean)),
         address(mean),
         address(variance),
         long(out.shape[1]),
@@ -83,7 +81,6 @@ def mix_forward(
 
 def mix_backward(
     slopes: Tensor,
-    gradient: Tensor | None,
     layout: Layout,
     maps: Maps,
     upstream: Stack,
@@ -92,8 +89,8 @@ def mix_backward(
     weights: Tensor | None = None,
     *,
     running: bool = False,
-) -> None:
-    r"""Write the gradients of the maps in the form :math:`a\,g + b\,m + d`, and those of the weights.
+) -> Tensor | None:
+    r"""Write the gradients of the maps in the form :math:`a\,g + b\,m + d`; return that of the weights.
 
     With the incoming gradient g of a term's sum over n pixels, the gradient of its map is
     :math:`w s (g - \sum g / n - \hat m \sum g \hat m / n)`, or :math:`w s g` if its moments are running
@@ -101,22 +98,17 @@ def mix_backward(
 
     Args:
         slopes: a, b and d of each term, written to its slot: shape (3, slots, channels).
-        gradient: gradient of each term's weight, written to its place: the shape of ``weights``; ``None`` if
-            there are none.
         layout, maps, mean, scale, weights: as in the forward pass, ``scale`` as it was written.
         upstream: g of each output, shape (pixels, channels).
         running: whether the moments are running ones, which do not depend on the maps.
     """
-    if not layout.row:
-        return
     library, accelerated = library_for(upstream[0]), gpu_form(upstream[0])
     if accelerated is not None:
-        given = (slopes, gradient, layout, maps, upstream, mean, scale, weights)
-        accelerated.mix_backward(*given, running=running)
-        return
+        given = (slopes, layout, maps, upstream, mean, scale, weights)
+        return accelerated.mix_backward(*given, running=running)  # type: ignore[no-any-return]
     if library is None:
-        _plain_backward(slopes, gradient, layout, maps, upstream, mean, scale, weights, running)
-        return
+        return _plain_backward(slopes, layout, maps, upstream, mean, scale, weights, running)
+    gradient = None if weights is None else torch.empty_like(weights)
     library.autodas_mix_backward(
         len(layout.counts),
         integers(layout.counts),
@@ -133,12 +125,13 @@ def mix_backward(
         long(upstream[0].shape[1]),
         *(address(each) for each in slopes.unbind()),
         address(gradient),
+        long(0 if weights is None else weights.numel()),
     )
+    return gradient
 
 
 def _plain_backward(
     slopes: Tensor,
-    gradient: Tensor | None,
     layout: Layout,
     maps: Maps,
     upstream: Stack,
@@ -146,7 +139,7 @@ def _plain_backward(
     scale: Tensor,
     weights: Tensor | None,
     running: bool,
-) -> None:
+) -> Tensor | None:
     means, scales = _of_terms(layout, mean, 0), _of_terms(layout, scale, 1)
     sums = torch.stack([u.sum(0, dtype=mean.dtype) for u in upstream])
     plain = sums[constant(layout.place, mean.device)]
@@ -165,8 +158,11 @@ def _plain_backward(
     b = -share * scales * product
     d = -share * plain - b * means
     slopes.index_copy_(1, constant(layout.slot, mean.device), torch.stack([a, b, d]))
-    if gradient is not None:
-        gradient.view(-1).index_copy_(0, constant(layout.factor, mean.device), product.sum(1))
+    if weights is None:
+        return None
+    gradient = torch.zeros_like(weights).flatten()
+    gradient.index_copy_(0, constant(layout.factor, mean.device), product.sum(1))
+    return gradient.view_as(weights)
 
 
 def _factors(layout: Layout, scale: Tensor, weights: Tensor | None) -> Tensor:

@@ -668,9 +668,6 @@ int autodas_dense_backward(const float *x, int images, int rows, int columns, in
 /* Pixels are processed in chunks that fit in the cache, whatever the number of threads, for the same bits. */
 #define CHUNK 256
 
-/* Maps that are read side by side: processors fetch only so many streams in advance. */
-#define TERMS 8
-
 /*
  * out[o] (+)= shift[o] + sum over its terms of scale[t] * map[t].
  *
@@ -683,14 +680,12 @@ int autodas_combine(float *const *out, int outputs, const int *counts, const flo
 #pragma omp parallel for schedule(static)
     for (long chunk = 0; chunk < chunks; chunk++) {
         long start = chunk * CHUNK, size = pixels - start < CHUNK ? pixels - start : CHUNK, term = 0;
-        for (int o = 0; o < outputs; o++)
-            for (int done = 0; done == 0 || done < counts[o]; done += TERMS) {
-                int count = counts[o] - done < TERMS ? counts[o] - done : TERMS;
-                const float *t = shift && done == 0 ? shift + o * channels : NULL;
-                FOR_CHANNEL_BLOCKS(combine, count, map + term, start * channels + c, size, channels,
-                                   scale + term * channels + c, t ? t + c : NULL, out[o], add || done)
-                term += count;
-            }
+        for (int o = 0; o < outputs; o++) {
+            const float *t = shift ? shift + o * channels : NULL;
+            FOR_CHANNEL_BLOCKS(combine, counts[o], map + term, start * channels + c, size, channels,
+                               scale + term * channels + c, t ? t + c : NULL, out[o], add)
+            term += counts[o];
+        }
     }
     return 0;
 }
@@ -707,21 +702,20 @@ static void normalisation(int row, const float *mean, const float *scale, long c
 
 /*
  * out[o] = sum over its terms of weight * scale * (map - mean), with scale = 1 / sqrt(variance + epsilon), which is
- * written, too, in the rows of the terms. mean, variance, scale: (rows, channels). row: of each term, -1 if it is not
- * normalised; factor: of its weight, null if all are 1.
+ * written, too. mean, variance, scale: (rows, channels). row: of each term, -1 if it is not normalised; factor: of its
+ * weight, null if all are 1.
  */
 int autodas_mix_forward(int outputs, const int *counts, const float *const *map, const int *row, const int *factor,
-                        const float *weights, const float *mean, const float *variance, long pixels, long channels,
-                        float *scale, float *const *out)
+                        const float *weights, long rows, const float *mean, const float *variance, long pixels,
+                        long channels, float *scale, float *const *out)
 {
     long terms = sum_of(counts, outputs);
     float *factors = lines((terms + outputs) * channels + 2 * channels);
     if (!factors)
         return OUT_OF_MEMORY;
     float *shift = factors + terms * channels, *own = shift + outputs * channels, *summand = own + channels;
-    for (long t = 0; t < terms; t++)
-        for (long i = row[t] * channels; row[t] >= 0 && i < (row[t] + 1) * channels; i++)
-            scale[i] = 1 / sqrtf(variance[i] + EPSILON);
+    for (long i = 0; i < rows * channels; i++)
+        scale[i] = 1 / sqrtf(variance[i] + EPSILON);
     for (long o = 0, t = 0; o < outputs; o++)
         for (int left = counts[o]; left > 0; left--, t++) {
             float weight = factor ? weights[factor[t]] : 1;
@@ -738,12 +732,12 @@ int autodas_mix_forward(int outputs, const int *counts, const float *const *map,
 
 /*
  * The gradients of autodas_mix_forward: of each map as a * upstream + b * map + d, in the row slot[t] of a, b, d;
- * of the weights of the terms, or null.
+ * of the weights, of which there are as many as places, or null.
  */
 int autodas_mix_backward(int outputs, const int *counts, const float *const *map, const int *row, const int *factor,
                          const int *slot, const float *const *upstream, const float *weights, const float *mean,
                          const float *scale, int constant, long pixels, long channels, float *a, float *b, float *d,
-                         float *weight_gradient)
+                         float *weight_gradient, long places)
 {
     long chunks = (pixels + CHUNK - 1) / CHUNK, terms = sum_of(counts, outputs), size = terms * channels;
     /* Adding small numbers to a large sum would lose their last digits: hence doubles, chunk by chunk. */
@@ -773,6 +767,8 @@ int autodas_mix_backward(int outputs, const int *counts, const float *const *map
             plain[i] += parts[2 * chunk * size + i];
             product[i] += parts[(2 * chunk + 1) * size + i];
         }
+    if (weight_gradient)
+        memset(weight_gradient, 0, sizeof(float) * places);
     for (long t = 0; t < terms; t++) {
         double total = 0;
         float weight = factor ? weights[factor[t]] : 1;

@@ -95,8 +95,9 @@ class SearchSize:
     def evaluated_at_once(self) -> int:
         """Number of samples that are evaluated at once."""
         part = max(1, self.batch_size // max(1, self.compute.micro_batches))
-        # With recomputed cells an iteration, too, keeps few maps.
-        larger = torch.device(self.compute.device).type == "cuda" and not self.supernet.checkpoint
+        # With recomputed cells an iteration, too, keeps few maps, and in bf16 it keeps smaller ones.
+        on_gpu = torch.device(self.compute.device).type == "cuda"
+        larger = on_gpu and not self.supernet.checkpoint and self.compute.precision == "fp32"
         return LARGER * part if larger else part
 
     def smaller(self) -> dict[str, SearchSize]:
@@ -266,7 +267,12 @@ def _estimate(size: SearchSize, number: int) -> MemoryEstimate:
         run.step(noise(), noise() if run.searches else None)
     if kind == "cpu":
         return MemoryEstimate(live.peak, CODE + MODULE * sum(1 for _ in run.supernet.modules()))
-    with rehearse_kernels(compiled, gpu=gpu), LiveBytes() as evaluation, torch.device("meta"), torch.no_grad():
+    with (
+        rehearse_kernels(compiled, gpu=gpu),
+        LiveBytes() as evaluation,
+        torch.device("meta"),
+        torch.no_grad(),
+    ):
         run.supernet.eval()
         run.forward(noise(size.evaluated_at_once).images, run.strategy.mixture())
     if size.compute.graphs == "off" or run.strategy.constants() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -23,6 +24,8 @@ def _factors(
     row,
     factor,
     weights,
+    outputs,
+    rows,
     channels,
     epsilon,
     WEIGHTED: tl.constexpr,
@@ -31,19 +34,24 @@ def _factors(
     o = tl.program_id(0)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside = channel < channels
-    summand = tl.zeros((CHANNELS,), tl.float32)
-    for t in range(tl.load(starts + o), tl.load(starts + o + 1)):
-        r = tl.load(row + t)
-        normalised = inside & (r >= 0)
-        at = r * channels + channel
-        own = tl.rsqrt(tl.load(variance + at, mask=normalised, other=1.0) + epsilon)
-        tl.store(scale + at, own, mask=normalised)
-        own = tl.where(r < 0, 1.0, own)
-        if WEIGHTED:
-            own = own * tl.load(weights + tl.load(factor + t))
-        tl.store(factors + t * channels + channel, own, mask=inside)
-        summand -= own * tl.load(mean + at, mask=normalised, other=0.0)
-    tl.store(shift + o * channels + channel, summand, mask=inside)
+    if o == outputs:
+        # The last programs write the factors of normalisation of all rows.
+        for r in range(rows):
+            value = tl.load(variance + r * channels + channel, mask=inside, other=1.0)
+            tl.store(scale + r * channels + channel, tl.rsqrt(value + epsilon), mask=inside)
+    else:
+        summand = tl.zeros((CHANNELS,), tl.float32)
+        for t in range(tl.load(starts + o), tl.load(starts + o + 1)):
+            r = tl.load(row + t)
+            normalised = inside & (r >= 0)
+            at = r * channels + channel
+            own = tl.rsqrt(tl.load(variance + at, mask=normalised, other=1.0) + epsilon)
+            own = tl.where(r < 0, 1.0, own)
+            if WEIGHTED:
+                own = own * tl.load(weights + tl.load(factor + t))
+            tl.store(factors + t * channels + channel, own, mask=inside)
+            summand -= own * tl.load(mean + at, mask=normalised, other=0.0)
+        tl.store(shift + o * channels + channel, summand, mask=inside)
 
 
 def mix_forward(
@@ -61,7 +69,7 @@ def mix_forward(
     factors, shift = mean.new_empty(len(layout.row), channels), mean.new_empty(outputs, channels)
     launch(
         _factors,
-        (outputs, tiles.along_channels, 1),
+        (outputs + 1, tiles.along_channels, 1),
         factors,
         shift,
         scale,
@@ -71,6 +79,8 @@ def mix_forward(
         numbers(layout.row, out),
         numbers(layout.factor, out),
         factors if weights is None else weights,
+        outputs,
+        len(mean),
         channels,
         EPSILON,
         WEIGHTED=weights is not None,
@@ -134,12 +144,14 @@ def _slopes(
     row,
     factor,
     slot,
+    unused,
     mean,
     scale,
     weights,
     parts,
     slots,
     terms,
+    count,
     pixels,
     channels,
     WEIGHTED: tl.constexpr,
@@ -147,6 +159,10 @@ def _slopes(
     CHANNELS: tl.constexpr,
 ):
     t = tl.program_id(0)
+    if WEIGHTED:
+        # Weights of no term: each program sets some of their gradients to 0.
+        for place in range(t, count, terms):
+            tl.store(gradient + tl.load(unused + place), 0.0)
     r = tl.load(row + t)
     weight = 1.0
     if WEIGHTED:
@@ -181,7 +197,6 @@ def _slopes(
 
 def mix_backward(
     slopes: Tensor,
-    gradient: Tensor | None,
     layout: Layout,
     maps: Maps,
     upstream: Stack,
@@ -190,12 +205,15 @@ def mix_backward(
     weights: Tensor | None = None,
     *,
     running: bool = False,
-) -> None:
+) -> Tensor | None:
     """As :func:`autodas.kernels.mix_backward`."""
     arrived, _ = both(Maps((), upstream))
     _, pixels, channels = arrived.shape
     terms, tiles = len(layout.row), Tiles(pixels, channels)
     sums = mean.new_empty(tiles.parts, 2, terms, channels)
+    gradient = None if weights is None else torch.empty_like(weights)
+    total = 0 if weights is None else weights.numel()
+    unused = tuple(place for place in range(total) if place not in layout.factor)
     row, factor = numbers(layout.row, mean), numbers(layout.factor, mean)
     launch(
         _part_sums,
@@ -224,15 +242,18 @@ def mix_backward(
         row,
         factor,
         numbers(layout.slot, mean),
+        numbers(unused, mean),
         mean,
         scale,
         slopes if weights is None else weights,
         tiles.parts,
         slopes.shape[1],
         terms,
+        len(unused),
         pixels,
         channels,
         WEIGHTED=weights is not None,
         RUNNING=running,
         CHANNELS=tiles.channels,
     )
+    return gradient

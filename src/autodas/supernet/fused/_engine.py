@@ -13,11 +13,10 @@ from autodas.spaces import Alive
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._mixture import CellMixture
 from autodas.supernet._noise import EdgeMasks, draw_masks
-from autodas.supernet.fused._candidates import Candidates
-from autodas.supernet.fused._cell_plan import CellPlan, Plans, plans_of
 from autodas.supernet.fused._channels import channel_terms, reduces_channels
 from autodas.supernet.fused._entry import EntryFunction, enters_fused, entry_weights
-from autodas.supernet.fused._function import CellFunction
+from autodas.supernet.fused._function import PlanFunction
+from autodas.supernet.fused._plan import Plan
 
 MOST_PLANS = 64
 """Maximum number of masks for which a cell caches plans: methods that sample may never repeat one."""
@@ -26,17 +25,16 @@ MOST_PLANS = 64
 class FusedEngine:
     """Fused engine, which computes a relaxed cell state by state instead of candidate by candidate.
 
-    All candidates that read a state are computed together, and so is the sum of all terms of a node
-    (:class:`CellFunction`): one pass of all depthwise convolutions over a state, pools once for all edges,
-    batch normalisation and mixing weight in one step, and for the backward pass only tensors that cannot be
-    recomputed cheaply are kept. A cell is one such function. If an edge's sum is needed by itself, for
-    channels that bypass it or for drop path, or an operation is computed by its module, it is one function
-    for each state. Operations on whole channels are a factor and a summand of the state
-    (:func:`channel_terms`). Plans are cached for each mask that occurs.
+    All candidates that read a state are computed together (:class:`PlanFunction`): one pass of all depthwise
+    convolutions over it, pools once for all edges, batch normalisation and mixing weight in one step, and for
+    the backward pass only tensors that cannot be recomputed cheaply are kept. Operations on whole channels
+    are a factor and a summand of the state (:func:`channel_terms`). Operations without such a form are
+    computed by their modules, and so are identities while they drop entries. Plans are cached for each mask
+    that occurs.
     """
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[Alive, bool, bool], Plans] = {}
+        self._plans: dict[tuple[Alive, bool], list[Plan]] = {}
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
         """Return the cell's output."""
@@ -45,15 +43,11 @@ class FusedEngine:
             weights = weights * mixture.edges[:, None]
         states = cell.enter(before, previous, self._enter)
         masks = draw_masks(cell, states[-1], mixture)
-        plans = self._plans_of(cell, mixture.active, bool(masks.skips), bool(masks.paths))
-        if plans.whole is not None:
-            states += self._sums(plans.whole, states, weights)
-            return cell.output(states, mixture.outputs)
         terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
-        for number, (plan, candidates) in enumerate(zip(plans.states, plans.candidates, strict=True)):
-            through, past = cell.partial.split(states[number], cell.edge_stride(number))
-            for edge, target, term in self._leave(plan, candidates, through, weights, masks):
+        for number, plan in enumerate(self._plans_of(cell, mixture.active, bool(masks.skips))):
+            through, past = cell.partial.split(states[number], plan.stride)
+            for edge, target, term in self._leave(plan, through, weights, masks):
                 terms[target].append(masks.along(edge, term))
             if past is not None:
                 for edge, target in _open_edges(cell, mixture.active, number):
@@ -65,14 +59,15 @@ class FusedEngine:
                 states.append(cell.node(node, total))
         return cell.output(states, mixture.outputs)
 
-    def _plans_of(self, cell: SupernetCell, mask: Alive, plain_skips: bool, apart: bool) -> Plans:
-        """Return the plans of a cell, from the cache or newly made."""
-        key = (mask, plain_skips, apart)
-        if key not in self._plans:
+    def _plans_of(self, cell: SupernetCell, mask: Alive, plain_skips: bool) -> list[Plan]:
+        """Return the plans of all states, from the cache or newly made."""
+        plans = self._plans.get((mask, plain_skips))
+        if plans is None:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = plans_of(cell, *key)
-        return self._plans[key]
+            plans = [Plan(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
+            self._plans[mask, plain_skips] = plans
+        return plans
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return a state: an input of the cell, projected to its width and size."""
@@ -85,36 +80,28 @@ class FusedEngine:
             state: Tensor = EntryFunction.apply(module.norm, stride, rows, *weights)  # type: ignore[no-untyped-call]
         return state.movedim(-1, 1)
 
-    def _sums(self, plan: CellPlan, states: Sequence[Tensor], weights: Tensor) -> list[Tensor]:
-        """Return the sums of a plan."""
-        parameters, x = plan.parameters(), states[0]
-        single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
-        with _no_autocast(x):
-            rows = [_rows(state, working_dtype(x, single)) for state in states]
-            sums = CellFunction.apply(plan, weights.to(single), *rows, *parameters)  # type: ignore[no-untyped-call]
-        return [each.movedim(-1, 1) for each in sums]
-
     def _leave(
-        self,
-        plan: CellPlan | None,
-        candidates: Candidates,
-        x: Tensor,
-        weights: Tensor,
-        masks: EdgeMasks,
+        self, plan: Plan, x: Tensor, weights: Tensor, masks: EdgeMasks
     ) -> Sequence[tuple[int, int, Tensor]]:
         """Return the contributions of a state to the nodes that read it, each with its edge and its node."""
         terms: list[tuple[int, int, Tensor]] = []
-        if plan is not None:
-            edges = {term.target: term.edge for term in plan.states[0].terms}
-            sums = self._sums(plan, [x], weights)
-            terms += [(edges[target], target, sums[place]) for target, place in plan.place.items()]
-        if candidates.channels:
+        if plan.edges:
+            parameters = plan.parameters()
+            single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
             with _no_autocast(x):
-                single = candidates.channels[0].module.squeeze[0].get_parameter("weight").dtype
+                rows, factors = _rows(x, working_dtype(x, single)), weights.to(single)
+                results = PlanFunction.apply(plan, rows, factors, *parameters)  # type: ignore[no-untyped-call]
+            terms += [
+                (edge, target, term.movedim(-1, 1))
+                for edge, target, term in zip(plan.edges, plan.targets, results, strict=True)
+            ]
+        if plan.channels:
+            with _no_autocast(x):
+                single = plan.channels[0].module.squeeze[0].get_parameter("weight").dtype
                 rows = _rows(x, working_dtype(x, single))
-                results = channel_terms(candidates.channels, rows, weights.to(single))
+                results = channel_terms(plan.channels, rows, weights.to(single))
             terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in results]
-        for edge, target, column, module in candidates.others:
+        for edge, target, column, module in plan.others:
             out = self._reduce_channels(module, x) if reduces_channels(module) else module(x)
             terms.append((edge, target, weights[edge, column] * masks.after(edge, module, out)))
         return terms

@@ -81,7 +81,7 @@ class EntryFunction(torch.autograd.Function):
         x, out, mean, scale, *weights = ctx.saved_tensors
         arrived, flat = [upstream.contiguous().view(-1, out.shape[-1])], out.view(1, -1, out.shape[-1])
         slopes = mean.new_empty(3, *mean.shape)
-        mix_backward(slopes, None, ALONE, Maps((0,), flat), arrived, mean, scale, running=ctx.constant)
+        mix_backward(slopes, ALONE, Maps((0,), flat), arrived, mean, scale, running=ctx.constant)
         into = Slope(Maps((0,), arrived), *slopes.unbind())
         wanted = any(ctx.needs_input_grad[3:])
         gradient, parts = pointwise_backward(
