@@ -219,19 +219,29 @@ static void mask_gradient(const Shape *s, const float *x, const float *scale, co
             gradient[i] = x[i] > 0 ? gradient[i] : 0;
 }
 
+#define BLOCK 16 /* channels whose sums fit in the registers */
+
 /* Mean and biased variance over all images, from those of each; in the order of images, for reproducible bits. */
 static void join_moments(const float *means, const float *deviations, long images, long pitch, long pixels,
                          long channels, float *mean, float *variance)
 {
-    for (long c = 0; c < channels; c++) {
-        double m = 0, d = 0;
-        for (long i = 0; i < images; i++) {
-            double gap = means[i * pitch + c] - m;
-            d += deviations[i * pitch + c] + gap * gap * pixels * i / (i + 1);
-            m += gap / (i + 1);
+    for (long first = 0; first < channels; first += BLOCK) {
+        long count = channels - first < BLOCK ? channels - first : BLOCK;
+        double m[BLOCK] = {0}, d[BLOCK] = {0};
+        for (long i = 0; i < images; i++)
+            for (long c = 0; c < count; c++)
+                m[c] += means[i * pitch + first + c];
+        for (long c = 0; c < count; c++)
+            m[c] /= images;
+        for (long i = 0; i < images; i++)
+            for (long c = 0; c < count; c++) {
+                double gap = means[i * pitch + first + c] - m[c];
+                d[c] += deviations[i * pitch + first + c] + gap * gap * pixels;
+            }
+        for (long c = 0; c < count; c++) {
+            mean[first + c] = m[c];
+            variance[first + c] = d[c] / ((double)images * pixels);
         }
-        mean[c] = m;
-        variance[c] = d / ((double)images * pixels);
     }
 }
 

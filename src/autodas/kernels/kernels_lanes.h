@@ -394,16 +394,26 @@ static void NAME(copy)(const float *from, long pixels, long from_pitch, float *t
 /* Mean and sum of squared deviations over pixels, in two passes over data in the cache. */
 static void NAME(moments)(const float *u, long pixels, long channels, float *mean, float *deviation)
 {
-    VEC sum = {0}, squares = {0};
-    for (long p = 0; p < pixels; p++)
-        sum += AT(u + p * channels);
-    VEC centre = sum / (float)pixels;
-    for (long p = 0; p < pixels; p++) {
+    /* Four sums: an addition need not wait for the previous one. */
+    VEC sum[4] = {{0}}, squares[4] = {{0}};
+    long p = 0;
+    for (; p + 4 <= pixels; p += 4)
+        UNROLL for (int i = 0; i < 4; i++)
+            sum[i] += AT(u + (p + i) * channels);
+    for (; p < pixels; p++)
+        sum[0] += AT(u + p * channels);
+    VEC centre = (sum[0] + sum[1] + sum[2] + sum[3]) / (float)pixels;
+    for (p = 0; p + 4 <= pixels; p += 4)
+        UNROLL for (int i = 0; i < 4; i++) {
+            VEC d = AT(u + (p + i) * channels) - centre;
+            squares[i] += d * d;
+        }
+    for (; p < pixels; p++) {
         VEC d = AT(u + p * channels) - centre;
-        squares += d * d;
+        squares[0] += d * d;
     }
     *(VEC *)mean = centre;
-    *(VEC *)deviation = squares;
+    *(VEC *)deviation = squares[0] + squares[1] + squares[2] + squares[3];
 }
 
 /* out = a * upstream + b * u + d; out has pixels at a distance of its own. */
@@ -434,15 +444,24 @@ static void NAME(combine)(int terms, const float *const *map, long first, long p
 static void NAME(sums)(const float *map, const float *upstream, long pixels, long channels, const float *scale,
                        const float *shift, double *plain, double *product)
 {
-    VEC s = AT(scale), t = AT(shift), one = {0}, two = {0};
-    for (long p = 0; p < pixels; p++) {
+    /* Four sums: an addition need not wait for the previous one. */
+    VEC s = AT(scale), t = AT(shift), one[4] = {{0}}, two[4] = {{0}};
+    long p = 0;
+    for (; p + 4 <= pixels; p += 4)
+        UNROLL for (int i = 0; i < 4; i++) {
+            VEC d = AT(upstream + (p + i) * channels);
+            one[i] += d;
+            two[i] += d * (AT(map + (p + i) * channels) * s + t);
+        }
+    for (; p < pixels; p++) {
         VEC d = AT(upstream + p * channels);
-        one += d;
-        two += d * (AT(map + p * channels) * s + t);
+        one[0] += d;
+        two[0] += d * (AT(map + p * channels) * s + t);
     }
+    VEC all = one[0] + one[1] + one[2] + one[3], products = two[0] + two[1] + two[2] + two[3];
     for (int i = 0; i < LANES; i++) {
-        plain[i] += one[i];
-        product[i] += two[i];
+        plain[i] += all[i];
+        product[i] += products[i];
     }
 }
 
