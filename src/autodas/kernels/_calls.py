@@ -34,8 +34,8 @@ def places(tensors: Tensor | Sequence[Tensor]) -> Sequence[int]:
     """Return the address of each tensor, or of each part of one along its first dimension."""
     if not isinstance(tensors, Tensor):
         return [tensor.data_ptr() for tensor in tensors]
-    first, step = tensors.data_ptr(), tensors.stride(0) * tensors.element_size()
-    return range(first, first + max(len(tensors) * step, 1), max(step, 1))
+    first, step = tensors.data_ptr(), max(tensors.stride(0) * tensors.element_size(), 1)
+    return range(first, first + tensors.shape[0] * step, step)
 
 
 def pointers(numbers: Sequence[int]) -> object:

@@ -69,7 +69,7 @@ def mix_forward(
         integers(layout.row),
         integers(layout.factor) if layout.factor else None,
         address(weights),
-        long(len(mean)),
+        long(mean.shape[0]),
         address(mean),
         address(variance),
         long(out.shape[1]),

@@ -79,7 +79,7 @@ def moments(maps: Tensor, mean: Tensor, variance: Tensor) -> None:
         mean.copy_(centre)
         variance.copy_(spread)
         return
-    count, images, channels = len(maps), maps.shape[1], maps.shape[-1]
+    count, images, channels = maps.shape[0], maps.shape[1], maps.shape[-1]
     pixels = maps.numel() // (count * images * channels)
     library.autodas_moments(
         address(maps),
