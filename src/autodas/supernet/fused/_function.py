@@ -70,10 +70,10 @@ class PlanFunction(torch.autograd.Function):
         constant = bool(plan.norms) and not plan.norms[0].training
         if constant:
             mean, variance = running_moments(plan.norms)
-            between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
         else:
             mean, variance = x.new_empty(2, plan.rows, channels, dtype=wide(x.dtype)).unbind()
-            between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
+        between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
+        if not constant:
             follow(plan.norms, (mean, variance), plan.norm_rows, torch.Size(shape[:-1]).numel())
         out, scale = x.new_empty(len(plan.edges), *shape), torch.empty_like(mean)
         mix_forward(
