@@ -69,11 +69,12 @@ def test_bars_are_the_distribution() -> None:
 
 def test_page_is_safe_and_complete() -> None:
     table = Table("<b>.csv", ("a", "b"), {f"cell {n}": (float(n), n / 2) for n in range(1, 101)})
-    run = FoundRun("das", 0, "|x~0|", {"a": 90.0, "b": 45.0}, 0.89, 10.0, 1.0, 2.0, 3.0, 4.0, 1)
+    found = {"a": 90.0, "b": 45.0}
+    run = FoundRun("das", 0, "|x~0|", found, 0.89, 10.0, 1.0, 2.0, 3.0, 4.0, 1, (None, 71.234, 90.0))
     page = render_table_comparison(TableComparison((run,), table, "a"), "Agreement of seeds: none.")
     assert "<b>.csv" not in page
     assert page.count("<figure") == 2
     assert page.count("<circle") == 4  # das and a random draw, on two data sets
-    for text in ("|x~0|", "Agreement of seeds: none.", "a random draw", "50.50 ± 29.01"):
+    for text in ("|x~0|", "Agreement of seeds: none.", "a random draw", "50.50 ± 29.01", "-, 71.23, 90.00"):
         assert text in page
     assert "http" not in page.replace("http-equiv", "")

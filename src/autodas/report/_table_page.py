@@ -34,6 +34,7 @@ def render_table_comparison(comparison: TableComparison, remarks: str = "") -> s
     ]
     data = comparison.table_of.data
     head = ["method", "seed", *(f"{name}, %" for name in data), "better than, %", "architecture"]
+    head.append(f"{comparison.data} after each epoch, %")
     rows = [
         [
             run.method,
@@ -41,6 +42,7 @@ def render_table_comparison(comparison: TableComparison, remarks: str = "") -> s
             *(run.accuracies[name] for name in data),
             100 * run.worse,
             run.architecture,
+            ", ".join("-" if accuracy is None else f"{accuracy:.2f}" for accuracy in run.trajectory),
         ]
         for run in comparison.runs
     ]
