@@ -38,7 +38,11 @@ def sent(values: Tensor, device: torch.device | str) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
-@lru_cache(maxsize=1024)
+MOST = 2**16
+"""Number of tensors that are kept: more than an iteration needs, which has about twenty for each state."""
+
+
+@lru_cache(maxsize=MOST)
 def _constant(numbers: Any, device: str, dtype: torch.dtype) -> Tensor:
     return torch.tensor(numbers, dtype=dtype, device=device)
 
