@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -120,12 +121,13 @@ def operations(run: FoundRun) -> dict[tuple[str, tuple[int, ...]], str]:
 def planned(arguments: argparse.Namespace, method: str, seed: int) -> Search:
     """Return the search of a method with a seed."""
     options = [f"--{word}" for word in arguments.options]
-    label = ", ".join([method, *(word.removeprefix("strategy.") for word in arguments.options)])
+    further = ", ".join(word.removeprefix("strategy.") for word in arguments.options)
+    label = f"{method} with {further}" if further else method
     folder = arguments.run or Path("runs") / f"evidence-{arguments.settings.stem}"
     words = ["search", f"--data={arguments.data}", f"--config={arguments.settings}", "--preset=quickstart"]
     words += [f"--strategy={method}", f"--seed={seed}", "--compute.threads=1", *options]
     words += [f"--table=nasbench201:{arguments.table}"]
-    return Search(label, seed, tuple(words), folder / label.replace(", ", "-") / f"seed{seed}")
+    return Search(label, seed, tuple(words), folder / re.sub(r"[ ,]+", "-", label) / f"seed{seed}")
 
 
 def searched(search: Search) -> Search:

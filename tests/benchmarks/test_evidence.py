@@ -70,9 +70,9 @@ def test_a_method_from_its_estimate_to_the_json(
     monkeypatch.setattr(sys, "argv", [*words, "--with", "strategy.beta_decay=1"])
     assert evidence.main() == 0
     both = json.loads((tmp_path / "out.json").read_text())
-    assert [row["method"] for row in both["rows"]] == ["sdas-c", "sdas-c, beta_decay=1", "a random draw"]
+    assert [row["method"] for row in both["rows"]] == ["sdas-c", "sdas-c with beta_decay=1", "a random draw"]
     assert both["runs"][0] == first["runs"][0]
-    assert "--strategy.beta_decay=1" in both["searches"]["sdas-c, beta_decay=1"]["command"]
+    assert "--strategy.beta_decay=1" in both["searches"]["sdas-c with beta_decay=1"]["command"]
     monkeypatch.setattr(sys, "argv", [*words, "--estimate"])
     capsys.readouterr()
     assert evidence.main() == 0
