@@ -6,7 +6,7 @@ from autodas.kernels._constants import constant, held, holding, sent
 from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._gpu import GpuKernels, expected_gpu_kernels, gpu_form, gpu_kernels
 from autodas.kernels._layout import EPSILON, Layout
-from autodas.kernels._maps import Maps, Moments, Stack
+from autodas.kernels._maps import Maps, Moments, Stack, joined
 from autodas.kernels._mixing import inverse_deviation, mix_backward, mix_forward, normalisation
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
@@ -47,6 +47,7 @@ __all__ = [
     "held",
     "holding",
     "inverse_deviation",
+    "joined",
     "mix_backward",
     "mix_forward",
     "moments",

@@ -59,7 +59,9 @@ def stencils_forward(
         flat = _stencils.stencils_forward(frames.flatten(-5, -4), _planes(stencils), stride[1:], scale, shift)
         return flat.unflatten(1, frames.shape[-5:-3])  # type: ignore[no-any-return,no-untyped-call]
     with torch.no_grad():
-        return torch.stack(_in_time(_sources(x, len(stencils), stride, scale, shift), stencils, stride))
+        return torch.stack(
+            _in_time(_stencils._activated(x, len(stencils), stride, scale, shift), stencils, stride)
+        )
 
 
 def stencils_backward(
@@ -94,7 +96,7 @@ def stencils_backward(
         gradient = torch.zeros_like(x)
         gradient[..., :: stride[0], :, :, :] = inputs.view_as(frames)
         return gradient, own
-    sources = _sources(x, len(stencils), stride, scale, shift)
+    sources = _stencils._activated(x, len(stencils), stride, scale, shift)
     shared = x.dim() == 5
     # The gradient is that of the argument of the ReLU, summed if all stencils read the same map.
     distinct = [source.detach().requires_grad_() for source in (sources[:1] if shared else sources)]
@@ -119,13 +121,6 @@ def _in_space(stencils: Sequence[Stencil]) -> bool:
 def _planes(stencils: Sequence[Stencil]) -> list[Stencil]:
     """Return stencils with a window of one frame as stencils of images."""
     return [Stencil(stencil.weight.squeeze(2), stencil.dilation) for stencil in stencils]
-
-
-def _sources(
-    x: Tensor, count: int, stride: Sequence[int], scale: Tensor | None, shift: Tensor | None
-) -> list[Tensor]:
-    """Return what each stencil reads."""
-    return _stencils._activated(x, count, stride, scale, shift)
 
 
 def _in_time(sources: Sequence[Tensor], stencils: Sequence[Stencil], stride: Sequence[int]) -> list[Tensor]:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from autodas.kernels._calls import places
 
 Stack = Tensor | Sequence[Tensor]
 """Maps of shape (pixels, channels): as one contiguous tensor (maps, pixels, channels), or one by one."""
+
+
+def joined(stack: Stack) -> Tensor:
+    """Return the maps of a stack, which is not empty, as one tensor; a single one is not copied."""
+    if isinstance(stack, Tensor):
+        return stack.contiguous()
+    return stack[0].contiguous()[None] if len(stack) == 1 else torch.stack(list(stack))
+
 
 Moments = tuple[Tensor, Tensor]
 """Mean and biased variance of each channel, each of shape (maps, channels)."""

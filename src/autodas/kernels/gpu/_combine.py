@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from autodas.kernels._maps import Maps, Stack
+from autodas.kernels._maps import Maps, joined
 from autodas.kernels.gpu._launch import COUNTS, Tiles, launch, numbers
+
+
+@triton.jit
+def _picked(one, other, i, map_size):
+    """Return the address of map i of one stack, or of map ~i of the other."""
+    source = one + i.to(tl.int64) * map_size
+    if i < 0:
+        source = other + (-1 - i).to(tl.int64) * map_size
+    return source
 
 
 @triton.jit(do_not_specialize=COUNTS)
@@ -43,10 +51,7 @@ def _combine(
     if ADD:
         total += tl.load(target + at, mask=within, other=0.0).to(tl.float32)
     for t in range(tl.load(starts + o), tl.load(starts + o + 1)):
-        i = tl.load(index + t)
-        source = one + i.to(tl.int64) * map_size
-        if i < 0:
-            source = other + (-1 - i).to(tl.int64) * map_size
+        source = _picked(one, other, tl.load(index + t), map_size)
         factor = tl.load(scale + t * channels + channel, mask=channel < channels, other=0.0)
         total += tl.load(source + at, mask=within, other=0.0).to(tl.float32) * factor[None, :]
     tl.store(target + at, total.to(out.dtype.element_ty), mask=within)
@@ -88,16 +93,7 @@ def starts(counts: Sequence[int]) -> tuple[int, ...]:
 
 def both(maps: Maps) -> tuple[Tensor, Tensor]:
     """Return both stacks of maps as contiguous tensors; one stands for the other if that is empty."""
-    one, other = _whole(maps.one), _whole(maps.other)
+    one, other = (joined(stack) if len(stack) else None for stack in (maps.one, maps.other))
     found = one if one is not None else other
     assert found is not None
     return (found if one is None else one), (found if other is None else other)
-
-
-def _whole(stack: Stack) -> Tensor | None:
-    """Return a stack as one tensor; ``None`` if it is empty."""
-    if len(stack) == 0:
-        return None
-    if isinstance(stack, Tensor):
-        return stack.contiguous()
-    return stack[0].contiguous()[None] if len(stack) == 1 else torch.stack(list(stack))

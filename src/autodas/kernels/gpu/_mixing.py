@@ -8,8 +8,8 @@ import triton.language as tl
 from torch import Tensor
 
 from autodas.kernels._layout import EPSILON, Layout
-from autodas.kernels._maps import Maps, Stack
-from autodas.kernels.gpu._combine import both, combine, starts
+from autodas.kernels._maps import Maps, Stack, joined
+from autodas.kernels.gpu._combine import _picked, both, combine, starts
 from autodas.kernels.gpu._launch import COUNTS, Tiles, launch, numbers
 
 
@@ -112,10 +112,7 @@ def _part_sums(
     t = tl.program_id(2)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside = channel < channels
-    i = tl.load(index + t)
-    source = one + i.to(tl.int64) * map_size
-    if i < 0:
-        source = other + (-1 - i).to(tl.int64) * map_size
+    source = _picked(one, other, tl.load(index + t), map_size)
     arrived = upstream + tl.load(place + t).to(tl.int64) * map_size
     r = tl.load(row + t)
     normalised = inside & (r >= 0)
@@ -207,7 +204,7 @@ def mix_backward(
     running: bool = False,
 ) -> Tensor | None:
     """As :func:`autodas.kernels.mix_backward`."""
-    arrived, _ = both(Maps((), upstream))
+    arrived = joined(upstream)
     _, pixels, channels = arrived.shape
     terms, tiles = len(layout.row), Tiles(pixels, channels)
     sums = mean.new_empty(tiles.parts, 2, terms, channels)

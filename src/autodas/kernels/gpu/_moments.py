@@ -18,6 +18,15 @@ def _join(count, mean, deviation, more, own_mean, own_deviation):
     return total, mean + gap * share, deviation + own_deviation + gap * gap * count * share
 
 
+@triton.jit
+def _add_tile(count, mean, deviation, value, counted, within):
+    """Join count, mean and squared deviations with those of a tile, of whose pixels some are counted."""
+    more = tl.sum(counted.to(tl.float32), axis=0)
+    centre = tl.sum(tl.where(within, value, 0.0), axis=0) / tl.maximum(more, 1.0)
+    gap = tl.where(within, value - centre[None, :], 0.0)
+    return _join(count, mean, deviation, more, centre, tl.sum(gap * gap, axis=0))
+
+
 @triton.jit(do_not_specialize=COUNTS)
 def _part_moments(
     maps,
@@ -41,11 +50,9 @@ def _part_moments(
         pixel = (part * BLOCKS + block) * PIXELS + tl.arange(0, PIXELS)
         within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
         value = tl.load(source + pixel[:, None] * channels + channel[None, :], mask=within, other=0.0)
-        value = value.to(tl.float32)
-        more = tl.sum((pixel < pixels).to(tl.float32), axis=0)
-        centre = tl.sum(value, axis=0) / tl.maximum(more, 1.0)
-        gap = tl.where(within, value - centre[None, :], 0.0)
-        count, mean, deviation = _join(count, mean, deviation, more, centre, tl.sum(gap * gap, axis=0))
+        count, mean, deviation = _add_tile(
+            count, mean, deviation, value.to(tl.float32), pixel < pixels, within
+        )
     at = (part * tl.num_programs(2) + m) * channels + channel
     tl.store(means + at, mean, mask=channel < channels)
     tl.store(deviations + at, deviation, mask=channel < channels)

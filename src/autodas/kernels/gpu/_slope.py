@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from autodas.kernels._unit import Slope
-from autodas.kernels.gpu._combine import both
+from autodas.kernels.gpu._combine import _picked, both
 from autodas.kernels.gpu._launch import COUNTS, Tiles, launch, numbers
 
 
@@ -33,10 +33,7 @@ def _slope(
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
     at = pixel[:, None] * channels + channel[None, :]
-    i = tl.load(index + g)
-    source = one + i.to(tl.int64) * map_size
-    if i < 0:
-        source = other + (-1 - i).to(tl.int64) * map_size
+    source = _picked(one, other, tl.load(index + g), map_size)
     row = g * channels + channel
     x = tl.load(a + row, mask=channel < channels, other=0.0)[None, :]
     y = tl.load(b + row, mask=channel < channels, other=0.0)[None, :]

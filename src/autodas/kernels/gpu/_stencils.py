@@ -39,6 +39,46 @@ def _affine(scale, shift, g, channel, channels, AFFINE: tl.constexpr):
     return factor[None, :], summand[None, :]
 
 
+@triton.jit
+def _features(
+    x,
+    taps,
+    pixel,
+    channel,
+    within,
+    window,
+    dilation,
+    factor,
+    summand,
+    height,
+    width,
+    out_height,
+    out_width,
+    channels,
+    STRIDE: tl.constexpr,
+    AFFINE: tl.constexpr,
+    PIXELS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+):
+    """Return the outputs of a depthwise convolution at some pixels."""
+    image = pixel // (out_height * out_width)
+    half = dilation * (window // 2)
+    top = pixel // out_width % out_height * STRIDE - half
+    left = pixel % out_width * STRIDE - half
+    total = tl.zeros((PIXELS, CHANNELS), tl.float32)
+    for a in range(window):
+        row = top + a * dilation
+        for b in range(window):
+            column = left + b * dilation
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            at = ((image * height + row) * width + column)[:, None] * channels + channel[None, :]
+            value = _activated(x, at, inside[:, None] & within, factor, summand, AFFINE)
+            tap = (channel * window + a) * window + b
+            weight = tl.load(taps + tap, mask=channel < channels, other=0.0)
+            total += value * weight[None, :]
+    return total
+
+
 @triton.jit(do_not_specialize=COUNTS)
 def _forward(
     x,
@@ -66,23 +106,27 @@ def _forward(
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     within = (pixel < pixels)[:, None] & (channel < channels)[None, :]
-    image = pixel // (out_height * out_width)
-    half = dilation * (window // 2)
-    top = pixel // out_width % out_height * STRIDE - half
-    left = pixel % out_width * STRIDE - half
     factor, summand = _affine(scale, shift, g, channel, channels, AFFINE)
-    source = x if SHARED else x + g.to(tl.int64) * map_size
-    total = tl.zeros((PIXELS, CHANNELS), tl.float32)
-    for a in range(window):
-        row = top + a * dilation
-        for b in range(window):
-            column = left + b * dilation
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            at = ((image * height + row) * width + column)[:, None] * channels + channel[None, :]
-            value = _activated(source, at, inside[:, None] & within, factor, summand, AFFINE)
-            tap = (channel * window + a) * window + b
-            weight = tl.load(taps + tap, mask=channel < channels, other=0.0)
-            total += value * weight[None, :]
+    total = _features(
+        x if SHARED else x + g.to(tl.int64) * map_size,
+        taps,
+        pixel,
+        channel,
+        within,
+        window,
+        dilation,
+        factor,
+        summand,
+        height,
+        width,
+        out_height,
+        out_width,
+        channels,
+        STRIDE,
+        AFFINE,
+        PIXELS,
+        CHANNELS,
+    )
     at = pixel[:, None] * channels + channel[None, :]
     target = out + g.to(tl.int64) * pixels * channels
     tl.store(target + at, total.to(out.dtype.element_ty), mask=within)

@@ -11,50 +11,10 @@ from torch._utils import _unflatten_dense_tensors
 from autodas.kernels._maps import Moments
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._unit import Given, Slope, Units
-from autodas.kernels.gpu._combine import both
+from autodas.kernels.gpu._combine import _picked, both
 from autodas.kernels.gpu._launch import COUNTS, Tiles, addresses, launch, numbers
-from autodas.kernels.gpu._moments import _join, join_moments
-from autodas.kernels.gpu._stencils import Call, _activated, _affine, input_gradient, write_weight_sums
-
-
-@triton.jit
-def _features(
-    x,
-    taps,
-    pixel,
-    channel,
-    within,
-    window,
-    dilation,
-    factor,
-    summand,
-    height,
-    width,
-    out_height,
-    out_width,
-    channels,
-    STRIDE: tl.constexpr,
-    AFFINE: tl.constexpr,
-    PIXELS: tl.constexpr,
-    CHANNELS: tl.constexpr,
-):
-    """Return the outputs of a depthwise convolution at some pixels."""
-    image = pixel // (out_height * out_width)
-    half = dilation * (window // 2)
-    top = pixel // out_width % out_height * STRIDE - half
-    left = pixel % out_width * STRIDE - half
-    total = tl.zeros((PIXELS, CHANNELS), tl.float32)
-    for a in range(window):
-        row = top + a * dilation
-        for b in range(window):
-            column = left + b * dilation
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            at = ((image * height + row) * width + column)[:, None] * channels + channel[None, :]
-            value = _activated(x, at, inside[:, None] & within, factor, summand, AFFINE)
-            tap = (channel * window + a) * window + b
-            weight = tl.load(taps + tap, mask=channel < channels, other=0.0)
-            total += value * weight[None, :]
-    return total
+from autodas.kernels.gpu._moments import _add_tile, join_moments
+from autodas.kernels.gpu._stencils import Call, _affine, _features, input_gradient, write_weight_sums
 
 
 @triton.jit
@@ -135,12 +95,9 @@ def _units(
         value = _product(features, mixers, out).to(out.dtype.element_ty)
         tl.store(target + pixel[:, None] * channels + channel[None, :], value, mask=within)
         if MOMENTS:
-            wide = value.to(tl.float32)
-            more = tl.sum((pixel < pixels).to(tl.float32), axis=0)
-            centre = tl.sum(tl.where(within, wide, 0.0), axis=0) / tl.maximum(more, 1.0)
-            gap = tl.where(within, wide - centre[None, :], 0.0)
-            own = tl.sum(gap * gap, axis=0)
-            count, mean, deviation = _join(count, mean, deviation, more, centre, own)
+            count, mean, deviation = _add_tile(
+                count, mean, deviation, value.to(tl.float32), pixel < pixels, within
+            )
     if MOMENTS:
         at = (part * tl.num_programs(2) + g) * channels + channel
         tl.store(means + at, mean, mask=inside)
@@ -193,10 +150,7 @@ def _units_gradient(
     factor, summand = _affine(scale, shift, g, channel, channels, AFFINE)
     source = x if SHARED else x + g.to(tl.int64) * map_size
     moved = g.to(tl.int64) * pixels * channels
-    i = tl.load(index + g)
-    arrived = one + i.to(tl.int64) * pixels * channels
-    if i < 0:
-        arrived = other + (-1 - i).to(tl.int64) * pixels * channels
+    arrived = _picked(one, other, tl.load(index + g), pixels * channels)
     row = g * channels + channel
     of_upstream = tl.load(a + row, mask=inside, other=0.0)[None, :]
     of_output = tl.load(b + row, mask=inside, other=0.0)[None, :]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.kernels import (
+    Given,
     Layout,
     Maps,
     Pointwise,
@@ -57,8 +58,8 @@ class EntryFunction(torch.autograd.Function):
             x: shape (batch, *map, inputs).
             weights: weights of the convolution, part by part.
         """
-        parts, reduced = len(weights), (-(-n // step) for n, step in zip(x.shape[1:-1], stride, strict=True))
-        out = x.new_empty(1, x.shape[0], *reduced, parts * len(weights[0]))
+        *reduced, _ = Given(x, stride).out_shape()
+        out = x.new_empty(1, *reduced, sum(map(len, weights)))
         pointwise_forward(x, [Pointwise(weights)], stride, out)
         flat = out.view(1, -1, out.shape[-1])
         constant = not norm.training

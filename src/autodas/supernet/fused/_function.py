@@ -18,6 +18,7 @@ from autodas.kernels import (
     dense_backward,
     dense_forward,
     gpu_form,
+    joined,
     mix_backward,
     mix_forward,
     moments,
@@ -165,8 +166,7 @@ def _flat(maps: Tensor) -> Tensor:
 def _arrived(upstream: Sequence[Tensor]) -> Stack:
     """Return the incoming gradients as (pixels, channels): on GPUs, whose kernels need it, as one tensor."""
     if gpu_form(upstream[0]) is not None:
-        whole = upstream[0].contiguous()[None] if len(upstream) == 1 else torch.stack(list(upstream))
-        return whole.flatten(1, -2)
+        return _flat(joined(upstream))
     return [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
 
 
