@@ -31,7 +31,7 @@ def dense_of(x: Tensor, weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize(("inputs", "width"), [(2, 2), (8, 8), (6, 22), (16, 44)])
 @pytest.mark.parametrize("window", [1, 3, 5])
-@pytest.mark.parametrize(("size", "threads"), [((7, 6), 1), ((1, 5), 1), ((9, 13), 2)])
+@pytest.mark.parametrize(("size", "threads"), [((7, 6), 1), ((1, 5), 1), ((9, 13), 2), ((4, 8), 2), ((20, 12), 1)])
 def test_compiled(inputs: int, width: int, window: int, size: tuple[int, int], threads: int) -> None:
     if compiled_library() is None:
         pytest.skip("no C compiler")
@@ -58,6 +58,9 @@ def test_compiled(inputs: int, width: int, window: int, size: tuple[int, int], t
     own = dense_backward(x, weights, out, slope, gradient, weight_gradients=True)
     assert dense_backward(x, weights, out, slope, only, weight_gradients=False) == [None] * 3
     assert torch.equal(gradient, only)
+    written = torch.full_like(before, torch.nan)
+    dense_backward(x, weights, out, slope, written, weight_gradients=False, add=False)
+    close(before + written, gradient.double())
     wanted_own = dense_backward(x.double(), exact, wanted, doubles, exact_gradient, weight_gradients=True)
     close(gradient, exact_gradient)
     for found, expected in zip(own, wanted_own, strict=True):

@@ -43,6 +43,7 @@ def dense_backward(
     gradient: Tensor,
     *,
     weight_gradients: bool,
+    add: bool = True,
 ) -> list[Tensor | None]:
     """Add the gradient of ``x`` to ``gradient``, in place; return those of the weights of each convolution.
 
@@ -52,11 +53,12 @@ def dense_backward(
         slope: gradient of ``out``.
         gradient: shape of ``x``.
         weight_gradients: whether to compute the gradients of the weights; otherwise they are ``None``.
+        add: whether to add to ``gradient``, rather than to write it.
     """
     library = library_for(x) if _compiled(weights) else None
     if library is None:
         back, own = _plain_backward(x, weights, out, slope, weight_gradients)
-        gradient += back
+        gradient.copy_(gradient + back if add else back)
         return own
     width, inputs, *window = weights[0].shape
     whole = x.new_empty(len(weights), width, *window, inputs) if weight_gradients else None
@@ -67,6 +69,7 @@ def dense_backward(
         address(slope.a),
         address(slope.b),
         address(slope.d),
+        int(add),
         address(gradient),
         address(whole),
     )

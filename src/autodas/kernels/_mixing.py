@@ -34,7 +34,7 @@ def normalisation(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mix_forward(
-    out: Tensor,
+    out: Stack,
     scale: Tensor,
     layout: Layout,
     maps: Maps,
@@ -45,15 +45,16 @@ def mix_forward(
     r"""Write :math:`\sum_t w_t \hat m_t` to each output, with :math:`\hat m = s (m - \mu)`.
 
     Args:
-        out: shape (outputs, pixels, channels).
+        out: the outputs; on a GPU as one tensor.
         scale: :math:`s = 1 / \sqrt{\sigma^2 + \epsilon}`, written here; shape (rows, channels).
         layout: layout of the sums.
         maps: the map m of each term, each of shape (pixels, channels).
         mean, variance: :math:`\mu` and :math:`\sigma^2`, shape (rows, channels).
         weights: w, of any shape; ``None`` for 1.
     """
-    library, accelerated = library_for(out), gpu_form(out)
+    library, accelerated = library_for(out[0]), gpu_form(out[0])
     if accelerated is not None:
+        assert isinstance(out, Tensor)
         accelerated.mix_forward(out, scale, layout, maps, mean, variance, weights)
         return
     if library is None:
@@ -72,8 +73,7 @@ def mix_forward(
         long(mean.shape[0]),
         address(mean),
         address(variance),
-        long(out.shape[1]),
-        long(out.shape[2]),
+        *map(long, out[0].shape),
         address(scale),
         addresses(out),
     )

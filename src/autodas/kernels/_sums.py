@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
 from autodas.kernels._gpu import gpu_form
-from autodas.kernels._maps import Maps
+from autodas.kernels._maps import Maps, Stack
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -18,7 +18,7 @@ def wide(dtype: torch.dtype) -> torch.dtype:
 
 
 def combine(
-    out: Tensor,
+    out: Stack,
     counts: Sequence[int],
     maps: Maps,
     scale: Tensor,
@@ -29,26 +29,27 @@ def combine(
     r"""Write :math:`\sum_t s_t m_t + h` to each output, or add it.
 
     Args:
-        out: shape (outputs, pixels, channels).
+        out: the outputs; on a GPU as one tensor.
         counts: number of terms of each output; ``maps`` and the rows of ``scale`` are in this order.
         maps: the map m of each term.
         scale: s, shape (terms, channels), in single precision at least.
         shift: h, shape (outputs, channels); ``None`` for 0.
         add: whether to add to the existing values.
     """
-    library, accelerated = library_for(out), gpu_form(out)
+    library, accelerated = library_for(out[0]), gpu_form(out[0])
     if accelerated is not None:
+        assert isinstance(out, Tensor)
         accelerated.combine(out, counts, maps, scale, shift, add=add)
         return
     if library is None:
         terms = iter(zip(maps.each(), scale, strict=True))
         for o, count in enumerate(counts):
-            total = out[o].to(scale.dtype) if add else out.new_zeros((), dtype=scale.dtype)
+            total = out[o].to(scale.dtype) if add else scale.new_zeros(())
             total = total if shift is None else total + shift[o]
             for _ in range(count):
                 own, factor = next(terms)
                 total = torch.addcmul(total, own.to(scale.dtype), factor)
-            out[o] = total
+            out[o].copy_(total)
         return
     library.autodas_combine(
         addresses(out),
@@ -57,8 +58,7 @@ def combine(
         pointers(maps.addresses()),
         address(scale),
         address(shift),
-        long(out.shape[1]),
-        long(out.shape[2]),
+        *map(long, out[0].shape),
         int(add),
     )
 

@@ -38,6 +38,11 @@
 #define WIDEST 4
 #endif
 
+/* Tiles of 4x4 pixels of maps (winograd.h): rows and columns of a map, tiles across it, and in each of them. */
+typedef struct {
+    long rows, columns, across, each;
+} Tiles;
+
 #define IF_LEFT(lanes, f, ...)    \
     if (channels - c >= lanes) {  \
         f##_##lanes(__VA_ARGS__); \
@@ -198,11 +203,15 @@ static void pad_input(const Shape *s, const float *x, const float *scale, const 
     }
 }
 
-/* Add a map of gradients to another where the ReLU of x was active. */
-static void add_masked(long size, const float *x, const float *gradient, float *sum)
+/* Add a map of gradients to another where the ReLU of x was active, or write it. */
+static void add_masked(long size, const float *x, const float *gradient, int add, float *sum)
 {
-    for (long i = 0; i < size; i++)
-        sum[i] += x[i] > 0 ? gradient[i] : 0;
+    if (add)
+        for (long i = 0; i < size; i++)
+            sum[i] += x[i] > 0 ? gradient[i] : 0;
+    else
+        for (long i = 0; i < size; i++)
+            sum[i] = x[i] > 0 ? gradient[i] : 0;
 }
 
 /* Zero gradients where the ReLU was inactive. */
@@ -562,6 +571,8 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
         IF_LEFT(2, f, __VA_ARGS__)                 \
     }
 
+#include "winograd.h"
+
 /*
  * out[g] = weight[g] * relu(x), dense convolutions of one window without stride, and its moments.
  *
@@ -574,31 +585,50 @@ int autodas_dense_forward(const float *x, int images, int rows, int columns, int
     const Shape s = shape_of(rows, columns, inputs, 1, &window, &one, 1);
     /* The outputs of all groups are computed side by side: (pixels, channels). */
     long channels = (long)groups * width, taps = (long)window * window * inputs, pixels = s.out_pixels;
-    long own_size = whole(s.padded) + whole(pixels * channels);
-    float *turned = lines(whole(taps * channels) + whole(2 * images * channels) + omp_get_max_threads() * own_size);
+    const int tiled = has_tiles(rows, columns, window, inputs, channels);
+    const Tiles tiles = tiles_of(rows, columns);
+    long together = tiled ? images_together(&tiles, images) : 1, filters = tiled ? 36 * inputs * channels : 0;
+    long own_size = together * (s.padded + pixels * channels) + (tiled ? winograd_size(inputs) : 0);
+    own_size = whole(own_size);
+    float *turned = lines(whole(taps * channels) + whole(filters) + whole(2 * images * channels)
+                          + omp_get_max_threads() * own_size);
     if (!turned)
         return OUT_OF_MEMORY;
-    float *means = turned + whole(taps * channels), *deviations = means + images * channels;
+    float *filter = turned + whole(taps * channels), *means = filter + whole(filters);
+    float *deviations = means + images * channels;
     for (int g = 0; g < groups; g++)
         for (long t = 0; t < taps; t++)
             for (long o = 0; o < width; o++)
                 turned[t * channels + g * width + o] = weight[g][o * taps + t];
+    if (tiled) {
+        long size = inputs * channels, channels = size;
+        FOR_CHANNEL_BLOCKS(filters_of, turned + c, size, filter + c)
+    }
 #pragma omp parallel
     {
         float *padded = means + whole(2 * images * channels) + omp_get_thread_num() * own_size;
-        float *computed = padded + whole(s.padded);
+        float *computed = padded + together * s.padded, *memory = computed + together * pixels * channels;
 #pragma omp for schedule(static)
-        for (long image = 0; image < images; image++) {
-            pad_input(&s, x + image * s.map, NULL, NULL, padded);
-            FOR_CHANNEL_PAIRS(convolve, padded, s.row, inputs, window, turned + c, channels, computed + c, rows, columns)
-            if (mean)
-                FOR_CHANNEL_BLOCKS(moments, computed + c, pixels, channels, means + image * channels + c,
-                                   deviations + image * channels + c)
-            for (long g = 0; g < groups; g++) {
-                const float *from = computed + g * width;
-                float *to = out + (g * images + image) * pixels * width;
-                long pitch = channels, channels = width;
-                FOR_CHANNEL_BLOCKS(copy, from + c, pixels, pitch, to + c, channels)
+        for (long begin = 0; begin < images; begin += together) {
+            long end = begin + together < images ? begin + together : images;
+            for (long image = begin; image < end; image++)
+                pad_input(&s, x + image * s.map, NULL, NULL, padded + (image - begin) * s.padded);
+            if (tiled)
+                winograd_convolve(&tiles, end - begin, padded, &s, filter, channels, memory, computed);
+            else
+                FOR_CHANNEL_PAIRS(convolve, padded, s.row, inputs, window, turned + c, channels, computed + c, rows,
+                                  columns)
+            for (long image = begin; image < end; image++) {
+                const float *own = computed + (image - begin) * pixels * channels;
+                if (mean)
+                    FOR_CHANNEL_BLOCKS(moments, own + c, pixels, channels, means + image * channels + c,
+                                       deviations + image * channels + c)
+                for (long g = 0; g < groups; g++) {
+                    const float *from = own + g * width;
+                    float *to = out + (g * images + image) * pixels * width;
+                    long pitch = channels, channels = width;
+                    FOR_CHANNEL_BLOCKS(copy, from + c, pixels, pitch, to + c, channels)
+                }
             }
         }
     }
@@ -610,11 +640,11 @@ int autodas_dense_forward(const float *x, int images, int rows, int columns, int
 
 /*
  * Gradients of autodas_dense_forward, for a gradient a * upstream + b * out + d of its outputs. a, b, d: (groups,
- * width). That of x is added to input_gradient. weight_gradient: those of all groups, one after the other, or null.
+ * width). That of x is added to input_gradient, or written to it. weight_gradient: those of all groups, one after the other, or null.
  */
 int autodas_dense_backward(const float *x, int images, int rows, int columns, int inputs, int groups, int window,
                            const float *const *weight, int width, const float *out, const float *const *upstream,
-                           const float *a, const float *b, const float *d, float *input_gradient,
+                           const float *a, const float *b, const float *d, int add, float *input_gradient,
                            float *weight_gradient)
 {
     const int one = 1;
@@ -622,55 +652,83 @@ int autodas_dense_backward(const float *x, int images, int rows, int columns, in
     const Shape s = shape_of(rows, columns, inputs, 1, &window, &one, 1);
     /* The gradients of all outputs of a pixel side by side: one convolution leads back to the input. */
     const Shape t = shape_of(rows, columns, all, 1, &window, &one, 1);
-    long own_size = whole(s.padded) + whole(t.padded) + whole(s.map) + (weight_gradient ? whole(weights) : 0);
-    float *total = lines(2 * whole(weights) + omp_get_max_threads() * own_size);
+    const int tiled = has_tiles(rows, columns, window, inputs, all);
+    const Tiles tiles = tiles_of(rows, columns);
+    long together = tiled ? images_together(&tiles, images) : 1, filters = tiled ? 36 * inputs * all : 0;
+    /* Of the weights, or of their filters. */
+    long summed = !weight_gradient ? 0 : tiled ? filters : weights;
+    long own_size = whole(together * (s.padded + t.padded + s.map))
+        + whole(tiled ? winograd_size(all) + 36 * TILES_AT_ONCE * inputs : 0) + whole(summed);
+    float *total = lines(2 * whole(weights) + whole(filters) + whole(summed) + omp_get_max_threads() * own_size);
     if (!total)
         return OUT_OF_MEMORY;
-    float *mirrored = total + whole(weights);
+    float *mirrored = total + whole(weights), *filter = mirrored + whole(weights), *sum = filter + whole(filters);
     for (int g = 0; g < groups; g++)
         for (long tap = 0; tap < area; tap++)
             for (long o = 0; o < width; o++)
                 for (long i = 0; i < inputs; i++)
                     mirrored[(tap * all + g * width + o) * inputs + i]
                         = weight[g][(o * area + area - 1 - tap) * inputs + i];
+    if (tiled) {
+        long size = all * inputs, channels = size;
+        FOR_CHANNEL_BLOCKS(filters_of, mirrored + c, size, filter + c)
+    }
 #pragma omp parallel
     {
-        float *padded = mirrored + whole(weights) + omp_get_thread_num() * own_size;
-        float *gradient = padded + whole(s.padded), *back = gradient + whole(t.padded), *mine = back + whole(s.map);
-        float *first = gradient + t.padding * (t.row + all);
+        float *mine = sum + whole(summed) + omp_get_thread_num() * own_size, *padded = mine + whole(summed);
+        float *gradient = padded + together * s.padded, *back = gradient + together * t.padded;
+        float *memory = back + together * s.map, *first = gradient + t.padding * (t.row + all);
 #pragma omp for schedule(static)
-        for (long image = 0; image < images; image++) {
-            for (long g = 0; g < groups; g++) {
-                long channels = width, line = columns * channels, begin = image * s.out_pixels * channels;
-                const float *up = upstream[g] + begin, *u = out + g * images * s.out_pixels * channels + begin;
-                for (long y = 0; y < rows; y++)
-                    FOR_CHANNEL_BLOCKS(affine, up + y * line + c, u + y * line + c, columns, channels,
-                                       a + g * channels + c, b + g * channels + c, d + g * channels + c,
-                                       first + y * t.row + g * channels + c, all)
+        for (long begin = 0; begin < images; begin += together) {
+            long end = begin + together < images ? begin + together : images;
+            for (long image = begin; image < end; image++) {
+                float *own = first + (image - begin) * t.padded;
+                for (long g = 0; g < groups; g++) {
+                    long channels = width, line = columns * channels, at = image * s.out_pixels * channels;
+                    const float *up = upstream[g] + at, *u = out + g * images * s.out_pixels * channels + at;
+                    for (long y = 0; y < rows; y++)
+                        FOR_CHANNEL_BLOCKS(affine, up + y * line + c, u + y * line + c, columns, channels,
+                                           a + g * channels + c, b + g * channels + c, d + g * channels + c,
+                                           own + y * t.row + g * channels + c, all)
+                }
+                if (weight_gradient)
+                    pad_input(&s, x + image * s.map, NULL, NULL, padded + (image - begin) * s.padded);
             }
-            if (weight_gradient) {
-                long channels = all;
-                pad_input(&s, x + image * s.map, NULL, NULL, padded);
-                FOR_CHANNEL_PAIRS(convolve_weights, padded, s.row, inputs, window, first + c, t.row, mine + c, channels,
-                                  rows, columns)
+            if (tiled) {
+                if (weight_gradient)
+                    winograd_weights(&tiles, end - begin, padded, &s, first, &t, memory, mine);
+                winograd_convolve(&tiles, end - begin, gradient, &t, filter, inputs, memory, back);
+            } else {
+                if (weight_gradient) {
+                    long channels = all;
+                    FOR_CHANNEL_PAIRS(convolve_weights, padded, s.row, inputs, window, first + c, t.row, mine + c,
+                                      channels, rows, columns)
+                }
+                long channels = inputs;
+                FOR_CHANNEL_PAIRS(convolve, gradient, t.row, all, window, mirrored + c, channels, back + c, rows,
+                                  columns)
             }
-            long channels = inputs;
-            FOR_CHANNEL_PAIRS(convolve, gradient, t.row, all, window, mirrored + c, channels, back + c, rows, columns)
-            add_masked(s.map, x + image * s.map, back, input_gradient + image * s.map);
+            long size = (end - begin) * s.map;
+            add_masked(size, x + begin * s.map, back, add, input_gradient + begin * s.map);
         }
         /* In the order of threads, so that the same number of threads gives the same bits. */
 #pragma omp for ordered schedule(static, 1)
         for (int thread = 0; thread < omp_get_num_threads(); thread++)
 #pragma omp ordered
-            if (weight_gradient)
-                for (long i = 0; i < weights; i++)
-                    total[i] += mine[i];
+            for (long i = 0; i < summed; i++)
+                sum[i] += mine[i];
     }
-    if (weight_gradient)
+    if (weight_gradient) {
+        if (tiled) {
+            long size = inputs * all, channels = size;
+            FOR_CHANNEL_BLOCKS(filters_gradient, sum + c, size, total + c)
+        }
+        const float *found = tiled ? total : sum;
         for (long g = 0; g < groups; g++)
             for (long o = 0; o < width; o++)
                 for (long i = 0; i < taps; i++)
-                    weight_gradient[(g * width + o) * taps + i] = total[i * all + g * width + o];
+                    weight_gradient[(g * width + o) * taps + i] = found[i * all + g * width + o];
+    }
     free(total);
     return 0;
 }

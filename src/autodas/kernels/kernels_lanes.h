@@ -583,4 +583,7 @@ static void NAME(mean_gradient)(const float *upstream, int rows, int columns, lo
 {
     NAME(mean_any)(1, upstream, rows, columns, channels, gradient);
 }
+
+#include "winograd_lanes.h"
+
 #undef AT

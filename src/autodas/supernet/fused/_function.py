@@ -76,9 +76,9 @@ class PlanFunction(torch.autograd.Function):
         between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
         if not constant:
             follow(plan.norms, (mean, variance), plan.norm_rows, torch.Size(shape[:-1]).numel())
-        out, scale = x.new_empty(len(plan.edges), *shape), torch.empty_like(mean)
+        out, scale = _outputs(x, len(plan.edges), shape), torch.empty_like(mean)
         mix_forward(
-            _flat(out),
+            _flat(out) if isinstance(out, Tensor) else [term.view(-1, channels) for term in out],
             scale,
             plan.layout(constant),
             _terms(plan, maps, x),
@@ -88,7 +88,7 @@ class PlanFunction(torch.autograd.Function):
         )
         ctx.plan, ctx.constant = plan, constant
         ctx.save_for_backward(weights, mean, scale, x, maps, *between, *parameters)
-        return tuple(out.unbind())
+        return tuple(out)
 
     @staticmethod
     @first_order
@@ -112,7 +112,8 @@ class PlanFunction(torch.autograd.Function):
         through = _Backward(plan, x, maps, plan.weights(parameters), arrived, slopes, mean, scale, between)
         wanted = any(ctx.needs_input_grad[3:])
         gradient, gradients = through.units(wanted, ctx.constant)
-        gradients += through.convolutions(gradient, wanted)
+        gradient, others = through.convolutions(gradient, wanted)
+        gradients += others
         through.pools(gradient)
         through.identities(gradient)
         return None, gradient, weights_gradient, *gradients
@@ -153,6 +154,17 @@ def _write_maps(
     return between
 
 
+def _outputs(x: Tensor, edges: int, shape: Sequence[int]) -> Stack:
+    """Return memory for the terms of edges: on GPUs, whose kernels need it, as one tensor.
+
+    The sum of a node with a single edge is that edge's term, which stays until the backward pass: the others
+    should not stay with it.
+    """
+    if gpu_form(x) is not None:
+        return x.new_empty(edges, *shape)
+    return [x.new_empty(shape) for _ in range(edges)]
+
+
 def _terms(plan: Plan, maps: Tensor, x: Tensor) -> Maps:
     """Return the map of each term, among all maps and the state."""
     return Maps(plan.index, _flat(maps), _flat(x[None]))
@@ -188,8 +200,8 @@ class _Backward(NamedTuple):
         index = (*(~i for i in range(len(before))), *span.places)
         return Slope(Maps(index, self.arrived, before), *self.slopes[:, span.slots].unbind())
 
-    def units(self, wanted: bool, constant: bool) -> tuple[Tensor, list[Tensor | None]]:
-        """Return the gradient of the state through all units, and those of their weights, in order."""
+    def units(self, wanted: bool, constant: bool) -> tuple[Tensor | None, list[Tensor | None]]:
+        """Return the gradient of the state through all units, if any, and those of their weights, in order."""
         plan = self.plan
         arrived: Stack = ()
         second: list[Tensor | None] = []
@@ -202,14 +214,14 @@ class _Backward(NamedTuple):
             read = Maps(layout.row, _flat(self.maps))
             mix_backward(self.slopes, layout, read, arrived, self.mean, self.scale, running=constant)
         if not self.weights.first.shapes:
-            return torch.zeros_like(self.x), []
+            return None, []
         into, out = self.slope(plan.of_first, arrived), self.maps[plan.of_first.maps]
         given = Given(self.x, plan.stride)
         gradient, first = units_backward(given, self.weights.first, out, into, weights=wanted)
         return gradient, first + second
 
-    def convolutions(self, gradient: Tensor, wanted: bool) -> list[Tensor | None]:
-        """Add the gradient through other convolutions; return those of their weights, in order."""
+    def convolutions(self, gradient: Tensor | None, wanted: bool) -> tuple[Tensor, list[Tensor | None]]:
+        """Add the gradient through other convolutions; return it, and those of their weights, in order."""
         plan = self.plan
         gradients: list[Tensor | None] = []
         if plan.reductions:
@@ -217,12 +229,14 @@ class _Backward(NamedTuple):
             more, parts = pointwise_backward(
                 self.x, self.weights.reduced, plan.stride, out, into, weights=wanted
             )
-            gradient.add_(more)
+            gradient = more if gradient is None else gradient.add_(more)
             gradients += [weight for of_parts in parts for weight in of_parts]
         for span, convolutions in zip(plan.of_dense, self.weights.dense, strict=True):
-            into, out = self.slope(span), self.maps[span.maps]
-            gradients += dense_backward(self.x, convolutions, out, into, gradient, weight_gradients=wanted)
-        return gradients
+            into, out, add = self.slope(span), self.maps[span.maps], gradient is not None
+            gradient = torch.empty_like(self.x) if gradient is None else gradient
+            given = (self.x, convolutions, out, into, gradient)
+            gradients += dense_backward(*given, weight_gradients=wanted, add=add)
+        return torch.zeros_like(self.x) if gradient is None else gradient, gradients
 
     def pools(self, gradient: Tensor) -> None:
         """Add the gradient through pools; those of all edges are summed before passing through a pool."""
