@@ -31,7 +31,9 @@ def dense_of(x: Tensor, weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize(("inputs", "width"), [(2, 2), (8, 8), (6, 22), (16, 44)])
 @pytest.mark.parametrize("window", [1, 3, 5])
-@pytest.mark.parametrize(("size", "threads"), [((7, 6), 1), ((1, 5), 1), ((9, 13), 2), ((4, 8), 2), ((20, 12), 1)])
+@pytest.mark.parametrize(
+    ("size", "threads"), [((7, 6), 1), ((1, 5), 1), ((9, 13), 2), ((4, 8), 2), ((20, 12), 1)]
+)
 def test_compiled(inputs: int, width: int, window: int, size: tuple[int, int], threads: int) -> None:
     if compiled_library() is None:
         pytest.skip("no C compiler")

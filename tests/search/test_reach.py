@@ -71,7 +71,13 @@ def test_the_suggested_settings_are_enough() -> None:
 
 @pytest.mark.parametrize(
     ("reach", "told"),
-    [(Reach(0.5, 0.1, 1), None), (Reach(0.49, 0.1, 1), "`epochs=7` would"), (Reach(0.0, 0.1, 1), "usual)")],
+    [
+        (Reach(0.5, 0.0025, 1), None),
+        (Reach(0.49, 0.1, 1), "`epochs=7` would"),
+        (Reach(0.0, 0.1, 1), "usual)"),
+        (Reach(10.0, 0.05, 1), None),
+        (Reach(9.95, 0.05, 1), "takes 199 steps before"),
+    ],
 )
 def test_what_is_told(reach: Reach, told: str | None) -> None:
     said = reach.remark()

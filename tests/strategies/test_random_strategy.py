@@ -94,8 +94,8 @@ def test_the_budget_is_that_of_a_das_search(tools: Any, candidates: int, iterati
     strategy = Random(RandomSettings(candidates), SearchPlan(space, iterations, 5, cost))
     phases = strategy.phases()
     assert len(phases) == candidates
-    # T weight steps (forwards, backwards, weights) and T architecture steps (without the last) through the whole
-    # supernet, shared equally.
+    # T weight steps (forwards, backwards, weights) and T architecture steps (without the last) through the
+    # whole supernet, shared equally.
     share = (3 + 2) * iterations * cost({"reduction": all_alive(space.cell)}) / candidates
     costs = [3 * cost(phase.alive) for phase in phases]
     for phase, each in zip(phases, costs, strict=True):

@@ -21,9 +21,9 @@ class Random(Trained):
     With a budget only architectures that meet it are drawn.
 
     Each is trained with 1/n of the multiply-adds of a DAS search of T iterations, forwards and backwards: T
-    steps on the weights and T on the architecture through the whole supernet. It is trained in search form, on the training half, by
-    weight steps only; the best on the validation half is the result. With n = 1 it is the row "Random" of the
-    SDAS paper (table 4).
+    steps on the weights and T on the architecture through the whole supernet. It is trained in search form,
+    on the training half, by weight steps only; the best on the validation half is the result. With n = 1 it
+    is the row "Random" of the SDAS paper (table 4).
     """
 
     name = "random"

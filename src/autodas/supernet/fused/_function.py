@@ -201,7 +201,7 @@ class _Backward(NamedTuple):
         return Slope(Maps(index, self.arrived, before), *self.slopes[:, span.slots].unbind())
 
     def units(self, wanted: bool, constant: bool) -> tuple[Tensor | None, list[Tensor | None]]:
-        """Return the gradient of the state through all units, if any, and those of their weights, in order."""
+        """Return the gradient of the state through units, if any, and those of their weights, in order."""
         plan = self.plan
         arrived: Stack = ()
         second: list[Tensor | None] = []
