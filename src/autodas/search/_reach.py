@@ -59,7 +59,7 @@ class Reach:
         return (
             "the cell will be close to a draw: an architecture parameter takes "
             f"{self.steps:.0f} steps before the decisions, and in measurements with fewer than {FEW} another "
-            "seed found another cell. Raise `epochs`, use more data, or compare several seeds (autodas compare)"
+            "seed found another cell. Raise `epochs`, use more data, or compare seeds (autodas compare)"
         )
 
 
