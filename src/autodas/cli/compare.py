@@ -163,7 +163,7 @@ def run(argv: list[str]) -> int:
     ]
     jobs = [job for entry in entries if (job := entry.job()) is not None]
 
-    output = sys.stdout  # while Ray runs, its remarks go to standard error
+    output = sys.stdout  # not Ray's, which is another while it runs
 
     def say(line: str) -> None:
         if not config.quiet:
@@ -176,11 +176,11 @@ def run(argv: list[str]) -> int:
     wanted = Resources(config.jobs, config.compute.threads, config.compute.device)
     if config.on == "slurm" and jobs:
         script = write_slurm_script(jobs, wanted, root)
-        again = shlex.join(["autodas", "compare", *argv, *([] if config.run else [f"--run={root}"])])
+        again = "the same command" if config.run else f"the same command with --run={shlex.quote(str(root))}"
         say(
-            f"written, with one element for each of the {len(jobs)} that are left: {script}\n"
-            f"next:\n  read it, then: sbatch {shlex.quote(str(script))}\n"
-            f"  when its jobs have ended, for the table, or a script for what is left: {again}"
+            f"written: {script}, a job array for {len(jobs)} of them\n"
+            f"next: read it, submit it (sbatch {shlex.quote(str(script))}), and when its jobs have ended run "
+            f"{again} again: for the table, or a script for what is left"
         )
         return 0
     run_jobs = run_in_ray if config.on == "ray" else run_locally

@@ -142,10 +142,10 @@ class _Tasks:
         if task.started is not None:
             RunFolder(task.job.folder / task.started.part).unlock(task.started.host, task.started.process)
         if task.died == RETRIES:
-            self._fail(task, f"{why}; it was resumed {RETRIES} times before")
+            self._fail(task, f"{why}; given up after resuming {RETRIES} times")
             return
         task.died += 1
-        self._say(task, f"{why}; it is resumed ({task.died} of {RETRIES})")
+        self._say(task, f"interrupted: {why}; resuming ({task.died} of {RETRIES})")
         self.waiting.appendleft(task)
 
     def _fail(self, task: _Task, why: str) -> None:

@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -51,7 +50,8 @@ def connected(ray: Any, say: Callable[[str], None]) -> Iterator[None]:
     # A cluster for one command needs neither a dashboard nor much memory for objects.
     own = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     on_termination = signal.getsignal(signal.SIGTERM)
-    with redirect_stdout(sys.stderr):  # what Ray prints are remarks
+    # Ray prints pages about workers that have died, which its logs have as well.
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         try:
             ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
         except (Exception, SystemExit) as error:
@@ -136,7 +136,7 @@ class Share(NamedTuple):
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus:.3g} GPU" if self.gpus else ""
-        return f"{self.at_once} at a time, each with {self.cpus} CPU{'s' * (self.cpus > 1)}{gpus}"
+        return f"{self.at_once} at a time, each with {_cpus(self.cpus)}{gpus}"
 
 
 def share_of(nodes: Sequence[tuple[int, int]], wanted: Resources) -> Share:
@@ -164,8 +164,12 @@ def share_of(nodes: Sequence[tuple[int, int]], wanted: Resources) -> Share:
     cpus = wanted.threads or max((c for c in range(1, most + 1) if fitting(c) >= at_once), default=1)
     if not fitting(cpus):
         threads = f"`compute.threads={cpus}`: " if wanted.threads else ""
-        what = f"{cpus} CPUs and a GPU" if gpus else f"{cpus} CPUs"
-        raise AutodasError(f"{threads}no node of the Ray cluster has {what}; the largest has {most} CPUs")
+        what = f"{_cpus(cpus)}{' and a GPU' if gpus else ''}"
+        raise AutodasError(f"{threads}no node of the Ray cluster has {what}; the largest has {_cpus(most)}")
     # Rounded down, so that all parts of a GPU fit into it.
     share = math.floor(10_000 / on_each_gpu) / 10_000 if gpus else 0.0
     return Share(min(at_once, fitting(cpus)), cpus, share)
+
+
+def _cpus(count: int) -> str:
+    return f"{count} CPU{'s' * (count != 1)}"

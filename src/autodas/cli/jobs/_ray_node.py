@@ -108,5 +108,5 @@ def run_attempt(attempt: Attempt, files_of_driver: Callable[[], Copies]) -> Iter
 def _shared(attempt: Attempt) -> bool:
     try:
         return (attempt.job.folder / MARKER).read_text(encoding="utf-8") == attempt.token
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
