@@ -117,7 +117,7 @@ def test_it_is_given_up_after_some_attempts(tmp_path: Path) -> None:
     killed = done("search", -signal.SIGKILL)
     _, failed, said = run(tmp_path, {"a": [killed] * (RETRIES + 1), "b": [done("search")]})
     assert failed == ["a"]
-    assert sum("resuming" in line for line in said) == RETRIES
+    assert sum("; resuming (" in line for line in said) == RETRIES
     (last,) = [line for line in said if "failed" in line]
     assert last.startswith(
         "[1/2] a: search failed: it was killed by SIGKILL, as happens when memory runs out"
@@ -171,7 +171,7 @@ def process_in(folder: Path) -> int | None:
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """Environment in which all files of Ray are in a folder of its own, with a name short enough for sockets."""
+    """Environment in which Ray has a folder of its own, whose name is short enough for sockets."""
     folder = tempfile.mkdtemp(prefix="ray-")
     yield {
         **os.environ,
