@@ -225,7 +225,9 @@ def test_the_table_is_that_of_local_runs_whatever_dies(tmp_path: Path, cluster: 
     os.kill(worker, signal.SIGKILL)
     assert process.wait() == 0
     output = (tmp_path / "output").read_text()
-    assert "connecting to the Ray cluster at auto ...\n1 node; 2 at a time, each with 1 CPU\n" in output
+    assert (
+        "connecting to the Ray cluster on this machine ...\n1 node; 2 at a time, each with 1 CPU\n" in output
+    )
     assert "das, seed 0: search interrupted: it was killed by SIGKILL" in output
     assert "das, seed 1: search interrupted: its worker has died" in output
     assert without_times(folder / "comparison.md") == without_times(tmp_path / "local/comparison.md")
@@ -248,7 +250,7 @@ def test_stopped_continued_and_failed_in_a_cluster_of_its_own(
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     output = (tmp_path / "output").read_text()
-    assert "starting Ray on this machine ..." in output
+    assert "starting a Ray cluster on this machine ..." in output
     assert output.endswith("autodas: stopped; run the same command again to resume\n")
     assert "stopped after iteration" in (search.parent / "log.txt").read_text()
     with pytest.raises(ProcessLookupError):

@@ -21,7 +21,8 @@ run = pathlib.Path(sys.argv[1])
 (run / "checkpoints").mkdir(parents=True, exist_ok=True)
 print("before", (run / "checkpoints/last.pt").exists(), os.environ["MINE"], flush=True)
 (run / "events.jsonl").write_text("{}")
-(run / "checkpoints/last.pt").write_text("state")
+(run / "new.tmp").write_text("state")
+(run / "new.tmp").rename(run / "checkpoints/last.pt")
 end = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < end and not (run / "go").exists():
     time.sleep(0.01)
@@ -58,19 +59,18 @@ def test_on_a_shared_file_system_nothing_is_copied(tmp_path: Path) -> None:
     wanted = attempt(shared(tmp_path / "job"), ("0", "0"), ("0", "4"), ("0", "0"))
     events = list(run_attempt(wanted, lambda: pytest.fail("files are read")))
     kinds = [(type(event), event[0]) for event in events if isinstance(event, Started | Ended)]
-    assert kinds == [(Started, "run0"), (Ended, "run0"), (Started, "run1"), (Ended, "run1")], (
-        "the rest is left"
-    )
+    assert kinds == [(Started, "run0"), (Ended, "run0"), (Started, "run1"), (Ended, "run1")]
     assert events[-1] == Ended("run1", 4)
     assert wanted.job.log.read_text().splitlines()[0] == "before False 7"
 
 
-@pytest.mark.parametrize("marker", [None, "another comparison"])
-def test_elsewhere_files_go_there_and_come_back(tmp_path: Path, marker: str | None) -> None:
-    """Also where a folder of this name is left from another time."""
+@pytest.mark.parametrize("again", [False, True])
+def test_elsewhere_files_go_there_and_come_back(tmp_path: Path, again: bool) -> None:
+    """Also where an earlier attempt has left its files."""
     folder = tmp_path / "job"
-    if marker is not None:
-        shared(folder, marker)
+    if again:
+        list(run_attempt(attempt(folder, ("0", "1")), dict))
+        assert (folder / "run0/summary.json").exists()
     wanted = attempt(folder, ("60", "0"))
     driver = {"run0/checkpoints/last.pt": b"old state", "log.txt": b"first\n"}
     events = run_attempt(wanted, lambda: driver)
@@ -93,6 +93,13 @@ def test_elsewhere_files_go_there_and_come_back(tmp_path: Path, marker: str | No
     assert "run0/events.jsonl" not in last, "it has not changed"
 
 
+def test_a_folder_there_that_is_no_copy_is_kept(tmp_path: Path) -> None:
+    folder = shared(tmp_path / "job", "another comparison")
+    with pytest.raises(AutodasError, match=r"job: exists on node .*, and is no copy: delete it there, or"):
+        next(run_attempt(attempt(folder, ("0", "0")), dict))
+    assert [path.name for path in folder.iterdir()] == [MARKER]
+
+
 def test_a_task_that_is_cancelled_stops_its_command(tmp_path: Path) -> None:
     events = run_attempt(attempt(shared(tmp_path / "job"), ("60", "0")), dict)
     started = next(events)
@@ -105,7 +112,5 @@ def test_a_task_that_is_cancelled_stops_its_command(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_created_there(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(
-        AutodasError, match=r"file/job: cannot be written on node .*: Not a directory; choose"
-    ):
+    with pytest.raises(AutodasError, match=r"file/job: cannot be written on node .*: Not a directory; "):
         next(run_attempt(attempt(tmp_path / "file" / "job", ("0", "0")), dict))

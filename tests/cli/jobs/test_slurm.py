@@ -100,6 +100,17 @@ def test_from_the_script_to_the_table(
     assert table in capsys.readouterr().out
 
 
+def test_another_folder_each_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --run the same command would begin another comparison."""
+    monkeypatch.chdir(tmp_path)
+    _, _, *words = compare(Path("unused"), "--methods=random", "--seeds=1", "--on=slurm")
+    assert main(["compare", *words]) == 0
+    (folder,) = Path("runs").iterdir()
+    assert f"run the same command with --run={folder} again" in capsys.readouterr().out
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/slurm.sh.tmp").mkdir()  # as where only this file cannot be written

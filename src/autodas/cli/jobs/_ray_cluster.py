@@ -46,7 +46,12 @@ def connected(ray: Any, say: Callable[[str], None]) -> Iterator[None]:
         AutodasError: if the cluster cannot be reached.
     """
     address = _address()
-    say(f"connecting to the Ray cluster at {address} ..." if address else "starting Ray on this machine ...")
+    where = "on this machine" if address in (None, "auto") else f"at {address}"
+    say(
+        f"connecting to the Ray cluster {where} ..."
+        if address
+        else "starting a Ray cluster on this machine ..."
+    )
     # A cluster for one command needs neither a dashboard nor much memory for objects.
     own = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     on_termination = signal.getsignal(signal.SIGTERM)
@@ -55,8 +60,8 @@ def connected(ray: Any, say: Callable[[str], None]) -> Iterator[None]:
         try:
             ray.init(address or "local", log_to_driver=False, logging_level="error", **own)
         except (Exception, SystemExit) as error:
-            where = f"the Ray cluster at {address} cannot be reached" if address else "Ray cannot be started"
-            raise AutodasError(f"{where}: {first_line(error)}") from error
+            problem = "cannot be reached" if address else "cannot be started"
+            raise AutodasError(f"the Ray cluster {where} {problem}: {first_line(error)}") from error
         try:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, on_termination)  # Ray has replaced it

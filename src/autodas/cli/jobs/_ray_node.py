@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,9 @@ from autodas.errors import AutodasError
 
 MARKER = "driver.tmp"
 """File in the folder of a job, by whose content a node recognises the file system of the driver."""
+
+_COPY = "copy.tmp"
+"""File in a folder that is a copy of the driver's, and may be replaced by another."""
 
 _PAUSE = 0.5
 
@@ -62,7 +66,7 @@ def run_attempt(attempt: Attempt, files_of_driver: Callable[[], Copies]) -> Iter
     """Run the commands of a job that are left, up to the first one that fails.
 
     On a node that does not share the file system of the driver, the folder of the job has the same path. It
-    first receives the files of the driver, and files are returned after every checkpoint and every command.
+    begins as a copy of the driver's, and changed files are returned after every checkpoint and every command.
 
     Args:
         attempt: the attempt.
@@ -77,8 +81,7 @@ def run_attempt(attempt: Attempt, files_of_driver: Callable[[], Copies]) -> Iter
         os.chdir(attempt.directory)
         shared = _shared(attempt)
         if not shared:
-            job.folder.mkdir(parents=True, exist_ok=True)
-            write_copies(job.folder, files_of_driver())
+            _copy(job.folder, files_of_driver())
     except OSError as error:
         raise AutodasError(
             f"{error.filename}: cannot be written on node {socket.gethostname()}: {error.strerror}; choose a "
@@ -103,6 +106,20 @@ def run_attempt(attempt: Attempt, files_of_driver: Callable[[], Copies]) -> Iter
         yield Ended(part, process.returncode)
         if process.returncode != 0:
             return
+
+
+def _copy(folder: Path, files: Copies) -> None:
+    """Replace an earlier copy of the folder of a job."""
+    if folder.exists():
+        if not (folder / _COPY).exists():
+            raise AutodasError(
+                f"{folder}: exists on node {socket.gethostname()}, which does not share the file system of "
+                "this command, and is no copy: delete it there, or choose another `run`"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _COPY).touch()
+    write_copies(folder, files)
 
 
 def _shared(attempt: Attempt) -> bool:
