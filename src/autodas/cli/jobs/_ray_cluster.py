@@ -47,11 +47,7 @@ def connected(ray: Any, say: Callable[[str], None]) -> Iterator[None]:
     """
     address = _address()
     where = "on this machine" if address in (None, "auto") else f"at {address}"
-    say(
-        f"connecting to the Ray cluster {where} ..."
-        if address
-        else "starting a Ray cluster on this machine ..."
-    )
+    say(f"{'connecting to the' if address else 'starting a'} Ray cluster {where} ...")
     # A cluster for one command needs neither a dashboard nor much memory for objects.
     own = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     on_termination = signal.getsignal(signal.SIGTERM)
