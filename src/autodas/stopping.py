@@ -24,7 +24,7 @@ _terminated = threading.Event()
 def termination_interrupts() -> Iterator[None]:
     """Handle a termination signal like Ctrl-C, so that open resources are closed.
 
-    Libraries that are being imported may swallow the exception; a later :class:`StopRequest` knows the signal.
+    Libraries that are being imported may swallow the exception; a later :class:`StopRequest` knows of it.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
