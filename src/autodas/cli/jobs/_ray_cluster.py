@@ -21,9 +21,6 @@ ADDRESS = "RAY_ADDRESS"
 _PATIENCE = 5.0
 """Seconds after which an address that does not answer is given up. Ray itself tries for two minutes."""
 
-_OBJECT_STORE = 128 * 2**20
-"""Size of the object store of a cluster of one machine, in which no files are copied."""
-
 
 def import_ray() -> Any:
     """Return the package.
@@ -48,8 +45,7 @@ def connected(ray: Any, say: Callable[[str], None]) -> Iterator[None]:
     address = _address()
     where = "on this machine" if address in (None, "auto") else f"at {address}"
     say(f"{'connecting to the' if address else 'starting a'} Ray cluster {where} ...")
-    # A cluster for one command needs neither a dashboard nor much memory for objects.
-    own = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+    own = {} if address else {"include_dashboard": False}
     on_termination = signal.getsignal(signal.SIGTERM)
     # Ray prints pages about workers that have died, which its logs have as well.
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
