@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from autodas.cli import _jobs
+from autodas.cli.jobs import _process
 from autodas.data.batches import _loader
 from autodas.data.batches._workers import shared_workers
 from autodas.kernels import built_kernels
@@ -171,9 +171,7 @@ def forked_jobs(command: type[Command], monkeypatch: pytest.MonkeyPatch) -> None
         assert list(words[:3]) == [sys.executable, "-m", "autodas"]
         return command(Path.cwd(), *words[3:], output=stdout)
 
-    monkeypatch.setattr(_jobs, "start_child", start)
-    # It takes as many threads as there are cores, on which other tests run.
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(_process, "start_child", start)
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,6 +17,30 @@ class Stopped(Exception):  # noqa: N818
 _ALWAYS = (signal.SIGINT, signal.SIGTERM)
 _SIGNALS = (*_ALWAYS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _entered: list[StopRequest] = []
+_terminated = threading.Event()
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Handle a termination signal like Ctrl-C, so that open resources are closed.
+
+    Libraries that are being imported may swallow the exception; a later :class:`StopRequest` knows of it.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _terminated.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _terminated.clear()
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _terminated.clear()
 
 
 class StopRequest:
@@ -27,6 +54,7 @@ class StopRequest:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
+        self.requested = _terminated.is_set()
         for number in _SIGNALS:
             if number not in _ALWAYS and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup: the run must outlive its terminal

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-import torch
 from tests.tables.whole import write_table
 
-from autodas.cli._settings import ComputeConfig
-from autodas.cli.compare import _agreement_in_words, _gpus
+from autodas.cli.compare import _agreement_in_words
 from autodas.cli.config._arguments import take_prefixed
 from autodas.cli.config._configuration import dump
 from autodas.cli.main import main
@@ -223,6 +219,12 @@ def test_what_it_has_started_ends_when_it_is_killed(tmp_path: Path) -> None:
     [
         (["--methods=sdas-d"], "unknown strategy 'sdas-d'; did you mean 'sdas-"),
         (["--seeds=0"], "seeds=0 must be at least 1"),
+        (["--on=cloud"], "--on: expected one of local, ray, slurm, found 'cloud'"),
+        (["--on=slurm", "--jobs=2"], "--jobs 2: Slurm decides how many runs there are at a time"),
+        (
+            ["--on=ray", "--compute.device=cuda:1"],
+            "--compute.device cuda:1: with --on ray each run sees only",
+        ),
         (["--search.epoch=3"], "search: unknown option '--epoch'; did you mean '--epochs'?"),
         (["--train.skeleton.K=x"], "train: --skeleton.K: expected"),
         (["--preset=nothing"], "preset 'nothing'"),
@@ -265,61 +267,6 @@ def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "file").write_text("")
     assert main(compare(tmp_path / "file", "--methods=random", "--seeds=1")) == 2
     assert str(tmp_path / "file") in capsys.readouterr().err
-
-
-def test_a_run_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
-    from autodas.cli._jobs import _reason
-
-    log = tmp_path / "log.txt"
-    log.write_text("search epoch 1\nautodas: error: no room\n")
-    assert _reason(2, log) == "no room"
-    assert _reason(-signal.SIGKILL, log) == (
-        "it was killed by SIGKILL, as happens when memory runs out: use fewer --jobs"
-    )
-    assert _reason(-signal.SIGSEGV, log) == "it was killed by SIGSEGV"
-
-
-def test_jobs_are_spread_over_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At any time no GPU has more jobs than another, whichever end first."""
-    from autodas.cli import _jobs
-
-    seen: list[str] = []
-    together = threading.Barrier(3, timeout=30)
-
-    class Process:
-        def wait(self) -> int:
-            together.wait()
-            return 0
-
-    def start(words: object, *, environment: dict[str, str], **options: object) -> Process:
-        seen.append(environment["CUDA_VISIBLE_DEVICES"])
-        return Process()
-
-    monkeypatch.setattr(_jobs, "start_child", start)
-    jobs = [_jobs.Job(str(n), (("search",),), tmp_path / "log.txt") for n in range(6)]
-    assert _jobs.run_jobs(jobs, 3, lambda line: None, ["2", "5", "7"]) == []
-    assert sorted(seen[:3]) == ["2", "5", "7"]
-    assert sorted(seen) == ["2", "2", "5", "5", "7", "7"]
-
-
-@pytest.mark.parametrize(
-    ("count", "visible", "device", "expected"),
-    [
-        (3, None, "auto", ["0", "1", "2"]),
-        (2, "3,GPU-8", "cuda", ["3", "GPU-8"]),
-        (1, None, "auto", []),
-        (3, None, "cuda:1", []),
-        (3, None, "cpu", []),
-    ],
-)
-def test_gpus_of_a_comparison(
-    count: int, visible: str | None, device: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert _gpus(ComputeConfig(device=device)) == expected
 
 
 # With a real process of its own, as all users have it.

@@ -171,3 +171,15 @@ def test_overwriting_may_be_killed_at_any_time(tmp_path: Path, monkeypatch: pyte
         assert not folder.checkpoint.exists() or (folder.path / "summary.json").exists()
         folder.create(overwrite=True)
         assert [p.name for p in folder.path.iterdir()] == ["checkpoints"]
+
+
+def test_only_the_lock_of_the_process_that_died_elsewhere_is_removed(tmp_path: Path) -> None:
+    folder = RunFolder(held_by(tmp_path / "run", 7, host="node3", machine=["another"]))
+    for host, process in (("node3", 8), ("node4", 7)):
+        folder.unlock(host, process)
+        with pytest.raises(AutodasError, match="process 7 of node3 is running there"):
+            folder.check_free()
+    folder.unlock("node3", 7)
+    folder.check_free()
+    assert list(folder.path.iterdir()) == []
+    folder.unlock("node3", 7)  # a process that had no time to lock it

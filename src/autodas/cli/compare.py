@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
+import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autodas.cli._code import code_of
-from autodas.cli._jobs import VISIBLE, Job, run_jobs
 from autodas.cli._output import print_facts
 from autodas.cli._resume import difference
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek, take_prefixed, wants
 from autodas.cli.config._configuration import given, parse
 from autodas.cli.config._schema import tree
+from autodas.cli.jobs import Job, Resources, run_in_ray, run_locally, write_slurm_script
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
 from autodas.errors import AutodasError
@@ -52,7 +53,10 @@ class CompareConfig:
         native_spaces: search with each method in the space of its paper, which the table shows.
         table: table in which what was found is looked up instead of training it: nasbench201:FILE, a CSV of
             architectures and their accuracies. Random search is replaced by its expectation.
-        jobs: number of runs at a time, each with its share of the CPU cores, and on one of the GPUs.
+        on: where the runs are: local, this machine; ray, the cluster in RAY_ADDRESS or one started here;
+            slurm writes a script with a job array, to be read and submitted.
+        jobs: number of runs at a time, each with its share of the CPU cores, and on one of the GPUs; by
+            default one, with ray one for each GPU, or for each CPU if there is none.
         run: folder; by default a new one under runs/.
         quiet: print only the table.
         json: print the table as JSON.
@@ -65,15 +69,26 @@ class CompareConfig:
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     native_spaces: bool = False
     table: str | None = None
-    jobs: int = 1
+    on: Literal["local", "ray", "slurm"] = "local"
+    jobs: int | None = None
     run: str | None = transient(None)
     quiet: bool = transient(False)
     json: bool = transient(False)
 
     def __post_init__(self) -> None:
         for name in ("seeds", "jobs"):
-            if getattr(self, name) < 1:
-                raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise AutodasError(f"{name}={value} must be at least 1")
+        if self.on == "slurm" and self.jobs is not None:
+            raise AutodasError(
+                f"`jobs={self.jobs}`: Slurm decides how many runs there are at a time; to have fewer, submit "
+                f"the script with: sbatch --array=...%{self.jobs}"
+            )
+        if self.on != "local" and ":" in self.compute.device:
+            raise AutodasError(
+                f"`compute.device={self.compute.device}`: with `on={self.on}` each run sees only the GPU "
+                "that it is given; write `compute.device=cuda`"
+            )
 
 
 @dataclass(frozen=True)
@@ -117,8 +132,8 @@ class Entry:
 
     def job(self) -> Job | None:
         """Return the remaining work, ``None`` if there is none."""
-        left = tuple(words for part, words in self.words.items() if not self.finished(part))
-        return Job(f"{self.method}, seed {self.seed}", left, self.folder / "log.txt") if left else None
+        left = [part for part in self.words if not self.finished(part)]
+        return Job(f"{self.method}, seed {self.seed}", self.folder, self.words) if left else None
 
 
 def run(argv: list[str]) -> int:
@@ -148,15 +163,28 @@ def run(argv: list[str]) -> int:
     ]
     jobs = [job for entry in entries if (job := entry.job()) is not None]
 
+    output = sys.stdout  # not Ray's, which is another while it runs
+
     def say(line: str) -> None:
         if not config.quiet:
-            print(line, flush=True)
+            print(line, file=output, flush=True)
 
     training = "" if config.table is not None else ", each with a training"
     say(f"{len(entries)} searches{training}; {len(entries) - len(jobs)} are done; folder {root}")
     for job in jobs:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-    failed = run_jobs(jobs, config.jobs, say, _gpus(config.compute))
+        job.folder.mkdir(parents=True, exist_ok=True)
+    wanted = Resources(config.jobs, config.compute.threads, config.compute.device)
+    if config.on == "slurm" and jobs:
+        script = write_slurm_script(jobs, wanted, root)
+        again = "the same command" if config.run else f"the same command with --run={shlex.quote(str(root))}"
+        say(
+            f"written: {script}, a job array for {len(jobs)} of them\n"
+            f"next: read it, submit it (sbatch {shlex.quote(str(script))}), and when its jobs have ended run "
+            f"{again} again: for the table, or a script for what is left"
+        )
+        return 0
+    run_jobs = run_in_ray if config.on == "ray" else run_locally
+    failed = run_jobs(jobs, wanted, say) if jobs else []
     if failed:
         names = "; ".join(f"{job.name} (see {job.log})" for job in failed)
         raise AutodasError(
@@ -166,17 +194,6 @@ def run(argv: list[str]) -> int:
     compared = _compared(entries, table, config.data.name)
     _write(root, compared, _agreements(entries), config.json, argv)
     return 0
-
-
-def _gpus(config: ComputeConfig) -> list[str]:
-    """Return the names of the GPUs over which jobs are spread; empty with fewer than two, or a chosen one."""
-    import torch
-
-    count = torch.cuda.device_count()
-    if config.device not in ("auto", "cuda") or count < 2:
-        return []
-    chosen = os.environ.get(VISIBLE)
-    return [str(i) for i in range(count)] if chosen is None else chosen.split(",")[:count]
 
 
 def _methods(config: CompareConfig) -> list[str]:
@@ -202,8 +219,7 @@ def _entry(
 ) -> Entry:
     folder = root / method / f"seed{seed}"
     searched, trained = str(folder / "search"), str(folder / "train")
-    threads = f"--compute.threads={max(1, (os.cpu_count() or 1) // config.jobs)}"
-    common = [f"--preset={config.preset}", threads, *shared, f"--seed={seed}"]
+    common = [f"--preset={config.preset}", *shared, f"--seed={seed}"]
     how = ["--resume=auto", "--quiet"]
     search = [*common, f"--strategy={method}", *options["search"]]
     if config.native_spaces and not peek(search, "space.name", "space"):

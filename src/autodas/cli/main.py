@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import errno
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 from autodas._version import __version__
 from autodas.child_process import end_with_parent
@@ -19,6 +15,7 @@ from autodas.cli._allocator import restart_tuned
 from autodas.cli._streams import flush_output, prepare_streams
 from autodas.errors import AutodasError, Interrupted, nearest
 from autodas.flags import with_flags
+from autodas.stopping import termination_interrupts
 from autodas.terminal import message as one_line
 from autodas.terminal import visible_output
 
@@ -61,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     end = words.index("--") if "--" in words else len(words)
     debug = "--debug" in words[:end]
     words = [word for word in words[:end] if word != "--debug"] + words[end:]
-    with visible_output(), _termination_interrupts():
+    with visible_output(), termination_interrupts():
         try:
             code = _run(words)
             sys.stdout.flush()  # inside the try block, so that a closed pipe is caught
@@ -78,23 +75,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _report(error, debug)
     flush_output()
     return code
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Handle a termination signal like Ctrl-C, so that open resources are closed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(words: list[str]) -> int:

@@ -52,12 +52,7 @@ class RunLock:
             if isinstance(cause, FileNotFoundError | NotADirectoryError):
                 return ""
             raise
-        try:
-            holder = parse_json(text, str(self.path))
-            _SHAPE.check(holder, str(self.path))
-        except AutodasError:
-            # Lock files are written atomically, so this file is not one of ours.
-            raise AutodasError(f"{self.path}: invalid lock; delete it if no run is in progress") from None
+        holder = self._holder(text)
         place = {"host": holder["host"], "machine": holder["machine"]}
         process, started = holder["process"], holder["started"]
         if place == _place():
@@ -72,6 +67,16 @@ class RunLock:
                 f"it ends, or choose another folder for `run`; if it has died, delete {self.path}"
             )
         return text
+
+    def _holder(self, text: str) -> dict[str, Any]:
+        """Return the facts about the process that holds the lock."""
+        try:
+            holder: dict[str, Any] = parse_json(text, str(self.path))
+            _SHAPE.check(holder, str(self.path))
+        except AutodasError:
+            # Lock files are written atomically, so this file is not one of ours.
+            raise AutodasError(f"{self.path}: invalid lock; delete it if no run is in progress") from None
+        return holder
 
     def acquire(self) -> None:
         """Acquire the lock; raises as :meth:`check`."""
@@ -112,6 +117,18 @@ class RunLock:
             return False
         moved.unlink()
         return True
+
+    def remove_of(self, host: str, process: int) -> None:
+        """Remove the lock if a process that has died holds it, which need not be of this machine."""
+        try:
+            text = read_text(self.path, MEBIBYTE)
+        except AutodasError as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return
+            raise
+        holder = self._holder(text)
+        if (holder["host"], holder["process"]) == (host, process):
+            self._remove(text)
 
     def _beat(self) -> None:
         while not self._released.wait(BEAT):

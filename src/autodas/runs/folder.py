@@ -102,6 +102,15 @@ class RunFolder:
         if self._lock is None:
             RunLock(self.path / RUNNING).check()
 
+    def unlock(self, host: str, process: int) -> None:
+        """Remove the lock of a process that is known to have died, on whatever machine.
+
+        Args:
+            host: name of its machine.
+            process: number of the process.
+        """
+        RunLock(self.path / RUNNING).remove_of(host, process)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the folder against other processes, and create it if necessary.
