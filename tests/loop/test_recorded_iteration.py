@@ -12,8 +12,13 @@ import torch
 from torch import Tensor
 
 from autodas.kernels import constant
-from autodas.loop import RecordedIteration, recorder_for
+from autodas.loop import Pieces, RecordedIteration, recorder_for
 from autodas.loop import _recorded as graph_module
+
+
+def unchanged(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
+    yield from ()
+    return (x,)
 
 
 class Count:
@@ -22,9 +27,10 @@ class Count:
     def __init__(self) -> None:
         self.total, self.factor, self.calls = torch.zeros(()), 1.0, 0
 
-    def __call__(self, x: Tensor) -> tuple[Tensor]:
+    def __call__(self, x: Tensor) -> Pieces[tuple[Tensor, ...]]:
         self.calls += 1
         self.total += self.factor * x.sum()
+        yield from ()
         return (self.total * 2,)
 
 
@@ -116,8 +122,9 @@ def test_what_takes_the_memory_of_a_recording_is_dropped_with_it(tape_recorder: 
 def test_numbers_that_a_recording_reads_are_kept(tape_recorder: Any) -> None:
     count = Count()
 
-    def iteration(x: Tensor) -> tuple[Tensor]:
-        return (count(x)[0] * constant((7,), "cpu"),)
+    def iteration(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
+        (counted,) = yield from count(x)
+        return (counted * constant((7,), "cpu"),)
 
     recorded = RecordedIteration(iteration, tape_recorder)
     for _ in range(graph_module.WARM_UP + 1):
@@ -174,7 +181,7 @@ class Cuda:
 def test_recordings_share_a_pool_until_they_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool with a tensor that is still alive cannot be used again."""
     cuda = Cuda(monkeypatch, fails=False)
-    recorded = RecordedIteration(lambda x: (x,), graph_module.CudaRecorder(torch.device("cuda:0")))
+    recorded = RecordedIteration(unchanged, graph_module.CudaRecorder(torch.device("cuda:0")))
     monkeypatch.setattr(recorded.recorder, "warm_up", lambda call: call())
     pools = []
     for size in (1, 2, 1):
@@ -189,10 +196,10 @@ def test_recordings_share_a_pool_until_they_are_dropped(monkeypatch: pytest.Monk
 def test_a_failed_recording_leaves_the_device_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda, said = Cuda(monkeypatch, fails=True), []
 
-    def iteration(x: Tensor) -> tuple[Tensor]:
+    def iteration(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
         if cuda.current == "side stream":
             raise RuntimeError("the host waits for the device")
-        return (x,)
+        return (yield from unchanged(x))
 
     recorder = recorder_for(torch.device("cuda:0"), "auto")
     assert isinstance(recorder, graph_module.CudaRecorder)

@@ -20,11 +20,15 @@ FORMAT = "autodas checkpoint"
 VERSION = 1
 
 TENSOR = Is((torch.Tensor,), "a tensor")
+_RANDOM = Fields({"cpu": TENSOR, "threads": Whole(1, 65_536)}, {"cuda": Items(TENSOR)})
 SHARED: dict[str, Shape] = {
-    "random": Fields({"cpu": TENSOR, "threads": Whole(1, 65_536)}, {"cuda": Items(TENSOR)}),
+    "random": _RANDOM,
     "log": Fields({"events": Whole(), "metrics": Whole(), "columns": Items(TEXT)}),
 }
 """Entries shared by the states of all commands: states of the generators and lengths of the logs."""
+
+SEVERAL: dict[str, Shape] = {"random_of_others": Items(_RANDOM)}
+"""Further entries of the states of runs with several processes: the generators of all but the first."""
 
 
 def save_checkpoint(path: Path, command: str, state: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ class Journal:
         self.task, self.phases, self.margins = task, phases, margins
         self.length, self.data = iterations_an_epoch, data
         # The log, cut at the checkpoint of a resumed search, is all that is needed of the past.
-        self.leaders = Leaders(read_events(keeper.folder.path))
+        self.leaders = Leaders(read_events(keeper.folder.path) if keeper.keeping.writes else [])
         self.warned = False
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:

@@ -17,6 +17,7 @@ from autodas.loop import (
     Keeper,
     Keeping,
     Losses,
+    Pieces,
     add_gradient,
     check_micro_batches,
     check_reduced_gradients,
@@ -31,7 +32,7 @@ from autodas.loop import (
     time_of_epoch,
     weight_optimiser,
 )
-from autodas.loop.checkpoint import SHARED, TENSOR
+from autodas.loop.checkpoint import SEVERAL, SHARED, TENSOR
 from autodas.loop.tasks import Task
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
@@ -48,7 +49,8 @@ _STATE = Fields(
         "optimiser": MAPPING,
         "best": MAPPING,
         **SHARED,
-    }
+    },
+    SEVERAL,
 )
 
 
@@ -113,8 +115,8 @@ class Fit:
             raise AutodasError(f"epochs={epochs} must be at least 1")
         self.device = next(network.parameters()).device
         self.compute = replace(compute or Compute(), device=self.device)
-        if self.compute.micro_batches != 1:
-            check_micro_batches(self.compute.micro_batches, train.batch_size)
+        self.group, keeping = self.compute.group, keeping.by(self.compute.group)
+        check_micro_batches(self.compute.micro_batches, train.batch_size, self.group.size)
         self.network, self.train, self.task, self.epochs = network, train, task, epochs
         self.optim, self.regularisation = optim, regularisation or Regularisation()
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
@@ -213,10 +215,15 @@ class Fit:
         self.steps.do(self.iteration, self.optimiser, [batch], (), self.iterations - self.iteration)
         self.iteration += 1
 
-    def _gradient_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor]:
+    def _gradient_step(
+        self, images: Tensor, labels: Tensor, shares: Sequence[float]
+    ) -> Pieces[tuple[Tensor, ...]]:
         """Run one step and return its loss. No host state changes, so that this can be recorded."""
+        (share,) = shares
         self.optimiser.zero_grad(set_to_none=True)
-        total = add_gradient(self._losses, images, labels, self.compute.micro_batches, meter=self.meter)
+        meter = self.meter if share > 0 else None
+        loss = add_gradient(self._losses, images, labels, self.compute.micro_batches, meter=meter)
+        total = yield from self.group.sum_gradients(self.weights, loss, share)
         clipped_step(self.optimiser, self.weights, self.optim.clip)
         return (total,)
 

@@ -1,0 +1,106 @@
+"""Start of the processes of a run: what their launcher, such as ``torchrun``, tells them."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed
+
+from autodas.errors import AutodasError
+from autodas.loop._group import ALONE, Group, Several
+
+_ADDRESS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+SILENCE = timedelta(minutes=10)
+"""Longest wait for another process in a gradient step, and at the start."""
+
+
+def process_count() -> int:
+    """Return the number of processes of this run that the launcher has started; 1 without a launcher."""
+    if not all(os.environ.get(name) for name in _ADDRESS):
+        return 1
+    return _number("WORLD_SIZE", 1)
+
+
+def process_number() -> int:
+    """Return the number of this process among them, from 0."""
+    return _number("RANK", 0) if process_count() > 1 else 0
+
+
+def processes_here() -> int:
+    """Return how many of them run on this machine."""
+    return _number("LOCAL_WORLD_SIZE", 1, process_count()) if process_count() > 1 else 1
+
+
+def was_restarted() -> bool:
+    """Return whether the launcher has started the processes again, after one of them died."""
+    return _number("TORCHELASTIC_RESTART_COUNT", 0, 0) > 0
+
+
+def own_device(name: str) -> str:
+    """Return the name of the device of this process: each process of a machine has a GPU of its own.
+
+    Args:
+        name: device that the user names for all processes.
+
+    Raises:
+        AutodasError: if the machine has fewer GPUs than processes, or the name is that of a single GPU.
+    """
+    here = processes_here()
+    if process_count() == 1 or name == "cpu" or not torch.cuda.is_available():
+        return name
+    if name not in ("auto", "cuda"):
+        raise AutodasError(
+            f"device '{name}' is one GPU for {process_count()} processes: use `compute.device=cuda`, with "
+            "which each process takes a GPU of its own"
+        )
+    count = torch.cuda.device_count()
+    if here > count:
+        raise AutodasError(
+            f"{here} processes have been started on this machine, which has {count} GPUs: start at most as "
+            "many, or set `compute.device=cpu`"
+        )
+    return f"cuda:{_number('LOCAL_RANK', 0, process_number())}"
+
+
+def start_group(device: torch.device) -> Group:
+    """Connect the processes of a run, and return their group: a single process without a launcher.
+
+    Args:
+        device: device of this process. Gradients are exchanged by NCCL between GPUs, by gloo between CPUs.
+
+    Raises:
+        AutodasError: if torch lacks what is needed, or the processes cannot connect.
+    """
+    if process_count() == 1:
+        return ALONE
+    if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
+        raise AutodasError("this torch cannot connect several processes (it has no gloo): start a single one")
+    gpu = device.type == "cuda"
+    if gpu and not torch.distributed.is_nccl_available():
+        raise AutodasError(
+            "this torch cannot exchange gradients between GPUs (it has no NCCL): start a single process, or "
+            "set `compute.device=cpu`"
+        )
+    if not torch.distributed.is_initialized():
+        try:
+            torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=SILENCE)
+        except (RuntimeError, ValueError) as error:
+            place = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
+            cause = str(error).splitlines()[0][:200]
+            raise AutodasError(
+                f"the {process_count()} processes of this run cannot connect at {place} ({cause}): a port in "
+                "use? Choose another one with --master-port of torchrun"
+            ) from error
+    return Several()
+
+
+def _number(name: str, least: int, otherwise: int | None = None) -> int:
+    text = os.environ.get(name)
+    if text is None and otherwise is not None:
+        return otherwise
+    if text is None or not text.isdecimal() or int(text) < least:
+        raise AutodasError(f"environment variable {name}={text}: a number from {least} is expected")
+    return int(text)
