@@ -13,7 +13,10 @@ from torch import Tensor
 
 import autodas
 from autodas.data import Batch, Part
-from autodas.loop import Compute
+from autodas.loop import Compute, Group
+from autodas.loop import _iterations as iterations_module
+from autodas.loop import _optimisers as optimisers_module
+from autodas.loop import _recorded as graph_module
 from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun
 from autodas.settings import OptimSettings
