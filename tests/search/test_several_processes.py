@@ -82,6 +82,8 @@ def search(name: str, engine: str, compute: Compute) -> dict[str, Any]:
         if decisions := run.strategy.after_iteration(run.iteration):
             decided += [(each.kind, each.what, dict(each.detail)) for each in decisions]
             run.let_go()
+    run.average_statistics()
+    run.collect_meters()
     state = run.state_dict()
     return {
         "gradients": first,

@@ -25,7 +25,9 @@ from autodas.loop._optimisers import (
     weight_optimiser,
 )
 from autodas.loop._out_of_memory import explain_out_of_memory, is_out_of_memory
+from autodas.loop._own_state import OWN, load_own_state, own_state
 from autodas.loop._processes import (
+    free_memory,
     own_device,
     process_count,
     process_number,
@@ -50,6 +52,7 @@ from autodas.loop.run_data import changed_since, check_same_data, notes_of_run, 
 
 __all__ = [
     "ALONE",
+    "OWN",
     "CellDrawings",
     "Clock",
     "Compute",
@@ -85,17 +88,20 @@ __all__ = [
     "explain_damage",
     "explain_out_of_memory",
     "finished",
+    "free_memory",
     "in_precision",
     "input_facts",
     "is_out_of_memory",
     "keep_only",
     "load_checkpoint",
     "load_optimiser",
+    "load_own_state",
     "micro_batches",
     "notes_of_run",
     "on_accelerator",
     "open_log",
     "own_device",
+    "own_state",
     "process_count",
     "process_facts",
     "process_number",

@@ -82,6 +82,10 @@ class Group:
         """Return whether a flag is set in any process."""
         return bool(self.most(flag)[0])
 
+    def longest(self, seconds: float) -> float:
+        """Return the longest of the times that the processes took for the same work."""
+        return self.most(round(seconds * 1e9))[0] / 1e9
+
     def gather(self, value: T) -> list[T]:
         """Return the values of all processes, by their numbers."""
         return [value]

@@ -14,6 +14,7 @@ from autodas.loop._board import open_log
 from autodas.loop._clock import Clock
 from autodas.loop._computed import tell_what_changed, what_computes
 from autodas.loop._group import ALONE, Group
+from autodas.loop._own_state import OTHERS, OWN
 from autodas.loop._seeding import random_state, random_state_of
 from autodas.loop.checkpoint import load_checkpoint, save_checkpoint
 from autodas.progress import Progress
@@ -137,15 +138,18 @@ class Keeper:
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint of the loop's state, with the entries shared by all checkpoints.
 
+        Args:
+            state: the state, with the own state of this process at :data:`~autodas.loop.OWN`.
+
         Raises:
             AutodasError: if it cannot be written; the previous one is kept.
         """
-        random, *others = self.group.gather(random_state(self.device))
+        own = self.group.gather({"random": random_state(self.device), **state.pop(OWN, {})})
         if not self.keeping.writes:
             return
         shared: dict[str, Any] = {
-            "random": random,
-            **({"random_of_others": others} if others else {}),
+            "random": own[0]["random"],
+            **({OTHERS: own[1:]} if len(own) > 1 else {}),
             "computed": what_computes(self.device) | {"processes": str(self.group.size)},
             "log": self.log.lengths,
         }

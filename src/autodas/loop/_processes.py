@@ -9,6 +9,7 @@ import torch
 import torch.distributed
 
 from autodas.errors import AutodasError
+from autodas.loop._available_memory import available_memory
 from autodas.loop._group import ALONE, Group, Several
 
 _ADDRESS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -63,6 +64,16 @@ def own_device(name: str) -> str:
             "many, or set `compute.device=cpu`"
         )
     return f"cuda:{_number('LOCAL_RANK', 0, process_number())}"
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the number of bytes that each process of this machine may allocate; ``None`` if unknown.
+
+    Args:
+        device: device of this process. The processes of a machine share the memory of its CPUs.
+    """
+    available = available_memory(device)
+    return available if available is None or device.type == "cuda" else available // processes_here()
 
 
 def start_group(device: torch.device) -> Group:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from autodas.loop._own_state import OTHERS
+
 
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and torch (all devices)."""
@@ -49,7 +51,7 @@ def random_state_of(state: dict[str, Any], rank: int) -> dict[str, Any]:
         state: state of a checkpoint.
         rank: number of the process.
     """
-    known: list[dict[str, Any]] = [state["random"], *state.get("random_of_others", ())]
+    known: list[dict[str, Any]] = [state["random"], *(other["random"] for other in state.get(OTHERS, ()))]
     if rank < len(known):
         return known[rank]
     seed = int(state["random"]["cpu"].sum())

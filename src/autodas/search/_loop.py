@@ -16,11 +16,11 @@ from autodas.data import Augmentation, ImageDataset, Loader
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.loop import (
+    OWN,
     Compute,
     InputShape,
     Keeper,
     Keeping,
-    available_memory,
     check_micro_batches,
     check_reduced_gradients,
     check_same_data,
@@ -31,7 +31,10 @@ from autodas.loop import (
     digest_of,
     explain_damage,
     explain_out_of_memory,
+    free_memory,
     input_facts,
+    load_own_state,
+    own_state,
     process_facts,
     restore_random_state,
     seed_everything,
@@ -213,7 +216,7 @@ class Search:
         self.phases = list(self.strategy.phases())
         check_second_order(self.strategy.architecture_gradient, supernet, compute)
         if compute.check_memory:
-            self.size.check(available_memory(compute.place))
+            self.size.check(free_memory(compute.place))
         self.candidates: list[dict[str, Any]] = []
         self.margins: list[float] = []
         self.keeper = Keeper(keeping, "search", compute.place, SEARCH_STATE, self.group)
@@ -309,6 +312,7 @@ class Search:
         if state is not None:
             with explain_damage(self.folder.checkpoint):
                 run.load_state_dict(state["run"])
+                load_own_state(state, run.supernet, run.meters, self.group)
                 restore_random_state(checked_random_state(state["random"]), device)
         elif self.compute.precision == "bf16" and device.type == "cpu":
             size = phase.space.skeleton.input_size(self.dataset.image_size, self.dataset.frames)
@@ -427,6 +431,7 @@ class Search:
             "candidates": self.candidates,
             "margins": self.margins,
             "clock": self.keeper.clock.spent,
+            OWN: own_state(run.supernet, run.meters),
         }
 
     def _finish_phase(self, run: PhaseRun, relaxed: float) -> None:

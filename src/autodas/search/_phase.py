@@ -386,15 +386,18 @@ class PhaseRun:
         """
         self.group.mean_([buffer for buffer in self.supernet.buffers() if buffer.is_floating_point()])
 
+    @property
+    def meters(self) -> tuple[Meter, Meter]:
+        """Metrics of both steps in the current epoch."""
+        return self.train_meter, self.valid_meter
+
     def collect_meters(self) -> None:
         """Add up the sums of all processes in the first one; the others begin again at zero."""
-        for meter in (self.train_meter, self.valid_meter):
+        for meter in self.meters:
             self.group.collect_(meter.sums)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything needed to resume the phase, in the first process that of all processes."""
-        self.average_statistics()
-        self.collect_meters()
+        """Return everything needed to resume the phase."""
         architecture = self.architecture_optimiser
         return {
             "iteration": self.iteration,
@@ -402,7 +405,7 @@ class PhaseRun:
             "supernet": dict(self.supernet.state_dict()),
             "weight_optimiser": self.weight_optimiser.state_dict(),
             "architecture_optimiser": None if architecture is None else architecture.state_dict(),
-            "meters": [self.train_meter.sums, self.valid_meter.sums],
+            "meters": [meter.sums for meter in self.meters],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -419,7 +422,7 @@ class PhaseRun:
         load_optimiser(self.weight_optimiser, state["weight_optimiser"])
         if self.architecture_optimiser is not None:
             load_optimiser(self.architecture_optimiser, state["architecture_optimiser"])
-        for meter, sums in zip((self.train_meter, self.valid_meter), state["meters"], strict=True):
+        for meter, sums in zip(self.meters, state["meters"], strict=True):
             meter.reset(sums)
 
 

@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from autodas.data import Batch, Loader
 from autodas.errors import AutodasError
 from autodas.loop import (
+    ALONE,
+    OWN,
     Compute,
+    Group,
     Iterations,
     Keeper,
     Keeping,
@@ -21,13 +24,16 @@ from autodas.loop import (
     add_gradient,
     check_micro_batches,
     check_reduced_gradients,
+    check_same_tensors,
     checked_random_state,
     clipped_step,
     counted_together,
     explain_damage,
     in_precision,
     load_optimiser,
+    load_own_state,
     on_accelerator,
+    own_state,
     restore_random_state,
     time_of_epoch,
     weight_optimiser,
@@ -146,7 +152,7 @@ class Fit:
             self.rate = torch.zeros((), device=self.device)
             network.set_drop_path(self.rate)
         self.best: dict[str, Any] = {}
-        self.keeper = Keeper(keeping, "train", self.device, _STATE)
+        self.keeper = Keeper(keeping, "train", self.device, _STATE, self.group)
         if self.keeper.state is not None:
             with explain_damage(self.folder.checkpoint):
                 self._load(self.keeper.state)
@@ -164,6 +170,7 @@ class Fit:
         """
         keeper, state = self.keeper, self.keeper.state
         stream = self.train.stream(self.iteration)
+        self._check_agreement()
         with keeper.running(self.iterations, self.iteration):
             if state is None:
                 facts = start or {}
@@ -192,6 +199,9 @@ class Fit:
         ended = self.iteration % len(self.train) == 0
         if ended:
             self.steps.watch.check()
+            self._check_agreement()
+            self.average_statistics()
+            self.group.collect_(self.meter.sums)
             self._end_epoch()
         elif keeper.progress.due:
             pace = keeper.clock.spent[0] / (self.iteration % len(self.train))
@@ -200,6 +210,15 @@ class Fit:
             keeper.progress.update(self.iteration, text)
         due = ended and (self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs)
         keeper.after(self.iteration, self._state, due=due, ended=self.iteration == self.iterations)
+
+    def _check_agreement(self) -> None:
+        """Check that all processes have the same weights, at the start and after each epoch."""
+        when = f"since epoch {self.epoch}" if self.iteration else "from the start"
+        check_same_tensors(self.group, dict(self.network.named_parameters()), when)
+
+    def average_statistics(self) -> None:
+        """Set the running statistics of all processes to their means; nothing reads them while training."""
+        self.group.mean_([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
 
     def step(self, batch: Batch) -> None:
         """Run the next iteration."""
@@ -275,7 +294,7 @@ class Fit:
         keeper.clock.start()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, Any]:
-        evaluation = evaluate_network(self.network, loader, self.task, quiet=True)
+        evaluation = evaluate_network(self.network, loader, self.task, quiet=True, group=self.group)
         return {f"{prefix}{name}": value for name, value in evaluation.metrics.items()}
 
     def _state(self) -> dict[str, Any]:
@@ -286,6 +305,7 @@ class Fit:
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
+            OWN: own_state(self.network, [self.meter]),
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -300,11 +320,14 @@ class Fit:
             # Loaded temporarily, so that weights that do not fit are detected now, not at the end.
             self.network.load_state_dict(self.best["weights"])
         self.network.load_state_dict(state["network"])
+        load_own_state(state, self.network, [self.meter], self.group)
         load_optimiser(self.optimiser, state["optimiser"])
         checked_random_state(state["random"])
 
 
-def evaluate_network(network: nn.Module, loader: Loader, task: Task[Any], quiet: bool = False) -> Any:
+def evaluate_network(
+    network: nn.Module, loader: Loader, task: Task[Any], quiet: bool = False, group: Group = ALONE
+) -> Any:
     """Evaluate a network in evaluation mode and single precision, and leave it in that mode.
 
     Args:
@@ -312,16 +335,18 @@ def evaluate_network(network: nn.Module, loader: Loader, task: Task[Any], quiet:
         loader: loader of the samples.
         task: task of the network.
         quiet: whether to show no progress bar.
+        group: processes that share the batches, if those of the loader are shared.
 
     Returns:
         The task's :class:`~autodas.loop.tasks.Evaluation`.
     """
     network.eval()
+    collect = group.in_turn if loader.shared else None
     with Progress(len(loader), quiet=quiet, what="evaluating batches") as progress:
 
         def batches() -> Iterator[Batch]:
             for batch in loader.batches(0):
                 yield batch
-                progress.advance()
+                progress.advance(group.size)
 
-        return task.evaluate(network, batches())
+        return task.evaluate(network, batches(), collect)
