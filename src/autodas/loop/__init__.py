@@ -26,15 +26,7 @@ from autodas.loop._optimisers import (
 )
 from autodas.loop._out_of_memory import explain_out_of_memory, is_out_of_memory
 from autodas.loop._own_state import OWN, load_own_state, own_state
-from autodas.loop._processes import (
-    free_memory,
-    own_device,
-    process_count,
-    process_number,
-    processes_here,
-    start_group,
-    was_restarted,
-)
+from autodas.loop._processes import free_memory, own_device, start_group
 from autodas.loop._recorded import RecordedIteration, recorder_for
 from autodas.loop._seeding import (
     checked_random_state,
@@ -102,10 +94,7 @@ __all__ = [
     "open_log",
     "own_device",
     "own_state",
-    "process_count",
     "process_facts",
-    "process_number",
-    "processes_here",
     "random_state",
     "recorder_for",
     "restore_random_state",
@@ -121,7 +110,6 @@ __all__ = [
     "use_deterministic",
     "use_single_precision",
     "used_memory",
-    "was_restarted",
     "weight_optimiser",
     "what_computes",
     "write_data",

@@ -104,6 +104,17 @@ class Group:
         """
         return work()
 
+    def after_first(self, work: Callable[[], T]) -> T:
+        """Call a function in the first process, and then in the others; return each one's own result.
+
+        Raises:
+            Exception: in the first process, what the function raises.
+            Relayed: in the others, if it does.
+        """
+        results: list[T] = []
+        self.from_first(lambda: results.append(work()))
+        return results[0] if self.first else work()
+
 
 ALONE = Group()
 

@@ -1,4 +1,4 @@
-"""Start of the processes of a run: what their launcher, such as ``torchrun``, tells them."""
+"""Devices, memory and connection of the processes of a run."""
 
 from __future__ import annotations
 
@@ -9,35 +9,12 @@ import torch
 import torch.distributed
 
 from autodas.errors import AutodasError
+from autodas.launched import number_here, process_count, processes_here
 from autodas.loop._available_memory import available_memory
 from autodas.loop._group import ALONE, Group, Several
 
-_ADDRESS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-
 SILENCE = timedelta(minutes=10)
 """Longest wait for another process in a gradient step, and at the start."""
-
-
-def process_count() -> int:
-    """Return the number of processes of this run that the launcher has started; 1 without a launcher."""
-    if not all(os.environ.get(name) for name in _ADDRESS):
-        return 1
-    return _number("WORLD_SIZE", 1)
-
-
-def process_number() -> int:
-    """Return the number of this process among them, from 0."""
-    return _number("RANK", 0) if process_count() > 1 else 0
-
-
-def processes_here() -> int:
-    """Return how many of them run on this machine."""
-    return _number("LOCAL_WORLD_SIZE", 1, process_count()) if process_count() > 1 else 1
-
-
-def was_restarted() -> bool:
-    """Return whether the launcher has started the processes again, after one of them died."""
-    return _number("TORCHELASTIC_RESTART_COUNT", 0, 0) > 0
 
 
 def own_device(name: str) -> str:
@@ -63,7 +40,7 @@ def own_device(name: str) -> str:
             f"{here} processes have been started on this machine, which has {count} GPUs: start at most as "
             "many, or set `compute.device=cpu`"
         )
-    return f"cuda:{_number('LOCAL_RANK', 0, process_number())}"
+    return f"cuda:{number_here()}"
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -106,12 +83,3 @@ def start_group(device: torch.device) -> Group:
                 "use? Choose another one with --master-port of torchrun"
             ) from error
     return Several()
-
-
-def _number(name: str, least: int, otherwise: int | None = None) -> int:
-    text = os.environ.get(name)
-    if text is None and otherwise is not None:
-        return otherwise
-    if text is None or not text.isdecimal() or int(text) < least:
-        raise AutodasError(f"environment variable {name}={text}: a number from {least} is expected")
-    return int(text)
