@@ -36,6 +36,7 @@ from autodas.loop import (
     own_state,
     restore_random_state,
     time_of_epoch,
+    unreduced,
     weight_optimiser,
 )
 from autodas.loop.checkpoint import SEVERAL, SHARED, TENSOR
@@ -122,7 +123,8 @@ class Fit:
         self.device = next(network.parameters()).device
         self.compute = replace(compute or Compute(), device=self.device)
         self.group, keeping = self.compute.group, keeping.by(self.compute.group)
-        check_micro_batches(self.compute.micro_batches, train.batch_size, self.group.size)
+        if self.compute.micro_batches != 1 or self.group.size > 1:
+            check_micro_batches(self.compute.micro_batches, train.batch_size, self.group.size)
         self.network, self.train, self.task, self.epochs = network, train, task, epochs
         self.optim, self.regularisation = optim, regularisation or Regularisation()
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
@@ -249,10 +251,10 @@ class Fit:
     def _losses(self, images: Tensor, labels: Tensor) -> Losses:
         with in_precision(self.compute.precision, self.device), counted_together(self.norms):
             outputs, auxiliary = self.network.forward_with_auxiliary(images)
-        outputs = outputs.float()
+        outputs = unreduced(outputs)
         own = total = self.task.training_loss(outputs, labels)
         if auxiliary is not None:
-            beside = self.task.training_loss(auxiliary.float(), labels)
+            beside = self.task.training_loss(unreduced(auxiliary), labels)
             total = total + self.regularisation.auxiliary_weight * beside
         return Losses(total, own, outputs)
 
