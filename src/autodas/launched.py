@@ -35,9 +35,9 @@ def number_here() -> int:
     return _number("LOCAL_RANK", 0, process_number()) if process_count() > 1 else 0
 
 
-def was_restarted() -> bool:
-    """Return whether the launcher has started the processes again, after one of them had died."""
-    return _number("TORCHELASTIC_RESTART_COUNT", 0, 0) > 0
+def restarts() -> int:
+    """Return how many times the launcher has started the processes again, after one of them had died."""
+    return _number("TORCHELASTIC_RESTART_COUNT", 0, 0)
 
 
 def start_time() -> float:

@@ -22,7 +22,7 @@ from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.flags import note_line
 from autodas.kernels import GpuKernels, built_kernels, gpu_kernels
-from autodas.launched import processes_here, start_time, was_restarted
+from autodas.launched import processes_here, restarts, start_time
 from autodas.limits import MOST_THREADS
 from autodas.loop import (
     ALONE,
@@ -271,7 +271,7 @@ def _resumes(folder: RunFolder, config: Any) -> bool:
 
 def _begun_before_restart(file: Path) -> bool:
     """Return whether the launcher has started the processes again, and they had written a file before."""
-    return was_restarted() and file.stat().st_mtime >= start_time()
+    return restarts() > 0 and file.stat().st_mtime >= start_time()
 
 
 @contextmanager

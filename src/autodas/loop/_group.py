@@ -209,8 +209,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        cause = str(error).rpartition("] ")[2].partition(". ")[0] or type(error).__name__
         raise AutodasError(
             "another process of this run has ended or does not answer; what it says itself tells why "
-            f"({cause[:200]})"
+            f"({cause[:100]})"
         ) from error

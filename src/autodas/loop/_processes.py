@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import torch
 import torch.distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from autodas.errors import AutodasError
-from autodas.launched import number_here, process_count, processes_here
+from autodas.launched import number_here, process_count, processes_here, restarts
 from autodas.loop._available_memory import available_memory
 from autodas.loop._group import ALONE, Group, Several
 
@@ -74,7 +76,15 @@ def start_group(device: torch.device) -> Group:
         )
     if not torch.distributed.is_initialized():
         try:
-            torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=SILENCE)
+            store, rank, size = next(rendezvous("env://", timeout=SILENCE))
+            torch.distributed.init_process_group(
+                "cpu:gloo,cuda:nccl" if gpu else "gloo",
+                # The launcher's store survives a restart, with the addresses of processes that have died.
+                store=PrefixStore(f"start {restarts()}", store),
+                rank=rank,
+                world_size=size,
+                timeout=SILENCE,
+            )
         except (RuntimeError, ValueError) as error:
             place = ":".join(os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT"))
             cause = str(error).splitlines()[0][:200]

@@ -43,6 +43,7 @@ class Journal:
         data: str,
     ) -> None:
         self.log, self.progress, self.clock = keeper.log, keeper.progress, keeper.clock
+        self.processes = keeper.group.size
         self.device, self.pictures, self.table = keeper.device, keeper.keeping.pictures, keeper.keeping.table
         self.task, self.phases, self.margins = task, phases, margins
         self.length, self.data = iterations_an_epoch, data
@@ -182,7 +183,8 @@ class Journal:
         self.clock.start()  # drawing figures is not part of an epoch's cost
         self.progress.line(
             f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {text}, "
-            f"architectures left {_short(remaining)}, {time_of_epoch(seconds, waited)}"
+            f"architectures left {_short(remaining)}, "
+            + time_of_epoch(seconds, waited, samples, self.processes)
             + (f", {duration(pace * left)} left" if left else "")
         )
         line = warning(diagnoses, space)

@@ -288,7 +288,7 @@ class Fit:
         )
         keeper.log.metrics(self.iteration, metrics)
         text = f"epoch {self.epoch}/{self.epochs}: {self.task.in_words(metrics)}, "
-        text += time_of_epoch(seconds, waited)
+        text += time_of_epoch(seconds, waited, samples, self.group.size)
         if self.epoch < self.epochs:
             with_evaluations = keeper.clock.spent[0]
             text += f", {duration(with_evaluations * (self.epochs - self.epoch))} left"
