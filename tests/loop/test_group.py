@@ -112,11 +112,11 @@ def test_other_facts_are_named(facts: dict[str, int]) -> None:
 def test_one_bit_is_a_difference() -> None:
     def compare(group: Group) -> None:
         alpha, weight = torch.full((2, 2), 0.1), torch.ones(3)
-        check_same_tensors(group, {"alpha": alpha, "weight": weight}, "since epoch 1")
+        check_same_tensors(group, lambda: {"alpha": alpha, "weight": weight}, "since epoch 1")
         if group.rank == 1:
             alpha[1, 1] = torch.nextafter(alpha[1, 1], torch.tensor(1.0))
-        check_same_tensors(group, {"weight": weight}, "since epoch 2")
-        check_same_tensors(group, {"weight": weight, "alpha": alpha}, "since epoch 3")
+        check_same_tensors(group, lambda: {"weight": weight}, "since epoch 2")
+        check_same_tensors(group, lambda: {"weight": weight, "alpha": alpha}, "since epoch 3")
 
     for error in together(compare):
         assert "'alpha' differs between processes 0 and 1 since epoch 3" in str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from autodas.errors import AutodasError
 from autodas.kernels import constant
 from autodas.loop import Pieces, RecordedIteration, recorder_for
 from autodas.loop import _recorded as graph_module
@@ -222,3 +223,49 @@ def test_off_and_cpu_do_not_record() -> None:
     for _ in range(4):
         plain(torch.ones(1))
     assert count.calls == 4
+
+
+def in_two_pieces(exchange: Callable[[], None]) -> Callable[[Tensor], Pieces[tuple[Tensor, ...]]]:
+    def iteration(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
+        doubled = 2 * x
+        yield exchange
+        return (doubled + 1,)
+
+    return iteration
+
+
+def test_an_exchange_stands_between_two_pieces(tape_recorder: Any) -> None:
+    exchanged: list[tuple[int, int]] = []
+    recorded = RecordedIteration(
+        in_two_pieces(lambda: exchanged.append((tape_recorder.recorded, tape_recorder.played))), tape_recorder
+    )
+    assert [float(recorded(torch.tensor(float(i)))[0]) for i in range(5)] == [1, 3, 5, 7, 9]
+    # Twice without a recording; then after the first of two pieces, when it is recorded and when it is played.
+    assert exchanged == [(0, 0), (0, 0), (1, 1), (2, 3), (2, 5)]
+
+
+def test_numbers_of_the_host_have_recordings_of_their_own(tape_recorder: Any) -> None:
+    def scaled(x: Tensor, share: float) -> Pieces[tuple[Tensor, ...]]:
+        yield from ()
+        return (share * x,)
+
+    recorded = RecordedIteration(scaled, tape_recorder)
+    shares = [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.5]
+    assert [float(recorded(torch.tensor(8.0), share=share)[0]) for share in shares] == [8 * s for s in shares]
+    assert tape_recorder.recorded == 2
+
+
+def test_a_recording_that_fails_after_an_exchange_cannot_begin_again() -> None:
+    class FailsLater(Failing):
+        def record(self, call: Any) -> Any:
+            self.tries += 1
+            if self.tries == 2:
+                raise RuntimeError("operation not permitted")
+            found = call()
+            return lambda: found
+
+    recorded = RecordedIteration(in_two_pieces(lambda: None), FailsLater())
+    for _ in range(graph_module.WARM_UP):
+        recorded(torch.ones(1))
+    with pytest.raises(AutodasError, match=r"start the run with `compute\.graphs=off`"):
+        recorded(torch.ones(1))

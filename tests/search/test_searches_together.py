@@ -253,6 +253,31 @@ def test_a_killed_process_ends_the_other_and_leaves_the_checkpoint(
     assert same_runs(tmp_path / "whole", tmp_path / "run")
 
 
+def test_memory_that_runs_out_in_one_process_ends_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = PhaseRun.step
+
+    def run(group: Group) -> None:
+        def run_out(self: PhaseRun, *batches: Any) -> None:
+            if self.iteration == 4 and group.rank == 1:
+                raise MemoryError
+            step(self, *batches)
+
+        monkeypatch.setattr(PhaseRun, "step", run_out)
+        try:
+            search(tmp_path / "run", compute=Compute(group=group))
+        finally:
+            torch.distributed.destroy_process_group()  # as at the end of a process
+
+    new(tmp_path / "run")
+    first, second = together(run)
+    assert "another process of this run has ended" in str(first)
+    assert "memory has run out; this search needs about" in str(second)
+    assert "in each of 2 processes" in str(second)
+    assert (tmp_path / "run/checkpoints/last.pt").exists()
+
+
 def test_parameters_that_drift_apart_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A method that is built wrongly: from the second epoch on it draws from the process's generator."""
     after = DAS.after_iteration

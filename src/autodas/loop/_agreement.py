@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -34,12 +34,12 @@ def check_same_facts(group: Group, what: str, own_facts: Mapping[str, object]) -
                 )
 
 
-def check_same_tensors(group: Group, tensors: Mapping[str, Tensor], when: str) -> None:
+def check_same_tensors(group: Group, tensors: Callable[[], Mapping[str, Tensor]], when: str) -> None:
     """Compare tensors, such as parameters, over all processes, by hash.
 
     Args:
         group: the processes.
-        tensors: tensors of this process by name, the most telling ones first.
+        tensors: function that returns tensors of this process by name, the most telling ones first.
         when: when they became different if they are, such as ``"since epoch 3"``.
 
     Raises:
@@ -47,7 +47,7 @@ def check_same_tensors(group: Group, tensors: Mapping[str, Tensor], when: str) -
     """
     if group.size == 1:
         return
-    first, *others = group.gather({name: digest(tensor) for name, tensor in tensors.items()})
+    first, *others = group.gather({name: digest(tensor) for name, tensor in tensors().items()})
     for rank, own in enumerate(others, 1):
         different = [name for name in dict.fromkeys([*first, *own]) if own.get(name) != first.get(name)]
         if different:

@@ -357,8 +357,11 @@ class Search:
         """Check that all processes have the same parameters, at the start of a phase and after each epoch."""
         epoch = -(-run.iteration // self.length)
         when = f"since epoch {epoch} of phase {run.phase.name}" if epoch else "from the start"
-        tensors = {**self.strategy.parameters(), **dict(run.supernet.named_parameters())}
-        check_same_tensors(self.group, tensors, when)
+        check_same_tensors(
+            self.group,
+            lambda: {**self.strategy.parameters(), **dict(run.supernet.named_parameters())},
+            when,
+        )
 
     def _check_decisions(self, decisions: Sequence[Decision], run: PhaseRun) -> None:
         """Check that all processes have taken the same decisions, before any acts on them.

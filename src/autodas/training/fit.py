@@ -216,7 +216,7 @@ class Fit:
     def _check_agreement(self) -> None:
         """Check that all processes have the same weights, at the start and after each epoch."""
         when = f"since epoch {self.epoch}" if self.iteration else "from the start"
-        check_same_tensors(self.group, dict(self.network.named_parameters()), when)
+        check_same_tensors(self.group, lambda: dict(self.network.named_parameters()), when)
 
     def average_statistics(self) -> None:
         """Set the running statistics of all processes to their means; nothing reads them while training."""
