@@ -240,7 +240,7 @@ def test_an_exchange_stands_between_two_pieces(tape_recorder: Any) -> None:
         in_two_pieces(lambda: exchanged.append((tape_recorder.recorded, tape_recorder.played))), tape_recorder
     )
     assert [float(recorded(torch.tensor(float(i)))[0]) for i in range(5)] == [1, 3, 5, 7, 9]
-    # Twice without a recording; then after the first of two pieces, when it is recorded and when it is played.
+    # Twice without a recording; then after the first of two pieces, recorded at first and played later.
     assert exchanged == [(0, 0), (0, 0), (1, 1), (2, 3), (2, 5)]
 
 

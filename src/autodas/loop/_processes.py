@@ -7,8 +7,6 @@ from datetime import timedelta
 
 import torch
 import torch.distributed
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from autodas.errors import AutodasError
 from autodas.launched import number_here, process_count, processes_here, restarts
@@ -75,6 +73,9 @@ def start_group(device: torch.device) -> Group:
             "set `compute.device=cpu`"
         )
     if not torch.distributed.is_initialized():
+        from torch.distributed.distributed_c10d import PrefixStore
+        from torch.distributed.rendezvous import rendezvous
+
         try:
             store, rank, size = next(rendezvous("env://", timeout=SILENCE))
             torch.distributed.init_process_group(
