@@ -91,6 +91,6 @@ def start_group(device: torch.device) -> Group:
             cause = str(error).splitlines()[0][:200]
             raise AutodasError(
                 f"the {process_count()} processes of this run cannot connect at {place} ({cause}): a port in "
-                "use? Choose another one with --master-port of torchrun"
+                "use? Choose another one with the option master-port of torchrun"
             ) from error
     return Several()
