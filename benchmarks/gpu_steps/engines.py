@@ -7,6 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from autodas.search._phase import Samples
+
 from .tools import SMALLEST, Check, Running, Setting
 
 
@@ -32,10 +34,11 @@ def run(check: Check) -> None:
 def _found(check: Check, setting: Setting) -> dict[str, Tensor]:
     running = Running(check, setting)
     run, batch = running.run, running.batch
-    loss = run._training_gradient(batch.images, batch.labels, run.strategy.weight_mixture())
+    samples = Samples(batch.images, batch.labels)
+    loss = run._training_gradient(samples, run.strategy.weight_mixture())
     weights = torch.cat([w.grad.flatten() for w in run.weights if w.grad is not None])
     statistics = torch.cat([b.flatten() for n, b in run.supernet.named_buffers() if "running" in n])
     parameters = list(run.strategy.parameters().values())
-    run._gradient((batch.images, batch.labels), parameters)
+    run._gradient(samples, parameters)
     architecture = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
     return {"loss": loss, "weights": weights, "statistics": statistics, "architecture": architecture}

@@ -10,6 +10,10 @@ class AutodasError(Exception):
     """
 
 
+class Relayed(AutodasError):  # noqa: N818
+    """User error of the first process of a run, raised in its other processes: the first one reports it."""
+
+
 class Interrupted(Exception):  # noqa: N818
     """Stop of a run on request, with its state saved; ``resume`` continues it."""
 

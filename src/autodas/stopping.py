@@ -47,10 +47,16 @@ class StopRequest:
     """Context manager that only records Ctrl-C, termination signals and the loss of the terminal.
 
     A second signal acts as usual. Outside the main thread signals cannot be caught, and nothing is recorded.
+
+    Args:
+        alone: whether this is the only process of the run. Others wait for one of several, so that a request
+            does not end its long waits; and their launcher passes Ctrl-C on as a termination signal, which
+            does not count as a second one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alone: bool = True) -> None:
         self.requested = False
+        self.alone = alone
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -68,7 +74,8 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         for each, handler in self._previous.items():
-            signal.signal(each, handler)
+            if self.alone or each == number:
+                signal.signal(each, handler)
 
     def __exit__(self, *exception: object) -> None:
         _entered.remove(self)
@@ -77,5 +84,5 @@ class StopRequest:
 
 
 def stop_requested() -> bool:
-    """Return whether a stop was requested. Long waits check this and raise :class:`Stopped`."""
-    return any(request.requested for request in _entered)
+    """Return whether long waits are to stop. They check this and raise :class:`Stopped`."""
+    return any(request.requested and request.alone for request in _entered)

@@ -65,7 +65,10 @@ def timed(step: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> fl
 
 
 def times_of(
-    step: Callable[[], Any], wait: Callable[[], Any] = lambda: None, warm_up: int = 1
+    step: Callable[[], Any],
+    wait: Callable[[], Any] = lambda: None,
+    warm_up: int = 1,
+    agree: Callable[[float], float] = lambda seconds: seconds,
 ) -> list[float]:
     """Call a function a few times, and return the time of each call in seconds.
 
@@ -74,11 +77,12 @@ def times_of(
         wait: see :func:`timed`.
         warm_up: number of calls beforehand, which include one-time costs. If these take too long, the time of
             the last one is returned.
+        agree: function that turns a time into that of all processes, if several take the steps together.
     """
-    before = [timed(step, wait) for _ in range(warm_up)]
+    before = [agree(timed(step, wait)) for _ in range(warm_up)]
     times: list[float] = []
     while len(times) < STEPS or sum(times) < ENOUGH:
         if sum(before) + sum(times) > TOO_LONG:
             break
-        times.append(timed(step, wait))
+        times.append(agree(timed(step, wait)))
     return times or before[-1:]

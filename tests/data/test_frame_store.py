@@ -113,7 +113,7 @@ def batches(data: ImageDataset, *, flip: bool = True, workers: int = 0, epochs: 
 def assert_equal(first: list[Batch], second: list[Batch]) -> None:
     assert len(first) == len(second) > 0
     for a, b in zip(first, second, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        assert all(torch.equal(x, y) for x, y in zip(a[:3], b[:3], strict=True))
 
 
 def stored(root: Path) -> list[Path]:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from autodas.data import Augmentation, Batch, ImageDataset, Images, Loader, normalise, open_dataset
+from autodas.data import Augmentation, Batch, ImageDataset, Images, Loader, Part, normalise, open_dataset
 from autodas.errors import AutodasError
+from autodas.loop import micro_batches
 
 FULL = Augmentation(crop_padding=2, flip=True, cutout=4, color_jitter=0.4)
 
@@ -37,7 +38,8 @@ def loader(images: Images, indices: np.ndarray | None = None, **options: object)
 
 def assert_equal(first: Iterable[Batch], second: Iterable[Batch]) -> None:
     for a, b in zip(first, second, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        assert all(torch.equal(x, y) for x, y in zip(a[:3], b[:3], strict=True))
+        assert a.share == b.share
 
 
 def by_sample(batches: Iterable[Batch]) -> dict[int, torch.Tensor]:
@@ -257,3 +259,36 @@ def test_files_that_break_later(streamed: ImageDataset, workers: int) -> None:
 def test_errors(options: dict[str, object], message: str) -> None:
     with pytest.raises(AutodasError, match=message):
         loader(arrays(), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("of", [2, 3, 4])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_parts_together_are_the_batches(of: int, streaming: bool, streamed: ImageDataset) -> None:
+    """Order and augmentation do not depend on the number of processes; nor does where a run begins."""
+    images = streamed.train if streaming else arrays()
+    whole = list(itertools.islice(loader(images).stream(1), 7))
+    parts = [itertools.islice(loader(images, part=Part(number, of)).stream(1), 7) for number in range(of)]
+    for batch, *own in zip(whole, *parts, strict=True):
+        held = [part for part in own if part.share > 0]
+        # Two samples for each at least, as for micro-batches.
+        assert [len(part.labels) for part in held] == [
+            len(part.labels) for part in micro_batches(batch.images, batch.labels, of)
+        ]
+        assert [part.share for part in held] == [len(part.labels) / len(batch.labels) for part in held]
+        for name in ("images", "labels", "indices"):
+            assert torch.equal(torch.cat([getattr(part, name) for part in held]), getattr(batch, name))
+        for idle in own[len(held) :]:
+            assert torch.equal(idle.images, held[0].images)
+    assert streaming or {len(batch.labels) for batch in whole} == {5, 3}, "of three, two have no part"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_processes_evaluate_in_turn(streaming: bool, streamed: ImageDataset) -> None:
+    images = streamed.train if streaming else arrays(size=16)
+    options: dict[str, object] = {"shuffle": False, "augmentation": None, "batch_size": 3}
+    whole = loader(images, **options)
+    own = [loader(images, part=Part(number, 2), **options) for number in range(2)]
+    assert [each.shared for each in (whole, *own)] == [False, True, True]
+    assert [len(each) for each in own] == [len(whole)] * 2
+    shared = [list(each.batches(0)) for each in own]
+    assert_equal(whole.batches(0), (shared[i % 2][i // 2] for i in range(len(whole))))

@@ -91,7 +91,7 @@ def pixels(images: torch.Tensor) -> np.ndarray:
 def assert_equal(first: list[Batch], second: list[Batch]) -> None:
     assert len(first) == len(second)
     for a, b in zip(first, second, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        assert all(torch.equal(x, y) for x, y in zip(a[:3], b[:3], strict=True))
 
 
 class TestOpening:

@@ -88,13 +88,12 @@ def test_a_request_while_something_is_evaluated_saves_nothing(tmp_path: Path) ->
     assert not keeper.folder.checkpoint.exists()
 
 
-def test_who_does_not_write_saves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = keeper_of(tmp_path / "run")
-    assert keeper.keeping.writes
-    monkeypatch.setattr(Keeping, "writes", False)
+def test_who_does_not_write_saves_nothing(tmp_path: Path) -> None:
+    keeper = keeper_of(tmp_path / "run", writes=False)
     with keeper.running(3, 0):
+        keeper.log.event(read_event({"event": "begun"}))
         keeper.after(1, lambda: {"iteration": 1}, due=True)
-    assert not keeper.folder.checkpoint.exists()
+    assert sorted(path.name for path in keeper.folder.path.rglob("*")) == ["checkpoints"]
 
 
 def test_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:

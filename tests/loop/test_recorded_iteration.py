@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from autodas.errors import AutodasError
 from autodas.kernels import constant
-from autodas.loop import RecordedIteration, recorder_for
+from autodas.loop import Pieces, RecordedIteration, recorder_for
 from autodas.loop import _recorded as graph_module
+
+
+def unchanged(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
+    yield from ()
+    return (x,)
 
 
 class Count:
@@ -22,9 +28,10 @@ class Count:
     def __init__(self) -> None:
         self.total, self.factor, self.calls = torch.zeros(()), 1.0, 0
 
-    def __call__(self, x: Tensor) -> tuple[Tensor]:
+    def __call__(self, x: Tensor) -> Pieces[tuple[Tensor, ...]]:
         self.calls += 1
         self.total += self.factor * x.sum()
+        yield from ()
         return (self.total * 2,)
 
 
@@ -116,8 +123,9 @@ def test_what_takes_the_memory_of_a_recording_is_dropped_with_it(tape_recorder: 
 def test_numbers_that_a_recording_reads_are_kept(tape_recorder: Any) -> None:
     count = Count()
 
-    def iteration(x: Tensor) -> tuple[Tensor]:
-        return (count(x)[0] * constant((7,), "cpu"),)
+    def iteration(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
+        (counted,) = yield from count(x)
+        return (counted * constant((7,), "cpu"),)
 
     recorded = RecordedIteration(iteration, tape_recorder)
     for _ in range(graph_module.WARM_UP + 1):
@@ -174,7 +182,7 @@ class Cuda:
 def test_recordings_share_a_pool_until_they_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool with a tensor that is still alive cannot be used again."""
     cuda = Cuda(monkeypatch, fails=False)
-    recorded = RecordedIteration(lambda x: (x,), graph_module.CudaRecorder(torch.device("cuda:0")))
+    recorded = RecordedIteration(unchanged, graph_module.CudaRecorder(torch.device("cuda:0")))
     monkeypatch.setattr(recorded.recorder, "warm_up", lambda call: call())
     pools = []
     for size in (1, 2, 1):
@@ -189,10 +197,10 @@ def test_recordings_share_a_pool_until_they_are_dropped(monkeypatch: pytest.Monk
 def test_a_failed_recording_leaves_the_device_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda, said = Cuda(monkeypatch, fails=True), []
 
-    def iteration(x: Tensor) -> tuple[Tensor]:
+    def iteration(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
         if cuda.current == "side stream":
             raise RuntimeError("the host waits for the device")
-        return (x,)
+        return (yield from unchanged(x))
 
     recorder = recorder_for(torch.device("cuda:0"), "auto")
     assert isinstance(recorder, graph_module.CudaRecorder)
@@ -215,3 +223,49 @@ def test_off_and_cpu_do_not_record() -> None:
     for _ in range(4):
         plain(torch.ones(1))
     assert count.calls == 4
+
+
+def in_two_pieces(exchange: Callable[[], None]) -> Callable[[Tensor], Pieces[tuple[Tensor, ...]]]:
+    def iteration(x: Tensor) -> Pieces[tuple[Tensor, ...]]:
+        doubled = 2 * x
+        yield exchange
+        return (doubled + 1,)
+
+    return iteration
+
+
+def test_an_exchange_stands_between_two_pieces(tape_recorder: Any) -> None:
+    exchanged: list[tuple[int, int]] = []
+    recorded = RecordedIteration(
+        in_two_pieces(lambda: exchanged.append((tape_recorder.recorded, tape_recorder.played))), tape_recorder
+    )
+    assert [float(recorded(torch.tensor(float(i)))[0]) for i in range(5)] == [1, 3, 5, 7, 9]
+    # Twice without a recording; then after the first of two pieces, recorded at first and played later.
+    assert exchanged == [(0, 0), (0, 0), (1, 1), (2, 3), (2, 5)]
+
+
+def test_numbers_of_the_host_have_recordings_of_their_own(tape_recorder: Any) -> None:
+    def scaled(x: Tensor, share: float) -> Pieces[tuple[Tensor, ...]]:
+        yield from ()
+        return (share * x,)
+
+    recorded = RecordedIteration(scaled, tape_recorder)
+    shares = [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.5]
+    assert [float(recorded(torch.tensor(8.0), share=share)[0]) for share in shares] == [8 * s for s in shares]
+    assert tape_recorder.recorded == 2
+
+
+def test_a_recording_that_fails_after_an_exchange_cannot_begin_again() -> None:
+    class FailsLater(Failing):
+        def record(self, call: Any) -> Any:
+            self.tries += 1
+            if self.tries == 2:
+                raise RuntimeError("operation not permitted")
+            found = call()
+            return lambda: found
+
+    recorded = RecordedIteration(in_two_pieces(lambda: None), FailsLater())
+    for _ in range(graph_module.WARM_UP):
+        recorded(torch.ones(1))
+    with pytest.raises(AutodasError, match=r"start the run with `compute\.graphs=off`"):
+        recorded(torch.ones(1))

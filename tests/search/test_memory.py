@@ -21,7 +21,7 @@ from tests.narrow_spaces import narrow, small
 import autodas
 from autodas.cli._allocator import tuned
 from autodas.errors import AutodasError
-from autodas.loop import InputShape
+from autodas.loop import Group, InputShape
 from autodas.loop.tasks import Classification
 from autodas.search import SearchSize
 from autodas.search._memory import CODE, MODULE, SLACK, in_words
@@ -51,7 +51,19 @@ def size(strategy: str = "das", **changes: object) -> SearchSize:
     return whole
 
 
+class Three(Group):
+    size = 3
+
+
 class TestEstimate:
+    def test_is_that_of_each_process(self) -> None:
+        shared, own = size(batch_size=16, group=Three()), size(batch_size=6)
+        assert shared.estimate() == own.estimate(), "two have five samples, one has six"
+        assert shared.evaluated_at_once == 5
+        assert "in each of 3 processes" in shared.advice()
+        # Two samples for each part.
+        assert "`micro_batches=2`" in shared.smaller()
+
     @pytest.mark.parametrize("engine", ["reference", "fused"])
     def test_grows_with_the_pictures(self, engine: str) -> None:
         found = [size(engine=engine, space=SMALL, batch_size=b).estimate().tensors for b in (8, 16, 24)]

@@ -13,9 +13,9 @@ import autodas
 from autodas.cli.main import main
 from autodas.data import Batch
 from autodas.errors import AutodasError
-from autodas.loop import Compute, micro_batches
+from autodas.loop import Compute, finished, micro_batches
 from autodas.loop.tasks import Classification
-from autodas.search._phase import PhaseRun
+from autodas.search._phase import PhaseRun, Samples
 from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
@@ -73,7 +73,7 @@ def test_both_steps_by_their_definition(engine: str, monkeypatch: pytest.MonkeyP
         w.detach() - 0.1 * (g + OPTIM.weight_decay * w.detach())
         for w, g in zip(weights, expected, strict=True)
     ]
-    found = run._weight_step(train.images, train.labels)
+    found = finished(run._weight_step(Samples(train.images, train.labels)))
     assert float(found) == pytest.approx(sums / 8, rel=1e-5)
     assert run.train_meter.result()["loss"] == pytest.approx(sums / 8, rel=1e-5)
     assert float(run.train_meter.sums[3]) == 8
@@ -104,7 +104,7 @@ def test_both_steps_by_their_definition(engine: str, monkeypatch: pytest.MonkeyP
     before = {name: t.clone() for name, t in run.supernet.state_dict().items()}
     assert run.architecture_optimiser is not None
     monkeypatch.setattr(run.architecture_optimiser, "step", lambda: None)
-    run._architecture_step((valid.images, valid.labels), (train.images, train.labels))
+    finished(run._architecture_step(Samples(valid.images, valid.labels), Samples(train.images, train.labels)))
     largest = max(float(g.abs().max()) for g in wanted.values())
     for name, gradient in wanted.items():
         assert torch.allclose(parameters[name].grad, gradient, rtol=1e-3, atol=1e-4 * largest), name

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.data import Batch
-from autodas.loop import Compute
+from autodas.loop import Compute, finished
 from autodas.loop.tasks import Classification
-from autodas.search._phase import PhaseRun
+from autodas.search._phase import PhaseRun, Samples
 from autodas.settings import OptimSettings
 from autodas.spaces import get_space
 from autodas.strategies import choose_strategy, load_strategy
@@ -126,7 +126,7 @@ def test_a_separate_penalty_has_a_step_of_its_own() -> None:
     assert max(float(g.abs().max()) for g in second) > 1e-3
     for parameter, value in zip(parameters, before, strict=True):
         parameter.data.copy_(value)
-    pictures = (valid.images, valid.labels)
-    run._architecture_step(pictures, pictures)
+    pictures = Samples(valid.images, valid.labels)
+    finished(run._architecture_step(pictures, pictures))
     for parameter, value in zip(parameters, moved_by_adam(before, [first, second]), strict=True):
         assert torch.allclose(parameter, value, rtol=1e-6, atol=1e-7)

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 import autodas
 from autodas.data import Batch
-from autodas.loop import Compute
+from autodas.loop import Compute, finished
 from autodas.loop.tasks import Classification
 from autodas.search import _unrolled as unrolled_module
-from autodas.search._phase import PhaseRun
+from autodas.search._phase import PhaseRun, Samples
 from autodas.search._unrolled import VirtualStep, exact_gradient, finite_gradient
 from autodas.settings import OptimSettings
 from autodas.spaces import CellSpace, Space, get_skeleton
@@ -142,7 +142,7 @@ def start(unrolled: str, engine: str, micro_batches: int = 1, smoothing: float =
 def architecture_gradient(run: PhaseRun, valid: Batch, train: Batch) -> dict[str, Tensor]:
     assert run.architecture_optimiser is not None
     run.architecture_optimiser.step = lambda: None  # type: ignore[method-assign]
-    run._architecture_step((valid.images, valid.labels), (train.images, train.labels))
+    finished(run._architecture_step(Samples(valid.images, valid.labels), Samples(train.images, train.labels)))
     return {name: p.grad.clone() for name, p in run.strategy.parameters().items() if p.grad is not None}
 
 

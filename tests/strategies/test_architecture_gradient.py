@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional as F
 
 from autodas.data import Batch
-from autodas.loop import Compute
+from autodas.loop import Compute, finished
 from autodas.loop.tasks import Classification
-from autodas.search._phase import PhaseRun
+from autodas.search._phase import PhaseRun, Samples
 from autodas.settings import OptimSettings
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.supernet import Supernet
@@ -91,8 +91,8 @@ def test_gradient_of_alpha_and_beta(
     weights = {key: tensor.clone() for key, tensor in run.supernet.state_dict().items()}
     assert run.architecture_optimiser is not None
     monkeypatch.setattr(run.architecture_optimiser, "step", lambda: None)
-    pictures = (valid.images, valid.labels)
-    run._architecture_step(pictures, pictures)
+    pictures = Samples(valid.images, valid.labels)
+    finished(run._architecture_step(pictures, pictures))
 
     largest = max(float(g.abs().max()) for g in numeric.values())
     assert largest > 1e-4

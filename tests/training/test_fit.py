@@ -139,7 +139,7 @@ def test_checkpoints_fall_every_few_epochs_and_at_the_end(
 def test_validation_keeps_the_first_best_epoch(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies, seen = iter([10.0, 50.0, 50.0, 30.0]), []
 
-    def evaluated(network: Any, loader: Any, task: Any, quiet: bool) -> Any:
+    def evaluated(network: Any, loader: Any, task: Any, **options: Any) -> Any:
         seen.append(copy.deepcopy(network.state_dict()))
         return SimpleNamespace(metrics={"loss": 1.0, "top1": next(accuracies), "top5": 100.0})
 

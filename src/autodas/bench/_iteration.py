@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from autodas.bench._setting import BenchSetting
-from autodas.data import Batch
+from autodas.data import Batch, Part
 from autodas.errors import AutodasError
-from autodas.loop import Compute, InputShape
+from autodas.loop import ALONE, Compute, Group, InputShape
 from autodas.loop.tasks import Classification
 from autodas.search._cost import supernet_multiply_adds
 from autodas.search._phase import PhaseRun
@@ -46,7 +46,7 @@ def check_engines(names: Sequence[str]) -> None:
             raise AutodasError(f"'{name}' appears twice; to compare it with itself run the command twice")
 
 
-def make_iteration(engine: str, setting: BenchSetting) -> Iteration:
+def make_iteration(engine: str, setting: BenchSetting, group: Group = ALONE) -> Iteration:
     """Return the iteration of DAS, in which everything stays relaxed.
 
     Args:
@@ -55,12 +55,13 @@ def make_iteration(engine: str, setting: BenchSetting) -> Iteration:
             ``classes``, ``device`` and ``precision``, for clips also ``frames`` if given (see
             :meth:`BenchSetting.keywords`), and returns an :data:`Iteration` on synthetic data.
         setting: setting of the benchmark.
+        group: processes that compute an iteration together; a function of the user computes in one.
 
     Raises:
         AutodasError: if the engine or function is unknown, or the function fails.
     """
     if not is_function(engine):
-        return searching("das", engine, setting, iterations=_ENDLESS, seed=0)
+        return searching("das", engine, setting, iterations=_ENDLESS, seed=0, group=group)
     try:
         iteration = _function(engine)(**setting.keywords())
     except Exception as error:  # the user's function can raise anything
@@ -73,7 +74,15 @@ def make_iteration(engine: str, setting: BenchSetting) -> Iteration:
     return iteration  # type: ignore[no-any-return]
 
 
-def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: int, seed: int) -> Iteration:
+def searching(
+    strategy: str,
+    engine: str,
+    setting: BenchSetting,
+    *,
+    iterations: int,
+    seed: int,
+    group: Group = ALONE,
+) -> Iteration:
     """Return the iteration of a search whose decisions are forced to random outcomes.
 
     The architecture parameters are drawn at random and held fixed, so that all outcomes are equally likely.
@@ -84,6 +93,7 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
         setting: setting of the benchmark.
         iterations: number of iterations T, over which the method spreads its decisions.
         seed: seed of the architecture parameters.
+        group: processes that compute the iterations together.
 
     Raises:
         AutodasError: if the method or engine is unknown, or the method has several phases.
@@ -116,9 +126,9 @@ def searching(strategy: str, engine: str, setting: BenchSetting, *, iterations: 
         partial_channels=method.partial_channels,
         cells=phase.cells,
     ).to(device)
-    compute = Compute(device, setting.precision, setting.graphs)
+    compute = Compute(device, setting.precision, setting.graphs, group=group)
     run = PhaseRun(phase, 0, method, supernet, task, OptimSettings(), iterations, compute)
-    batch = _noise(setting)
+    batch = _noise(setting, compute.part)
 
     def iteration() -> None:
         run.step(batch, batch if run.searches else None)
@@ -132,14 +142,13 @@ def _function(name: str) -> Callable[..., Any]:
     return import_function(name.removeprefix("python:"), f"engine '{name}'")
 
 
-def _noise(setting: BenchSetting) -> Batch:
-    """Return a batch of noise, since the cost does not depend on the content of images."""
+def _noise(setting: BenchSetting, part: Part) -> Batch:
+    """Return a process's part of a batch of noise: the cost does not depend on the content of images."""
     generator = torch.Generator().manual_seed(0)
     size = setting.space.skeleton.input_size(setting.image_size, setting.frames)
     images = torch.randn(setting.batch_size, *size, setting.channels, generator=generator).movedim(-1, 1)
     labels = torch.randint(setting.classes, (setting.batch_size,), generator=generator)
-    return Batch(
-        images.to(setting.device),
-        labels.to(setting.device),
-        torch.arange(setting.batch_size, device=setting.device),
-    )
+    own, share = part.of_batch(setting.batch_size)
+    indices = torch.arange(setting.batch_size)
+    images, labels, indices = (tensor[own].to(setting.device) for tensor in (images, labels, indices))
+    return Batch(images, labels, indices, share)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodas.bench._iteration import check_engines, make_iteration
+from autodas.bench._iteration import check_engines, is_function, make_iteration
 from autodas.bench._setting import BenchSetting, Varied
 from autodas.bench._timing import Times, compare, timed
 from autodas.bench.memory import peak_memory
+from autodas.errors import AutodasError
+from autodas.loop import Group, check_micro_batches
 
 Say = Callable[[str], None]
 
@@ -55,6 +57,58 @@ def bench_step(
                 times[engine].append(taken)
                 say(f"{engine}: {taken.wall:.3f} s")
     return [row | peaks.get(row["engine"], {}) for row in compare("engine", times)]
+
+
+def bench_scaling(
+    engines: Sequence[str],
+    setting: BenchSetting,
+    *,
+    repeats: int,
+    group: Group,
+    say: Say = lambda text: None,
+) -> list[dict[str, Any]]:
+    """Measure one iteration of DAS by a single process, and by several that share its batch.
+
+    Both take turns: the other processes wait while the first one computes alone.
+
+    Args:
+        engines: names of engines.
+        setting: setting of the benchmark, with the batch of all processes together.
+        repeats: timed iterations, after an untimed one (three on a GPU).
+        group: the processes, all of which call this.
+        say: called with progress messages.
+
+    Returns:
+        For each engine a row for one process and one for all: median seconds per iteration of the first
+        process, and the ratios to one process.
+
+    Raises:
+        AutodasError: if an engine is unknown or a function of the user, or the batch cannot be shared.
+    """
+    for engine in engines:
+        if is_function(engine):
+            raise AutodasError(f"engine '{engine}': a function computes in one process, not in {group.size}")
+    check_engines(engines)
+    check_micro_batches(1, setting.batch_size, group.size)
+    rows: list[dict[str, Any]] = []
+    for engine in engines:
+        alone = make_iteration(engine, setting) if group.first else lambda: None
+        together = make_iteration(engine, setting, group)
+        times: dict[str, list[Times]] = {name: [] for name in (_processes(1), _processes(group.size))}
+        not_timed = 3 if setting.device.startswith("cuda") else 1
+        for repeat in range(repeats + not_timed):
+            for name, iteration in zip(times, (alone, together), strict=True):
+                group.gather(None)  # waits for all
+                taken = timed(iteration, setting.device)
+                if repeat >= not_timed:
+                    times[name].append(taken)
+                    say(f"{engine}, {name}: {taken.wall:.3f} s")
+        rows += [{"engine": engine, **row} for row in compare("processes", times)] if group.first else []
+    return rows
+
+
+def _processes(count: int) -> str:
+    return f"{count} {'process' if count == 1 else 'processes'}"
 
 
 def bench_growth(

@@ -68,9 +68,9 @@ def difference(command: str, path: Path, wanted: Any) -> str:
     Raises:
         AutodasError: if the file is not a configuration of this version.
     """
-    written = _flat(settings_of_run(path))
+    written = flat(settings_of_run(path))
     saved = parse(command, type(wanted), [f"--config={path}"], presets=command)
-    there, here = ({k: v for k, v in _flat(tree(c)).items() if k not in FREE} for c in (saved, wanted))
+    there, here = ({k: v for k, v in flat(tree(c)).items() if k not in FREE} for c in (saved, wanted))
     missing = [_setting(key, there) for key in there if key not in written]
     for key in dict.fromkeys([*there, *here]):
         if key not in there or key not in here or there[key] != here[key]:
@@ -84,12 +84,12 @@ def _setting(key: str, values: Mapping[str, Any]) -> str:
     return write_yaml({key: values[key]}).strip() if key in values else f"no {key}"
 
 
-def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the values of a nested mapping by dotted key."""
-    flat: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in document.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            values |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return flat
+            values[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return values

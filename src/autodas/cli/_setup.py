@@ -6,31 +6,40 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
-from autodas.cli._resume import difference
+from autodas._version import __version__
+from autodas.cli._resume import difference, flat
 from autodas.cli._settings import ComputeConfig, DataConfig, LoopConfig, SkeletonConfig
 from autodas.cli.config._configuration import dump
+from autodas.cli.config._schema import tree
 from autodas.data import Augmentation, ImageDataset, open_dataset
 from autodas.errors import AutodasError, Interrupted
 from autodas.flags import note_line
 from autodas.kernels import GpuKernels, built_kernels, gpu_kernels
+from autodas.launched import processes_here, restarts, start_time
 from autodas.limits import MOST_THREADS
 from autodas.loop import (
+    ALONE,
     CellDrawings,
     Compute,
+    Group,
     Keeping,
     best_device,
     check_precision,
+    check_same_facts,
+    own_device,
+    start_group,
     use_deterministic,
     use_single_precision,
 )
 from autodas.reading import Fields, Whole
-from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, RunFolder
+from autodas.runs.folder import CONFIGURATION, ENVIRONMENT, SUMMARY, RunFolder
 from autodas.spaces import Skeleton, get_skeleton
 from autodas.tables import Table
 
@@ -45,13 +54,35 @@ def use_compute(config: ComputeConfig) -> torch.device:
     """Set threads, determinism and the current device, and return the device."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    elif processes_here() > 1 and os.environ.get("OMP_NUM_THREADS", "1") == "1":
+        # torchrun sets the variable to 1.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes_here()))
     use_deterministic(config.deterministic)
     use_single_precision()
-    device = best_device(config.device)
+    device = best_device(own_device(config.device))
     check_precision(device, config.precision)
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def connect(command: str, config: Any, device: torch.device) -> Group:
+    """Return the processes that compute a run together, after comparing their versions and settings.
+
+    Args:
+        command: name of the command.
+        config: its configuration.
+        device: device returned by :func:`use_compute`.
+
+    Raises:
+        AutodasError: if they cannot be connected, or were not started alike.
+    """
+    group = start_group(device)
+    if group.size > 1:
+        versions = {"autodas": __version__, "torch": torch.__version__, "kind of device": device.type}
+        check_same_facts(group, "other versions", versions)
+        check_same_facts(group, "other settings", {"command": command, **flat(tree(config))})
+    return group
 
 
 def device_for(config: ComputeConfig, device: torch.device, work: Callable[[], int]) -> torch.device:
@@ -72,12 +103,13 @@ def device_for(config: ComputeConfig, device: torch.device, work: Callable[[], i
     return torch.device("cpu")
 
 
-def compute_of(config: LoopConfig, device: torch.device) -> Compute:
+def compute_of(config: LoopConfig, device: torch.device, group: Group) -> Compute:
     """Return the device and the compute settings of a search or a training.
 
     Args:
         config: configuration of the command.
         device: device returned by :func:`use_compute`.
+        group: processes returned by :func:`connect`.
     """
     return Compute(
         device,
@@ -85,6 +117,7 @@ def compute_of(config: LoopConfig, device: torch.device) -> Compute:
         config.compute.graphs,
         config.micro_batches,
         config.data.workers,
+        group=group,
     )
 
 
@@ -167,7 +200,9 @@ def skeleton_of(config: SkeletonConfig) -> Skeleton:
     return skeleton if config.pool_norm is None else replace(skeleton, pool_norm=config.pool_norm)
 
 
-def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFolder, bool]:
+def choose_folder(
+    command: str, config: Any, default_name: str, group: Group = ALONE
+) -> tuple[RunFolder, bool]:
     """Return the run folder, and whether it has a checkpoint to resume from. Write nothing yet.
 
     A run that was stopped before its first checkpoint starts again, with the same number of threads.
@@ -176,14 +211,36 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
         command: name of the command.
         config: configuration of the command, with ``run``, ``resume`` and ``overwrite``.
         default_name: name of the folder under ``runs`` if the user gives none; the time is appended.
+        group: processes of the run, of which the first one chooses.
 
     Raises:
         AutodasError: if the folder holds another run, or one in progress; nothing is lost.
+        SystemExit: if the run is finished and its processes have been started again for nothing.
     """
-    folder = RunFolder(config.run or f"runs/{default_name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if config.resume == "never" or not folder.exists:
+    path, resumed, threads, finished = group.from_first(lambda: _choose(command, config, default_name))
+    if finished:
+        print(f"{path}: this run is finished", file=sys.stderr)
+        raise SystemExit(0)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return RunFolder(path), resumed
+
+
+class _Chosen(NamedTuple):
+    """A run folder, whether it has a checkpoint, the number of threads of its run, whether it is finished."""
+
+    path: Path
+    resumed: bool = False
+    threads: int | None = None
+    finished: bool = False
+
+
+def _choose(command: str, config: Any, default_name: str) -> _Chosen:
+    started = time.strftime("%Y%m%d-%H%M%S", time.localtime(start_time()))
+    folder = RunFolder(config.run or f"runs/{default_name}-{started}")
+    if not _resumes(folder, config):
         folder.check(overwrite=config.overwrite)
-        return folder, False
+        return _Chosen(folder.path)
     folder.check_free()
     changed = difference(command, folder.path / CONFIGURATION, config)
     if changed:
@@ -195,29 +252,50 @@ def choose_folder(command: str, config: Any, default_name: str) -> tuple[RunFold
         # A run killed at its very end may have left its lock behind.
         with suppress(AutodasError), folder.locked():
             pass
+        if _begun_before_restart(folder.path / SUMMARY):
+            return _Chosen(folder.path, finished=True)
         raise AutodasError(f"{folder.path}: this run is finished; there is nothing to resume")
     if os.path.exists(folder.checkpoint):
-        return folder, True
+        return _Chosen(folder.path, resumed=True)
     if os.path.exists(folder.path / ENVIRONMENT):
         facts = folder.read_json(ENVIRONMENT)
         Fields({}, {"threads": Whole(1, MOST_THREADS)}).check(facts, str(folder.path / ENVIRONMENT))
-        if "threads" in facts:
-            torch.set_num_threads(facts["threads"])
-    return folder, False
+        return _Chosen(folder.path, threads=facts.get("threads"))
+    return _Chosen(folder.path)
+
+
+def _resumes(folder: RunFolder, config: Any) -> bool:
+    """Return whether the run in a folder goes on: as the user wants, or because its launcher restarts it."""
+    return folder.exists and (config.resume != "never" or _begun_before_restart(folder.path / CONFIGURATION))
+
+
+def _begun_before_restart(file: Path) -> bool:
+    """Return whether the launcher has started the processes again, and they had written a file before."""
+    return restarts() > 0 and file.stat().st_mtime >= start_time()
 
 
 @contextmanager
-def open_folder(folder: RunFolder, config: Any) -> Iterator[None]:
+def open_folder(folder: RunFolder, config: Any, group: Group) -> Iterator[None]:
     """Lock the folder for this run and write its configuration, unless the run is resumed.
+
+    Args:
+        folder: the run folder.
+        config: configuration of the command.
+        group: processes of the run, of which the first one holds the lock.
 
     Raises:
         AutodasError: if another process uses the folder.
         Interrupted: after Ctrl-C or a termination signal, with instructions to resume.
     """
-    with folder.locked():
-        if config.resume == "never" or not folder.exists:
-            folder.create(overwrite=config.overwrite)
-            folder.write(CONFIGURATION, dump(config))
+    with ExitStack() as opened:
+
+        def begin() -> None:
+            opened.enter_context(folder.locked())
+            if not _resumes(folder, config):
+                folder.create(overwrite=config.overwrite)
+                folder.write(CONFIGURATION, dump(config))
+
+        group.from_first(begin)
         try:
             yield
         except KeyboardInterrupt:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
+
+from autodas.launched import process_number
 
 
 class _Output(io.FileIO):
@@ -51,6 +55,16 @@ def _text(raw: io.FileIO, before: Any, by_lines: bool) -> io.TextIOWrapper:
         errors="backslashreplace",
         line_buffering=by_lines,
     )
+
+
+@contextmanager
+def silent_unless_first() -> Iterator[None]:
+    """Drop what the processes of a run print, except for the first one. Errors are reported outside."""
+    if process_number() == 0:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def flush_output() -> None:

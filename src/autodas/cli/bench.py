@@ -16,6 +16,7 @@ from autodas.cli.config._schema import tree
 from autodas.cli.config._verbs import run_verbs
 from autodas.cli.search import SpaceConfig
 from autodas.errors import AutodasError
+from autodas.launched import process_count
 from autodas.spaces import get_space
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class BenchStepConfig(BenchConfig):
     """Compare time and peak memory of one search iteration (architecture step and weight step).
 
     Engines take turns in one process; memory is measured in a fresh process for each, beyond its imports. The
-    defaults are the paper's search network with a smaller batch.
+    defaults are the paper's search network with a smaller batch. Started by torchrun, it compares one process
+    with all of them, which share the batch; memory is not measured then.
 
     Args:
         engines: fused, reference, or a function of your own as python:package.module:function, which is
@@ -151,17 +153,26 @@ def run(argv: list[str]) -> int:
 
 def _step(config: BenchStepConfig) -> None:
     """Compare time and memory of one search iteration between engines."""
-    from autodas.bench.step import bench_step
+    import torch
+
+    from autodas.bench.step import bench_scaling, bench_step
+    from autodas.cli._setup import connect
 
     setting = _setting(config)
-    rows = bench_step(config.engines, setting, repeats=config.repeats, memory=config.memory, say=_say)
-    _report("step", config, rows)
+    group = connect("bench step", config, torch.device(setting.device))
+    if group.size > 1:
+        rows = bench_scaling(config.engines, setting, repeats=config.repeats, group=group, say=_say)
+    else:
+        rows = bench_step(config.engines, setting, repeats=config.repeats, memory=config.memory, say=_say)
+    if group.first:
+        _report("step", config, rows)
 
 
 def _growth(config: BenchGrowthConfig) -> None:
     """Measure their growth with one size: batch, images, cells or channels."""
     from autodas.bench.step import bench_growth
 
+    _check_alone("growth")
     rows = bench_growth(
         config.engines,
         _setting(config),
@@ -178,6 +189,7 @@ def _search(config: BenchSearchConfig) -> None:
     """Compare the time of whole searches between methods."""
     from autodas.bench.search import bench_search
 
+    _check_alone("search")
     rows = bench_search(
         config.strategies,
         _setting(config),
@@ -187,6 +199,11 @@ def _search(config: BenchSearchConfig) -> None:
         say=_say,
     )
     _report("search", config, rows)
+
+
+def _check_alone(verb: str) -> None:
+    if process_count() > 1:
+        raise AutodasError(f"'autodas bench {verb}' computes in a single process: start it without torchrun")
 
 
 def _setting(config: BenchConfig) -> BenchSetting:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Clips, ImageDataset
+    from autodas.loop import Group
     from autodas.loop.tasks import Evaluation, Task
     from autodas.training.model_file import ModelFacts
 
@@ -60,10 +61,11 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("evaluate", EvaluateConfig, argv)
     allow_code_for(config.code, config.model, config.fuse)
-    from autodas.cli._setup import say_notes, use_compute
+    from autodas.cli._setup import connect, say_notes, use_compute
 
     device = use_compute(config.compute)
-    result, dataset, task = _evaluate(config, config.model, device)
+    group = connect("evaluate", config, device)
+    result, dataset, task = _evaluate(config, config.model, device, group)
     notes, unseen = list(dataset.notes), _unseen(config.model, dataset, result)
     if unseen:
         notes.append(
@@ -74,7 +76,7 @@ def run(argv: list[str]) -> int:
     if config.fuse is None:
         facts |= result.summary() | unseen
     else:
-        other, dataset, _ = _evaluate(config, config.fuse, device)
+        other, dataset, _ = _evaluate(config, config.fuse, device, group)
         notes += dataset.notes
         fused = task.fuse([result, other])
         alone = {config.model: result.summary(), config.fuse: other.summary()}
@@ -100,9 +102,10 @@ def _for_people(facts: dict[str, Any], unsaid: Sequence[str]) -> dict[str, Any]:
 
 
 def _evaluate(
-    config: EvaluateConfig, model: str, device: torch.device
+    config: EvaluateConfig, model: str, device: torch.device, group: Group
 ) -> tuple[Any, ImageDataset, Task[Any]]:
-    from autodas.data import Loader, open_test_set
+    from autodas.data import Loader, Part, open_test_set
+    from autodas.loop import check_same_facts, digest_of
     from autodas.training.fit import evaluate_network
     from autodas.training.model_file import load_model
 
@@ -112,7 +115,9 @@ def _evaluate(
     clips, data = facts.clips, data_for(model, facts, config.data)
     if clips is not None:
         data = _with_clips(data, facts, clips)
-    dataset = open_test_set(data.name, facts.classes, data.options)
+    dataset = group.after_first(lambda: open_test_set(data.name, facts.classes, data.options))
+    if group.size > 1:
+        check_same_facts(group, "other data", {dataset.name: digest_of(dataset.fingerprint)})
     _check(model, facts, dataset, stated=config.data.value_range is not None)
     loader = Loader(
         dataset.test,
@@ -128,8 +133,10 @@ def _evaluate(
         workers=config.data.workers,
         views=1 if clips is None else config.test_clips,
         crops=1 if clips is None else config.test_crops,
+        part=Part(group.rank, group.size),
     )
-    return evaluate_network(network.to(device), loader, facts.task), dataset, facts.task
+    result = evaluate_network(network.to(device), loader, facts.task, group=group)
+    return result, dataset, facts.task
 
 
 def _unseen(model: str, dataset: ImageDataset, result: Evaluation) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from importlib import import_module
 from autodas._version import __version__
 from autodas.child_process import end_with_parent
 from autodas.cli._allocator import restart_tuned
-from autodas.cli._streams import flush_output, prepare_streams
-from autodas.errors import AutodasError, Interrupted, nearest
+from autodas.cli._streams import flush_output, prepare_streams, silent_unless_first
+from autodas.errors import AutodasError, Interrupted, Relayed, nearest
 from autodas.flags import with_flags
+from autodas.launched import process_count, process_number
 from autodas.stopping import termination_interrupts
 from autodas.terminal import message as one_line
 from autodas.terminal import visible_output
@@ -36,6 +38,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("autodas.cli.bench", "benchmark search methods and engines"),
 }
 """Module of each command, imported on use for its ``run(argv) -> int``, and a line of help."""
+
+TOGETHER = ("search", "train", "evaluate", "bench")
+"""Commands that several processes can compute together."""
 
 COMPUTING = ("demo", "search", "train", "bench")
 """Commands that need much memory."""
@@ -63,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(words)
             sys.stdout.flush()  # inside the try block, so that a closed pipe is caught
         except Interrupted as stop:
-            print(f"autodas: {with_flags(one_line(str(stop)))}", file=sys.stderr)
+            if process_number() == 0:
+                print(f"autodas: {with_flags(one_line(str(stop)))}", file=sys.stderr)
             code = 130
         except KeyboardInterrupt:
             print("autodas: interrupted", file=sys.stderr)
@@ -89,8 +95,14 @@ def _run(words: list[str]) -> int:
         if name.startswith("-"):
             raise AutodasError(f"unknown option '{name}'; known before a command: --help, --version, --debug")
         raise AutodasError(f"unknown command '{name}'{nearest(name, list(COMMANDS))}")
+    if process_count() > 1 and name not in TOGETHER:
+        raise AutodasError(
+            f"'autodas {name}' computes in a single process: start it without torchrun, with which "
+            f"{', '.join(TOGETHER)} can be started"
+        )
     try:
-        code: int = import_module(COMMANDS[name][0]).run(words[1:])
+        with silent_unless_first():
+            code: int = import_module(COMMANDS[name][0]).run(words[1:])
     except SystemExit as leaving:  # --help and --print_config
         if isinstance(leaving.code, str):
             raise AutodasError(leaving.code) from None
@@ -100,6 +112,8 @@ def _run(words: list[str]) -> int:
 
 def _report(error: Exception, debug: bool) -> int:
     """Print an error and return its exit code."""
+    if isinstance(error, Relayed):
+        return 2
     message = None
     if isinstance(error, AutodasError | argparse.ArgumentError):
         message = with_flags(one_line(str(error)))
@@ -110,10 +124,16 @@ def _report(error: Exception, debug: bool) -> int:
     if debug or message is None:
         traceback.print_exception(error)
     if message is not None:
-        print(f"autodas: error: {message}", file=sys.stderr)
+        print(f"autodas: error: {_process()}{message}", file=sys.stderr)
         return 2
     print("autodas: this is a bug in autodas: please report it with the traceback above", file=sys.stderr)
     return 1
+
+
+def _process() -> str:
+    """Return the number of this process for its messages, empty in the first process of a run."""
+    number = os.environ.get("RANK", "0")
+    return "" if number == "0" else f"process {number}: "
 
 
 def _means_no_memory(error: Exception) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Augmentation, ImageDataset
+    from autodas.loop import Group
     from autodas.runs.folder import RunFolder
     from autodas.search import Search, SearchResult
     from autodas.search._reach import Reach
@@ -179,6 +180,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     """Run a search, and return the run folder and the result."""
     from autodas.cli._setup import (
         choose_folder,
+        connect,
         device_for,
         open_data,
         open_folder,
@@ -188,16 +190,17 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     )
 
     device = use_compute(config.compute)
+    group = connect("search", config, device)
     data = config.data.name.partition(":")[0]
     # Before opening the data, since storing them may take hours.
-    folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}")
-    opened = open_data(config.data, config.seed)
+    folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}", group)
+    opened = group.after_first(lambda: open_data(config.data, config.seed))
     device = device_for(config.compute, device, lambda: _work(config, opened[0]))
     tell_kernels(device)
-    search = _search_of(config, *opened, device, folder, resumed)
+    search = _search_of(config, *opened, device, folder, group, resumed)
     if not resumed:
         say_notes(_remarks(search.reach()))
-    with open_folder(folder, config):
+    with open_folder(folder, config, group):
         return folder, search.run()
 
 
@@ -213,6 +216,7 @@ def _search_of(
     augmentation: Augmentation,
     device: torch.device,
     folder: RunFolder,
+    group: Group,
     resumed: bool = False,
 ) -> Search:
     """Return the configured search, not started yet."""
@@ -241,7 +245,9 @@ def _search_of(
         budget=_budget(config.budget, space, dataset),
         stop_at_skips=config.stop_at_skips,
         seed=config.seed,
-        compute=replace(compute_of(config, device), check_memory=config.check_memory and not config.dry_run),
+        compute=replace(
+            compute_of(config, device, group), check_memory=config.check_memory and not config.dry_run
+        ),
     )
 
 
@@ -318,17 +324,19 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
-    from autodas.cli._setup import device_for, say_notes, use_compute
-    from autodas.loop import available_memory
+    from autodas.cli._setup import connect, device_for, say_notes, use_compute
+    from autodas.loop import free_memory
     from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
     from autodas.search._memory import in_words
 
     device = use_compute(config.compute)
+    group = connect("search", config, device)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)
     device = device_for(config.compute, device, lambda: _work(config, dataset))
-    search = _search_of(config, dataset, augmentation, device, RunFolder("nowhere"))
-    memory, free = search.size.estimate(), available_memory(device)
+    search = _search_of(config, dataset, augmentation, device, RunFolder("nowhere"), group)
+    memory, free = search.size.estimate(), free_memory(device)
+    each = f" for each of {group.size} processes" if group.size > 1 else ""
 
     facts: dict[str, Any] = {
         **data_facts(dataset),
@@ -336,9 +344,9 @@ def _dry_run(config: SearchConfig) -> None:
         "iterations": search.iterations,
         "architectures": search.space.architectures,
         "memory_bytes": memory.total,
-        "memory": f"{memory} beyond Python, torch and the {dataset.what}, in the first iterations",
+        "memory": f"{memory} beyond Python, torch and the {dataset.what}, in the first iterations{each}",
         "free_memory_bytes": free,
-        "free_memory": "unknown" if free is None else in_words(free),
+        "free_memory": "unknown" if free is None else f"{in_words(free)}{each}",
     }
     if free is None or memory.total <= free:
         facts |= time_facts(estimate_time(search), opening)

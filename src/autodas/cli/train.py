@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from autodas.data import Augmentation, ImageDataset
+    from autodas.loop import Group
     from autodas.loop.tasks import Task
     from autodas.networks import Blueprint
     from autodas.runs.folder import RunFolder
@@ -140,6 +141,7 @@ def run_train(config: TrainConfig) -> Trained:
     """Run a training."""
     from autodas.cli._setup import (
         choose_folder,
+        connect,
         device_for,
         open_data,
         open_folder,
@@ -152,18 +154,19 @@ def run_train(config: TrainConfig) -> Trained:
 
     blueprint = _blueprint(config)
     device = use_compute(config.compute)
+    group = connect("train", config, device)
     data = config.data.name.partition(":")[0]
     # Before opening the data, since storing them may take hours.
-    folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}")
-    dataset, augmentation = open_data(config.data, config.seed)
+    folder, resumed = choose_folder("train", config, f"train-{data}-{blueprint.name or 'network'}", group)
+    dataset, augmentation = group.after_first(lambda: open_data(config.data, config.seed))
     note = changed_since(RunFolder(config.genotype), dataset)
     if note is not None:
         say_notes([note])
         dataset = replace(dataset, notes=(*dataset.notes, note))
     device = device_for(config.compute, device, lambda: _work(config, blueprint, dataset))
     tell_kernels(device)
-    training = _training_of(config, blueprint, dataset, augmentation, device, folder, resumed)
-    with open_folder(folder, config):
+    training = _training_of(config, blueprint, dataset, augmentation, device, folder, group, resumed)
+    with open_folder(folder, config, group):
         return Trained(folder, training.run(), training.task)
 
 
@@ -191,6 +194,7 @@ def _training_of(
     augmentation: Augmentation,
     device: torch.device,
     folder: RunFolder,
+    group: Group,
     resumed: bool = False,
 ) -> Training:
     """Return the configured training, not started yet."""
@@ -211,20 +215,21 @@ def _training_of(
         evaluation=config.evaluation,
         weights=config.weights,
         seed=config.seed,
-        compute=compute_of(config, device),
+        compute=compute_of(config, device, group),
     )
 
 
 def _dry_run(config: TrainConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
-    from autodas.cli._setup import device_for, use_compute
+    from autodas.cli._setup import connect, device_for, use_compute
     from autodas.loop import used_memory
     from autodas.runs.folder import RunFolder
 
     blueprint, device = _blueprint(config), use_compute(config.compute)
+    group = connect("train", config, device)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)
     device = device_for(config.compute, device, lambda: _work(config, blueprint, dataset))
-    training = _training_of(config, blueprint, dataset, augmentation, device, RunFolder("nowhere"))
+    training = _training_of(config, blueprint, dataset, augmentation, device, RunFolder("nowhere"), group)
     estimate = training.estimate_time()
     cost, memory = training.facts.profile(), used_memory(device)
     facts = {

@@ -11,7 +11,7 @@ from autodas.data._open import dataset_names, holds_videos, open_dataset, open_t
 from autodas.data._read_video import clips_along, count_along, read_clips
 from autodas.data._storing_time import seconds_to_store
 from autodas.data.augmentation._augmentation import Augmentation, normalise
-from autodas.data.batches._loader import Batch, Loader
+from autodas.data.batches._loader import Batch, Loader, Part
 from autodas.data.files._endings import VIDEO_ENDINGS, image_endings
 from autodas.data.files._store_folder import StoreFolder, remove_store, store_folders
 from autodas.data.files._walk import LeftOut, images_below, videos_below
@@ -38,6 +38,7 @@ __all__ = [
     "LeftOut",
     "Loader",
     "Modality",
+    "Part",
     "Split",
     "StoreFolder",
     "changed_samples",

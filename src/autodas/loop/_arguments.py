@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from autodas.data import ImageDataset
+from autodas.data import ImageDataset, Part
 from autodas.loop._device import best_device, check_precision
+from autodas.loop._group import ALONE, Group
 from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, Precision
 from autodas.tables import Table
@@ -33,6 +34,8 @@ class Compute:
         workers: number of processes that read samples not held in memory.
         check_memory: whether a search compares its estimated memory with the available memory, and refuses
             to start if that is less.
+        group: the processes that compute the run together, by default this one alone. Each computes its part
+            of each batch, as if the parts were micro-batches.
 
     Examples:
         >>> import autodas
@@ -46,6 +49,12 @@ class Compute:
     micro_batches: int = 1
     workers: int = 0
     check_memory: bool = True
+    group: Group = ALONE
+
+    @property
+    def part(self) -> Part:
+        """The part of the data that this process computes."""
+        return Part(self.group.rank, self.group.size)
 
     @property
     def place(self) -> torch.device:
@@ -81,6 +90,7 @@ class Keeping:
             these figures after every epoch of a search.
         table: table in which a search looks up, after every epoch, the architecture that it would derive.
         quiet: whether to print nothing.
+        writes: whether this process writes the run's files: only one of the processes of a run may.
     """
 
     folder: RunFolder
@@ -90,11 +100,11 @@ class Keeping:
     pictures: CellDrawings | None = None
     table: Table | None = None
     quiet: bool = False
+    writes: bool = True
 
-    @property
-    def writes(self) -> bool:
-        """Whether this process writes the run's files: only one of the processes of a run may."""
-        return True
+    def by(self, group: Group) -> Keeping:
+        """Return a copy with which only the first process of a group writes."""
+        return self if group.first else replace(self, writes=False, quiet=True, tensorboard=False)
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,18 @@ class Clock:
         return time.monotonic() - self._wall, time.process_time() - self._cpu, self._waited
 
 
-def time_of_epoch(seconds: float, waited: float) -> str:
-    """Return the duration of an epoch in words, with the waiting for data if that is much of it."""
+def time_of_epoch(seconds: float, waited: float, samples: float = 0.0, processes: int = 1) -> str:
+    """Return the duration of an epoch in words, with the waiting for data if that is much of it.
+
+    Args:
+        seconds: duration of the epoch.
+        waited: seconds of it spent waiting for data.
+        samples: number of samples in the epoch, of all processes.
+        processes: number of processes; several have their speed told.
+    """
     text = duration(seconds)
     if waited >= max(1.0, _MUCH * seconds):
         text += f" ({duration(waited)} of it waiting for data)"
+    if processes > 1:
+        text += f", {samples / max(seconds, 1e-9):,.0f} samples a second by {processes} processes"
     return text

@@ -25,16 +25,18 @@ def what_computes(device: torch.device) -> dict[str, str]:
     return {**facts, "kernels": how}
 
 
-def tell_what_changed(before: Any, device: torch.device) -> None:
-    """Report on standard error, in one line, changes of :func:`what_computes` since a run was stopped.
+def tell_what_changed(before: Any, device: torch.device, processes: int = 1) -> None:
+    """Report on standard error, in one line, changes of what computes a run since it was stopped.
 
     Args:
-        before: the result of :func:`what_computes` at that time; ``None`` in checkpoints that do not hold it.
+        before: the result of :func:`what_computes` at that time, with the number of processes; ``None`` in
+            checkpoints that do not hold it.
         device: device on which the run computes now.
+        processes: number of processes that compute it now.
     """
     if not isinstance(before, dict):
         return
-    now = what_computes(device)
+    before, now = {"processes": "1", **before}, {**what_computes(device), "processes": str(processes)}
     changed = [
         f"{name} {before.get(name, 'none')} before, {now.get(name, 'none')} now"
         for name in dict.fromkeys([*before, *now])

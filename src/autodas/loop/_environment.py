@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,34 @@ import torch
 
 from autodas._version import __version__
 from autodas.loop._computed import what_computes
+from autodas.loop._group import Group
 from autodas.runs.folder import ENVIRONMENT, RunFolder
 
 
-def write_environment(folder: RunFolder, device: torch.device | None = None) -> None:
+def write_environment(
+    folder: RunFolder, device: torch.device | None = None, processes: Mapping[str, Any] | None = None
+) -> None:
     """Write the machine and the software versions of a run.
 
     Args:
         folder: the run folder.
         device: device on which the run computes; ``None`` if it does not compute itself.
+        processes: what :func:`process_facts` returns.
     """
-    folder.write_json(ENVIRONMENT, environment() | ({} if device is None else what_computes(device)))
+    computing = {} if device is None else what_computes(device)
+    folder.write_json(ENVIRONMENT, environment() | computing | dict(processes or {}))
+
+
+def process_facts(group: Group, device: torch.device) -> dict[str, Any]:
+    """Return the number of processes of a run and the device of each; nothing for a single process.
+
+    Args:
+        group: the processes, all of which call this.
+        device: device of this process.
+    """
+    if group.size == 1:
+        return {}
+    return {"processes": group.size, "devices": group.gather(f"{platform.node()} {device}")}
 
 
 def environment() -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from autodas.data import Batch
 from autodas.loop._arguments import Compute
+from autodas.loop._group import Pieces, finished
 from autodas.loop._loss_watch import LossWatch
 from autodas.loop._optimisers import set_learning_rate
 from autodas.loop._recorded import RecordedIteration, recorder_for
@@ -21,8 +21,9 @@ class Iterations:
     """Iterations of a loop: learning rate, gradient steps (recorded if possible), watch over their losses.
 
     Args:
-        steps: function from batches (images and targets in turn) to the loss of each step. It must not
-            synchronise with the device, nor change anything on the host.
+        steps: generator function from batches (images and targets in turn) to the loss of each step, which
+            pauses for exchanges between processes. It is also given ``shares``, this process's share of each
+            batch. It must not synchronise with the device, nor change anything on the host.
         names: names of the steps, for messages.
         optim: settings of the weights' optimiser.
         total: number of iterations of the learning rate schedule.
@@ -34,7 +35,7 @@ class Iterations:
 
     def __init__(
         self,
-        steps: Callable[..., tuple[Tensor, ...]],
+        steps: Callable[..., Pieces[tuple[Tensor, ...]]],
         names: Sequence[str],
         optim: OptimSettings,
         total: int,
@@ -76,7 +77,11 @@ class Iterations:
         if constants != self._constants:
             self._constants = constants
             self.forget()
-        steps = self.steps if constants is None else partial(self.recorded, left=left)
-        losses = steps(*(tensor for batch in batches for tensor in (batch.images, batch.labels)))
+        tensors = [tensor for batch in batches for tensor in (batch.images, batch.labels)]
+        shares = tuple(batch.share for batch in batches)
+        if constants is None:
+            losses = finished(self.steps(*tensors, shares=shares))
+        else:
+            losses = self.recorded(*tensors, left=left, shares=shares)
         for name, loss in zip(self.names, losses, strict=False):
             self.watch.add(number + 1, name, loss)

@@ -13,11 +13,13 @@ from autodas.loop._arguments import Keeping
 from autodas.loop._board import open_log
 from autodas.loop._clock import Clock
 from autodas.loop._computed import tell_what_changed, what_computes
-from autodas.loop._seeding import random_state
+from autodas.loop._group import ALONE, Group
+from autodas.loop._own_state import OTHERS, OWN
+from autodas.loop._seeding import random_state, random_state_of
 from autodas.loop.checkpoint import load_checkpoint, save_checkpoint
 from autodas.progress import Progress
 from autodas.reading import Shape
-from autodas.runs.log import RunLog
+from autodas.runs.log import NoLog, RunLog
 from autodas.stopping import Stopped, StopRequest
 
 
@@ -29,9 +31,11 @@ class Keeper:
         command: command that the checkpoints belong to, ``"search"`` or ``"train"``.
         device: device on which the run computes.
         shape: expected shape of the state in a checkpoint.
+        group: processes that compute the run. The first one writes; all call each method, and stop together.
 
     Attributes:
-        state: state of the checkpoint from which the run is resumed; ``None`` for a new run.
+        state: state of the checkpoint from which the run is resumed, with the random numbers of this process;
+            ``None`` for a new run.
         clock: clock of the current epoch.
         log, progress, stop: available within :meth:`running`.
 
@@ -43,11 +47,21 @@ class Keeper:
     progress: Progress
     stop: StopRequest
 
-    def __init__(self, keeping: Keeping, command: str, device: torch.device, shape: Shape) -> None:
+    def __init__(
+        self,
+        keeping: Keeping,
+        command: str,
+        device: torch.device,
+        shape: Shape,
+        group: Group = ALONE,
+    ) -> None:
         self.keeping, self.folder, self.command, self.device = keeping, keeping.folder, command, device
-        self.clock = Clock()
+        self.group, self.clock = group, Clock()
         path = self.folder.checkpoint
-        self.state: dict[str, Any] | None = load_checkpoint(path, command, shape) if keeping.resume else None
+        self.state: dict[str, Any] | None = None
+        if keeping.resume:
+            self.state = group.from_first(lambda: load_checkpoint(path, command, shape))
+            self.state["random"] = random_state_of(self.state, group.rank)
 
     @contextmanager
     def running(self, total: int, done: int) -> Iterator[None]:
@@ -63,13 +77,18 @@ class Keeper:
         """
         lengths = None
         if self.state is not None:
-            tell_what_changed(self.state.get("computed"), self.device)
             lengths = self.state["log"]
+            if self.keeping.writes:
+                tell_what_changed(self.state.get("computed"), self.device, self.group.size)
         tensorboard = self.keeping.tensorboard
-        self.log = open_log(self.folder, lengths=lengths, tensorboard=tensorboard, step=done)
+        self.log = (
+            open_log(self.folder, lengths=lengths, tensorboard=tensorboard, step=done)
+            if self.keeping.writes
+            else NoLog()
+        )
         with (
             Progress(total, done, self.keeping.quiet) as self.progress,
-            StopRequest() as self.stop,
+            StopRequest(alone=self.group.size == 1) as self.stop,
         ):
             try:
                 yield
@@ -110,22 +129,28 @@ class Keeper:
         Raises:
             Interrupted: if a stop is requested.
         """
-        if due or self.stop.requested:
+        stop = self.group.any(self.stop.requested)
+        if due or stop:
             self.save(state())
-        if self.stop.requested and not ended:
+        if stop and not ended:
             raise Interrupted(_stopped(iteration))
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a checkpoint of the loop's state, with the entries shared by all checkpoints.
 
+        Args:
+            state: the state, with the own state of this process at :data:`~autodas.loop.OWN`.
+
         Raises:
             AutodasError: if it cannot be written; the previous one is kept.
         """
+        own = self.group.gather({"random": random_state(self.device), **state.pop(OWN, {})})
         if not self.keeping.writes:
             return
-        shared = {
-            "random": random_state(self.device),
-            "computed": what_computes(self.device),
+        shared: dict[str, Any] = {
+            "random": own[0]["random"],
+            **({OTHERS: own[1:]} if len(own) > 1 else {}),
+            "computed": what_computes(self.device) | {"processes": str(self.group.size)},
             "log": self.log.lengths,
         }
         save_checkpoint(self.folder.checkpoint, self.command, {**state, **shared})

@@ -40,20 +40,28 @@ def micro_batches(images: Tensor, labels: Tensor, count: int) -> list[MicroBatch
     return [MicroBatch(x, y, len(y) / len(labels)) for x, y in parts]
 
 
-def check_micro_batches(count: int, batch_size: int) -> None:
+def check_micro_batches(count: int, batch_size: int, processes: int = 1) -> None:
     """Check that a batch can be split: batch normalisation needs two samples in each part.
 
     Args:
-        count: number of parts.
+        count: number of parts in which each process computes its own.
         batch_size: number of samples in a full batch.
+        processes: number of processes that share it.
 
     Raises:
         AutodasError: if it cannot be split.
     """
     if count < 1:
         raise AutodasError(f"micro_batches={count} must be at least 1")
-    if count > 1 and 2 * count > batch_size:
+    if processes > 1 and 2 * processes > batch_size:
         raise AutodasError(
-            f"micro_batches={count} is too large for batches of {batch_size} samples: batch normalisation "
-            f"needs two in each part; set micro_batches to at most {max(1, batch_size // 2)}"
+            f"{processes} processes cannot share batches of {batch_size} samples: batch normalisation needs "
+            f"two in each part; start at most {max(1, batch_size // 2)}, or set a larger `batch_size`"
+        )
+    most = batch_size // processes // 2
+    if count > 1 and count > most:
+        share = "" if processes == 1 else f" shared by {processes} processes"
+        raise AutodasError(
+            f"micro_batches={count} is too large for batches of {batch_size} samples{share}: batch "
+            f"normalisation needs two in each part; set micro_batches to at most {max(1, most)}"
         )

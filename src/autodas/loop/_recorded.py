@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from functools import partial
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from autodas.errors import AutodasError
 from autodas.kernels import holding
+from autodas.loop._group import Exchange, Pieces, finished
 from autodas.settings import Graphs
+
+T = TypeVar("T")
 
 Outputs = tuple[Tensor, ...]
 
@@ -37,8 +42,8 @@ class Recorder(Protocol):
         """Run a call as usual, in the environment in which it will be recorded."""
         ...
 
-    def record(self, call: Callable[[], Outputs]) -> Callable[[], Outputs]:
-        """Record a call without running it; the result runs it and returns the same tensors each time."""
+    def record(self, call: Callable[[], T]) -> Callable[[], T]:
+        """Record a call without running it; the result runs it and returns the same value each time."""
         ...
 
     def forget(self) -> None:
@@ -73,7 +78,7 @@ class CudaRecorder:
         current.wait_stream(self.stream)
         return outputs
 
-    def record(self, call: Callable[[], Outputs]) -> Callable[[], Outputs]:
+    def record(self, call: Callable[[], T]) -> Callable[[], T]:
         """Record a call in a CUDA graph; each replay continues the random number sequence of the device."""
         graph = torch.cuda.CUDAGraph()
         generator = torch.cuda.default_generators[self.device.index]
@@ -91,7 +96,7 @@ class CudaRecorder:
             CudaRecorder.failed = True
             raise
 
-        def play() -> Outputs:
+        def play() -> T:
             graph.replay()
             return outputs
 
@@ -122,13 +127,25 @@ class _Recording:
 
     Args:
         batches: the tensors that it reads.
-        play: function that plays it.
+        plays: functions that play its pieces in turn.
+        exchanges: what processes exchange after each piece but the last.
+        outputs: the tensors that it returns.
         held: everything else whose memory it reads and that nothing else may keep.
     """
 
     batches: tuple[Tensor, ...]
-    play: Callable[[], Outputs]
+    plays: Sequence[Callable[[], object]]
+    exchanges: Sequence[Exchange]
+    outputs: Outputs
     held: Sequence[Any]
+
+    def play(self) -> None:
+        """Play all pieces, with the exchanges between them."""
+        *before, last = self.plays
+        for play, exchange in zip(before, self.exchanges, strict=True):
+            play()
+            exchange()
+        last()
 
 
 class RecordedIteration:
@@ -141,8 +158,9 @@ class RecordedIteration:
     as usual.
 
     Args:
-        iteration: function from batches to tensors. It must not synchronise with the device, nor keep counts
-            on the host.
+        iteration: generator function from batches to tensors, which pauses for each exchange between
+            processes: what comes between two exchanges is recorded as one piece. It must not synchronise with
+            the device, nor keep counts on the host.
         recorder: see :func:`recorder_for`.
         say: function that reports a failed recording, in one line.
         drop_gradients: function that drops the gradients left by an iteration, which take up the memory of
@@ -154,7 +172,7 @@ class RecordedIteration:
 
     def __init__(
         self,
-        iteration: Callable[..., Outputs],
+        iteration: Callable[..., Pieces[Outputs]],
         recorder: Recorder | None,
         say: Callable[[str], None] = lambda text: None,
         drop_gradients: Callable[[], None] = lambda: None,
@@ -177,45 +195,83 @@ class RecordedIteration:
         self.drop_gradients()
         recorder.forget()
 
-    def __call__(self, *batches: Tensor, left: float = math.inf) -> Outputs:
+    def __call__(self, *batches: Tensor, left: float = math.inf, **numbers: Hashable) -> Outputs:
         """Run one iteration.
 
         Args:
-            batches: tensors on the device. Each combination of shapes has its own recording.
+            batches: tensors on the device.
             left: number of iterations, with this one, until :meth:`forget` will be called.
+            numbers: numbers on the host that the iteration is called with. Each combination of them and of
+                the shapes of batches has its own recording.
+
+        Raises:
+            AutodasError: if a recording fails after an exchange, so that the iteration cannot begin again.
         """
         if self.recorder is None:
-            return self.iteration(*batches)
-        key = tuple((b.shape, b.stride(), b.dtype) for b in batches)
+            return finished(self.iteration(*batches, **numbers))
+        key = tuple((b.shape, b.stride(), b.dtype) for b in batches), tuple(numbers.items())
         if key not in self._recorded:
             self._seen[key] += 1
             pays = self._seen[key] > self._warm_up and left >= PAYS
-            if not pays or not self._record(self.recorder, key, batches):
-                return self._as_usual(batches)
-        recording = self._recorded[key]
-        for own, batch in zip(recording.batches, batches, strict=True):
-            own.copy_(batch, non_blocking=True)
-        return tuple(output.clone() for output in recording.play())
+            if not pays or not self._record(self.recorder, key, batches, numbers):
+                return self._as_usual(batches, numbers)
+        else:
+            recording = self._recorded[key]
+            for own, batch in zip(recording.batches, batches, strict=True):
+                own.copy_(batch, non_blocking=True)
+            recording.play()
+        return tuple(output.clone() for output in self._recorded[key].outputs)
 
-    def _as_usual(self, batches: tuple[Tensor, ...]) -> Outputs:
+    def _as_usual(self, batches: tuple[Tensor, ...], numbers: Mapping[str, Hashable]) -> Outputs:
         if self.recorder is None:
-            return self.iteration(*batches)
-        return self.recorder.warm_up(lambda: self.iteration(*batches))
+            return finished(self.iteration(*batches, **numbers))
+        return self.recorder.warm_up(lambda: finished(self.iteration(*batches, **numbers)))
 
-    def _record(self, recorder: Recorder, key: Hashable, batches: tuple[Tensor, ...]) -> bool:
+    def _record(
+        self,
+        recorder: Recorder,
+        key: Hashable,
+        batches: tuple[Tensor, ...],
+        numbers: Mapping[str, Hashable],
+    ) -> bool:
+        """Record an iteration and run it, piece by piece; return whether this was possible."""
         kept = tuple(batch.clone() for batch in batches)
+        plays: list[Callable[[], object]] = []
+        exchanges: list[Exchange] = []
         try:
             with holding() as held:
-                play = recorder.record(lambda: self.iteration(*kept))
+                pieces, outputs = self.iteration(*kept, **numbers), None
+                while outputs is None:
+                    play = recorder.record(partial(_next, pieces))
+                    plays.append(play)
+                    # An exchange takes part in the iteration of all processes, recorded or not.
+                    exchange, outputs = play()
+                    if exchange is not None:
+                        exchanges.append(exchange)
+                        exchange()
         except RuntimeError as error:
             self.recorder, self.failure = None, " ".join(str(_cause(error)).split())
+            if exchanges:
+                raise AutodasError(
+                    f"an iteration cannot be recorded as a CUDA graph ({self.failure[:200]}): start the "
+                    "run with `compute.graphs=off`"
+                ) from error
             self.say(f"iterations are not recorded as CUDA graphs ({self.failure[:200]}) and take longer")
         else:
-            self._recorded[key], self._warm_up = _Recording(kept, play, held), WARM_UP_AGAIN
+            self._recorded[key] = _Recording(kept, plays, exchanges, outputs, held)
+            self._warm_up = WARM_UP_AGAIN
             return True
         # Outside the handler: the error keeps the tensors of the broken recording alive.
         self._release(recorder)
         return False
+
+
+def _next(pieces: Pieces[Outputs]) -> tuple[Exchange | None, Outputs | None]:
+    """Compute the next piece; return the exchange that follows it, or the outputs after the last one."""
+    try:
+        return next(pieces), None
+    except StopIteration as end:
+        return None, end.value
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from autodas.loop._own_state import OTHERS
+
 
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and torch (all devices)."""
@@ -29,6 +31,38 @@ def random_state(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         state["cuda"] = [torch.cuda.get_rng_state(device)]
     return state
+
+
+def seed_process(seed: int, rank: int) -> None:
+    """Let the generators of torch draw other numbers in each process than in the first.
+
+    Args:
+        seed: seed of the run.
+        rank: number of the process; 0 changes nothing.
+    """
+    if rank > 0:
+        torch.manual_seed(_mixed(seed, rank))
+
+
+def random_state_of(state: dict[str, Any], rank: int) -> dict[str, Any]:
+    """Return the state of a process's generators in a checkpoint, that of a new one if it was not there yet.
+
+    Args:
+        state: state of a checkpoint.
+        rank: number of the process.
+    """
+    known: list[dict[str, Any]] = [state["random"], *(other["random"] for other in state.get(OTHERS, ()))]
+    if rank < len(known):
+        return known[rank]
+    seed = int(state["random"]["cpu"].sum())
+    return {
+        "cpu": torch.Generator().manual_seed(_mixed(seed, rank)).get_state(),
+        "threads": state["random"]["threads"],
+    }
+
+
+def _mixed(seed: int, rank: int) -> int:
+    return int(np.random.SeedSequence((seed, rank)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def checked_random_state(state: dict[str, Any]) -> dict[str, Any]:

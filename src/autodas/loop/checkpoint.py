@@ -13,18 +13,25 @@ import torch
 
 from autodas.errors import AutodasError, Interrupted
 from autodas.loop._out_of_memory import is_out_of_memory
-from autodas.reading import MAPPING, TEXT, Fields, Is, Items, Shape, Whole, shown
+from autodas.loop._own_state import OTHERS
+from autodas.reading import MAPPING, TEXT, Fields, Is, Items, Shape, Values, Whole, shown
 from autodas.writing import write_whole
 
 FORMAT = "autodas checkpoint"
 VERSION = 1
 
 TENSOR = Is((torch.Tensor,), "a tensor")
+_RANDOM = Fields({"cpu": TENSOR, "threads": Whole(1, 65_536)}, {"cuda": Items(TENSOR)})
 SHARED: dict[str, Shape] = {
-    "random": Fields({"cpu": TENSOR, "threads": Whole(1, 65_536)}, {"cuda": Items(TENSOR)}),
+    "random": _RANDOM,
     "log": Fields({"events": Whole(), "metrics": Whole(), "columns": Items(TEXT)}),
 }
 """Entries shared by the states of all commands: states of the generators and lengths of the logs."""
+
+SEVERAL: dict[str, Shape] = {
+    OTHERS: Items(Fields({"random": _RANDOM, "statistics": Values(TENSOR), "meters": Items(TENSOR)}))
+}
+"""Further entries of the states of runs with several processes: the own state of all but the first."""
 
 
 def save_checkpoint(path: Path, command: str, state: dict[str, Any]) -> None:

@@ -125,6 +125,8 @@ class Start(Event):
         remaining: number of architectures of the space.
         auxiliary: whether a training has the auxiliary head.
         test_watched: whether a training evaluates on the test samples before its end.
+        processes: number of processes that compute the run together; ``None`` for a single one.
+        devices: machine and device of each of them.
     """
 
     NAME: ClassVar[str] = "start"
@@ -142,6 +144,8 @@ class Start(Event):
     remaining: int | None = _as(_COUNT)
     auxiliary: bool | None = _as(TRUTH)
     test_watched: bool | None = _as(TRUTH)
+    processes: int | None = _as(Whole(1))
+    devices: Sequence[str] | None = _as(Items(TEXT))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain data, with the notes of a training at the end."""

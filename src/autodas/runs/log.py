@@ -94,6 +94,27 @@ class RunLog:
             self.board.close()
 
 
+class NoLog(RunLog):
+    """Log of a process that does not write: everything passed to it is dropped."""
+
+    def __init__(self) -> None:
+        self.board, self.columns = None, []
+
+    @property
+    def lengths(self) -> dict[str, Any]:
+        """Lengths of files without content."""
+        return {"events": 0, "metrics": 0, "columns": []}
+
+    def event(self, event: Event) -> None:
+        """Do nothing."""
+
+    def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def _cell(value: Any) -> str:
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
 

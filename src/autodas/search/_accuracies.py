@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autodas.data import Loader
 from autodas.genotype import Genotype
+from autodas.loop import ALONE, Group
 from autodas.loop.tasks import Evaluation, Task
 from autodas.supernet import CellMixture, Supernet, genotype_mixture, reestimate_statistics
 
@@ -59,11 +60,22 @@ class SearchAccuracies:
 
 
 def evaluate_mixture(
-    supernet: Supernet, mixture: dict[str, CellMixture], loader: Loader, task: Task[Any]
+    supernet: Supernet,
+    mixture: dict[str, CellMixture],
+    loader: Loader,
+    task: Task[Any],
+    group: Group = ALONE,
 ) -> Evaluation:
     """Evaluate a supernet under a mixture in single precision, and leave it in evaluation mode."""
     supernet.eval()
-    evaluation: Evaluation = task.evaluate(lambda images: supernet(images, mixture), loader.batches(0))
+    return _evaluate(lambda images: supernet(images, mixture), loader, task, group)
+
+
+def _evaluate(
+    forward: Callable[[Tensor], Tensor], loader: Loader, task: Task[Any], group: Group
+) -> Evaluation:
+    collect = group.in_turn if loader.shared else None
+    evaluation: Evaluation = task.evaluate(forward, loader.batches(0), collect)
     return evaluation
 
 
@@ -74,6 +86,7 @@ def reestimated_score(
     validation: Loader,
     training: Loader,
     task: Task[Any],
+    group: Group = ALONE,
 ) -> float:
     """Evaluate a supernet under a mixture, with running statistics of that mixture; they are put back after.
 
@@ -86,11 +99,12 @@ def reestimated_score(
         validation: samples to evaluate on.
         training: samples to estimate the statistics on, without augmentation.
         task: task of the network.
+        group: the processes, which share the samples to evaluate on.
     """
     before = {name: tensor.clone() for name, tensor in supernet.named_buffers()}
     images = (batch.images for batch in training.batches(0))
     reestimate_statistics(supernet, lambda each: supernet(each, mixture), images)
-    score = evaluate_mixture(supernet, mixture, validation, task).score
+    score = evaluate_mixture(supernet, mixture, validation, task, group).score
     for name, tensor in supernet.named_buffers():
         tensor.copy_(before[name])
     return score
@@ -104,6 +118,7 @@ def final_accuracies(
     validation: Loader,
     training: Loader,
     task: Task[Any],
+    group: Group = ALONE,
 ) -> SearchAccuracies:
     """Evaluate a supernet that has been pruned to a genotype.
 
@@ -116,21 +131,22 @@ def final_accuracies(
         validation: the validation half, without augmentation.
         training: the training half in random order, without augmentation.
         task: task of the network.
+        group: the processes, which share the samples to evaluate on.
     """
     device = next(supernet.parameters()).device
     mixture = genotype_mixture(genotype, supernet.space.cell, device)
-    discrete = evaluate_mixture(supernet, mixture, validation, task)
+    discrete = evaluate_mixture(supernet, mixture, validation, task, group)
     network = supernet.extract(genotype).eval()
-    rebuilt: Evaluation = task.evaluate(network, validation.batches(0))
+    rebuilt = _evaluate(network, validation, task, group)
     with supernet.computed_by("reference"):
-        reference = evaluate_mixture(supernet, mixture, validation, task)
+        reference = evaluate_mixture(supernet, mixture, validation, task, group)
 
     def images() -> Iterable[Tensor]:
         for batch in training.batches(0):
             yield batch.images
 
     reestimate_statistics(supernet, lambda images: supernet(images, mixture), images())
-    reestimated = evaluate_mixture(supernet, mixture, validation, task)
+    reestimated = evaluate_mixture(supernet, mixture, validation, task, group)
     return SearchAccuracies(
         relaxed,
         discrete.score,

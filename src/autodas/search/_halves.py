@@ -30,7 +30,8 @@ class Halves:
         train_plain: loader for statistics, without augmentation. The order is random: folders are ordered by
             class, and the mean variance of batches of one class is not that of the data.
         train_few: loader of a part of these samples.
-        validation_plain: loader for evaluations, in order and without augmentation.
+        validation_plain: loader for evaluations, in order and without augmentation; shared by all processes,
+            as are the gradient steps. With the other loaders each process computes everything.
         validation_few: loader of a part of the validation half, in random order, for quick evaluations.
 
     Args:
@@ -63,14 +64,15 @@ class Halves:
             device=compute.place,
             workers=compute.workers,
         )
-        steps = partial(loader, batch_size=batch_size, shuffle=True, augmentation=augmentation)
-        at_once = max(1, batch_size // max(1, compute.micro_batches))
+        part = compute.part
+        steps = partial(loader, batch_size=batch_size, shuffle=True, augmentation=augmentation, part=part)
+        at_once = max(1, batch_size // max(1, compute.micro_batches * part.of))
         plain = partial(loader, batch_size=at_once, shuffle=False, augmentation=None, seed=seed)
         self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
         shuffled = np.random.default_rng(seed).permutation
         mixed = shuffled(train)
         self.train_plain, self.train_few = plain(mixed), plain(mixed[:SEVERAL])
-        self.validation_plain = plain(validation, batch_size=evaluated or at_once)
+        self.validation_plain = plain(validation, batch_size=evaluated or at_once, part=part)
         self.validation_few = plain(shuffled(_spread(validation, FEW)))
         self.few = min(FEW, len(validation))
 

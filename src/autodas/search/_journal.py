@@ -43,11 +43,12 @@ class Journal:
         data: str,
     ) -> None:
         self.log, self.progress, self.clock = keeper.log, keeper.progress, keeper.clock
+        self.processes = keeper.group.size
         self.device, self.pictures, self.table = keeper.device, keeper.keeping.pictures, keeper.keeping.table
         self.task, self.phases, self.margins = task, phases, margins
         self.length, self.data = iterations_an_epoch, data
         # The log, cut at the checkpoint of a resumed search, is all that is needed of the past.
-        self.leaders = Leaders(read_events(keeper.folder.path))
+        self.leaders = Leaders(read_events(keeper.folder.path) if keeper.keeping.writes else [])
         self.warned = False
 
     def begin(self, space: Space, strategy: Strategy, **facts: Any) -> None:
@@ -182,7 +183,8 @@ class Journal:
         self.clock.start()  # drawing figures is not part of an epoch's cost
         self.progress.line(
             f"{run.phase.name} epoch {self._epoch(run)}/{-(-run.phase.iterations // self.length)}: {text}, "
-            f"architectures left {_short(remaining)}, {time_of_epoch(seconds, waited)}"
+            f"architectures left {_short(remaining)}, "
+            + time_of_epoch(seconds, waited, samples, self.processes)
             + (f", {duration(pace * left)} left" if left else "")
         )
         line = warning(diagnoses, space)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,21 +16,29 @@ from autodas.data import Augmentation, ImageDataset, Loader
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.loop import (
+    OWN,
     Compute,
     InputShape,
     Keeper,
     Keeping,
-    available_memory,
     check_micro_batches,
     check_reduced_gradients,
     check_same_data,
+    check_same_facts,
+    check_same_tensors,
     check_space,
     checked_random_state,
+    digest_of,
     explain_damage,
     explain_out_of_memory,
+    free_memory,
     input_facts,
+    load_own_state,
+    own_state,
+    process_facts,
     restore_random_state,
     seed_everything,
+    seed_process,
     use_single_precision,
     write_data,
     write_environment,
@@ -60,6 +68,7 @@ from autodas.settings import OptimSettings, SupernetSettings
 from autodas.spaces import Space, fit_skeleton, validate
 from autodas.strategies import StrategyChoice, choose_strategy
 from autodas.strategies._budget import Budget
+from autodas.strategies._discretisation import Decision
 from autodas.strategies.base import SearchPlan, Strategy
 from autodas.strategies.finalists import Finalists
 from autodas.supernet import CellMixture, genotype_mixture, get_engine, mixture_of
@@ -175,14 +184,17 @@ class Search:
             keeping.table.check(space.cell.genotype_space)
         space = replace(space, skeleton=space.skeleton.for_clips(dataset.frames))
         self.dataset, self.space, self.seed = dataset, space, seed
+        self.group, keeping = compute.group, keeping.by(compute.group)
         self.folder = keeping.folder
         self.optim, self.compute = optim or OptimSettings(), compute
         self.task: Task[Any] = task_of(dataset, self.optim)
         shape = InputShape.of(dataset)
         self.size = SearchSize(space, choice, self.task, shape, batch_size, supernet, compute)
         partial_channels_for(space.skeleton, self.size.partial_channels)
+        if self.group.size > 1:
+            check_same_facts(self.group, "other data", {dataset.name: digest_of(dataset.fingerprint)})
         if keeping.resume:
-            check_same_data(self.folder, dataset)
+            self.group.from_first(lambda: check_same_data(self.folder, dataset))
         self.stop_at_skips = stop_at_skips
         augmentation = augmentation or dataset.default_augmentation
         evaluated = self.size.evaluated_at_once
@@ -191,7 +203,7 @@ class Search:
         self.size = replace(
             self.size, batch_size=self.halves.train.batch_size, last_batch=self.halves.last_batch
         )
-        check_micro_batches(compute.micro_batches, self.size.batch_size)
+        check_micro_batches(compute.micro_batches, self.size.batch_size, self.group.size)
         self.length = len(self.halves.train)
         self.iterations = epochs * self.length
         self.checkpoint_every = keeping.every or self.length
@@ -202,12 +214,12 @@ class Search:
         else:
             self.strategy = method(settings, plan)
         self.phases = list(self.strategy.phases())
-        check_second_order(self.strategy.architecture_gradient, supernet, compute.micro_batches)
+        check_second_order(self.strategy.architecture_gradient, supernet, compute)
         if compute.check_memory:
-            self.size.check(available_memory(compute.place))
+            self.size.check(free_memory(compute.place))
         self.candidates: list[dict[str, Any]] = []
         self.margins: list[float] = []
-        self.keeper = Keeper(keeping, "search", compute.place, SEARCH_STATE)
+        self.keeper = Keeper(keeping, "search", compute.place, SEARCH_STATE, self.group)
 
     def _multiply_adds(self, alive: Any) -> int:
         return supernet_multiply_adds(
@@ -258,10 +270,11 @@ class Search:
                 self._candidate(record)
 
     def _begin(self) -> None:
-        halves = self.halves.indices
-        write_environment(self.folder, self.compute.place)
-        write_data(self.folder, self.dataset)
-        self.folder.write(SPLIT, json.dumps({n: half.tolist() for n, half in halves.items()}) + "\n")
+        halves, processes = self.halves.indices, process_facts(self.group, self.compute.place)
+        if self.keeper.keeping.writes:
+            write_environment(self.folder, self.compute.place, processes)
+            write_data(self.folder, self.dataset)
+            self.folder.write(SPLIT, json.dumps({n: half.tolist() for n, half in halves.items()}) + "\n")
         self.journal.begin(
             self.space,
             self.strategy,
@@ -270,6 +283,7 @@ class Search:
             pictures={name: len(half) for name, half in halves.items()},
             notes=list(self.dataset.notes),
             input=input_facts(self.dataset),
+            **processes,
         )
 
     def start_phase(
@@ -294,9 +308,11 @@ class Search:
         run = PhaseRun(
             phase, number, self.strategy, supernet, self.task, self.optim, self.length, self.compute, say
         )
+        seed_process(self.seed + number, self.group.rank)
         if state is not None:
             with explain_damage(self.folder.checkpoint):
                 run.load_state_dict(state["run"])
+                load_own_state(state, run.supernet, run.meters, self.group)
                 restore_random_state(checked_random_state(state["random"]), device)
         elif self.compute.precision == "bf16" and device.type == "cpu":
             size = phase.space.skeleton.input_size(self.dataset.image_size, self.dataset.frames)
@@ -310,6 +326,7 @@ class Search:
         validation = self.halves.validation.stream(max(0, run.iteration - run.phase.weights_only))
         # The accuracy before derivation is known once the last iteration is done.
         relaxed = None if state is None else state["relaxed"]
+        self._check_agreement(run)
         self.keeper.clock.start(*(() if state is None else (state["clock"],)))
         while relaxed is None:
             with self.keeper.waiting(run.iteration, partial(self._state, run, relaxed)):
@@ -329,10 +346,39 @@ class Search:
                 self.strategy.after_epoch(partial(self._validate, run))
                 if last and self.strategy.go_back():
                     relaxed = self._validate(run)
+                self._check_agreement(run)
+                run.collect_meters()
                 self.journal.epoch(run, diagnoses)
             due = last or run.iteration % self.checkpoint_every == 0
             self.keeper.after(run.iteration, partial(self._state, run, relaxed), due=due)
         self._finish_phase(run, relaxed)
+
+    def _check_agreement(self, run: PhaseRun) -> None:
+        """Check that all processes have the same parameters, at the start of a phase and after each epoch."""
+        epoch = -(-run.iteration // self.length)
+        when = f"since epoch {epoch} of phase {run.phase.name}" if epoch else "from the start"
+        check_same_tensors(
+            self.group,
+            lambda: {**self.strategy.parameters(), **dict(run.supernet.named_parameters())},
+            when,
+        )
+
+    def _check_decisions(self, decisions: Sequence[Decision], run: PhaseRun) -> None:
+        """Check that all processes have taken the same decisions, before any acts on them.
+
+        All take them, from parameters with the same bits.
+        """
+        decided = [f"{each.kind} {each.what} {dict(each.detail)}" for each in decisions]
+        own = digest_of((decided, self.strategy.alive())) if decisions else 0
+        most, least = self.group.most(own, -own)
+        if most != -least:
+            taken = self.group.gather(", ".join(decided) or "none")
+            told = "; ".join(f"process {number}: {each}" for number, each in enumerate(taken))
+            raise AutodasError(
+                f"the processes of this run have taken different decisions in iteration {run.iteration} of "
+                f"phase {run.phase.name} ({told}): a method must decide by its parameters, and by random "
+                "numbers of generators of its own"
+            )
 
     def _has_collapsed(self, run: PhaseRun, diagnoses: Mapping[str, Diagnosis]) -> bool:
         """Return whether the phase ends now because cells have as many skips as ``stop_at_skips``."""
@@ -346,11 +392,12 @@ class Search:
 
     def _validate(self, run: PhaseRun) -> float:
         """Return the accuracy of the relaxed network on the validation half, in percent."""
+        run.average_statistics()
         mixtures = self.strategy.evaluation_mixtures()
         return fmean(self._score(run, each, self.halves.validation_plain) for each in mixtures)
 
     def _score(self, run: PhaseRun, mixture: dict[str, CellMixture], loader: Loader) -> float:
-        return evaluate_mixture(run.supernet, mixture, loader, self.task).score
+        return evaluate_mixture(run.supernet, mixture, loader, self.task, self.group).score
 
     def _decide(self, run: PhaseRun) -> None:
         late = run.phase.iterations - run.iteration < LATE
@@ -360,10 +407,12 @@ class Search:
         decisions = self.strategy.after_iteration(
             run.iteration, lambda mixture: run.loss_of(mixture, samples.batches(0))
         )
+        self._check_decisions(decisions, run)
         if not decisions:
             return
         self.journal.decisions(decisions, run)
         if late:
+            run.average_statistics()
             few = self.halves.validation_few
             self.journal.late_decisions(
                 decisions,
@@ -385,10 +434,13 @@ class Search:
             "candidates": self.candidates,
             "margins": self.margins,
             "clock": self.keeper.clock.spent,
+            OWN: own_state(run.supernet, run.meters),
         }
 
     def _finish_phase(self, run: PhaseRun, relaxed: float) -> None:
         outcome = self.strategy.finish()
+        self._check_decisions(outcome.decisions, run)
+        run.average_statistics()
         self.journal.decisions(outcome.decisions, run)
         for number, other in enumerate(outcome.others, 1):
             # Not a result: it is evaluated as part of the supernet.
@@ -397,22 +449,26 @@ class Search:
             halves = self.halves.validation_plain, self.halves.train_few
             accuracies = {
                 "discrete": self._score(run, mixture, self.halves.validation_plain),
-                "reestimated": reestimated_score(run.supernet, mixture, *halves, self.task),
+                "reestimated": reestimated_score(run.supernet, mixture, *halves, self.task, self.group),
             }
             self._add_candidate(run, file, False, {**accuracies, **other.facts})
         run.let_go()
         if outcome.genotype is not None:
             file, genotype = self._write_candidate(run, outcome.genotype)
             halves = self.halves.validation_plain, self.halves.train_plain
-            final = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task)
+            final = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task, self.group)
             self._add_candidate(run, file, True, {**final.to_dict(), **outcome.facts})
         run.end()
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
         """Write a genotype; return the name of its file, and the genotype read back from it."""
         file = f"{CANDIDATES}/{run.number + 1:02d}-{genotype.name}{mark}.json"
-        path = self.folder.write(file, genotype.to_json())
-        return file, validate(Genotype.load(path), str(path))
+
+        def written() -> Genotype:
+            path = self.folder.write(file, genotype.to_json())
+            return validate(Genotype.load(path), str(path))
+
+        return file, self.group.from_first(written)
 
     def _add_candidate(self, run: PhaseRun, file: str, derived: bool, facts: dict[str, Any]) -> None:
         self.candidates.append({"phase": run.phase.name, "file": file, "derived": derived, **facts})
@@ -426,29 +482,35 @@ class Search:
             best = max(range(len(candidates)), key=lambda i: candidates[i].accuracies.discrete)
         chosen = candidates[best]
         margin = sum(self.margins) / len(self.margins) if self.margins else None
-        self.folder.write(GENOTYPE, chosen.genotype.to_json())
-        self.folder.write_json(CANDIDATE_INDEX, self.candidates)
-        clear = self._decisiveness()
+        clear = self.group.from_first(self._decisiveness)
         table = self.keeper.keeping.table
         place = None if table is None else table.place(chosen.genotype, self.dataset.name)
+        result = SearchResult(
+            chosen.genotype, chosen.accuracies, tuple(candidates), self.strategy.chooses, margin, clear, place
+        )
+        if self.keeper.keeping.writes:
+            self._write_result(result, derived[best]["file"])
+        return result
+
+    def _write_result(self, result: SearchResult, file: str) -> None:
+        self.folder.write(GENOTYPE, result.genotype.to_json())
+        self.folder.write_json(CANDIDATE_INDEX, self.candidates)
+        clear, place = result.decisiveness, result.table
+        accuracies = result.accuracies.to_dict()
         summary = {
             "command": "search",
             "strategy": self.strategy.name,
             "data": self.dataset.name,
-            "accuracies": chosen.accuracies.to_dict(),
-            "margin": margin,
+            "accuracies": accuracies,
+            "margin": result.margin,
             "decisiveness": None if clear is None else clear.to_dict(),
             "remarks": [] if clear is None else clear.remarks(),
-            "candidates": len(candidates),
-            "network": self._cost(chosen.genotype),
+            "candidates": len(result.candidates),
+            "network": self._cost(result.genotype),
             **({} if place is None else {"table": place.to_dict()}),
         }
-        accuracies = chosen.accuracies.to_dict()
-        self.log.event(events.End(genotype=derived[best]["file"], margin=margin, accuracies=accuracies))
+        self.log.event(events.End(genotype=file, margin=result.margin, accuracies=accuracies))
         self.folder.write_json(SUMMARY, summary)
-        return SearchResult(
-            chosen.genotype, chosen.accuracies, tuple(candidates), self.strategy.chooses, margin, clear, place
-        )
 
     def _decisiveness(self) -> Decisiveness | None:
         phase, before = self.phases[-1], sum(phase.iterations for phase in self.phases[:-1])
@@ -473,5 +535,5 @@ class Search:
 
     def _candidate(self, record: dict[str, Any]) -> Candidate:
         accuracies = SearchAccuracies.from_dict(record, self.task)
-        genotype = Genotype.load(self.folder.path / record["file"])
+        genotype = self.group.from_first(lambda: Genotype.load(self.folder.path / record["file"]))
         return Candidate(record["phase"], genotype, accuracies, record.get("origin"))

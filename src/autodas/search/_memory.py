@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from autodas.data import Batch
 from autodas.errors import AutodasError
 from autodas.kernels import compiled_library, expected_gpu_kernels, rehearse_kernels
-from autodas.loop import Compute, InputShape
+from autodas.loop import ALONE, Compute, InputShape
 from autodas.loop.tasks import Task
 from autodas.search._cost import supernet_multiply_adds
 from autodas.search._live_bytes import LiveBytes
@@ -53,9 +53,10 @@ class SearchSize:
         strategy: the method.
         task: task of the network.
         shape: shape of its input; for videos without frames the clips are those of the space's skeleton.
-        batch_size: samples per step.
+        batch_size: samples per step, of all processes together.
         supernet: settings of the supernet's computation.
-        compute: where and how iterations are computed; the device need not be available.
+        compute: where and how iterations are computed; the device need not be available. The memory is that
+            of each process.
         last_batch: samples of the smaller last batch of an epoch; 0 if there is none.
 
     Examples:
@@ -92,9 +93,19 @@ class SearchSize:
         return self.method.partial_channels if own is None else own
 
     @property
+    def processes(self) -> int:
+        """Number of processes that share the batches."""
+        return self.compute.group.size
+
+    @property
+    def samples(self) -> int:
+        """Largest number of samples that a process has of a batch."""
+        return -(-self.batch_size // self.processes)
+
+    @property
     def evaluated_at_once(self) -> int:
         """Number of samples that are evaluated at once."""
-        part = max(1, self.batch_size // max(1, self.compute.micro_batches))
+        part = max(1, self.batch_size // max(1, self.compute.micro_batches * self.processes))
         # With recomputed cells an iteration, too, keeps few maps, and in bf16 it keeps smaller ones.
         on_gpu = torch.device(self.compute.device).type == "cuda"
         larger = on_gpu and not self.supernet.checkpoint and self.compute.precision == "fp32"
@@ -103,7 +114,7 @@ class SearchSize:
     def smaller(self) -> dict[str, SearchSize]:
         """Return configurations that need less memory, by the option that leads to them."""
         configurations = {}
-        parts = min(4 * self.compute.micro_batches, self.batch_size // 2)
+        parts = min(4 * self.compute.micro_batches, self.batch_size // self.processes // 2)
         if parts > self.compute.micro_batches:
             compute = replace(self.compute, micro_batches=parts)
             configurations[f"`micro_batches={parts}`"] = replace(self, compute=compute)
@@ -127,15 +138,15 @@ class SearchSize:
         """Check that the search fits into memory.
 
         Args:
-            available: available bytes; ``None`` if unknown, in which case nothing is checked.
+            available: bytes available to each process; ``None`` if unknown, in which case nothing is checked.
 
         Raises:
             AutodasError: if it does not fit; the message names options that lower the need, and by how much.
         """
         if available is not None and self.estimate().total > available:
+            free = f"{in_words(available)} are free" + (" for each process" if self.processes > 1 else "")
             raise AutodasError(
-                f"not enough memory: {in_words(available)} are free; {self.advice()}; "
-                "`check_memory=false` starts anyway"
+                f"not enough memory: {free}; {self.advice()}; `check_memory=false` starts anyway"
             )
 
     def advice(self) -> str:
@@ -149,7 +160,8 @@ class SearchSize:
             except (MemoryError, RuntimeError):  # memory has run out even for the estimate
                 options.append(option)
         options.append(f"a `batch_size` below {self.batch_size}")
-        return f"this search needs about {self.estimate()}, and less with {', '.join(options)}"
+        each = f" in each of {self.processes} processes" if self.processes > 1 else ""
+        return f"this search needs about {self.estimate()}{each}, and less with {', '.join(options)}"
 
     def new_strategy(self) -> Strategy:
         """Return the method in its state before the search."""
@@ -194,18 +206,18 @@ class SearchSize:
     def run_of(self, number: int, device: torch.device) -> tuple[PhaseRun, Callable[..., Batch]]:
         """Return a phase of the search on a device, and a function that makes batches of noise for it.
 
-        The function takes the number of samples, by default that of a step.
+        The function takes the number of samples, by default that of a process in a step.
         """
         strategy = self.new_strategy()
         phase = strategy.start(number, device)
         supernet = self.new_supernet(phase).to(device)
-        compute = replace(self.compute, device=device)
+        compute = replace(self.compute, device=device, group=ALONE)
         if device.type == "meta":
             # Tensors without data do not support autocast; see _BFloat16.
             compute = replace(compute, precision="fp32")
         run = PhaseRun(phase, number, strategy, supernet, self.task, OptimSettings(), 10**6, compute)
 
-        def noise(count: int = self.batch_size) -> Batch:
+        def noise(count: int = self.samples) -> Batch:
             size = self.space.skeleton.input_size(self.shape.image_size, self.shape.frames)
             shape = (count, self.shape.channels, *size)
             images = torch.randn(shape, device=device).movedim(1, -1).contiguous().movedim(-1, 1)

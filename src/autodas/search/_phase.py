@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from autodas.loop import (
     Compute,
     Iterations,
     Losses,
+    Pieces,
     add_gradient,
     clipped_step,
     in_precision,
@@ -33,8 +34,20 @@ from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies.base import ArchitectureGradient, Phase, Strategy
 from autodas.supernet import Mixture, Supernet, frozen_statistics, norms_of
 
-Samples = tuple[Tensor, Tensor]
-"""Images and targets of one batch."""
+
+class Samples(NamedTuple):
+    """A batch for a gradient step.
+
+    Attributes:
+        images: images or clips.
+        targets: target of each.
+        share: fraction that they are of the batch that all processes share, see
+            :class:`~autodas.data.Batch`.
+    """
+
+    images: Tensor
+    targets: Tensor
+    share: float = 1.0
 
 
 class PhaseRun:
@@ -66,7 +79,7 @@ class PhaseRun:
     ) -> None:
         self.phase, self.number, self.strategy, self.supernet = phase, number, strategy, supernet
         self.task, self.optim, self.compute = task, optim, compute
-        self.device = torch.device(compute.device)
+        self.device, self.group = torch.device(compute.device), compute.group
         self.iteration = 0
         self.supernet.prune(strategy.alive())
         self._collect()
@@ -162,41 +175,46 @@ class PhaseRun:
         )
         self.iteration += 1
 
-    def _gradient_steps(self, *batches: Tensor) -> tuple[Tensor, ...]:
+    def _gradient_steps(self, *batches: Tensor, shares: Sequence[float]) -> Pieces[tuple[Tensor, ...]]:
         """Run both steps and return their losses. No host state changes, so that this can be recorded.
 
         Args:
             batches: images and labels for the weights, followed by those for the architecture step if there
                 is one.
+            shares: share of each batch.
         """
-        train = (batches[0], batches[1])
-        if len(batches) == 2:
+        train = Samples(batches[0], batches[1], shares[0])
+        if len(shares) == 1:
             if self.strategy.single_level and self.trains_architecture:
-                return (self._joint_step(*train),)
-            return (self._weight_step(*train),)
-        valid = (batches[2], batches[3])
+                return ((yield from self._joint_step(train)),)
+            return ((yield from self._weight_step(train)),)
+        valid = Samples(batches[2], batches[3], shares[1])
         if self.strategy.architecture_first:
-            architecture = self._architecture_step(valid, train)
-            return self._weight_step(*train), architecture
-        return self._weight_step(*train), self._architecture_step(valid, train)
+            architecture = yield from self._architecture_step(valid, train)
+            return (yield from self._weight_step(train)), architecture
+        weights = yield from self._weight_step(train)
+        return weights, (yield from self._architecture_step(valid, train))
 
-    def _weight_step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _weight_step(self, train: Samples) -> Pieces[Tensor]:
         self.weight_optimiser.zero_grad(set_to_none=True)
-        total = self._training_gradient(images, labels, self.strategy.weight_mixture())
+        loss = self._training_gradient(train, self.strategy.weight_mixture())
+        total = yield from self.group.sum_gradients(self.weights, loss, train.share)
         clipped_step(self.weight_optimiser, self.weights, self.optim.clip)
         return total
 
-    def _joint_step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _joint_step(self, train: Samples) -> Pieces[Tensor]:
         """Update weights and architecture by the gradient of one training batch."""
         assert self.architecture_optimiser is not None
         self.weight_optimiser.zero_grad(set_to_none=True)
         self.architecture_optimiser.zero_grad(set_to_none=True)
-        total = self._training_gradient(images, labels, self.strategy.mixture())
+        loss = self._training_gradient(train, self.strategy.mixture())
+        both = [*self.weights, *self.strategy.parameters().values()]
+        total = yield from self.group.sum_gradients(both, loss, train.share)
         clipped_step(self.weight_optimiser, self.weights, self.optim.clip)
         self._step_architecture()
         return total
 
-    def _training_gradient(self, images: Tensor, labels: Tensor, mixture: Mixture) -> Tensor:
+    def _training_gradient(self, train: Samples, mixture: Mixture) -> Tensor:
         """Add the gradient of a training batch to all tensors that require one; return the loss."""
 
         def losses(images: Tensor, labels: Tensor) -> Losses:
@@ -206,10 +224,10 @@ class PhaseRun:
 
         return add_gradient(
             losses,
-            images,
-            labels,
+            train.images,
+            train.targets,
             self.compute.micro_batches,
-            meter=self.train_meter,
+            meter=self.train_meter if train.share > 0 else None,
             # The mixture has its own computation graph if both are trained at once.
             keep_graph=self.strategy.single_level,
         )
@@ -233,13 +251,14 @@ class PhaseRun:
         torch.autograd.backward(penalty, inputs=parameters)
         return True
 
-    def _architecture_step(self, valid: Samples, train: Samples) -> Tensor:
+    def _architecture_step(self, valid: Samples, train: Samples) -> Pieces[Tensor]:
         assert self.architecture_optimiser is not None
         self.architecture_optimiser.zero_grad(set_to_none=True)
         if self.strategy.architecture_gradient == "first":
             parameters = list(self.strategy.parameters().values())
             with _without_gradient(self.weights):
-                total = self._gradient(valid, parameters, self.valid_meter)
+                loss = self._gradient(valid, parameters, self.valid_meter)
+            total = yield from self.group.sum_gradients(parameters, loss, valid.share)
         else:
             total = self._unrolled_gradient(valid, train)
         self._step_architecture()
@@ -251,8 +270,15 @@ class PhaseRun:
         """Add the gradient of a batch to the inputs, with frozen running statistics; return its loss."""
         # One mixture for all parts: a method that samples draws once for each step.
         losses = partial(self._frozen_losses, mixture=self.strategy.mixture(), smoothed=smoothed)
-        parts = self.compute.micro_batches
-        return add_gradient(losses, *batch, parts, meter=meter, inputs=inputs, keep_graph=True)
+        return add_gradient(
+            losses,
+            batch.images,
+            batch.targets,
+            self.compute.micro_batches,
+            meter=meter if batch.share > 0 else None,
+            inputs=inputs,
+            keep_graph=True,
+        )
 
     def _frozen_losses(
         self,
@@ -300,10 +326,12 @@ class PhaseRun:
 
             def loss_at(batch: Samples, meter: Meter | None, weights: Mapping[str, Tensor]) -> Tensor:
                 # The virtual step is one of the weights, by their loss.
-                losses = self._frozen_losses(*batch, mixture, weights, smoothed=batch is train)
+                losses = self._frozen_losses(
+                    batch.images, batch.targets, mixture, weights, smoothed=batch is train
+                )
                 if meter is not None:
                     total.add_(losses.own.detach())
-                    meter.add(losses.own.detach(), losses.outputs.detach(), batch[1])
+                    meter.add(losses.own.detach(), losses.outputs.detach(), batch.targets)
                 return losses.total
 
             gradients = exact_gradient(
@@ -350,6 +378,24 @@ class PhaseRun:
             if not self.strategy.parameters():
                 self.architecture_optimiser = None
 
+    def average_statistics(self) -> None:
+        """Set the running statistics of all processes to their means.
+
+        Nothing reads them while training, and they follow the batches linearly: this equals averaging in
+        every iteration.
+        """
+        self.group.mean_([buffer for buffer in self.supernet.buffers() if buffer.is_floating_point()])
+
+    @property
+    def meters(self) -> tuple[Meter, Meter]:
+        """Metrics of both steps in the current epoch."""
+        return self.train_meter, self.valid_meter
+
+    def collect_meters(self) -> None:
+        """Add up the sums of all processes in the first one; the others begin again at zero."""
+        for meter in self.meters:
+            self.group.collect_(meter.sums)
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to resume the phase."""
         architecture = self.architecture_optimiser
@@ -359,7 +405,7 @@ class PhaseRun:
             "supernet": dict(self.supernet.state_dict()),
             "weight_optimiser": self.weight_optimiser.state_dict(),
             "architecture_optimiser": None if architecture is None else architecture.state_dict(),
-            "meters": [self.train_meter.sums, self.valid_meter.sums],
+            "meters": [meter.sums for meter in self.meters],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -376,7 +422,7 @@ class PhaseRun:
         load_optimiser(self.weight_optimiser, state["weight_optimiser"])
         if self.architecture_optimiser is not None:
             load_optimiser(self.architecture_optimiser, state["architecture_optimiser"])
-        for meter, sums in zip((self.train_meter, self.valid_meter), state["meters"], strict=True):
+        for meter, sums in zip(self.meters, state["meters"], strict=True):
             meter.reset(sums)
 
 
@@ -399,14 +445,17 @@ def _without_gradient(weights: Sequence[Tensor]) -> Iterator[None]:
             weight.requires_grad_(True)
 
 
-def check_second_order(
-    gradient: ArchitectureGradient, supernet: SupernetSettings, micro_batches: int
-) -> None:
+def check_second_order(gradient: ArchitectureGradient, supernet: SupernetSettings, compute: Compute) -> None:
     """Check that the strategy's gradient through a step of the weights can be computed.
 
     Raises:
         AutodasError: if it cannot.
     """
+    if gradient != "first" and compute.group.size > 1:
+        raise AutodasError(
+            f"the second order cannot be computed by {compute.group.size} processes together: use "
+            "`strategy.order=1`, or start a single process"
+        )
     if gradient != "exact":
         return
     if supernet.engine != "reference":
@@ -414,8 +463,8 @@ def check_second_order(
             f"the exact second order needs gradients of gradients, which engine '{supernet.engine}' does not "
             "support: use `supernet.engine=reference`, or `strategy.unrolled=finite`"
         )
-    if micro_batches > 1 or supernet.checkpoint:
-        option = "micro_batches" if micro_batches > 1 else "supernet.checkpoint"
+    if compute.micro_batches > 1 or supernet.checkpoint:
+        option = "micro_batches" if compute.micro_batches > 1 else "supernet.checkpoint"
         raise AutodasError(
             f"the exact second order requires whole batches kept for the backward pass, so {option} "
             "cannot be used: use `strategy.unrolled=finite`"

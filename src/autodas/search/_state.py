@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autodas.loop.checkpoint import SHARED, TENSOR
+from autodas.loop.checkpoint import SEVERAL, SHARED, TENSOR
 from autodas.reading import MAPPING, TEXT, TRUTH, Fields, Items, Number, Optional, Values, Whole
 
 _CANDIDATE = Fields(
@@ -32,6 +32,7 @@ SEARCH_STATE = Fields(
         "margins": Items(Number()),
         "clock": Items(Number(), 2, 3),  # earlier versions did not count waiting
         **SHARED,
-    }
+    },
+    SEVERAL,
 )
 """Shape of a search's state. Consistency between values is checked when they are restored."""

@@ -52,7 +52,8 @@ def estimate_time(search: Search) -> TimeEstimate:
         if strategy.after_iteration(iteration):
             run.let_go()
         # Recording on a GPU pays off only after some iterations.
-        return times_of(step, wait, warm_up=1 if device.type == "cpu" else 6)
+        warm_up = 1 if device.type == "cpu" else 6
+        return times_of(step, wait, warm_up, search.group.longest)
 
     few, mixture = search.halves.validation_few, strategy.mixture()
     relaxed, discrete = (

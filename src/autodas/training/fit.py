@@ -12,26 +12,34 @@ from torch import Tensor, nn
 from autodas.data import Batch, Loader
 from autodas.errors import AutodasError
 from autodas.loop import (
+    ALONE,
+    OWN,
     Compute,
+    Group,
     Iterations,
     Keeper,
     Keeping,
     Losses,
+    Pieces,
     add_gradient,
     check_micro_batches,
     check_reduced_gradients,
+    check_same_tensors,
     checked_random_state,
     clipped_step,
     counted_together,
     explain_damage,
     in_precision,
     load_optimiser,
+    load_own_state,
     on_accelerator,
+    own_state,
     restore_random_state,
     time_of_epoch,
+    unreduced,
     weight_optimiser,
 )
-from autodas.loop.checkpoint import SHARED, TENSOR
+from autodas.loop.checkpoint import SEVERAL, SHARED, TENSOR
 from autodas.loop.tasks import Task
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
@@ -48,7 +56,8 @@ _STATE = Fields(
         "optimiser": MAPPING,
         "best": MAPPING,
         **SHARED,
-    }
+    },
+    SEVERAL,
 )
 
 
@@ -113,8 +122,9 @@ class Fit:
             raise AutodasError(f"epochs={epochs} must be at least 1")
         self.device = next(network.parameters()).device
         self.compute = replace(compute or Compute(), device=self.device)
-        if self.compute.micro_batches != 1:
-            check_micro_batches(self.compute.micro_batches, train.batch_size)
+        self.group, keeping = self.compute.group, keeping.by(self.compute.group)
+        if self.compute.micro_batches != 1 or self.group.size > 1:
+            check_micro_batches(self.compute.micro_batches, train.batch_size, self.group.size)
         self.network, self.train, self.task, self.epochs = network, train, task, epochs
         self.optim, self.regularisation = optim, regularisation or Regularisation()
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
@@ -144,7 +154,7 @@ class Fit:
             self.rate = torch.zeros((), device=self.device)
             network.set_drop_path(self.rate)
         self.best: dict[str, Any] = {}
-        self.keeper = Keeper(keeping, "train", self.device, _STATE)
+        self.keeper = Keeper(keeping, "train", self.device, _STATE, self.group)
         if self.keeper.state is not None:
             with explain_damage(self.folder.checkpoint):
                 self._load(self.keeper.state)
@@ -162,6 +172,7 @@ class Fit:
         """
         keeper, state = self.keeper, self.keeper.state
         stream = self.train.stream(self.iteration)
+        self._check_agreement()
         with keeper.running(self.iterations, self.iteration):
             if state is None:
                 facts = start or {}
@@ -190,6 +201,9 @@ class Fit:
         ended = self.iteration % len(self.train) == 0
         if ended:
             self.steps.watch.check()
+            self._check_agreement()
+            self.average_statistics()
+            self.group.collect_(self.meter.sums)
             self._end_epoch()
         elif keeper.progress.due:
             pace = keeper.clock.spent[0] / (self.iteration % len(self.train))
@@ -198,6 +212,15 @@ class Fit:
             keeper.progress.update(self.iteration, text)
         due = ended and (self.epoch % self.checkpoint_every == 0 or self.epoch == self.epochs)
         keeper.after(self.iteration, self._state, due=due, ended=self.iteration == self.iterations)
+
+    def _check_agreement(self) -> None:
+        """Check that all processes have the same weights, at the start and after each epoch."""
+        when = f"since epoch {self.epoch}" if self.iteration else "from the start"
+        check_same_tensors(self.group, lambda: dict(self.network.named_parameters()), when)
+
+    def average_statistics(self) -> None:
+        """Set the running statistics of all processes to their means; nothing reads them while training."""
+        self.group.mean_([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
 
     def step(self, batch: Batch) -> None:
         """Run the next iteration."""
@@ -213,20 +236,25 @@ class Fit:
         self.steps.do(self.iteration, self.optimiser, [batch], (), self.iterations - self.iteration)
         self.iteration += 1
 
-    def _gradient_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor]:
+    def _gradient_step(
+        self, images: Tensor, labels: Tensor, shares: Sequence[float]
+    ) -> Pieces[tuple[Tensor, ...]]:
         """Run one step and return its loss. No host state changes, so that this can be recorded."""
+        (share,) = shares
         self.optimiser.zero_grad(set_to_none=True)
-        total = add_gradient(self._losses, images, labels, self.compute.micro_batches, meter=self.meter)
+        meter = self.meter if share > 0 else None
+        loss = add_gradient(self._losses, images, labels, self.compute.micro_batches, meter=meter)
+        total = yield from self.group.sum_gradients(self.weights, loss, share)
         clipped_step(self.optimiser, self.weights, self.optim.clip)
         return (total,)
 
     def _losses(self, images: Tensor, labels: Tensor) -> Losses:
         with in_precision(self.compute.precision, self.device), counted_together(self.norms):
             outputs, auxiliary = self.network.forward_with_auxiliary(images)
-        outputs = outputs.float()
+        outputs = unreduced(outputs)
         own = total = self.task.training_loss(outputs, labels)
         if auxiliary is not None:
-            beside = self.task.training_loss(auxiliary.float(), labels)
+            beside = self.task.training_loss(unreduced(auxiliary), labels)
             total = total + self.regularisation.auxiliary_weight * beside
         return Losses(total, own, outputs)
 
@@ -260,7 +288,7 @@ class Fit:
         )
         keeper.log.metrics(self.iteration, metrics)
         text = f"epoch {self.epoch}/{self.epochs}: {self.task.in_words(metrics)}, "
-        text += time_of_epoch(seconds, waited)
+        text += time_of_epoch(seconds, waited, samples, self.group.size)
         if self.epoch < self.epochs:
             with_evaluations = keeper.clock.spent[0]
             text += f", {duration(with_evaluations * (self.epochs - self.epoch))} left"
@@ -268,7 +296,7 @@ class Fit:
         keeper.clock.start()
 
     def _evaluated(self, loader: Loader, prefix: str) -> dict[str, Any]:
-        evaluation = evaluate_network(self.network, loader, self.task, quiet=True)
+        evaluation = evaluate_network(self.network, loader, self.task, quiet=True, group=self.group)
         return {f"{prefix}{name}": value for name, value in evaluation.metrics.items()}
 
     def _state(self) -> dict[str, Any]:
@@ -279,6 +307,7 @@ class Fit:
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
+            OWN: own_state(self.network, [self.meter]),
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -293,11 +322,14 @@ class Fit:
             # Loaded temporarily, so that weights that do not fit are detected now, not at the end.
             self.network.load_state_dict(self.best["weights"])
         self.network.load_state_dict(state["network"])
+        load_own_state(state, self.network, [self.meter], self.group)
         load_optimiser(self.optimiser, state["optimiser"])
         checked_random_state(state["random"])
 
 
-def evaluate_network(network: nn.Module, loader: Loader, task: Task[Any], quiet: bool = False) -> Any:
+def evaluate_network(
+    network: nn.Module, loader: Loader, task: Task[Any], quiet: bool = False, group: Group = ALONE
+) -> Any:
     """Evaluate a network in evaluation mode and single precision, and leave it in that mode.
 
     Args:
@@ -305,16 +337,18 @@ def evaluate_network(network: nn.Module, loader: Loader, task: Task[Any], quiet:
         loader: loader of the samples.
         task: task of the network.
         quiet: whether to show no progress bar.
+        group: processes that share the batches, if those of the loader are shared.
 
     Returns:
         The task's :class:`~autodas.loop.tasks.Evaluation`.
     """
     network.eval()
+    collect = group.in_turn if loader.shared else None
     with Progress(len(loader), quiet=quiet, what="evaluating batches") as progress:
 
         def batches() -> Iterator[Batch]:
             for batch in loader.batches(0):
                 yield batch
-                progress.advance()
+                progress.advance(group.size)
 
-        return task.evaluate(network, batches())
+        return task.evaluate(network, batches(), collect)

@@ -15,14 +15,18 @@ from autodas.loop import (
     Keeping,
     check_blueprint,
     check_same_data,
+    check_same_facts,
+    digest_of,
     explain_out_of_memory,
     input_facts,
+    process_facts,
     seed_everything,
+    seed_process,
     use_single_precision,
     write_data,
     write_environment,
 )
-from autodas.loop.tasks import Task, task_of
+from autodas.loop.tasks import Evaluation, Task, task_of
 from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.runs.events import Epoch
 from autodas.runs.folder import GENOTYPE, MODEL, SUMMARY
@@ -77,10 +81,13 @@ class Training:
     ) -> None:
         optim, regularisation = optim or OptimSettings(), regularisation or Regularisation()
         evaluation, compute = evaluation or EvaluationPlan(), (compute or Compute()).placed()
+        self.group, keeping = compute.group, keeping.by(compute.group)
         self.dataset, self.folder, self.keeping = dataset, keeping.folder, keeping
         self.task: Task[Any] = task_of(dataset, optim)
+        if self.group.size > 1:
+            check_same_facts(self.group, "other data", {dataset.name: digest_of(dataset.fingerprint)})
         if keeping.resume:
-            check_same_data(self.folder, dataset)
+            self.group.from_first(lambda: check_same_data(self.folder, dataset))
         check_blueprint(dataset, blueprint)
         seed_everything(seed)
         use_single_precision()
@@ -99,6 +106,7 @@ class Training:
             flow=dataset.flow,
         )
         self.network = self.facts.build()
+        self.seed = seed
         self.notes = [] if weights is None else [start_from(self.network, self.facts, weights)]
         self.network.to(compute.place)
         if regularisation.auxiliary and refusal is not None:
@@ -131,6 +139,7 @@ class Training:
                 workers=compute.workers,
                 views=views,
                 crops=crops,
+                part=compute.part,
             )
 
         views, crops = (1, 1) if dataset.clips is None else (evaluation.test_clips, evaluation.test_crops)
@@ -166,10 +175,14 @@ class Training:
                 torch.cuda.synchronize(fit.device)
 
         # Recording on a GPU pays off only after some iterations.
-        steps = times_of(lambda: fit.step(next(stream)), wait, warm_up=6 if waits else 1)
+        warm_up = 6 if waits else 1
+        steps = times_of(lambda: fit.step(next(stream)), wait, warm_up, self.group.longest)
         self.network.eval()
-        parts = times_of(lambda: self.task.evaluate(self.network, islice(self.test.batches(0), 1)), wait)
-        sample = sum(parts) / len(parts) / self.test.batch_size
+        # Only the first process reports, and there may be fewer batches than processes.
+        parts = [0.0]
+        if self.group.first:
+            parts = times_of(lambda: self.task.evaluate(self.network, islice(self.test.batches(0), 1)), wait)
+        sample = sum(parts) / len(parts) / self.test.batch_size / self.group.size
         tests = 1 + (fit.epochs // fit.watch_every if fit.watch_every else 0)
         samples = tests * len(self.test) * self.test.batch_size
         if fit.validation is not None:
@@ -187,24 +200,31 @@ class Training:
         Raises:
             AutodasError: if the loss is not finite, the disk is full, or memory runs out.
         """
-        facts, blueprint = self.facts, self.facts.blueprint
+        blueprint, processes = self.facts.blueprint, process_facts(self.group, self.fit.device)
         start = {
             "data": self.dataset.name,
             "genotype": blueprint.name,
             "pictures": self.pictures,
             "input": input_facts(self.dataset),
-            "auxiliary": facts.auxiliary,
+            "auxiliary": self.facts.auxiliary,
             "test_watched": self.fit.watched is not None,
             "notes": self.dataset.notes,
+            **processes,
         }
-        if not self.keeping.resume:
-            write_environment(self.folder, self.fit.device)
+        if self.keeping.writes and not self.keeping.resume:
+            write_environment(self.folder, self.fit.device, processes)
             write_data(self.folder, self.dataset)
             if isinstance(blueprint, CellBlueprint):
                 self.folder.write(GENOTYPE, blueprint.genotype.to_json())
+        seed_process(self.seed, self.group.rank)
         with explain_out_of_memory(self._advice):
             self.fit.run(start, self.notes)
-            evaluation = evaluate_network(self.network, self.test, self.task, self.keeping.quiet)
+            evaluation = evaluate_network(self.network, self.test, self.task, self.keeping.quiet, self.group)
+        return self.group.from_first(lambda: self._write(evaluation))
+
+    def _write(self, evaluation: Evaluation) -> dict[str, Any]:
+        """Write the network and the result; return the summary."""
+        facts, blueprint = self.facts, self.facts.blueprint
         save_model(self.folder.path / MODEL, self.network, facts)
         self.task.write(evaluation, self.folder, self.dataset)
         cost = facts.profile()

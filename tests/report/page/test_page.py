@@ -267,6 +267,16 @@ def test_every_length_of_a_log(copy: Path) -> None:
         assert LEFT_OUT not in render_main([copy]), length
 
 
+def test_processes_that_compute_together_are_told(copy: Path) -> None:
+    assert "<dt>processes</dt>" not in render_main([copy])
+    start, *events = read_events(copy)
+    epoch = next(event for event in reversed(events) if event["event"] == "epoch")
+    epoch["volatile"] = {"seconds": 2.0, "pictures_per_second": 1234.5}
+    write_events(copy, [{**start, "processes": 2, "devices": ["north cuda:0", "north cuda:1"]}, *events])
+    told = "2: north cuda:0, north cuda:1; 1,234 samples a second together"
+    assert f"<dt>processes</dt><dd>{told}</dd>" in render_main([copy])
+
+
 def test_a_newer_version(copy: Path) -> None:
     facts = json.loads((copy / "environment.json").read_text())
     (copy / "environment.json").write_text(json.dumps({**facts, "autodas": "99.1.0"}))

@@ -25,12 +25,42 @@ class Batch(NamedTuple):
     """Images, or clips of videos, with labels.
 
     ``images``: float32 (B, C, S, S), for clips (B, C, T, S, S), normalised, on the device. ``labels``: int64
-    (B,). ``indices``: int64 (B,), indices of the samples in the split.
+    (B,). ``indices``: int64 (B,), indices of the samples in the split. ``share``: fraction that they are of
+    the batch that all processes share; 0 if the batch is too small for this process to have a part of it, so
+    that it repeats the first part.
     """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
+    share: float = 1.0
+
+
+class Part(NamedTuple):
+    """A process's part of the data.
+
+    While shuffling, each process has a part of each batch, of at least two samples; otherwise, in
+    evaluations, every so many of the batches.
+
+    Attributes:
+        number: number of the process, from 0.
+        of: number of processes.
+    """
+
+    number: int = 0
+    of: int = 1
+
+    def of_batch(self, size: int) -> tuple[slice, float]:
+        """Return the places of the part in a batch of the given size, and its share."""
+        parts = max(1, min(self.of, size // 2))
+        own = self.number if self.number < parts else 0
+        # The first ones have one more, as those of micro-batches.
+        least, more = divmod(size, parts)
+        start, count = own * least + min(own, more), least + (own < more)
+        return slice(start, start + count), count / size if own == self.number else 0.0
+
+
+WHOLE = Part()
 
 
 class Loader:
@@ -60,6 +90,7 @@ class Loader:
         channels_last: memory format of the batches.
         views: number of evaluated clips of each video; they follow each other, with equal ``indices``.
         crops: number of crops of each of these clips: the centre, or crops along the longer side.
+        part: the part of this process, if several share the batches.
 
     Raises:
         AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
@@ -99,6 +130,7 @@ class Loader:
         channels_last: bool = True,
         views: int = 1,
         crops: int = 1,
+        part: Part = WHOLE,
     ) -> None:
         chosen = np.arange(len(split)) if indices is None else np.array(indices, dtype=np.int64)
         if len(chosen) == 0:
@@ -126,6 +158,7 @@ class Loader:
         self._mean, self._std, self._size = tuple(mean), tuple(std), image_size
         self._seed, self._shuffle, self._augmentation = seed, shuffle, augmentation
         self._channels_last = channels_last
+        self._part = part
         self._in_memory = split.in_memory
         self._worker_count = 0 if self._in_memory else workers
         self._workers: Workers | None = None
@@ -141,12 +174,17 @@ class Loader:
         )
 
     def __len__(self) -> int:
-        """Return the number of batches per epoch."""
+        """Return the number of batches per epoch, of all processes together."""
         full, rest = divmod(len(self._samples) * self.views, self.batch_size)
         return full + (rest > 0 and not (self._shuffle and rest == 1))
 
+    @property
+    def shared(self) -> bool:
+        """Whether several processes share the batches."""
+        return self._part.of > 1
+
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch.
+        """Yield the batches of one epoch, or the part of this process.
 
         Args:
             epoch: number of the epoch, from 0.
@@ -187,17 +225,28 @@ class Loader:
     def _from_memory(self, epoch: int, start: int) -> Iterator[Batch]:
         pixels, labels = self._split.on_device(self.device)
         order = self._order(epoch)
-        for number in range(start, len(self)):
-            asked = order[number * self.batch_size : (number + 1) * self.batch_size]
+        for places, share in self._own(start):
+            asked = order[places]
             indices = asked.to(self.device, non_blocking=True)
-            yield self._finish(pixels[indices], labels[indices], asked, indices, epoch, cropped=False)
+            batch = self._finish(pixels[indices], labels[indices], asked, indices, epoch, cropped=False)
+            yield batch._replace(share=share)
 
     def _requests(self, epoch: int, start: int) -> Iterator[Request]:
         order = self._order(epoch).repeat_interleave(self.views)
         views = torch.arange(self.views).repeat(len(self._samples))
+        for places, share in self._own(start):
+            yield Request(epoch, order[places].clone(), views[places].clone(), share)
+
+    def _own(self, start: int) -> Iterator[tuple[slice, float]]:
+        """Yield the places in an epoch of the part of this process in each batch, and its share."""
         for number in range(start, len(self)):
-            batch = slice(number * self.batch_size, (number + 1) * self.batch_size)
-            yield Request(epoch, order[batch].clone(), views[batch].clone())
+            first = number * self.batch_size
+            size = min(self.batch_size, len(self._samples) * self.views - first)
+            if self._shuffle:
+                own, share = self._part.of_batch(size)
+                yield slice(first + own.start, first + own.stop), share
+            elif number % self._part.of == self._part.number:
+                yield slice(first, first + size), 1.0
 
     def _from_files(self, requests: Iterator[Request]) -> Iterator[Batch]:
         labels = torch.from_numpy(self._split.labels)
@@ -211,7 +260,8 @@ class Loader:
                     t.to(self.device, non_blocking=True)
                     for t in (answer.pixels, answer.found, labels[answer.found])
                 )
-                yield self._finish(pixels, target, answer.asked, found, answer.epoch, cropped=True)
+                batch = self._finish(pixels, target, answer.asked, found, answer.epoch, cropped=True)
+                yield batch._replace(share=answer.share)
 
     def _answers(self, requests: Iterator[Request]) -> Generator[Answer, None, None]:
         if self._worker_count == 0:

@@ -19,19 +19,21 @@ from autodas.data.splits._split import Split
 class Request(NamedTuple):
     """One batch to be read: the samples ``indices`` in the epoch, and the ``views`` of them.
 
-    A sample of which several views are requested is repeated, without others in between.
+    A sample of which several views are requested is repeated, without others in between. ``share`` is the
+    fraction that they are of the batch that several processes share.
     """
 
     epoch: int
     indices: Tensor
     views: Tensor
+    share: float = 1.0
 
 
 class Answer(NamedTuple):
     """One batch that has been read.
 
     ``asked`` are the requested samples of the views, ``found`` those that they actually show: they differ
-    where a bad file was replaced. ``bad`` maps bad samples to reasons.
+    where a bad file was replaced. ``bad`` maps bad samples to reasons, ``share`` is that of the request.
     """
 
     epoch: int
@@ -39,6 +41,7 @@ class Answer(NamedTuple):
     asked: Tensor
     found: Tensor
     bad: dict[int, str]
+    share: float
 
 
 class Reader:
@@ -98,6 +101,7 @@ class Reader:
             torch.tensor(asked, dtype=torch.int64),
             torch.tensor(found, dtype=torch.int64),
             bad,
+            request.share,
         )
 
     def _candidates(self, index: int) -> Iterator[int]:

@@ -63,29 +63,38 @@ class Task(ABC, Generic[Found]):
         """Return metrics, whose names may have a prefix, as text."""
 
     @torch.no_grad()
-    def evaluate(self, forward: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> Found:
+    def evaluate(
+        self,
+        forward: Callable[[Tensor], Tensor],
+        batches: Iterable[Batch],
+        collect: Callable[[Sequence[Any]], list[Any]] | None = None,
+    ) -> Found:
         """Evaluate a network in evaluation mode.
 
         Args:
             forward: function from images or clips to outputs.
             batches: batches to evaluate on. Samples with equal indices are clips of one video.
+            collect: function from the list of what this process has computed for its batches to that of all
+                processes, if several share them.
 
         Raises:
             AutodasError: if outputs are infinite or not a number.
         """
-        meter: Meter | None = None
-        parts = []
-        clips = None
+        parts, videos = [], False
         for batch in batches:
-            outputs = forward(batch.images).float()
-            meter = meter or self.meter(outputs.device)
-            meter.add(self.loss(outputs, batch.labels), outputs, batch.labels)
             # Copied to the host once, at the end: a copy for each batch would wait for the device each time.
-            parts.append((outputs, batch.labels, batch.indices))
-            if batch.images.dim() == 5:
-                clips = (clips or 0) + len(batch.labels)
-        assert meter is not None, "nothing to evaluate on"
+            parts.append((forward(batch.images).float(), batch.labels, batch.indices))
+            videos = videos or batch.images.dim() == 5
+        if collect is not None:
+            own = [(tuple(tensor.cpu() for tensor in part), videos) for part in parts]
+            parts, all_videos = (list(column) for column in zip(*collect(own), strict=True))
+            videos = any(all_videos)
+        assert parts, "nothing to evaluate on"
+        meter = self.meter(parts[0][0].device)
+        for outputs, targets, _ in parts:
+            meter.add(self.loss(outputs, targets), outputs, targets)
         outputs, targets, indices = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+        clips = len(outputs) if videos else None
         lost = int((~outputs.isfinite()).any(1).sum())
         if lost:
             # Otherwise an arbitrary class would count as the prediction.

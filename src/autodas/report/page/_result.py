@@ -50,6 +50,7 @@ def facts(run: Run, prefix: str) -> str:
         ),
         ("mean margin of the decisions", _rounded(summary.get("margin"))),
         ("time of the epochs", _spent(run)),
+        ("processes", _processes(run)),
         ("state", "finished" if run.finished else "not finished" if run.events else ""),
     ]
     rows = [
@@ -59,6 +60,16 @@ def facts(run: Run, prefix: str) -> str:
     ]
     remarks = [paragraph(with_flags(str(remark)), "problem") for remark in summary.get("remarks") or ()]
     return f'<dl class="facts">{"".join(rows)}</dl>{"".join(remarks)}' if rows else ""
+
+
+def _processes(run: Run) -> str:
+    """Return processes, devices and speed of a run that several processes compute together."""
+    start, epochs = run.start, run.events_of(Epoch)
+    if start.processes is None:
+        return ""
+    speed = epochs[-1].spent("pictures_per_second") if epochs else None
+    together = "" if speed is None else f"; {speed:,.0f} samples a second together"
+    return f"{start.processes}: {', '.join(start.devices or ())}{together}"
 
 
 def final_cells(run: Run, prefix: str) -> str:
