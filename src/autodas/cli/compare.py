@@ -81,8 +81,8 @@ class CompareConfig:
                 raise AutodasError(f"{name}={value} must be at least 1")
         if self.on == "slurm" and self.jobs is not None:
             raise AutodasError(
-                f"`jobs={self.jobs}`: Slurm decides how many runs there are at a time; to have fewer, submit "
-                f"the script with: sbatch --array=...%{self.jobs}"
+                f"`jobs={self.jobs}`: Slurm decides how many runs there are at a time; to have fewer, add "
+                f"%{self.jobs} to the line of the script that requests the array"
             )
         if self.on != "local" and ":" in self.compute.device:
             raise AutodasError(
