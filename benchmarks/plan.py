@@ -40,6 +40,25 @@ def _step(batch: int, threads: int, repeats: int) -> Benchmark:
     )
 
 
+def _dense_step(width: int) -> Benchmark:
+    return Benchmark(
+        f"step_nasbench201_c{width}_cpu",
+        f"One search iteration, NAS-Bench-201, {width} channels, CPU, batch 64, threads: 1",
+        (
+            "step",
+            "--engines=reference,fused",
+            "--space=nasbench201",
+            "--space.K=1",
+            f"--space.C1={width}",
+            f"--space.C2={4 * width}",
+            "--batch_size=64",
+            "--compute.threads=1",
+            "--repeats=11",
+            "--compute.device=cpu",
+        ),
+    )
+
+
 def _growth(what: str, shown: str, *words: str) -> Benchmark:
     return Benchmark(
         f"growth_{what}_cpu",
@@ -84,6 +103,8 @@ BENCHMARKS = (
     # An iteration of the plain supernet takes most of a minute and 10 GiB here.
     _step(64, 1, repeats=1),
     _step(64, 2, repeats=2),
+    _dense_step(8),
+    _dense_step(16),
     _search(
         "fused_paper",
         "Whole searches by iteration, fused engine and plain DAS, the paper's network, CPU",
