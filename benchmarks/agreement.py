@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from statistics import fmean
 
 from autodas.runs.agreement import agreement, decided_operations
-from autodas.runs.folder import ENVIRONMENT, RunFolder
-from autodas.runs.reading import Run, read_run
+from autodas.runs.reading import Run
+from finished_runs import finished_run, machine
 
 
 def main() -> None:
@@ -31,10 +30,7 @@ def main() -> None:
     arguments, more = parser.parse_known_args()
     found = {}
     for method in arguments.methods.split(","):
-        runs = [
-            searched(arguments, method, seed, arguments.run / method / f"seed{seed}", more)
-            for seed in range(arguments.seeds)
-        ]
+        runs = [searched(arguments, method, seed, more) for seed in range(arguments.seeds)]
         agreed = agreement([decided_operations(run) for run in runs])
         assert agreed is not None, "a method that decides nothing"
         clear = [run.summary["decisiveness"] for run in runs]
@@ -45,20 +41,15 @@ def main() -> None:
             "close_to_a_draw": sum(bool(run.summary["remarks"]) for run in runs),
         }
         print(f"{method}: {agreed.in_words()}", flush=True)
-    environment = json.loads((runs[0].folder / ENVIRONMENT).read_text())
-    machine = {name: environment[name] for name in ("autodas", "torch", "processor", "cores", "threads")}
     command = ["python", "benchmarks/agreement.py", *sys.argv[1:]]
-    facts = {"command": command, "machine": machine, "methods": found}
+    facts = {"command": command, "machine": machine(runs[0]), "methods": found}
     arguments.output.write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def searched(arguments: argparse.Namespace, method: str, seed: int, folder: Path, more: list[str]) -> Run:
+def searched(arguments: argparse.Namespace, method: str, seed: int, more: list[str]) -> Run:
     """Return the finished run of a method with a seed."""
-    words = [f"--data={arguments.data}", f"--preset={arguments.preset}", f"--strategy={method}"]
-    words += [f"--seed={seed}", f"--run={folder}", "--resume=auto", "--quiet", "--tensorboard=false", *more]
-    if not RunFolder(folder).finished:
-        subprocess.run([sys.executable, "-m", "autodas", "search", *words], check=True)
-    return read_run(folder, strict=True)
+    words = ["search", f"--data={arguments.data}", f"--preset={arguments.preset}", f"--strategy={method}"]
+    return finished_run([*words, f"--seed={seed}", *more], arguments.run / method / f"seed{seed}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from autodas.runs.folder import ENVIRONMENT, RunFolder
@@ -29,7 +29,7 @@ def finished_run(words: Sequence[str], folder: Path) -> Run:
     return read_run(folder, strict=True)
 
 
-def machine(run: Run, facts: Iterable[str] = ("autodas", "torch", "processor", "cores")) -> dict[str, object]:
+def machine(run: Run) -> dict[str, object]:
     """Return facts about the machine and the versions of a run."""
     environment = json.loads((run.folder / ENVIRONMENT).read_text())
-    return {name: environment[name] for name in facts}
+    return {name: environment[name] for name in ("autodas", "torch", "processor", "cores", "threads")}

@@ -17,7 +17,6 @@ import json
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
@@ -86,9 +85,9 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     degrees = len(rows) - len(methods) - 1
     if RANDOM not in errors or degrees < 1:
         return found
-    sizes = np.log([row["parameters"] for row in rows])
+    logarithms = np.log([row["parameters"] for row in rows])
     design = np.array([[row["method"] == method for method in methods] for row in rows], float)
-    design = np.column_stack([design, sizes - sizes.mean()])
+    design = np.column_stack([design, logarithms - logarithms.mean()])
     inverse = np.linalg.pinv(design.T @ design)
     values = np.array([row["error"] for row in rows])
     solution = inverse @ design.T @ values
@@ -169,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     told |= {name: getattr(arguments, name) for name in ("both", "search", "train")}
     told["data"] = arguments.data.partition(":")[0]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        running = [pool.submit(partial(measured, arguments), *each) for each in left if each not in rows]
+        running = [pool.submit(measured, arguments, *each) for each in left if each not in rows]
         for future in as_completed(running):
             row = future.result()
             rows[row["method"], row["seed"]] = row

@@ -151,6 +151,14 @@ class Command:
         return out, error
 
 
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Everything is computed in double precision, unless a tensor says otherwise."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session")
 def command() -> type[Command]:
     """A command line in a process of its own, much sooner there than a new interpreter."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,16 +20,9 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import Supernet, frozen_statistics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double")]
 
 OPTIM = OptimSettings(lr=0.05, momentum=0.0, weight_decay=0.0, clip=0.0)
-
-
-@pytest.fixture(autouse=True)
-def double() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def batch(seed: int) -> Batch:

@@ -25,16 +25,9 @@ from autodas.strategies import choose_strategy, load_strategy
 from autodas.strategies.base import SearchPlan
 from autodas.supernet import Supernet, frozen_statistics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double")]
 
 RATE, MOMENTUM, DECAY = 0.3, 0.9, 0.1
-
-
-@pytest.fixture(autouse=True)
-def double() -> Any:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 class TestTwoParameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,13 +33,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hdas": {"level": "cells"},
 }
 """Without noise on the maps, for which each process draws random numbers of its own."""
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def batch(seed: int, part: Part) -> Batch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,6 @@ from autodas.training.fit import Fit, Regularisation
 from autodas.training.recipe import Training
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def shared(loader: Loader, group: Group) -> Loader:

@@ -35,6 +35,13 @@ static long winograd_size(long inputs)
     return 36 * TILES_AT_ONCE * (inputs + 2 * WIDEST);
 }
 
+/* Spread some tiles of images (see winograd_convolve) in all their channels. */
+static void spread_images(const Tiles *tiles, long first, long count, const float *padded, const Shape *s, float *spread)
+{
+    long channels = s->channels;
+    FOR_CHANNEL_BLOCKS(spread_inputs, tiles, first, count, padded + c, s->padded, s->row, channels, spread + c)
+}
+
 /*
  * Convolve images: out (images, rows, columns, outputs). padded: each image with zero borders, in the pitches of a
  * Shape with as many channels as inputs. filters: (36, inputs, outputs).
@@ -46,10 +53,7 @@ static void winograd_convolve(const Tiles *tiles, long images, const float *padd
     float *products = memory + 36 * TILES_AT_ONCE * inputs;
     FOR_PARTS(first, count, tiles, images)
     {
-        {
-            long channels = inputs;
-            FOR_CHANNEL_BLOCKS(spread_inputs, tiles, first, count, padded + c, s->padded, s->row, inputs, memory + c)
-        }
+        spread_images(tiles, first, count, padded, s, memory);
         long channels = outputs;
         FOR_CHANNEL_PAIRS(convolve_tiles, tiles, first, count, memory, inputs, filters + c, outputs, products, out + c)
     }
@@ -66,10 +70,7 @@ static void winograd_weights(const Tiles *tiles, long images, const float *padde
     float *spread = memory + 36 * TILES_AT_ONCE * inputs;
     FOR_PARTS(first, count, tiles, images)
     {
-        {
-            long channels = inputs;
-            FOR_CHANNEL_BLOCKS(spread_inputs, tiles, first, count, padded + c, s->padded, s->row, inputs, memory + c)
-        }
+        spread_images(tiles, first, count, padded, s, memory);
         long channels = outputs;
         FOR_CHANNEL_BLOCKS(spread_gradients, tiles, first, count, gradient + c, t->padded, t->row, outputs, spread + c)
         FOR_CHANNEL_PAIRS(filter_gradients, count, memory, inputs, spread + c, outputs, filters + c)

@@ -129,22 +129,28 @@ static void NAME(spread_gradients)(const Tiles *tiles, long first, long count, c
 
 #undef SPREAD
 
-/* out[r] = sum over k of a[r][k] * b[k], for P rows and V vectors of each. */
-static inline __attribute__((always_inline)) void NAME(rows_product)(const int P, const int V, const float *restrict a,
-                                                                     long inner, const float *restrict b, long pitch,
-                                                                     float *restrict out)
+/*
+ * out[i] (+)= sum over k of a[i][k] * b[k], for P rows and V vectors of each. across, along: distances in a of two
+ * rows, and of two numbers of a row.
+ */
+static inline __attribute__((always_inline)) void NAME(rows_product)(
+    const int P, const int V, const int ADD, const float *restrict a, long across, long along, long inner,
+    const float *restrict b, long pitch, float *restrict out, long out_pitch)
 {
     VEC sum[16] = {{0}};
+    if (ADD)
+        UNROLL for (int i = 0; i < P * V; i++)
+            sum[i] = AT(out + i / V * out_pitch + i % V * LANES);
     for (long k = 0; k < inner; k++, b += pitch) {
         VEC v = AT(b), w = V == 2 ? AT(b + LANES) : v;
         UNROLL for (int i = 0; i < P; i++) {
-            sum[V * i] += a[i * inner + k] * v;
+            sum[V * i] += a[i * across + k * along] * v;
             if (V == 2)
-                sum[V * i + 1] += a[i * inner + k] * w;
+                sum[V * i + 1] += a[i * across + k * along] * w;
         }
     }
     UNROLL for (int i = 0; i < P * V; i++)
-        *(VEC *)(out + i * LANES) = sum[i];
+        *(VEC *)(out + i / V * out_pitch + i % V * LANES) = sum[i];
 }
 
 /*
@@ -161,11 +167,11 @@ static inline __attribute__((always_inline)) void NAME(convolve_tiles_any)(
         for (long t = 0; t < count;) {
             const float *from = spread + (k * count + t) * inputs;
             float *to = target + t * V * LANES;
-#define ROWS(P)                                                        \
-    if (count - t >= P) {                                              \
-        NAME(rows_product)(P, V, from, inputs, filters, pitch, to);    \
-        t += P;                                                        \
-        continue;                                                      \
+#define ROWS(P)                                                                              \
+    if (count - t >= P) {                                                                    \
+        NAME(rows_product)(P, V, 0, from, inputs, 1, inputs, filters, pitch, to, V * LANES); \
+        t += P;                                                                              \
+        continue;                                                                            \
     }
             ROWS(P)
             ROWS(2)
@@ -208,26 +214,6 @@ static void NAME(convolve_tiles_pair)(const Tiles *tiles, long first, long count
 }
 #endif
 
-/* P rows of out[k] += sum over r of a[r][k] * b[r], for V vectors of each. */
-static inline __attribute__((always_inline)) void NAME(rows_outer)(const int P, const int V, const float *restrict a,
-                                                                   long rows, long inner, const float *restrict b,
-                                                                   long pitch, float *restrict out)
-{
-    VEC sum[16];
-    UNROLL for (int i = 0; i < P * V; i++)
-        sum[i] = AT(out + i / V * pitch + i % V * LANES);
-    for (long r = 0; r < rows; r++, b += pitch) {
-        VEC v = AT(b), w = V == 2 ? AT(b + LANES) : v;
-        UNROLL for (int i = 0; i < P; i++) {
-            sum[V * i] += a[r * inner + i] * v;
-            if (V == 2)
-                sum[V * i + 1] += a[r * inner + i] * w;
-        }
-    }
-    UNROLL for (int i = 0; i < P * V; i++)
-        *(VEC *)(out + i / V * pitch + i % V * LANES) = sum[i];
-}
-
 /* Add the gradients of filters (36, inputs, pitch): the products of spread inputs and gradients, summed over tiles. */
 static inline __attribute__((always_inline)) void NAME(filter_gradients_any)(
     const int V, long count, const float *spread, long inputs, const float *gradients, long pitch, float *filters)
@@ -235,12 +221,12 @@ static inline __attribute__((always_inline)) void NAME(filter_gradients_any)(
     const int P = WIDEST >= 16 ? 8 : 4;
     for (long k = 0; k < 36; k++, spread += count * inputs, gradients += count * pitch)
         for (long i = 0; i < inputs;) {
-#define ROWS(P)                                                                                \
-    if (inputs - i >= P) {                                                                     \
-        NAME(rows_outer)(P, V, spread + i, count, inputs, gradients, pitch, filters);          \
-        i += P;                                                                                \
-        filters += P * pitch;                                                                  \
-        continue;                                                                              \
+#define ROWS(P)                                                                                      \
+    if (inputs - i >= P) {                                                                           \
+        NAME(rows_product)(P, V, 1, spread + i, 1, inputs, count, gradients, pitch, filters, pitch); \
+        i += P;                                                                                      \
+        filters += P * pitch;                                                                        \
+        continue;                                                                                    \
     }
             ROWS(P)
             ROWS(2)
