@@ -30,7 +30,7 @@ class EvaluateConfig:
     """Evaluate a trained network on the test samples of a data set, or on all samples if it has no splits.
 
     Args:
-        model: a run folder of 'autodas train', or a model.safetensors file.
+        model: a run folder of 'autodas train', a model.safetensors file, or a file of 'autodas export'.
         fuse: another trained network, whose scores are averaged with those of the first: two streams, RGB and
             optical flow. Each network gets the kind of input it was trained on.
         code: modules of your own, separated by commas, whose operations its genotype may name; those named in
@@ -65,7 +65,7 @@ def run(argv: list[str]) -> int:
 
     device = use_compute(config.compute)
     group = connect("evaluate", config, device)
-    result, dataset, task = _evaluate(config, config.model, device, group)
+    result, dataset, task = evaluate_model(config, config.model, device, group)
     notes, unseen = list(dataset.notes), _unseen(config.model, dataset, result)
     if unseen:
         notes.append(
@@ -76,7 +76,7 @@ def run(argv: list[str]) -> int:
     if config.fuse is None:
         facts |= result.summary() | unseen
     else:
-        other, dataset, _ = _evaluate(config, config.fuse, device, group)
+        other, dataset, _ = evaluate_model(config, config.fuse, device, group)
         notes += dataset.notes
         fused = task.fuse([result, other])
         alone = {config.model: result.summary(), config.fuse: other.summary()}
@@ -101,20 +101,28 @@ def _for_people(facts: dict[str, Any], unsaid: Sequence[str]) -> dict[str, Any]:
     return told
 
 
-def _evaluate(
-    config: EvaluateConfig, model: str, device: torch.device, group: Group
+def evaluate_model(
+    config: EvaluateConfig, model: str, device: torch.device | None = None, group: Group | None = None
 ) -> tuple[Any, ImageDataset, Task[Any]]:
-    from autodas.data import Loader, Part, open_test_set
-    from autodas.loop import check_same_facts, digest_of
-    from autodas.training.fit import evaluate_network
-    from autodas.training.model_file import load_model
+    """Evaluate a trained or exported network; return the result, the data set and the task.
 
-    network, facts = load_model(model)
-    _check_kind(model, facts, config.data.name)
+    Args:
+        config: configuration of the command, whose ``model`` is not read.
+        model: a run folder, a model file, or an exported file.
+        device: device of the network; by default the CPU.
+        group: processes that share the samples; by default this one alone.
+    """
+    import torch
+
+    from autodas.data import Loader, Part, open_test_set
+    from autodas.export import open_model
+    from autodas.loop import ALONE, check_same_facts, digest_of
+    from autodas.training.fit import evaluate_network
+
+    device, group = device or torch.device("cpu"), group or ALONE
+    network, facts = open_model(model)
     check_test_clips(facts.clips is not None, config.test_clips, config.test_crops)
-    clips, data = facts.clips, data_for(model, facts, config.data)
-    if clips is not None:
-        data = _with_clips(data, facts, clips)
+    clips, data = facts.clips, data_for_model(model, facts, config.data)
     dataset = group.after_first(lambda: open_test_set(data.name, facts.classes, data.options))
     if group.size > 1:
         check_same_facts(group, "other data", {dataset.name: digest_of(dataset.fingerprint)})
@@ -137,6 +145,17 @@ def _evaluate(
     )
     result = evaluate_network(network.to(device), loader, facts.task, group=group)
     return result, dataset, facts.task
+
+
+def data_for_model(model: str, facts: ModelFacts, data: DataConfig) -> DataConfig:
+    """Return the data configuration for a trained network: inputs as in training.
+
+    Raises:
+        AutodasError: if the data are of another kind, or an option contradicts the training data.
+    """
+    _check_kind(model, facts, data.name)
+    data = data_for(model, facts, data)
+    return data if facts.clips is None else _with_clips(data, facts, facts.clips)
 
 
 def _unseen(model: str, dataset: ImageDataset, result: Evaluation) -> dict[str, Any]:

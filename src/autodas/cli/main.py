@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("autodas.cli.compare", "compare search methods, with the same data, epochs and seeds"),
     "evaluate": ("autodas.cli.evaluate", "measure the accuracy of a trained network"),
     "predict": ("autodas.cli.predict", "predict the top classes of new images or videos"),
+    "export": (
+        "autodas.cli.export",
+        "write a trained network for other programs: ONNX, torch, timm, Hub",
+    ),
     "profile": ("autodas.cli.profile", "count parameters and multiply-adds of a network"),
     "report": ("autodas.cli.report", "write a report on runs as one HTML file"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),

@@ -21,7 +21,7 @@ class PredictConfig:
     """Print the most likely classes of new images or videos.
 
     Args:
-        model: a run folder of 'autodas train', or a model.safetensors file.
+        model: a run folder of 'autodas train', a model.safetensors file, or a file of 'autodas export'.
         files: images or videos, or folders of them; a folder of frames is a video.
         top: number of classes for each.
         code: modules of your own, separated by commas, whose operations its genotype may name; those named in
@@ -66,10 +66,10 @@ def run(argv: list[str]) -> int:
     import torch
 
     from autodas.cli._setup import use_compute
-    from autodas.training.model_file import load_model
+    from autodas.export import open_model
 
     device = use_compute(config.compute)
-    network, facts = load_model(config.model)
+    network, facts = open_model(config.model)
     network.to(device)
     form: Form = "json" if config.json else "csv" if config.csv else "text"
     unreadable = 0

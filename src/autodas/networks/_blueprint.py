@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from autodas.genotype import Genotype
-from autodas.networks._network import Network, auxiliary_map, build
+from autodas.networks._network import Network, auxiliary_map, build, total_stride
 from autodas.networks._profile import Profile, profile
 from autodas.networks.handcrafted import (
     CLIP,
@@ -42,6 +42,11 @@ class CellBlueprint:
     def dimensions(self) -> int:
         """2 for images, 3 for clips."""
         return self.skeleton.dimensions
+
+    @property
+    def stride(self) -> int:
+        """Factor by which the last map is smaller than the image in height and width."""
+        return total_stride(self.skeleton)
 
     def build(
         self, *, classes: int, channels: int, image_size: int | None = None, auxiliary: bool = False
@@ -108,6 +113,11 @@ class HandcraftedBlueprint:
     def dimensions(self) -> int:
         """3: they are for clips."""
         return 3
+
+    @property
+    def stride(self) -> int:
+        """32, as published."""
+        return 32
 
     def build(
         self, *, classes: int, channels: int, image_size: int | None = None, auxiliary: bool = False

@@ -138,6 +138,7 @@ class Cell(CellFrame):
         self.drop_path: float | Tensor = 0.0
         self.nodes = nn.ModuleList()
         self.predecessors: list[list[int]] = []
+        self.operation_names: list[list[str]] = []
         for node in genotype.nodes:
             edges = sorted((e for e in node if e.operation != "none"), key=lambda e: e.predecessor)
             self.nodes.append(
@@ -146,6 +147,7 @@ class Cell(CellFrame):
                 )
             )
             self.predecessors.append([e.predecessor for e in edges])
+            self.operation_names.append([e.operation for e in edges])
 
     @property
     def drops_paths(self) -> bool:

@@ -109,10 +109,14 @@ class Network(CellStack, Scriptable):
 
 def auxiliary_map(skeleton: Skeleton, image_size: int) -> int | None:
     """Return the side of the map that an auxiliary head would read; ``None`` if it is too small."""
-    reductions = sum(slot.reduces for slot in skeleton.slots())
-    stride: int = STEM_STRIDE[skeleton.stem] * 2**reductions
-    size = -(-image_size // stride)
+    size = -(-image_size // total_stride(skeleton))
     return size if size >= SMALLEST_MAP else None
+
+
+def total_stride(skeleton: Skeleton) -> int:
+    """Return the factor by which the last map is smaller than the image in height and width."""
+    stride: int = STEM_STRIDE[skeleton.stem] * 2 ** sum(slot.reduces for slot in skeleton.slots())
+    return stride
 
 
 def build(

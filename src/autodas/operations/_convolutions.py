@@ -194,6 +194,11 @@ class FactorizedConv(nn.Sequential):
         self.norm = batch_norm(channels, 2, affine)
 
 
+def _may_be_odd(size: Any) -> bool:
+    """Return whether a size is odd or, while a network is traced for any size, unknown."""
+    return not isinstance(size, int) or size % 2 == 1
+
+
 class FactorizedReduce(nn.Module):
     """Reduction of a map that uses all pixels: two strided pointwise convolutions in parallel.
 
@@ -221,8 +226,8 @@ class FactorizedReduce(nn.Module):
     def shift(self, x: Tensor) -> Tensor:
         """Return the input map of the second convolution."""
         rows, columns = (int(s > 1) for s in self.stride[-2:])
-        # A tracer has no sizes and pads every map: the stride skips what is not needed.
-        if not isinstance(x, Tensor) or rows * x.shape[-2] % 2 or columns * x.shape[-1] % 2:
+        # Where no padding is needed, the stride skips it.
+        if (rows and _may_be_odd(x.shape[-2])) or (columns and _may_be_odd(x.shape[-1])):
             x = F.pad(x, (0, columns, 0, rows))
         return x[..., rows:, columns:]
 

@@ -165,6 +165,14 @@ class Classification(Task[ClassEvaluation]):
             for number, probability in zip(numbers.tolist(), best.tolist(), strict=True)
         ]
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the softmax of the outputs."""
+        return outputs.softmax(1)
+
+    def from_probabilities(self, probabilities: Tensor) -> Tensor:
+        """Return logarithms, which are logits up to a constant of each sample."""
+        return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+
     def prediction_in_words(self, prediction: Sequence[Mapping[str, Any]]) -> str:
         """Return classes and probabilities in percent."""
         return ", ".join(f"{guess['class']} {100 * guess['probability']:.1f} %" for guess in prediction)

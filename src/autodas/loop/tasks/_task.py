@@ -173,5 +173,13 @@ class Task(ABC, Generic[Found]):
         """
 
     @abstractmethod
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probabilities that outputs (batch, size of the head) stand for, in the same shape."""
+
+    @abstractmethod
+    def from_probabilities(self, probabilities: Tensor) -> Tensor:
+        """Return outputs that stand for probabilities, the inverse of :meth:`probabilities`."""
+
+    @abstractmethod
     def prediction_in_words(self, prediction: Sequence[Mapping[str, Any]]) -> str:
         """Return a prediction of :meth:`predict` as text."""
