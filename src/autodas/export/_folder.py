@@ -1,0 +1,85 @@
+"""Folders of other libraries, each written whole and compared with its network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from autodas.errors import AutodasError
+from autodas.runs.folder import MODEL
+from autodas.training.model_file import ModelFacts
+
+CONFIGURATION = "config.json"
+"""Description of the network in the folder; with the model file it is what makes a folder an export."""
+_TOLERANCE = 1e-4
+
+
+@contextmanager
+def new_folder(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder that becomes the given one in the end; nothing is left of a failure.
+
+    Args:
+        path: the folder.
+        overwrite: whether it may replace an earlier export.
+
+    Raises:
+        AutodasError: if the folder is not available, or cannot be written.
+    """
+    _check_available(path, overwrite)
+    temporary, old = (path.with_name(f"{path.name}{ending}") for ending in (".tmp", ".old"))
+    try:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    except OSError as error:
+        raise AutodasError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _check_available(path: Path, overwrite: bool) -> None:
+    if not os.path.lexists(path):
+        return
+    if not os.path.isdir(path) or path.is_symlink():
+        raise AutodasError(f"{path}: exists and is not a folder; choose another place")
+    inside = {entry.name for entry in os.scandir(path)}
+    if inside and not {CONFIGURATION, MODEL} <= inside:
+        raise AutodasError(f"{path}: not empty, and not an export; choose another folder")
+    if inside and not overwrite:
+        raise AutodasError(f"{path}: already holds an export; replace it with `overwrite`")
+
+
+def check_same_outputs(network: nn.Module, written: nn.Module, facts: ModelFacts, path: Path) -> None:
+    """Check that a written network computes the same as the original, on random inputs.
+
+    Args:
+        network: the original, in evaluation mode.
+        written: the network as read from the written files, in evaluation mode.
+        facts: description of the network.
+        path: place of the files, for the error.
+
+    Raises:
+        AutodasError: if an output differs by more than 1e-4, relative to the largest output if that is above
+            1.
+    """
+    frames = () if facts.frames is None else (facts.frames,)
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randn(2, facts.channels, *frames, *(facts.image_size,) * 2, generator=generator)
+    with torch.no_grad():
+        wanted, found = network(sample), written(sample)
+    difference = float((wanted - found).abs().max() / wanted.abs().max().clamp_min(1))
+    if not difference <= _TOLERANCE:  # also if it is not a number
+        raise AutodasError(
+            f"{path}: not written: its outputs differ from those of the network by {difference:.2g}"
+        )
