@@ -2,9 +2,8 @@
 
 .. code-block:: python
 
-    import timm
-
     import autodas.timm
+    import timm
 
     model = timm.create_model("autodas", genotype="runs/flowers-net", pretrained=True, num_classes=10)
 """
