@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
@@ -32,20 +32,22 @@ def new_folder(path: Path, overwrite: bool) -> Iterator[Path]:
         AutodasError: if the folder is not available, or cannot be written.
     """
     _check_available(path, overwrite)
-    temporary, old = (path.with_name(f"{path.name}{ending}") for ending in (".tmp", ".old"))
     try:
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+            folder, earlier = Path(beside, "new"), Path(beside, "earlier")
+            folder.mkdir()
+            yield folder
+            if path.exists():
+                path.rename(earlier)
+            try:
+                folder.rename(path)
+            except OSError:
+                if earlier.exists():
+                    earlier.rename(path)
+                raise
     except OSError as error:
         raise AutodasError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _check_available(path: Path, overwrite: bool) -> None:
