@@ -63,7 +63,9 @@ def autodas(
         genotype: the network: a trained network (run folder of ``autodas train``, or model file), a genotype
             in any form that :func:`autodas.load_genotype` accepts, or plain data.
         skeleton: skeleton for a genotype, by default ``imagenet``.
-        K, C1, C2: size of the skeleton for a genotype, by default its own.
+        K: normal cells in each stage of that skeleton, by default its own number, as for the following.
+        C1: channels of the stem's first convolution.
+        C2: nominal channels of the first cell's output.
         pretrained_cfg: timm's description of weights; by default that of the trained network.
         device: device of the network.
         dtype: type of its weights.

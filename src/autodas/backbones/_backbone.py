@@ -96,7 +96,9 @@ def backbone(
         out_indices: numbers of the returned levels, ascending, from 0 for the largest map; negative ones
             count from the end. By default all are returned.
         skeleton: skeleton for a genotype, by default ``imagenet``, for clips ``video``.
-        K, C1, C2: size of the skeleton for a genotype, by default its own.
+        K: normal cells in each stage of that skeleton, by default its own number, as for the following.
+        C1: channels of the stem's first convolution.
+        C2: nominal channels of the first cell's output.
         channels: channels of the images or frames, by default those of a trained network, or 3. For another
             number the first convolution of a trained network reads the mean of its input channels.
         pretrained: whether a trained network keeps its weights; all others have new ones.

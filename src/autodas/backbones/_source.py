@@ -71,7 +71,9 @@ def resolve(
             :class:`~autodas.Genotype`, a blueprint, or the plain data of the last two.
         skeleton: skeleton for a genotype, by default one that is designed for large inputs: ``nasbench201``
             for its genotypes, ``video`` for those with cells for clips, ``imagenet`` for the others.
-        K, C1, C2: size of the skeleton for a genotype, by default its own.
+        K: normal cells in each stage of that skeleton, by default its own number, as for the following.
+        C1: channels of the stem's first convolution.
+        C2: nominal channels of the first cell's output.
 
     Raises:
         AutodasError: if there is no such network, or a skeleton is given for one that has its own.

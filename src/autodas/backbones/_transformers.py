@@ -26,7 +26,9 @@ class AutodasBackboneConfig(BackboneConfigMixin, PreTrainedConfig):  # type: ign
         genotype: the network, for images: a genotype in any form that :func:`autodas.load_genotype` accepts,
             a trained network (run folder of ``autodas train``, or model file), or a blueprint.
         skeleton: skeleton for a genotype, by default ``imagenet``.
-        K, C1, C2: size of the skeleton for a genotype, by default its own.
+        K: normal cells in each stage of that skeleton, by default its own number, as for the following.
+        C1: channels of the stem's first convolution.
+        C2: nominal channels of the first cell's output.
         num_channels: channels of the images.
         frozen_norm: whether batch normalisation keeps its statistics, scale and shift in training.
         out_features: names of the returned levels.
