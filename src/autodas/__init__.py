@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from autodas._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from autodas.backbones import Backbone as Backbone
+    from autodas.backbones import backbone as backbone
     from autodas.data import Augmentation as Augmentation
     from autodas.data import ImageDataset as ImageDataset
     from autodas.data import Loader as Loader
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Augmentation": "autodas.data",
     "AutodasError": "autodas.errors",
+    "Backbone": "autodas.backbones",
     "CellBlueprint": "autodas.networks",
     "CellGenotype": "autodas.genotype",
     "CellMixture": "autodas.supernet",
@@ -95,6 +98,7 @@ _PLACES = {
     "Table": "autodas.tables",
     "Training": "autodas.training.recipe",
     "allow_code": "autodas.user_code",
+    "backbone": "autodas.backbones",
     "build_network": "autodas.networks:build",
     "choose_strategy": "autodas.strategies",
     "draw_cells": "autodas.report",

@@ -123,3 +123,32 @@ class EvaluationPlan:
         for name in ("test_clips", "test_crops"):
             if getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """A trained network whose outputs another one learns, too (distillation).
+
+    The loss is (1 - w) times that of the labels plus w times the distance of the outputs from those of the
+    teacher; for classes this is T^2 KL(softmax(z / T) || softmax(y / T)) for the teacher's outputs z, the
+    network's y and a temperature T (Hinton, Vinyals and Dean 2015, section 2).
+
+    Args:
+        name: a run folder of 'autodas train', a model.safetensors file, timm:NAME with its published weights,
+            timm:NAME#FILE with the weights in a file, or python:package.module:function.
+        weight: share w of the teacher in the loss, above 0 and at most 1.
+        temperature: divisor T of the outputs, above 0; the larger, the more unlikely classes count.
+
+    Raises:
+        AutodasError: if a number is out of range.
+    """
+
+    name: str | None = None
+    weight: float = 0.5
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise AutodasError(f"teacher.weight={self.weight} must lie in (0, 1]")
+        if not 0 < self.temperature < float("inf"):
+            raise AutodasError(f"teacher.temperature={self.temperature} must be a number above 0")

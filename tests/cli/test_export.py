@@ -129,6 +129,21 @@ def test_files_are_not_replaced_unasked(
     assert file.stat().st_size > 1000
 
 
+@pytest.mark.parametrize(("to", "option"), [("timm", []), ("hub", ["--license=mit"])])
+def test_folders_are_evaluated_like_their_run(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, option: list[str]
+) -> None:
+    folder = tmp_path / "handed over"
+    (row,) = printed(capsys, "export", str(run), f"--to={to}", f"--output={folder}", *option)
+    assert row["bytes"] == sum(file.stat().st_size for file in folder.iterdir())
+    wanted, found = (printed(capsys, "evaluate", str(m), "--data=digits") for m in (run, folder))
+    assert found["loss"] == pytest.approx(wanted["loss"])
+    if to == "hub":
+        assert "license: mit" in (folder / "README.md").read_text()
+    assert "--overwrite" in refusal(capsys, str(run), f"--to={to}", f"--output={folder}", *option)
+    printed(capsys, "export", str(run), f"--to={to}", f"--output={folder}", "--overwrite", *option)
+
+
 def test_a_missing_library_is_told(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from difflib import get_close_matches
-
 from autodas.cli._settings import SkeletonConfig
 from autodas.errors import AutodasError
-from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint, handcrafted_names
+from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint, means_handcrafted
 from autodas.networks.handcrafted import WIDTH
-from autodas.zoo import load_genotype, zoo_names
-
-
-def means_handcrafted(reference: str) -> bool:
-    """Return whether a name is, or most resembles, that of a hand-crafted network rather than one of the zoo.
-
-    An existing path takes precedence over a name, as everywhere.
-    """
-    names = handcrafted_names()
-    if os.path.exists(reference):
-        return False
-    return any(name in names for name in get_close_matches(reference, [*names, *zoo_names()], n=1))
+from autodas.zoo import load_genotype
 
 
 def blueprint_of(reference: str, skeleton: SkeletonConfig, width: float | None) -> Blueprint:

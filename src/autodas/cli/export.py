@@ -33,7 +33,7 @@ _OF_FORM = {
     "int8": ("onnx",),
     "calibration": ("onnx",),
     "data": ("onnx", "torch"),
-    "licence": ("hub",),
+    "license": ("hub",),
 }
 """Forms to which an option applies."""
 
@@ -57,7 +57,7 @@ class ExportConfig:
         int8: convert to integers of 8 bits, with the ranges of values in training samples of --data.
         data: the data set.
         calibration: number of training samples for int8.
-        licence: licence of the weights, such as apache-2.0, stated in the model card of hub.
+        license: licence of the weights for the model card of hub, such as apache-2.0; by default unknown.
         code: modules of your own, separated by commas, whose operations its genotype may name; those named in
             the configuration of its run are always allowed.
         threads: CPU threads; by default torch's own choice.
@@ -75,7 +75,7 @@ class ExportConfig:
     int8: bool = False
     data: DataConfig = field(default_factory=lambda: NO_DATA)
     calibration: int = CALIBRATION
-    licence: str | None = None
+    license: str = "unknown"
     code: tuple[str, ...] = ()
     threads: int | None = None
     overwrite: bool = False
@@ -111,7 +111,7 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("export", ExportConfig, argv)
     allow_code_for(config.code, config.model)
-    if not config.overwrite and os.path.exists(config.output):
+    if config.to in ENDINGS and not config.overwrite and os.path.exists(config.output):
         raise AutodasError(f"{config.output}: exists already; `overwrite` replaces it")
     import torch
 
@@ -139,9 +139,12 @@ def _write(config: ExportConfig, network: nn.Module, facts: ModelFacts) -> list[
     from autodas.export import export_onnx, export_program
     from autodas.training.model_file import save_model
 
-    if config.to == "safetensors":
-        save_model(config.output, network, facts)
-        return [{"form": "safetensors", "bytes": os.path.getsize(config.output)}]
+    if config.to not in ("onnx", "torch"):
+        if config.to == "safetensors":
+            save_model(config.output, network, facts)
+        else:
+            _write_folder(config)
+        return [{"form": config.to, "bytes": _size(config.output)}]
     if config.to == "torch":
         form, written = "torch", export_program(config.output, network, facts, interface=config.interface)
     else:
@@ -156,11 +159,28 @@ def _write(config: ExportConfig, network: nn.Module, facts: ModelFacts) -> list[
         )
     weights = sum(tensor.nbytes for tensor in network.state_dict().values())
     own = {"form": "network", "bytes": weights, "largest_difference": 0.0}
-    file = {"form": form, "bytes": os.path.getsize(config.output), "largest_difference": written.difference}
+    file = {"form": form, "bytes": _size(config.output), "largest_difference": written.difference}
     return [
         own | _measured(config, config.model, network, facts),
         file | _measured(config, str(config.output), written.network, facts),
     ]
+
+
+def _write_folder(config: ExportConfig) -> None:
+    source = Path(config.model)
+    if config.to == "timm":
+        from autodas.export import write_timm
+
+        write_timm(config.output, source, overwrite=config.overwrite)
+    else:
+        from autodas.hub import write_hub
+
+        write_hub(config.output, source, license=config.license, overwrite=config.overwrite)
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, or of the files in a folder, in bytes."""
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
 
 
 def _measured(config: ExportConfig, model: str, network: nn.Module, facts: ModelFacts) -> dict[str, Any]:

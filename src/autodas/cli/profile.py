@@ -46,7 +46,7 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("profile", ProfileConfig, argv)
     allow_code_for(config.code, config.genotype)
-    from autodas.cli._blueprint import means_handcrafted
+    from autodas.networks import means_handcrafted
 
     if means_handcrafted(config.genotype):
         print_facts(_handcrafted_facts(config), config.json)

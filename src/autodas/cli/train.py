@@ -14,9 +14,10 @@ from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
 from autodas.cli.config._configuration import parse
+from autodas.errors import AutodasError
 from autodas.flags import note_line
 from autodas.runs.folder import MODEL
-from autodas.settings import EvaluationPlan, OptimSettings
+from autodas.settings import EvaluationPlan, OptimSettings, TeacherSettings
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +79,7 @@ class TrainConfig:
     drop_path: float = 0.0
     auxiliary: bool = True
     auxiliary_weight: float = 0.4
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
     weights: str | None = None
     test_clips: int = TEST_CLIPS
     test_crops: int = 1
@@ -95,6 +97,8 @@ class TrainConfig:
     json: bool = transient(False)
 
     def __post_init__(self) -> None:
+        if self.teacher.name is None and self.teacher != TeacherSettings():
+            raise AutodasError("`teacher.weight` and `teacher.temperature` need a `teacher`")
         _ = self.evaluation  # reject invalid values before the data are read
 
     @property
@@ -201,8 +205,12 @@ def _training_of(
     from autodas.cli._setup import compute_of, keeping_of
     from autodas.training.fit import Regularisation
     from autodas.training.recipe import Training
+    from autodas.training.teacher import Distillation, open_teacher
 
     check_test_clips(dataset.clips is not None, config.test_clips, config.test_crops)
+    distillation = None
+    if config.teacher.name is not None:
+        distillation = Distillation(open_teacher(config.teacher.name, dataset), config.teacher)
     return Training(
         blueprint,
         dataset,
@@ -212,6 +220,7 @@ def _training_of(
         optim=config.optim,
         augmentation=augmentation,
         regularisation=Regularisation(config.drop_path, config.auxiliary, config.auxiliary_weight),
+        distillation=distillation,
         evaluation=config.evaluation,
         weights=config.weights,
         seed=config.seed,

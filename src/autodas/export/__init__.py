@@ -1,11 +1,12 @@
-"""Trained networks as files for other programs, and these files as networks."""
+"""Trained networks as files and folders of other programs, and these files as networks."""
 
+from autodas.export._comparison import TOLERANCE, TOLERANCE_INT8, sample_inputs
 from autodas.export._exported import open_model
-from autodas.export._files import TOLERANCE, TOLERANCE_INT8, ExportedFile, export_onnx, export_program
+from autodas.export._files import ExportedFile, export_onnx, export_program
 from autodas.export._interface import Interface
 from autodas.export._onnx import OPSETS
 from autodas.export._speed import milliseconds
-from autodas.export._tracing import sample_inputs
+from autodas.export._timm import write_timm
 
 __all__ = [
     "OPSETS",
@@ -18,4 +19,5 @@ __all__ = [
     "milliseconds",
     "open_model",
     "sample_inputs",
+    "write_timm",
 ]

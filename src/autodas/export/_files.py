@@ -6,23 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from autodas.errors import AutodasError
+from autodas.export._comparison import check_same_outputs, sample_inputs
 from autodas.export._exported import ONNX, PROGRAM, restore
 from autodas.export._interface import Deployed, Interface, Restored
 from autodas.export._onnx import OPSETS, onnx_bytes
 from autodas.export._program import program_bytes
 from autodas.export._quantised import quantised
-from autodas.export._tracing import sample_inputs
 from autodas.training.model_file import ModelFacts
 from autodas.writing import write_whole
-
-TOLERANCE = 1e-4
-"""Maximum difference of outputs, relative to the largest output if that is above 1."""
-TOLERANCE_INT8 = 0.25
-"""Maximum difference of the outputs of integers: its root mean square, relative to their deviation."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +104,7 @@ def _write(
     """Write a file after comparing its outputs with those of the network."""
     exported, facts = restore(content, kind, str(path))
     deployed = Deployed(network, facts, exported.interface)
-    with torch.no_grad():
-        read = [exported.as_read(x) for x in inputs]
-        wanted = torch.cat([deployed(x) for x in read])
-        found = torch.cat([exported.network(x) for x in read])
-    difference = float((found - wanted).abs().max())
-    if integers:
-        error, most = float((found - wanted).pow(2).mean().sqrt() / wanted.std()), TOLERANCE_INT8
-        what = "root mean square difference of the outputs, relative to their standard deviation,"
-    else:
-        error, most = difference / max(1.0, float(wanted.abs().max())), TOLERANCE
-        what = "largest difference of the outputs"
-    if not error <= most:  # also if it is not a number
-        raise AutodasError(
-            f"{path}: not written: its outputs differ from those of the network: the {what} is {error:.2g}, "
-            f"more than {most:g}"
-        )
+    read = [exported.as_read(x) for x in inputs]
+    difference = check_same_outputs(deployed, exported.network, read, path, integers=integers)
     write_whole(path, content)
     return ExportedFile(path, exported, difference)

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from autodas.errors import AutodasError
+from autodas.export._comparison import sample_inputs
 from autodas.export._interface import Deployed, Interface
 from autodas.export._metadata import metadata
-from autodas.export._tracing import converting, sample_inputs, trace
+from autodas.export._tracing import converting, trace
+from autodas.optional_imports import import_optional
 from autodas.training.model_file import ModelFacts
 
 OPSETS = range(18, 24)
@@ -73,12 +75,8 @@ def onnx_bytes(network: nn.Module, facts: ModelFacts, interface: Interface, opse
 
 def check_onnx_libraries() -> None:
     """Raise AutodasError if a library for ONNX files is missing."""
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise AutodasError(f"ONNX files require the extra autodas[export]: {error}") from error
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        import_optional(name, "export")
 
 
 @contextmanager

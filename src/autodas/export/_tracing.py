@@ -11,26 +11,10 @@ from torch.export import Dim, ExportedProgram
 
 from autodas.errors import AutodasError
 from autodas.export._blame import unsupported_operation
+from autodas.export._comparison import sample_inputs
 from autodas.export._interface import Deployed, Interface
 from autodas.limits import MOST_PIXELS_ACROSS
 from autodas.training.model_file import ModelFacts
-
-
-def sample_inputs(facts: ModelFacts, count: int = 2, side: int | None = None) -> Tensor:
-    """Return random inputs, as they are after normalisation; always the same.
-
-    Args:
-        facts: description of the network.
-        count: number of images or clips.
-        side: height and width; by default those of the training.
-
-    Returns:
-        float32 (count, C, H, W) or (count, C, T, H, W).
-    """
-    side = side or facts.image_size
-    frames = () if facts.frames is None else (facts.frames,)
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(count, facts.channels, *frames, side, side, generator=generator)
 
 
 def trace(

@@ -5,7 +5,7 @@ from autodas.networks._cell import Cell, CellFrame, CellInputs
 from autodas.networks._check import check_cells
 from autodas.networks._graph import cells_of_graph, graph_slot
 from autodas.networks._heads import AuxiliaryHead
-from autodas.networks._network import Network, auxiliary_map, build
+from autodas.networks._network import Network, auxiliary_map, build, fitted_skeleton
 from autodas.networks._norms import cell_norms, given_norms
 from autodas.networks._partial import partial_channels_for
 from autodas.networks._profile import (
@@ -20,6 +20,7 @@ from autodas.networks.handcrafted import (
     HandcraftedNetwork,
     build_handcrafted,
     handcrafted_names,
+    means_handcrafted,
     profile_handcrafted,
 )
 
@@ -43,9 +44,11 @@ __all__ = [
     "cells_of_graph",
     "check_cells",
     "count_parameters",
+    "fitted_skeleton",
     "given_norms",
     "graph_slot",
     "handcrafted_names",
+    "means_handcrafted",
     "multiply_adds_by_module",
     "partial_channels_for",
     "profile",

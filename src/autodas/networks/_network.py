@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
@@ -38,8 +38,8 @@ class Network(CellStack, Scriptable):
         form: Form,
         classes: int,
         channels: int,
-        auxiliary_size: int | None,
-        partial: PartialChannels,
+        auxiliary_size: int | None = None,
+        partial: PartialChannels = ALL_CHANNELS,
     ) -> None:
         def make_cell(slot: CellSlot, inputs: CellInputs) -> Cell:
             cell, norms = genotype.cells[slot.kind], cell_norms(skeleton, form, slot)
@@ -73,6 +73,11 @@ class Network(CellStack, Scriptable):
             if self.auxiliary is not None and index == self.skeleton.auxiliary_slot():
                 auxiliary = self.auxiliary(features)
         return self.classify(features), auxiliary
+
+    def keep_maps(self, count: int) -> None:
+        """Remove the heads, and the cells after the first ``count`` maps: what is left has only maps."""
+        self.cells = self.cells[: max(0, count - 2)]
+        self.last, self.classifier, self.auxiliary = nn.Identity(), nn.Identity(), None
 
     def set_drop_path(self, rate: float | Tensor) -> None:
         """Set the rate of drop path in all cells; it applies in training mode, never to identities.
@@ -117,6 +122,17 @@ def total_stride(skeleton: Skeleton) -> int:
     """Return the factor by which the last map is smaller than the image in height and width."""
     stride: int = STEM_STRIDE[skeleton.stem] * 2 ** sum(slot.reduces for slot in skeleton.slots())
     return stride
+
+
+def fitted_skeleton(genotype: Genotype, skeleton: Skeleton) -> Skeleton:
+    """Return the form of a skeleton in which a genotype is built, after checking that they fit together.
+
+    Raises:
+        AutodasError: if the genotype lacks a cell kind, or has one that does not fit the skeleton.
+    """
+    skeleton = fit_skeleton(skeleton, genotype)
+    check_genotype(genotype, skeleton)
+    return skeleton
 
 
 def build(
@@ -164,10 +180,9 @@ def build(
         raise AutodasError(f"form '{form}' must be 'train' or 'search'")
     if form == "train" and partial_channels != 1:
         raise AutodasError("partial_channels belongs to the search: networks are trained with all channels")
-    skeleton = fit_skeleton(skeleton, genotype)
+    skeleton = fitted_skeleton(genotype, skeleton)
     if pool_norm is not None:
         skeleton = replace(skeleton, pool_norm=pool_norm, search_pool_norm=pool_norm)
-    check_genotype(genotype, skeleton)
     size = auxiliary_map(skeleton, image_size or skeleton.image_size) if auxiliary else None
     partial = partial_channels_for(skeleton, partial_channels)
     network = Network(genotype, skeleton, form, classes, channels, size, partial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -49,16 +50,26 @@ class CellStack(nn.Module):
         self.last: nn.Module = nn.Identity()
         if skeleton.last_norm:
             self.last = nn.Sequential(batch_norm(previous, skeleton.dimensions, affine=True), nn.ReLU())
-        self.classifier = nn.Linear(previous, classes)
+        self.classifier: nn.Module = nn.Linear(previous, classes)
 
-    def run_cells(self, x: Tensor, *arguments: Any) -> Iterator[Tensor]:
-        """Yield the output of each cell in turn; the arguments are passed to relaxed cells."""
+    def maps(self, x: Tensor, *arguments: Any) -> Iterator[Tensor]:
+        """Yield the two outputs of the stem, then that of each cell; the arguments are for relaxed cells."""
         before, previous = self.stem(x)
+        yield before
+        yield previous
         for cell in self.cells:
             if self.skeleton.reads != "two":
                 before = previous
             before, previous = previous, self.run_cell(cell, before, previous, *arguments)
             yield previous
+
+    def map_names(self) -> list[str]:
+        """Return the names of the modules whose outputs are :meth:`maps`."""
+        return [*self.stem.names, *(f"cells.{slot.index}" for slot in self.skeleton.slots())]
+
+    def run_cells(self, x: Tensor, *arguments: Any) -> Iterator[Tensor]:
+        """Yield the output of each cell in turn; the arguments are those of :meth:`maps`."""
+        return islice(self.maps(x, *arguments), 2, None)
 
     def run_cell(self, cell: nn.Module, before: Tensor, previous: Tensor, *arguments: Any) -> Tensor:
         """Return the output of one cell or block; discrete ones need no arguments."""

@@ -17,6 +17,9 @@ class CifarStem(nn.Module):
     reduces = False
     """Whether the second output is smaller than the first."""
 
+    names = ("stem", "stem")
+    """Modules of the network that compute the two outputs."""
+
     def __init__(self, channels: int, skeleton: Skeleton) -> None:
         super().__init__()
         self.conv = convolution(channels, skeleton.C1, (3, 3))
@@ -36,6 +39,7 @@ class ImagenetStem(nn.Module):
     """
 
     reduces = True
+    names = ("stem.first", "stem.second")
 
     def __init__(self, channels: int, skeleton: Skeleton) -> None:
         super().__init__()
@@ -64,6 +68,7 @@ class ImagenetGraphStem(nn.Sequential):
     """Three strided 3x3 convolutions of C1, C and 4C channels, of which only the last is read (H-DAS)."""
 
     reduces = False
+    names = ("stem", "stem")
 
     def __init__(self, channels: int, skeleton: Skeleton) -> None:
         first, second, third = skeleton.C1, skeleton.width, skeleton.C2
@@ -100,6 +105,7 @@ class VideoStem(nn.Module):
     """
 
     reduces = False
+    names = ("stem", "stem")
 
     def __init__(self, channels: int, skeleton: Skeleton) -> None:
         super().__init__()

@@ -43,10 +43,11 @@ from autodas.loop.checkpoint import SEVERAL, SHARED, TENSOR
 from autodas.loop.tasks import Task
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
-from autodas.reading import MAPPING, Fields, Number, Values, Whole
+from autodas.reading import MAPPING, TEXT, Fields, Number, Values, Whole
 from autodas.runs import events
 from autodas.settings import OptimSettings
 from autodas.supernet import norms_of
+from autodas.training.teacher import Distillation
 
 _STATE = Fields(
     {
@@ -57,7 +58,7 @@ _STATE = Fields(
         "best": MAPPING,
         **SHARED,
     },
-    SEVERAL,
+    {**SEVERAL, "teacher": TEXT},
 )
 
 
@@ -97,6 +98,7 @@ class Fit:
         keeping: what is kept of the run.
         compute: how to compute; the device is that of the network.
         regularisation: drop path and auxiliary head.
+        distillation: teacher whose outputs are learned, too; ``None`` for none.
         validation: samples held out of training, evaluated after every epoch; ``None`` for none.
         watched: samples whose accuracy is logged every ``watch_every`` epochs without further effect: the
             test set, if the user asks for test curves; ``None`` for none.
@@ -114,6 +116,7 @@ class Fit:
         keeping: Keeping,
         compute: Compute | None = None,
         regularisation: Regularisation | None = None,
+        distillation: Distillation | None = None,
         validation: Loader | None = None,
         watched: Loader | None = None,
         watch_every: int = 0,
@@ -127,6 +130,8 @@ class Fit:
             check_micro_batches(self.compute.micro_batches, train.batch_size, self.group.size)
         self.network, self.train, self.task, self.epochs = network, train, task, epochs
         self.optim, self.regularisation = optim, regularisation or Regularisation()
+        self.distillation = distillation
+        self.taught_by = None if distillation is None else distillation.teacher.to(self.device).digest()
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
         self.folder, self.checkpoint_every = keeping.folder, max(1, keeping.every)
         self.iterations = epochs * len(train)
@@ -158,6 +163,11 @@ class Fit:
         if self.keeper.state is not None:
             with explain_damage(self.folder.checkpoint):
                 self._load(self.keeper.state)
+            if self.keeper.state.get("teacher") != self.taught_by:
+                raise AutodasError(
+                    f"{self.folder.path}: the teacher has changed since this run was started: a run can only "
+                    "be resumed with its own; restore it, or start a new run"
+                )
 
     def run(self, start: dict[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
         """Run the training.
@@ -251,8 +261,13 @@ class Fit:
     def _losses(self, images: Tensor, labels: Tensor) -> Losses:
         with in_precision(self.compute.precision, self.device), counted_together(self.norms):
             outputs, auxiliary = self.network.forward_with_auxiliary(images)
+            taught = None if self.distillation is None else self.distillation.teacher(images)
         outputs = unreduced(outputs)
         own = total = self.task.training_loss(outputs, labels)
+        if self.distillation is not None and taught is not None:
+            settings = self.distillation.settings
+            distance = self.task.distance(outputs, unreduced(taught), settings.temperature)
+            own = total = (1 - settings.weight) * own + settings.weight * distance
         if auxiliary is not None:
             beside = self.task.training_loss(unreduced(auxiliary), labels)
             total = total + self.regularisation.auxiliary_weight * beside
@@ -307,6 +322,7 @@ class Fit:
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "best": self.best,
+            **({} if self.taught_by is None else {"teacher": self.taught_by}),
             OWN: own_state(self.network, [self.meter]),
         }
 

@@ -36,6 +36,7 @@ from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
 from autodas.training.start_weights import start_from
+from autodas.training.teacher import Distillation
 
 
 class Training:
@@ -53,6 +54,7 @@ class Training:
         optim: settings of the weights' optimiser.
         augmentation: augmentation of training samples; ``None`` for the data set's default.
         regularisation: drop path and auxiliary head; by default neither.
+        distillation: teacher whose outputs are learned, too; ``None`` for none.
         evaluation: samples held out, and how the test set is evaluated.
         weights: a trained network to start from: a model file or a run folder; ``None`` for newly initialised
             weights.
@@ -74,6 +76,7 @@ class Training:
         optim: OptimSettings | None = None,
         augmentation: Augmentation | None = None,
         regularisation: Regularisation | None = None,
+        distillation: Distillation | None = None,
         evaluation: EvaluationPlan | None = None,
         weights: str | None = None,
         seed: int = 0,
@@ -157,6 +160,7 @@ class Training:
             keeping=keeping,
             compute=compute,
             regularisation=regularisation,
+            distillation=distillation,
             validation=None if held_out is None else loader(dataset.train, held_out, None),
             watched=self.test if evaluation.test_every else None,
             watch_every=evaluation.test_every,

@@ -56,6 +56,14 @@ class Classification(Task[ClassEvaluation]):
         """Return the mean cross entropy with smoothed labels."""
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """Return T^2 KL(softmax(z / T) || softmax(y / T)) for outputs y, those of the teacher z, and T.
+
+        The factor keeps the size of the gradient (Hinton, Vinyals and Dean 2015, section 2).
+        """
+        ours, theirs = (logits.div(temperature).log_softmax(1) for logits in (outputs, teacher))
+        return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+
     def meter(self, device: torch.device | str = "cpu") -> AccuracyMeter:
         """Return running sums of loss, top-1 and top-5 hits."""
         return AccuracyMeter(device)

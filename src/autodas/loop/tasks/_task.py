@@ -51,6 +51,16 @@ class Task(ABC, Generic[Found]):
         return self.loss(outputs, targets)
 
     @abstractmethod
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """Return the mean distance of outputs from those of a teacher, which is learned in distillation.
+
+        Args:
+            outputs: shape (batch, size of the head).
+            teacher: the teacher's outputs, of the same shape.
+            temperature: above 0; probabilities are those of outputs divided by it.
+        """
+
+    @abstractmethod
     def meter(self, device: torch.device | str = "cpu") -> Meter:
         """Return running sums of :attr:`metrics`, on a device."""
 

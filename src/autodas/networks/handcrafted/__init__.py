@@ -21,6 +21,7 @@ from autodas.networks.handcrafted._network import (
     build_handcrafted,
     check_handcrafted,
     handcrafted_names,
+    means_handcrafted,
 )
 from autodas.networks.handcrafted._profile import profile_handcrafted
 
@@ -31,5 +32,6 @@ __all__ = [
     "build_handcrafted",
     "check_handcrafted",
     "handcrafted_names",
+    "means_handcrafted",
     "profile_handcrafted",
 ]

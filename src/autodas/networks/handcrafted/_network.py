@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from functools import partial
 
 import torch
@@ -15,6 +17,7 @@ from autodas.networks.handcrafted._bninception import bninception_stages
 from autodas.networks.handcrafted._layers import Layers
 from autodas.networks.handcrafted._resnet import resnet_stages
 from autodas.networks.handcrafted._xception import xception_stages
+from autodas.zoo import zoo_names
 
 WIDTH = 0.25
 """Channels relative to the published ones: "by a factor of 4" (SDAS, section 7.1)."""
@@ -42,6 +45,17 @@ _DIMENSIONS = {"2d": False, "3d": True}
 def handcrafted_names() -> list[str]:
     """Return the names of all hand-crafted networks, such as ``resnet50-3d``."""
     return [f"{family}-{dimensions}" for dimensions in _DIMENSIONS for family in _FAMILIES]
+
+
+def means_handcrafted(reference: str) -> bool:
+    """Return whether a name is, or most resembles, that of a hand-crafted network rather than one of the zoo.
+
+    An existing path takes precedence over a name, as everywhere.
+    """
+    names = handcrafted_names()
+    if os.path.exists(reference):
+        return False
+    return any(name in names for name in get_close_matches(reference, [*names, *zoo_names()], n=1))
 
 
 def check_handcrafted(name: str, width: float) -> None:
@@ -85,7 +99,7 @@ class HandcraftedNetwork(Scriptable):
         self.stages = nn.ModuleList(stages)
         # Windows of two frames that do not overlap (our choice: the paper says "temporal max pooling").
         self.halve_time = nn.MaxPool3d((2, 1, 1), ceil_mode=True)
-        self.classifier = nn.Linear(features, classes)
+        self.classifier: nn.Module = nn.Linear(features, classes)
         self.auxiliary = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,11 +108,22 @@ class HandcraftedNetwork(Scriptable):
         Args:
             x: clips of shape (batch, channels, frames, height, width), of any length and size.
         """
+        for features in self.maps(x):
+            last = features
+        return self.classifier(last.mean((2, 3, 4)))  # type: ignore[no-any-return]
+
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the output of each stage in turn, after the maximum over time."""
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number < 2:
                 x = self.halve_time(x)
-        return self.classifier(x.mean((2, 3, 4)))  # type: ignore[no-any-return]
+            yield x
+
+    def keep_maps(self, count: int) -> None:
+        """Remove the classifier, and the stages after the first ``count``: what is left has only maps."""
+        self.stages = self.stages[:count]
+        self.classifier = nn.Identity()
 
     def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, None]:
         """Return the logits, and ``None`` for the missing auxiliary head."""

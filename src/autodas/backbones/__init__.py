@@ -1,0 +1,7 @@
+"""Networks for other libraries: backbones with a map for each level."""
+
+from autodas.backbones._backbone import Backbone, backbone
+from autodas.backbones._levels import Level, chosen, levels_of
+from autodas.backbones._source import Resolved, Source, resolve
+
+__all__ = ["Backbone", "Level", "Resolved", "Source", "backbone", "chosen", "levels_of", "resolve"]
