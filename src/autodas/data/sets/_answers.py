@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,10 +43,10 @@ def stored_labels(where: str, values: Any, names: tuple[str, ...] | None = None)
     lengths = {len(row) for row in lists}
     if vectors and len(lengths) == 1:
         return StoredLabels(where, np.stack(lists), names)
+    usual = Counter(map(len, lists)).most_common(1)[0][0]
     for number, row in enumerate(lists):
-        if row.dtype.kind == "f" and len(row):
-            other = min(lengths - {len(row)})
-            raise AutodasError(f"{where}, sample {number}: {len(row)} numbers, other samples have {other}")
+        if fractions and len(row) != usual:
+            raise AutodasError(f"{where}, sample {number}: {len(row)} numbers, other samples have {usual}")
         if len(set(row.tolist())) < len(row):
             raise AutodasError(
                 f"{where}, sample {number}: a label is twice in its list ({', '.join(map(str, row[:10]))}); "

@@ -78,7 +78,7 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S], options: 
     """
     if options.task == "regression" or options.targets:
         raise AutodasError(
-            f"{tree.kind}:{rest}: class folders have neither numbers nor columns: write a list"
+            f"{tree.kind}:{rest}: class folders have neither targets nor columns: write a list"
         )
     several = options.task == "multilabel"
     root = existing_path(rest, tree.kind)

@@ -1,4 +1,4 @@
-"""Strata of samples that have several labels, or numbers, in place of one class."""
+"""Strata of samples that have several labels, or targets that are numbers, in place of one class."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 BINS = 10
-"""Number of strata of equally many samples, in the order of a number."""
+"""Number of strata of equally many samples, in the order of a target; fewer if they would be very small."""
 
 
 def strata_of(labels: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
     """Return the stratum of each sample, by which both parts of a split get their share of all answers.
 
     The stratum of a sample with several labels is its rarest one, so that a rare label is divided before the
-    frequent ones that come with it; samples without labels are a stratum of their own. Of numbers, each tenth
-    of the samples in the order of the first number is a stratum. Strata that cannot be divided join the
+    frequent ones that come with it; samples without labels are a stratum of their own. Of targets, each tenth
+    of the samples in the order of the first target is a stratum. Strata that cannot be divided join the
     largest one.
 
     Args:
-        labels: uint8 (N, K), 1 for each label of a sample; or float64 (N, D), its numbers.
+        labels: uint8 (N, K), 1 for each label of a sample; or float64 (N, D), its targets.
         names: what cannot be divided: the name of each sample, or of its group; by default the samples.
 
     Returns:
@@ -47,6 +47,6 @@ def _rarest(labels: np.ndarray) -> np.ndarray:
 def _bins(numbers: np.ndarray) -> np.ndarray:
     ranks = np.empty(len(numbers), dtype=np.int64)
     ranks[np.argsort(numbers, kind="stable")] = np.arange(len(numbers))
-    bins = max(1, min(BINS, len(numbers) // 2))
+    bins = max(1, min(BINS, len(numbers) // 10))
     strata: np.ndarray = ranks * bins // max(1, len(numbers))
     return strata
