@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from autodas.loop import InputShape as InputShape
     from autodas.loop import Keeping as Keeping
     from autodas.loop.tasks import Classification as Classification
+    from autodas.loop.tasks import Multilabel as Multilabel
+    from autodas.loop.tasks import Regression as Regression
     from autodas.networks import CellBlueprint as CellBlueprint
     from autodas.networks import HandcraftedBlueprint as HandcraftedBlueprint
     from autodas.networks import Network as Network
@@ -82,9 +84,11 @@ _PLACES = {
     "InputShape": "autodas.loop",
     "Keeping": "autodas.loop",
     "Loader": "autodas.data",
+    "Multilabel": "autodas.loop.tasks",
     "Network": "autodas.networks",
     "OptimSettings": "autodas.settings",
     "Place": "autodas.tables",
+    "Regression": "autodas.loop.tasks",
     "Regularisation": "autodas.training.fit",
     "RunFolder": "autodas.runs.folder",
     "Search": "autodas.search",

@@ -7,6 +7,9 @@ from typing import Any, Literal, get_args
 
 from autodas.errors import AutodasError, nearest
 
+TaskName = Literal["classification", "multilabel", "regression"]
+"""What a network answers for a sample: its class, all of its labels, or numbers."""
+Balance = Literal["none", "weights", "sampler"]
 Modality = Literal["rgb", "flow"]
 """Input of a network for videos: RGB frames, or the optical flow between frames."""
 Storage = Literal["auto", "memory", "stream", "cache", "compressed"]
@@ -25,9 +28,15 @@ class DataOptions:
     """Options of reading a data set.
 
     Every field is an argument of :func:`autodas.open_dataset` and, with the prefix ``--data.``, an option of
-    commands.
+    commands (``task`` without it).
 
     Args:
+        task: what the network answers: classification (one class), multilabel (any number of labels),
+            regression (numbers); auto: as the data have lists of labels, fractional numbers, or one class.
+        targets: columns of a list or of Parquet files with the answers, such as angle,scale; by default the
+            column of labels, else all numeric columns.
+        balance: for classes of different sizes: weights in the loss of the weights, or a sampler that draws
+            all classes equally often.
         classes: use only these classes, such as archery,biking; by default all.
         image_size: height and width of the network's input in pixels, 4 to 2048. By default images keep their
             size if all are squares of one size up to 64; otherwise it is the median short side, at most 224,
@@ -60,6 +69,9 @@ class DataOptions:
         AutodasError: if a value is out of range, or two values are mutually exclusive.
     """
 
+    task: Literal["auto", TaskName] = field(default="auto", metadata={"flag": "task"})
+    targets: tuple[str, ...] = ()
+    balance: Balance = "none"
     classes: tuple[str, ...] = ()
     image_size: int | None = None
     max_image_size: int | None = None
@@ -102,13 +114,15 @@ class DataOptions:
                 "sampling sparse spreads the frames of a clip over the whole video: leave out fps "
                 "and frame_step"
             )
-        for name, kind in (
-            ("storage", Storage),
-            ("sampling", Sampling),
-            ("starts", Starts),
-            ("modality", Modality),
-            ("flow", Flow),
+        for name, known in (
+            ("task", ("auto", *get_args(TaskName))),
+            ("balance", get_args(Balance)),
+            ("storage", get_args(Storage)),
+            ("sampling", get_args(Sampling)),
+            ("starts", get_args(Starts)),
+            ("modality", get_args(Modality)),
+            ("flow", get_args(Flow)),
         ):
             value = getattr(self, name)
-            if value not in get_args(kind):
-                raise AutodasError(f"unknown {name} '{value}'{nearest(value, get_args(kind))}")
+            if value not in known:
+                raise AutodasError(f"unknown {name} '{value}'{nearest(value, list(known))}")

@@ -26,6 +26,8 @@ class OptimSettings:
         weight_decay: weight of the squared norm of all weights.
         clip: largest norm of the gradient of all weights together; 0 for no limit.
         label_smoothing: share of the target that is spread over all classes.
+        loss: loss of regression, of errors in standard deviations of the numbers: mse, their mean square; or
+            huber, which grows only linearly from one standard deviation on.
     """
 
     lr: float = 0.025
@@ -37,6 +39,7 @@ class OptimSettings:
     weight_decay: float = 3e-4
     clip: float = 5.0
     label_smoothing: float = 0.0
+    loss: Literal["mse", "huber"] = "mse"
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < float("inf"):

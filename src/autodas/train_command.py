@@ -45,13 +45,14 @@ def data_words(data: Mapping[str, Any]) -> list[str]:
         data: configuration of a data set, as saved in a run folder.
     """
     defaults = {f.name: f.default for f in fields(DataOptions)}
+    flags = {f.name: f.metadata["flag"] for f in fields(DataOptions) if "flag" in f.metadata}
     words = ["--data", str(data["name"])]
     for key, value in data.items():
         value = tuple(value) if isinstance(value, list) else value
         # Options of augmentation are off at 0, and take the data set's default at null.
         default = defaults.get(key, 0 if type(value) in (int, float) else None)
         if key != "name" and value is not None and value != default:
-            words += option_words(f"data.{key}", value)
+            words += option_words(flags.get(key, f"data.{key}"), value)
     return words
 
 

@@ -229,8 +229,8 @@ def test_parquet_errors(write: Write, tmp_path: Path) -> None:
     fails("f", "label '5' is not one of the 2 classes")
     write(tmp_path / "g" / "train.parquet", [0, 1, None])
     fails("g", "1 rows have no label in column 'label'")
-    write(tmp_path / "h" / "train.parquet", [0.5, 1.0])
-    fails("h", "one whole number or text a label is expected, found double")
+    write(tmp_path / "h" / "train.parquet", [0.5, float("nan"), 1.0])
+    fails("h", "train.parquet, sample 1: 'label' is nan, a finite number is expected")
 
 
 def test_counts_of_rows_that_disagree_are_damage(tmp_path: Path) -> None:
@@ -383,10 +383,12 @@ def test_python_targets_spare_the_reading_of_items(module: Any) -> None:
             return super().__getitem__(index)
 
     from autodas.data.sets._python import read_python
+    from autodas.data_options import DataOptions
 
     labels = [0, 1] * 100
     items = Counted([PIXELS[0]] * 200, labels, targets=torch.tensor(labels))
-    raw = read_python(module(lambda split: items if split == "train" else None).removeprefix("python:"))
+    name = module(lambda split: items if split == "train" else None).removeprefix("python:")
+    raw = read_python(name, DataOptions())
     assert raw.train is not None
     assert raw.train.labels.tolist() == labels
     assert len(set(read)) == len(read) == 20
@@ -407,7 +409,8 @@ def test_python_damaged_items_are_counted(module: Any) -> None:
         ((PIXELS.astype(str), LABELS), r"numbers of shape \(N, H, W\) or \(N, H, W, C\) .* found <U3"),
         ((PIXELS.transpose(0, 3, 1, 2), LABELS), "put the channels last"),
         ((PIXELS, LABELS[:5]), "6 images but 5 labels"),
-        ((PIXELS, [0.5] * 6), "one whole number or text a label is expected"),
+        ((PIXELS, [0.5] * 6), "'target' is 0.5 for all 6 training images"),
+        ((PIXELS, [1j] * 6), "one whole number or text a label is expected"),
         ((PIXELS, LABELS, ["x"]), "labels out of range: 1 in the training images"),
         (7, r"\(images, labels\), .* or a torch Dataset is expected, found int"),
         (ZeroDivisionError("oops"), "failed with ZeroDivisionError: oops"),

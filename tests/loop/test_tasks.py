@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,8 @@ def test_the_data_say_what_is_asked() -> None:
 
     dataset = open_dataset("digits", subset=40)
     task = task_of(dataset, OptimSettings(label_smoothing=0.2))
-    assert task == Classification(dataset.classes, 0.2)
+    counts = tuple(np.bincount(dataset.train.labels).tolist())
+    assert task == Classification(dataset.classes, 0.2, counts)
     assert task.outputs == 10
     assert Classification(7).outputs == 7
 

@@ -27,12 +27,12 @@ def test_a_training_stands_with_its_search(recorded: Path) -> None:
     assert both.search.folder == Path("search")
     assert alone.training is None
     summary = json.loads(Path("train/summary.json").read_text())
-    assert (both.top1, both.count) == (summary["test"]["top1"], summary["test"]["count"])
+    assert (both.score, both.count) == (summary["test"]["top1"], summary["test"]["count"])
     assert (both.parameters, both.multiply_adds) == (summary["parameters"], summary["multiply_adds"])
     # Of a search that nobody has trained the result of: in its own skeleton.
     summary = json.loads(Path("video/summary.json").read_text())
     assert alone.parameters == summary["network"]["parameters"]
-    assert (alone.top1, alone.count) == (None, None)
+    assert (alone.score, alone.count) == (None, None)
     assert (alone.relaxed, alone.discrete, alone.margin) == (
         summary["accuracies"]["relaxed"],
         summary["accuracies"]["discrete"],
@@ -47,8 +47,8 @@ def test_what_compare_says_is_what_the_page_says(recorded: Path) -> None:
     assert [entry.method for entry in entries] == ["sdas-c", "random"]
     table = json.loads(Path("compare/comparison.json").read_text())["runs"]
     for entry, wanted in zip(entries, table, strict=True):
-        assert entry.top1 is not None
-        assert 100 - entry.top1 == wanted["error"]
+        assert entry.score is not None
+        assert 100 - entry.score == wanted["error"]
         for name in set(wanted) - {"method", "seed", "error"}:
             assert getattr(entry, name) == wanted[name], name
 
@@ -79,7 +79,7 @@ def test_repetitions(recorded: Path) -> None:
 def test_nothing_is_known_of_nothing(tmp_path: Path) -> None:
     entry = Entry("das", read_run(tmp_path), None)
     numbers = (
-        "top1",
+        "score",
         "count",
         "parameters",
         "multiply_adds",
@@ -103,5 +103,5 @@ def test_numbers_that_are_none(recorded: Path) -> None:
     summary = json.loads(Path("train/summary.json").read_text())
     Path("train/summary.json").write_text(json.dumps({**summary, "test": [], "parameters": "many"}))
     entry = Entry("x", None, read_run("train"))
-    assert (entry.top1, entry.parameters) == (None, None)
+    assert (entry.score, entry.parameters) == (None, None)
     assert math.isclose(entry.multiply_adds or 0, summary["multiply_adds"])

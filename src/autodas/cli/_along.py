@@ -26,7 +26,7 @@ def predict_along(
     *,
     every: float,
     crops: int,
-    top: int,
+    top: int | None,
     form: Form,
     device: torch.device,
 ) -> int:
@@ -38,7 +38,7 @@ def predict_along(
         paths: videos.
         every: time between the beginnings of consecutive parts, in seconds.
         crops: number of crops of each part's clip, whose scores are averaged.
-        top: number of classes in each prediction.
+        top: number of classes in each prediction; ``None`` for the task's own.
         form: output format.
         device: device of the network.
 
@@ -77,7 +77,7 @@ def _moments(
     path: Path,
     every: float,
     crops: int,
-    top: int,
+    top: int | None,
     device: torch.device,
 ) -> Iterator[tuple[tuple[float, float], list[dict[str, Any]]]]:
     """Yield the start and end of each part in seconds, and the prediction for it."""

@@ -42,9 +42,11 @@ def _stores(config: DataConfig) -> bool:
 
 def data_facts(dataset: ImageDataset) -> dict[str, Any]:
     """Return the facts about a data set."""
+    names = "targets" if dataset.task == "regression" else "classes"
     return {
         dataset.what.replace("images", "pictures"): {"train": len(dataset.train), "test": len(dataset.test)},
-        "classes": len(dataset.classes),
+        "task": dataset.task,
+        names: len(dataset.classes),
         "image_size": dataset.image_size,
         **({} if dataset.frames is None else {"frames": dataset.frames}),
     }

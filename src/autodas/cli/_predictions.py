@@ -42,7 +42,8 @@ class Predictions:
         self._progress.__enter__()
         if self.form == "csv":
             span = ["start", "end"] if self.several else []
-            self._csv.writerow(["file", *span, "rank", *self.task.prediction_columns])
+            rank = ["rank"] if self.task.ranked else []
+            self._csv.writerow(["file", *span, *rank, *self.task.prediction_columns])
         return self
 
     def __exit__(
@@ -59,12 +60,16 @@ class Predictions:
         self.count += 1
         if self.form == "json":
             times = {} if span is None else {"start": span[0], "end": span[1]}
-            self._rows.append({"file": str(path), **times, "top": list(guesses)})
+            answer = {"top": list(guesses)} if self.task.ranked else guesses[0]
+            self._rows.append({"file": str(path), **times, **answer})
         elif self.form == "csv":
             columns = [] if span is None else [f"{time:.3f}" for time in span]
             for rank, guess in enumerate(guesses, 1):
-                values = [f"{v:.6f}" if isinstance(v, float) else v for v in guess.values()]
-                self._csv.writerow([path, *columns, rank, *values])
+                form = ".6f" if self.task.ranked else ".9g"
+                values = [format(v, form) if isinstance(v, float) else v for v in guess.values()]
+                self._csv.writerow([path, *columns, *([rank] if self.task.ranked else []), *values])
+            if not guesses:  # a file without any label has a row, too
+                self._csv.writerow([path, *columns, "", *("" for _ in self.task.prediction_columns)])
         else:
             best = self.task.prediction_in_words(guesses)
             where = "" if span is None else f" {span[0]:.2f}-{span[1]:.2f} s"

@@ -43,13 +43,13 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
         if not document.is_preset:
             said |= _keys(document_layers(document, config_class, schema))
     code = code_of(settings)
-    words = _without([f"--code={','.join(code)}"], said) if code else []
+    words = _without([f"--code={','.join(code)}"], said, schema) if code else []
     own, given = settings.get("train_preset"), peek(argv, "preset")[-1:]
     alone = not given and not peek(argv, "config")
     if alone and isinstance(own, str):
         words.append(f"--preset={own}")
     elif alone and "skeleton" in settings:
-        words += _without(_settings_words(settings, schema), said)
+        words += _without(_settings_words(settings, schema), said, schema)
     preset = _keys(
         layer
         for document in read_documents([*words, *argv], "train")
@@ -58,7 +58,7 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     )
     foreign = bool(given) and given != [own]
     if not foreign:
-        words += _without(skeleton_words(settings), said) + _skeleton(settings, said, preset, schema)
+        words += _without(skeleton_words(settings), said, schema) + _skeleton(settings, said, preset, schema)
     data = settings.get("data")
     if "data.name" in said or not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         return words
@@ -67,7 +67,7 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
         raise AutodasError(
             f"preset '{given[0]}' is for {named}, but {run} has {data['name']}: choose one with --data"
         )
-    return [*words, *_without(data_words(data), said)]
+    return [*words, *_without(data_words(data), said, schema)]
 
 
 def _settings_of(folder: Path) -> dict[Any, Any]:
@@ -105,7 +105,7 @@ def _skeleton(settings: Mapping[Any, Any], said: Layer, preset: Layer, schema: S
     return [] if not name or same or key in said else [f"--{key}={name}"]
 
 
-def _without(words: list[str], said: Layer) -> list[str]:
+def _without(words: list[str], said: Layer, schema: Schema) -> list[str]:
     """Return options and their values, except those given elsewhere."""
     options: list[list[str]] = []
     for word in words:
@@ -113,4 +113,6 @@ def _without(words: list[str], said: Layer) -> list[str]:
             options.append([word])
         else:
             options[-1].append(word)
-    return [word for option in options if option[0][2:].partition("=")[0] not in said for word in option]
+    keys = [option[0][2:].partition("=")[0] for option in options]
+    kept = (o for o, key in zip(options, keys, strict=True) if schema.short_forms.get(key, key) not in said)
+    return [word for option in kept for word in option]

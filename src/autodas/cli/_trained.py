@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TEST_CLIPS = 20
 """Default number of test clips of a video (SDAS, section 5.2)."""
 _OF_TRAINING = (
-    *("subset", "groups", "starts", "max_image_size"),
+    *("subset", "groups", "starts", "max_image_size", "balance"),
     *("crop_padding", "flip", "cutout", "random_resized_crop", "color_jitter"),
 )
 
@@ -34,7 +34,7 @@ def data_for(model: str, facts: ModelFacts, config: DataConfig) -> DataConfig:
     for name in _OF_TRAINING:
         if name in said:
             raise AutodasError(f"data.{name} is for training, not for a trained network: leave it out")
-    own: dict[str, Any] = {"image_size": facts.image_size}
+    own: dict[str, Any] = {"image_size": facts.image_size, "task": facts.task.name}
     if facts.modality != "flow":
         own["channels"] = facts.channels
     if facts.value_range is not None:
@@ -42,8 +42,9 @@ def data_for(model: str, facts: ModelFacts, config: DataConfig) -> DataConfig:
     for name, value in {"modality": facts.modality, **own}.items():
         asked = getattr(config, name)
         if name in said and asked != value:
+            option = "task" if name == "task" else f"data.{name}"
             raise AutodasError(
-                f"data.{name} is {_text(asked)}, but {model} was trained with {_text(value)}: leave it out"
+                f"{option} is {_text(asked)}, but {model} was trained with {_text(value)}: leave it out"
             )
     return replace(config, **own)
 

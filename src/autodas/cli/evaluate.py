@@ -1,4 +1,4 @@
-"""``autodas evaluate``: accuracy of a trained network on test images or videos."""
+"""``autodas evaluate``: results of a trained network on test images or videos."""
 
 from __future__ import annotations
 
@@ -86,8 +86,6 @@ def run(argv: list[str]) -> int:
     print_facts(facts if config.json else _for_people(facts, task.in_words_only), config.json)
     if not config.json:
         print("".join(f"{note_line(remark)}\n" for remark in task.remarks(result)), end="")
-        if result.clips is not None and result.clip_top1 is None:
-            print("note: no clip_top1 for two networks together: their clips may differ")
     return 0
 
 

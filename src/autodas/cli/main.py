@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("autodas.cli.search", "search a network for a dataset"),
     "train": ("autodas.cli.train", "train the network that a genotype describes"),
     "compare": ("autodas.cli.compare", "compare search methods, with the same data, epochs and seeds"),
-    "evaluate": ("autodas.cli.evaluate", "measure the accuracy of a trained network"),
+    "evaluate": ("autodas.cli.evaluate", "measure the accuracy, or other results, of a trained network"),
     "predict": ("autodas.cli.predict", "predict the top classes of new images or videos"),
     "export": (
         "autodas.cli.export",

@@ -1,4 +1,4 @@
-"""``autodas predict``: the most likely classes of new images or videos."""
+"""``autodas predict``: classes, labels or targets of new images or videos."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from autodas.errors import AutodasError
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Print the most likely classes of new images or videos.
+    """Print the most likely classes of new images or videos, all of their labels, or their targets.
 
     Args:
         model: a run folder of 'autodas train', a model.safetensors file, or a file of 'autodas export'.
         files: images or videos, or folders of them; a folder of frames is a video.
-        top: number of classes for each.
+        top: number of classes for each; by default 5, or all labels above their thresholds.
         code: modules of your own, separated by commas, whose operations its genotype may name; those named in
             the configuration of its run are always allowed.
         test_clips: clips of each video, whose scores are averaged.
@@ -37,7 +37,7 @@ class PredictConfig:
 
     model: str = field(metadata={"positional": True, "metavar": "RUN"})
     files: tuple[str, ...] = field(metadata={"positional": True, "metavar": "FILE", "nargs": "+"})
-    top: int = 5
+    top: int | None = None
     code: tuple[str, ...] = ()
     test_clips: int = TEST_CLIPS
     test_crops: int = 1
@@ -49,7 +49,7 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         for name in ("top", "test_clips", "test_crops"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
         if self.json and self.csv:
             raise AutodasError("json and csv are mutually exclusive: leave one of them out")

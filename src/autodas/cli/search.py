@@ -290,11 +290,13 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     """Return the lines that are printed at the end of a search."""
     from autodas.benchmark_string import benchmark_string
 
-    accuracies = result.accuracies
-    low, high = accuracies.interval
+    accuracies, interval = result.accuracies, ""
+    if accuracies.interval is not None:
+        low, high = accuracies.interval
+        interval = f" (95 % interval of the final network: {low:.1f} to {high:.1f} %)"
     lines = [
-        f"accuracy on {accuracies.count} samples of the validation half, with the weights of the search "
-        f"(95 % interval of the final network: {low:.1f} to {high:.1f} %):",
+        f"{accuracies.task.score_words} on {accuracies.count} samples of the validation half, with the "
+        f"weights of the search{interval}:",
         f"  relaxed, before derivation        {accuracies.relaxed:5.1f} %",
         f"  final network                     {accuracies.discrete:5.1f} %",
         f"  with statistics re-estimated      {accuracies.reestimated:5.1f} %",

@@ -123,7 +123,7 @@ def run(argv: list[str]) -> int:
         print_facts({"run": str(folder.path), **summary}, as_json=True)
         return 0
     if config.test_every:
-        print("note: test accuracy was monitored during training (--test-every)")
+        print(f"note: test {task.score_words} was monitored during training (--test-every)")
     print(task.result_line(summary["test"]))
     for remark in summary["remarks"]:
         print(note_line(remark))

@@ -7,11 +7,13 @@ from autodas.data._check import check_dataset, describe_dataset
 from autodas.data._contact_sheet import contact_sheet
 from autodas.data._dataset import ImageDataset
 from autodas.data._fingerprint import FINGERPRINT, changed_samples, changes
+from autodas.data._notes import class_counts
 from autodas.data._open import dataset_names, holds_videos, open_dataset, open_test_set
 from autodas.data._read_video import clips_along, count_along, read_clips
 from autodas.data._storing_time import seconds_to_store
 from autodas.data.augmentation._augmentation import Augmentation, normalise
 from autodas.data.batches._loader import Batch, Loader, Part
+from autodas.data.batches._samplers import Sampler, balanced
 from autodas.data.files._endings import VIDEO_ENDINGS, image_endings
 from autodas.data.files._store_folder import StoreFolder, remove_store, store_folders
 from autodas.data.files._walk import LeftOut, images_below, videos_below
@@ -39,11 +41,14 @@ __all__ = [
     "Loader",
     "Modality",
     "Part",
+    "Sampler",
     "Split",
     "StoreFolder",
+    "balanced",
     "changed_samples",
     "changes",
     "check_dataset",
+    "class_counts",
     "clips_along",
     "contact_sheet",
     "count_along",

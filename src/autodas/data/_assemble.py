@@ -25,7 +25,7 @@ from autodas.data.pixels._sources import ArraySource, Source
 from autodas.data.pixels._views import default_image_size, evaluation_view, reduction, square, stored_size
 from autodas.data.splits._images import Images
 from autodas.data.splits._parts import Bad, Part, RawDataset, check_classes, split_parts
-from autodas.data_options import DataOptions
+from autodas.data_options import DataOptions, TaskName
 from autodas.errors import AutodasError
 from autodas.terminal import message
 
@@ -41,7 +41,7 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
     """Assemble a data set, reading its samples as far as necessary; arguments as in ``open_dataset``."""
     train, test, names = split_parts(name, raw, Images.what, options, seed=seed)
     bad = Bad(name, Images.what, len(train.labels) + len(test.labels), options.max_bad)
-    used = np.unique(train.labels)
+    before = train.labels
 
     headers = [_read_headers(part, bad.found) for part in (train, test)] if raw.fixed is None else []
     every = [header for part in headers for header in part]
@@ -89,7 +89,7 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
         )
         for part, stored in zip((train, test), in_memory, strict=True)
     ]
-    check_classes(name, images[0].labels, names, used, Images.what)
+    check_classes(name, images[0].labels, names, before, Images.what)
     # If nothing is trained, the evaluated samples are examined.
     seen = _look(images[0] if len(images[0]) else images[1], threads)
     clipped += seen.clipped
@@ -109,14 +109,20 @@ def assemble(name: str, raw: RawDataset[Source], options: DataOptions, *, seed: 
         mean=seen.mean,
         std=seen.std,
         bad=tuple(bad.found),
-        default_augmentation=raw.augmentation or default_augmentation(size),
+        default_augmentation=raw.augmentation or default_augmentation(size, raw.task),
         notes=(*raw.notes, *filter(None, notes)),
         value_range=value_range,
+        task=raw.task,
     )
 
 
-def default_augmentation(image_size: int) -> Augmentation:
-    """Return the default for images of unknown kind: padded crops up to 64 pixels, resized crops above."""
+def default_augmentation(image_size: int, task: TaskName) -> Augmentation:
+    """Return the default for images of unknown kind: padded crops up to 64 pixels, resized crops above.
+
+    For regression there is none: a mirrored or enlarged image may have other numbers.
+    """
+    if task == "regression":
+        return Augmentation()
     if image_size <= 64:
         return Augmentation(crop_padding=image_size // 8, flip=True)
     return Augmentation(random_resized_crop=True, flip=True)

@@ -58,7 +58,7 @@ def assemble_videos(
     storage, modality = options.storage, options.modality
     train, test, names = split_parts(name, raw, Videos.what, options, seed=seed)
     bad = Bad(name, Videos.what, len(train.labels) + len(test.labels), options.max_bad)
-    used = np.unique(train.labels)
+    before = train.labels
     short_sides = [side for part in (train, test) for side in _probe(part, bad.found)]
     bad.check()
     if not len(test.labels) or not (len(train.labels) or raw.train is None):
@@ -105,7 +105,7 @@ def assemble_videos(
                 groups=part.groups,
             )
         )
-    check_classes(name, splits[0].labels, names, used, Videos.what)
+    check_classes(name, splits[0].labels, names, before, Videos.what)
     mean, std, contrast = _statistics(splits[0])
     blank = (
         "each of the training videos shows a single colour: 'autodas data check -o' draws the network's input"
@@ -120,11 +120,12 @@ def assemble_videos(
         mean=mean,
         std=std,
         bad=tuple(bad.found),
-        default_augmentation=raw.augmentation or Augmentation(flip=True),
+        default_augmentation=raw.augmentation or Augmentation(flip=raw.task != "regression"),
         notes=raw.notes if contrast else (*raw.notes, blank),
         clips=clips,
         modality=modality,
         flow=FlowEncoding(options.flow) if modality == "flow" else None,
+        task=raw.task,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from autodas.data._check_files import damage, picture_facts, video_facts
 from autodas.data._dataset import ImageDataset
+from autodas.data._notes import class_counts
 from autodas.data._open import open_dataset
 from autodas.data.splits._images import Images
 from autodas.data.splits._parts import Bad
@@ -44,8 +45,9 @@ def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bo
         decode: decode every file to its end, which finds damage in the middle of videos.
 
     Returns:
-        Plain data: ``name``, ``classes``, ``channels``, ``image_size``, ``value_range``, for videos ``clips``
-        (frames and step), ``train`` and ``test`` (each with ``images`` or ``videos``, their number per class,
+        Plain data: ``name``, ``task``, ``classes`` (or ``targets``), ``channels``, ``image_size``,
+        ``value_range``, for videos ``clips`` (frames and step), ``train`` and ``test`` (each with ``images``
+        or ``videos``, their number per class or label, also those with no label, or the range of each target,
         ``storage``, ``bytes_in_memory``, and the facts of :func:`picture_facts`, or :func:`video_facts` and
         :meth:`Videos.facts`), ``mean``, ``std``, ``augmentation``, ``bad``, with ``decode`` also ``damaged``,
         and ``warnings``.
@@ -53,13 +55,14 @@ def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bo
     damaged = {"damaged": [*damage(dataset.train), *damage(dataset.test)]} if decode else {}
     return {
         "name": dataset.name,
-        "classes": list(dataset.classes),
+        "task": dataset.task,
+        "targets" if dataset.task == "regression" else "classes": list(dataset.classes),
         "channels": dataset.channels,
         "image_size": dataset.image_size,
         "value_range": list(dataset.value_range or (0, 255)),
         **({} if dataset.clips is None else {"clips": asdict(dataset.clips)}),
-        "train": _facts(dataset.train, dataset.classes),
-        "test": _facts(dataset.test, dataset.classes),
+        "train": _facts(dataset.train, dataset),
+        "test": _facts(dataset.test, dataset),
         "mean": list(dataset.mean),
         "std": list(dataset.std),
         "augmentation": str(dataset.default_augmentation),
@@ -69,11 +72,10 @@ def describe_dataset(dataset: ImageDataset, *, max_bad: float = 0.01, decode: bo
     }
 
 
-def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
-    counts = np.bincount(split.labels, minlength=len(classes))
+def _facts(split: Split, dataset: ImageDataset) -> dict[str, Any]:
     facts: dict[str, Any] = {
         split.what: len(split),
-        f"{split.what}_per_class": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        **_of_labels(split, dataset),
         "storage": split.storage,
         "bytes_in_memory": split.bytes_in_memory,
     }
@@ -81,6 +83,23 @@ def _facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
         facts |= picture_facts(split)
     if isinstance(split, Videos):
         facts |= {**split.facts(), **video_facts(split)}
+    return facts
+
+
+def _of_labels(split: Split, dataset: ImageDataset) -> dict[str, Any]:
+    """Return facts about the labels of a split: counts of classes, or ranges of numbers."""
+    labels = split.labels
+    if dataset.task == "regression":
+        return {
+            name: {of: float(getattr(np, of)(values)) for of in ("mean", "std", "min", "max")}
+            for name, values in zip(dataset.classes, labels.T, strict=True)
+        }
+    counts = class_counts(labels, len(dataset.classes))
+    facts: dict[str, Any] = {
+        f"{split.what}_per_class": {n: int(count) for n, count in zip(dataset.classes, counts, strict=True)}
+    }
+    if dataset.task == "multilabel":
+        facts[f"{split.what}_without_label"] = int((~labels.any(1)).sum())
     return facts
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from autodas.data._dataset import ImageDataset
 from autodas.data.augmentation._augmentation import Augmentation
 from autodas.data.batches._loader import Loader
+from autodas.data.splits._strata import strata_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +21,7 @@ _LABEL_HEIGHT, _GAP = 14, 4
 
 
 def contact_sheet(dataset: ImageDataset, augmentation: Augmentation | None = None, *, seed: int = 0) -> Image:
-    """Return an image of up to 32 training samples, augmented and labelled with their class names.
+    """Return an image of up to 32 training samples, augmented and labelled with their classes or numbers.
 
     They are the input of the network with its normalisation reversed. A clip is a row of its frames, with
     flow in colours (hue is direction, saturation is speed); an image with other than one or three channels is
@@ -34,7 +35,7 @@ def contact_sheet(dataset: ImageDataset, augmentation: Augmentation | None = Non
     rows, names = [], []
     for views, label in _samples(dataset, augmentation or dataset.default_augmentation, seed):
         rows.append(_tiles(views, flow=dataset.modality == "flow"))
-        names.append(dataset.classes[label])
+        names.append(_name(dataset, label))
     if len(rows[0]) == 1:  # one tile per sample: several samples in a row
         return _sheet([row[0] for row in rows], names)
     columns = len(rows[0])
@@ -42,14 +43,23 @@ def contact_sheet(dataset: ImageDataset, augmentation: Augmentation | None = Non
     return _sheet([tile for row in rows for tile in row], labels, columns)
 
 
-def _samples(dataset: ImageDataset, augmentation: Augmentation, seed: int) -> list[tuple[np.ndarray, int]]:
+def _name(dataset: ImageDataset, label: np.ndarray) -> str:
+    """Return the label of a sample as text."""
+    if dataset.task == "regression":
+        return ", ".join(f"{value:.4g}" for value in label)
+    numbers = np.flatnonzero(label) if dataset.task == "multilabel" else [int(label)]
+    return ", ".join(dataset.classes[number] for number in numbers) or "-"
+
+
+def _samples(
+    dataset: ImageDataset, augmentation: Augmentation, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return samples of all classes: (C, S, S) or (C, T, S, S) on the scale 0..255, and their labels."""
     labels = dataset.train.labels
     wanted = _SAMPLES if dataset.clips is None and dataset.channels in (1, 3) else _SAMPLES // 4
-    each = max(1, wanted // len(dataset.classes))
-    chosen = np.concatenate([np.flatnonzero(labels == c)[:each] for c in range(len(dataset.classes))])[
-        :wanted
-    ]
+    strata = labels if labels.ndim == 1 else strata_of(labels)
+    each = max(1, wanted // len(np.unique(strata)))
+    chosen = np.concatenate([np.flatnonzero(strata == c)[:each] for c in np.unique(strata)])[:wanted]
     loader = Loader(
         dataset.train,
         chosen,
@@ -66,7 +76,7 @@ def _samples(dataset: ImageDataset, augmentation: Augmentation, seed: int) -> li
         shape = (1, -1, *(1 for _ in batch.images.shape[2:]))
         mean, std = (batch.images.new_tensor(values).view(shape) for values in (dataset.mean, dataset.std))
         pixels = ((batch.images * std + mean) * 255).clamp(0, 255)
-        samples += [(p.numpy(), int(label)) for p, label in zip(pixels, batch.labels, strict=True)]
+        samples += [(p.numpy(), label.numpy()) for p, label in zip(pixels, batch.labels, strict=True)]
     return samples
 
 

@@ -12,9 +12,9 @@ from autodas.data.frames._flow import FlowEncoding
 from autodas.data.pixels._form import Range
 from autodas.data.splits._clips import Clips
 from autodas.data.splits._split import Split
-from autodas.data_options import DataOptions, Modality
+from autodas.data_options import DataOptions, Modality, TaskName
 
-_NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", "notes", "options")
+_NOT_SEEN = ("name", "train", "test", "classes", "bad", "default_augmentation", "notes", "options", "task")
 """Fields that do not describe the network's input."""
 
 
@@ -26,7 +26,7 @@ class ImageDataset:
         name: name with which it was opened.
         train: images (or videos) to search and train with.
         test: images (or videos) that are only used for the final evaluation.
-        classes: name of each label.
+        classes: name of each class; for regression, of each number.
         channels: 1 (grey), 3 (RGB), 2 (optical flow), or the number of channels of the images.
         image_size: side of the network's input, in pixels.
         mean: mean of the training samples, one value per channel, on the scale 0..1.
@@ -40,6 +40,7 @@ class ImageDataset:
         value_range: values of black and white, for images with more than 8 bits; ``None`` for images of 8
             bits, where these are 0 and 255.
         options: options with which the data were read.
+        task: what the labels of the splits are: ``"classification"``, ``"multilabel"`` or ``"regression"``.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ImageDataset:
     value_range: Range | None = None
     flow: FlowEncoding | None = None
     options: DataOptions = field(default_factory=DataOptions)
+    task: TaskName = "classification"
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from autodas.data.splits._split import Split
 from autodas.data_options import DataOptions
-from autodas.reading import MAPPING, TEXT, Fields, Items, Optional, Row, Whole
+from autodas.reading import MAPPING, TEXT, Fields, Is, Items, Optional, Row, Whole
 
 _LISTED = 100_000
 """Splits of more samples are recorded as counts and a hash."""
@@ -22,7 +22,8 @@ _TOLERANCE = 1e-3
 _WORDS = {"train": "training", "test": "test"}
 _STATISTICS = ("mean", "std")
 
-_SAMPLES = Optional(Items(Row((TEXT, Whole(), Whole(-1), TEXT))))
+_LABEL = Is((int, list), "a class, or a list of labels or targets")
+_SAMPLES = Optional(Items(Row((TEXT, _LABEL, Whole(-1), TEXT))))
 _SPLIT = Fields({"count": Whole(), "hash": TEXT, "samples": _SAMPLES})
 FINGERPRINT = Fields(
     {
@@ -56,8 +57,9 @@ def fingerprint_of(
     Returns:
         ``name``, ``classes``, ``options`` (selection of samples), ``pixels`` (the network's input: channels,
         size, statistics, clips), ``train`` and ``test``. A split has ``count``, ``per_class``, ``hash`` of
-        the following, and ``samples``, for each the name, the class, the size in bytes and a hash of its
-        first bytes (see ``Content``); ``None`` if samples have no names, or are too many.
+        the following, and ``samples``, for each the name, the class (or the list of its labels, or of its
+        targets), the size in bytes and a hash of its first bytes (see ``Content``); ``None`` if samples have
+        no names, or are too many.
     """
     return {
         "name": name,
@@ -129,9 +131,11 @@ def _plain(value: Any) -> Any:
 
 
 def _of_split(split: Split) -> dict[str, Any]:
-    labels = split.labels.tolist()
+    labels = _plain_labels(split.labels)
     contents = split.contents
-    facts: dict[str, Any] = {"count": len(labels), "per_class": _counts(labels)}
+    facts: dict[str, Any] = {"count": len(labels)}
+    if split.labels.ndim == 1:
+        facts["per_class"] = _counts(labels)
     if split.keys is None:
         return facts | {"hash": _hash(labels, contents, split.stored_bytes(_HASHED_BYTES)), "samples": None}
     samples = [
@@ -139,6 +143,13 @@ def _of_split(split: Split) -> dict[str, Any]:
     ]
     digest = _hash(samples)
     return facts | {"hash": digest, "samples": samples if len(samples) <= _LISTED else None}
+
+
+def _plain_labels(labels: np.ndarray) -> list[Any]:
+    """Return the class of each sample, or the list of its labels, or targets."""
+    if labels.dtype == np.uint8 and labels.ndim > 1:
+        return [np.flatnonzero(row).tolist() for row in labels]
+    return labels.tolist()  # type: ignore[no-any-return]
 
 
 def _counts(labels: Sequence[int]) -> list[int]:

@@ -12,6 +12,8 @@ from autodas.data._duplicates import duplicates
 _UNBALANCED = 10
 _TINY = 10
 _NAMED = 5
+_FAR = 1e4
+"""Ratio of mean and deviation from which single precision loses digits of a number."""
 
 
 def notes_of(data: ImageDataset, *, split_here: bool, well_known: bool) -> tuple[str, ...]:
@@ -40,9 +42,11 @@ def notes_of(data: ImageDataset, *, split_here: bool, well_known: bool) -> tuple
 
 
 def _counts(data: ImageDataset) -> list[str]:
+    if data.task == "regression":
+        return _ranges(data)
     notes = []
-    what = data.what
-    counts = np.bincount(data.train.labels, minlength=len(data.classes))
+    what = data.what if data.task == "classification" else f"positive {data.what}"
+    counts, tested = (class_counts(split.labels, len(data.classes)) for split in (data.train, data.test))
     there = np.flatnonzero(counts)
     most, least = int(counts.argmax()), int(there[counts[there].argmin()])
     if counts[most] > _UNBALANCED * counts[least]:
@@ -53,12 +57,30 @@ def _counts(data: ImageDataset) -> list[str]:
     for numbers, words in (
         (np.flatnonzero(counts == 0), f"no training {what}"),
         (np.flatnonzero((counts > 0) & (counts < _TINY)), f"fewer than {_TINY} training {what}"),
-        (np.flatnonzero(np.bincount(data.test.labels, minlength=len(counts)) == 0), f"no test {what}"),
+        (np.flatnonzero(tested == 0), f"no test {what}"),
     ):
         if len(numbers):
             names = _some([data.classes[i] for i in numbers])
             notes.append(f"{words} in {len(numbers)} of {len(counts)} classes: {names}")
     return notes
+
+
+def class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the number of samples of each class, or with each label, int64 (classes,)."""
+    counts = labels.sum(0, dtype=np.int64) if labels.ndim > 1 else np.bincount(labels, minlength=classes)
+    return np.asarray(counts)
+
+
+def _ranges(data: ImageDataset) -> list[str]:
+    means, deviations = data.train.labels.mean(0), data.train.labels.std(0)
+    far = np.flatnonzero(abs(means) > _FAR * deviations)
+    if not len(far):
+        return []
+    first = far[0]
+    return [
+        f"'{data.classes[first]}' varies by {deviations[first]:.3g} around {means[first]:.6g}: a network "
+        "answers in single precision, so subtract a constant from it"
+    ]
 
 
 def _shared_groups(data: ImageDataset) -> list[str]:

@@ -45,12 +45,14 @@ class Kind:
         what: description in one line.
         how: syntax of its names.
         videos: whether it contains videos, not images.
+        any_task: whether its labels are the user's own, for any task; then ``read`` also takes the options.
     """
 
-    read: Callable[[str], RawDataset[Source] | RawVideos]
+    read: Callable[..., RawDataset[Source] | RawVideos]
     what: str
     how: str
     videos: bool = False
+    any_task: bool = False
 
 
 REGISTRY: dict[str, Kind] = {
@@ -69,23 +71,27 @@ REGISTRY: dict[str, Kind] = {
     ),
     "imagefolder": Kind(
         read_folder,
-        "image files in one folder a class; with train/ and test/ (or val/), or split 80/20",
+        "image files in one folder a class, or in several; with train/ and test/ (or val/), or split 80/20",
         "imagefolder:PATH",
+        any_task=True,
     ),
     "imagelist": Kind(
         read_image_lists,
-        "list files of images: lines 'path label', or csv with a header",
+        "list files of images: lines of a path and its label, labels or numbers, or csv with a header",
         "imagelist:LIST, imagelist:LIST#ROOT or imagelist:FOLDER with train.txt and test.txt (or .csv)",
+        any_task=True,
     ),
     "parquet": Kind(
         read_parquet,
-        "Parquet files with an image and a label column; train-* and test-* files, or split 80/20",
+        "Parquet files with an image column and columns of labels; train-* and test-* files, or split 80/20",
         "parquet:FILE or parquet:FOLDER",
+        any_task=True,
     ),
     "python": Kind(
         read_python,
         "your own function: fn('train') and fn('test') return arrays (images, labels) or a torch Dataset",
         "python:package.module:function",
+        any_task=True,
     ),
     "moving-digits": Kind(
         read_moving_digits,
@@ -99,12 +105,14 @@ REGISTRY: dict[str, Kind] = {
         "80/20 (extra autodas[video])",
         "videofolder:PATH",
         videos=True,
+        any_task=True,
     ),
     "videolist": Kind(
-        lambda rest: raw_videos(read_lists(rest, "videolist", Videos.what)),
+        lambda rest, options: raw_videos(read_lists(rest, "videolist", Videos.what, options)),
         "list files of videos: lines 'path label', or csv with a header (extra autodas[video])",
         "videolist:LIST, videolist:LIST#ROOT or videolist:FOLDER with train.txt and test.txt (or .csv)",
         videos=True,
+        any_task=True,
     ),
     "ucf101": Kind(
         lambda rest: raw_videos(read_ucf101(rest)),
@@ -131,7 +139,10 @@ REGISTRY: dict[str, Kind] = {
         videos=True,
     ),
     "hf": Kind(
-        read_hub, "a data set of the Hugging Face hub (extra autodas[hf])", "hf:NAME or hf:NAME:CONFIG"
+        read_hub,
+        "a data set of the Hugging Face hub (extra autodas[hf])",
+        "hf:NAME or hf:NAME:CONFIG",
+        any_task=True,
     ),
 }
 
@@ -198,6 +209,12 @@ def _read(name: str, options: DataOptions) -> RawDataset[Source] | RawVideos:
     kind, rest = _kind(name)
     if not kind.videos:
         _check_image_options(name, options)
+    if kind.any_task:
+        return kind.read(rest, options)
+    if options.task not in ("auto", "classification"):
+        raise AutodasError(f"{name}: its samples have one class each: omit `task={options.task}`")
+    if options.targets:
+        raise AutodasError(f"{name}: it has no columns of which data.targets could name some: omit it")
     return kind.read(rest)
 
 

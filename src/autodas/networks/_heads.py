@@ -1,7 +1,10 @@
-"""The auxiliary head of DARTS."""
+"""Heads of networks: the auxiliary head of DARTS, and the scale of outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from autodas.operations import batch_norm, convolution
@@ -44,3 +47,23 @@ class AuxiliaryHead(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (batch, classes)."""
         return super().forward(x if x.dim() == 4 else x.mean(2))  # type: ignore[no-any-return,no-untyped-call]
+
+
+@torch.no_grad()
+def rescale_outputs(network: nn.Module, factors: Sequence[float], summands: Sequence[float]) -> None:
+    """Change the outputs y of a network to ``factors * y + summands``, by its last linear layers, in place.
+
+    Args:
+        network: a discrete network: its ``classifier``, and its ``auxiliary`` head if it has one, end in a
+            linear layer.
+        factors: one for each output.
+        summands: likewise.
+    """
+    auxiliary = getattr(network, "auxiliary", None)
+    for layer in (network.classifier, *([] if auxiliary is None else [auxiliary[-1]])):
+        assert isinstance(layer, nn.Linear)
+        scale, shift = (
+            torch.tensor(v, dtype=torch.float64, device=layer.weight.device) for v in (factors, summands)
+        )
+        layer.weight.copy_(layer.weight.double() * scale[:, None])
+        layer.bias.copy_(layer.bias.double() * scale + shift)

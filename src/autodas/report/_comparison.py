@@ -14,20 +14,15 @@ from autodas.runs.comparison import Entry, spread_of
 from autodas.runs.events import Epoch, Start
 from autodas.runs.folder import EVENTS, GENOTYPE, SUMMARY
 from autodas.runs.reading import Run, read_run
+from autodas.runs.scores import Score, score_of
 from autodas.runs.significance import Differences, pooled_deviation, standard_error
 from autodas.spaces import get_space
 
-_PERCENT = Number(0, 100)
+_PERCENT = Number(high=100)  # R² may be negative
 _SEARCHED = Fields(
     {"accuracies": Fields({"relaxed": _PERCENT, "discrete": _PERCENT})}, {"margin": Optional(Number())}
 )
-_TRAINED = Fields(
-    {
-        "test": Fields({"top1": _PERCENT, "count": Whole(1)}),
-        "parameters": Whole(),
-        "multiply_adds": Whole(),
-    }
-)
+_TRAINED = Fields({"test": Fields({"count": Whole(1)}), "parameters": Whole(), "multiply_adds": Whole()})
 _START = Fields({"space": Fields({"name": TEXT})})
 _SPENT = Fields({"seconds": Number(), "cpu_seconds": Number()})
 _NUMBERS = (
@@ -44,16 +39,17 @@ class MethodRun:
         method: name of the method.
         space: name of the search space.
         seed: seed of both runs.
-        error: top-1 error of the trained network on the test samples, in percent.
+        error: 100 less the score of the trained network on the test samples, in percent: its top-1 error.
         count: number of test samples.
         parameters: parameters of the trained network, without auxiliary head.
         multiply_adds: multiply-adds of the trained network for one sample.
         seconds: time of the search iterations in seconds.
         cpu_seconds: CPU time of the search iterations in seconds, over all threads.
-        relaxed: accuracy of the relaxed network on the validation half, in percent.
-        discrete: accuracy of the derived network with the weights of the search, in percent.
+        relaxed: score of the relaxed network on the validation half, in percent.
+        discrete: score of the derived network with the weights of the search, in percent.
         skips: number of skip connections in the normal cells.
         margin: mean priority of the decisions; ``None`` without decisions.
+        task: name of the task; ``None`` in earlier runs, of classification.
     """
 
     method: str
@@ -69,6 +65,7 @@ class MethodRun:
     discrete: float
     skips: int
     margin: float | None
+    task: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +115,11 @@ class Comparison:
         deviation = pooled_deviation([[run.error for run in group] for group in groups.values()])
         object.__setattr__(self, "rows", tuple(_row(group, deviation) for group in groups.values()))
 
+    @property
+    def score(self) -> Score:
+        """Score by which the methods are compared."""
+        return score_of(self.runs[0].task)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data."""
         return {
@@ -127,11 +129,15 @@ class Comparison:
         }
 
     def table(self) -> str:
-        """Return the table in Markdown: the columns of table 4 of the SDAS paper, and further ones."""
+        """Return the table in Markdown: the columns of table 4 of the SDAS paper, and further ones.
+
+        For other tasks than classification it has the score in place of the error.
+        """
+        errors = self.score.proportion
         head = (
             "method",
             "space",
-            "test error, %",
+            "test error, %" if errors else f"test {self.score.words}, %",
             "parameters, M",
             "multiply-adds, M",
             "search, s",
@@ -146,7 +152,7 @@ class Comparison:
             cells = (
                 row.method,
                 row.space,
-                f"{row.error:.2f}{spread}",
+                f"{row.error if errors else 100 - row.error:.2f}{spread}",
                 f"{row.parameters / 1e6:.3f}",
                 f"{row.multiply_adds / 1e6:.2f}",
                 f"{row.seconds:.0f}",
@@ -163,7 +169,8 @@ class Comparison:
         errors: dict[str, dict[int, float]] = {}
         for run in self.runs:
             errors.setdefault(_label(run, self.rows), {})[run.seed] = run.error
-        found = Differences(errors, min(run.count for run in self.runs))
+        count = min(run.count for run in self.runs) if self.score.proportion else None
+        found = Differences(errors, count)
         if len(errors) < 2:
             return "There is one method only: nothing is compared."
         if found.degrees < 1:
@@ -176,7 +183,8 @@ class Comparison:
         said = (
             f"Significantly worse than {found.best}: {', '.join(found.worse)}."
             if found.worse
-            else f"No method is significantly worse than {found.best}, which has the lowest mean error."
+            else f"No method is significantly worse than {found.best}, which has the "
+            f"{'lowest mean error' if self.score.proportion else 'highest mean score'}."
         )
         return (
             f"± is the standard deviation over {largest} seeds. {said} "
@@ -206,8 +214,10 @@ def read_method_run(method: str, seed: int, search: str | Path, train: str | Pat
     searched, trained = read_run(search, strict=True), read_run(train, strict=True)
     _check(searched, trained)
     entry = Entry(method, searched, trained)
+    _PERCENT.check(entry.score, f"{trained.folder / SUMMARY}: broken: test: {score_of(entry.task).metric}")
+    assert entry.score is not None
     numbers: dict[str, Any] = {name: getattr(entry, name) for name in _NUMBERS}
-    return MethodRun(method=method, seed=seed, error=100 - trained.summary["test"]["top1"], **numbers)
+    return MethodRun(method=method, seed=seed, error=100 - entry.score, task=entry.task, **numbers)
 
 
 def _check(search: Run, training: Run) -> None:
@@ -227,13 +237,14 @@ def _check(search: Run, training: Run) -> None:
 
 def _row(runs: Sequence[MethodRun], deviation: float | None) -> MethodRow:
     errors = [run.error for run in runs]
+    count = runs[0].count if score_of(runs[0].task).proportion else None
     return MethodRow(
         method=runs[0].method,
         space=runs[0].space,
         seeds=len(runs),
         error=fmean(errors),
         deviation=spread_of(errors).deviation or 0.0,
-        standard_error=None if deviation is None else standard_error(errors, runs[0].count, deviation),
+        standard_error=None if deviation is None else standard_error(errors, count, deviation),
         parameters=fmean(run.parameters for run in runs),
         multiply_adds=fmean(run.multiply_adds for run in runs),
         seconds=fmean(run.seconds for run in runs),

@@ -76,7 +76,8 @@ def run_html(folder: str | Path) -> str:
 def _results(summary: Mapping[str, Any]) -> dict[str, str]:
     """Return the accuracies in a summary."""
     results = {}
-    for part, name in (("accuracies", "discrete"), ("test", "top1"), ("test", "video_top1")):
+    tests = [("test", name) for name in ("top1", "video_top1", "map", "r2")]
+    for part, name in (("accuracies", "discrete"), *tests):
         values = summary.get(part)
         if isinstance(values, Mapping) and isinstance(values.get(name), int | float):
             results[f"{name}, %"] = f"{values[name]:.2f}"

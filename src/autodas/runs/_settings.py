@@ -20,6 +20,9 @@ _HOW = (
 )
 """Keys of configurations, or prefixes of keys, that do not affect whether runs are repetitions."""
 
+_NEW = {"data.task": "auto", "data.balance": "none", "optim.loss": "mse"}
+"""Settings that earlier versions did not have, with the value that changes nothing."""
+
 _SEARCH = "search "
 """Prefix of the keys of a search."""
 
@@ -70,6 +73,8 @@ def _values(run: Run) -> Iterator[tuple[str, str]]:
     for key, value in _flat(run.settings):
         if key == "data.storage" and value != "compressed":
             continue  # the others show the network the same pixels
+        if key in _NEW and value == _NEW[key]:
+            continue
         if value not in (None, [], "") and not any(key == how or key.startswith(f"{how}.") for how in _HOW):
             yield key.removeprefix("data."), _text(value)
     # Properties of the data that follow from the data set.

@@ -14,6 +14,7 @@ from autodas.reading import known
 from autodas.runs._settings import differences, setting_of
 from autodas.runs.events import Epoch
 from autodas.runs.reading import Run
+from autodas.runs.scores import score_of
 from autodas.spaces import get_space
 
 
@@ -47,9 +48,15 @@ class Entry:
         return None if self.search is None else known(self.search.start.space, ["name"])
 
     @property
-    def top1(self) -> float | None:
-        """Accuracy of the trained network on the test samples, in percent."""
-        return _number(self.training, "test", "top1")
+    def task(self) -> str | None:
+        """Name of the task; ``None`` in earlier runs, of classification."""
+        run = self.training or self.search
+        return None if run is None else run.start.task
+
+    @property
+    def score(self) -> float | None:
+        """Score of the trained network on the test samples, in percent: its accuracy, mAP or R²."""
+        return _number(self.training, "test", score_of(self.task).metric)
 
     @property
     def count(self) -> int | None:
@@ -73,12 +80,12 @@ class Entry:
 
     @property
     def relaxed(self) -> float | None:
-        """Accuracy of the relaxed network on the validation half, in percent."""
+        """Score of the relaxed network on the validation half, in percent."""
         return _number(self.search, "accuracies", "relaxed")
 
     @property
     def discrete(self) -> float | None:
-        """Accuracy of the derived network on the validation half with the search's weights, in percent."""
+        """Score of the derived network on the validation half with the search's weights, in percent."""
         return _number(self.search, "accuracies", "discrete")
 
     @property

@@ -116,6 +116,7 @@ class Start(Event):
         command: ``"search"`` or ``"train"``.
         strategy: method of a search.
         data: name of the data set, ``classes`` its number of classes.
+        task: what the network answers; without it, a class.
         genotype: name of the architecture of a training.
         pictures: number of samples of each part.
         notes: notes to the user, in sentences.
@@ -134,6 +135,7 @@ class Start(Event):
     command: str | None = _as(TEXT)
     strategy: str | None = _as(TEXT)
     data: str | None = _as(TEXT)
+    task: str | None = _as(TEXT)
     genotype: str | None = _as(TEXT)
     classes: int | None = _as(Whole())
     pictures: Mapping[str, Any] | None = _as(MAPPING)

@@ -32,7 +32,7 @@ def pooled_deviation(groups: Sequence[Sequence[float]]) -> float | None:
     return math.sqrt(squares / degrees)
 
 
-def standard_error(percents: Sequence[float], count: int, deviation: float) -> float:
+def standard_error(percents: Sequence[float], count: int | None, deviation: float) -> float:
     r"""Compute the standard error of a mean accuracy, or error, over seeds, in percentage points.
 
     .. math:: \sqrt{e^2 + \frac{s^2}{n}}
@@ -42,10 +42,11 @@ def standard_error(percents: Sequence[float], count: int, deviation: float) -> f
 
     Args:
         percents: accuracy or error for each seed, in percent.
-        count: number of test samples N.
+        count: number of test samples N; ``None`` if they are no shares of samples, whose e is unknown.
         deviation: s, as :func:`pooled_deviation`: two or three seeds of one method do not determine it.
     """
-    return math.hypot(accuracy.standard_error(fmean(percents), count), deviation / math.sqrt(len(percents)))
+    of_samples = 0.0 if count is None else accuracy.standard_error(fmean(percents), count)
+    return math.hypot(of_samples, deviation / math.sqrt(len(percents)))
 
 
 @dataclass(frozen=True)

@@ -39,19 +39,19 @@ class SearchAccuracies:
     task: Task[Any] = field(repr=False, compare=False)
 
     @property
-    def error(self) -> float:
-        """Standard error of the discrete accuracy, in percentage points."""
+    def error(self) -> float | None:
+        """Standard error of the discrete score, in percentage points; ``None`` if it is unknown."""
         return self.task.error(self.discrete, self.count)
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the discrete accuracy, in percent."""
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the discrete score, in percent; ``None`` if it is unknown."""
         return self.task.interval(self.discrete, self.count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the accuracies as plain data."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "task"}
-        return {**values, "standard_error": self.error, "interval": list(self.interval)}
+        return {**values, "standard_error": self.error, "interval": self.interval and list(self.interval)}
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any], task: Task[Any]) -> SearchAccuracies:

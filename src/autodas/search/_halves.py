@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from autodas.data import Augmentation, ImageDataset, Loader
+from autodas.data import Augmentation, ImageDataset, Loader, Sampler
 from autodas.loop import Compute
 
 FEW = 256
@@ -42,6 +42,7 @@ class Halves:
         compute: device of the batches, and how they are read. Where batch statistics matter, as many samples
             are processed at once as in one part of a gradient step.
         evaluated: batch size of evaluations on the whole validation half; by default the same.
+        sampler: order of the samples that train the weights; ``None`` for each once in an epoch.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Halves:
         seed: int,
         compute: Compute,
         evaluated: int | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         train, validation = search_halves(dataset, seed)
         self.indices = {"train": train, "validation": validation}
@@ -68,7 +70,10 @@ class Halves:
         steps = partial(loader, batch_size=batch_size, shuffle=True, augmentation=augmentation, part=part)
         at_once = max(1, batch_size // max(1, compute.micro_batches * part.of))
         plain = partial(loader, batch_size=at_once, shuffle=False, augmentation=None, seed=seed)
-        self.train, self.validation = steps(train, seed=seed), steps(validation, seed=seed + 1)
+        self.train, self.validation = (
+            steps(train, seed=seed, sampler=sampler),
+            steps(validation, seed=seed + 1),
+        )
         shuffled = np.random.default_rng(seed).permutation
         mixed = shuffled(train)
         self.train_plain, self.train_few = plain(mixed), plain(mixed[:SEVERAL])

@@ -198,7 +198,8 @@ class Search:
         self.stop_at_skips = stop_at_skips
         augmentation = augmentation or dataset.default_augmentation
         evaluated = self.size.evaluated_at_once
-        self.halves = Halves(dataset, batch_size, augmentation, seed, compute, evaluated)
+        sampler = self.task.sampler
+        self.halves = Halves(dataset, batch_size, augmentation, seed, compute, evaluated, sampler)
         # Capped at the size of a half.
         self.size = replace(
             self.size, batch_size=self.halves.train.batch_size, last_batch=self.halves.last_batch
@@ -279,6 +280,7 @@ class Search:
             self.space,
             self.strategy,
             data=self.dataset.name,
+            task=self.task.name,
             classes=len(self.dataset.classes),
             pictures={name: len(half) for name, half in halves.items()},
             notes=list(self.dataset.notes),
@@ -501,6 +503,7 @@ class Search:
             "command": "search",
             "strategy": self.strategy.name,
             "data": self.dataset.name,
+            "task": self.task.name,
             "accuracies": accuracies,
             "margin": result.margin,
             "decisiveness": None if clear is None else clear.to_dict(),

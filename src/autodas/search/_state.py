@@ -8,7 +8,7 @@ from autodas.reading import MAPPING, TEXT, TRUTH, Fields, Items, Number, Optiona
 _CANDIDATE = Fields(
     {"phase": TEXT, "file": TEXT, "derived": TRUTH},
     {
-        **dict.fromkeys(("relaxed", "discrete", "reestimated", "rebuilt"), Number(0)),
+        **dict.fromkeys(("relaxed", "discrete", "reestimated", "rebuilt"), Number()),
         "rebuilt_equal": TRUTH,
         "count": Whole(1),
     },

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from autodas.data_options import Flow, Modality, Sampling, Starts
 from autodas.errors import AutodasError
 from autodas.limits import MOST_CHANNELS, MOST_CLASSES, MOST_FRAMES, MOST_PIXELS_ACROSS
-from autodas.reading import MEBIBYTE, TEXT, TRUTH, Fields, Items, Number, OneOf, Optional, Whole
+from autodas.reading import MAPPING, MEBIBYTE, TEXT, TRUTH, Fields, Items, Number, OneOf, Optional, Whole
 
 LONGEST = 64 * MEBIBYTE
 """Maximum number of characters of a description."""
@@ -36,6 +36,7 @@ _FACTS = Fields(
         "modality": OneOf(get_args(Modality)),
         "value_range": Items(Number(), 2, 2),
         "flow": _FLOW,
+        "task": MAPPING,
     },
 )
 

@@ -288,7 +288,7 @@ class Fit:
         if self.watched is not None:
             due = self.epoch % self.watch_every == 0
             tested = self._evaluated(self.watched, "test_") if due else {}
-            metrics |= {f"test_{name}": tested.get(f"test_{name}") for name in self.task.metrics}
+            metrics |= {f"test_{name}": tested.get(f"test_{name}") for name in self.task.evaluated}
         keeper.log.event(
             events.Epoch(
                 epoch=self.epoch,

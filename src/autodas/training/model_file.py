@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from torch import nn
 from autodas._version import __version__
 from autodas.data import FLOW_BOUND, Clips, FlowEncoding, Modality, normalise, read_clips, read_image
 from autodas.errors import AutodasError
-from autodas.loop.tasks import Classification
+from autodas.loop.tasks import Task, task_from
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.reading import MEBIBYTE, parse_json
 from autodas.runs.folder import MODEL
@@ -31,7 +32,7 @@ class ModelFacts:
 
     Args:
         blueprint: blueprint of the network.
-        classes: names of the classes, in the order of the logits.
+        classes: names of the classes, in the order of the logits; for regression, of the targets.
         channels: number of channels of the images or frames.
         image_size: height and width that the network was trained on.
         mean: mean of each channel, for values from 0 to 1.
@@ -43,6 +44,8 @@ class ModelFacts:
         value_range: values of black and white, for networks trained on images of more than 8 bits; ``None``
             for images of 8 bits.
         flow: how optical flow is computed; ``None`` for other inputs.
+        task_facts: what the task is, besides its classes: :meth:`autodas.loop.tasks.Task.facts`; empty for
+            classification.
     """
 
     blueprint: Blueprint
@@ -57,16 +60,17 @@ class ModelFacts:
     modality: Modality = "rgb"
     value_range: tuple[float, float] | None = None
     flow: FlowEncoding | None = None
+    task_facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def frames(self) -> int | None:
         """Number of frames of a clip; ``None`` for images."""
         return None if self.clips is None else self.clips.frames
 
-    @property
-    def task(self) -> Classification:
+    @cached_property
+    def task(self) -> Task[Any]:
         """The task that the network was trained for."""
-        return Classification(self.classes)
+        return task_from(self.classes, self.task_facts)
 
     def build(self) -> Network | HandcraftedNetwork:
         """Return the network with newly initialised weights."""
@@ -89,7 +93,8 @@ class ModelFacts:
 
         The short side is resized (from 128 pixels on to 256/224 of ``image_size``, for videos to 128/112),
         the centre is cropped, and values are normalised.
-        ``network(facts.preprocess(path)).softmax(1).mean(0)`` gives the probabilities of the classes.
+        ``network(facts.preprocess(path)).softmax(1).mean(0)`` gives the probabilities of the classes, for
+        several labels ``.sigmoid().mean(0)``, and ``.mean(0)`` the answers of regression.
 
         Args:
             sample: path of an image, or of a video or a folder of its frames. An image may also be a Pillow
@@ -159,6 +164,7 @@ class ModelFacts:
                 "version": self.version,
                 **videos,
                 **deep,
+                **({"task": dict(self.task_facts)} if self.task_facts else {}),
             }
         )
 
@@ -175,7 +181,7 @@ class ModelFacts:
         facts: dict[str, Any] = parse_json(text, where)
         check_facts(facts, where)
         try:
-            return cls(
+            found = cls(
                 read_blueprint(facts, where),
                 tuple(facts["classes"]),
                 facts["channels"],
@@ -188,7 +194,10 @@ class ModelFacts:
                 facts.get("modality", "rgb"),
                 _value_range(facts.get("value_range")),
                 FlowEncoding(**facts["flow"]) if "flow" in facts else None,
+                facts.get("task", {}),
             )
+            _ = found.task  # reject invalid facts now
+            return found
         except AutodasError as error:
             if str(error).startswith(where):
                 raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -107,6 +108,7 @@ class Training:
             modality=dataset.modality,
             value_range=dataset.value_range,
             flow=dataset.flow,
+            task_facts=self.task.facts(),
         )
         self.network = self.facts.build()
         self.seed = seed
@@ -143,6 +145,7 @@ class Training:
                 views=views,
                 crops=crops,
                 part=compute.part,
+                sampler=None if own is None else self.task.sampler,
             )
 
         views, crops = (1, 1) if dataset.clips is None else (evaluation.test_clips, evaluation.test_crops)
@@ -207,6 +210,7 @@ class Training:
         blueprint, processes = self.facts.blueprint, process_facts(self.group, self.fit.device)
         start = {
             "data": self.dataset.name,
+            "task": self.task.name,
             "genotype": blueprint.name,
             "pictures": self.pictures,
             "input": input_facts(self.dataset),
@@ -223,12 +227,18 @@ class Training:
         seed_process(self.seed, self.group.rank)
         with explain_out_of_memory(self._advice):
             self.fit.run(start, self.notes)
-            evaluation = evaluate_network(self.network, self.test, self.task, self.keeping.quiet, self.group)
+            held_out = None if self.fit.validation is None else partial(self._evaluated, self.fit.validation)
+            self.task = self.task.finish(self.network, held_out)
+            evaluation = self._evaluated(self.test)
         return self.group.from_first(lambda: self._write(evaluation))
+
+    def _evaluated(self, samples: Loader) -> Any:
+        return evaluate_network(self.network, samples, self.task, self.keeping.quiet, self.group)
 
     def _write(self, evaluation: Evaluation) -> dict[str, Any]:
         """Write the network and the result; return the summary."""
-        facts, blueprint = self.facts, self.facts.blueprint
+        facts = replace(self.facts, task_facts=self.task.facts())
+        blueprint = facts.blueprint
         save_model(self.folder.path / MODEL, self.network, facts)
         self.task.write(evaluation, self.folder, self.dataset)
         cost = facts.profile()
@@ -236,13 +246,15 @@ class Training:
             "command": "train",
             "genotype": blueprint.name,
             "data": self.dataset.name,
+            "task": self.task.name,
             "epochs": self.fit.epochs,
             "best_epoch": self.fit.best.get("epoch"),
             "parameters": cost.parameters,
             "multiply_adds": cost.multiply_adds,
             "stages": [asdict(stage) for stage in cost.stages],
             "test_watched": self.fit.watched is not None,
-            "test": evaluation.summary(),
+            "test": (test := evaluation.summary()),
+            "result": self.task.result_line(test),
             "remarks": self.task.remarks(evaluation, self._train_score()),
         }
         self.folder.write_json(SUMMARY, summary)

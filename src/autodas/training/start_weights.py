@@ -25,7 +25,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
       choice; the paper only states that 2-D kernels are learnt on images first).
     - A different number of channels (optical flow has 2): the first convolution takes the mean over its input
       channels, scaled by the ratio of their numbers, so that the sum over channels is preserved.
-    - Different classes: the classifier and the auxiliary head keep their new weights.
+    - Different classes, or another task: the classifier and the auxiliary head keep their new weights.
 
     Args:
         network: network built from ``facts``.
@@ -38,7 +38,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
     trained, source = load_model(path)
     own, other = facts.blueprint, source.blueprint
     _check(own, other, path)
-    heads = source.classes == facts.classes
+    heads = source.classes == facts.classes and source.task.name == facts.task.name
     given = trained.state_dict()
     state = network.state_dict()
     first = next(name for name, tensor in state.items() if tensor.dim() > 2)
@@ -58,7 +58,10 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
     if unused:
         raise AutodasError(f"{path}: this network has no '{unused[0]}', so its weights do not fit")
     network.load_state_dict(taken)
-    fresh_head = "" if heads else "; the classifier is new, because the classes differ"
+    if heads:
+        facts.task.begin(network)
+    differ = "tasks" if source.classes == facts.classes else "classes"
+    fresh_head = "" if heads else f"; the classifier is new, because the {differ} differ"
     kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
     return f"weights of {path}{kernels}{fresh_head}"
 

@@ -5,7 +5,8 @@ are both the keys of the YAML file and the options of the command line (``--opti
 field are optional: ``field(metadata={"positional": True})`` (a list takes all remaining arguments;
 ``"nargs": "+"`` requires at least one), ``"short": "-o"``, ``"metavar"``, ``"help"``. By default, help is
 taken from the docstrings. A part with a field ``name`` can be given by name alone: ``--data digits``. A field
-of type :class:`~autodas.choice.Choice` holds the name of an alternative and its settings.
+with the metadata ``{"flag": "task"}`` has that option without the name of its part: ``--task``. A field of
+type :class:`~autodas.choice.Choice` holds the name of an alternative and its settings.
 """
 
 from __future__ import annotations

@@ -187,6 +187,8 @@ def _flatten(content: dict[Any, Any], schema: Schema, label: str) -> Layer:
             key = f"{prefix}{name}"
             if key in schema.leaves:
                 put(key, value)
+            elif key in schema.short_forms and key not in schema.groups:
+                put(schema.short_forms[key], value)
             elif key not in schema.groups:
                 raise AutodasError(f"{label}: unknown key '{key}'{schema.unknown(key)}")
             elif isinstance(value, dict):

@@ -80,7 +80,8 @@ class Schema:
     Args:
         leaves: dotted key to value.
         groups: dotted key of a nested class to that class.
-        short_forms: key of a group to the key set by its short form: ``data`` to ``data.name``.
+        short_forms: short form to the key that it sets: the name of a group, ``data`` to ``data.name``, or
+            the metadata ``flag`` of a field, ``task`` to ``data.task``.
         choice: the field that holds a choice, if there is one.
         chosen: canonical name of the alternative whose settings are among the leaves.
     """
@@ -191,6 +192,8 @@ def _describe(schema: Schema, config_class: type, prefix: str, defaults: Any) ->
                 schema.short_forms[key] = f"{key}.name"
         else:
             schema.leaves[key] = Leaf(key, hint, default, config_class, item.metadata)
+            if "flag" in item.metadata:
+                schema.short_forms[item.metadata["flag"]] = key
 
 
 def _describe_choice(schema: Schema, key: str, choice: type[Choice], default: Any) -> None:

@@ -73,13 +73,13 @@ def _bits(keys: Tensor, stream: int) -> Tensor:
     return mix(keys + _signed((stream + 1) * _STREAM))
 
 
-def integers(keys: Tensor, stream: int, high: int) -> Tensor:
+def integers(keys: Tensor, stream: int, high: int | Tensor) -> Tensor:
     """Return one integer per key, uniform on ``0 .. high - 1``.
 
     Args:
         keys: result of :func:`sample_keys`.
         stream: number of the draw; draws with different numbers are independent.
-        high: at most 2^31.
+        high: at most 2^31; or one for each key.
     """
     return (_shift(_bits(keys, stream), 32) * high) >> 32
 

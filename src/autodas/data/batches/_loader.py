@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from autodas.data.augmentation._augmentation import Augmentation, finish
-from autodas.data.augmentation._random import AUGMENTATION, ORDER, permutation, sample_keys
+from autodas.data.augmentation._random import AUGMENTATION, sample_keys
+from autodas.data.batches._samplers import Sampler, each_once, repeats
 from autodas.data.batches._stream import Answer, Reader, Request
 from autodas.data.batches._workers import Workers, shared_workers
 from autodas.data.splits._split import Split
@@ -24,10 +25,11 @@ from autodas.terminal import message
 class Batch(NamedTuple):
     """Images, or clips of videos, with labels.
 
-    ``images``: float32 (B, C, S, S), for clips (B, C, T, S, S), normalised, on the device. ``labels``: int64
-    (B,). ``indices``: int64 (B,), indices of the samples in the split. ``share``: fraction that they are of
-    the batch that all processes share; 0 if the batch is too small for this process to have a part of it, so
-    that it repeats the first part.
+    ``images``: float32 (B, C, S, S), for clips (B, C, T, S, S), normalised, on the device. ``labels``: what
+    the network should answer, as in :class:`~autodas.data.splits._split.Split`: int64 (B,) for classes, uint8
+    or float64 (B, K) for several labels or targets. ``indices``: int64 (B,), indices of the samples in the
+    split. ``share``: fraction that they are of the batch that all processes share; 0 if the batch is too
+    small for this process to have a part of it, so that it repeats the first part.
     """
 
     images: Tensor
@@ -67,8 +69,9 @@ class Loader:
     """Loader of batches, which are the same for the same arguments, on every machine and from any start.
 
     The order of an epoch is a function of (seed, epoch), the augmentation of a sample one of (seed, epoch,
-    index). There is no other state, so resuming a run only requires the number of batches that it has
-    consumed. Samples in memory are kept on the device and augmented there; others are read by ``workers``.
+    index), and of how often the sample has been drawn in the epoch before. There is no other state, so
+    resuming a run only requires the number of batches that it has consumed. Samples in memory are kept on the
+    device and augmented there; others are read by ``workers``.
 
     While shuffling, a last batch of one sample is dropped (batch normalisation cannot use it). A sample
     that cannot be read is replaced by the next of the loader's samples while shuffling, and skipped
@@ -91,6 +94,7 @@ class Loader:
         views: number of evaluated clips of each video; they follow each other, with equal ``indices``.
         crops: number of crops of each of these clips: the centre, or crops along the longer side.
         part: the part of this process, if several share the batches.
+        sampler: order of the samples while shuffling; ``None`` for each once, in random order.
 
     Raises:
         AutodasError: if there are no samples, an index is out of range, or sizes do not fit.
@@ -131,6 +135,7 @@ class Loader:
         views: int = 1,
         crops: int = 1,
         part: Part = WHOLE,
+        sampler: Sampler | None = None,
     ) -> None:
         chosen = np.arange(len(split)) if indices is None else np.array(indices, dtype=np.int64)
         if len(chosen) == 0:
@@ -158,7 +163,7 @@ class Loader:
         self._mean, self._std, self._size = tuple(mean), tuple(std), image_size
         self._seed, self._shuffle, self._augmentation = seed, shuffle, augmentation
         self._channels_last = channels_last
-        self._part = part
+        self._part, self._sampler = part, sampler or each_once
         self._in_memory = split.in_memory
         self._worker_count = 0 if self._in_memory else workers
         self._workers: Workers | None = None
@@ -218,16 +223,19 @@ class Loader:
         return tuple(self._bad.values())
 
     def _order(self, epoch: int) -> Tensor:
+        """Return the draws of an epoch: indices of samples, plus the size of the split for each repeat."""
         if not self._shuffle:
             return self._samples
-        return self._samples[permutation(len(self._samples), ORDER, self._seed, epoch)]
+        labels = self._split.labels[self._samples.numpy()]
+        places = self._sampler(labels, self._seed, epoch)
+        return self._samples[places] + repeats(places) * len(self._split)
 
     def _from_memory(self, epoch: int, start: int) -> Iterator[Batch]:
         pixels, labels = self._split.on_device(self.device)
         order = self._order(epoch)
         for places, share in self._own(start):
             asked = order[places]
-            indices = asked.to(self.device, non_blocking=True)
+            indices = (asked % len(self._split)).to(self.device, non_blocking=True)
             batch = self._finish(pixels[indices], labels[indices], asked, indices, epoch, cropped=False)
             yield batch._replace(share=share)
 

@@ -19,8 +19,9 @@ from autodas.data.splits._split import Split
 class Request(NamedTuple):
     """One batch to be read: the samples ``indices`` in the epoch, and the ``views`` of them.
 
-    A sample of which several views are requested is repeated, without others in between. ``share`` is the
-    fraction that they are of the batch that several processes share.
+    An index beyond the split is a repetition: a sample that has been drawn before in the epoch. A sample of
+    which several views are requested is repeated, without others in between. ``share`` is the fraction that
+    they are of the batch that several processes share.
     """
 
     epoch: int
@@ -106,6 +107,7 @@ class Reader:
 
     def _candidates(self, index: int) -> Iterator[int]:
         """Yield the sample, then its possible replacements: a function of the sample alone."""
+        index %= len(self.split)
         if not self.replace_bad:
             yield index
             return

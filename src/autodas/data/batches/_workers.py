@@ -254,7 +254,7 @@ def _close(tasks: queue.SimpleQueue[_Task | None], workers: list[_Worker]) -> No
 
 def _of(task: _Task, split: Split) -> str:
     """Return the samples of a task, for messages."""
-    indices = list(dict.fromkeys(task.request.indices.tolist()))
+    indices = list(dict.fromkeys((task.request.indices % len(split)).tolist()))
     more = f" and {len(indices) - 1} other {split.what}" if len(indices) > 1 else ""
     return f"batch of {split.describe(indices[0])}{more}"
 

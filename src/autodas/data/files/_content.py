@@ -51,5 +51,14 @@ def content_of_file(path: str, *, beginning: bool = True) -> Content:
         return Content(-1)
 
 
+def digest_of_file(path: str) -> str:
+    """Return the hash of a whole file; its path if it is no file, or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return path
+
+
 def _hash(beginning: bytes) -> str:
     return hashlib.blake2b(beginning, digest_size=8).hexdigest()

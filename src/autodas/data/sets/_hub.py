@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from autodas.data.pixels._sources import ItemSource, Source
-from autodas.data.sets._labels import StoredLabels, number_labels
+from autodas.data.sets._answers import read_answers, stored_labels
+from autodas.data.sets._labels import StoredLabels
 from autodas.data.sets._parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 from autodas.data.sets._split_names import split_of
 from autodas.data.splits._parts import RawDataset, RawSplit
-from autodas.errors import AutodasError
+from autodas.data_options import DataOptions
+from autodas.errors import AutodasError, nearest
 
 
-def read_hub(rest: str) -> RawDataset[Source]:
+def read_hub(rest: str, options: DataOptions) -> RawDataset[Source]:
     """Load ``NAME`` or ``NAME:CONFIG`` through the package ``datasets``."""
     if not rest:
         raise AutodasError("data set 'hf' needs a name: write hf:NAME, such as hf:ylecun/mnist")
@@ -40,9 +42,9 @@ def read_hub(rest: str) -> RawDataset[Source]:
     unused = [split for split in splits if split not in used]
     notes = (f"hf:{rest}: not used: {', '.join(unused)}",) if unused else ()
     image = _column(rest, train, "Image", IMAGE_COLUMNS)
-    label = _column(rest, train, "ClassLabel", LABEL_COLUMNS)
-    stored = [_labels(f"hf:{rest} {split}", splits[split], label) for split in used]
-    labels = number_labels(f"hf:{rest}", stored[:1], stored[1:])
+    columns = options.targets or (_column(rest, train, "ClassLabel", LABEL_COLUMNS),)
+    stored = [_labels(f"hf:{rest} {split}", splits[split], columns) for split in used]
+    labels = read_answers(f"hf:{rest}", stored[:1], stored[1:], options)
     assert labels.train is not None
     return RawDataset(
         train=RawSplit(ItemSource(train, image, f"hf:{rest} train"), labels.train),
@@ -50,15 +52,22 @@ def read_hub(rest: str) -> RawDataset[Source]:
         if labels.test is None
         else RawSplit(ItemSource(test, image, f"hf:{rest} test"), labels.test),
         classes=labels.classes,
-        notes=notes,
+        notes=(*notes, *labels.notes),
         refusal=labels.refusal,
+        task=labels.task,
     )
 
 
-def _labels(where: str, part: Any, column: str) -> StoredLabels:
-    names = getattr(part.features[column], "names", None)
-    values = np.asarray(list(part[column]))
-    return StoredLabels(where, values, tuple(map(str, names)) if names is not None else None)
+def _labels(where: str, part: Any, columns: tuple[str, ...]) -> StoredLabels:
+    for column in columns:
+        if column not in part.features:
+            raise AutodasError(f"{where}: no column '{column}'{nearest(column, list(part.features))}")
+    if len(columns) > 1:
+        table = np.stack([np.asarray(list(part[column])) for column in columns], axis=1)
+        return StoredLabels(where, table, columns)
+    feature = part.features[columns[0]]
+    names = getattr(getattr(feature, "feature", feature), "names", None)  # of one label, or of lists of them
+    return stored_labels(where, list(part[columns[0]]), tuple(map(str, names)) if names is not None else None)
 
 
 def _column(rest: str, part: Any, kind: str, usual: tuple[str, ...]) -> str:

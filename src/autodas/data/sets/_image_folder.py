@@ -10,13 +10,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from autodas.data.files._content import digest_of_file
 from autodas.data.files._endings import image_endings
 from autodas.data.files._walk import LeftOut, files_in, images_below, subfolders
 from autodas.data.pixels._sources import FileSource, Source
+from autodas.data.sets._answers import multilabel_note
 from autodas.data.sets._keys import keys_below
 from autodas.data.sets._split_names import SplitName, split_of
 from autodas.data.splits._parts import RawDataset, RawSplit
 from autodas.data.splits._split import Named
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 
 S = TypeVar("S", bound=Named)
@@ -57,19 +60,27 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def read_folder(rest: str) -> RawDataset[Source]:
+def read_folder(rest: str, options: DataOptions) -> RawDataset[Source]:
     """Read images in ``rest/train/CLASS/*`` and ``rest/test/CLASS/*`` (or ``val``), or ``rest/CLASS/*``."""
-    return read_tree(rest, Tree("imagefolder", "images", image_endings(), images_below), FileSource)
+    return read_tree(rest, Tree("imagefolder", "images", image_endings(), images_below), FileSource, options)
 
 
-def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDataset[S]:
+def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S], options: DataOptions) -> RawDataset[S]:
     """Read the samples in ``rest/train/CLASS`` and ``rest/test/CLASS`` (or ``val``), or in ``rest/CLASS``.
+
+    For several labels a sample, files of one name and content in several class folders are one sample.
 
     Args:
         rest: the folder.
         tree: files to look for.
         source: factory of the source for the files of a split.
+        options: ``task``.
     """
+    if options.task == "regression" or options.targets:
+        raise AutodasError(
+            f"{tree.kind}:{rest}: class folders have neither targets nor columns: write a list"
+        )
+    several = options.task == "multilabel"
     root = existing_path(rest, tree.kind)
     if not os.path.isdir(root):
         raise AutodasError(f"{root}: is a file, but {tree.kind} needs a folder of class folders")
@@ -84,19 +95,44 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S]) -> RawDat
     classes = sorted({name for samples in by_folder.values() for name in samples})
 
     def split(folder: Path) -> RawSplit[S]:
+        if several:
+            paths, table = _together(folder, by_folder[folder], classes)
+            return RawSplit(source(paths), table, keys_below(folder, paths))
         paths = [path for samples in by_folder[folder].values() for path in samples]
         labels = [classes.index(name) for name, samples in by_folder[folder].items() for _ in samples]
         return RawSplit(source(paths), np.array(labels, dtype=np.int64), keys_below(folder, paths))
+
+    note = f"{root}: {multilabel_note('files of one name and content in several folders', len(classes))}"
 
     return RawDataset(
         train=None if layout.train is None else split(layout.train),
         test=None if layout.test is None else split(layout.test),
         classes=tuple(classes),
-        notes=(*layout.notes, *left_out.notes()),
+        notes=(*layout.notes, *left_out.notes(), *([note] if several else [])),
         refusal=_empty_class(main, layout, tree, left_out)
         or _different_classes(layout, by_folder)
         or _splits_as_classes(layout, main),
+        task="multilabel" if several else "classification",
     )
+
+
+def _together(
+    folder: Path, samples: dict[str, list[str]], classes: list[str]
+) -> tuple[list[str], np.ndarray]:
+    """Return each sample once, by its path in the first of its folders, and its labels, uint8 (N, K)."""
+    named: dict[str, list[tuple[str, str]]] = {}
+    for name, paths in samples.items():
+        for path in paths:
+            named.setdefault(os.path.relpath(path, folder / name), []).append((name, path))
+    labels: dict[str, set[str]] = {}
+    for places in named.values():
+        first: dict[object, str] = {}
+        for name, path in places:
+            # Files that share no name with another are not read.
+            content = digest_of_file(path) if len(places) > 1 else path
+            labels.setdefault(first.setdefault(content, path), set()).add(name)
+    table = np.array([[name in own for name in classes] for own in labels.values()], dtype=np.uint8)
+    return list(labels), table.reshape(-1, len(classes))
 
 
 def existing_path(rest: str, kind: str) -> Path:

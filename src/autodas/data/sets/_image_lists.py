@@ -6,13 +6,19 @@ from autodas.data.pixels._sources import FileSource, Source
 from autodas.data.sets._lists import Listed, read_lists
 from autodas.data.splits._images import Images
 from autodas.data.splits._parts import RawDataset, RawSplit
+from autodas.data_options import DataOptions
 
 
-def read_image_lists(rest: str) -> RawDataset[Source]:
+def read_image_lists(rest: str, options: DataOptions) -> RawDataset[Source]:
     """Read ``LIST``, ``LIST#ROOT``, or a folder of lists; see :func:`read_lists`."""
-    listed = read_lists(rest, "imagelist", Images.what)
+    listed = read_lists(rest, "imagelist", Images.what, options)
     return RawDataset(
-        _split(listed.train), _split(listed.test), listed.classes, notes=listed.notes, refusal=listed.refusal
+        _split(listed.train),
+        _split(listed.test),
+        listed.classes,
+        notes=listed.notes,
+        refusal=listed.refusal,
+        task=listed.task,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autodas.data_options import TaskName
 from autodas.errors import AutodasError
 
 _SHOWN = 10
@@ -18,13 +19,16 @@ class StoredLabels:
 
     Args:
         where: their origin, for messages.
-        values: integers or text, (N,).
-        names: names of the numbers, in order; ``None`` if unknown.
+        values: integers, fractional numbers or text, (N,); or a vector of numbers for each sample, (N, D).
+        names: names of the classes, or of the D numbers, in order; ``None`` if unknown.
+        counts: numbers of labels of the samples, which follow each other in ``values``, (samples,); ``None``
+            for one value, or one vector, a sample.
     """
 
     where: str
     values: np.ndarray
     names: tuple[str, ...] | None = None
+    counts: np.ndarray | None = None
 
     @property
     def numeric(self) -> bool:
@@ -34,18 +38,19 @@ class StoredLabels:
 
 @dataclass(frozen=True)
 class NumberedLabels:
-    """Class numbers.
+    """Labels as splits have them.
 
     Args:
-        train, test: int64 (N,); ``None`` without a split.
-        classes: name of each number.
-        refusal: as in :class:`~autodas.data.splits._parts.RawDataset`.
+        train, test: as in :class:`~autodas.data.splits._split.Split`; ``None`` without a split.
+        classes, refusal, task, notes: as in :class:`~autodas.data.splits._parts.RawDataset`.
     """
 
     train: np.ndarray | None
     test: np.ndarray | None
     classes: tuple[str, ...]
     refusal: str | None = None
+    task: TaskName = "classification"
+    notes: tuple[str, ...] = ()
 
 
 def number_labels(
@@ -74,7 +79,7 @@ def number_labels(
         _check_named(named, parts)
         if numeric and all(part.names == named.names for part in parts):
             values = [part.values.astype(np.int64) for part in parts]
-            return NumberedLabels(*_splits(values, len(train)), named.names or ())
+            return NumberedLabels(*in_splits(values, len(train)), named.names or ())
     elif numeric and any((part.values < 0).any() for part in parts):
         raise AutodasError(f"{where}: labels out of range: a negative label (is a split without labels?)")
     labelled = [_names_and_places(part) for part in parts]
@@ -92,15 +97,15 @@ def number_labels(
     values = [np.array([number[name] for name in names], np.int64)[places] for names, places in labelled]
     strange = sorted(everywhere.difference(known))
     refusal = _unknown(where, strange[0], known, test) if strange else None
-    return NumberedLabels(*_splits(values, len(train)), tuple(classes), refusal)
+    return NumberedLabels(*in_splits(values, len(train)), tuple(classes), refusal)
 
 
 def _check(part: StoredLabels) -> None:
     values = part.values
-    if values.ndim != 1 or values.dtype.kind not in "iuOUST":
+    if part.counts is not None or values.ndim != 1 or values.dtype.kind not in "iuOUST":
+        found = f"{values.dtype} of shape {values.shape}" if part.counts is None else "lists of labels"
         raise AutodasError(
-            f"{part.where}: one whole number or text a label is expected, found {values.dtype} of shape "
-            f"{values.shape}"
+            f"{part.where}: one whole number or text a label is expected for classification, found {found}"
         )
 
 
@@ -129,7 +134,7 @@ def _names_and_places(part: StoredLabels) -> tuple[list[str], np.ndarray]:
     return [str(value) for value in different.tolist()], places
 
 
-def _splits(values: list[np.ndarray], train: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+def in_splits(values: list[np.ndarray], train: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return the values of the first parts, and of the others, each in one array."""
     first, second = (np.concatenate(part) if part else None for part in (values[:train], values[train:]))
     return first, second

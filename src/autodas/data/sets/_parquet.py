@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from autodas.data.files._arrow import explained, is_label, open_parquet
+from autodas.data.files._arrow import explained, is_label, is_list, open_parquet
 from autodas.data.files._walk import LeftOut, files_below
 from autodas.data.pixels._sources import ParquetSource, Source
+from autodas.data.sets._answers import read_answers, stored_labels
 from autodas.data.sets._image_folder import existing_path
-from autodas.data.sets._labels import StoredLabels, number_labels
+from autodas.data.sets._labels import StoredLabels
 from autodas.data.sets._split_names import SplitName, split_of, split_of_file
 from autodas.data.splits._parts import RawDataset, RawSplit
-from autodas.errors import AutodasError
+from autodas.data_options import DataOptions
+from autodas.errors import AutodasError, nearest
 from autodas.reading import known, parse_json
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture")
@@ -27,26 +29,30 @@ LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 """Names of the label column, the preferred one first."""
 
 
-def read_parquet(rest: str) -> RawDataset[Source]:
+def read_parquet(rest: str, options: DataOptions) -> RawDataset[Source]:
     """Read one file, or all Parquet files of a folder."""
     path = existing_path(rest, "parquet")
     if os.path.isfile(path):
-        return read_parquet_files(path, [path])
+        return read_parquet_files(path, [path], options)
     left_out = LeftOut("images")
     files = sorted(files_below(path, (".parquet", ".pq"), left_out))
     if not files:
         raise AutodasError(f"{path}: no *.parquet files in this folder")
-    data = read_parquet_files(path, [Path(file) for file in files])
+    data = read_parquet_files(path, [Path(file) for file in files], options)
     return replace(data, notes=(*left_out.notes(), *data.notes))
 
 
-def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
+def read_parquet_files(
+    path: Path, files: Sequence[Path], options: DataOptions | None = None
+) -> RawDataset[Source]:
     """Read Parquet files; splits are derived from the names of files or of their folders.
 
     Args:
         path: the file, or the folder that contains them.
         files: at least one.
+        options: which columns hold labels, and for which task; ``None`` for the defaults.
     """
+    options = options or DataOptions()
     splits: dict[SplitName | None, list[Path]] = {}
     for file in files:
         splits.setdefault(_split_of(path, file), []).append(file)
@@ -66,18 +72,23 @@ def read_parquet_files(path: Path, files: Sequence[Path]) -> RawDataset[Source]:
         )
         if unused
     ]
-    image, label = _columns((train or test or files)[0])
-    stored = [[_labels(file, label) for file in part or ()] for part in (train, test)]
-    if not all(sum(len(labels.values) for labels in part) for part in stored if part):
+    image, labels = _columns((train or test or files)[0], options)
+    first, second = ([_labels(file, labels, options.task) for file in part or ()] for part in (train, test))
+    if not all(sum(map(_count, part)) for part in (first, second) if part):
         raise AutodasError(f"{path}: the files hold no rows")
-    numbers = number_labels(str(path), *stored)
+    numbers = read_answers(str(path), first, second, options)
     return RawDataset(
         train=_split(path, train, image, numbers.train),
         test=_split(path, test, image, numbers.test),
         classes=numbers.classes,
-        notes=tuple(notes),
+        notes=(*notes, *numbers.notes),
         refusal=numbers.refusal,
+        task=numbers.task,
     )
+
+
+def _count(labels: StoredLabels) -> int:
+    return len(labels.values if labels.counts is None else labels.counts)
 
 
 def _split(
@@ -159,21 +170,43 @@ def _keys(files: Sequence[Path], image: str) -> list[str] | None:
     return keys
 
 
-def _columns(file: Path) -> tuple[str, str]:
-    """Return the names of the image and label columns."""
+def _columns(file: Path, options: DataOptions) -> tuple[str, tuple[str, ...]]:
+    """Return the names of the image column and of those with labels."""
     columns, features = _features(file)
     kinds = {n: f.get("_type") for n, f in features.items() if isinstance(f, dict) and n in columns}
     images = [name for name, kind in kinds.items() if kind == "Image"]
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-    return (
-        _choose(file, "image", IMAGE_COLUMNS, images, columns),
-        _choose(file, "label", LABEL_COLUMNS, labels, columns),
+    image = _choose(file, "image", IMAGE_COLUMNS, images, columns)
+    for name in options.targets:
+        if name not in columns:
+            raise AutodasError(f"{file}: no column '{name}'{nearest(name, columns)}")
+    if options.targets:
+        return image, options.targets
+    if options.task in ("multilabel", "regression") and not {*labels, *LABEL_COLUMNS}.intersection(columns):
+        numeric = _numeric(file, {image, options.groups or ""})
+        if numeric:
+            return image, numeric
+    return image, (_choose(file, "label", LABEL_COLUMNS, labels, columns),)
+
+
+def _numeric(file: Path, without: set[str]) -> tuple[str, ...]:
+    """Return the names of the columns of numbers."""
+    from pyarrow import types
+
+    kinds = (types.is_boolean, types.is_integer, types.is_floating)
+    schema = open_parquet(file).schema_arrow
+    return tuple(
+        column.name
+        for column in schema
+        if column.name not in without and any(is_(column.type) for is_ in kinds)
     )
 
 
 def _class_names(file: Path, label: str) -> tuple[str, ...] | None:
     """Return the names of the classes, if metadata contain them."""
     feature = _features(file)[1].get(label)
+    if isinstance(feature, dict) and feature.get("_type") in ("Sequence", "List"):
+        feature = feature.get("feature")
     names = (
         feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
     )
@@ -207,17 +240,43 @@ def _choose(
     )
 
 
-def _labels(file: Path, column: str) -> StoredLabels:
-    """Return the labels of a file, with their names if it contains them."""
+def _labels(file: Path, columns: Sequence[str], task: str) -> StoredLabels:
+    """Return the labels of a file, with their names if it contains them: in one column, or in several."""
+    if len(columns) == 1:
+        return _one_column(file, columns[0], task)
+    tables = [_one_column(file, column, task) for column in columns]
+    for column, table in zip(columns, tables, strict=True):
+        if table.counts is not None or table.values.ndim > 1 or table.values.dtype.kind not in "biuf":
+            raise AutodasError(
+                f"{file}: column '{column}' holds no numbers: choose others with `data.targets`"
+            )
+    return StoredLabels(str(file), np.stack([table.values for table in tables], axis=1), tuple(columns))
+
+
+def _one_column(file: Path, column: str, task: str) -> StoredLabels:
+    from pyarrow import types
+
     values = _column(file, column)
     if values.null_count:
         raise AutodasError(f"{file}: {values.null_count} rows have no label in column '{column}'")
-    if not is_label(values.type):
+    kind = values.type
+    single = kind.value_type if is_list(kind) else kind
+    if not (is_label(single) or types.is_floating(single) or types.is_boolean(single)):
         raise AutodasError(
-            f"{file}: column '{column}': one whole number or text a label is expected, found {values.type}"
+            f"{file}: column '{column}': one whole number or text a label, a list of labels, or numbers are "
+            f"expected, found {kind}"
         )
+    names = _class_names(file, column)
+    if is_list(kind):
+        with explained(file):
+            rows = values.to_pylist()
+        # Lists of a fixed size are vectors.
+        rows = [np.asarray(row) for row in rows] if types.is_fixed_size_list(kind) else rows
+        return stored_labels(str(file), rows, names)
+    if types.is_floating(kind) or task == "regression":
+        names = (column,)
     with explained(file):
-        return StoredLabels(str(file), values.to_numpy(), _class_names(file, column))
+        return StoredLabels(str(file), values.to_numpy(), names)
 
 
 def _values(file: Path, column: str) -> list[Any]:

@@ -10,8 +10,10 @@ import numpy as np
 from autodas.data.files._progress import evenly_spaced
 from autodas.data.pixels._decode import channels_first
 from autodas.data.pixels._sources import ArraySource, ItemSource, Source
-from autodas.data.sets._labels import StoredLabels, number_labels
+from autodas.data.sets._answers import read_answers, stored_labels
+from autodas.data.sets._labels import StoredLabels
 from autodas.data.splits._parts import RawDataset, RawSplit
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 from autodas.user_code import import_function
 
@@ -19,8 +21,12 @@ _COMPARED = 20
 """Number of labels that are compared."""
 
 
-def read_python(rest: str) -> RawDataset[Source]:
+def read_python(rest: str, options: DataOptions) -> RawDataset[Source]:
     """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``; the latter may return ``None``."""
+    if options.targets:
+        raise AutodasError(
+            f"python:{rest}: arrays have no columns of which data.targets could name some: omit it"
+        )
     function = import_function(rest, f"data set 'python:{rest}'")
     train, test = (_read(function, rest, split) for split in ("train", "test"))
     if train is None:
@@ -29,13 +35,15 @@ def read_python(rest: str) -> RawDataset[Source]:
     # Class names given for one split apply to both.
     names = next((labels.names for labels in stored if labels.names is not None), None)
     stored = [replace(labels, names=labels.names or names) for labels in stored]
-    labels = number_labels(f"python:{rest}", stored[:1], stored[1:])
+    labels = read_answers(f"python:{rest}", stored[:1], stored[1:], options)
     assert labels.train is not None
     return RawDataset(
         train=RawSplit(train[0], labels.train),
         test=None if test is None or labels.test is None else RawSplit(test[0], labels.test),
         classes=labels.classes,
+        notes=labels.notes,
         refusal=labels.refusal,
+        task=labels.task,
     )
 
 
@@ -47,9 +55,7 @@ def _read(function: Any, rest: str, split: str) -> tuple[Source, StoredLabels] |
             return None
         if isinstance(returned, tuple | list) and len(returned) in (2, 3):
             names = tuple(str(name) for name in returned[2]) if len(returned) == 3 else None
-            return _arrays(where, returned[0], returned[1]), StoredLabels(
-                where, np.asarray(returned[1]), names
-            )
+            return _arrays(where, returned[0], returned[1]), stored_labels(where, returned[1], names)
         if not hasattr(returned, "__getitem__") or not hasattr(returned, "__len__"):
             raise AutodasError(
                 f"{where}: (images, labels), (images, labels, class names) or a torch Dataset is expected, "
@@ -57,7 +63,7 @@ def _read(function: Any, rest: str, split: str) -> tuple[Source, StoredLabels] |
             )
         classes = getattr(returned, "classes", None)
         names = tuple(str(name) for name in classes) if classes is not None else None
-        return ItemSource(returned, 0, where), StoredLabels(where, _item_labels(where, returned), names)
+        return ItemSource(returned, 0, where), stored_labels(where, _item_labels(where, returned), names)
     except AutodasError:
         raise
     except Exception as error:
@@ -79,12 +85,12 @@ def _arrays(where: str, images: Any, labels: Any) -> ArraySource:
     return ArraySource(array)
 
 
-def _item_labels(where: str, dataset: Any) -> np.ndarray:
+def _item_labels(where: str, dataset: Any) -> Any:
     # torchvision's data sets store their labels in "targets"; reading them there decodes nothing.
     targets = getattr(dataset, "targets", None)
     if targets is not None and len(targets) == len(dataset) and _agree(where, dataset, targets):
-        return np.asarray(targets)
-    return np.asarray([_item_label(where, dataset, index) for index in range(len(dataset))])
+        return targets
+    return [_item_label(where, dataset, index) for index in range(len(dataset))]
 
 
 def _agree(where: str, dataset: Any, targets: Any) -> bool:

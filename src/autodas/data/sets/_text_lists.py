@@ -17,10 +17,11 @@ LARGEST = 256 * MEBIBYTE
 
 
 class Header(NamedTuple):
-    """Line of a CSV file that names its columns, in lower case."""
+    """Line of a CSV file that names its columns: in lower case, and as written."""
 
     line: int
     names: list[str]
+    written: list[str]
 
 
 class Row(NamedTuple):
@@ -87,7 +88,7 @@ def read_rows(path: Path) -> tuple[Header | None, list[Row]]:
         if not any(values) or (hashed and header is None):
             continue
         if header is None:
-            header = Header(line, [value.lower() for value in values])
+            header = Header(line, [value.lower() for value in values], values)
         elif len(values) != len(header.names) and not hashed:
             raise AutodasError(
                 f"{path}, line {line}: {len(values)} columns, but the header has "

@@ -9,15 +9,16 @@ from autodas.data.files._walk import videos_below
 from autodas.data.frames._sources import FrameFolders, FrameSource, VideoFiles
 from autodas.data.sets._image_folder import Tree, read_tree
 from autodas.data.splits._parts import RawVideos
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 
 
-def read_video_folder(rest: str) -> RawVideos:
+def read_video_folder(rest: str, options: DataOptions) -> RawVideos:
     """Read ``rest/train/CLASS/*`` and ``rest/test/CLASS/*`` (or ``val``), or ``rest/CLASS/*``.
 
     A video is a file, or a folder of images that are its frames.
     """
-    raw = read_tree(rest, Tree("videofolder", "videos", VIDEO_ENDINGS, videos_below), frames_of)
+    raw = read_tree(rest, Tree("videofolder", "videos", VIDEO_ENDINGS, videos_below), frames_of, options)
     return RawVideos(**vars(raw))
 
 

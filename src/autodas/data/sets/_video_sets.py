@@ -15,7 +15,12 @@ def raw_videos(listed: ListedSet) -> RawVideos:
         AutodasError: if some are files and others folders.
     """
     return RawVideos(
-        _split(listed.train), _split(listed.test), listed.classes, notes=listed.notes, refusal=listed.refusal
+        _split(listed.train),
+        _split(listed.test),
+        listed.classes,
+        notes=listed.notes,
+        refusal=listed.refusal,
+        task=listed.task,
     )
 
 

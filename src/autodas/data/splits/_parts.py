@@ -14,7 +14,7 @@ from autodas.data.frames._sources import FrameSource
 from autodas.data.splits._groups import groups_of
 from autodas.data.splits._split import Named
 from autodas.data.splits._stratified import stratified_halves, stratified_subset
-from autodas.data_options import DataOptions
+from autodas.data_options import DataOptions, TaskName
 from autodas.errors import AutodasError, nearest
 
 _SPLIT_SEED = 0
@@ -30,7 +30,7 @@ class RawSplit(Generic[S]):
 
     Args:
         source: source of the samples.
-        labels: int64 (N,).
+        labels: as in :class:`~autodas.data.splits._split.Split`.
         keys: names of the samples that are independent of other samples, such as their paths in the data set;
             splits are derived from them. ``None`` if samples are only identified by their position.
         columns: columns of the list or table of the samples, for groups.
@@ -49,12 +49,13 @@ class RawDataset(Generic[S]):
     Args:
         train: samples to train with; ``None`` if there are only test samples.
         test: samples to test with; ``None`` if there is no test split: then ``train`` is split 80/20.
-        classes: name of each label.
+        classes: name of each class, or of each number.
         augmentation: default for these data; ``None`` for the usual one.
         fixed: image size and channels if they are known, so that no headers must be read.
         notes: notes for the user on how the data were read.
         refusal: reason why these data cannot be used for training, unless the user chooses classes; they can
             be used for an evaluation.
+        task: what the labels are.
     """
 
     train: RawSplit[S] | None
@@ -64,6 +65,7 @@ class RawDataset(Generic[S]):
     fixed: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     refusal: str | None = None
+    task: TaskName = "classification"
 
 
 class RawVideos(RawDataset[FrameSource]):
@@ -77,8 +79,7 @@ class Part(Generic[S]):
     Args:
         source: source of the samples.
         selection: int64 (N,), their indices in the source.
-        labels: int64 (N,).
-        keys, groups: of the samples; see :class:`Split`.
+        labels, keys, groups: of the samples; see :class:`Split`.
     """
 
     source: S
@@ -93,7 +94,7 @@ class Part(Generic[S]):
         return cls(
             split.source,
             np.arange(len(split.labels)),
-            np.asarray(split.labels, dtype=np.int64),
+            np.asarray(split.labels, dtype=np.int64 if split.labels.ndim == 1 else None),
             split.keys,
             None if groups is None else groups_of(name, groups, split.keys, split.columns),
         )
@@ -171,13 +172,16 @@ def split_parts(
     if raw.train is None:
         assert raw.test is not None
         test = Part.of(name, raw.test, None)
-        test.keep(test.labels >= 0)
+        if raw.task == "classification":
+            test.keep(test.labels >= 0)
         return test.some(np.zeros(0, dtype=np.int64)), test, raw.classes
     for where, split in (("training", raw.train), ("test", raw.test)):
         if split is not None:
             check_labels(name, split.labels, raw.classes, where, what)
-    if len(raw.classes) < 2:
+    if raw.task == "classification" and len(raw.classes) < 2:
         raise AutodasError(f"{name}: at least two classes are needed, found {len(raw.classes)}")
+    if raw.task == "regression" and options.classes:
+        raise AutodasError(f"{name}: data.classes is for classes, but the task is regression: omit it")
     train, names = Part.of(name, raw.train, options.groups), raw.classes
     if raw.test is not None:
         test = Part.of(name, raw.test, options.groups)
@@ -197,18 +201,21 @@ def split_parts(
             raise AutodasError(f"{name}: {error}") from error
         train, test = (train.some(half) for half in halves)
     if options.classes:
-        names = _only(name, (train, test), names, options.classes, what)
+        only = _only if raw.task == "classification" else _only_labels
+        names = only(name, (train, test), names, options.classes, what)
     if options.subset is not None:
         train.keep(stratified_subset(train.labels, options.subset, seed, keys=train.keys, what=what))
+    if raw.task != "classification":
+        _check_answers(name, train.labels, names, raw.task, what)
     return train, test, names
 
 
 def check_classes(
     name: str, labels: np.ndarray, classes: tuple[str, ...], before: np.ndarray, what: str
 ) -> None:
-    """Raise AutodasError if a class has no training sample left."""
+    """Raise AutodasError if a class has no training sample left, given the labels before."""
     lost = np.setdiff1d(before, labels)
-    if len(lost):
+    if labels.ndim == 1 and len(lost):
         raise AutodasError(
             f"{name}: class '{classes[lost[0]]}' has no readable training {what[:-1]}: repair or remove it"
         )
@@ -218,6 +225,8 @@ def check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where:
     """Raise AutodasError if there are no samples, or labels that are not those of a class."""
     if len(labels) == 0:
         raise AutodasError(f"{name}: there are no {where} {what}")
+    if labels.ndim > 1:
+        return
     low, high = labels.min(), labels.max()
     if low < 0 or high >= len(classes):
         label = low if low < 0 else high
@@ -228,13 +237,40 @@ def check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where:
         )
 
 
+def _check_answers(name: str, labels: np.ndarray, names: tuple[str, ...], task: TaskName, what: str) -> None:
+    """Raise AutodasError if there is nothing to learn: no label at all, or one number for all samples."""
+    if task == "multilabel" and not labels.any():
+        raise AutodasError(f"{name}: none of the {len(labels)} training {what} has a label")
+    for number, column in enumerate(labels.T if task == "regression" else ()):
+        if np.ptp(column) == 0:
+            raise AutodasError(
+                f"{name}: '{names[number]}' is {column[0]:g} for all {len(column)} training {what}: there is "
+                "nothing to learn; leave the column out"
+            )
+
+
+def _only_labels(
+    name: str, parts: Sequence[Part[Any]], known: tuple[str, ...], wanted: Sequence[str], what: str
+) -> tuple[str, ...]:
+    """Keep all samples in parts, but of their labels only the given ones, in the order of the data set."""
+    _check_known(name, wanted, known)
+    kept = [label for label, one in enumerate(known) if one in wanted]
+    for part in parts:
+        part.labels = part.labels[:, kept]
+    return tuple(known[label] for label in kept)
+
+
+def _check_known(name: str, wanted: Sequence[str], known: tuple[str, ...]) -> None:
+    for one in wanted:
+        if one not in known:
+            raise AutodasError(f"{name}: unknown class '{one}'{nearest(one, list(known))}")
+
+
 def _only(
     name: str, parts: Sequence[Part[Any]], known: tuple[str, ...], wanted: Sequence[str], what: str
 ) -> tuple[str, ...]:
     """Keep only the samples of the given classes in parts, numbered in the order of the data set."""
-    for one in wanted:
-        if one not in known:
-            raise AutodasError(f"{name}: unknown class '{one}'{nearest(one, list(known))}")
+    _check_known(name, wanted, known)
     kept = [label for label, one in enumerate(known) if one in wanted]
     if len(kept) < 2:
         raise AutodasError(f"{name}: at least two classes are needed, found {len(kept)}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autodas.data.augmentation._random import SPLIT, permutation
+from autodas.data.splits._strata import strata_of
 from autodas.errors import AutodasError
 
 
@@ -34,8 +35,11 @@ def stratified_halves(
     Without either, classes are divided by the positions of the samples: exactly in proportion, and the first
     part has ``floor(fraction * N)`` samples unless one part would then lack a class.
 
+    Samples with several labels, or numbers, are divided by their strata (:func:`strata_of`) in place of
+    classes; a stratum that is not on both sides is no error.
+
     Args:
-        labels: integers (N,), the class of each sample.
+        labels: integers (N,), the class of each sample; or answers (N, K) as in :func:`strata_of`.
         fraction: share of the first part, in (0, 1).
         seed: any integer; the parts are a function of the arguments.
         keys: names of the samples that are independent of other samples, such as their paths in the data set.
@@ -53,9 +57,14 @@ def stratified_halves(
     if not 0 < fraction < 1:
         raise AutodasError(f"a split needs a fraction between 0 and 1, found {fraction}")
     names = keys if groups is None else groups
+    units = "groups" if groups is not None else what
+    each = labels.ndim == 1
+    if not each:
+        if len(labels if names is None else set(names)) < 2:
+            raise AutodasError(f"a split needs at least 2 {units}: add {what}")
+        labels = strata_of(labels, names)
     if names is not None:
-        units = "groups" if groups is not None else what
-        first = _below(labels, names, fraction, f"{use} {seed}", units, what, classes)
+        first = _below(labels, names, fraction, f"{use} {seed}", units, what, classes, each)
         return np.flatnonzero(first), np.flatnonzero(~first)
     values, counts = np.unique(labels, return_counts=True)
     for value, count in zip(values, counts, strict=True):
@@ -72,7 +81,7 @@ def stratified_subset(
     """Choose samples so that classes keep their proportions, with at least 2 per class.
 
     Args:
-        labels: integers (N,).
+        labels: integers (N,), the class of each sample; or answers (N, K) as in :func:`strata_of`.
         size: number of samples; N or more means all.
         seed: any integer.
         keys: names of the samples that are independent of other samples: those with the smallest hashes are
@@ -88,12 +97,15 @@ def stratified_subset(
     """
     if size >= len(labels):
         return np.arange(len(labels))
+    units = "classes"
+    if labels.ndim > 1:
+        labels, units = strata_of(labels), "strata"
     values, counts = np.unique(labels, return_counts=True)
     least = np.minimum(counts, 2)
     if size < least.sum():
         raise AutodasError(
-            f"a subset of {size} {what} is too small: {len(values)} classes need at least {least.sum()} "
-            "(2 per class)"
+            f"a subset of {size} {what} is too small: {len(values)} {units} need at least {least.sum()} "
+            f"(2 per {'class' if units == 'classes' else 'stratum'})"
         )
     if keys is None:
         order = permutation(len(labels), SPLIT, seed, 0).numpy()
@@ -110,8 +122,12 @@ def _below(
     units: str,
     what: str,
     classes: Sequence[str] | None,
+    each: bool,
 ) -> np.ndarray:
-    """Return the mask of the samples in the first part, bool (N,), by the hashes of their names."""
+    """Return the mask of the samples in the first part, bool (N,), by the hashes of their names.
+
+    ``each``: whether it is an error if some class is on one side only.
+    """
     numbers: dict[str, int] = {}
     members = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
     hashes = _hashes(list(numbers), salt)
@@ -140,11 +156,13 @@ def _below(
                 touched = place[of_unit == unit]
                 if (held(not side)[touched] > least[not side][touched]).all():
                     first[unit] = side
-            if not held(side)[lacking]:
+            if each and not held(side)[lacking]:
                 raise AutodasError(
                     f"the {units} cannot be split so that class {_named(values[lacking], classes)} is on "
                     f"both sides: most of its {what} are in one group"
                 )
+    if first.all() or not first.any():
+        raise AutodasError(f"the {units} cannot be split: most of the {what} are in one group")
     chosen: np.ndarray = first[members]
     return chosen
 

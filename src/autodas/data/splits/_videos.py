@@ -40,8 +40,7 @@ class Videos(Split):
 
     Args:
         source: source of the frames.
-        selection: int64 (N,), the indices in ``source`` that belong to this split.
-        labels: int64 (N,).
+        selection, labels: as in :class:`Split`.
         clips: how clips are taken.
         side: short side of the frames before they are cropped, at least ``image_size``.
         facts: further arguments of :class:`Split`.

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from autodas.data import ImageDataset
+from autodas.errors import AutodasError
 from autodas.loop.tasks._accuracy_meter import AccuracyMeter, correct_in_top
 from autodas.loop.tasks._class_evaluation import ClassEvaluation
-from autodas.loop.tasks._class_files import EXAMPLES
 from autodas.loop.tasks._class_remarks import remarks
 from autodas.loop.tasks._classification import Classification
 from autodas.loop.tasks._evaluation import Evaluation
+from autodas.loop.tasks._files import EXAMPLES
+from autodas.loop.tasks._label_evaluation import LabelEvaluation
 from autodas.loop.tasks._meter import Meter
+from autodas.loop.tasks._multilabel import Multilabel
+from autodas.loop.tasks._regression import Regression
+from autodas.loop.tasks._regression_evaluation import RegressionEvaluation
 from autodas.loop.tasks._task import Task
 from autodas.settings import OptimSettings
 
@@ -21,12 +27,19 @@ __all__ = [
     "ClassEvaluation",
     "Classification",
     "Evaluation",
+    "LabelEvaluation",
     "Meter",
+    "Multilabel",
+    "Regression",
+    "RegressionEvaluation",
     "Task",
     "correct_in_top",
     "remarks",
+    "task_from",
     "task_of",
 ]
+
+TASKS: Mapping[str, type[Task[Any]]] = {task.name: task for task in (Classification, Multilabel, Regression)}
 
 
 def task_of(dataset: ImageDataset, optim: OptimSettings) -> Task[Any]:
@@ -35,5 +48,29 @@ def task_of(dataset: ImageDataset, optim: OptimSettings) -> Task[Any]:
     Args:
         dataset: the data set to search or train on.
         optim: settings of the weights' optimiser, some of which regularise the loss.
+
+    Raises:
+        AutodasError: if settings do not fit the task.
     """
-    return Classification(dataset.classes, optim.label_smoothing)
+    task = TASKS[dataset.task].of(dataset, optim)
+    if optim.loss != OptimSettings.loss and dataset.task != Regression.name:
+        raise AutodasError(
+            f"`optim.loss={optim.loss}` is for regression, but the task is {task.name}: omit it"
+        )
+    return task
+
+
+def task_from(classes: tuple[str, ...], facts: Mapping[str, Any]) -> Task[Any]:
+    """Return the task of a trained network.
+
+    Args:
+        classes: its classes, or the names of its targets.
+        facts: plain data of :meth:`Task.facts`; without a name, as in earlier model files, classification.
+
+    Raises:
+        AutodasError: if the task is unknown, or its data are invalid.
+    """
+    name = facts.get("name", Classification.name)
+    if name not in TASKS:
+        raise AutodasError(f"unknown task {name!r}: made by a newer version")
+    return TASKS[name].from_facts(classes, facts)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from autodas.accuracy import standard_error, wilson_interval
 from autodas.loop.tasks._accuracy_meter import AccuracyMeter
 from autodas.loop.tasks._evaluation import Evaluation
+from autodas.loop.tasks._merging import merged_logs, of_samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,14 @@ class ClassEvaluation(Evaluation):
         return sum(recalls) / len(recalls)
 
     @property
+    def macro_f1(self) -> float:
+        """Macro F1 in percent: the mean of the classes that have samples."""
+        size = self.logits.shape[1]
+        hits = self.labels[self.predicted == self.labels].bincount(minlength=size)
+        f1 = 2 * hits / (self.counts + self.predicted.bincount(minlength=size)).clamp(min=1)
+        return 100 * float(f1[self.counts > 0].double().mean())
+
+    @property
     def majority(self) -> float:
         """Share of the largest class in percent: the accuracy of always predicting that class."""
         return 100 * int(self.counts.max()) / len(self.labels)
@@ -115,6 +124,7 @@ class ClassEvaluation(Evaluation):
             "interval": list(wilson_interval(self.top1, self.count)),
             "standard_error": self.error,
             "balanced": self.balanced,
+            "macro_f1": self.macro_f1,
             "majority": self.majority,
             "recalls": dict(zip(self.classes, recalls, strict=True)) if self.classes else recalls,
         }
@@ -141,11 +151,6 @@ def together(
     taken).
     """
     videos, place, counts = torch.unique(indices, return_inverse=True, return_counts=True)
-    # Relative to the largest one: probabilities may underflow.
-    logs = logits.double().log_softmax(1)
-    lowest = logs.new_full((len(videos), logs.shape[1]), -torch.inf)
-    largest = lowest.scatter_reduce(0, place[:, None].expand_as(logs), logs, "amax")
-    sums = torch.zeros_like(largest).index_add_(0, place, (logs - largest[place]).exp())
-    means = (largest + (sums / counts[:, None]).log()).float()
-    own = torch.empty(len(videos), dtype=labels.dtype).index_copy_(0, place, labels)
+    means = merged_logs(logits.double().log_softmax(1), place, counts).float()
+    own = of_samples(labels, place, counts)
     return measured(means, own), means, own, videos

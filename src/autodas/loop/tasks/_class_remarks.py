@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autodas.accuracy import wilson_interval
 from autodas.loop.tasks._class_evaluation import ClassEvaluation
 
@@ -11,20 +13,23 @@ BY_HEART = 30.0
 UNBALANCED = 2.0
 """Ratio of the sizes of the largest and the smallest class from which the imbalance is reported."""
 
-SHOWN = 6
+SHOWN = 30
 """Number of recalls shown, from the lowest."""
 
 
-def remarks(found: ClassEvaluation, train_score: float | None = None) -> list[str]:
+def remarks(
+    found: ClassEvaluation, train_score: float | None = None, trained: Sequence[int] = ()
+) -> list[str]:
     """Return remarks about the result of an evaluation, in sentences; mostly there are none.
 
     They report a network that predicts a single class, has memorised its training samples, or is no better
     than always predicting the largest class; and unbalanced classes, whose accuracy is dominated by the
-    largest.
+    largest; for fused networks, that single clips have no accuracy.
 
     Args:
         found: evaluation on test samples.
         train_score: accuracy on the training samples at the end of training, in percent, if known.
+        trained: number of training samples of each class, if known.
     """
     what = "images" if found.clips is None else "videos"
     lowest = wilson_interval(found.top1, found.count)[0]
@@ -33,6 +38,8 @@ def remarks(found: ClassEvaluation, train_score: float | None = None) -> list[st
     if len(present) < 2:
         return []
     notes = []
+    if found.clips is not None and found.clip_top1 is None:
+        notes.append("no clip_top1 for two networks together: their clips may differ")
     if bool((found.predicted == found.predicted[0]).all()):
         notes.append(
             f"all {found.count:,} test {what} are classified as {_name(found, int(found.predicted[0]))}: "
@@ -51,15 +58,26 @@ def remarks(found: ClassEvaluation, train_score: float | None = None) -> list[st
             f"no better than always predicting {_name(found, int(found.counts.argmax()))}, "
             f"which is correct for {found.majority:.1f} % of the test {what}"
         )
-    if int(present.max()) >= UNBALANCED * int(present.min()):
+    tested = unbalanced(found.counts.tolist())
+    if tested or unbalanced(trained):
         recalls = sorted((recall, n) for n, recall in enumerate(found.recalls) if recall is not None)
         told = ", ".join(f"{_name(found, n)} {recall:.1f} %" for recall, n in recalls[:SHOWN])
         which = f"lowest of {len(recalls)} recalls" if len(recalls) > SHOWN else "recalls"
+        largest = f"the largest is {found.majority:.1f} % of the test {what}"
+        if not tested:
+            sizes = [count for count in trained if count]
+            largest = f"the largest has {max(sizes):,} training {what}, the smallest {min(sizes):,}"
         notes.append(
-            f"unbalanced classes: the largest is {found.majority:.1f} % of the test {what}; balanced "
-            f"accuracy (mean recall of the classes) {found.balanced:.1f} %; {which}: {told}"
+            f"unbalanced classes: {largest}; balanced accuracy (mean recall of the classes) "
+            f"{found.balanced:.1f} %, macro F1 {found.macro_f1:.1f} %; {which}: {told}"
         )
     return notes
+
+
+def unbalanced(counts: Sequence[int]) -> bool:
+    """Return whether the largest class that has samples is much larger than the smallest."""
+    sizes = [count for count in counts if count]
+    return len(sizes) > 1 and max(sizes) >= UNBALANCED * min(sizes)
 
 
 def _name(found: ClassEvaluation, number: int) -> str:

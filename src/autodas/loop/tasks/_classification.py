@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from autodas.accuracy import in_words, standard_error, wilson_interval
-from autodas.data import ImageDataset
-from autodas.errors import AutodasError
+from autodas.data import ImageDataset, Sampler, balanced, class_counts
+from autodas.data_options import Balance
+from autodas.kernels import constant
 from autodas.loop.tasks._accuracy_meter import AccuracyMeter
 from autodas.loop.tasks._class_evaluation import ClassEvaluation, together
-from autodas.loop.tasks._class_files import write_examples, write_predictions
+from autodas.loop.tasks._class_files import write_classification
 from autodas.loop.tasks._class_remarks import remarks
+from autodas.loop.tasks._merging import clips_together, in_one_order, several_clips
 from autodas.loop.tasks._task import Task
 from autodas.runs.folder import RunFolder
+from autodas.runs.scores import SCORES
+from autodas.settings import OptimSettings
+
+TOP = 5
+"""Number of classes of a prediction, unless the user wants another."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,9 @@ class Classification(Task[ClassEvaluation]):
     Args:
         classes: names of the classes in the order of the logits, or only their number.
         label_smoothing: share of the target that is spread over all classes in training, in [0, 1).
+        counts: number of training samples of each class, if known.
+        balance: how classes of different sizes are balanced in training, which needs ``counts``: by weights
+            of their losses, or by drawing all of them equally often.
 
     Examples:
         >>> import autodas
@@ -37,11 +47,42 @@ class Classification(Task[ClassEvaluation]):
 
     classes: tuple[str, ...] | int
     label_smoothing: float = 0.0
+    counts: tuple[int, ...] = ()
+    balance: Balance = "none"
 
+    name = "classification"
     metrics = ("loss", "top1", "top5")
-    score = "top1"
+    evaluated = metrics
+    score, score_words, _ = SCORES["classification"]
+    forms: ClassVar[Mapping[str, str]] = {"loss": "loss {:.3f}", "top1": "top1 {:.1f} %"}
     in_words_only = ("recalls", "majority", "standard_error")
-    prediction_columns = ("class", "probability")
+
+    @classmethod
+    def of(cls, dataset: ImageDataset, optim: OptimSettings) -> Classification:
+        """Return the task for a data set, with the sizes of its classes."""
+        counts = class_counts(dataset.train.labels, len(dataset.classes))
+        return cls(dataset.classes, optim.label_smoothing, tuple(counts.tolist()), dataset.options.balance)
+
+    @classmethod
+    def from_facts(cls, classes: tuple[str, ...], facts: Mapping[str, Any]) -> Classification:
+        """Return the task of a trained network."""
+        return cls(classes)
+
+    @property
+    def prediction_columns(self) -> tuple[str, ...]:
+        """The name of a class and its probability."""
+        return ("class", "probability")
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        r"""Weight :math:`n / (k n_c)` of class c, with :math:`n_c` of n samples, of k classes."""
+        present = sum(count > 0 for count in self.counts)
+        return tuple(sum(self.counts) / (present * count) if count else 0.0 for count in self.counts)
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """Order of the samples that train the weights: all classes equally often, or each sample once."""
+        return balanced if self.balance == "sampler" else None
 
     @property
     def outputs(self) -> int:
@@ -53,8 +94,15 @@ class Classification(Task[ClassEvaluation]):
         return F.cross_entropy(outputs, targets)
 
     def training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross entropy with smoothed labels."""
-        return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
+        """Return the mean cross entropy with smoothed labels, weighted if classes are balanced by weights.
+
+        The mean is over samples, not over weights: parts of a batch have their share of its gradient.
+        """
+        if self.balance != "weights":
+            return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
+        losses = F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing, reduction="none")
+        weights = constant(self.weights, outputs.device, losses.dtype)
+        return (weights[targets] * losses).mean()
 
     def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """Return T^2 KL(softmax(z / T) || softmax(y / T)) for outputs y, those of the teacher z, and T.
@@ -72,14 +120,6 @@ class Classification(Task[ClassEvaluation]):
         """Return random labels."""
         return torch.randint(self.outputs, (count,), device=device)
 
-    def in_words(self, metrics: Mapping[str, Any]) -> str:
-        """Return losses and top-1 accuracies as text."""
-        return ", ".join(
-            f"{name.replace('_', ' ')} " + (f"{value:.3f}" if "loss" in name else f"{value:.1f} %")
-            for name, value in metrics.items()
-            if value is not None and not name.endswith("top5")
-        )
-
     def evaluation(
         self,
         metrics: Mapping[str, float],
@@ -90,7 +130,7 @@ class Classification(Task[ClassEvaluation]):
     ) -> ClassEvaluation:
         """Return the result; the score of a video is the mean of the probabilities of its clips."""
         clip_top1 = None if clips is None else metrics["top1"]
-        if clips is not None and len(set(indices.tolist())) < clips:
+        if several_clips(indices, clips):
             metrics, outputs, targets, indices = together(outputs, targets, indices)
         return self._evaluation(metrics, outputs, targets, indices, clips, clip_top1)
 
@@ -121,32 +161,17 @@ class Classification(Task[ClassEvaluation]):
         Raises:
             AutodasError: if the evaluations are of different samples or classes.
         """
-        first, count = evaluations[0], len(evaluations)
-        orders = [evaluation.indices.argsort() for evaluation in evaluations]
-        indices, labels = first.indices[orders[0]], first.labels[orders[0]]
-        for other, order in zip(evaluations, orders, strict=True):
-            if not (torch.equal(other.indices[order], indices) and torch.equal(other.labels[order], labels)):
-                raise AutodasError(
-                    "the networks were evaluated on different samples: their scores cannot be fused"
-                )
-            classes = first.logits.shape[1], other.logits.shape[1]
-            if classes[0] != classes[1]:
-                raise AutodasError(
-                    f"the networks know {classes[0]} and {classes[1]} classes: their scores cannot be fused"
-                )
-        logits = torch.cat([other.logits[order] for other, order in zip(evaluations, orders, strict=True)])
-        metrics, fused, labels, indices = together(logits, labels.repeat(count), indices.repeat(count))
-        clips = None if first.clips is None else sum(e.clips or 0 for e in evaluations)
-        return replace(self._evaluation(metrics, fused, labels, indices, clips), classes=first.classes)
+        metrics, fused, labels, indices = together(*in_one_order(evaluations))
+        found = self._evaluation(metrics, fused, labels, indices, clips_together(evaluations))
+        return replace(found, classes=evaluations[0].classes)
 
     def remarks(self, found: ClassEvaluation, train_score: float | None = None) -> list[str]:
         """Return remarks on the accuracy: chance, memorisation, unbalanced classes."""
-        return remarks(found, train_score)
+        return remarks(found, train_score, self.counts)
 
     def write(self, found: ClassEvaluation, folder: RunFolder, dataset: ImageDataset) -> None:
         """Write ``predictions.parquet``, and the most confident mistakes into ``examples/``."""
-        write_predictions(folder, found, dataset)
-        write_examples(folder, found, dataset)
+        write_classification(folder, found, dataset)
 
     def error(self, score: float, count: int) -> float:
         """Return the standard error of an accuracy, in percentage points."""
@@ -164,9 +189,9 @@ class Classification(Task[ClassEvaluation]):
         accuracy = in_words(summary["top1"], summary["count"], what)
         return "; ".join([f"test accuracy: {accuracy}", *more])
 
-    def predict(self, outputs: Tensor, top: int) -> list[dict[str, Any]]:
+    def predict(self, outputs: Tensor, top: int | None) -> list[dict[str, Any]]:
         """Return the most likely classes with their probabilities, averaged over the views."""
-        best, numbers = outputs.softmax(1).mean(0).topk(min(top, self.outputs))
+        best, numbers = outputs.softmax(1).mean(0).topk(min(TOP if top is None else top, self.outputs))
         names = range(self.outputs) if isinstance(self.classes, int) else self.classes
         return [
             {"class": names[number], "probability": probability}

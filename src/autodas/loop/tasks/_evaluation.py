@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from autodas.accuracy import CERTAIN
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(ABC):
@@ -40,6 +42,18 @@ class Evaluation(ABC):
     @abstractmethod
     def score(self) -> float:
         """The metric used to compare networks, in percent."""
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of the score, in percentage points; ``None`` if it is unknown."""
+        return None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the score, in percent: 1.96 standard errors on each side; ``None`` if unknown."""
+        if self.error is None:
+            return None
+        return self.score - CERTAIN * self.error, min(100.0, self.score + CERTAIN * self.error)
 
     @abstractmethod
     def some(self, chosen: Tensor) -> Evaluation:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from autodas.data import Batch, ImageDataset
+from autodas.data import Batch, ImageDataset, Sampler
 from autodas.errors import AutodasError
 from autodas.loop.tasks._evaluation import Evaluation
 from autodas.loop.tasks._meter import Meter
 from autodas.runs.folder import RunFolder
+from autodas.settings import OptimSettings
 
 Found = TypeVar("Found", bound=Evaluation)
 
@@ -25,22 +26,74 @@ class Task(ABC, Generic[Found]):
     *Outputs* are what a network computes for a batch, *targets* the correct answers of the data set.
     """
 
+    name: ClassVar[str]
+    """Name in options, logs and model files."""
+
     metrics: ClassVar[tuple[str, ...]]
     """Metrics of a batch, as named in logs: the loss first, then those shown to the user."""
+
+    evaluated: ClassVar[tuple[str, ...]]
+    """Metrics of an evaluation, which may need all samples together; the score is among them."""
 
     score: ClassVar[str]
     """The metric used to compare epochs and architectures, in percent; higher is better."""
 
+    score_words: ClassVar[str]
+    """The score as users read it: ``accuracy``."""
+
+    forms: ClassVar[Mapping[str, str]]
+    """Text of a metric, ``"top1 {:.1f} %"``; those without are not told while a run is in progress."""
+
     in_words_only: ClassVar[tuple[str, ...]] = ()
     """Entries of an evaluation's summary that are only reported in sentences, where they matter."""
 
-    prediction_columns: ClassVar[tuple[str, ...]]
-    """Fields of a prediction of :meth:`predict`."""
+    ranked: ClassVar[bool] = True
+    """Whether predictions for a sample are alternatives, the best first; otherwise there is exactly one."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, dataset: ImageDataset, optim: OptimSettings) -> Self:
+        """Return the task for a data set that poses it; raises AutodasError if settings do not fit."""
+
+    @classmethod
+    @abstractmethod
+    def from_facts(cls, classes: tuple[str, ...], facts: Mapping[str, Any]) -> Self:
+        """Return the task of a trained network, from the plain data of :meth:`facts` in its model file.
+
+        Raises:
+            AutodasError: if they are invalid.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a model file says about the task besides its classes, as plain data."""
+        return {"name": self.name}
 
     @property
     @abstractmethod
     def outputs(self) -> int:
         """Size of the head: the number of outputs for each sample."""
+
+    @property
+    @abstractmethod
+    def prediction_columns(self) -> tuple[str, ...]:
+        """Fields of a prediction of :meth:`predict`."""
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """Order of the samples that train the weights; ``None`` for each once in an epoch."""
+        return None
+
+    def begin(self, network: nn.Module) -> None:  # usually there is nothing to do
+        """Prepare a network for training whose head comes from a model file of the same task."""
+
+    def finish(self, network: nn.Module, held_out: Callable[[], Found] | None) -> Task[Found]:
+        """Return the task of a network at the end of its training, as its model file describes it.
+
+        Args:
+            network: the network, whose head may be changed.
+            held_out: function that evaluates it on samples held out of training; ``None`` if there are none.
+        """
+        return self
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -68,9 +121,14 @@ class Task(ABC, Generic[Found]):
     def noise(self, count: int, device: torch.device | str) -> Tensor:
         """Return targets of the given number of samples, for estimates: their values do not matter."""
 
-    @abstractmethod
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """Return metrics, whose names may have a prefix, as text."""
+        told = []
+        for name, value in metrics.items():
+            own = next((own for own in self.forms if f"_{name}".endswith(f"_{own}")), None)
+            if own is not None and value is not None:
+                told.append(name[: -len(own)].replace("_", " ") + self.forms[own].format(value))
+        return ", ".join(told)
 
     @torch.no_grad()
     def evaluate(
@@ -157,13 +215,13 @@ class Task(ABC, Generic[Found]):
     def write(self, found: Found, folder: RunFolder, dataset: ImageDataset) -> None:
         """Write the prediction for each test sample, and some of the mistakes, into a run folder."""
 
-    @abstractmethod
-    def error(self, score: float, count: int) -> float:
-        """Return the standard error of a score on the given number of samples."""
+    def error(self, score: float, count: int) -> float | None:
+        """Return the standard error of a score on the given number of samples; ``None`` if it is unknown."""
+        return None
 
-    @abstractmethod
-    def interval(self, score: float, count: int) -> tuple[float, float]:
-        """Return the 95 % interval of a score on the given number of samples."""
+    def interval(self, score: float, count: int) -> tuple[float, float] | None:
+        """Return the 95 % interval of a score on the given number of samples; ``None`` if it is unknown."""
+        return None
 
     @abstractmethod
     def result_line(self, summary: Mapping[str, Any]) -> str:
@@ -174,12 +232,12 @@ class Task(ABC, Generic[Found]):
         """
 
     @abstractmethod
-    def predict(self, outputs: Tensor, top: int) -> list[dict[str, Any]]:
+    def predict(self, outputs: Tensor, top: int | None) -> list[dict[str, Any]]:
         """Return the predictions for one sample, the best first, with the fields :attr:`prediction_columns`.
 
         Args:
             outputs: shape (views, size of the head), the outputs for each view of the sample.
-            top: maximum number of predictions.
+            top: maximum number of predictions; ``None`` for the task's own.
         """
 
     @abstractmethod

@@ -11,11 +11,19 @@ from autodas.runs.events import Epoch
 from autodas.runs.reading import Run
 
 _LABELS = {
-    "loss": ("Loss", "cross-entropy"),
     "top1": ("Accuracy, top-1", "percent"),
     "top5": ("Accuracy, top-5", "percent"),
+    "map": ("Mean average precision", "percent"),
+    "micro_f1": ("Micro F1", "percent"),
+    "macro_f1": ("Macro F1", "percent"),
+    "mae": ("Mean absolute error", "units of the targets"),
+    "rmse": ("Root of the mean squared error", "units of the targets"),
+    "r2": ("R²", "percent"),
 }
 """Title and label of the axis of known metrics; others are shown under their own names."""
+
+_LOSSES = {"multilabel": "binary cross-entropy", "regression": "of standardised errors"}
+"""Label of the axis of the loss by task; for others cross-entropy."""
 
 
 def metric_charts(run: Run, prefix: str, parts: Mapping[str, str]) -> str:
@@ -37,8 +45,9 @@ def metric_charts(run: Run, prefix: str, parts: Mapping[str, str]) -> str:
         if column.startswith(f"{part}_")
     )
     charts = []
+    labels = {**_LABELS, "loss": ("Loss", _LOSSES.get(run.start.task or "", "cross-entropy"))}
     for name in names:
-        title, label = _LABELS.get(name, (name.replace("_", " "), ""))
+        title, label = labels.get(name, (name.replace("_", " "), ""))
         lines = [
             Series(text, [(iteration, _number(row.get(f"{part}_{name}"))) for iteration, row in rows])
             for part, text in parts.items()

@@ -17,6 +17,7 @@ from autodas.report.page._html import csv_link, escape, folded, paragraph, secti
 from autodas.runs.events import Epoch
 from autodas.runs.folder import CONFIGURATION, GENOTYPE
 from autodas.runs.reading import Run
+from autodas.runs.scores import score_of
 from autodas.train_command import train_command
 
 _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
@@ -31,6 +32,7 @@ def facts(run: Run, prefix: str) -> str:
     told: list[tuple[str, Any]] = [
         ("command", run.command),
         ("data", start.data),
+        ("task", start.task),
         ("method", start.strategy),
         (
             "space",
@@ -42,11 +44,11 @@ def facts(run: Run, prefix: str) -> str:
         ("input", _input(start.input or {})),
         ("samples", ", ".join(f"{count} {part}" for part, count in (start.pictures or {}).items())),
         ("test accuracy, top-1", _accuracy(test, "top1", _samples(test)) if "top1" in test else ""),
-        ("test", "" if "top1" in test else _numbers(test)),
+        ("test", "" if "top1" in test else summary.get("result") or _numbers(test)),
         ("of single clips", f"{test['clip_top1']:.1f} %" if "clip_top1" in test else ""),
         (
             "discrete network, with the weights of the search",
-            _accuracy(accuracies, "discrete", "samples") if accuracies else "",
+            _of_search(run, accuracies) if accuracies else "",
         ),
         ("mean margin of the decisions", _rounded(summary.get("margin"))),
         ("time of the epochs", _spent(run)),
@@ -127,6 +129,14 @@ def origin(run: Run, prefix: str) -> str:
 
 def _accuracy(result: dict[str, Any], name: str, what: str) -> str:
     return in_words(result[name], result["count"], what)
+
+
+def _of_search(run: Run, accuracies: dict[str, Any]) -> str:
+    """Return the score of the derived network, with an interval if it is a share of the samples."""
+    score = score_of(run.start.task)
+    if score.proportion:
+        return _accuracy(accuracies, "discrete", "samples")
+    return f"{score.words} {accuracies['discrete']:.1f} % ({accuracies['count']:,} samples)"
 
 
 def _numbers(test: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from autodas.runs.events import Candidate, Decision, Epoch, LateDecisions, Stopp
 from autodas.runs.history import in_words
 from autodas.runs.leaders import WINDOW
 from autodas.runs.reading import Run
+from autodas.runs.scores import score_of
 from autodas.tables import METRIC
 
 _ACCURACIES = {
@@ -55,7 +56,8 @@ def decisions(run: Run, prefix: str) -> str:
         for d in run.events_of(Decision)
     ]
     if late:
-        head += ["accuracy before", "accuracy after"]
+        words = score_of(run.start.task).words
+        head += [f"{words} before", f"{words} after"]
         for row in rows:
             event = late.get(row[0], LateDecisions())
             row += [event.before, event.after]
@@ -66,7 +68,7 @@ def decisions(run: Run, prefix: str) -> str:
         "Decisions",
         folded("All decisions", table(head, rows, "Decisions in order")),
         paragraph(
-            "“Won by” is the lead of the operation or edge that won. Accuracies, in percent on a part of the "
+            "“Won by” is the lead of the operation or edge that won. Scores, in percent on a part of the "
             "validation half, are measured only if few iterations follow a decision.",
             "note",
         ),
@@ -101,7 +103,7 @@ def curves(run: Run, prefix: str) -> str:
 
 
 def accuracies(run: Run, prefix: str) -> str:
-    """Relaxed and discrete accuracies."""
+    """Relaxed and discrete scores."""
     results = run.summary.get("accuracies")
     if not isinstance(results, dict):
         return ""
@@ -112,7 +114,11 @@ def accuracies(run: Run, prefix: str) -> str:
         + ["yes" if event.derived else "no"]
         for event in run.events_of(Candidate)
     ]
-    low, high = wilson_interval(results["discrete"], results["count"])
+    score, interval = score_of(run.start.task), ""
+    if score.proportion:
+        low, high = wilson_interval(results["discrete"], results["count"])
+        interval = f"; 95 % interval of the discrete network {low:.1f} to {high:.1f} %"
+    name = "top-1" if score.proportion else score.words
     more = (
         folded(
             "All candidates",
@@ -123,13 +129,9 @@ def accuracies(run: Run, prefix: str) -> str:
     )
     return section(
         f"{prefix}accuracies",
-        "Relaxed and discrete accuracy",
-        table(["network", "top-1, %"], rows, "Accuracies with the weights of the search"),
-        paragraph(
-            f"On the validation half: {results['count']:,} samples; 95 % interval of the discrete network "
-            f"{low:.1f} to {high:.1f} %.",
-            "note",
-        ),
+        f"Relaxed and discrete {score.words}",
+        table(["network", f"{name}, %"], rows, "With the weights of the search"),
+        paragraph(f"On the validation half: {results['count']:,} samples{interval}.", "note"),
         more,
     )
 

@@ -18,10 +18,11 @@ from autodas.runs.comparison import (
     spread_of,
 )
 from autodas.runs.reading import Run
+from autodas.runs.scores import common_score, score_of
 from autodas.runs.significance import pooled_deviation, standard_error
 
 _COLUMNS: tuple[tuple[str, Callable[[Entry], float | None]], ...] = (
-    ("test accuracy, %", lambda e: e.top1),
+    ("test score, %", lambda e: e.score),
     ("parameters, M", lambda e: _millions(e, "parameters")),
     ("multiply-adds, M", lambda e: _millions(e, "multiply_adds")),
     ("relaxed, %", lambda e: e.relaxed),
@@ -37,7 +38,10 @@ def several(runs: Sequence[Run]) -> str:
     Args:
         runs: searches and trainings. The training of a search's genotype is in the same row as the search.
     """
-    differ, groups = repetitions(entries_of(runs))
+    entries = entries_of(runs)
+    differ, groups = repetitions(entries)
+    score = common_score(entry.task for entry in entries)
+    words = "score" if score is None else score.words
     what = ["method", "data", *differ, "runs"]
     rows: list[list[Any]] = []
     numbers: list[list[Any]] = []
@@ -46,11 +50,16 @@ def several(runs: Sequence[Run]) -> str:
         spreads = [spread_of([v for v in map(take, group.entries) if v is not None]) for _, take in _COLUMNS]
         rows.append([*made, *map(_in_words, spreads)])
         numbers.append([*made, *(number for spread in spreads for number in spread)])
-    head = [*what, *(name for name, _ in _COLUMNS)]
-    wide = [*what, *(n for name, _ in _COLUMNS for n in (name, f"{name}: deviation"))]
+    names = [name.replace("score", words) for name, _ in _COLUMNS]
+    head = [*what, *names]
+    wide = [*what, *(n for name in names for n in (name, f"{name}: deviation"))]
     charts = [
         scatter_chart(
-            f"accuracy-{identifier}", f"Accuracy against {label}", f"{label}, M", "test accuracy, %", dots
+            f"accuracy-{identifier}",
+            f"{words[:1].upper()}{words[1:]} against {label}",
+            f"{label}, M",
+            f"test {words}, %",
+            dots,
         )
         for identifier, label, key in (
             ("parameters", "parameters", "parameters"),
@@ -63,10 +72,10 @@ def several(runs: Sequence[Run]) -> str:
         "Comparison",
         table(head, rows, "Mean ± standard deviation over runs with equal settings"),
         paragraph(
-            "Points are means over runs with equal settings, bars are one standard error of the test "
-            "accuracy in each direction, from the number of test samples and, if there are repetitions, the "
-            "deviation common to all groups on the same data. Without repetitions, differences may be due "
-            "to chance.",
+            f"Points are means over runs with equal settings, bars are one standard error of the test "
+            f"{words} in each direction, from the number of test samples (accuracies only) and, if there are "
+            "repetitions, the deviation common to all groups on the same data. Without repetitions, "
+            "differences may be due to chance.",
             "note",
         )
         if charts
@@ -82,9 +91,9 @@ def _dots(groups: Sequence[Repetitions], key: str) -> list[Dot]:
     deviations = {data: _deviation(groups, data) for data in {group.data for group in groups}}
     for group in groups:
         known = [
-            (x, y, e.count or 0)
+            (x, y, (e.count or 0) if score_of(e.task).proportion else None)
             for e in group.entries
-            if (x := _millions(e, key)) is not None and (y := e.top1) is not None
+            if (x := _millions(e, key)) is not None and (y := e.score) is not None
         ]
         if not known:
             continue
@@ -98,7 +107,7 @@ def _dots(groups: Sequence[Repetitions], key: str) -> list[Dot]:
 def _deviation(groups: Sequence[Repetitions], data: str) -> float:
     """Return the deviation over repetitions common to all groups on the same data; 0 if it is unknown."""
     on_data = [
-        [e.top1 for e in group.entries if e.top1 is not None] for group in groups if group.data == data
+        [e.score for e in group.entries if e.score is not None] for group in groups if group.data == data
     ]
     return pooled_deviation(on_data) or 0.0
 

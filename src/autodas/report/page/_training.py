@@ -8,11 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 from autodas.reading import MEBIBYTE, Items, Whole, parse_json, read_text
+from autodas.report.page._answers import of_classes, of_targets
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.report.page._metrics import metric_charts
 from autodas.report.page._search import costs
 from autodas.runs.folder import EXAMPLE_INDEX, PREDICTIONS
 from autodas.runs.reading import Run
+from autodas.runs.scores import score_of
 
 _SETS = {"train": "training", "validation": "validation", "test": "test"}
 _READABLE = 30  # most classes of a legible matrix; for more, only the confused pairs are listed
@@ -34,7 +36,7 @@ def training_curves(run: Run, prefix: str) -> str:
 def confusion(run: Run, prefix: str) -> str:
     """Confusion matrix."""
     path = run.folder / PREDICTIONS
-    if not os.path.exists(path):
+    if not os.path.exists(path) or not score_of(run.start.task).proportion:
         return ""
     classes, labels, predicted = _predictions(path)
     count = len(classes)
@@ -68,7 +70,7 @@ def confusion(run: Run, prefix: str) -> str:
 
 
 def examples(run: Run, prefix: str) -> str:
-    """Test samples that are misclassified with the highest confidence."""
+    """Test samples with the most confident mistakes, or the largest errors."""
     path = run.folder / EXAMPLE_INDEX
     if not os.path.exists(path):
         return ""
@@ -78,7 +80,9 @@ def examples(run: Run, prefix: str) -> str:
         image = _image(run.folder, str(entry["file"]))
         if image is None:
             continue
-        text = f"{entry['label']} taken for {entry['predicted']} ({100 * entry['probability']:.0f} %)"
+        text = entry.get("caption") or (
+            f"{entry['label']} taken for {entry['predicted']} ({100 * entry['probability']:.0f} %)"
+        )
         sample = str(entry.get("name", f"test sample {entry['index']}"))
         figures.append(
             f'<figure><img src="data:image/png;base64,{image}" alt="{escape(sample)}: {escape(text)}">'
@@ -88,7 +92,7 @@ def examples(run: Run, prefix: str) -> str:
         return ""
     return section(
         f"{prefix}examples",
-        "Most confident mistakes",
+        "Largest errors" if run.start.task == "regression" else "Most confident mistakes",
         paragraph(_FRAMES, "note") if _clips(run) else "",
         f'<div class="examples{" strips" if _clips(run) else ""}">{"".join(figures)}</div>',
     )
@@ -149,5 +153,5 @@ def _clips(run: Run) -> bool:
     return "clips" in (run.summary.get("test") or {})
 
 
-TRAINING_SECTIONS = (training_curves, confusion, examples, costs)
+TRAINING_SECTIONS = (training_curves, confusion, of_classes, of_targets, examples, costs)
 """Sections in the order of the page; each takes a run and the prefix of identifiers."""
