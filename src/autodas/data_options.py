@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 from autodas.errors import AutodasError, nearest
 
-TaskName = Literal["classification", "multilabel", "regression"]
-"""What a network answers for a sample: its class, all of its labels, or numbers."""
+TaskName = Literal["classification", "multilabel", "regression", "embedding"]
+"""What a network answers for a sample: its class, all of its labels, numbers, or a vector for retrieval."""
 Balance = Literal["none", "weights", "sampler"]
 Modality = Literal["rgb", "flow"]
 """Input of a network for videos: RGB frames, or the optical flow between frames."""
@@ -32,12 +32,15 @@ class DataOptions:
 
     Args:
         task: what the network answers: classification (one class), multilabel (any number of labels),
-            regression (numbers); auto: as the data have lists of labels, fractional numbers, or one class.
+            regression (numbers), embedding (a vector that is close to those of the same class, for retrieval;
+            only train); auto: as the data have lists of labels, fractional numbers, or one class.
         targets: columns of a list or of Parquet files with the answers, such as angle,scale; by default the
             column of labels, else all numeric columns.
         balance: for classes of different sizes: weights in the loss of the weights, or a sampler that draws
             all classes equally often.
         classes: use only these classes, such as archery,biking; by default all.
+        test_classes: for embeddings, the classes to test with, such as those that are not trained; by default
+            the same.
         image_size: height and width of the network's input in pixels, 4 to 2048. By default images keep their
             size if all are squares of one size up to 64; otherwise it is the median short side, at most 224,
             rounded down to a multiple of 8; for videos at most 112.
@@ -73,6 +76,7 @@ class DataOptions:
     targets: tuple[str, ...] = ()
     balance: Balance = "none"
     classes: tuple[str, ...] = ()
+    test_classes: tuple[str, ...] = ()
     image_size: int | None = None
     max_image_size: int | None = None
     channels: int | None = None

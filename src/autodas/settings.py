@@ -129,6 +129,31 @@ class EvaluationPlan:
 
 
 @dataclass(frozen=True)
+class EmbeddingSettings:
+    """The task embedding: vectors for retrieval.
+
+    Args:
+        dimensions: numbers of a vector.
+        margin: least difference of distances in the triplet loss, of vectors of length 1.
+        samples: samples of each identity in a batch.
+
+    Raises:
+        AutodasError: if a number is out of range.
+    """
+
+    dimensions: int = 128
+    margin: float = 0.3
+    samples: int = 4
+
+    def __post_init__(self) -> None:
+        for name, least in (("dimensions", 1), ("samples", 2)):
+            if getattr(self, name) < least:
+                raise AutodasError(f"embedding.{name}={getattr(self, name)} must be at least {least}")
+        if not 0 < self.margin <= 2:
+            raise AutodasError(f"embedding.margin={self.margin} must lie in (0, 2]")
+
+
+@dataclass(frozen=True)
 class TeacherSettings:
     """A trained network whose outputs another one learns, too (distillation).
 

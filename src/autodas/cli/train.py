@@ -17,7 +17,7 @@ from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
 from autodas.flags import note_line
 from autodas.runs.folder import MODEL
-from autodas.settings import EvaluationPlan, OptimSettings, TeacherSettings
+from autodas.settings import EmbeddingSettings, EvaluationPlan, OptimSettings, TeacherSettings
 
 if TYPE_CHECKING:
     import torch
@@ -79,6 +79,7 @@ class TrainConfig:
     drop_path: float = 0.0
     auxiliary: bool = True
     auxiliary_weight: float = 0.4
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     weights: str | None = None
     test_clips: int = TEST_CLIPS
@@ -221,6 +222,7 @@ def _training_of(
         augmentation=augmentation,
         regularisation=Regularisation(config.drop_path, config.auxiliary, config.auxiliary_weight),
         distillation=distillation,
+        embedding=config.embedding,
         evaluation=config.evaluation,
         weights=config.weights,
         seed=config.seed,

@@ -13,7 +13,7 @@ from autodas.data._read_video import clips_along, count_along, read_clips
 from autodas.data._storing_time import seconds_to_store
 from autodas.data.augmentation._augmentation import Augmentation, normalise
 from autodas.data.batches._loader import Batch, Loader, Part
-from autodas.data.batches._samplers import Sampler, balanced
+from autodas.data.batches._samplers import Sampler, balanced, of_identities
 from autodas.data.files._endings import VIDEO_ENDINGS, image_endings
 from autodas.data.files._store_folder import StoreFolder, remove_store, store_folders
 from autodas.data.files._walk import LeftOut, images_below, videos_below
@@ -58,6 +58,7 @@ __all__ = [
     "image_endings",
     "images_below",
     "normalise",
+    "of_identities",
     "open_dataset",
     "open_test_set",
     "read_clips",

@@ -47,7 +47,7 @@ def _name(dataset: ImageDataset, label: np.ndarray) -> str:
     """Return the label of a sample as text."""
     if dataset.task == "regression":
         return ", ".join(f"{value:.4g}" for value in label)
-    numbers = np.flatnonzero(label) if dataset.task == "multilabel" else [int(label)]
+    numbers = np.flatnonzero(label) if dataset.task == "multilabel" else [int(np.ravel(label)[0])]
     return ", ".join(dataset.classes[number] for number in numbers) or "-"
 
 

@@ -45,7 +45,7 @@ def _counts(data: ImageDataset) -> list[str]:
     if data.task == "regression":
         return _ranges(data)
     notes = []
-    what = data.what if data.task == "classification" else f"positive {data.what}"
+    what = f"positive {data.what}" if data.task == "multilabel" else data.what
     counts, tested = (class_counts(split.labels, len(data.classes)) for split in (data.train, data.test))
     there = np.flatnonzero(counts)
     most, least = int(counts.argmax()), int(there[counts[there].argmin()])
@@ -57,7 +57,7 @@ def _counts(data: ImageDataset) -> list[str]:
     for numbers, words in (
         (np.flatnonzero(counts == 0), f"no training {what}"),
         (np.flatnonzero((counts > 0) & (counts < _TINY)), f"fewer than {_TINY} training {what}"),
-        (np.flatnonzero(tested == 0), f"no test {what}"),
+        (np.flatnonzero(tested == 0) if data.task != "embedding" else there[:0], f"no test {what}"),
     ):
         if len(numbers):
             names = _some([data.classes[i] for i in numbers])
@@ -67,6 +67,9 @@ def _counts(data: ImageDataset) -> list[str]:
 
 def class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return the number of samples of each class, or with each label, int64 (classes,)."""
+    if labels.ndim > 1 and labels.dtype == np.int64:
+        identities = labels[:, 0]  # of which those of test samples may be no class
+        labels = identities[identities < classes]
     counts = labels.sum(0, dtype=np.int64) if labels.ndim > 1 else np.bincount(labels, minlength=classes)
     return np.asarray(counts)
 

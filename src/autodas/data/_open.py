@@ -17,10 +17,12 @@ from autodas.data.sets._digits import read_digits
 from autodas.data.sets._evaluation import for_evaluation
 from autodas.data.sets._hmdb51 import read_hmdb51
 from autodas.data.sets._hub import read_hub
+from autodas.data.sets._identities import for_retrieval
 from autodas.data.sets._image_folder import read_folder
 from autodas.data.sets._image_lists import read_image_lists
 from autodas.data.sets._kinetics import read_kinetics10, read_kinetics400
 from autodas.data.sets._lists import read_lists
+from autodas.data.sets._market1501 import read_market1501
 from autodas.data.sets._moving_digits import read_moving_digits
 from autodas.data.sets._parquet import read_parquet
 from autodas.data.sets._python import read_python
@@ -91,6 +93,12 @@ REGISTRY: dict[str, Kind] = {
         read_python,
         "your own function: fn('train') and fn('test') return arrays (images, labels) or a torch Dataset",
         "python:package.module:function",
+        any_task=True,
+    ),
+    "market1501": Kind(
+        read_market1501,
+        "Market-1501, persons seen by several cameras, for the task embedding; also other data in its layout",
+        "market1501:PATH",
         any_task=True,
     ),
     "moving-digits": Kind(
@@ -176,6 +184,10 @@ def open_dataset(
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)
+    if options.task == "embedding" or raw.task == "embedding":
+        raw = for_retrieval(name, raw, options, train=True)
+    elif options.test_classes:
+        raise AutodasError(f"{name}: data.test_classes is for `task=embedding`: omit it")
     if raw.train is None:
         raise AutodasError(f"{name}: there are only test {_what(raw)}, there is nothing to train with")
     if raw.refusal is not None and not options.classes:
@@ -200,6 +212,8 @@ def open_test_set(
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)
+    if options.task == "embedding":
+        raw = for_retrieval(name, raw, options, train=False)
     evaluated: RawDataset[Any] = for_evaluation(name, raw, known, options, _what(raw))
     return _assemble(name, evaluated, options, 0)
 
@@ -209,6 +223,8 @@ def _read(name: str, options: DataOptions) -> RawDataset[Source] | RawVideos:
     kind, rest = _kind(name)
     if not kind.videos:
         _check_image_options(name, options)
+    if options.task == "embedding" and kind.read is not read_market1501:
+        options = replace(options, task="classification")  # whose classes become identities
     if kind.any_task:
         return kind.read(rest, options)
     if options.task not in ("auto", "classification"):

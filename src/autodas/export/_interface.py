@@ -61,6 +61,8 @@ class _Converted(nn.Module):
         super().__init__()
         self.network, self.task, self.interface = network, facts.task, interface
         self.dimensions = facts.blueprint.dimensions
+        if interface.probabilities:
+            self.task.probabilities(torch.zeros(1, self.task.outputs))  # raises an error where there are none
         for name, values in (("mean", facts.mean), ("std", facts.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, *(1,) * self.dimensions))
 

@@ -4,7 +4,7 @@ from autodas.networks._blueprint import Blueprint, CellBlueprint, HandcraftedBlu
 from autodas.networks._cell import Cell, CellFrame, CellInputs
 from autodas.networks._check import check_cells
 from autodas.networks._graph import cells_of_graph, graph_slot
-from autodas.networks._heads import AuxiliaryHead, rescale_outputs
+from autodas.networks._heads import AuxiliaryHead, IdentityHead, rescale_outputs
 from autodas.networks._network import Network, auxiliary_map, build, fitted_skeleton
 from autodas.networks._norms import cell_norms, given_norms
 from autodas.networks._partial import partial_channels_for
@@ -34,6 +34,7 @@ __all__ = [
     "CellStack",
     "HandcraftedBlueprint",
     "HandcraftedNetwork",
+    "IdentityHead",
     "Network",
     "Profile",
     "StageCost",

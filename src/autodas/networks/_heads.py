@@ -49,6 +49,41 @@ class AuxiliaryHead(nn.Sequential):
         return super().forward(x if x.dim() == 4 else x.mean(2))  # type: ignore[no-any-return,no-untyped-call]
 
 
+class IdentityHead(nn.Module):
+    """Head that trains an embedding: beside it, logits of identities.
+
+    The embedding is normalised (batch normalisation) before a linear layer without bias gives the logits, and
+    in evaluation (Luo et al. 2019, "bag of tricks"): the triplet loss reads it before.
+
+    Args:
+        embedding: linear layer that gives the embedding.
+        identities: number of identities.
+    """
+
+    def __init__(self, embedding: nn.Linear, identities: int) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.norm = nn.BatchNorm1d(embedding.out_features)
+        self.identities = nn.Linear(embedding.out_features, identities, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the embedding and logits in training, otherwise the normalised embedding, (batch, D)."""
+        embedding = self.embedding(features)
+        normalised: Tensor = self.norm(embedding)
+        if not self.training:
+            return normalised
+        return torch.cat([embedding, self.identities(normalised)], dim=1)
+
+    def scale_and_shift(self) -> tuple[list[float], list[float]]:
+        """Return the normalisation of evaluations as factors and summands."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        shift = norm.bias.double() - norm.running_mean.double() * scale
+        return scale.tolist(), shift.tolist()
+
+
 @torch.no_grad()
 def rescale_outputs(network: nn.Module, factors: Sequence[float], summands: Sequence[float]) -> None:
     """Change the outputs y of a network to ``factors * y + summands``, by its last linear layers, in place.

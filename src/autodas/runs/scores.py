@@ -26,6 +26,7 @@ SCORES: Mapping[TaskName, Score] = {
     "classification": Score("top1", "accuracy", True),
     "multilabel": Score("map", "mAP"),
     "regression": Score("r2", "R²"),
+    "embedding": Score("map", "mAP"),
 }
 
 

@@ -187,6 +187,10 @@ class Search:
         self.group, keeping = compute.group, keeping.by(compute.group)
         self.folder = keeping.folder
         self.optim, self.compute = optim or OptimSettings(), compute
+        if dataset.task == "embedding":
+            raise AutodasError(
+                "a search needs classes: search with `task=classification`, then train with `task=embedding`"
+            )
         self.task: Task[Any] = task_of(dataset, self.optim)
         shape = InputShape.of(dataset)
         self.size = SearchSize(space, choice, self.task, shape, batch_size, supernet, compute)

@@ -32,7 +32,7 @@ from autodas.networks import Blueprint, CellBlueprint, HandcraftedBlueprint
 from autodas.runs.events import Epoch
 from autodas.runs.folder import GENOTYPE, MODEL, SUMMARY
 from autodas.runs.reading import read_events
-from autodas.settings import EvaluationPlan, OptimSettings
+from autodas.settings import EmbeddingSettings, EvaluationPlan, OptimSettings
 from autodas.time_estimate import TimeEstimate, times_of
 from autodas.training.fit import Fit, Regularisation, evaluate_network
 from autodas.training.model_file import ModelFacts, save_model
@@ -56,6 +56,7 @@ class Training:
         augmentation: augmentation of training samples; ``None`` for the data set's default.
         regularisation: drop path and auxiliary head; by default neither.
         distillation: teacher whose outputs are learned, too; ``None`` for none.
+        embedding: settings of the task ``embedding``.
         evaluation: samples held out, and how the test set is evaluated.
         weights: a trained network to start from: a model file or a run folder; ``None`` for newly initialised
             weights.
@@ -78,6 +79,7 @@ class Training:
         augmentation: Augmentation | None = None,
         regularisation: Regularisation | None = None,
         distillation: Distillation | None = None,
+        embedding: EmbeddingSettings | None = None,
         evaluation: EvaluationPlan | None = None,
         weights: str | None = None,
         seed: int = 0,
@@ -87,7 +89,8 @@ class Training:
         evaluation, compute = evaluation or EvaluationPlan(), (compute or Compute()).placed()
         self.group, keeping = compute.group, keeping.by(compute.group)
         self.dataset, self.folder, self.keeping = dataset, keeping.folder, keeping
-        self.task: Task[Any] = task_of(dataset, optim)
+        self.task: Task[Any] = task_of(dataset, optim, embedding)
+        self.task.check_batch(batch_size)
         if self.group.size > 1:
             check_same_facts(self.group, "other data", {dataset.name: digest_of(dataset.fingerprint)})
         if keeping.resume:
@@ -113,6 +116,7 @@ class Training:
         self.network = self.facts.build()
         self.seed = seed
         self.notes = [] if weights is None else [start_from(self.network, self.facts, weights)]
+        self.task.equip(self.network)
         self.network.to(compute.place)
         if regularisation.auxiliary and refusal is not None:
             self.notes.append(f"no auxiliary head: {refusal}")

@@ -38,7 +38,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
     trained, source = load_model(path)
     own, other = facts.blueprint, source.blueprint
     _check(own, other, path)
-    heads = source.classes == facts.classes and source.task.name == facts.task.name
+    heads = _share_head(facts, source)
     given = trained.state_dict()
     state = network.state_dict()
     first = next(name for name, tensor in state.items() if tensor.dim() > 2)
@@ -64,6 +64,15 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
     fresh_head = "" if heads else f"; the classifier is new, because the {differ} differ"
     kernels = "; its temporal kernels are zero" if own.dimensions > other.dimensions else ""
     return f"weights of {path}{kernels}{fresh_head}"
+
+
+def _share_head(own: ModelFacts, other: ModelFacts) -> bool:
+    """Return whether the outputs of two networks mean the same; vectors do for any identities."""
+    if own.task.name != other.task.name:
+        return False
+    if own.task.name == "embedding":
+        return own.task.outputs == other.task.outputs
+    return own.classes == other.classes
 
 
 def _check(own: Blueprint, other: Blueprint, path: str) -> None:

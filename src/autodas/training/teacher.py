@@ -149,6 +149,8 @@ def _own_teacher(path: str, dataset: ImageDataset, where: str) -> Teacher:
     network, facts = load_model(path)
     if (facts.clips is None) != (dataset.clips is None) or facts.modality != dataset.modality:
         raise AutodasError(f"{where}: was trained on other inputs than the {dataset.what} of {dataset.name}")
+    if facts.task.name != dataset.task:
+        raise AutodasError(f"{where}: was trained for {facts.task.name}, but the task is {dataset.task}")
     return Teacher(
         network,
         dataset,

@@ -41,6 +41,36 @@ def balanced(labels: np.ndarray, seed: int, epoch: int) -> Tensor:
     return of_class[first[drawn] + integers(keys, _MEMBER, sizes[drawn])]
 
 
+def of_identities(samples: int) -> Sampler:
+    """Return the sampler of groups of samples of one identity each (PK sampling; Hermans et al. 2017).
+
+    With batches of P groups, each of P identities has so many samples in a batch. An epoch is a sequence of
+    random orders of all identities. The samples of an identity follow each other in random order, again from
+    the first one after the last; so those of an identity with fewer samples than a group are repeated.
+
+    Args:
+        samples: number K of samples in a group, at least 2.
+    """
+
+    def order(labels: np.ndarray, seed: int, epoch: int) -> Tensor:
+        identities, members = np.unique(labels[:, 0], return_inverse=True)
+        shuffled = permutation(len(labels), ORDER, seed, epoch).numpy()
+        # The samples of each identity one after the other, in random order.
+        by_identity = shuffled[np.argsort(members[shuffled], kind="stable")]
+        counts = np.bincount(members)
+        first = np.cumsum(counts) - counts
+        groups = -(-len(labels) // samples)
+        rounds = -(-groups // len(identities))
+        draws = torch.arange(len(labels), len(labels) + rounds * len(identities))
+        turns = sample_keys(ORDER, seed, epoch, draws).view(rounds, -1).argsort(1).flatten().numpy()[:groups]
+        before = np.arange(groups) // len(identities)
+        members_of = before[:, None] * samples + np.arange(samples)
+        found = by_identity[first[turns, None] + members_of % counts[turns, None]]
+        return torch.from_numpy(found.reshape(-1)[: len(labels)])
+
+    return order
+
+
 def repeats(places: Tensor) -> Tensor:
     """Return how many times the sample at each position has been drawn before, int64."""
     order = torch.argsort(places, stable=True)

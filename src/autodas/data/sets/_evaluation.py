@@ -98,4 +98,5 @@ _IN_THE_NETWORK: Mapping[TaskName, Callable[..., Any]] = {
     "classification": _classes,
     "multilabel": _labels,
     "regression": _numbers,
+    "embedding": lambda name, labels, own, network, options: labels,
 }

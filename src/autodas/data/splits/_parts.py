@@ -172,13 +172,13 @@ def split_parts(
     if raw.train is None:
         assert raw.test is not None
         test = Part.of(name, raw.test, None)
-        if raw.task == "classification":
-            test.keep(test.labels >= 0)
+        if raw.task in ("classification", "embedding"):
+            test.keep(_first(test.labels) >= 0)
         return test.some(np.zeros(0, dtype=np.int64)), test, raw.classes
     for where, split in (("training", raw.train), ("test", raw.test)):
         if split is not None:
             check_labels(name, split.labels, raw.classes, where, what)
-    if raw.task == "classification" and len(raw.classes) < 2:
+    if raw.task in ("classification", "embedding") and len(raw.classes) < 2:
         raise AutodasError(f"{name}: at least two classes are needed, found {len(raw.classes)}")
     if raw.task == "regression" and options.classes:
         raise AutodasError(f"{name}: data.classes is for classes, but the task is regression: omit it")
@@ -200,7 +200,10 @@ def split_parts(
         except AutodasError as error:
             raise AutodasError(f"{name}: {error}") from error
         train, test = (train.some(half) for half in halves)
-    if options.classes:
+    if raw.task == "embedding":
+        for part in (train, test):
+            part.keep(_first(part.labels) >= 0)
+    elif options.classes:
         only = _only if raw.task == "classification" else _only_labels
         names = only(name, (train, test), names, options.classes, what)
     if options.subset is not None:
@@ -235,6 +238,11 @@ def check_labels(name: str, labels: np.ndarray, classes: tuple[str, ...], where:
             f"{name}: labels out of range: {label} in the {where} {what}, but there are "
             f"{len(classes)} classes, numbered 0..{len(classes) - 1}{hint}"
         )
+
+
+def _first(labels: np.ndarray) -> np.ndarray:
+    """Return the class, or the identity, of each sample."""
+    return labels if labels.ndim == 1 else labels[:, 0]
 
 
 def _check_answers(name: str, labels: np.ndarray, names: tuple[str, ...], task: TaskName, what: str) -> None:

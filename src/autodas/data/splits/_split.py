@@ -39,7 +39,8 @@ class Split(ABC):
         source: source of the samples.
         selection: int64 (N,), the indices in ``source`` that belong to this split.
         labels: the class of each sample, int64 (N,); or which of K labels it has, uint8 (N, K) of 0 and 1; or
-            its D numbers, float64 (N, D).
+            its D numbers, float64 (N, D); or for retrieval int64 (N, 3): identity, camera (-1 if unknown)
+            and :class:`~autodas.data.sets._identities.Role`.
         channels: number of channels of the pixels.
         image_size: height and width of the network's input, in pixels.
         stored: uint8 or float32 (N, ..., R, R, C) with R at least ``image_size`` if held in memory.

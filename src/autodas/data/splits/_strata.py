@@ -18,14 +18,20 @@ def strata_of(labels: np.ndarray, names: Sequence[str] | None = None) -> np.ndar
     of the samples in the order of the first target is a stratum. Strata that cannot be divided join the
     largest one.
 
+    The stratum of a sample of an identity is the identity.
+
     Args:
-        labels: uint8 (N, K), 1 for each label of a sample; or float64 (N, D), its targets.
+        labels: uint8 (N, K), 1 for each label of a sample; or float64 (N, D), its targets; or int64 (N, 3),
+            its identity first.
         names: what cannot be divided: the name of each sample, or of its group; by default the samples.
 
     Returns:
         int64 (N,).
     """
-    strata = _rarest(labels) if labels.dtype == np.uint8 else _bins(labels[:, 0])
+    if labels.dtype == np.int64:
+        strata = labels[:, 0].copy()
+    else:
+        strata = _rarest(labels) if labels.dtype == np.uint8 else _bins(labels[:, 0])
     units = np.arange(len(labels)) if names is None else np.unique(names, return_inverse=True)[1]
     pairs = np.unique(np.stack([strata, units]), axis=1)
     values, counts = np.unique(pairs[0], return_counts=True)

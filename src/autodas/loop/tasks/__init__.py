@@ -11,6 +11,7 @@ from autodas.loop.tasks._accuracy_meter import AccuracyMeter, correct_in_top
 from autodas.loop.tasks._class_evaluation import ClassEvaluation
 from autodas.loop.tasks._class_remarks import remarks
 from autodas.loop.tasks._classification import Classification
+from autodas.loop.tasks._embedding import Embedding
 from autodas.loop.tasks._evaluation import Evaluation
 from autodas.loop.tasks._files import EXAMPLES
 from autodas.loop.tasks._label_evaluation import LabelEvaluation
@@ -18,41 +19,56 @@ from autodas.loop.tasks._meter import Meter
 from autodas.loop.tasks._multilabel import Multilabel
 from autodas.loop.tasks._regression import Regression
 from autodas.loop.tasks._regression_evaluation import RegressionEvaluation
+from autodas.loop.tasks._retrieval import rank
+from autodas.loop.tasks._retrieval_evaluation import RetrievalEvaluation
 from autodas.loop.tasks._task import Task
-from autodas.settings import OptimSettings
+from autodas.settings import EmbeddingSettings, OptimSettings
 
 __all__ = [
     "EXAMPLES",
     "AccuracyMeter",
     "ClassEvaluation",
     "Classification",
+    "Embedding",
     "Evaluation",
     "LabelEvaluation",
     "Meter",
     "Multilabel",
     "Regression",
     "RegressionEvaluation",
+    "RetrievalEvaluation",
     "Task",
     "correct_in_top",
+    "rank",
     "remarks",
     "task_from",
     "task_of",
 ]
 
-TASKS: Mapping[str, type[Task[Any]]] = {task.name: task for task in (Classification, Multilabel, Regression)}
+TASKS: Mapping[str, type[Task[Any]]] = {
+    task.name: task for task in (Classification, Multilabel, Regression, Embedding)
+}
 
 
-def task_of(dataset: ImageDataset, optim: OptimSettings) -> Task[Any]:
+def task_of(
+    dataset: ImageDataset, optim: OptimSettings, embedding: EmbeddingSettings | None = None
+) -> Task[Any]:
     """Return the task that a data set poses.
 
     Args:
         dataset: the data set to search or train on.
         optim: settings of the weights' optimiser, some of which regularise the loss.
+        embedding: settings of the task ``embedding``, for which others have no use.
 
     Raises:
         AutodasError: if settings do not fit the task.
     """
-    task = TASKS[dataset.task].of(dataset, optim)
+    if dataset.task == Embedding.name:
+        task: Task[Any] = Embedding.of(dataset, optim, embedding)
+    elif embedding not in (None, EmbeddingSettings()):
+        raise AutodasError(f"settings of `embedding` are for `task=embedding`, not for {dataset.task}")
+    else:
+        task = TASKS[dataset.task].of(dataset, optim)
     if optim.loss != OptimSettings.loss and dataset.task != Regression.name:
         raise AutodasError(
             f"`optim.loss={optim.loss}` is for regression, but the task is {task.name}: omit it"

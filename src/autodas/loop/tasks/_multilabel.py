@@ -117,6 +117,17 @@ class Multilabel(Task[LabelEvaluation]):
         )
         return F.binary_cross_entropy_with_logits(outputs, wanted, pos_weight=weights)
 
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """Return T^2 times the mean divergence of both answers, over samples and classes.
+
+        For one class it is KL(p || q) of the probabilities p of the teacher and q of the network, with both
+        logits divided by T.
+        """
+        ours, theirs = outputs / temperature, teacher / temperature
+        presence = theirs.sigmoid() * (F.logsigmoid(theirs) - F.logsigmoid(ours))
+        absence = (-theirs).sigmoid() * (F.logsigmoid(-theirs) - F.logsigmoid(-ours))
+        return temperature**2 * (presence + absence).mean()
+
     def meter(self, device: torch.device | str = "cpu") -> LabelMeter:
         """Return running sums of loss and F1."""
         return LabelMeter(device)
@@ -182,6 +193,14 @@ class Multilabel(Task[LabelEvaluation]):
             f"test mAP: {with_interval(summary, 'map')}; chance {summary['chance']:.1f} %; micro F1 "
             f"{summary['micro_f1']:.1f} %, macro F1 {summary['macro_f1']:.1f} %"
         )
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the logistic function of the outputs."""
+        return outputs.sigmoid()
+
+    def from_probabilities(self, probabilities: Tensor) -> Tensor:
+        """Return logits."""
+        return probabilities.logit(torch.finfo(probabilities.dtype).eps)
 
     def predict(self, outputs: Tensor, top: int | None) -> list[dict[str, Any]]:
         """Return the classes above their thresholds with their probabilities, averaged over the views."""

@@ -125,6 +125,13 @@ class Regression(Task[RegressionEvaluation]):
         answers, wanted = (values.to(outputs.dtype) for values in self._both(outputs, targets))
         return loss_of(self.kind)(answers, wanted)
 
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """Return the loss of the outputs with the answers of a teacher as targets; T has no effect.
+
+        The teacher answers in the units of the data.
+        """
+        return self.loss(outputs, teacher.double())
+
     def meter(self, device: torch.device | str = "cpu") -> RegressionMeter:
         """Return running sums of loss and errors."""
         return RegressionMeter(self.std, self._both, device)
@@ -186,6 +193,14 @@ class Regression(Task[RegressionEvaluation]):
             f"test R²: {with_interval(summary, 'r2')}; MAE {summary['mae']:.4g} (of the mean of the training "
             f"samples {summary['mae_of_mean']:.4g}), RMSE {summary['rmse']:.4g}"
         )
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Raise AutodasError: the answers are numbers."""
+        raise AutodasError("`probabilities` is for classes, but the network answers numbers: omit it")
+
+    def from_probabilities(self, probabilities: Tensor) -> Tensor:
+        """Raise AutodasError: the answers are numbers."""
+        return self.probabilities(probabilities)
 
     def predict(self, outputs: Tensor, top: int | None) -> list[dict[str, Any]]:
         """Return the answers by the names of the targets, averaged over the views."""

@@ -83,6 +83,12 @@ class Task(ABC, Generic[Found]):
         """Order of the samples that train the weights; ``None`` for each once in an epoch."""
         return None
 
+    def check_batch(self, size: int) -> None:  # usually any size will do
+        """Raise AutodasError if batches of a size cannot train the task."""
+
+    def equip(self, network: nn.Module) -> None:  # usually there is nothing to add
+        """Add layers to a network that only its training needs; :meth:`finish` removes them."""
+
     def begin(self, network: nn.Module) -> None:  # usually there is nothing to do
         """Prepare a network for training whose head comes from a model file of the same task."""
 
