@@ -96,7 +96,7 @@ def test_the_network_answers_vectors(run: Path, tmp_path: Path, capsys: pytest.C
     (exported,) = printed(capsys, "predict", str(file), str(picture))
     np.testing.assert_allclose([exported[f"e{number}"] for number in range(8)], vector, atol=1e-4)
     assert main(["report", str(run), f"--output={tmp_path / 'report.html'}"]) == 0
-    assert "rank1" in (tmp_path / "report.html").read_text()
+    assert "rank-1" in (tmp_path / "report.html").read_text()
 
 
 def test_a_stopped_run_resumes_to_itself(run: Path, tmp_path: Path, killed_after: Any) -> None:

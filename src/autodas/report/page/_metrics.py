@@ -19,10 +19,16 @@ _LABELS = {
     "mae": ("Mean absolute error", "units of the targets"),
     "rmse": ("Root of the mean squared error", "units of the targets"),
     "r2": ("R²", "percent"),
+    "identities": ("Accuracy of trained identities", "percent"),
+    **{f"rank{k}": (f"Rank-{k}", "percent") for k in (1, 5, 10)},
 }
 """Title and label of the axis of known metrics; others are shown under their own names."""
 
-_LOSSES = {"multilabel": "binary cross-entropy", "regression": "of standardised errors"}
+_LOSSES = {
+    "multilabel": "binary cross-entropy",
+    "regression": "of standardised errors",
+    "embedding": "triplets and cross-entropy",
+}
 """Label of the axis of the loss by task; for others cross-entropy."""
 
 
