@@ -68,11 +68,15 @@ def test_metrics_against_scikit_learn() -> None:
 
 
 def test_equal_targets_have_the_score_of_scikit_learn() -> None:
-    targets = torch.full((4, 2), 10.0, dtype=torch.float64)
-    targets[:, 1] = 2000.0
+    targets = torch.tensor([[10.0, 2000.0]] * 4, dtype=torch.float64)
     for outputs in (torch.zeros(4, 2), torch.ones(4, 2)):
-        answers = in_units(outputs)
-        assert evaluated(outputs, targets).score == 100 * r2_score(targets, answers)
+        assert evaluated(outputs, targets).score == 100 * r2_score(targets, in_units(outputs))
+    # Also where their mean differs from them by a rounding error.
+    targets = torch.full((3, 2), 0.1, dtype=torch.float64)
+    assert ((targets - targets.mean(0)) != 0).any()
+    task = Regression(NAMES, (0.1, 0.1), (1.0, 1.0))
+    assert evaluated(torch.zeros(3, 2), targets, task).score == 100
+    assert evaluated(torch.ones(3, 2), targets, task).score == 0
 
 
 def test_the_meter_agrees_with_the_evaluation() -> None:

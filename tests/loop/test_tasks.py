@@ -1,13 +1,16 @@
-"""Single-label classification as a task: what loops and commands ask of it."""
+"""Tasks: what loops and commands ask of them, above all of single-label classification."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from autodas.data import Batch
-from autodas.loop.tasks import Classification, Task, task_of
+from autodas.loop.tasks import Classification, Multilabel, Regression, Task, task_of
+from autodas.runs.scores import common_score, score_of
 from autodas.settings import OptimSettings
 
 TASK = Classification(("ant", "bee", "cat"), label_smoothing=0.3)
@@ -82,3 +85,52 @@ def test_the_metrics_of_a_meter_are_those_of_the_task() -> None:
 def test_a_task_says_everything() -> None:
     with pytest.raises(TypeError, match="abstract"):
         Task()  # type: ignore[abstract]
+
+
+TASKS = {
+    "plain": Classification(4, 0.1),
+    "weights": Classification(4, counts=(4, 1, 1, 2), balance="weights"),
+    "labels": Multilabel(tuple("abcd"), 0.1, (1.0, 2.0, 3.0, 4.0)),
+    "targets": Regression(tuple("abcd"), (1.0,) * 4, (2.0,) * 4, "huber"),
+    "units": Regression(tuple("abcd"), (1.0,) * 4, (2.0,) * 4, standardised=False),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_step_of_any_task_can_be_recorded(name: str, tape: Any) -> None:
+    """The host neither waits for the device nor copies numbers to it; a repetition does the same again."""
+    task = TASKS[name]
+    outputs, targets = torch.randn(6, 4, requires_grad=True), task.noise(6, "cpu")
+    meter, gradient = task.meter(), torch.zeros(6, 4)
+
+    def step() -> None:
+        loss = task.training_loss(outputs, targets)
+        gradient.copy_(torch.autograd.grad(loss, outputs)[0])
+        meter.add(loss.detach(), outputs.detach(), targets)
+
+    step()  # what is sent to the device once
+    first = {key: value * 2 for key, value in meter.result().items() if key == "loss"}
+    with tape(strict=True) as recorded:
+        step()
+    wanted = gradient.clone()
+    gradient.zero_()
+    recorded.play()
+    assert torch.equal(gradient, wanted)
+    assert meter.count == 18
+    assert meter.result()["loss"] * 2 == pytest.approx(first["loss"])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_score_of_a_task_is_the_one_that_pages_know(name: str) -> None:
+    task = TASKS[name]
+    score = score_of(task.name)
+    assert (task.score, task.score_words) == (score.metric, score.words)
+    assert task.score in task.evaluated
+    assert task.metrics[0] == task.evaluated[0] == "loss"
+    assert (task.error(50.0, 100) is not None) is score.proportion
+
+
+def test_tasks_of_runs() -> None:
+    assert score_of(None).metric == score_of("of a newer version").metric == "top1"
+    assert common_score([None, "classification"]) == score_of(None)
+    assert common_score(["multilabel", "regression"]) is None

@@ -230,7 +230,7 @@ def _read(name: str, options: DataOptions) -> RawDataset[Source] | RawVideos:
     if options.task not in ("auto", "classification"):
         raise AutodasError(f"{name}: its samples have one class each: omit `task={options.task}`")
     if options.targets:
-        raise AutodasError(f"{name}: it has no columns of which data.targets could name some: omit it")
+        raise AutodasError(f"{name}: it has no columns of which `data.targets` could name some: omit it")
     return kind.read(rest)
 
 

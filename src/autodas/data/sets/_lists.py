@@ -224,7 +224,7 @@ def _read_text(
     """Return the samples of lines of a path and a label, and the numbers of ambiguous lines."""
     if options.targets:
         raise AutodasError(
-            f"{path}: it has no columns of which data.targets could name some: write csv, or omit it"
+            f"{path}: it has no columns of which `data.targets` could name some: write csv, or omit it"
         )
     entries, skipped = [], []
     for number, line in read_lines(path, comments=False):

@@ -25,7 +25,7 @@ def read_python(rest: str, options: DataOptions) -> RawDataset[Source]:
     """Call ``fn("train")`` and ``fn("test")`` of ``module:fn``; the latter may return ``None``."""
     if options.targets:
         raise AutodasError(
-            f"python:{rest}: arrays have no columns of which data.targets could name some: omit it"
+            f"python:{rest}: arrays have no columns of which `data.targets` could name some: omit it"
         )
     function = import_function(rest, f"data set 'python:{rest}'")
     train, test = (_read(function, rest, split) for split in ("train", "test"))

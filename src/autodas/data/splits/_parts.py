@@ -181,7 +181,7 @@ def split_parts(
     if raw.task in ("classification", "embedding") and len(raw.classes) < 2:
         raise AutodasError(f"{name}: at least two classes are needed, found {len(raw.classes)}")
     if raw.task == "regression" and options.classes:
-        raise AutodasError(f"{name}: data.classes is for classes, but the task is regression: omit it")
+        raise AutodasError(f"{name}: `data.classes` is for classes, but the task is regression: omit it")
     train, names = Part.of(name, raw.train, options.groups), raw.classes
     if raw.test is not None:
         test = Part.of(name, raw.test, options.groups)

@@ -78,6 +78,11 @@ class ClassEvaluation(Evaluation):
         return standard_error(self.top1, self.count)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the top-1 accuracy, in percent."""
+        return wilson_interval(self.top1, self.count)
+
+    @property
     def predicted(self) -> Tensor:
         """The most likely class of each sample."""
         return self.logits.argmax(1)
@@ -121,7 +126,7 @@ class ClassEvaluation(Evaluation):
             "top1": self.top1,
             **({} if self.top5 is None else {"top5": self.top5}),
             "count": self.count,
-            "interval": list(wilson_interval(self.top1, self.count)),
+            "interval": list(self.interval),
             "standard_error": self.error,
             "balanced": self.balanced,
             "macro_f1": self.macro_f1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodas.accuracy import wilson_interval
 from autodas.loop.tasks._class_evaluation import ClassEvaluation
 
 BY_HEART = 30.0
@@ -32,8 +31,7 @@ def remarks(
         trained: number of training samples of each class, if known.
     """
     what = "images" if found.clips is None else "videos"
-    lowest = wilson_interval(found.top1, found.count)[0]
-    by_chance = lowest <= found.majority
+    by_chance = found.interval[0] <= found.majority
     present = found.counts[found.counts > 0]
     if len(present) < 2:
         return []

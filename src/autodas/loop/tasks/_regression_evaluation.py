@@ -77,7 +77,8 @@ class RegressionEvaluation(Evaluation):
     def r2(self) -> Tensor:
         """Coefficient of determination of each target in percent, (D,)."""
         left, whole = (self.errors**2).sum(0), ((self.targets - self.targets.mean(0)) ** 2).sum(0)
-        return 100 * torch.where(whole > 0, 1 - left / whole, (left == 0).double())
+        equal = (self.targets == self.targets[0]).all(0)  # where the mean may differ by a rounding error
+        return 100 * torch.where(equal, (left == 0).double(), 1 - left / whole)
 
     @property
     def metrics(self) -> dict[str, float | None]:
