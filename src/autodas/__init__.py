@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from autodas.loop import InputShape as InputShape
     from autodas.loop import Keeping as Keeping
     from autodas.loop.tasks import Classification as Classification
+    from autodas.loop.tasks import Embedding as Embedding
     from autodas.loop.tasks import Multilabel as Multilabel
     from autodas.loop.tasks import Regression as Regression
     from autodas.networks import CellBlueprint as CellBlueprint
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
     from autodas.search import Search as Search
     from autodas.search import SearchResult as SearchResult
     from autodas.search import SearchSize as SearchSize
+    from autodas.settings import EmbeddingSettings as EmbeddingSettings
     from autodas.settings import EvaluationPlan as EvaluationPlan
     from autodas.settings import OptimSettings as OptimSettings
     from autodas.settings import SupernetSettings as SupernetSettings
+    from autodas.settings import TeacherSettings as TeacherSettings
     from autodas.spaces import Space as Space
     from autodas.spaces import get_skeleton as get_skeleton
     from autodas.spaces import get_space as get_space
@@ -60,6 +63,8 @@ if TYPE_CHECKING:
     from autodas.training.model_file import load_model as load_model
     from autodas.training.model_file import save_model as save_model
     from autodas.training.recipe import Training as Training
+    from autodas.training.teacher import Distillation as Distillation
+    from autodas.training.teacher import Teacher as Teacher
     from autodas.user_code import allow_code as allow_code
     from autodas.zoo import load_genotype as load_genotype
     from autodas.zoo import zoo_names as zoo_names
@@ -75,6 +80,9 @@ _PLACES = {
     "Compute": "autodas.loop",
     "DataOptions": "autodas.data_options",
     "Edge": "autodas.genotype",
+    "Distillation": "autodas.training.teacher",
+    "Embedding": "autodas.loop.tasks",
+    "EmbeddingSettings": "autodas.settings",
     "EvaluationPlan": "autodas.settings",
     "FinalistsSettings": "autodas.strategies",
     "Genotype": "autodas.genotype",
@@ -100,6 +108,8 @@ _PLACES = {
     "Supernet": "autodas.supernet",
     "SupernetSettings": "autodas.settings",
     "Table": "autodas.tables",
+    "Teacher": "autodas.training.teacher",
+    "TeacherSettings": "autodas.settings",
     "Training": "autodas.training.recipe",
     "allow_code": "autodas.user_code",
     "backbone": "autodas.backbones",

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from autodas.data import Augmentation, ImageDataset, Loader
 from autodas.errors import AutodasError
 from autodas.loop import Keeping
-from autodas.loop.tasks import Classification
+from autodas.loop.tasks import Classification, Multilabel, Regression
 from autodas.networks import CellBlueprint
 from autodas.runs.folder import RunFolder
 from autodas.settings import EvaluationPlan, OptimSettings, TeacherSettings
@@ -264,3 +264,35 @@ def test_a_stopped_run_goes_on_with_its_teacher_alone(
     resumed.run()
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, resumed.network.state_dict()[name]), name
+
+
+def test_distances_of_other_tasks_by_hand() -> None:
+    """Two labels: the mean of T^2 times the divergence of both; numbers: the loss, in standard deviations."""
+
+    def divergence(z: float, y: float) -> float:
+        p, q = 1 / (1 + math.exp(-z / 2)), 1 / (1 + math.exp(-y / 2))
+        return 4 * (p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q)))
+
+    labels = Multilabel(("a", "b"))
+    found = labels.distance(torch.tensor([[1.0, -2.0]]), torch.tensor([[3.0, 0.5]]), 2.0)
+    assert float(found) == pytest.approx((divergence(3, 1) + divergence(0.5, -2)) / 2, rel=1e-5)
+    assert float(labels.distance(found.view(1, 1), found.view(1, 1), 2.0)) == pytest.approx(0, abs=1e-6)
+    numbers = Regression(("x",), mean=(10.0,), std=(5.0,))  # a teacher answers in the units of the data
+    assert float(numbers.distance(torch.tensor([[1.0]]), torch.tensor([[25.0]]), 2.0)) == pytest.approx(4)
+
+
+def test_probabilities_and_back() -> None:
+    outputs = torch.tensor([[1.0, -2.0, 0.5]])
+    labels = Multilabel(("a", "b", "c"))
+    torch.testing.assert_close(labels.from_probabilities(labels.probabilities(outputs)), outputs)
+    classes = Classification(3)
+    again = classes.from_probabilities(classes.probabilities(outputs))
+    torch.testing.assert_close(again.diff(), outputs.diff())
+    with pytest.raises(AutodasError, match="the network answers numbers"):
+        Regression(("x",), mean=(0.0,), std=(1.0,)).probabilities(outputs)
+
+
+def test_a_teacher_of_another_task(tools: Any, digits: ImageDataset) -> None:
+    path, _ = trained(tools, digits, task_facts={"name": "multilabel"})
+    with pytest.raises(AutodasError, match="was trained for multilabel, but the task is classification"):
+        open_teacher(path, digits)
