@@ -1,9 +1,9 @@
-"""Retrieval of classes that were never trained: networks of searched and random cells, and what needs no training.
+"""Retrieval of classes that were never trained, by networks of searched and random cells.
 
 usage: python benchmarks/retrieval.py --cifar10 FOLDER --cells NAME=GENOTYPE ... --run FOLDER --output FILE
 
-Each network is trained on five classes of CIFAR-10 and searched with test images of the other five. Beside them:
-raw pixels, and the same networks without training. What is finished in the folder is not repeated.
+Each network is trained on five classes of CIFAR-10, and test images of the other five are retrieved. Beside
+them: raw pixels, and the same networks without training. What is finished in the folder is not repeated.
 """
 
 from __future__ import annotations

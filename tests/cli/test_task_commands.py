@@ -353,3 +353,26 @@ def test_a_comparison_shows_the_score(
     row = next(row for row in found["rows"] if row["method"] == "das")
     assert 100 - row["error"] == pytest.approx(np.mean(scores))
     assert {run["task"] for run in found["runs"]} == {"regression"}
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "score"), [("labels-net", ["--probabilities"], "map"), ("numbers-net", [], "r2")]
+)
+def test_an_exported_file_answers_like_its_run(
+    there: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    run: str,
+    options: list[str],
+    score: str,
+) -> None:
+    """Probabilities of labels; numbers in the units of the data."""
+    file, data = tmp_path / "net.onnx", TASKS[run.removesuffix("-net")][0]
+    assert main(["export", run, "--to=onnx", f"--output={file}", *options]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(file), data, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[score] == pytest.approx(summary(run)["test"][score], abs=0.01)
+    if score == "r2":
+        words = ["export", run, "--to=onnx", f"--output={tmp_path / 'p.onnx'}", "--probabilities"]
+        assert main(words) == 2
+        assert "the network answers numbers" in capsys.readouterr().err
