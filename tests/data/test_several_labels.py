@@ -287,7 +287,7 @@ def test_what_is_told_about_the_data(module: Any) -> None:
     table = TABLE.copy()
     table[:, 1] = 0
     data = open_dataset(module(PIXELS, table, NAMES))
-    assert "no training positive images in 1 of 3 classes: city" in data.notes
+    assert "no positive training images in 1 of 3 classes: city" in data.notes
     facts = describe_dataset(data)
     assert facts["task"] == "multilabel"
     counts = [facts[part]["images_per_class"]["dog"] for part in ("train", "test")]
