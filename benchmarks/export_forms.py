@@ -59,7 +59,7 @@ def measure(run: Path, data: str) -> dict[str, dict[str, Any]]:
 
 
 def times(run: Path) -> dict[str, float]:
-    """Return the milliseconds of each form for one sample, on one thread: least of three medians, in turns."""
+    """Return the milliseconds of each form for a sample on one thread: the least of three medians."""
     torch.set_num_threads(1)
     opened = {"network": open_model(run), **{f: open_model(run / "exported" / n) for f, n in FILES.items()}}
     sample = sample_inputs(opened["network"][1], 1)

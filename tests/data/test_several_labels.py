@@ -287,7 +287,7 @@ def test_what_is_told_about_the_data(module: Any) -> None:
     table = TABLE.copy()
     table[:, 1] = 0
     data = open_dataset(module(PIXELS, table, NAMES))
-    assert "no training positive images in 1 of 3 classes: city" in data.notes
+    assert "no positive training images in 1 of 3 classes: city" in data.notes
     facts = describe_dataset(data)
     assert facts["task"] == "multilabel"
     counts = [facts[part]["images_per_class"]["dog"] for part in ("train", "test")]
@@ -297,3 +297,21 @@ def test_what_is_told_about_the_data(module: Any) -> None:
     assert contact_sheet(data).size[0] > 100
     prints = [data.fingerprint, open_dataset(module(PIXELS, TABLE, NAMES)).fingerprint]
     assert prints[0]["train"]["hash"] != prints[1]["train"]["hash"]
+
+
+def test_videos(tmp_path: Path) -> None:
+    lines = []
+    for i, own in enumerate(LABELS):
+        (tmp_path / f"v{i}").mkdir()
+        for frame in range(4):
+            Image.new("L", (12, 12), i).save(tmp_path / f"v{i}/{frame}.png")
+        lines.append(f"v{i} {'|'.join(own) or '|'}")
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    data = open_dataset(f"videolist:{tmp_path / 'list.txt'}", frames=4)
+    assert (data.task, data.classes, data.frames) == ("multilabel", NAMES, 4)
+    for split in (data.train, data.test):
+        shades = [int(split.read(i)[0, 0, 0]) for i in range(len(split))]
+        assert np.array_equal(split.labels, TABLE[shades])
+    (tmp_path / "list.txt").write_text("\n".join(f"v{i} {i / 4}" for i in range(len(LABELS))))
+    data = open_dataset(f"videolist:{tmp_path / 'list.txt'}", frames=4)
+    assert (data.task, data.default_augmentation.flip) == ("regression", False)

@@ -45,19 +45,19 @@ def _counts(data: ImageDataset) -> list[str]:
     if data.task == "regression":
         return _ranges(data)
     notes = []
-    what = f"positive {data.what}" if data.task == "multilabel" else data.what
+    what, positive = data.what, "positive " if data.task == "multilabel" else ""
     counts, tested = (class_counts(split.labels, len(data.classes)) for split in (data.train, data.test))
     there = np.flatnonzero(counts)
     most, least = int(counts.argmax()), int(there[counts[there].argmin()])
     if counts[most] > _UNBALANCED * counts[least]:
         notes.append(
-            f"unbalanced: class '{data.classes[most]}' has {counts[most]} training {what}, "
+            f"unbalanced: class '{data.classes[most]}' has {counts[most]} {positive}training {what}, "
             f"'{data.classes[least]}' has {counts[least]}"
         )
     for numbers, words in (
-        (np.flatnonzero(counts == 0), f"no training {what}"),
-        (np.flatnonzero((counts > 0) & (counts < _TINY)), f"fewer than {_TINY} training {what}"),
-        (np.flatnonzero(tested == 0) if data.task != "embedding" else there[:0], f"no test {what}"),
+        (np.flatnonzero(counts == 0), f"no {positive}training {what}"),
+        (np.flatnonzero((counts > 0) & (counts < _TINY)), f"fewer than {_TINY} {positive}training {what}"),
+        (np.flatnonzero(tested == 0) if data.task != "embedding" else there[:0], f"no {positive}test {what}"),
     ):
         if len(numbers):
             names = _some([data.classes[i] for i in numbers])
