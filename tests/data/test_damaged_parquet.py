@@ -65,7 +65,7 @@ def test_names_that_are_no_list_of_texts_are_left_aside(names: Any, tmp_path: Pa
     [
         (pa.array([[{"x": 1}]] * 12), "found list<"),
         (pa.array([{"x": 1}] * 12), "found struct<x: int64>"),
-        (pa.array([0.5] * 12), "is 0.5 for all 6 training images"),
+        (pa.array([0.5] * 12), "is 0.5 for all 9 training images"),
         (pa.array([b"\xff"] * 12), "found binary"),
         (pa.array([None] * 12, pa.int64()), "12 rows have no label"),
         (pa.array([-1] * 12), "out of range"),

@@ -216,6 +216,7 @@ def test_list() -> None:
         "imagelist",
         "parquet",
         "python",
+        "market1501",
         "moving-digits",
         "videofolder",
         "videolist",

@@ -10,7 +10,8 @@ from tests.trained_networks import write_images_network
 
 import autodas
 from autodas.errors import AutodasError
-from autodas.export._folder import check_same_outputs, new_folder
+from autodas.export._comparison import check_same_outputs, sample_inputs
+from autodas.export._folder import new_folder
 
 
 def export(path: Path, text: str, overwrite: bool = False) -> None:
@@ -111,8 +112,8 @@ def test_other_outputs_are_refused(tmp_path: Path, change: float) -> None:
     facts = write_images_network(tmp_path)
     network, _ = autodas.load_model(tmp_path)
     other, _ = autodas.load_model(tmp_path)
-    check_same_outputs(network, other, facts, tmp_path)
+    check_same_outputs(network, other, [sample_inputs(facts)], tmp_path)
     with torch.no_grad():
         other.classifier.bias[1] += change
-    with pytest.raises(AutodasError, match="not written: its outputs differ from those of the network by "):
-        check_same_outputs(network, other, facts, tmp_path)
+    with pytest.raises(AutodasError, match="not written: its outputs differ from those of the network: "):
+        check_same_outputs(network, other, [sample_inputs(facts)], tmp_path)
