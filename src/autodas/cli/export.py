@@ -157,7 +157,8 @@ def _write(config: ExportConfig, network: nn.Module, facts: ModelFacts) -> list[
             opset=config.opset,
             calibration=_calibration(config, facts) if config.int8 else None,
         )
-    weights = sum(tensor.nbytes for tensor in network.state_dict().values())
+    tensors = network.state_dict().items()
+    weights = sum(tensor.nbytes for name, tensor in tensors if not name.startswith("auxiliary."))
     own = {"form": "network", "bytes": weights, "largest_difference": 0.0}
     file = {"form": form, "bytes": _size(config.output), "largest_difference": written.difference}
     return [
