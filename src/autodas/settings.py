@@ -101,9 +101,7 @@ class SupernetSettings:
     checkpoint: bool = False
 
 
-def learning_rate(
-    settings: StepSettings, iteration: int, iterations: int, iterations_an_epoch: int
-) -> float:
+def learning_rate(settings: StepSettings, iteration: int, iterations: int, iterations_an_epoch: int) -> float:
     r"""Compute the learning rate of an iteration.
 
     Cosine: :math:`\eta_T + (\eta_0 - \eta_T)(1 + \cos(\pi t / T)) / 2` with t counted from the end of
