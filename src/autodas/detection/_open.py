@@ -95,7 +95,7 @@ def open_boxes(name: str, options: BoxDataOptions | None = None) -> DetectionDat
     both = {image.path for image in images} & {image.path for image in tested}
     notes = reader.notes
     if both:
-        notes.append(f"{len(both)} images are both trained and tested on, such as {min(both)}")
+        notes.append(f"images both trained and tested on: {len(both)}, such as {min(both)}")
     return DetectionDataset(
         name, classes, images, tested, tuple(notes), tuple(reader.bad), {"train": train, "test": test}
     )
@@ -194,8 +194,7 @@ class _Reader:
                     more = f" ({len(bad)} of {count} images so far)" if len(bad) > 1 else ""
                     raise AutodasError(f"{error}{more}: {hint}") from error
         if bad:
-            images = "image was" if len(bad) == 1 else "images were"
-            self.notes.append(f"{len(bad)} of {count} {images} left out: {'; '.join(bad[:3])}")
+            self.notes.append(f"left out {len(bad)} of {count} images: {'; '.join(bad[:3])}")
         self.bad += bad
         return found
 
