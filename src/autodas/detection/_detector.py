@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -98,7 +99,11 @@ class Detector(nn.Module):
         import_transformers("detection")
         from transformers import RTDetrConfig, RTDetrForObjectDetection
 
-        self.model: Any = RTDetrForObjectDetection(RTDetrConfig(**_arguments(network, settings, classes)))
+        config = RTDetrConfig(**_arguments(network, settings, classes))
+        with warnings.catch_warnings():
+            # On sizes for a kernel that is not used.
+            warnings.filterwarnings("ignore", "You'd better set embed_dim")
+            self.model: Any = RTDetrForObjectDetection(config)
         _start_from_scratch(self.model)
 
     def losses(self, images: Tensor, labels: Tensor) -> BoxLosses:

@@ -52,6 +52,11 @@ class Entry:
         return _number(self.training, "test", "top1")
 
     @property
+    def map(self) -> float | None:
+        """Mean average precision of a trained detector on the test images, in percent."""
+        return _number(self.training, "test", "map")
+
+    @property
     def count(self) -> int | None:
         """Number of test samples."""
         count = _number(self.training, "test", "count")

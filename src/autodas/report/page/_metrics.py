@@ -12,6 +12,11 @@ from autodas.runs.reading import Run
 
 _LABELS = {
     "loss": ("Loss", "cross-entropy"),
+    "class_loss": ("Loss of classes, last layer", "varifocal"),
+    "edge_loss": ("Loss of edges, last layer", "weighted L1"),
+    "overlap_loss": ("Loss of overlap, last layer", "weighted GIoU"),
+    "map": ("Mean average precision", "percent"),
+    "map50": ("Mean average precision at 0.5", "percent"),
     "top1": ("Accuracy, top-1", "percent"),
     "top5": ("Accuracy, top-5", "percent"),
 }
@@ -39,6 +44,8 @@ def metric_charts(run: Run, prefix: str, parts: Mapping[str, str]) -> str:
     charts = []
     for name in names:
         title, label = _LABELS.get(name, (name.replace("_", " "), ""))
+        if name == "loss" and "edge_loss" in names:
+            label = "sum of all layers"
         lines = [
             Series(text, [(iteration, _number(row.get(f"{part}_{name}"))) for iteration, row in rows])
             for part, text in parts.items()

@@ -29,6 +29,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Entry], float | None]], ...] = (
     ("margin", lambda e: e.margin),
     ("search, s", lambda e: e.seconds),
 )
+_OF_DETECTORS = (("test mAP, %", lambda e: e.map),)
 
 
 def several(runs: Sequence[Run]) -> str:
@@ -37,17 +38,19 @@ def several(runs: Sequence[Run]) -> str:
     Args:
         runs: searches and trainings. The training of a search's genotype is in the same row as the search.
     """
-    differ, groups = repetitions(entries_of(runs))
+    entries = entries_of(runs)
+    differ, groups = repetitions(entries)
+    columns = (*(_OF_DETECTORS if any(e.map is not None for e in entries) else ()), *_COLUMNS)
     what = ["method", "data", *differ, "runs"]
     rows: list[list[Any]] = []
     numbers: list[list[Any]] = []
     for group in groups:
         made = [group.method, group.data, *group.settings, len(group.entries)]
-        spreads = [spread_of([v for v in map(take, group.entries) if v is not None]) for _, take in _COLUMNS]
+        spreads = [spread_of([v for v in map(take, group.entries) if v is not None]) for _, take in columns]
         rows.append([*made, *map(_in_words, spreads)])
         numbers.append([*made, *(number for spread in spreads for number in spread)])
-    head = [*what, *(name for name, _ in _COLUMNS)]
-    wide = [*what, *(n for name, _ in _COLUMNS for n in (name, f"{name}: deviation"))]
+    head = [*what, *(name for name, _ in columns)]
+    wide = [*what, *(n for name, _ in columns for n in (name, f"{name}: deviation"))]
     charts = [
         scatter_chart(
             f"accuracy-{identifier}", f"Accuracy against {label}", f"{label}, M", "test accuracy, %", dots
