@@ -17,8 +17,6 @@ from autodas.settings import AdamWSettings, EvaluationPlan
 T = TypeVar("T")
 
 DETECTION = "detection"
-SKELETON = SkeletonConfig(name="imagenet")
-"""Skeleton of a genotype: that for large images, whose maps have the strides of detectors."""
 
 
 def trains_detector(words: Sequence[str]) -> bool:
@@ -116,7 +114,8 @@ class DetectorTrainConfig:
     genotype: str = field(metadata={"positional": True})
     data: BoxDataConfig
     task: Literal["detection"] = "detection"
-    skeleton: SkeletonConfig = SKELETON
+    # That for large images, whose maps have the strides of detectors.
+    skeleton: SkeletonConfig = field(default_factory=lambda: SkeletonConfig(name="imagenet"))
     code: tuple[str, ...] = ()
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     epochs: int = 72

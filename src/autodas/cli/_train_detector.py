@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from autodas.cli._code import allow_code_for
-from autodas.cli._detector_settings import SKELETON, DetectorTrainConfig
+from autodas.cli._detector_settings import DetectorTrainConfig
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
+from autodas.cli.config._arguments import peek
 from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
 from autodas.flags import note_line
@@ -31,7 +32,7 @@ def run(words: list[str]) -> int:
     from autodas.detection import Detection, DetectorTraining, TimmBackbone, open_boxes
     from autodas.loop import ALONE, Compute, Keeping
 
-    network = _network(config)
+    network = _network(config, words)
     name = network.name if isinstance(network, TimmBackbone) else network.blueprint.name
     device = use_compute(config.compute)
     kind = config.data.name.partition(":")[0]
@@ -68,7 +69,7 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _network(config: DetectorTrainConfig) -> Resolved | TimmBackbone:
+def _network(config: DetectorTrainConfig, words: list[str]) -> Resolved | TimmBackbone:
     """Return the network: one of timm, a trained one, or that of a genotype in the skeleton."""
     from autodas.backbones import Resolved, is_trained, resolve
     from autodas.cli._blueprint import blueprint_of
@@ -77,9 +78,8 @@ def _network(config: DetectorTrainConfig) -> Resolved | TimmBackbone:
     timm = config.genotype.startswith(TIMM)
     if not timm and not is_trained(config.genotype):
         return Resolved(blueprint_of(config.genotype, config.skeleton, None))
-    for each in fields(SkeletonConfig):
-        if getattr(config.skeleton, each.name) != getattr(SKELETON, each.name):
-            raise AutodasError(
-                f"skeleton.{each.name} is for genotypes, but {config.genotype} has its own: leave it out"
-            )
+    # That of a preset is for genotypes.
+    for name in ("skeleton", *(f"skeleton.{each.name}" for each in fields(SkeletonConfig))):
+        if peek(words, name):
+            raise AutodasError(f"{name} is for genotypes, but {config.genotype} has its own: leave it out")
     return TimmBackbone(config.genotype.removeprefix(TIMM)) if timm else resolve(config.genotype)

@@ -293,7 +293,7 @@ class EpochLoop(ABC):
         metrics: dict[str, float | None] = {**self.meter.result("train_")}
         samples = self.meter.count
         self.meter.reset()
-        seconds, _, waited = keeper.clock.spent
+        seconds, cpu, waited = keeper.clock.spent
         if self.validation is not None:
             metrics |= (validated := self._evaluated(self.validation, "validation_"))
             score = validated[f"validation_{self.task.score}"]
@@ -311,6 +311,7 @@ class EpochLoop(ABC):
                 metrics=metrics,
                 volatile={
                     "seconds": seconds,
+                    "cpu_seconds": cpu,
                     "waiting_seconds": waited,
                     "pictures_per_second": samples / max(seconds, 1e-9),
                 },
