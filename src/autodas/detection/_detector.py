@@ -22,6 +22,9 @@ from autodas.optional_imports import import_timm, import_transformers
 TIMM = "timm:"
 """Prefix of the names of timm's models."""
 
+_PRIOR = 0.01
+"""Score of every class at first, as for the focal loss: most places of an image show no object."""
+
 
 @dataclass(frozen=True)
 class TimmBackbone:
@@ -181,6 +184,7 @@ def _arguments(network: Blueprint | TimmBackbone, settings: DetectorSettings, cl
         "num_queries": settings.queries,
         "num_denoising": settings.denoising,
         "hidden_expansion": settings.expansion,
+        "initializer_bias_prior_prob": _PRIOR,
         "freeze_backbone_batch_norms": False,
     }
 
