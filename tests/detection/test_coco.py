@@ -57,7 +57,7 @@ def test_places(tmp_path: Path, annotations: str, images: str) -> None:
 
 
 def test_groups_of_objects_are_ignored(coco: Path) -> None:
-    change(coco, lambda document: document["annotations"][1].update(iscrowd=1))
+    change(coco, lambda document: document["annotations"][1].update(iscrowd=True))
     assert open_boxes(f"coco:{coco}").train[0].ignored.tolist() == [False, True]
 
 
@@ -95,8 +95,9 @@ def change(coco: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
         ),
         (
             lambda d: d["annotations"][0].pop("image_id"),
-            r"annotations\[0\]: image_id None is that of no image",
+            r"annotations\[0\]: 'image_id' is missing",
         ),
+        (lambda d: d["annotations"][0].update(image_id=[1]), r"annotations\[0\]: image_id: a whole number"),
         (lambda d: [i.update(file_name="x.png") for i in d["images"]], "its images were not found"),
     ],
 )

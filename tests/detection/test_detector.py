@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,13 @@ class TestParts:
             detector(TimmBackbone("resnet18x"))
         with pytest.raises(AutodasError, match=r"'timm:vit_tiny_patch16_224' has no map of stride 8"):
             detector(TimmBackbone("vit_tiny_patch16_224"))
+
+    @pytest.mark.parametrize("library", ["transformers", "timm"])
+    def test_missing_libraries(self, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, library, None)
+        extra = {"transformers": "detection", "timm": "timm"}[library]
+        with pytest.raises(AutodasError, match=rf"pip install 'autodas\[{extra}\]'"):
+            detector(TimmBackbone("resnet10t"))
 
 
 class TestLosses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,14 @@ def test_changed_boxes_refuse_a_resume(voc: Path, tmp_path: Path) -> None:
 def test_what_does_not_fit(voc: Path, tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(AutodasError, match=expected):
         training(tmp_path / "run", voc, **changes)
+
+
+def test_the_metrics_must_be_there_before_the_training(
+    voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(AutodasError, match=r"pip install 'autodas\[detection\]'"):
+        training(tmp_path / "run", voc)
 
 
 def test_more_boxes_than_queries_are_noted(voc: Path, tmp_path: Path) -> None:

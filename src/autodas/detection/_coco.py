@@ -12,7 +12,19 @@ from typing import Any
 from autodas.detection._images import RawBox, RawImage
 from autodas.errors import AutodasError
 from autodas.limits import MOST_CLASSES
-from autodas.reading import MEBIBYTE, TEXT, Fields, Is, Items, Number, Row, Whole, parse_json, read_bytes
+from autodas.reading import (
+    MEBIBYTE,
+    TEXT,
+    Fields,
+    Is,
+    Items,
+    Number,
+    Row,
+    Whole,
+    parse_json,
+    read_bytes,
+    shown,
+)
 
 _LARGEST = 2048 * MEBIBYTE
 _MANY = 100_000_000
@@ -25,9 +37,8 @@ _FILE = Fields(
     }
 )
 _IMAGE = Fields({"id": Whole(), "file_name": TEXT, "width": Whole(), "height": Whole()})
-_BOX = Fields(
-    {"image_id": Whole(), "category_id": Whole(), "bbox": Row((Number(),) * 4)}, {"iscrowd": Whole(0, 1)}
-)
+_PLACE = Fields({"image_id": Whole()})
+_BOX = Fields({"category_id": Whole(), "bbox": Row((Number(),) * 4)})
 _PREFIX, _WITHIN = "instances_", "_annotations.coco"
 
 
@@ -66,20 +77,19 @@ class CocoAnnotations:
     def images(self, split: str) -> Sequence[Callable[[], RawImage]]:
         """Return a function for each image, which raises AutodasError if its annotation is wrong."""
         where, document = self._files[split], self._read(split)
-        boxes: dict[Any, list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
-        for number, box in enumerate(document["annotations"]):
-            boxes[box.get("image_id")].append((number, box))
         known = set()
         for number, image in enumerate(document["images"]):
             _IMAGE.check(image, f"{where}: images[{number}]")
             if image["id"] in known:
                 raise AutodasError(f"{where}: images[{number}]: there are two images with id {image['id']}")
             known.add(image["id"])
+        boxes: dict[int, list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
         for number, box in enumerate(document["annotations"]):
-            if box.get("image_id") not in known:
-                raise AutodasError(
-                    f"{where}: annotations[{number}]: image_id {box.get('image_id')!r} is that of no image"
-                )
+            place = f"{where}: annotations[{number}]"
+            _PLACE.check(box, place)
+            if box["image_id"] not in known:
+                raise AutodasError(f"{place}: image_id {box['image_id']} is that of no image")
+            boxes[box["image_id"]].append((number, box))
         root = self._root(split, [image["file_name"] for image in document["images"]])
         names = self._categories(split)
         return [
@@ -132,8 +142,11 @@ def _image(
         _BOX.check(box, place)
         if box["category_id"] not in names:
             raise AutodasError(f"{place}: category_id {box['category_id']} is that of no category")
+        crowd = box.get("iscrowd", 0)
+        if crowd not in (0, 1):
+            raise AutodasError(f"{place}: iscrowd: 0 or 1 is expected, found {shown(crowd)}")
         left, top, width, height = map(float, box["bbox"])
         corners = (left, top, left + width, top + height)
-        found.append(RawBox(names[box["category_id"]], corners, box.get("iscrowd", 0) == 1))
+        found.append(RawBox(names[box["category_id"]], corners, bool(crowd)))
     size = image["width"], image["height"]
     return RawImage(image["file_name"], path, label, *size, tuple(found))
