@@ -46,14 +46,17 @@ def import_timm() -> ModuleType:
     return import_optional("timm", "timm")
 
 
-def import_transformers() -> ModuleType:
+def import_transformers(extra: str = "transformers") -> ModuleType:
     """Import transformers, with :func:`import_torchvision` before it.
+
+    Args:
+        extra: extra of autodas that installs it.
 
     Raises:
         AutodasError: if transformers is not installed, or torchvision cannot be imported.
     """
     _torchvision_first()
-    return import_optional("transformers", "transformers")
+    return import_optional("transformers", extra)
 
 
 def _torchvision_first() -> None:

@@ -12,8 +12,8 @@ Graphs = Literal["auto", "off"]
 
 
 @dataclass(frozen=True)
-class OptimSettings:
-    """Stochastic gradient descent with momentum on the network's weights.
+class StepSettings:
+    """Gradient steps of any optimiser: learning rate, decay of weights, limit of the gradient.
 
     Args:
         lr: initial learning rate.
@@ -22,12 +22,8 @@ class OptimSettings:
             warm-up) or "exponential" (times `decay` after every epoch, counted from the start).
         decay: factor per epoch of the exponential schedule.
         warmup_epochs: epochs in which the learning rate rises linearly to `lr`.
-        momentum: momentum of the gradient.
         weight_decay: weight of the squared norm of all weights.
         clip: largest norm of the gradient of all weights together; 0 for no limit.
-        label_smoothing: share of the target that is spread over all classes.
-        loss: loss of regression, of errors in standard deviations of the numbers: mse, their mean square; or
-            huber, which grows only linearly from one standard deviation on.
     """
 
     lr: float = 0.025
@@ -35,11 +31,8 @@ class OptimSettings:
     schedule: Literal["cosine", "linear", "exponential"] = "cosine"
     decay: float = 0.97
     warmup_epochs: float = 0.0
-    momentum: float = 0.9
     weight_decay: float = 3e-4
     clip: float = 5.0
-    label_smoothing: float = 0.0
-    loss: Literal["mse", "huber"] = "mse"
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < float("inf"):
@@ -48,13 +41,49 @@ class OptimSettings:
             raise AutodasError(f"optim.final_lr={self.final_lr} must lie between 0 and optim.lr={self.lr}")
         if not 0 < self.decay <= 1:
             raise AutodasError(f"optim.decay={self.decay} must lie above 0 and at most at 1")
-        if not 0 <= self.momentum < 1:
-            raise AutodasError(f"optim.momentum={self.momentum} must lie in [0, 1)")
         for name in ("weight_decay", "clip", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise AutodasError(f"optim.{name}={getattr(self, name)} must be a number of at least 0")
+
+
+@dataclass(frozen=True)
+class OptimSettings(StepSettings):
+    """Stochastic gradient descent with momentum on the network's weights.
+
+    Args:
+        momentum: momentum of the gradient.
+        label_smoothing: share of the target that is spread over all classes.
+        loss: loss of regression, of errors in standard deviations of the numbers: mse, their mean square; or
+            huber, which grows only linearly from one standard deviation on.
+    """
+
+    momentum: float = 0.9
+    label_smoothing: float = 0.0
+    loss: Literal["mse", "huber"] = "mse"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise AutodasError(f"optim.momentum={self.momentum} must lie in [0, 1)")
         if not 0 <= self.label_smoothing < 1:
             raise AutodasError(f"optim.label_smoothing={self.label_smoothing} must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
+class AdamWSettings(StepSettings):
+    """AdamW on the network's weights, as is usual for detectors with a transformer.
+
+    Args:
+        lr: initial learning rate.
+        warmup_epochs: epochs in which the learning rate rises linearly to `lr`.
+        weight_decay: share of all weights that is subtracted in a step, relative to the learning rate.
+        clip: largest norm of the gradient of all weights together; 0 for no limit.
+    """
+
+    lr: float = 1e-4
+    warmup_epochs: float = 2.0
+    weight_decay: float = 1e-4
+    clip: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,9 +104,7 @@ class SupernetSettings:
     checkpoint: bool = False
 
 
-def learning_rate(
-    settings: OptimSettings, iteration: int, iterations: int, iterations_an_epoch: int
-) -> float:
+def learning_rate(settings: StepSettings, iteration: int, iterations: int, iterations_an_epoch: int) -> float:
     r"""Compute the learning rate of an iteration.
 
     Cosine: :math:`\eta_T + (\eta_0 - \eta_T)(1 + \cos(\pi t / T)) / 2` with t counted from the end of

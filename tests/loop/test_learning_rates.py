@@ -10,7 +10,7 @@ import torch
 from autodas.errors import AutodasError
 from autodas.loop import _optimisers as optimisers_module
 from autodas.loop import load_optimiser, set_learning_rate, weight_optimiser
-from autodas.settings import OptimSettings, learning_rate
+from autodas.settings import AdamWSettings, OptimSettings, learning_rate
 
 
 def rates(iterations: int, an_epoch: int, **settings: Any) -> list[float]:
@@ -102,6 +102,22 @@ def test_the_optimiser_is_sgd_as_in_darts() -> None:
         optimiser.step()
         velocity = 0.9 * velocity + (1 + 0.5 * expected)
         expected = expected - rate * velocity
+        assert torch.allclose(parameter.detach(), expected)
+
+
+def test_the_optimiser_of_detectors_is_adamw() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimiser = weight_optimiser([parameter], AdamWSettings(lr=0.1, weight_decay=0.5))
+    expected, first, second = torch.tensor([1.0, -2.0]), torch.zeros(2), torch.zeros(2)
+    gradients = [torch.tensor([1.0, 3.0]), torch.tensor([-2.0, 1.0])]
+    for step, (rate, gradient) in enumerate(zip((0.1, 0.01), gradients, strict=True), start=1):
+        set_learning_rate(optimiser, rate)
+        parameter.grad = gradient.clone()
+        optimiser.step()
+        # Loshchilov and Hutter 2019, algorithm 2: the decay is apart from the gradient.
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        moved = (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
+        expected = expected - rate * 0.5 * expected - rate * moved
         assert torch.allclose(parameter.detach(), expected)
 
 

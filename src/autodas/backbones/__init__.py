@@ -2,6 +2,16 @@
 
 from autodas.backbones._backbone import Backbone, backbone
 from autodas.backbones._levels import Level, chosen, levels_of
-from autodas.backbones._source import Resolved, Source, resolve
+from autodas.backbones._source import Resolved, Source, is_trained, resolve
 
-__all__ = ["Backbone", "Level", "Resolved", "Source", "backbone", "chosen", "levels_of", "resolve"]
+__all__ = [
+    "Backbone",
+    "Level",
+    "Resolved",
+    "Source",
+    "backbone",
+    "chosen",
+    "is_trained",
+    "levels_of",
+    "resolve",
+]

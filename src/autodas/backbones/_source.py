@@ -84,7 +84,7 @@ def resolve(
         own = source
     elif isinstance(source, Mapping) and not {"skeleton", "handcrafted"}.isdisjoint(source):
         own = read_blueprint(source, "blueprint")
-    elif isinstance(source, str | Path) and _is_trained(source):
+    elif isinstance(source, str | Path) and is_trained(source):
         trained = _load(source)
         own = trained.facts.blueprint
     elif isinstance(source, str | Path) and means_handcrafted(str(source)):
@@ -119,7 +119,7 @@ def _genotype(source: Any) -> Genotype:
     )
 
 
-def _is_trained(source: str | Path) -> bool:
+def is_trained(source: str | Path) -> bool:
     """Return whether a path is that of a trained network."""
     return str(source).endswith(".safetensors") or os.path.isfile(Path(source) / MODEL)
 

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from autodas.cli._output import print_facts
 from autodas.progress import Progress
 from autodas.terminal import is_terminal
 
-if TYPE_CHECKING:
-    from autodas.loop.tasks import Task
-
 Form = Literal["text", "csv", "json"]
+
+
+class Told(Protocol):
+    """What is needed to print the predictions of a task."""
+
+    @property
+    def ranked(self) -> bool:
+        """Whether there may be several predictions for a file, the best first."""
+
+    @property
+    def prediction_columns(self) -> tuple[str, ...]:
+        """Fields of a prediction."""
+
+    def prediction_in_words(self, prediction: Sequence[Mapping[str, Any]]) -> str:
+        """Return the predictions for one file as text."""
 
 
 class Predictions:
@@ -29,10 +41,13 @@ class Predictions:
         form: output format.
         total: number of files, or of predictions if there are several for each file.
         several: whether each prediction is for a part of a file, with its start and end.
+        key: name of the predictions for a file in JSON.
     """
 
-    def __init__(self, task: Task[Any], form: Form, total: int, *, several: bool = False) -> None:
-        self.task, self.form, self.count, self.several = task, form, 0, several
+    def __init__(
+        self, task: Told, form: Form, total: int, *, several: bool = False, key: str = "top"
+    ) -> None:
+        self.task, self.form, self.count, self.several, self.key = task, form, 0, several, key
         self._rows: list[dict[str, Any]] = []
         self._csv = csv.writer(sys.stdout)
         seen = form != "json" and is_terminal(sys.stdout)
@@ -60,7 +75,7 @@ class Predictions:
         self.count += 1
         if self.form == "json":
             times = {} if span is None else {"start": span[0], "end": span[1]}
-            answer = {"top": list(guesses)} if self.task.ranked else guesses[0]
+            answer = {self.key: list(guesses)} if self.task.ranked else guesses[0]
             self._rows.append({"file": str(path), **times, **answer})
         elif self.form == "csv":
             columns = [] if span is None else [f"{time:.3f}" for time in span]

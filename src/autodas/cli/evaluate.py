@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodas.cli._code import allow_code_for
+from autodas.cli._detector_model import names_detector
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
@@ -59,6 +60,10 @@ class EvaluateConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
+    if names_detector(argv):
+        from autodas.cli import _evaluate_detector
+
+        return _evaluate_detector.run(argv)
     config = parse("evaluate", EvaluateConfig, argv)
     allow_code_for(config.code, config.model, config.fuse)
     from autodas.cli._setup import connect, say_notes, use_compute

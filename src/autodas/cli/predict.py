@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from autodas.cli._along import predict_along
 from autodas.cli._code import allow_code_for
+from autodas.cli._detector_model import names_detector
 from autodas.cli._durations import seconds_of
+from autodas.cli._files import files_of
 from autodas.cli._predictions import Form, Predictions
 from autodas.cli._settings import ComputeConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
@@ -61,6 +61,10 @@ class PredictConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
+    if names_detector(argv):
+        from autodas.cli import _predict_detector
+
+        return _predict_detector.run(argv)
     config = parse("predict", PredictConfig, argv)
     allow_code_for(config.code, config.model)
     import torch
@@ -74,7 +78,7 @@ def run(argv: list[str]) -> int:
     form: Form = "json" if config.json else "csv" if config.csv else "text"
     unreadable = 0
     check_test_clips(facts.clips is not None, config.test_clips, config.test_crops)
-    paths = _files(config.files, videos=facts.clips is not None)
+    paths = files_of(config.files, videos=facts.clips is not None)
     if config.every is not None:
         if facts.clips is None:
             raise AutodasError(f"{config.model}: its network is for images, but --every is for videos")
@@ -100,26 +104,3 @@ def run(argv: list[str]) -> int:
     if not printed.count:
         raise AutodasError("none of the files could be read")
     return 2 if unreadable else 0
-
-
-def _files(names: tuple[str, ...], *, videos: bool) -> list[Path]:
-    from autodas.cli._setup import say_notes
-    from autodas.data import VIDEO_ENDINGS, LeftOut, image_endings, images_below, videos_below
-
-    endings, what = (VIDEO_ENDINGS, "videos") if videos else (image_endings(), "images")
-    left_out = LeftOut(what)
-    paths: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if os.path.isdir(path):
-            # As for data sets: links are followed, other files are skipped.
-            inside = (videos_below if videos else images_below)(path, left_out)
-            if not inside:
-                raise AutodasError(f"{path}: holds no {what} ({', '.join(endings)})")
-            paths += sorted(map(Path, inside))
-        elif os.path.exists(path):
-            paths.append(path)
-        else:
-            raise AutodasError(f"{path}: does not exist")
-    say_notes(left_out.notes())
-    return paths

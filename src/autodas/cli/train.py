@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodas.cli._code import allow_code_for
+from autodas.cli._detector_settings import trains_detector
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._searched import words_of_run
@@ -111,6 +112,10 @@ class TrainConfig:
 def run(argv: list[str]) -> int:
     """Run the command."""
     words = resumed_words(argv)
+    if trains_detector(words):
+        from autodas.cli import _train_detector
+
+        return _train_detector.run(words)
     taken_over = words_of_run(TrainConfig, words)
     config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
     allow_code_for(config.code, config.weights)

@@ -33,6 +33,7 @@ from autodas.data.splits._images import Images
 from autodas.data.splits._parts import RawDataset, RawVideos
 from autodas.data.splits._videos import Videos
 from autodas.data_options import DataOptions
+from autodas.detection_options import LAYOUTS
 from autodas.errors import AutodasError, nearest
 
 _VIDEO_OPTIONS = ("frames", "frame_step", "fps", "sampling", "starts", "modality", "flow")
@@ -273,6 +274,8 @@ def holds_videos(name: str) -> bool:
 def _kind(name: str) -> tuple[Kind, str]:
     """Return the kind of a data set, and the text after the colon of its name."""
     kind, _, rest = name.partition(":")
+    if kind in LAYOUTS:
+        raise AutodasError(f"{name} holds images with boxes, which are for `task=detection`")
     if kind not in REGISTRY:
         if os.path.exists(name):
             hint = "parquet" if os.path.isfile(name) else "imagefolder"

@@ -14,7 +14,7 @@ from autodas.loop._group import Pieces, finished
 from autodas.loop._loss_watch import LossWatch
 from autodas.loop._optimisers import set_learning_rate
 from autodas.loop._recorded import RecordedIteration, recorder_for
-from autodas.settings import OptimSettings, learning_rate
+from autodas.settings import StepSettings, learning_rate
 
 
 class Iterations:
@@ -37,7 +37,7 @@ class Iterations:
         self,
         steps: Callable[..., Pieces[tuple[Tensor, ...]]],
         names: Sequence[str],
-        optim: OptimSettings,
+        optim: StepSettings,
         total: int,
         an_epoch: int,
         compute: Compute,

@@ -8,15 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodas.settings import OptimSettings
+from autodas.settings import AdamWSettings, OptimSettings
 
 
-def weight_optimiser(parameters: Iterable[nn.Parameter], settings: OptimSettings) -> torch.optim.SGD:
-    """Return SGD with momentum over the weights.
+def weight_optimiser(
+    parameters: Iterable[nn.Parameter], settings: OptimSettings | AdamWSettings
+) -> torch.optim.Optimizer:
+    """Return the optimiser of the weights: SGD with momentum, or AdamW.
 
-    On an accelerator the learning rate is a tensor: a recorded iteration cannot read a number of the host.
+    On an accelerator the learning rate of SGD is a tensor: a recorded iteration cannot read a number of the
+    host.
     """
     weights = list(parameters)
+    if isinstance(settings, AdamWSettings):
+        return torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     rate: float | Tensor = settings.lr
     if on_accelerator(weights):
         rate = torch.tensor(settings.lr, device=weights[0].device)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from autodas.data import FINGERPRINT, ImageDataset, changed_samples, changes
+from autodas.data import FINGERPRINT, changed_samples, changes
 from autodas.errors import AutodasError
 from autodas.reading import TEXT, Fields, Items
 from autodas.runs.folder import DATA, RunFolder
@@ -17,7 +18,27 @@ from autodas.runs.folder import DATA, RunFolder
 _SHAPE = Fields({**FINGERPRINT.required, "notes": Items(TEXT)})
 
 
-def write_data(folder: RunFolder, dataset: ImageDataset) -> None:
+class Data(Protocol):
+    """Data of a run: an :class:`~autodas.ImageDataset`, or images with boxes."""
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Plain data that identify them, of the shape ``FINGERPRINT``."""
+
+    @property
+    def bad(self) -> Sequence[str]:
+        """Samples that were left out, each with the reason."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Remarks, in sentences."""
+
+    @property
+    def what(self) -> str:
+        """Noun for the samples in messages."""
+
+
+def write_data(folder: RunFolder, dataset: Data) -> None:
     """Write the fingerprint of the data, the samples left out, and the remarks on the data."""
     facts = {**dataset.fingerprint, "bad": list(dataset.bad), "notes": list(dataset.notes)}
     folder.write(DATA, json.dumps(facts) + "\n")
@@ -29,7 +50,7 @@ def notes_of_run(folder: Path) -> list[str]:
     return list(saved.get("notes", ()))
 
 
-def check_same_data(folder: RunFolder, dataset: ImageDataset) -> None:
+def check_same_data(folder: RunFolder, dataset: Data) -> None:
     """Check that a run can be resumed with these data.
 
     Raises:
@@ -44,7 +65,7 @@ def check_same_data(folder: RunFolder, dataset: ImageDataset) -> None:
         )
 
 
-def changed_since(folder: RunFolder, dataset: ImageDataset) -> str | None:
+def changed_since(folder: RunFolder, dataset: Data) -> str | None:
     """Return a description of the changes of a data set since a run used it; ``None`` if there are none.
 
     Another data set, or other options of it, do not count as a change.
@@ -56,7 +77,7 @@ def changed_since(folder: RunFolder, dataset: ImageDataset) -> str | None:
     return f"the data have changed since {folder.path}: {'; '.join(differences)}" if differences else None
 
 
-def trained_on(folder: RunFolder, dataset: ImageDataset) -> np.ndarray:
+def trained_on(folder: RunFolder, dataset: Data) -> np.ndarray:
     """Return a mask of the test samples that a run was trained on, bool (N,).
 
     Samples are identified by size and first bytes; where these are unknown (folders of frames, more than

@@ -73,11 +73,16 @@ def run_html(folder: str | Path) -> str:
     return _facts(facts) + (_scrolling(drawing) if drawing else "")
 
 
+_RESULTS = (
+    ("accuracies", "discrete"),
+    *(("test", name) for name in ("top1", "video_top1", "map", "map50", "r2")),
+)
+
+
 def _results(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Return the accuracies in a summary."""
+    """Return the accuracies in a summary, or the mean average precision of a detector."""
     results = {}
-    tests = [("test", name) for name in ("top1", "video_top1", "map", "r2")]
-    for part, name in (("accuracies", "discrete"), *tests):
+    for part, name in _RESULTS:
         values = summary.get(part)
         if isinstance(values, Mapping) and isinstance(values.get(name), int | float):
             results[f"{name}, %"] = f"{values[name]:.2f}"

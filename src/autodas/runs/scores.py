@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from autodas.data_options import TaskName
 
@@ -22,11 +22,12 @@ class Score(NamedTuple):
     proportion: bool = False
 
 
-SCORES: Mapping[TaskName, Score] = {
+SCORES: Mapping[TaskName | Literal["detection"], Score] = {
     "classification": Score("top1", "accuracy", True),
     "multilabel": Score("map", "mAP"),
     "regression": Score("r2", "R²"),
     "embedding": Score("map", "mAP"),
+    "detection": Score("map", "mAP"),
 }
 
 

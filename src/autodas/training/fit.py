@@ -1,10 +1,11 @@
-"""Training of a discrete network from scratch."""
+"""Training of a network, epoch by epoch; that of a discrete network from scratch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -40,12 +41,12 @@ from autodas.loop import (
     weight_optimiser,
 )
 from autodas.loop.checkpoint import SEVERAL, SHARED, TENSOR
-from autodas.loop.tasks import Task
+from autodas.loop.tasks import Meter, Task
 from autodas.networks import HandcraftedNetwork, Network
 from autodas.progress import Progress, duration
 from autodas.reading import MAPPING, TEXT, Fields, Number, Values, Whole
 from autodas.runs import events
-from autodas.settings import OptimSettings
+from autodas.settings import AdamWSettings, OptimSettings
 from autodas.supernet import norms_of
 from autodas.training.teacher import Distillation
 
@@ -84,41 +85,75 @@ class Regularisation:
             raise AutodasError(f"auxiliary_weight={self.auxiliary_weight} must be at least 0")
 
 
-class Fit:
-    """Training of a network; ``Fit(...).run()`` runs it and leaves the last epoch's weights.
+class TrainingBatches(Protocol):
+    """Batches of training samples, the same from any start; a :class:`~autodas.Loader` is one."""
 
-    With validation samples the weights of the best epoch on them are kept instead.
+    batch_size: int
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+
+    def stream(self, step: int = 0) -> Iterator[Batch]:
+        """Yield batches indefinitely, from the one with this number on."""
+
+
+class Metrics(Protocol):
+    """What a training needs of a task: its metrics, and how to say them."""
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """Metrics of an evaluation, as named in logs."""
+
+    @property
+    def score(self) -> str:
+        """The metric used to compare epochs, in percent; higher is better."""
+
+    def meter(self, device: torch.device | str = "cpu") -> Meter:
+        """Return running sums of what is measured of training batches."""
+
+    def in_words(self, metrics: Mapping[str, Any]) -> str:
+        """Return metrics, whose names may have a prefix, as text."""
+
+
+class EpochLoop(ABC):
+    """Training of a module epoch by epoch; :meth:`run` runs it and leaves the last epoch's weights.
+
+    With validation samples the weights of the best epoch on them are kept instead. A subclass defines the
+    losses and the evaluation.
 
     Args:
-        network: network on its device.
+        network: module on its device.
         train: batches of training samples.
-        task: task of the network.
+        task: metrics, and how to say them.
         epochs: number of epochs.
         optim: settings of the weights' optimiser.
         keeping: what is kept of the run.
         compute: how to compute; the device is that of the network.
-        regularisation: drop path and auxiliary head.
-        distillation: teacher whose outputs are learned, too; ``None`` for none.
         validation: samples held out of training, evaluated after every epoch; ``None`` for none.
         watched: samples whose accuracy is logged every ``watch_every`` epochs without further effect: the
             test set, if the user asks for test curves; ``None`` for none.
         watch_every: see ``watched``.
     """
 
+    recordable: ClassVar[bool] = True
+    """Whether iterations can be recorded as CUDA graphs: they change nothing on the host."""
+
+    network: nn.Module
+    taught_by: str | None = None
+    """Hash of the teacher, if there is one."""
+
     def __init__(
         self,
-        network: Network | HandcraftedNetwork,
-        train: Loader,
-        task: Task[Any],
+        network: nn.Module,
+        train: TrainingBatches,
+        task: Metrics,
         *,
         epochs: int,
-        optim: OptimSettings,
+        optim: OptimSettings | AdamWSettings,
         keeping: Keeping,
         compute: Compute | None = None,
-        regularisation: Regularisation | None = None,
-        distillation: Distillation | None = None,
-        validation: Loader | None = None,
-        watched: Loader | None = None,
+        validation: Any = None,
+        watched: Any = None,
         watch_every: int = 0,
     ) -> None:
         if epochs < 1:
@@ -128,16 +163,11 @@ class Fit:
         self.group, keeping = self.compute.group, keeping.by(self.compute.group)
         if self.compute.micro_batches != 1 or self.group.size > 1:
             check_micro_batches(self.compute.micro_batches, train.batch_size, self.group.size)
-        self.network, self.train, self.task, self.epochs = network, train, task, epochs
-        self.optim, self.regularisation = optim, regularisation or Regularisation()
-        self.distillation = distillation
-        self.taught_by = None if distillation is None else distillation.teacher.to(self.device).digest()
+        self.network, self.train, self.task, self.epochs, self.optim = network, train, task, epochs, optim
         self.validation, self.watched, self.watch_every = validation, watched, watch_every
         self.folder, self.checkpoint_every = keeping.folder, max(1, keeping.every)
         self.iterations = epochs * len(train)
         self.optimiser = weight_optimiser(network.parameters(), optim)
-        if self.compute.precision == "bf16" and self.device.type == "cpu" and not keeping.resume:
-            check_reduced_gradients(network, train.blank(2))
         self.meter = task.meter(self.device)
         self.steps = Iterations(
             self._gradient_step,
@@ -152,12 +182,6 @@ class Fit:
         self.weights = list(network.parameters())
         self.norms = norms_of(network)
         self.iteration = 0
-        self.drop_path: float | None = None
-        self.rate: Tensor | None = None
-        if on_accelerator(self.weights) and self.regularisation.drop_path > 0:
-            # In a lasting tensor, so that one recording serves all epochs.
-            self.rate = torch.zeros((), device=self.device)
-            network.set_drop_path(self.rate)
         self.best: dict[str, Any] = {}
         self.keeper = Keeper(keeping, "train", self.device, _STATE, self.group)
         if self.keeper.state is not None:
@@ -168,6 +192,17 @@ class Fit:
                     f"{self.folder.path}: the teacher has changed since this run was started: a run can only "
                     "be resumed with its own; restore it, or start a new run"
                 )
+
+    @abstractmethod
+    def _losses(self, images: Tensor, labels: Tensor) -> Losses:
+        """Return the losses of a part of a batch."""
+
+    @abstractmethod
+    def _evaluated(self, loader: Any, prefix: str) -> dict[str, Any]:
+        """Return the metrics on other samples, with a prefix."""
+
+    def _begin_epoch(self) -> None:  # noqa: B027  # mostly nothing depends on it
+        """Set what depends on the epoch; called before every iteration."""
 
     def run(self, start: dict[str, Any] | None = None, notes: Sequence[str] = ()) -> None:
         """Run the training.
@@ -236,14 +271,9 @@ class Fit:
         """Run the next iteration."""
         if not self.network.training:
             self.network.train()
-        drop_path = self.regularisation.drop_path * self.epoch / self.epochs
-        if drop_path != self.drop_path:
-            self.drop_path = drop_path
-            if self.rate is None:
-                self.network.set_drop_path(drop_path)
-            else:
-                self.rate.fill_(drop_path)
-        self.steps.do(self.iteration, self.optimiser, [batch], (), self.iterations - self.iteration)
+        self._begin_epoch()
+        constants = () if self.recordable else None
+        self.steps.do(self.iteration, self.optimiser, [batch], constants, self.iterations - self.iteration)
         self.iteration += 1
 
     def _gradient_step(
@@ -258,27 +288,12 @@ class Fit:
         clipped_step(self.optimiser, self.weights, self.optim.clip)
         return (total,)
 
-    def _losses(self, images: Tensor, labels: Tensor) -> Losses:
-        with in_precision(self.compute.precision, self.device), counted_together(self.norms):
-            outputs, auxiliary = self.network.forward_with_auxiliary(images)
-            taught = None if self.distillation is None else self.distillation.teacher(images)
-        outputs = unreduced(outputs)
-        own = total = self.task.training_loss(outputs, labels)
-        if self.distillation is not None and taught is not None:
-            settings = self.distillation.settings
-            distance = self.task.distance(outputs, unreduced(taught), settings.temperature)
-            own = total = (1 - settings.weight) * own + settings.weight * distance
-        if auxiliary is not None:
-            beside = self.task.training_loss(unreduced(auxiliary), labels)
-            total = total + self.regularisation.auxiliary_weight * beside
-        return Losses(total, own, outputs)
-
     def _end_epoch(self) -> None:
         keeper = self.keeper
         metrics: dict[str, float | None] = {**self.meter.result("train_")}
         samples = self.meter.count
         self.meter.reset()
-        seconds, _, waited = keeper.clock.spent
+        seconds, cpu, waited = keeper.clock.spent
         if self.validation is not None:
             metrics |= (validated := self._evaluated(self.validation, "validation_"))
             score = validated[f"validation_{self.task.score}"]
@@ -296,6 +311,7 @@ class Fit:
                 metrics=metrics,
                 volatile={
                     "seconds": seconds,
+                    "cpu_seconds": cpu,
                     "waiting_seconds": waited,
                     "pictures_per_second": samples / max(seconds, 1e-9),
                 },
@@ -309,10 +325,6 @@ class Fit:
             text += f", {duration(with_evaluations * (self.epochs - self.epoch))} left"
         keeper.say(text)
         keeper.clock.start()
-
-    def _evaluated(self, loader: Loader, prefix: str) -> dict[str, Any]:
-        evaluation = evaluate_network(self.network, loader, self.task, quiet=True, group=self.group)
-        return {f"{prefix}{name}": value for name, value in evaluation.metrics.items()}
 
     def _state(self) -> dict[str, Any]:
         self.steps.watch.check()
@@ -341,6 +353,81 @@ class Fit:
         load_own_state(state, self.network, [self.meter], self.group)
         load_optimiser(self.optimiser, state["optimiser"])
         checked_random_state(state["random"])
+
+
+class Fit(EpochLoop):
+    """Training of a network; ``Fit(...).run()`` runs it and leaves the last epoch's weights.
+
+    With validation samples the weights of the best epoch on them are kept instead.
+
+    Args:
+        network: network on its device.
+        train: batches of training samples.
+        task: task of the network.
+        optim: settings of the weights' optimiser.
+        keeping: what is kept of the run.
+        compute: how to compute; the device is that of the network.
+        regularisation: drop path and auxiliary head.
+        distillation: teacher whose outputs are learned, too; ``None`` for none.
+        others: further arguments of :class:`EpochLoop`.
+    """
+
+    network: Network | HandcraftedNetwork
+    task: Task[Any]
+
+    def __init__(
+        self,
+        network: Network | HandcraftedNetwork,
+        train: Loader,
+        task: Task[Any],
+        *,
+        optim: OptimSettings,
+        keeping: Keeping,
+        compute: Compute | None = None,
+        regularisation: Regularisation | None = None,
+        distillation: Distillation | None = None,
+        **others: Any,
+    ) -> None:
+        self.regularisation, self.distillation = regularisation or Regularisation(), distillation
+        place = next(network.parameters()).device
+        self.taught_by = None if distillation is None else distillation.teacher.to(place).digest()
+        if compute is not None and compute.precision == "bf16" and place.type == "cpu" and not keeping.resume:
+            check_reduced_gradients(network, train.blank(2))
+        super().__init__(network, train, task, optim=optim, keeping=keeping, compute=compute, **others)
+        self.drop_path: float | None = None
+        self.rate: Tensor | None = None
+        if on_accelerator(self.weights) and self.regularisation.drop_path > 0:
+            # In a lasting tensor, so that one recording serves all epochs.
+            self.rate = torch.zeros((), device=self.device)
+            network.set_drop_path(self.rate)
+
+    def _begin_epoch(self) -> None:
+        drop_path = self.regularisation.drop_path * self.epoch / self.epochs
+        if drop_path != self.drop_path:
+            self.drop_path = drop_path
+            if self.rate is None:
+                self.network.set_drop_path(drop_path)
+            else:
+                self.rate.fill_(drop_path)
+
+    def _losses(self, images: Tensor, labels: Tensor) -> Losses:
+        with in_precision(self.compute.precision, self.device), counted_together(self.norms):
+            outputs, auxiliary = self.network.forward_with_auxiliary(images)
+            taught = None if self.distillation is None else self.distillation.teacher(images)
+        outputs = unreduced(outputs)
+        own = total = self.task.training_loss(outputs, labels)
+        if self.distillation is not None and taught is not None:
+            settings = self.distillation.settings
+            distance = self.task.distance(outputs, unreduced(taught), settings.temperature)
+            own = total = (1 - settings.weight) * own + settings.weight * distance
+        if auxiliary is not None:
+            beside = self.task.training_loss(unreduced(auxiliary), labels)
+            total = total + self.regularisation.auxiliary_weight * beside
+        return Losses(total, own, outputs)
+
+    def _evaluated(self, loader: Loader, prefix: str) -> dict[str, Any]:
+        evaluation = evaluate_network(self.network, loader, self.task, quiet=True, group=self.group)
+        return {f"{prefix}{name}": value for name, value in evaluation.metrics.items()}
 
 
 def evaluate_network(

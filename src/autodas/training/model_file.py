@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -21,9 +18,8 @@ from autodas.errors import AutodasError
 from autodas.loop.tasks import Task, task_from
 from autodas.networks import Blueprint, HandcraftedNetwork, Network, Profile, read_blueprint
 from autodas.reading import MEBIBYTE, parse_json
-from autodas.runs.folder import MODEL
 from autodas.training._model_facts import LONGEST, check_facts
-from autodas.writing import write_whole
+from autodas.training._weights_file import CLASSIFIER, load_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -222,10 +218,7 @@ def save_model(path: Path, network: nn.Module, facts: ModelFacts) -> None:
     Raises:
         AutodasError: if it cannot be written; an existing file is kept.
     """
-    from safetensors.torch import save
-
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_whole(path, save(tensors, {"autodas": facts.to_json()}))
+    save_weights(path, network, facts, CLASSIFIER)
 
 
 def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFacts]:
@@ -235,57 +228,17 @@ def load_model(path: str | Path) -> tuple[Network | HandcraftedNetwork, ModelFac
         path: a safetensors file written by autodas, or a run folder that contains ``model.safetensors``.
 
     Raises:
-        AutodasError: if the file is missing, truncated or foreign.
+        AutodasError: if the file is missing, truncated or foreign, or holds a detector.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if os.path.isdir(path):
-        path = path / MODEL
-        if not os.path.exists(path):
-            raise AutodasError(f"{path.parent}: contains no trained network; run 'autodas train' first")
-    try:
-        with _named_in_utf8(path) as name, safe_open(name, "pt") as file:
-            metadata = file.metadata() or {}
-            if "autodas" not in metadata:
-                raise AutodasError(f"{path}: was not written by autodas")
-            facts = ModelFacts.from_json(metadata["autodas"], str(path))
-            _check_shapes(facts, {name: file.get_slice(name).get_shape() for name in file.keys()}, path)  # noqa: SIM118
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if facts.modality == "flow" and (facts.flow is None or facts.flow.bound != FLOW_BOUND):
-            raise AutodasError(
-                f"{path}: was trained on optical flow in bytes of another range (autodas {facts.version}): "
-                "train it again"
-            )
-        network = facts.build()
-        network.load_state_dict(tensors)
-    except AutodasError as error:
-        # Errors about a network that cannot be built do not name the file.
-        raise AutodasError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    except (OSError, SafetensorError, UnicodeError) as error:
-        raise AutodasError(f"{path}: cannot be read as trained weights: {error}") from error
-    except (RuntimeError, NotImplementedError) as error:  # tensors of an unexpected type
-        raise AutodasError(f"{path}: the weights do not fit the network they come with") from error
-    return network.to_memory_format().eval(), facts  # type: ignore[return-value]
+    network, facts = load_weights(path, CLASSIFIER, _read_facts)
+    return network.to_memory_format(), facts  # type: ignore[operator]
 
 
-@contextmanager
-def _named_in_utf8(path: Path) -> Iterator[Path]:
-    """Give a file a name that the library can open: it supports only names in UTF-8."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        with TemporaryDirectory() as folder:
-            link = Path(folder) / MODEL
-            link.symlink_to(path.resolve())
-            yield link
-    else:
-        yield path
-
-
-def _check_shapes(facts: ModelFacts, shapes: Mapping[str, Sequence[int]], path: Path) -> None:
-    """Check that the tensors of a file are those of the network, before it takes memory."""
-    with torch.device("meta"):
-        needed = {name: list(tensor.shape) for name, tensor in facts.build().state_dict().items()}
-    if needed != shapes:
-        raise AutodasError(f"{path}: the weights do not fit the network they come with")
+def _read_facts(text: str, where: str) -> ModelFacts:
+    facts = ModelFacts.from_json(text, where)
+    if facts.modality == "flow" and (facts.flow is None or facts.flow.bound != FLOW_BOUND):
+        raise AutodasError(
+            f"{where}: was trained on optical flow in bytes of another range (autodas {facts.version}): "
+            "train it again"
+        )
+    return facts

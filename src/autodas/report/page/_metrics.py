@@ -11,6 +11,10 @@ from autodas.runs.events import Epoch
 from autodas.runs.reading import Run
 
 _LABELS = {
+    "class_loss": ("Loss of classes, last layer", "varifocal"),
+    "edge_loss": ("Loss of edges, last layer", "weighted L1"),
+    "overlap_loss": ("Loss of overlap, last layer", "weighted GIoU"),
+    "map50": ("Mean average precision at 0.5", "percent"),
     "top1": ("Accuracy, top-1", "percent"),
     "top5": ("Accuracy, top-5", "percent"),
     "map": ("Mean average precision", "percent"),
@@ -54,6 +58,8 @@ def metric_charts(run: Run, prefix: str, parts: Mapping[str, str]) -> str:
     labels = {**_LABELS, "loss": ("Loss", _LOSSES.get(run.start.task or "", "cross-entropy"))}
     for name in names:
         title, label = labels.get(name, (name.replace("_", " "), ""))
+        if name == "loss" and "edge_loss" in names:
+            label = "sum of all layers"
         lines = [
             Series(text, [(iteration, _number(row.get(f"{part}_{name}"))) for iteration, row in rows])
             for part, text in parts.items()

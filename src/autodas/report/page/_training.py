@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from autodas.reading import MEBIBYTE, Items, Whole, parse_json, read_text
+from autodas.reading import MEBIBYTE, Items, Whole, known, parse_json, read_text
 from autodas.report.page._answers import of_classes, of_targets
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.report.page._metrics import metric_charts
@@ -31,6 +31,21 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def training_curves(run: Run, prefix: str) -> str:
     """Metrics of the training."""
     return section(f"{prefix}training", "Training", metric_charts(run, f"{prefix}training-", _SETS))
+
+
+def precisions(run: Run, prefix: str) -> str:
+    """Average precision of a detector for each class."""
+    classes = known(run.summary, ["test", "per_class"])
+    if not isinstance(classes, dict):
+        return ""
+    rows = [[name, known(own, ["ap"]), known(own, ["ap50"])] for name, own in classes.items()]
+    head = ["class", "AP, %", "AP at 0.5, %"]
+    return section(
+        f"{prefix}precisions",
+        "Average precision of classes",
+        table(head, rows, "Test images, as in COCO"),
+        csv_link(f"{prefix}precisions.csv", head, rows),
+    )
 
 
 def confusion(run: Run, prefix: str) -> str:
@@ -153,5 +168,5 @@ def _clips(run: Run) -> bool:
     return "clips" in (run.summary.get("test") or {})
 
 
-TRAINING_SECTIONS = (training_curves, confusion, of_classes, of_targets, examples, costs)
+TRAINING_SECTIONS = (training_curves, precisions, confusion, of_classes, of_targets, examples, costs)
 """Sections in the order of the page; each takes a run and the prefix of identifiers."""
