@@ -13,7 +13,6 @@ import pytest
 
 import autodas
 from autodas.cli.config._schema import describe
-from autodas.cli.main import COMMANDS
 from autodas.strategies.settings import STRATEGIES
 
 pytestmark = pytest.mark.slow
@@ -25,8 +24,8 @@ GENERAL = {"preset", "config", "print_config", "help", "version", "debug"}
 def options() -> set[str]:
     """Return the options of all commands; parts of configurations are no commands."""
     found, classes, parts = set(GENERAL), set(), set()
-    for module, _ in COMMANDS.values():
-        for item in vars(import_module(module)).values():
+    for path in sorted((SOURCE / "cli").glob("*.py")):
+        for item in vars(import_module(f"autodas.cli.{path.stem}")).values():
             if isinstance(item, type) and is_dataclass(item) and item.__name__.endswith("Config"):
                 classes.add(item)
                 parts |= set(describe(item, "sdas").groups.values())

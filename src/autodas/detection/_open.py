@@ -36,7 +36,8 @@ class DetectionDataset:
     Args:
         name: name under which the data were opened.
         classes: name of each class.
-        train, test: the images; those to train on may be missing.
+        train: the images to train on; none if they are missing.
+        test: the images to test on.
         notes: remarks on the data, in sentences.
         bad: images that were left out, each with the reason.
         splits: names of the splits that were read.
