@@ -116,18 +116,15 @@ def commands(only: Sequence[str]) -> dict[str, list[str]]:
                 *SIZES[name],
                 *COMMON,
             ]
-            words[f"{name}/train"] = ["train", f"RUN/{name}/search", *LONGER[name], *COMMON]
+            words[f"{name}/train"] = ["train", f"RUN/{name}/search", *LONGER, *COMMON]
     return words
 
 
 SIZES = {
-    "pairs": ["--space.C1=12", "--space.C2=16", "--epochs=6", "--space.K=0"],
-    "angle": ["--space.C1=12", "--space.C2=16", "--epochs=8", "--space.K=0"],
+    "pairs": ["--space.C1=12", "--space.C2=16", "--epochs=6"],
+    "angle": ["--space.C1=12", "--space.C2=16", "--epochs=8"],
 }
-LONGER = {
-    "pairs": ["--epochs=20", "--validation=0.1", "--skeleton.K=1"],
-    "angle": ["--epochs=20", "--validation=0.1", "--skeleton.K=1"],
-}
+LONGER = ["--epochs=20", "--validation=0.1"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
