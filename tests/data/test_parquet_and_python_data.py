@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from autodas.data import changes, open_dataset, open_test_set, read_image
+from autodas.data_options import DataOptions
 from autodas.errors import AutodasError
 
 
@@ -501,6 +502,42 @@ def test_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(data.train.read(2), PIXELS[2])
     with pytest.raises(AutodasError, match=r"hf:absent: cannot be loaded \(ConnectionError: no network\)$"):
         open_dataset("hf:absent")
+
+
+def test_hub_with_several_labels_and_with_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = type("ClassLabel", (), {"names": ["x", "y", "z"]})()
+    columns = {
+        "labels": (type("List", (), {"feature": names})(), [[0], [0, 2], [], [1], [1, 2], [0]]),
+        "across": (type("Value", (), {})(), [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]),
+        "down": (type("Value", (), {})(), [6, 5, 4, 3, 2, 1]),
+    }
+
+    class Split:
+        def __init__(self) -> None:
+            kinds = {name: kind for name, (kind, _) in columns.items()}
+            self.features = {"picture": type("Image", (), {})(), **kinds}
+
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, key: Any) -> Any:
+            return columns[key][1] if isinstance(key, str) else {"picture": Image.fromarray(PIXELS[key])}
+
+    loaded = SimpleNamespace(load_dataset=lambda *_: {"train": Split(), "test": Split()})
+    monkeypatch.setitem(sys.modules, "datasets", loaded)  # type: ignore[arg-type]
+    several = open_dataset("hf:someone/pictures")
+    assert several.task == "multilabel"
+    assert several.classes == ("x", "y", "z")
+    expected = [[1, 0, 0], [1, 0, 1], [0, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0]]
+    assert several.train.labels.tolist() == several.test.labels.tolist() == expected
+    place = open_dataset("hf:someone/pictures", DataOptions(targets=("across", "down")))
+    assert place.task == "regression"
+    assert place.classes == ("across", "down")
+    assert place.train.labels.tolist() == [[0.5 + i, 6 - i] for i in range(6)]
+    with pytest.raises(
+        AutodasError, match="no column 'acros'; did you mean 'across'"
+    ):
+        open_dataset("hf:someone/pictures", DataOptions(targets=("acros",)))
 
 
 def test_other_pictures_under_the_same_paths_are_noticed(write: Write, tmp_path: Path) -> None:
