@@ -28,14 +28,19 @@ def train_command(folder: str, settings: Mapping[str, Any]) -> list[str]:
 def skeleton_words(settings: Mapping[str, Any]) -> list[str]:
     """Return the skeleton options that are necessary to build the network of a search.
 
-    The genotype of a search without normal cells has none, so the skeleton must not have any either.
+    The genotype of a search without normal cells has none, so the skeleton must not have any either. A budget
+    is for a network of a certain size, unless that is for other images than those of the search.
 
     Args:
         settings: content of the ``config.yaml`` of the search.
     """
-    space = settings.get("space")
-    without = isinstance(space, Mapping) and space.get("K") == 0
-    return ["--skeleton.K", "0"] if without else []
+    space, budget = settings.get("space"), settings.get("budget")
+    space, budget = (each if isinstance(each, Mapping) else {} for each in (space, budget))
+    sizes: dict[str, Any] = {"K": 0} if space.get("K") == 0 else {}
+    own = str(space.get("name", "")).partition("-")[0]
+    if not budget.get("image_size") and budget.get("skeleton") in (None, own):
+        sizes |= {name: budget[name] for name in ("K", "C1", "C2") if budget.get(name) is not None}
+    return [word for name, size in sizes.items() for word in option_words(f"skeleton.{name}", size)]
 
 
 def data_words(data: Mapping[str, Any]) -> list[str]:

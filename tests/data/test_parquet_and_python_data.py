@@ -534,9 +534,7 @@ def test_hub_with_several_labels_and_with_targets(monkeypatch: pytest.MonkeyPatc
     assert place.task == "regression"
     assert place.classes == ("across", "down")
     assert place.train.labels.tolist() == [[0.5 + i, 6 - i] for i in range(6)]
-    with pytest.raises(
-        AutodasError, match="no column 'acros'; did you mean 'across'"
-    ):
+    with pytest.raises(AutodasError, match="no column 'acros'; did you mean 'across'"):
         open_dataset("hf:someone/pictures", DataOptions(targets=("acros",)))
 
 

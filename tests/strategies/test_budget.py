@@ -12,13 +12,15 @@ import pytest
 import torch
 from tests.narrow_spaces import narrow
 
+from autodas.costs import NetworkSetting
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import Profile, profile
 from autodas.spaces import CellSpace, Space, alive_of, all_alive, get_skeleton, get_space, random_cell
 from autodas.strategies import choose_strategy, load_strategy
-from autodas.strategies._budget import Budget, Limits, best_choices, network_budget
+from autodas.strategies._budget import Budget, Resource, best_choices
 from autodas.strategies._derivation import choose, columns_of
+from autodas.strategies._network_budget import Limits, network_budget
 from autodas.strategies.base import SearchPlan
 
 pytestmark = pytest.mark.slow
@@ -31,6 +33,11 @@ def drawn(space: Space, seed: int) -> Genotype:
     generator = Random(seed)
     cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
     return Genotype(cells, space=space.cell.genotype_space)
+
+
+def limited(cell: CellSpace, costs: Any, limits: Any) -> Budget:
+    resources = (Resource("latency_ms", rows, limit) for rows, limit in zip(costs, limits, strict=True))
+    return Budget(cell, ("normal",), tuple(resources))
 
 
 def kept_of(genotype: Genotype, cell: CellSpace) -> dict[str, dict[int, int]]:
@@ -57,7 +64,9 @@ def test_costs_are_those_of_the_network(name: str, size: tuple[int, int, int]) -
         kept = kept_of(genotype, space.cell)
         for limit, fits in ((exact, True), (exact - 1, False)):
             try:
-                budget = network_budget(space, space.skeleton, Limits(**{resource: limit}), **facts)
+                budget = network_budget(
+                    space, NetworkSetting(space.skeleton, **facts), Limits(**{resource: limit})
+                )
             except AutodasError:  # no architecture is smaller than the one that was drawn
                 assert not fits
                 continue
@@ -95,14 +104,14 @@ def test_the_best_within_limits_against_brute_force(seed: int) -> None:
     weights = {"normal": torch.rand(shape, generator=generator).softmax(-1).tolist()}
     met = []
     for limit in (0.3, 0.8, 1.2, 1.6, 9.0):
-        budget = Budget(cell, ("normal",), costs, (limit, 1.3 * limit))
+        budget = limited(cell, costs, (limit, 1.3 * limit))
         expected = brute_force(budget, weights)
         alive = {"normal": all_alive(cell)}
         assert budget.can_be_met(alive) is (expected >= 0)
         met.append(expected >= 0)
         if expected < 0:
             continue
-        choice = budget.choose(weights)["normal"]
+        (choice,) = (budget.choose(weights) or {}).values()
         kept = choice.kept(cell)
         assert budget.meets({"normal": kept})
         assert sum(weights["normal"][e][o] for e, o in kept.items()) == pytest.approx(expected)
@@ -118,14 +127,14 @@ def test_a_budget_that_is_met_changes_nothing() -> None:
         kind: torch.randn(len(cell.edges), len(cell.operations), generator=generator).softmax(-1).tolist()
         for kind in SMALL.kinds
     }
-    budget = network_budget(SMALL, SMALL.skeleton, Limits(parameters=10**9), **FACTS)
+    budget = network_budget(SMALL, NetworkSetting(SMALL.skeleton, **FACTS), Limits(parameters=10**9))
     free = {kind: choose(cell, rows) for kind, rows in weights.items()}
     assert best_choices(cell, weights, budget=budget) == free
     # The rule of DARTS is the integer programme without limits.
     assert budget is not None
     solved = budget.choose(weights)
     assert {k: c.kept(cell) for k, c in solved.items()} == {k: c.kept(cell) for k, c in free.items()}
-    assert network_budget(SMALL, SMALL.skeleton, Limits(), **FACTS) is None
+    assert network_budget(SMALL, NetworkSetting(SMALL.skeleton, **FACTS), Limits()) is None
 
 
 def wander(strategy: Any, seed: int, std: float = 0.5) -> None:
@@ -165,7 +174,7 @@ def test_every_method_stays_within_its_budget(method: str, name: str) -> None:
         resource: sorted(getattr(found, resource) for found in profiles(space))[2]
         for resource in ("parameters", "multiply_adds")
     }
-    budget = network_budget(space, space.skeleton, Limits(**limits), **FACTS)
+    budget = network_budget(space, NetworkSetting(space.skeleton, **FACTS), Limits(**limits))
     settings = {"level": "cells"} if method == "hdas" else {"candidates": 3} if method == "random" else {}
     choice = choose_strategy(method, **settings)
     strategy = load_strategy(method)(
@@ -191,7 +200,7 @@ def test_skips_give_way_to_a_budget_only_where_they_have_to(most: int, limit: fl
     costs = {"normal": [[0.0, 1.0, 1.0] for _ in three.edges]}
     # Skips lead everywhere, then separable convolutions.
     weights = {"normal": [[0.6, 0.1, 0.3] for _ in three.edges]}
-    budget = Budget(three, ("normal",), (costs,), (limit,))
+    budget = limited(three, [costs], [limit])
     choice = best_choices(three, weights, skips={"normal": most}, budget=budget)["normal"]
     kept = choice.kept(three)
     assert len(kept) == 3
@@ -202,21 +211,26 @@ def test_skips_give_way_to_a_budget_only_where_they_have_to(most: int, limit: fl
 
 def test_a_budget_that_nothing_meets_names_the_smallest() -> None:
     with pytest.raises(AutodasError, match="no architecture of space 'cifar-o2d' has at most 100 para"):
-        network_budget(SMALL, SMALL.skeleton, Limits(parameters=100), **FACTS)
+        network_budget(SMALL, NetworkSetting(SMALL.skeleton, **FACTS), Limits(parameters=100))
     # The smallest one that it names exists, and is the smallest.
     with pytest.raises(AutodasError) as caught:
-        network_budget(SMALL, SMALL.skeleton, Limits(parameters=100), **FACTS)
+        network_budget(SMALL, NetworkSetting(SMALL.skeleton, **FACTS), Limits(parameters=100))
     smallest = int(str(caught.value).rpartition("the smallest has ")[2].partition(" ")[0].replace(",", ""))
-    assert network_budget(SMALL, SMALL.skeleton, Limits(parameters=smallest), **FACTS) is not None
+    assert (
+        network_budget(SMALL, NetworkSetting(SMALL.skeleton, **FACTS), Limits(parameters=smallest))
+        is not None
+    )
     with pytest.raises(AutodasError):
-        network_budget(SMALL, SMALL.skeleton, Limits(parameters=smallest - 1), **FACTS)
+        network_budget(SMALL, NetworkSetting(SMALL.skeleton, **FACTS), Limits(parameters=smallest - 1))
 
 
 def test_another_network_than_the_searched_one() -> None:
     """DARTS' mobile setting: 600 million multiply-adds of the ImageNet network."""
     target = get_skeleton("imagenet")
     facts = {"classes": 1000, "channels": 3, "image_size": 224}
-    budget = network_budget(get_space("cifar-o2d"), target, Limits(multiply_adds=500_000_000), **facts)
+    budget = network_budget(
+        get_space("cifar-o2d"), NetworkSetting(target, **facts), Limits(multiply_adds=500_000_000)
+    )
     assert budget is not None
     genotype = drawn(get_space("cifar-o2d"), 1)
     exact = profile(genotype, target, auxiliary=False, **facts).multiply_adds
@@ -227,7 +241,7 @@ def test_a_kind_without_cells_costs_nothing() -> None:
     target = get_skeleton("cifar").with_size(K=0, C1=8, C2=16)
     genotype = drawn(SMALL, 2)
     exact = profile(genotype, target, auxiliary=False, **FACTS).parameters
-    budget = network_budget(SMALL, target, Limits(parameters=exact), **FACTS)
+    budget = network_budget(SMALL, NetworkSetting(target, **FACTS), Limits(parameters=exact))
     assert budget is not None
     assert budget.meets(kept_of(genotype, SMALL.cell))
 
@@ -244,7 +258,7 @@ def test_one_below_what_an_architecture_costs(most: int, seed: int) -> None:
     weights = {"normal": [[random.random() for _ in columns] for _ in cell.edges]}
     limit = 4 * most
     for _ in range(12):
-        budget = Budget(cell, ("normal",), ({"normal": rows},), (limit,))
+        budget = limited(cell, [{"normal": rows}], [limit])
         expected = brute_force(budget, weights)
         alive = {"normal": all_alive(cell)}
         assert budget.can_be_met(alive) is (expected >= 0)
@@ -254,7 +268,7 @@ def test_one_below_what_an_architecture_costs(most: int, seed: int) -> None:
         assert budget.meets({"normal": kept})
         assert sum(weights["normal"][e][o] for e, o in kept.items()) == pytest.approx(expected)
         cost = sum(rows[e][o] for e, o in kept.items())
-        at_its_cost = Budget(cell, ("normal",), ({"normal": rows},), (cost,))
+        at_its_cost = limited(cell, [{"normal": rows}], [cost])
         assert at_its_cost.choose(weights)["normal"].kept(cell) == kept
         limit = cost - 1
     else:
@@ -264,7 +278,9 @@ def test_one_below_what_an_architecture_costs(most: int, seed: int) -> None:
 @cache
 def imagenet_budget() -> Budget:
     facts = {"classes": 1000, "channels": 3, "image_size": 224}
-    budget = network_budget(SMALL, get_skeleton("imagenet"), Limits(multiply_adds=10**12), **facts)
+    budget = network_budget(
+        SMALL, NetworkSetting(get_skeleton("imagenet"), **facts), Limits(multiply_adds=10**12)
+    )
     assert budget is not None
     return budget
 
@@ -272,10 +288,10 @@ def imagenet_budget() -> Budget:
 @pytest.mark.parametrize("method", ["das", "sdas-b", "pdarts"])
 def test_a_bit_smaller_than_what_was_found(method: str) -> None:
     """One multiply-add less than the last result, in the network for ImageNet: tens of millions."""
-    (costs,) = imagenet_budget().costs
+    (resource,) = imagenet_budget().resources
 
     def cost_of_found(limit: float) -> float:
-        budget = replace(imagenet_budget(), limits=(limit,))
+        budget = replace(imagenet_budget(), resources=(replace(resource, limit=limit, constant=0),))
         choice = choose_strategy(method)
         plan = SearchPlan(SMALL, 8, 0, lambda alive: 1, budget=budget)
         strategy = load_strategy(method)(choice.settings, plan)
@@ -284,8 +300,7 @@ def test_a_bit_smaller_than_what_was_found(method: str) -> None:
             for iteration in range(1, phase.iterations + 1):
                 wander(strategy, 100 * number + iteration)
                 strategy.after_iteration(iteration)
-        kept = kept_of(strategy.finish().genotype, SMALL.cell)
-        return sum(costs[kind][e][o] for kind, edges in kept.items() for e, o in edges.items())
+        return resource.spent(kept_of(strategy.finish().genotype, SMALL.cell))
 
     before = cost_of_found(10**12)
     assert before > 10**7

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from autodas.costs import NetworkSetting
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.networks import profile
 from autodas.spaces import alive_of, random_cell
 from autodas.strategies import FinalistsSettings, choose_strategy, load_strategy
-from autodas.strategies._budget import Limits, network_budget
+from autodas.strategies._network_budget import Limits, network_budget
 from autodas.strategies.finalists import Finalists
 
 
@@ -148,7 +149,7 @@ def test_only_what_meets_the_budget_is_trained(tools: Any) -> None:
     generator = Generator(0)
     drawn = [Genotype({kind: random_cell(space.cell, generator) for kind in space.kinds}) for _ in range(20)]
     median = sorted(map(cost, drawn))[10]
-    budget = network_budget(space, space.skeleton, Limits(parameters=median), **facts)
+    budget = network_budget(space, NetworkSetting(space.skeleton, **facts), Limits(parameters=median))
     strategy = new(tools, neighbours=4, random=4, budget=budget)
     searched(tools, strategy)
     costs = list(map(cost, strategy.finalists()))

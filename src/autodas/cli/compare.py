@@ -7,10 +7,11 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from autodas.cli._budget import with_network_of_table
 from autodas.cli._code import code_of
 from autodas.cli._output import print_facts
 from autodas.cli._resume import difference
@@ -26,6 +27,7 @@ from autodas.runs.folder import COMPARISON, COMPARISON_PAGE, COMPARISON_TABLE, C
 from autodas.runs.significance import LEVEL
 from autodas.spaces import get_skeleton, get_space
 from autodas.strategies import strategy_info
+from autodas.train_command import skeleton_words
 
 if TYPE_CHECKING:
     from autodas.report import Comparison, TableComparison
@@ -228,12 +230,13 @@ def _entry(
         stages = "_stages" if info.native_kinds else ""
         search.append(f"--space.name={skeleton}{stages}-{info.native_cell}")
     searching = _parsed("search", SearchConfig, search)
+    searching = replace(searching, budget=with_network_of_table(searching.budget))
     looked_up = [] if table is None else [f"--table={config.table}"]
     searches = ("search", *search, *looked_up, f"--run={searched}", *how)
     if table is not None:
         table.check(get_space(searching.space.name).cell.genotype_space)
         return Entry(method, seed, folder, {"search": searches}, {"search": searching})
-    train = [searched, *common, *options["train"]]
+    train = [searched, *common, *skeleton_words(tree(searching)), *options["train"]]
     if (code := code_of(tree(searching))) and not peek(train, "code"):
         train.append(f"--code={','.join(code)}")
     if not peek(train, "skeleton", "skeleton.name"):

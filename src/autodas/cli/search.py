@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from autodas.cli._budget import BudgetConfig, budget_of, with_network_of_table
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
-from autodas.errors import AutodasError
 from autodas.flags import note_line
 from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from autodas.search import Search, SearchResult
     from autodas.search._reach import Reach
     from autodas.spaces import Space
-    from autodas.strategies._budget import Budget
 
 
 @dataclass(frozen=True)
@@ -60,42 +59,6 @@ class SearchSpaceConfig(SpaceConfig):
     """
 
     operations: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BudgetConfig:
-    """Budget of the network that is trained later: the search returns the best architecture within it.
-
-    Args:
-        parameters: largest number of parameters, such as 3300000.
-        multiply_adds: largest number of multiply-adds for one image.
-        skeleton: skeleton of that network; by default the one of the search.
-        K: its normal cells in each stage; by default as in the search.
-        C1: channels of its stem's first convolution.
-        C2: channels of its first cell's output.
-        image_size: height and width of its images; by default those of the data.
-        classes: number of its classes; by default those of the data.
-    """
-
-    parameters: int | None = None
-    multiply_adds: int | None = None
-    skeleton: str | None = None
-    K: int | None = None
-    C1: int | None = None
-    C2: int | None = None
-    image_size: int | None = None
-    classes: int | None = None
-
-    def __post_init__(self) -> None:
-        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        for name, value in given.items():
-            if name != "K" and isinstance(value, int) and value < 1:
-                raise AutodasError(f"budget.{name}={value} must be at least 1")
-        if given and not {"parameters", "multiply_adds"} & given.keys():
-            raise AutodasError(
-                f"budget.{next(iter(given))} describes a network, but the budget has no limit: set "
-                "budget.parameters or budget.multiply_adds"
-            )
 
 
 @dataclass(frozen=True)
@@ -158,6 +121,7 @@ def run(argv: list[str]) -> int:
         if own := presets_of_method("search", name, preset):
             note = f"{name} has presets of its own ({', '.join(own)}); {preset} is another method's"
             print(note_line(note), file=sys.stderr)
+    config = replace(config, budget=with_network_of_table(config.budget))
     if config.dry_run:
         _dry_run(config)
         return 0
@@ -199,9 +163,16 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, group, resumed)
     if not resumed:
-        say_notes(_remarks(search.reach()))
+        say_notes([*_ranges(search), *_remarks(search.reach())])
     with open_folder(folder, config, group):
         return folder, search.run()
+
+
+def _ranges(search: Search) -> list[str]:
+    """Return how the budget lies in the space."""
+    from autodas.strategies._network_budget import cost_ranges
+
+    return [] if search.budget is None else [each.told() for each in cost_ranges(search.space, search.budget)]
 
 
 def _remarks(reach: Reach | None) -> list[str]:
@@ -242,7 +213,7 @@ def _search_of(
         optim=config.optim,
         augmentation=augmentation,
         supernet=config.supernet,
-        budget=_budget(config.budget, space, dataset),
+        budget=budget_of(config.budget, space, dataset, group),
         stop_at_skips=config.stop_at_skips,
         seed=config.seed,
         compute=replace(
@@ -269,21 +240,6 @@ def _work(config: SearchConfig, dataset: ImageDataset) -> int:
     shape = InputShape.of(dataset)
     size = SearchSize(space, config.strategy, task, shape, config.batch_size, config.supernet)
     return size.work(config.epochs * len(dataset.train))
-
-
-def _budget(config: BudgetConfig, space: Space, dataset: ImageDataset) -> Budget | None:
-    from autodas.spaces import get_skeleton
-    from autodas.strategies._budget import Limits, network_budget
-
-    skeleton = space.skeleton if config.skeleton is None else get_skeleton(config.skeleton)
-    return network_budget(
-        space,
-        skeleton.with_size(config.K, config.C1, config.C2).for_clips(dataset.frames),
-        Limits(config.parameters, config.multiply_adds),
-        classes=config.classes or len(dataset.classes),
-        channels=dataset.channels,
-        image_size=config.image_size or dataset.image_size,
-    )
 
 
 def report(folder: RunFolder, result: SearchResult) -> list[str]:
@@ -314,6 +270,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     string = benchmark_string(result.genotype)
     lines += [] if string is None else [f"NAS-Bench-201: {string}"]
     lines += [] if result.table is None else result.table.told()
+    lines += [each.told() for each in result.spent]
     return [*lines, f"genotype: {folder.path / GENOTYPE}"]
 
 
@@ -358,4 +315,4 @@ def _dry_run(config: SearchConfig) -> None:
     if reach is not None:
         facts["reach"] = round(reach.movement, 4)
     print_facts(facts, config.json)
-    say_notes(_remarks(reach))
+    say_notes([*_ranges(search), *_remarks(reach)])

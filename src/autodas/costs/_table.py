@@ -128,11 +128,13 @@ class CostTable:
             AutodasError: if it was made for another space, skeleton or input; the message names the
                 difference.
         """
-        if (cell.name, cell.operations) != (self.cell.name, self.cell.operations):
-            what = f"cells of space '{self.cell.name}'"
-            if cell.name == self.cell.name:
-                what += f" with operations {', '.join(self.cell.operations)}"
-            raise AutodasError(f"{self.name}: has costs of {what}, not of space '{cell.name}' as searched")
+        if cell.name != self.cell.name:
+            raise AutodasError(
+                f"{self.name}: has costs of cells of space '{self.cell.name}', not of '{cell.name}'"
+            )
+        if cell.operations != self.cell.operations:
+            theirs, own = (", ".join(each) for each in (self.cell.operations, cell.operations))
+            raise AutodasError(f"{self.name}: has costs of the operations {theirs}, not of {own}")
         if self.setting is not None and (differences := self.setting.differences(setting)):
             raise AutodasError(
                 f"{self.name}: was measured for another network: {'; '.join(differences)}; measure networks "

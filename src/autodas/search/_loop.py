@@ -63,6 +63,7 @@ from autodas.search._journal import Journal
 from autodas.search._memory import SearchSize
 from autodas.search._phase import PhaseRun, check_second_order
 from autodas.search._reach import Reach, reach_of
+from autodas.search._spent import Spent, spent_by
 from autodas.search._state import SEARCH_STATE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.spaces import Space, fit_skeleton, validate
@@ -108,6 +109,7 @@ class SearchResult:
             nothing was decided.
         decisiveness: decisions of the last phase compared with chance; likewise.
         table: place of the architecture in the table of the search, if there is one that has it.
+        spent: what its network uses of each resource of the budget.
     """
 
     genotype: Genotype
@@ -117,6 +119,7 @@ class SearchResult:
     margin: float | None
     decisiveness: Decisiveness | None = None
     table: Place | None = None
+    spent: tuple[Spent, ...] = ()
 
     def _repr_html_(self) -> str:
         """Return accuracies and cells, for notebooks."""
@@ -218,6 +221,12 @@ class Search:
             self.strategy: Strategy = Finalists(method, settings, plan, choice.finalists)
         else:
             self.strategy = method(settings, plan)
+        self.budget = budget
+        if budget is not None and budget.tighter and not self.strategy.several_limits:
+            raise AutodasError(
+                f"strategy '{self.strategy.name}' decides for a single limit: run a search for each of "
+                "`budget.limits`, with `budget.limit`"
+            )
         self.phases = list(self.strategy.phases())
         check_second_order(self.strategy.architecture_gradient, supernet, compute)
         if compute.check_memory:
@@ -457,14 +466,19 @@ class Search:
                 "discrete": self._score(run, mixture, self.halves.validation_plain),
                 "reestimated": reestimated_score(run.supernet, mixture, *halves, self.task, self.group),
             }
-            self._add_candidate(run, file, False, {**accuracies, **other.facts})
+            self._add_candidate(run, file, False, {**accuracies, **other.facts, **self._amounts(genotype)})
         run.let_go()
         if outcome.genotype is not None:
             file, genotype = self._write_candidate(run, outcome.genotype)
             halves = self.halves.validation_plain, self.halves.train_plain
             final = final_accuracies(run.supernet, genotype, relaxed, *halves, self.task, self.group)
-            self._add_candidate(run, file, True, {**final.to_dict(), **outcome.facts})
+            self._add_candidate(
+                run, file, True, {**final.to_dict(), **outcome.facts, **self._amounts(genotype)}
+            )
         run.end()
+
+    def _amounts(self, genotype: Genotype) -> dict[str, Any]:
+        return {} if self.budget is None else {"amounts": self.budget.amounts(genotype)}
 
     def _write_candidate(self, run: PhaseRun, genotype: Genotype, mark: str = "") -> tuple[str, Genotype]:
         """Write a genotype; return the name of its file, and the genotype read back from it."""
@@ -492,11 +506,25 @@ class Search:
         table = self.keeper.keeping.table
         place = None if table is None else table.place(chosen.genotype, self.dataset.name)
         result = SearchResult(
-            chosen.genotype, chosen.accuracies, tuple(candidates), self.strategy.chooses, margin, clear, place
+            chosen.genotype,
+            chosen.accuracies,
+            tuple(candidates),
+            self.strategy.chooses,
+            margin,
+            clear,
+            place,
+            self._spent(chosen.genotype, derived[best].get("measured")),
         )
         if self.keeper.keeping.writes:
             self._write_result(result, derived[best]["file"])
         return result
+
+    def _spent(self, genotype: Genotype, measured: float | None) -> tuple[Spent, ...]:
+        if self.budget is None:
+            return ()
+        if measured is None and self.budget.measure is not None:
+            measured = self.budget.measure(genotype)
+        return spent_by(genotype, self.budget, measured)
 
     def _write_result(self, result: SearchResult, file: str) -> None:
         self.folder.write(GENOTYPE, result.genotype.to_json())
@@ -514,6 +542,7 @@ class Search:
             "remarks": [] if clear is None else clear.remarks(),
             "candidates": len(result.candidates),
             "network": self._cost(result.genotype),
+            "budget": [each.to_dict() for each in result.spent],
             **({} if place is None else {"table": place.to_dict()}),
         }
         self.log.event(events.End(genotype=file, margin=result.margin, accuracies=accuracies))

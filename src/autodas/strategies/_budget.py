@@ -2,38 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from random import Random
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from autodas.errors import AutodasError
+from autodas.costs import live_columns
 from autodas.genotype import Genotype
-from autodas.networks import given_norms, profile
-from autodas.spaces import Alive, CellSpace, Skeleton, Space, alive_of, all_alive, fit_skeleton, random_cell
+from autodas.spaces import Alive, CellSpace, alive_of, all_alive
 from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of, limit_skips
-from autodas.strategies._resources import slot_costs
 
 _LARGEST_IN_UNITS = 1e4
 """Largest number that the solver's tolerance, 1e-6 of each variable, leaves exact with a wide margin."""
 
-RESOURCES = ("parameters", "multiply_adds")
+FINALISTS = 5
+"""Maximum number of architectures that are measured for one limit."""
+
+COUNTED = ("parameters", "multiply_adds")
+"""Resources that are counted; any other is the metric of a table."""
 
 
-class Limits(NamedTuple):
-    """Limits on the cost of an architecture's network; ``None`` for no limit.
+@dataclass(frozen=True)
+class Resource:
+    """Resource of a network: what each candidate uses of it, and the limit.
 
-    Attributes:
-        parameters: number of parameters without the auxiliary head.
-        multiply_adds: multiply-adds of convolutions and classifier, for one sample.
+    Args:
+        name: ``parameters``, ``multiply_adds``, or the metric of a table such as ``latency_ms``.
+        costs: for each kind, the use by a candidate in all cells of the kind together: edges x operations.
+        limit: limit for the whole network.
+        constant: use by everything but the candidates.
     """
 
-    parameters: int | None = None
-    multiply_adds: int | None = None
+    name: str
+    costs: Mapping[str, Rows]
+    limit: float
+    constant: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Limit for all candidates together."""
+        return self.limit - self.constant
+
+    def spent(self, kept: Mapping[str, Mapping[int, int]]) -> float:
+        """Return the use by the candidates of an architecture.
+
+        Args:
+            kept: for each kind the edges that it keeps, each with the column of its operation.
+        """
+        return sum(float(self.costs[kind][e][o]) for kind, edges in kept.items() for e, o in edges.items())
+
+    def words(self, amount: float) -> str:
+        """Return an amount in words, such as ``1,234 parameters`` or ``12.5 ms latency``."""
+        if self.name in COUNTED:
+            return f"{amount:,.0f} {self.name.replace('_', '-')}"
+        what, _, unit = self.name.rpartition("_")
+        return f"{amount:.4g} {unit} {what.replace('_', ' ')}".strip()
 
 
 @dataclass(frozen=True)
@@ -51,14 +76,20 @@ class Budget:
     Args:
         cell: the cell space.
         kinds: cell kinds.
-        costs: for each resource and kind, the cost that a candidate adds to the network: edges x operations.
-        limits: for each resource, the limit for all edges together.
+        resources: the resources, each with its limit.
+        tighter: further limits of the last resource, each below the one before: methods that derive their
+            architecture at the end derive one for each.
+        measure: measures the last resource of a network, given its architecture; ``None`` if only predicted
+            costs are known.
+        finalists: maximum number of architectures that are measured for one limit.
     """
 
     cell: CellSpace
     kinds: tuple[str, ...]
-    costs: tuple[Mapping[str, Rows], ...]
-    limits: tuple[float, ...]
+    resources: tuple[Resource, ...]
+    tighter: tuple[float, ...] = ()
+    measure: Callable[[Genotype], float] | None = None
+    finalists: int = FINALISTS
 
     def meets(self, kept: Mapping[str, Mapping[int, int]]) -> bool:
         """Return whether an architecture meets the limits.
@@ -66,10 +97,31 @@ class Budget:
         Args:
             kept: for each kind the edges that it keeps, each with the column of its operation.
         """
-        return all(
-            sum(costs[kind][e][o] for kind, edges in kept.items() for e, o in edges.items()) <= limit
-            for costs, limit in zip(self.costs, self.limits, strict=True)
-        )
+        return all(resource.spent(kept) <= resource.left for resource in self.resources)
+
+    def amounts(self, genotype: Genotype) -> dict[str, float]:
+        """Return what an architecture uses of each resource; edges that lead nowhere cost no time.
+
+        Args:
+            genotype: the architecture.
+        """
+        cells = genotype.cells.items()
+        every = {kind: columns_of(alive_of(cell, self.cell)) for kind, cell in cells}
+        live = {kind: live_columns(cell, self.cell) for kind, cell in cells}
+        return {
+            resource.name: resource.constant + resource.spent(every if resource.name in COUNTED else live)
+            for resource in self.resources
+        }
+
+    def keeps_limit(self, amount: float) -> bool:
+        """Return whether a measured amount of the last resource is within its limit."""
+        return amount <= self.resources[-1].limit
+
+    def each(self) -> list[Budget]:
+        """Return a budget for each limit of the last resource, the largest limit first."""
+        *others, last = self.resources
+        limits = (last.limit, *self.tighter)
+        return [replace(self, resources=(*others, replace(last, limit=limit))) for limit in limits]
 
     def can_be_met(self, alive: Mapping[str, Alive]) -> bool:
         """Return whether any architecture that is still possible meets the limits.
@@ -85,21 +137,27 @@ class Budget:
         weights: Mapping[str, Rows],
         factors: Mapping[str, Sequence[float]] | None = None,
         alive: Mapping[str, Alive] | None = None,
-    ) -> dict[str, Choice]:
+        but: Sequence[Mapping[str, Mapping[int, int]]] = (),
+    ) -> dict[str, Choice] | None:
         """Return the cells with the largest sum of weights among those that meet the limits.
 
         Args:
             weights: for each kind, edges x operations.
             factors: factor of each edge as a whole.
             alive: candidates to choose among; all by default.
+            but: architectures that are not wanted, in the form of :meth:`meets`.
+
+        Returns:
+            ``None`` if there are no such cells.
         """
         alive = alive or dict.fromkeys(self.kinds, all_alive(self.cell))
         scores = {
             kind: np.asarray(rows) * (1.0 if factors is None else np.asarray(factors[kind])[:, None])
             for kind, rows in weights.items()
         }
-        kept = self._solve(scores, alive)
-        assert kept is not None, "the budget was checked before the search"
+        kept = self._solve(scores, alive, but)
+        if kept is None:
+            return None
         return {kind: self._choice(kind, weights[kind], scores[kind], kept[kind]) for kind in self.kinds}
 
     def _choice(self, kind: str, weights: Rows, scores: np.ndarray, kept: Mapping[int, int]) -> Choice:
@@ -122,8 +180,11 @@ class Budget:
         """Return the budget with additional limits: the number of skips in cells of the given kinds."""
         ones = [[float(name == "skip_connect") for name in self.cell.operations] for _ in self.cell.edges]
         none = [[0.0] * len(row) for row in ones]
-        costs = tuple({k: ones if k == kind else none for k in self.kinds} for kind in most)
-        return replace(self, costs=self.costs + costs, limits=self.limits + tuple(map(float, most.values())))
+        skips = tuple(
+            Resource("skips", {k: ones if k == kind else none for k in self.kinds}, float(limit))
+            for kind, limit in most.items()
+        )
+        return replace(self, resources=skips + self.resources)
 
     def cheapest_columns(self, kind: str, alive: Alive) -> list[int]:
         """Return the cheapest operation of each edge, by the first resource, then by the next ones."""
@@ -131,22 +192,24 @@ class Budget:
         return [
             min(
                 (o for o in columns if row[o]),
-                key=lambda o: [costs[kind][edge][o] for costs in self.costs],
+                key=lambda o: [resource.costs[kind][edge][o] for resource in self.resources],
             )
             for edge, row in enumerate(alive)
         ]
 
-    def cheapest(self, resource: int) -> float:
-        """Return the minimum cost of an architecture's edges for one resource."""
+    def cheapest(self, resource: Resource) -> float:
+        """Return the minimum of one resource over all architectures, if nothing is limited."""
         alive = dict.fromkeys(self.kinds, all_alive(self.cell))
-        costs = {kind: -np.asarray(rows, float) for kind, rows in self.costs[resource].items()}
-        free = Budget(self.cell, self.kinds, (), ())
-        kept = free._solve(costs, alive)
+        costs = {kind: -np.asarray(rows, float) for kind, rows in resource.costs.items()}
+        kept = replace(self, resources=())._solve(costs, alive)
         assert kept is not None
-        return -sum(float(costs[kind][e][o]) for kind, edges in kept.items() for e, o in edges.items())
+        return resource.constant + resource.spent(kept)
 
     def _solve(
-        self, scores: Mapping[str, np.ndarray], alive: Mapping[str, Alive]
+        self,
+        scores: Mapping[str, np.ndarray],
+        alive: Mapping[str, Alive],
+        but: Sequence[Mapping[str, Mapping[int, int]]] = (),
     ) -> dict[str, dict[int, int]] | None:
         """Return the edges to keep with their columns; ``None`` if no architecture meets the limits."""
         places = [
@@ -157,12 +220,17 @@ class Budget:
             if row[column] and name in self.cell.choices
         ]
         rows, least, most = [], [], []
-        for costs, limit in zip(self.costs, self.limits, strict=True):
-            row = np.array([float(costs[kind][e][o]) for kind, e, o in places])
+        for resource in self.resources:
+            row = np.array([float(resource.costs[kind][e][o]) for kind, e, o in places])
             unit = _unit(row)
             rows.append(row / unit)
             least.append(-np.inf)
-            most.append(limit / unit)
+            most.append(resource.left / unit)
+        for unwanted in but:
+            chosen = np.array([unwanted[kind].get(e) == o for kind, e, o in places])
+            rows.append(chosen.astype(float))
+            least.append(-np.inf)
+            most.append(chosen.sum() - 1.0)
         for members, low, high in self._groups(places):
             rows.append(np.array(members, float))
             least.append(low)
@@ -210,7 +278,7 @@ def _unit(costs: np.ndarray) -> float:
     That is their greatest common divisor. Where it leaves numbers that are too large, or costs are no whole
     numbers, it is the largest cost, and what exceeds a limit within the tolerance is sorted out afterwards.
     """
-    largest = max(1.0, costs.max(initial=0.0))
+    largest = np.abs(costs).max(initial=0.0) or 1.0
     whole = largest < 2.0**53 and (costs == np.round(costs)).all()
     divisor = float(np.gcd.reduce(costs.astype(np.int64))) if whole and costs.any() else 0.0
     return divisor if divisor and largest / divisor <= _LARGEST_IN_UNITS else largest
@@ -224,7 +292,8 @@ def best_choices(
     skips: Mapping[str, int] = MappingProxyType({}),
     budget: Budget | None = None,
     alive: Mapping[str, Alive] | None = None,
-) -> dict[str, Choice]:
+    but: Sequence[Mapping[str, Mapping[int, int]]] = (),
+) -> dict[str, Choice] | None:
     """Return the cells that DARTS derives from weights; if they exceed the budget, the best within it.
 
     If the budget can only be met with more skips than ``skips``, it takes precedence.
@@ -236,78 +305,21 @@ def best_choices(
         skips: maximum number of skips, for the kinds for which it is limited.
         budget: budget of the architecture.
         alive: remaining candidates; all by default.
+        but: architectures that are not wanted, for a budget: the next best ones are returned instead.
+
+    Returns:
+        ``None`` if there are no other architectures within the budget.
     """
     choices = {}
     for kind, rows in weights.items():
         limited = limit_skips(cell, rows, skips[kind]) if kind in skips else rows
         choices[kind] = choose(cell, limited, None if factors is None else factors[kind])
-    if budget is None or budget.meets({kind: choice.kept(cell) for kind, choice in choices.items()}):
+    kept = {kind: choice.kept(cell) for kind, choice in choices.items()}
+    if budget is None or (budget.meets(kept) and kept not in but):
         return choices
     alive = alive or dict.fromkeys(budget.kinds, all_alive(cell))
     within, more = budget.with_skips(skips), 0
     while not within.can_be_met(alive):
         more += 1
         within = budget.with_skips({kind: most + more for kind, most in skips.items()})
-    return within.choose(weights, factors, alive)
-
-
-def network_budget(
-    space: Space,
-    skeleton: Skeleton,
-    limits: Limits,
-    *,
-    classes: int,
-    channels: int,
-    image_size: int | None = None,
-) -> Budget | None:
-    """Return the budget of a space, given limits on the network to be trained.
-
-    Args:
-        space: the search space.
-        skeleton: skeleton of the network to be trained.
-        limits: limits on that network.
-        classes: number of its classes.
-        channels: number of channels of its images.
-        image_size: height and width of its images; by default that of the skeleton.
-
-    Returns:
-        ``None`` if there is no limit.
-
-    Raises:
-        AutodasError: if no architecture meets the limits; the message names the smallest.
-    """
-    wanted = [(name, getattr(limits, name)) for name in RESOURCES if getattr(limits, name) is not None]
-    if not wanted:
-        return None
-    generator = Random(0)
-    cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
-    reference = Genotype(cells, space=space.cell.genotype_space)
-    skeleton = fit_skeleton(skeleton, reference)
-    whole = profile(
-        reference, skeleton, classes=classes, channels=channels, image_size=image_size, auxiliary=False
-    )
-    table = slot_costs(space.cell, skeleton, image_size, given_norms(skeleton), pools=False)
-    kept = {kind: columns_of(alive_of(c, space.cell)) for kind, c in cells.items()}
-    costs, left = [], []
-    for name, limit in wanted:
-        # Zeros for kinds without a cell in that network.
-        by_kind = {
-            kind: np.zeros((len(space.cell.edges), len(space.cell.operations)), int) for kind in space.kinds
-        }
-        for slot, rows in table:
-            by_kind[slot.kind] += [[getattr(cost, name) for cost in row] for row in rows]
-        spent = sum(int(by_kind[kind][e][o]) for kind, edges in kept.items() for e, o in edges.items())
-        costs.append({kind: rows.tolist() for kind, rows in by_kind.items()})
-        left.append(limit - (getattr(whole, name) - spent))
-    budget = Budget(space.cell, space.kinds, tuple(costs), tuple(left))
-    if not budget.can_be_met(dict.fromkeys(space.kinds, all_alive(space.cell))):
-        smallest = [
-            f"{limit - rest + budget.cheapest(number):,.0f} {name.replace('_', '-')}"
-            for number, ((name, limit), rest) in enumerate(zip(wanted, left, strict=True))
-        ]
-        asked = " and ".join(f"{limit:,} {name.replace('_', '-')}" for name, limit in wanted)
-        raise AutodasError(
-            f"no architecture of space '{space.name}' has at most {asked} in skeleton '{skeleton.name}' with "
-            f"K={skeleton.K}, C1={skeleton.C1}, C2={skeleton.C2}: the smallest has {' or '.join(smallest)}"
-        )
-    return budget
+    return within.choose(weights, factors, alive, but)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from autodas.genotype import Genotype
-from autodas.spaces import Alive, Space, all_alive
-from autodas.strategies._budget import best_choices
+from autodas.spaces import Alive, Space, all_alive, cell_of
+from autodas.strategies._budget import Budget, best_choices
 from autodas.strategies._derivation import Choice, Rows, choose, decide
 from autodas.strategies._discretisation import Discretisation
 from autodas.strategies._relaxation import Table, load_table, named, new_table, rounded, table_state
-from autodas.strategies.base import Outcome, Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies.base import Derived, Outcome, Phase, SearchPlan, Strategy, single_phase
 from autodas.supernet import CellMixture
 
 
@@ -25,6 +25,7 @@ class Relaxed(Strategy):
     decided by the rule of DARTS.
     """
 
+    several_limits = True
     initial_mean = 0.0
     """Mean of alpha at the start."""
 
@@ -110,26 +111,72 @@ class Relaxed(Strategy):
 
     def choices(self) -> dict[str, Choice]:
         """Return the cells that would be derived now, within all limits."""
-        return self.read_off(self.probabilities(), self.factors(), self.most_skips)
+        choices = self.read_off(self.probabilities(), self.factors(), self.most_skips, self.plan.budget)
+        assert choices is not None, "the budget was checked before the search"
+        return choices
 
     def read_off(
         self,
         weights: Mapping[str, Rows],
         factors: Mapping[str, Sequence[float]] | None = None,
         most_skips: int | None = None,
-    ) -> dict[str, Choice]:
-        """Return the cells derived from weights, within the budget if there is one.
+        budget: Budget | None = None,
+        but: Sequence[Mapping[str, Mapping[int, int]]] = (),
+    ) -> dict[str, Choice] | None:
+        """Return the cells derived from weights.
 
         Args:
             weights: for each kind, edges x operations.
             factors: for each kind, factors of its edges as a whole.
             most_skips: maximum number of skips in cells that do not reduce; ``None`` for no limit.
+            budget: budget to be met.
+            but: architectures that are not wanted, for a budget.
+
+        Returns:
+            ``None`` if there are no other cells within the budget.
         """
         skips = {}
         if most_skips is not None:
             skips = {kind: most_skips for kind in self.space.skeleton.level_kinds if kind in weights}
-        cell, budget, alive = self.decisions.cell, self.plan.budget, self.alive()
-        return best_choices(cell, weights, factors, skips=skips, budget=budget, alive=alive)
+        return best_choices(
+            self.decisions.cell, weights, factors, skips=skips, budget=budget, alive=self.alive(), but=but
+        )
+
+    def settled(self, budget: Budget | None) -> tuple[dict[str, Choice], dict[str, Any]]:
+        """Return the cells to be derived at the end, and facts about their costs.
+
+        If networks can be measured, these are the best cells that keep the limit when they are measured; if
+        the best few all exceed it, the cheapest of them.
+
+        Args:
+            budget: budget to be met.
+        """
+        cell = self.decisions.cell
+        weights, factors = self.probabilities(), self.factors()
+        choices = self.read_off(weights, factors, self.most_skips, budget)
+        assert choices is not None, "the budget was checked before the search"
+        facts = {} if budget is None or not budget.tighter else {"limit": budget.resources[-1].limit}
+        if budget is None or budget.measure is None:
+            return choices, facts
+        tried: list[tuple[float, dict[str, dict[int, int]], dict[str, Choice]]] = []
+        found: dict[str, Choice] | None = choices
+        while found is not None and len(tried) < budget.finalists:
+            kept = {kind: choice.kept(cell) for kind, choice in found.items()}
+            tried.append((budget.measure(self.genotype_of(kept)), kept, found))
+            if budget.keeps_limit(tried[-1][0]):
+                break
+            found = self.read_off(weights, factors, self.most_skips, budget, [kept for _, kept, _ in tried])
+        within = [each for each in tried if budget.keeps_limit(each[0])]
+        measured, _, choices = within[0] if within else min(tried, key=lambda each: each[0])
+        finalists = [amount for amount, _, _ in tried]
+        return choices, {**facts, "measured": measured, "measured_finalists": finalists}
+
+    def genotype_of(self, kept: Mapping[str, Mapping[int, int]]) -> Genotype:
+        """Return the architecture with the given edges, each with the column of its operation."""
+        cell = self.decisions.cell
+        return Genotype(
+            {kind: cell_of(columns, cell) for kind, columns in kept.items()}, self.name, cell.genotype_space
+        )
 
     def leading(self) -> dict[str, dict[int, int]]:
         """Return the architecture that would be derived now without limits on skips and costs."""
@@ -144,9 +191,16 @@ class Relaxed(Strategy):
         return {kind: choice.kept(self.decisions.cell) for kind, choice in self.choices().items()}
 
     def finish(self) -> Outcome:
-        """Decide all edges and nodes at once."""
-        decisions = decide(self.decisions, self.choices())
-        return Outcome(self.genotype(), decisions)
+        """Decide all edges and nodes at once; derive other architectures for tighter limits of the budget."""
+        cell = self.decisions.cell
+        budgets = [None] if self.plan.budget is None else self.plan.budget.each()
+        (choices, facts), *tighter = map(self.settled, budgets)
+        others = [
+            Derived(self.genotype_of({kind: choice.kept(cell) for kind, choice in found.items()}), own)
+            for found, own in tighter
+        ]
+        decisions = decide(self.decisions, choices)
+        return Outcome(self.genotype(), decisions, facts, others)
 
     def genotype(self) -> Genotype:
         """Return the architecture that was decided."""

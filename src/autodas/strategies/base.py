@@ -140,6 +140,9 @@ class Strategy(ABC):
     scores_epochs = False
     """Whether :meth:`after_epoch` evaluates the supernet, for estimates of time."""
 
+    several_limits = False
+    """Whether one search gives an architecture for each of several limits."""
+
     partial_channels = 1
     """K, if 1/K of the channels pass through the candidates of an edge; the user can override it."""
 

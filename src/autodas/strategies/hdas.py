@@ -63,6 +63,7 @@ class HDAS(Relaxed):
     name = "hdas"
     separate_penalty = True
     scores_epochs = True
+    several_limits = False
     settings: HDASSettings
 
     def __init__(self, settings: HDASSettings, plan: SearchPlan) -> None:
@@ -208,7 +209,8 @@ class HDAS(Relaxed):
     def finish(self) -> Outcome:
         """Decide everything by the parameters of the best epoch."""
         self.go_back()
-        decisions = [*decide(self.decisions, self.choices()), *self._choose_lengths()]
+        choices, costs = self.settled(self.plan.budget)
+        decisions = [*decide(self.decisions, choices), *self._choose_lengths()]
         cells, name = self.decisions.cells(), f"{self.name}-{self.level}"
         for kind, nodes in self.chosen.items():
             concat = self.space.cell.concat_of(nodes)
@@ -220,7 +222,7 @@ class HDAS(Relaxed):
             assert self.cells is not None
             genotype = replace(self.cells, name=name, stages=cells)
         facts = {} if self.best is None else {"epoch": self.best["epoch"], "epoch_top1": self.best["top1"]}
-        return Outcome(genotype, decisions, facts)
+        return Outcome(genotype, decisions, {**facts, **costs})
 
     def _choose_lengths(self) -> list[Decision]:
         """Decide the number of cells of each stage: the most probable one, or the first of equals."""

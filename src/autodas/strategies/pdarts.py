@@ -14,7 +14,7 @@ from torch import Tensor
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import Alive
-from autodas.strategies._derivation import Rows, decide
+from autodas.strategies._derivation import Choice, Rows, decide
 from autodas.strategies._discretisation import Decision, Discretisation
 from autodas.strategies._regularised import Regularised
 from autodas.strategies._resources import dearest, strongest
@@ -59,6 +59,7 @@ class PDARTS(Regularised):
 
     name = "pdarts"
     architecture_clip = 5.0
+    several_limits = False
     settings: PDARTSSettings
 
     def __init__(self, settings: PDARTSSettings, plan: SearchPlan) -> None:
@@ -165,13 +166,15 @@ class PDARTS(Regularised):
             self.candidates[self.stage + 1] = survivors = self._survivors(weights, count)
             self.decisions = Discretisation(self.plan.space.cell, self.plan.space.kinds, survivors)
             return outcome
-        decisions = decide(self.decisions, self.choices())
+        choices, own = self.settled(self.plan.budget)
+        decisions = decide(self.decisions, choices)
         genotype = self.genotype()
         limits: dict[Genotype, list[int]] = {genotype: []}
         for limit in sorted({*LIMITS, self.settings.skip_limit}, reverse=True):
             limits.setdefault(self._derived(weights, [limit]).genotype, []).append(limit)
-        facts, *others = (self._derived(weights, equal) for equal in limits.values())
-        return Outcome(genotype, decisions, facts.facts, others)
+        equal = limits.pop(genotype)
+        facts = {**self._facts(weights, choices, equal or [self.settings.skip_limit]), **own}
+        return Outcome(genotype, decisions, facts, [self._derived(weights, each) for each in limits.values()])
 
     def _survivors(self, weights: Mapping[str, Rows], count: int) -> dict[str, Alive]:
         """Return the strongest operations of each edge; with a budget, such that it can still be met."""
@@ -199,11 +202,18 @@ class PDARTS(Regularised):
 
     def _derived(self, weights: Mapping[str, Rows], limits: Sequence[int]) -> Derived:
         """Return the architecture derived under the given limits on skips, all of which give the same."""
-        cell, choices = self.plan.space.cell, self.read_off(weights, most_skips=limits[0])
-        decisions = Discretisation(cell, self.plan.space.kinds, self.candidates[self.stage])
+        choices = self.read_off(weights, most_skips=limits[0], budget=self.plan.budget)
+        assert choices is not None, "the survivors of each stage can meet the budget"
+        decisions = Discretisation(self.plan.space.cell, self.plan.space.kinds, self.candidates[self.stage])
         decide(decisions, choices)
+        return Derived(decisions.genotype(self.name), self._facts(weights, choices, limits))
+
+    def _facts(
+        self, weights: Mapping[str, Rows], choices: Mapping[str, Choice], limits: Sequence[int]
+    ) -> dict[str, Any]:
+        cell = self.plan.space.cell
         kept = {kind: choice.kept(cell) for kind, choice in choices.items()}
-        facts = {
+        return {
             "stage": self.stage + 1,
             "limits": list(limits),
             "skips": {
@@ -213,7 +223,6 @@ class PDARTS(Regularised):
             },
             "score": sum(weights[kind][e][o] for kind, edges in kept.items() for e, o in edges.items()),
         }
-        return Derived(decisions.genotype(self.name), facts)
 
     def state_dict(self) -> dict[str, Any]:
         """Return alpha, the candidates, the decisions and the iteration."""

@@ -7,6 +7,7 @@ from typing import Any
 from autodas.accuracy import wilson_interval
 from autodas.flags import with_flags
 from autodas.reading import known
+from autodas.report.page._budget import budget
 from autodas.report.page._charts import Series, line_chart
 from autodas.report.page._drawing import draw_evolution
 from autodas.report.page._evolution import evolution_of
@@ -219,6 +220,7 @@ SEARCH_SECTIONS = (
     remaining,
     curves,
     accuracies,
+    budget,
     certainty,
     weights,
     costs,
