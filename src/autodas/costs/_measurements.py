@@ -58,9 +58,7 @@ class Measurements:
     notes: tuple[str, ...] = ()
 
 
-def read_measurements(
-    path: str | Path, metric: str = "latency_ms", space: str | None = None
-) -> Measurements:
+def read_measurements(path: str | Path, metric: str = "latency_ms", space: str | None = None) -> Measurements:
     """Read measured networks.
 
     Args:

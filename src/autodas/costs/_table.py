@@ -94,8 +94,9 @@ class CostTable:
 
     @property
     def unit(self) -> str:
-        """Unit of the costs: the end of the metric's name, such as ``ms``."""
-        return self.metric.rpartition("_")[2]
+        """Unit of the costs: the end of the metric's name, such as ``ms``; empty if it has none."""
+        _, line, end = self.metric.rpartition("_")
+        return end if line and end.isalpha() else ""
 
     def predict(self, genotype: Genotype) -> float:
         """Return the predicted cost of the network of an architecture, in the unit of the metric.

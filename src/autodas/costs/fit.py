@@ -84,7 +84,7 @@ def fit_table(measurements: Measurements) -> CostTable:
         constant,
         measurements.setting,
         measurements.device,
-        _facts(measurements, model, measured, held_out),
+        {"unknowns": len(unknowns.places) + 1, **_facts(measurements, model, measured, held_out)},
         measurements.name,
         model.dead_parts,
     )

@@ -1,0 +1,95 @@
+"""Page of a table of costs: predicted against measured costs, and what each operation costs on each edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodas.costs import CostTable
+from autodas.report.page import page_around
+from autodas.report.page._charts import Dot, scatter_chart
+from autodas.report.page._html import csv_link, escape, paragraph, section, table
+from autodas.report.page._shaded import Shaded, shaded_table
+from autodas.report.page._thinning import some_of
+
+_MANY = 500
+"""Most networks in the picture."""
+
+
+def render_costs(costs: CostTable) -> str:
+    """Return the page, which makes no network requests.
+
+    Args:
+        costs: a table of costs; parts for which it has no facts are left out.
+    """
+    title = f"Costs of operations: {costs.metric} in space {costs.cell.name}"
+    main = [
+        f"<h1>{escape(title)}</h1>",
+        _quality(costs),
+        section("held-out", "Predicted and measured", _picture(costs)),
+        section("costs", "Operations on edges", *_operations(costs)),
+        section("device", "Device", _facts(costs.device)),
+    ]
+    return page_around("\n".join(main), title)
+
+
+def _quality(costs: CostTable) -> str:
+    fit = costs.fit
+    if "rank_correlation" not in fit:
+        return ""
+    return paragraph(
+        f"Fitted to {fit['networks']} networks. For networks held out: rank correlation "
+        f"{fit['rank_correlation']:.3f}, relative error {100 * fit['median_error']:.1f} % in the median, "
+        f"{100 * fit['p90_error']:.1f} % at the 90th percentile."
+    )
+
+
+def _picture(costs: CostTable) -> str:
+    unit = costs.unit or costs.metric
+    dots = [
+        Dot("networks held out", f"measured {y:.4g}, predicted {p:.4g}", y, p, p, p)
+        for y, p in some_of(costs.fit.get("held_out", []), _MANY)
+    ]
+    return scatter_chart(
+        "held-out",
+        "Networks, each predicted by a fit to others",
+        f"measured {unit}",
+        f"predicted {unit}",
+        dots,
+        what="network",
+        equal=True,
+    )
+
+
+def _operations(costs: CostTable) -> list[str]:
+    largest = max((abs(value) for rows in costs.costs.values() for row in rows for value in row), default=0.0)
+    edges = [f"{predecessor} → {state}" for predecessor, state in costs.cell.edges]
+    head = costs.cell.operations
+    parts = [
+        paragraph(
+            f"What an operation on an edge adds to the network, in all cells of a kind together, in {costs.unit or costs.metric}; "
+            f"everything else costs {costs.constant:.4g}. Orange: less than nothing.",
+            "note",
+        )
+    ]
+    for kind, rows in costs.costs.items():
+        cells = [(edge, _shades(row, largest)) for edge, row in zip(edges, rows, strict=True)]
+        parts += [
+            shaded_table(head, cells, f"Cells of kind {kind}: a row for each edge"),
+            csv_link(
+                f"costs-{kind}.csv", ["edge", *head], [[e, *r] for e, r in zip(edges, rows, strict=True)]
+            ),
+        ]
+    return parts
+
+
+def _shades(row: Sequence[float], largest: float) -> list[Shaded]:
+    return [Shaded(f"{value:.3g}", abs(value) / (largest or 1.0), value < 0) for value in row]
+
+
+def _facts(device: Any) -> str:
+    return (
+        table(["", ""], [[name, str(value)] for name, value in device.items()], "As measured")
+        if device
+        else ""
+    )
