@@ -20,8 +20,8 @@ def read_csv(path: str | Path, most: int) -> tuple[list[str], Iterator[tuple[str
         most: largest size in bytes.
 
     Raises:
-        AutodasError: if the file cannot be read, or two columns have the same name; while reading rows, if one
-            of them is malformed.
+        AutodasError: if the file cannot be read, or two columns have the same name; while reading rows, if
+            one of them is malformed.
     """
     lines = _lines(path, read_text(path, most))
     _, head = next(lines, ("", []))

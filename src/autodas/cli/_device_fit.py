@@ -61,17 +61,17 @@ def run_fit(config: FitConfig) -> None:
         write_whole(config.page, render_costs(table).encode("utf-8", "replace"))
         files["page"] = config.page
     if table.fit["median_error"] > config.max_error:
+        error = 100 * table.fit["median_error"]
         raise AutodasError(
-            f"{config.measurements}: for networks held out the table is wrong by {table.fit['median_error']:.1%} "
-            f"in the median, more than `max_error={config.max_error:g}` allows, and is not written: measure more "
-            "networks, repeat them on a machine that does nothing else, or raise `max_error`"
+            f"{config.measurements}: for networks held out the table is wrong by {error:.1f} % in the median, more "
+            f"than `max_error={config.max_error:g}` allows, and is not written: measure more networks, measure them again on a machine that does "
+            "nothing else, or raise `max_error`"
         )
     table.save(config.output)
-    facts = {name: value for name, value in table.fit.items() if name != "held_out"}
-    head = {"metric": table.metric, "space": measurements.space.name}
-    print_facts(
-        {**head, **facts, "constant": table.constant, "dead_parts": table.dead_parts, **files}, config.json
-    )
+    facts = {"metric": table.metric, "space": measurements.space.name, **table.fit}
+    del facts["held_out"]
+    facts |= {"constant": table.constant, "dead_parts": table.dead_parts, **files}
+    print_facts(facts, config.json)
 
 
 def _notes(measurements: Measurements, table: CostTable) -> Iterator[str]:

@@ -17,8 +17,8 @@ class PredictCostConfig:
     Args:
         genotypes: genotype files, run folders, names from the zoo, or strings of NAS-Bench-201.
         table: file with the table.
-        code: modules of your own, separated by commas, whose operations the genotypes may name; those named in
-            the configuration of a run are always allowed.
+        code: modules of your own, separated by commas, whose operations the genotypes may name; those named
+            in the configuration of a run are always allowed.
         json: print JSON.
     """
 

@@ -1,7 +1,7 @@
 """Tables of costs: what each operation on each edge adds to the latency, energy or memory of a network.
 
-The costs are measured on a device; nothing here measures, or needs torch. :mod:`autodas.costs.fit` fits a table to
-measurements.
+The costs are measured on a device; nothing here measures, or needs torch. :mod:`autodas.costs.fit` fits a
+table to measurements.
 """
 
 from autodas.costs._live import chosen_columns, live_columns

@@ -40,8 +40,8 @@ def fit_costs(
         counted: x, networks x costs, zeros and ones.
         measured: y, the costs of the networks, above 0.
         group_of: number of the group of each cost.
-        prior: lambda, r, and whether :math:`\theta \ge 0` (Lawson and Hanson, *Solving Least Squares Problems*,
-            1974, chapter 23).
+        prior: lambda, r, and whether :math:`\theta \ge 0` (Lawson and Hanson, *Solving Least Squares
+            Problems*, 1974, chapter 23).
     """
     same_group = (group_of[:, None] == group_of[None, :]).astype(float)
     covariance = same_group + prior.deviation**2 * np.eye(len(group_of))

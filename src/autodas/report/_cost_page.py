@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodas.costs import CostTable
@@ -63,22 +63,23 @@ def _picture(costs: CostTable) -> str:
 
 def _operations(costs: CostTable) -> list[str]:
     largest = max((abs(value) for rows in costs.costs.values() for row in rows for value in row), default=0.0)
-    edges = [f"{predecessor} → {state}" for predecessor, state in costs.cell.edges]
     head = costs.cell.operations
     parts = [
         paragraph(
-            f"What an operation on an edge adds to the network, in all cells of a kind together, in {costs.unit or costs.metric}; "
-            f"everything else costs {costs.constant:.4g}. Orange: less than nothing.",
+            "What an operation on an edge adds to the network, in all cells of a kind together, in "
+            f"{costs.unit or costs.metric}; everything else costs {costs.constant:.4g}. Orange: below 0.",
             "note",
         )
     ]
-    for kind, rows in costs.costs.items():
-        cells = [(edge, _shades(row, largest)) for edge, row in zip(edges, rows, strict=True)]
+    for kind, costs_of_edges in costs.costs.items():
+        rows = [
+            (f"{predecessor} → {state}", row)
+            for (predecessor, state), row in zip(costs.cell.edges, costs_of_edges, strict=True)
+        ]
+        cells = [(edge, _shades(row, largest)) for edge, row in rows]
         parts += [
             shaded_table(head, cells, f"Cells of kind {kind}: a row for each edge"),
-            csv_link(
-                f"costs-{kind}.csv", ["edge", *head], [[e, *r] for e, r in zip(edges, rows, strict=True)]
-            ),
+            csv_link(f"costs-{kind}.csv", ["edge", *head], [[edge, *row] for edge, row in rows]),
         ]
     return parts
 
@@ -87,9 +88,6 @@ def _shades(row: Sequence[float], largest: float) -> list[Shaded]:
     return [Shaded(f"{value:.3g}", abs(value) / (largest or 1.0), value < 0) for value in row]
 
 
-def _facts(device: Any) -> str:
-    return (
-        table(["", ""], [[name, str(value)] for name, value in device.items()], "As measured")
-        if device
-        else ""
-    )
+def _facts(device: Mapping[str, Any]) -> str:
+    rows = [[name, str(value)] for name, value in device.items()]
+    return table(["", ""], rows, "As measured") if rows else ""
