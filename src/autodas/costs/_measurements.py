@@ -63,8 +63,8 @@ def read_measurements(path: str | Path, metric: str = "latency_ms", space: str |
 
     Args:
         path: CSV file with a column ``genotype`` or ``architecture``: the path of a genotype file, relative
-            to the CSV file, a genotype as JSON, or the notation of NAS-Bench-201; and one for the metric, empty
-            for networks that are not measured. Beside it there may be ``network.json`` and
+            to the CSV file, a genotype as JSON, or the notation of NAS-Bench-201; and one for the metric,
+            empty for networks that are not measured. Beside it there may be ``network.json`` and
             ``measure.json``, which describe the networks and the device.
         metric: name of the column.
         space: name of the space, such as ``cifar-o2d``, if there is no ``network.json``.

@@ -35,7 +35,7 @@ def fit_table(measurements: Measurements) -> CostTable:
     What the data do not say is chosen by cross-validation, by the mean squared relative error: the two
     strengths of the prior, whether edges count that do not contribute to a cell's output, and whether costs
     may be negative. The errors in :attr:`CostTable.fit` are those of networks that take part neither in a fit
-    nor in its choices: they are held out by an outer cross-validation, in each part of which all is chosen anew.
+    nor in its choices: an outer cross-validation holds them out, in each part of which all is chosen anew.
 
     Args:
         measurements: measured networks.
@@ -92,7 +92,8 @@ def _check_number(measurements: Measurements, unknowns: Unknowns) -> None:
         raise AutodasError(
             f"{measurements.name}: {networks} measured networks are too few for space "
             f"'{measurements.space.name}', which has {needed} unknowns: a constant, and each operation in "
-            f"each kind of cell, with and without stride; measure at least {needed} networks, better {2 * needed}"
+            "each kind of cell, with and without stride; measure at least "
+            f"{needed} networks, better {2 * needed}"
         )
 
 
