@@ -63,9 +63,9 @@ def run_fit(config: FitConfig) -> None:
     if table.fit["median_error"] > config.max_error:
         error = 100 * table.fit["median_error"]
         raise AutodasError(
-            f"{config.measurements}: for networks held out the table is wrong by {error:.1f} % in the median, "
-            f"more than `max_error={config.max_error:g}` allows, and is not written: measure more networks, "
-            "measure them again on a machine that does nothing else, or raise `max_error`"
+            f"{config.measurements}: for networks held out the table is wrong by {error:.1f} % in the "
+            f"median, more than `max_error={config.max_error:g}` allows, and is not written: measure more "
+            "networks, measure them again on a machine that does nothing else, or raise `max_error`"
         )
     table.save(config.output)
     facts = {"metric": table.metric, "space": measurements.space.name, **table.fit}
