@@ -26,6 +26,7 @@ DEVICE_FILE = "measure.json"
 SCHEMA = 1
 
 _LARGEST = 64 * MEBIBYTE
+_LEAST, _MOST = 1e-9, 1e15
 _GENOTYPES = ("genotype", "architecture")
 _SHAPES = {
     NETWORK_FILE: Fields({"schema": Whole(SCHEMA, SCHEMA), "space": TEXT, "network": MAPPING}),
@@ -157,8 +158,8 @@ def _cost(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise AutodasError(f"{where}: a number above 0 is expected, found '{text}'")
+    if not _LEAST <= value <= _MOST:
+        raise AutodasError(f"{where}: a number from {_LEAST:g} to {_MOST:g} is expected, found '{text}'")
     return value
 
 

@@ -1,72 +1,105 @@
-"""Additive costs from few measurements: ridge regression with costs shared within groups."""
+r"""Additive costs from few measurements: ridge regression with an expectation of what costs have in common.
+
+The constant c and the costs :math:`\theta` minimise
+
+.. math:: \sum_n \left( \frac{y_n - c - x_n^T \theta}{y_n} \right)^2
+    + \frac{\lambda}{\bar y^2} \theta^T (F F^T)^{-1} \theta
+
+for measured networks n that contain :math:`x_n` and cost :math:`y_n`, in the mean :math:`\bar y`. The second
+term says that costs have mean 0 and, up to a factor, the covariance :math:`F F^T` (Hoerl and Kennard, *Ridge
+Regression*, Technometrics 1970, with a generalised penalty): a few dozen networks determine well what the
+costs of an operation have in common, and less so their differences. Errors are relative, since noise of
+timings and tolerances of limits are; the unit of the costs does not matter.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 
-class Prior(NamedTuple):
-    """Expectation of costs before anything is measured.
+class Fitted(NamedTuple):
+    """Costs found.
 
     Attributes:
-        penalty: strength, lambda; without a unit.
-        deviation: standard deviation of a single cost around that of its group, as a fraction of the standard
-            deviation of the groups' costs around 0, r.
-        non_negative: whether no cost is negative.
+        constant: c.
+        costs: theta.
     """
 
-    penalty: float
-    deviation: float
-    non_negative: bool = False
+    constant: float
+    costs: np.ndarray
+
+    def predict(self, counted: np.ndarray) -> np.ndarray:
+        """Return the costs of networks, from x."""
+        predicted: np.ndarray = self.constant + counted @ self.costs
+        return predicted
 
 
-def fit_costs(
-    counted: np.ndarray, measured: np.ndarray, group_of: np.ndarray, prior: Prior
-) -> tuple[float, np.ndarray]:
-    r"""Return the constant c and the costs :math:`\theta` that fit measured networks best.
-
-    .. math:: \min_{c, \theta} \sum_n \left( \frac{y_n - c - x_n^T \theta}{y_n} \right)^2
-        + \frac{\lambda}{\bar y^2} \theta^T (G G^T + r^2 I)^{-1} \theta
-
-    with :math:`G_{ig} = 1` if cost i is of group g. That is the expectation of a cost that is the sum of one
-    of its group and one of its own, which are independent and normally distributed around 0. As few networks
-    determine the groups' costs well, and their own costs hardly, a table of hundreds of costs can be
-    fitted to dozens of networks. Errors are relative, since noise of timings and tolerances of limits are;
-    the unit of the costs does not matter.
+def fit_ridge(
+    counted: np.ndarray, measured: np.ndarray, factor: np.ndarray, penalties: Sequence[float]
+) -> list[Fitted]:
+    """Return the costs for each of several penalties.
 
     Args:
         counted: x, networks x costs, zeros and ones.
         measured: y, the costs of the networks, above 0.
-        group_of: number of the group of each cost.
-        prior: lambda, r, and whether :math:`\theta \ge 0` (Lawson and Hanson, *Solving Least Squares
-            Problems*, 1974, chapter 23).
+        factor: F, costs x any number.
+        penalties: values of lambda, above 0.
     """
-    same_group = (group_of[:, None] == group_of[None, :]).astype(float)
-    covariance = same_group + prior.deviation**2 * np.eye(len(group_of))
-    weights = 1.0 / measured**2
-    centre, mean = weights @ counted / weights.sum(), weights @ measured / weights.sum()
-    design = (counted - centre) / measured[:, None]
-    target = (measured - mean) / measured
-    penalty = prior.penalty / measured.mean() ** 2
-    if prior.non_negative:
-        costs = _non_negative(design, target, penalty, covariance)
-    else:
-        # The same minimum as the normal equations have, in as many unknowns as there are networks.
-        shared = covariance @ design.T
-        costs = shared @ np.linalg.solve(design @ shared + penalty * np.eye(len(target)), target)
-    return float(mean - centre @ costs), costs
+    problem = _Problem.of(counted, measured)
+    # In z with theta = F z the penalty is that of z's squares; the decomposition serves all penalties.
+    left, sizes, right = np.linalg.svd(problem.design @ factor, full_matrices=False)
+    target = left.T @ problem.target
+    found = [right.T @ (sizes / (sizes**2 + penalty) * target) for penalty in penalties]
+    return [problem.solved(factor @ z) for z in found]
 
 
-def _non_negative(
-    design: np.ndarray, target: np.ndarray, penalty: float, covariance: np.ndarray
-) -> np.ndarray:
+def fit_non_negative(counted: np.ndarray, measured: np.ndarray, factor: np.ndarray, penalty: float) -> Fitted:
+    """Return the costs of which none is negative (Lawson and Hanson, *Solving Least Squares Problems*, 1974).
+
+    Args:
+        counted: as for :func:`fit_ridge`.
+        measured: likewise.
+        factor: likewise; of full rank.
+        penalty: lambda.
+    """
     from scipy.optimize import nnls
 
-    # theta^T C^-1 theta = |L^-1 theta|^2 for C = L L^T.
-    root = np.linalg.inv(np.linalg.cholesky(covariance)) * np.sqrt(penalty)
-    scale = np.sqrt((design**2).sum()) or 1.0
-    rows = np.vstack([design, root]) / scale
-    costs: np.ndarray = nnls(rows, np.concatenate([target, np.zeros(len(root))]) / scale)[0]
-    return costs
+    problem = _Problem.of(counted, measured)
+    # The penalty is |L^-1 theta|^2 with F F^T = L L^T.
+    root = np.sqrt(penalty) * np.linalg.inv(np.linalg.cholesky(factor @ factor.T))
+    rows = np.vstack([problem.design, root])
+    target = np.concatenate([problem.target, np.zeros(len(root))])
+    return problem.solved(nnls(rows, target, maxiter=100 * len(root))[0])
+
+
+class _Problem(NamedTuple):
+    """Least squares without the constant, which has no penalty, in units of the mean cost.
+
+    Attributes:
+        design: networks x costs.
+        target: costs of the networks.
+        counted: weighted mean of x.
+        cost: weighted mean of y.
+        unit: mean of y, in its own unit.
+    """
+
+    design: np.ndarray
+    target: np.ndarray
+    counted: np.ndarray
+    cost: float
+    unit: float
+
+    @classmethod
+    def of(cls, counted: np.ndarray, measured: np.ndarray) -> _Problem:
+        unit = float(measured.mean())
+        relative = measured / unit
+        weights = relative**-2.0
+        centre, cost = weights @ counted / weights.sum(), float(weights @ relative / weights.sum())
+        design = (counted - centre) / relative[:, None]
+        return cls(design, (relative - cost) / relative, centre, cost, unit)
+
+    def solved(self, costs: np.ndarray) -> Fitted:
+        return Fitted(float(self.unit * (self.cost - self.counted @ costs)), self.unit * costs)

@@ -44,32 +44,26 @@ def fit_table(measurements: Measurements) -> CostTable:
         AutodasError: if there are fewer networks than operations whose costs are to be found, if none of them
             has one of these, or if all cost the same.
     """
-    skeleton = measurements.space.skeleton if measurements.setting is None else measurements.setting.skeleton
-    unknowns = Unknowns.of(measurements.space.cell, measurements.space.kinds, skeleton)
-    _check_number(measurements, unknowns)
+    space, setting = measurements.space, measurements.setting
+    unknowns = Unknowns(space.cell, space.kinds, space.skeleton if setting is None else setting.skeleton)
     genotypes = [genotype for genotype, _ in measurements.costs]
+    _check(measurements, unknowns.operations)
     counted = {dead: unknowns.counted(genotypes, dead) for dead in (False, True)}
     if np.array_equal(counted[False], counted[True]):
         del counted[True]
-    measured = np.array([cost for _, cost in measurements.costs])
-    networks = Networks(counted, measured, unknowns.group_of)
-    _check_content(measurements, unknowns, counted[False])
+    networks = Networks(unknowns, counted, np.array([cost for _, cost in measurements.costs]))
     held_out = networks.held_out(Networks.best_model)
     model = networks.best_model()
-    constant, costs = networks.fit(model)
+    fitted = networks.fit(model)
+    facts = {"skipped": measurements.skipped, "unknowns": len(unknowns.places) + 1}
     return CostTable(
         measurements.metric,
-        measurements.space.cell,
-        unknowns.costs(costs.tolist()),
-        constant,
-        measurements.setting,
+        space.cell,
+        unknowns.table(fitted.costs.tolist()),
+        fitted.constant,
+        setting,
         measurements.device,
-        {
-            "networks": len(measured),
-            "skipped": measurements.skipped,
-            "unknowns": len(unknowns.places) + 1,
-            **_facts(model, measured.tolist(), held_out.tolist()),
-        },
+        facts | _facts(model, networks.measured.tolist(), held_out.tolist()),
         measurements.name,
         model.dead_parts,
     )
@@ -86,36 +80,34 @@ def errors_of(predicted: Sequence[float], measured: Sequence[float]) -> Errors:
     return Errors(rank, float(np.median(relative)), float(np.percentile(relative, 90)))
 
 
-def _check_number(measurements: Measurements, unknowns: Unknowns) -> None:
-    networks, needed = len(measurements.costs), len(unknowns.groups) + 1
+def _check(measurements: Measurements, operations: Sequence[str]) -> None:
+    networks, needed = len(measurements.costs), len(operations) + 1
     if networks < needed:
         raise AutodasError(
-            f"{measurements.name}: {networks} measured networks are too few for space "
-            f"'{measurements.space.name}', which has {needed} unknowns: a constant, and each operation in "
-            "each kind of cell, with and without stride; measure at least "
-            f"{needed} networks, better {2 * needed}"
+            f"{measurements.name}: {networks} measured networks are too few: the costs of {len(operations)} "
+            f"operations and a constant need at least {needed}, better 40 to 100"
         )
-
-
-def _check_content(measurements: Measurements, unknowns: Unknowns, counted: np.ndarray) -> None:
     if len({cost for _, cost in measurements.costs}) == 1:
         raise AutodasError(
             f"{measurements.name}: all networks have the same {measurements.metric}: there is nothing to fit"
         )
-    for number, group in enumerate(unknowns.groups):
-        if not counted[:, unknowns.group_of == number].any():
-            raise AutodasError(
-                f"{measurements.name}: no measured network has {group}, so that its cost is unknown: measure "
-                "some that have it"
-            )
+    cells = [cell for genotype, _ in measurements.costs for cell in genotype.cells.values()]
+    seen = {edge.operation for cell in cells for _, edge in cell.edges()}
+    if missing := [name for name in operations if name not in seen]:
+        raise AutodasError(
+            f"{measurements.name}: no measured network has the operation '{missing[0]}', whose cost is "
+            "unknown: measure some that have it"
+        )
 
 
 def _facts(model: Model, measured: Sequence[float], held_out: Sequence[float]) -> dict[str, Any]:
     errors = errors_of(held_out, measured)
     return {
-        "model": "non-negative" if model.prior.non_negative else "ridge",
-        "penalty": model.prior.penalty,
-        "deviation": model.prior.deviation,
+        "networks": len(measured),
+        "model": "non-negative" if model.non_negative else "ridge",
+        "penalty": model.penalty,
+        "group_deviation": model.group,
+        "edge_deviation": model.edge,
         "folds": FOLDS,
         "rank_correlation": errors.rank_correlation,
         "median_error": errors.median,
