@@ -94,7 +94,7 @@ def read_measurements(path: str | Path, metric: str = "latency_ms", space: str |
         else:
             cost = _cost(row[metric], f"{where}, {metric}")
             found.setdefault(_identity(genotype), (genotype, []))[1].append(cost)
-    notes = [f"{skipped} of the networks are not measured: skipped"] if skipped else []
+    notes = [f"networks that are not measured, and are skipped: {skipped}"] if skipped else []
     return Measurements(
         str(path),
         metric,
