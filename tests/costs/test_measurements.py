@@ -118,7 +118,8 @@ def test_architectures_of_another_space(tmp_path: Path) -> None:
     path = write(tmp_path, ["genotype", "latency_ms"], [json.dumps(lacking), 4])
     with pytest.raises(AutodasError, match="line 2, genotype: no cell of kind reduction"):
         read_measurements(path)
-    nameless = darts.to_dict() | {"space": None}
+    nameless = draw("cifar-o2d", 1)[0].to_dict() | {"space": None}
+    nameless["cells"]["normal"]["nodes"][0][0][0] = "nor_conv_1x1"
     path = write(tmp_path, ["genotype", "latency_ms"], [json.dumps(nameless), 4])
     with pytest.raises(AutodasError, match=r"line 2, genotype: .* is not in space 'o2d'"):
         read_measurements(path)
