@@ -26,17 +26,18 @@ ACCURACY = {"a": 70.0, "b": 60.0, "c": 50.0, "d": 80.0}
 
 
 @pytest.mark.parametrize(
-    ("limit", "finalists", "chosen"),
+    ("limit", "finalists", "margin", "chosen"),
     [
-        (5.0, 1, "a"),  # d is better, but predicted to be slower
-        (5.0, 2, "b"),  # neither a nor b keeps the limit: the faster one
-        (5.0, 3, "c"),
-        (5.6, 2, "b"),
-        (1.0, 3, "c"),  # none is predicted to keep it: the fastest by prediction
+        (5.0, 1, 0.0, "a"),  # d is better, but predicted to be slower
+        (5.0, 2, 0.0, "b"),  # neither a nor b keeps the limit: the faster one
+        (5.0, 3, 0.0, "c"),
+        (5.6, 2, 0.0, "b"),
+        (5.0, 3, 0.2, "d"),  # predicted to be 20 % beyond the limit
+        (1.0, 3, 0.0, "c"),  # none is predicted to keep it: the fastest by prediction
     ],
 )
-def test_choices(script: ModuleType, limit: float, finalists: int, chosen: str) -> None:
-    assert script.choose(PREDICTED, MEASURED, ACCURACY, limit, finalists) == chosen
+def test_choices(script: ModuleType, limit: float, finalists: int, margin: float, chosen: str) -> None:
+    assert script.choose(PREDICTED, MEASURED, ACCURACY, limit, finalists, margin) == chosen
 
 
 def test_a_draw(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_a_draw(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result["ridge"]["rank_correlation"] > 0.98
     assert result["multiply_adds"]["rank_correlation"] < 0.5
     # The more accurate, the slower: with finalists the chosen cell is close to the limit, and keeps it.
-    assert 0.95 < result["table"]["of_limit_5"] <= 1
+    assert 0.95 < result["table"]["finalists"]["of_limit"] <= 1
     found = script.summary({"one": [result], "other": [result]})
-    assert found["table"]["over_limit_5"] == 0
+    assert found["table"]["finalists"] == {"over_limit": 0, "kept_and_near_best": 1}
     assert found["table"]["rank_correlation"]["one"] == result["table"]["rank_correlation"]
