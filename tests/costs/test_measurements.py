@@ -56,6 +56,20 @@ def test_a_folder_of_networks(tmp_path: Path) -> None:
     assert ([cost for _, cost in memory.costs], memory.notes) == ([7.0, 8.0, 9.0], ())
 
 
+def test_other_operations(tmp_path: Path) -> None:
+    operations = ["skip_connect", "nor_conv_3x3"]
+    describe(tmp_path, space="nasbench201", operations=operations)
+    nameless = read_benchmark_string(SKIPS).to_dict() | {"space": None}
+    path = write(tmp_path, ["genotype", "latency_ms"], [json.dumps(nameless), 4])
+    found = read_measurements(path)
+    assert found.space.cell.operations == tuple(operations)
+    assert found.space.cell.altered
+    pools = json.dumps(nameless).replace("skip_connect", "avg_pool_3x3")
+    path = write(tmp_path, ["genotype", "latency_ms"], [pools, 4])
+    with pytest.raises(AutodasError, match="operation 'avg_pool_3x3' is not in space"):
+        read_measurements(path)
+
+
 def test_strings_of_nas_bench_201(tmp_path: Path) -> None:
     path = write(tmp_path, ["architecture", "pixel2"], [SKIPS, 4], [CONVS, 51])
     found = read_measurements(path, "pixel2", "nasbench201")
@@ -140,6 +154,7 @@ def test_the_space_must_be_known(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"schema": 2}, "network.json: schema: a whole number from 1 to 1"),
+        ({"operations": []}, "network.json: operations"),
         ({"space": 3}, "network.json: space: text"),
         ({"space": "o3d"}, "unknown space 'o3d'"),
         ({"network": {}}, "network.json: network: 'skeleton' is missing"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,7 +14,7 @@ from autodas.costs._setting import NetworkSetting
 from autodas.csv_reading import read_csv
 from autodas.errors import AutodasError, nearest
 from autodas.genotype import LARGEST, Genotype
-from autodas.reading import MAPPING, MEBIBYTE, TEXT, Fields, Whole, parse_json, read_text
+from autodas.reading import MAPPING, MEBIBYTE, TEXT, Fields, Items, Whole, parse_json, read_text
 from autodas.spaces import Space, get_space
 
 NETWORK_FILE = "network.json"
@@ -29,7 +29,10 @@ _LARGEST = 64 * MEBIBYTE
 _LEAST, _MOST = 1e-9, 1e15
 _GENOTYPES = ("genotype", "architecture")
 _SHAPES = {
-    NETWORK_FILE: Fields({"schema": Whole(SCHEMA, SCHEMA), "space": TEXT, "network": MAPPING}),
+    NETWORK_FILE: Fields(
+        {"schema": Whole(SCHEMA, SCHEMA), "space": TEXT, "network": MAPPING},
+        {"operations": Items(TEXT, 1, 1000)},
+    ),
     DEVICE_FILE: Fields({"schema": Whole(SCHEMA, SCHEMA), "device": MAPPING}),
 }
 
@@ -120,7 +123,12 @@ def _networks(path: Path, space: str | None) -> tuple[Space, NetworkSetting | No
     where = str(path.parent / NETWORK_FILE)
     if space is not None and space != networks["space"]:
         raise AutodasError(f"{where}: the networks are of space '{networks['space']}', not `space={space}`")
-    return get_space(networks["space"]), NetworkSetting.from_dict(networks["network"], f"{where}: network")
+    known = get_space(networks["space"])
+    if "operations" in networks:
+        # As in tables: the names alone, which allow no code to be imported.
+        cell = replace(known.cell, operations=tuple(networks["operations"]), altered=True)
+        known = replace(known, cell=cell)
+    return known, NetworkSetting.from_dict(networks["network"], f"{where}: network")
 
 
 def _beside(path: Path, name: str) -> dict[str, Any] | None:
