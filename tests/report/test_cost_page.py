@@ -54,13 +54,26 @@ def test_page() -> None:
 def test_shades_are_proportional_to_costs() -> None:
     cells = re.findall(r'<td class="(\w+)" style="--share:(\d+)%">([^<]*)</td>', render_costs(TABLE))
     assert cells[:5] == [
-        ("first", "0", "0"),
-        ("first", "50", "1"),
-        ("second", "25", "-0.5"),
-        ("first", "100", "2"),
-        ("first", "0", "0"),
+        ("first", "0", "0.00"),
+        ("first", "50", "1.00"),
+        ("second", "25", "-0.50"),
+        ("first", "100", "2.00"),
+        ("first", "0", "0.00"),
     ]
     assert cells[-1] == ("first", "62", "1.25")
+
+
+@pytest.mark.parametrize(
+    ("costs", "texts"),
+    [
+        ([0.0, 0.787, -1e-5, 0.0671], ["0.000", "0.787", "0.000", "0.067"]),
+        ([0.0, 51234.6, 3.2, 9.0], ["0", "51235", "3", "9"]),
+        ([0.0] * 4, ["0"] * 4),
+    ],
+)
+def test_costs_have_digits_in_common(costs: list[float], texts: list[str]) -> None:
+    page = render_costs(CostTable("latency_ms", CELL, {"normal": [[0.0, *costs]] * 6}, 7.0))
+    assert re.findall(r"--share:\d+%\">([^<]*)</td>", page)[1:5] == texts
 
 
 def test_facts_that_are_missing_are_left_out() -> None:

@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from autodas.benchmark_string import is_benchmark_string, read_benchmark_string
+from autodas.costs._description import described_device, described_networks
 from autodas.costs._setting import NetworkSetting
 from autodas.csv_reading import read_csv
 from autodas.errors import AutodasError, nearest
 from autodas.genotype import LARGEST, Genotype
-from autodas.reading import MAPPING, MEBIBYTE, TEXT, Fields, Items, Whole, parse_json, read_text
-from autodas.spaces import Space, get_space
-
-NETWORK_FILE = "network.json"
-"""File beside the measurements that describes the networks: their space and their setting."""
-
-DEVICE_FILE = "measure.json"
-"""File beside the measurements that describes the device and how it was measured."""
-
-SCHEMA = 1
+from autodas.reading import MEBIBYTE
+from autodas.spaces import Space
 
 _LARGEST = 64 * MEBIBYTE
 _LEAST, _MOST = 1e-9, 1e15
 _GENOTYPES = ("genotype", "architecture")
-_SHAPES = {
-    NETWORK_FILE: Fields(
-        {"schema": Whole(SCHEMA, SCHEMA), "space": TEXT, "network": MAPPING},
-        {"operations": Items(TEXT, 1, 1000)},
-    ),
-    DEVICE_FILE: Fields({"schema": Whole(SCHEMA, SCHEMA), "device": MAPPING}),
-}
 
 
 @dataclass(frozen=True)
@@ -78,8 +64,7 @@ def read_measurements(path: str | Path, metric: str = "latency_ms", space: str |
             or invalid; the message names the place.
     """
     path = Path(path)
-    members, setting = _networks(path, space)
-    device = _beside(path, DEVICE_FILE)
+    members, setting = described_networks(path, space)
     head, rows = read_csv(path, _LARGEST)
     column = next((name for name in _GENOTYPES if name in head), None)
     if column is None:
@@ -104,41 +89,10 @@ def read_measurements(path: str | Path, metric: str = "latency_ms", space: str |
         members,
         tuple((genotype, fmean(costs)) for genotype, costs in found.values()),
         setting,
-        {} if device is None else device["device"],
+        described_device(path),
         skipped,
         (*notes, *_repeated([costs for _, costs in found.values()])),
     )
-
-
-def _networks(path: Path, space: str | None) -> tuple[Space, NetworkSetting | None]:
-    """Return the space and the setting of the networks."""
-    networks = _beside(path, NETWORK_FILE)
-    if networks is None:
-        if space is None:
-            raise AutodasError(
-                f"{path}: there is no {NETWORK_FILE} beside it: name the space of its networks, such as "
-                "`space=cifar-o2d`"
-            )
-        return get_space(space), None
-    where = str(path.parent / NETWORK_FILE)
-    if space is not None and space != networks["space"]:
-        raise AutodasError(f"{where}: the networks are of space '{networks['space']}', not `space={space}`")
-    known = get_space(networks["space"])
-    if "operations" in networks:
-        # As in tables: the names alone, which allow no code to be imported.
-        cell = replace(known.cell, operations=tuple(networks["operations"]), altered=True)
-        known = replace(known, cell=cell)
-    return known, NetworkSetting.from_dict(networks["network"], f"{where}: network")
-
-
-def _beside(path: Path, name: str) -> dict[str, Any] | None:
-    """Return the document beside a file; ``None`` if there is none."""
-    place = path.parent / name
-    if not place.exists():
-        return None
-    document: dict[str, Any] = parse_json(read_text(place, MEBIBYTE), str(place))
-    _SHAPES[name].check(document, str(place))
-    return document
 
 
 def _genotype(text: str, folder: Path, where: str) -> Genotype:

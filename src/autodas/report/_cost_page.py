@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,7 +86,13 @@ def _operations(costs: CostTable) -> list[str]:
 
 
 def _shades(row: Sequence[float], largest: float) -> list[Shaded]:
-    return [Shaded(f"{value:.3g}", abs(value) / (largest or 1.0), value < 0) for value in row]
+    """Return cells with three digits of the largest cost."""
+    digits = max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+    # Adding 0 makes 0 of -0.
+    texts = [f"{round(value, digits) + 0.0:.{digits}f}" for value in row]
+    return [
+        Shaded(text, abs(value) / (largest or 1.0), value < 0) for text, value in zip(texts, row, strict=True)
+    ]
 
 
 def _facts(device: Mapping[str, Any]) -> str:
