@@ -152,7 +152,8 @@ def budget_of(config: BudgetConfig, space: Space, dataset: ImageDataset, group: 
         budget = replace(budget, tighter=tuple(tighter))
     if budget is None or not tables or not config.finalists:
         return budget
-    return replace(budget, measure=_measure(tables[-1], setting, group), finalists=config.finalists)
+    measure, error = _measure(tables[-1], setting, group), tables[-1].fit.get("median_error", 0.0)
+    return replace(budget, measure=measure, finalists=config.finalists, slack=error)
 
 
 def _measure(table: CostTable, setting: NetworkSetting, group: Group) -> Callable[[Genotype], float] | None:

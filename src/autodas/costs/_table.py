@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autodas.costs._live import live_columns
+from autodas.costs._live import chosen_columns, live_columns
 from autodas.costs._setting import NetworkSetting
 from autodas.errors import AutodasError, GenotypeError
-from autodas.genotype import Genotype
+from autodas.genotype import CellGenotype, Genotype
 from autodas.reading import (
     MAPPING,
     MEBIBYTE,
     TEXT,
+    TRUTH,
     Fields,
     Items,
     Number,
@@ -40,7 +41,7 @@ _SHAPE = Fields(
         "constant": Number(),
         "costs": Values(Values(Values(Number()))),
     },
-    {"network": Optional(MAPPING), "device": MAPPING, "fit": MAPPING},
+    {"network": Optional(MAPPING), "device": MAPPING, "fit": MAPPING, "dead_parts": TRUTH},
 )
 
 Rows = Sequence[Sequence[float]]
@@ -54,8 +55,8 @@ class CostTable:
 
     .. math:: c_0 + \sum_{k} \sum_{(e, o) \in k} c_{k,e,o}
 
-    over its kinds of cells k and their edges e with operations o, without those that do not contribute to a
-    cell's output; the cost of a kind is that of all its cells together.
+    over its kinds of cells k and their edges e with operations o; the cost of a kind is that of all its cells
+    together. Edges that do not contribute to a cell's output count only if the device computes them.
 
     Args:
         metric: what is measured, with its unit: ``latency_ms``, ``energy_mj``, ``peak_mib``, ...
@@ -67,6 +68,7 @@ class CostTable:
         device: description of the device and of the measurement, as plain data.
         fit: facts about the fit, as plain data: number of networks, errors on networks held out.
         name: name for messages.
+        dead_parts: whether edges count that do not contribute to a cell's output (see :func:`live_columns`).
 
     Raises:
         AutodasError: if the numbers of edges and operations are not those of the space.
@@ -80,6 +82,7 @@ class CostTable:
     device: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
     name: str = "table"
+    dead_parts: bool = False
 
     def __post_init__(self) -> None:
         size = len(self.cell.edges), len(self.cell.operations)
@@ -91,8 +94,9 @@ class CostTable:
 
     @property
     def unit(self) -> str:
-        """Unit of the costs: the end of the metric's name, such as ``ms``."""
-        return self.metric.rpartition("_")[2]
+        """Unit of the costs: the end of the metric's name, such as ``ms``; empty if it has none."""
+        _, line, end = self.metric.rpartition("_")
+        return end if line and end.isalpha() else ""
 
     def predict(self, genotype: Genotype) -> float:
         """Return the predicted cost of the network of an architecture, in the unit of the metric.
@@ -104,8 +108,12 @@ class CostTable:
         return self.constant + sum(
             rows[edge][column]
             for kind, rows in self.costs.items()
-            for edge, column in live_columns(genotype.cells[kind], self.cell).items()
+            for edge, column in self.columns(genotype.cells[kind]).items()
         )
+
+    def columns(self, genotype: CellGenotype) -> dict[int, int]:
+        """Return the edges of a discrete cell that count, each with the column of its operation."""
+        return (chosen_columns if self.dead_parts else live_columns)(genotype, self.cell)
 
     def check_space(self, genotype: Genotype) -> None:
         """Check that the table describes the cells of an architecture.
@@ -151,6 +159,7 @@ class CostTable:
             "network": None if self.setting is None else self.setting.to_dict(),
             "device": dict(self.device),
             "fit": dict(self.fit),
+            "dead_parts": self.dead_parts,
             "constant": self.constant,
             "costs": {
                 kind: {
@@ -196,6 +205,7 @@ def read_table(path: str | Path) -> CostTable:
         document.get("device", {}),
         document.get("fit", {}),
         where,
+        document.get("dead_parts", False),
     )
 
 

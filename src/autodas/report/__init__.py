@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
+from autodas.report._cost_page import render_costs
 from autodas.report._notebook import genotype_html, genotype_svg, result_html, run_html
 from autodas.report._pictures import CellPictures
 from autodas.report._skeleton import skeleton_of_run
@@ -37,6 +38,7 @@ __all__ = [
     "genotype_svg",
     "read_found_run",
     "read_method_run",
+    "render_costs",
     "render_png",
     "render_svg",
     "render_table_comparison",

@@ -33,12 +33,15 @@ class Resource:
         costs: for each kind, the use by a candidate in all cells of the kind together: edges x operations.
         limit: limit for the whole network.
         constant: use by everything but the candidates.
+        dead_parts: whether edges count that do not contribute to a cell's output. The best architectures within
+            a budget are chosen as if they did.
     """
 
     name: str
     costs: Mapping[str, Rows]
     limit: float
     constant: float = 0.0
+    dead_parts: bool = True
 
     @property
     def left(self) -> float:
@@ -82,6 +85,8 @@ class Budget:
         measure: measures the last resource of a network, given its architecture; ``None`` if only predicted
             costs are known.
         finalists: maximum number of architectures that are measured for one limit.
+        slack: share of the last limit by which the predicted cost of all finalists but the last may exceed it:
+            the typical error of the table.
     """
 
     cell: CellSpace
@@ -90,6 +95,7 @@ class Budget:
     tighter: tuple[float, ...] = ()
     measure: Callable[[Genotype], float] | None = None
     finalists: int = FINALISTS
+    slack: float = 0.0
 
     def meets(self, kept: Mapping[str, Mapping[int, int]]) -> bool:
         """Return whether an architecture meets the limits.
@@ -100,7 +106,7 @@ class Budget:
         return all(resource.spent(kept) <= resource.left for resource in self.resources)
 
     def amounts(self, genotype: Genotype) -> dict[str, float]:
-        """Return what an architecture uses of each resource; edges that lead nowhere cost no time.
+        """Return what the network of an architecture uses of each resource.
 
         Args:
             genotype: the architecture.
@@ -109,7 +115,7 @@ class Budget:
         every = {kind: columns_of(alive_of(cell, self.cell)) for kind, cell in cells}
         live = {kind: live_columns(cell, self.cell) for kind, cell in cells}
         return {
-            resource.name: resource.constant + resource.spent(every if resource.name in COUNTED else live)
+            resource.name: resource.constant + resource.spent(every if resource.dead_parts else live)
             for resource in self.resources
         }
 
@@ -119,9 +125,15 @@ class Budget:
 
     def each(self) -> list[Budget]:
         """Return a budget for each limit of the last resource, the largest limit first."""
+        return [self._with_last_limit(limit) for limit in (self.resources[-1].limit, *self.tighter)]
+
+    def loosened(self) -> Budget:
+        """Return the budget whose last limit is raised by the slack."""
+        return self._with_last_limit(self.resources[-1].limit * (1 + self.slack))
+
+    def _with_last_limit(self, limit: float) -> Budget:
         *others, last = self.resources
-        limits = (last.limit, *self.tighter)
-        return [replace(self, resources=(*others, replace(last, limit=limit))) for limit in limits]
+        return replace(self, resources=(*others, replace(last, limit=limit)))
 
     def can_be_met(self, alive: Mapping[str, Alive]) -> bool:
         """Return whether any architecture that is still possible meets the limits.

@@ -125,7 +125,7 @@ def _predicted(space: Space, setting: NetworkSetting, table: CostTable, limit: f
     table.check_setting(space.cell, setting)
     if missing := [kind for kind in space.kinds if kind not in table.costs]:
         raise AutodasError(f"{table.name}: has no costs of {missing[0]} cells, which are searched")
-    return Resource(table.metric, table.costs, limit, table.constant)
+    return Resource(table.metric, table.costs, limit, table.constant, table.dead_parts)
 
 
 def cost_ranges(space: Space, budget: Budget) -> list[CostRange]:

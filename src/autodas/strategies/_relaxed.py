@@ -145,27 +145,31 @@ class Relaxed(Strategy):
     def settled(self, budget: Budget | None) -> tuple[dict[str, Choice], dict[str, Any]]:
         """Return the cells to be derived at the end, and facts about their costs.
 
-        If networks can be measured, these are the best cells that keep the limit when they are measured; if
-        the best few all exceed it, the cheapest of them.
+        If networks can be measured, these are the best of a few cells that keep the limit when measured; if
+        all of them exceed it, the cheapest. The last of them is the best by its predicted cost.
 
         Args:
             budget: budget to be met.
         """
-        cell = self.decisions.cell
-        weights, factors = self.probabilities(), self.factors()
-        choices = self.read_off(weights, factors, self.most_skips, budget)
-        assert choices is not None, "the budget was checked before the search"
+        weights, factors, cell = self.probabilities(), self.factors(), self.decisions.cell
+
+        def best(within: Budget | None, but: Sequence[Mapping[str, Mapping[int, int]]] = ()) -> Any:
+            return self.read_off(weights, factors, self.most_skips, within, but)
+
         facts = {} if budget is None or not budget.tighter else {"limit": budget.resources[-1].limit}
         if budget is None or budget.measure is None:
+            choices = best(budget)
+            assert choices is not None, "the budget was checked before the search"
             return choices, facts
         tried: list[tuple[float, dict[str, dict[int, int]], dict[str, Choice]]] = []
-        found: dict[str, Choice] | None = choices
-        while found is not None and len(tried) < budget.finalists:
+        for left in reversed(range(budget.finalists)):
+            found = best(budget.loosened() if left else budget, [kept for _, kept, _ in tried])
+            if found is None:
+                break
             kept = {kind: choice.kept(cell) for kind, choice in found.items()}
             tried.append((budget.measure(self.genotype_of(kept)), kept, found))
             if budget.keeps_limit(tried[-1][0]):
                 break
-            found = self.read_off(weights, factors, self.most_skips, budget, [kept for _, kept, _ in tried])
         within = [each for each in tried if budget.keeps_limit(each[0])]
         measured, _, choices = within[0] if within else min(tried, key=lambda each: each[0])
         finalists = [amount for amount, _, _ in tried]

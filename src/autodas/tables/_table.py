@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from autodas.benchmark_string import SPACE, benchmark_string, read_benchmark_string
+from autodas.csv_reading import read_csv
 from autodas.errors import AutodasError, GenotypeError
 from autodas.genotype import Genotype
-from autodas.reading import MEBIBYTE, read_text
+from autodas.reading import MEBIBYTE
 
 _LARGEST = 64 * MEBIBYTE
 _ARCHITECTURE = "architecture"
@@ -173,42 +173,25 @@ def open_table(name: str) -> Table:
     if kind != SPACE or not colon or not file:
         raise AutodasError(f"table '{name}': expected {SPACE}:FILE")
     path = Path(file)
-    lines = _lines(path)
-    number, head = next(lines, (1, []))
-    columns = {title: place for place, title in enumerate(head)}
+    head, rows = read_csv(path, _LARGEST)
     data = [title for title in head if title.endswith(_ACCURACY) and title != _ACCURACY]
-    if _ARCHITECTURE not in columns or not data:
+    if _ARCHITECTURE not in head or not data:
         raise AutodasError(
             f"{path}: a table has a column '{_ARCHITECTURE}', and one such as 'cifar10{_ACCURACY}'"
         )
-    if len(columns) < len(head):
-        raise AutodasError(f"{path}: several columns have the same name")
     accuracies: dict[str, tuple[float, ...]] = {}
-    for number, row in lines:
-        where = f"{path}, line {number}"
-        if len(row) != len(head):
-            raise AutodasError(f"{where}: {len(row)} columns, expected {len(head)}")
+    for where, row in rows:
         try:
-            text = benchmark_string(read_benchmark_string(row[columns[_ARCHITECTURE]]))
+            text = benchmark_string(read_benchmark_string(row[_ARCHITECTURE]))
         except GenotypeError as error:
             raise AutodasError(f"{where}: {error}") from None
         assert text is not None
         if text in accuracies:
             raise AutodasError(f"{where}: the architecture {text} appears twice")
-        accuracies[text] = tuple(_percent(row[columns[title]], f"{where}, {title}") for title in data)
+        accuracies[text] = tuple(_percent(row[title], f"{where}, {title}") for title in data)
     if not accuracies:
         raise AutodasError(f"{path}: no architectures")
     return Table(str(path), tuple(title.removesuffix(_ACCURACY) for title in data), accuracies)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(read_text(path, _LARGEST).splitlines(), strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, [cell.strip() for cell in row]
-    except csv.Error as error:
-        raise AutodasError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def _percent(text: str, where: str) -> float:

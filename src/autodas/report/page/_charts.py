@@ -14,7 +14,7 @@ from autodas.report.page._thinning import thinned
 _WIDTH, _HEIGHT = 480, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 46
 _COLOURS = 6
-_MANY = 80  # most points for which a line has marks
+_MANY = 80  # most points for which a line has marks, and of a description
 
 
 class Series(NamedTuple):
@@ -136,7 +136,16 @@ def line_chart(
     return _figure(identifier, title, description, across, up, "".join(drawn), names, link)
 
 
-def scatter_chart(identifier: str, title: str, x_label: str, y_label: str, dots: Sequence[Dot]) -> str:
+def scatter_chart(
+    identifier: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    dots: Sequence[Dot],
+    *,
+    what: str = "method",
+    equal: bool = False,
+) -> str:
     """Return a scatter chart with error bars; an empty text if there is nothing to draw.
 
     Args:
@@ -145,13 +154,15 @@ def scatter_chart(identifier: str, title: str, x_label: str, y_label: str, dots:
         x_label: label of the horizontal axis.
         y_label: label of the vertical axis.
         dots: points to draw.
+        what: what a point is, for the CSV file.
+        equal: whether to draw a line where both coordinates are equal.
     """
     if not dots:
         return ""
     heights = [value for dot in dots for value in (dot.low, dot.high)]
     across, up = _axes(x_label, y_label, [dot.x for dot in dots], heights, False, 0.08)
     groups = list(dict.fromkeys(dot.group for dot in dots))
-    drawn = []
+    drawn = [_diagonal(across, up)] if equal else []
     for dot in dots:
         number = groups.index(dot.group)
         x, y, tip = across.place(dot.x), up.place(dot.y), f"<title>{escape(dot.name)}</title>"
@@ -164,10 +175,19 @@ def scatter_chart(identifier: str, title: str, x_label: str, y_label: str, dots:
         f"{dot.name}: {_value(dot.y)} {y_label} at {_value(dot.x)} {x_label}" for dot in dots
     )
     rows = [(dot.name, dot.x, dot.y, dot.low, dot.high) for dot in dots]
-    link = csv_link(f"{identifier}.csv", ["method", x_label, y_label, "low", "high"], rows)
+    link = csv_link(f"{identifier}.csv", [what, x_label, y_label, "low", "high"], rows)
     return _figure(
         identifier, title, description, across, up, "".join(drawn), list(enumerate(groups)), link, True
     )
+
+
+def _diagonal(across: Axis, up: Axis) -> str:
+    """Return the line on which both coordinates are equal; an empty text if no part of it is visible."""
+    low, high = max(across.low, up.low), min(across.high, up.high)
+    if low >= high:
+        return ""
+    start, end = ((across.place(value), up.place(value)) for value in (low, high))
+    return f'<path class="grid" d="M{start[0]:.1f} {start[1]:.1f}L{end[0]:.1f} {end[1]:.1f}"/>'
 
 
 def _shape(number: int, x: float, y: float) -> str:

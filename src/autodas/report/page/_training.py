@@ -12,6 +12,7 @@ from autodas.report.page._answers import of_classes, of_targets
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.report.page._metrics import metric_charts
 from autodas.report.page._search import costs
+from autodas.report.page._shaded import Shaded, shaded_table
 from autodas.runs.folder import EXAMPLE_INDEX, PREDICTIONS
 from autodas.runs.reading import Run
 from autodas.runs.scores import score_of
@@ -130,22 +131,14 @@ def _predictions(path: Path) -> tuple[list[str], list[int], list[int]]:
 
 def _matrix(classes: list[str], matrix: list[list[int]]) -> str:
     """Return a table with cells shaded by their share of the row."""
-    lines = []
+    rows = []
     for number, (name, row) in enumerate(zip(classes, matrix, strict=True)):
         whole = max(1, sum(row))
-        cells = "".join(
-            f'<td class="{"right" if number == column else "wrong"}" '
-            f'style="--share:{100 * times / whole:.0f}%">{times or ""}</td>'
-            for column, times in enumerate(row)
-        )
-        lines.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
-    caption = "Test samples: a row for each label, a column for each prediction"
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table class="confusion">'
-        f"<caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+        cells = [
+            Shaded(str(times or ""), times / whole, number != column) for column, times in enumerate(row)
+        ]
+        rows.append((name, cells))
+    return shaded_table(classes, rows, "Test samples: a row for each label, a column for each prediction")
 
 
 def _image(folder: Path, file: str) -> str | None:

@@ -1,0 +1,14 @@
+"""``autodas device``: costs of networks on a device."""
+
+from __future__ import annotations
+
+from autodas.cli._device_fit import FitConfig, run_fit
+from autodas.cli._device_predict import PredictCostConfig, run_predict
+from autodas.cli.config._verbs import run_verbs
+
+
+def run(argv: list[str]) -> int:
+    """Run the command."""
+    return run_verbs(
+        "device", argv, {"fit": (FitConfig, run_fit), "predict": (PredictCostConfig, run_predict)}
+    )
