@@ -210,6 +210,44 @@ def test_measured_networks_decide(tools: Any, method: str) -> None:
     assert outcome.facts["measured"] == 7.0
 
 
+def test_finalists_may_be_predicted_to_cost_a_little_more_but_the_last(tools: Any) -> None:
+    space = small(tools)
+    table = random_table(space, 4)
+    limit = float(np.percentile([*costs_of_all(space, table).values()], 20))
+    strict, loose = within(space, table, limit), within(space, table, 1.3 * limit)
+    best_of_strict, best_of_loose = (searched("das", space, budget).genotype for budget in (strict, loose))
+    assert best_of_strict != best_of_loose
+    measured: list[Genotype] = []
+
+    def over(genotype: Genotype) -> float:
+        measured.append(genotype)
+        return 2 * limit
+
+    budget = dataclasses.replace(strict, measure=over, finalists=3, slack=0.3)
+    searched("das", space, budget)
+    assert len(set(measured)) == 3
+    assert [measured[0], measured[2]] == [best_of_loose, best_of_strict]
+    assert limit < table.predict(measured[0]) <= 1.3 * limit
+
+
+def test_dead_parts_cost_something_where_the_device_computes_them() -> None:
+    """By hand: in this cell of NAS-Bench-201 nothing reads the second node, whose edge costs 0.7."""
+    space = get_space("nasbench201").with_size(1, 8, 32)
+    rows = [[0.0, 0.1, 0.2, 0.7, 0.3] for _ in space.cell.edges]
+    columns = [3, 3, 0, 1, 0, 0]  # the third node reads the first; the output reads the input
+    assert space.cell.edges == ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    genotype = Genotype(
+        {"normal": cell_of(dict(enumerate(columns)), space.cell)}, space=space.cell.genotype_space
+    )
+    for dead_parts, expected in ((True, 1.5), (False, 0.1)):
+        table = CostTable(
+            "latency_ms", space.cell, {"normal": rows}, CONSTANT, setting_of(space), dead_parts=dead_parts
+        )
+        amount = CONSTANT + expected
+        assert table.predict(genotype) == pytest.approx(amount)
+        assert within(space, table, 100.0).amounts(genotype) == {"latency_ms": pytest.approx(amount)}
+
+
 def test_ranges(tools: Any) -> None:
     space = small(tools)
     table = random_table(space, 6)

@@ -33,8 +33,8 @@ class Resource:
         costs: for each kind, the use by a candidate in all cells of the kind together: edges x operations.
         limit: limit for the whole network.
         constant: use by everything but the candidates.
-        dead_parts: whether edges count that do not contribute to a cell's output. The best architectures within
-            a budget are chosen as if they did.
+        dead_parts: whether edges count that do not contribute to a cell's output. The best architectures
+            within a budget are chosen as if they did.
     """
 
     name: str
@@ -85,8 +85,8 @@ class Budget:
         measure: measures the last resource of a network, given its architecture; ``None`` if only predicted
             costs are known.
         finalists: maximum number of architectures that are measured for one limit.
-        slack: share of the last limit by which the predicted cost of all finalists but the last may exceed it:
-            the typical error of the table.
+        slack: share of the last limit by which the predicted cost of finalists may exceed it, except for
+            that of the last finalist: the typical error of the table.
     """
 
     cell: CellSpace
