@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from importlib.util import find_spec
@@ -12,7 +13,8 @@ from tests.detection.conftest import TEST, TRAIN, write_voc
 
 from autodas.cli.main import main
 
-PAGE = (Path(__file__).parents[2] / "docs" / "detection.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "detection.md").read_text()
 
 
 @pytest.mark.slow
@@ -32,3 +34,17 @@ def test_the_example_runs(
     exec(compile(block.replace("> 0.5", "> 0.0"), "detection.md", "exec"), {})
     assert "cell" in capsys.readouterr().out
     assert Path("drawing.png").stat().st_size > 0
+
+
+def test_the_table_is_what_was_measured() -> None:
+    methods = json.loads((ROOT / "benchmarks/results/detection_bccd.json").read_text())["methods"]
+    rows = re.findall(
+        r"^\| `([^|]+)` \| (\d+) \| ([\d.]+) ± ([\d.]+) \| ([\d.]+) ± ([\d.]+) \| ([\d,]+) \|", PAGE, re.M
+    )
+    assert len(rows) == len(methods) == 3
+    for name, count, *numbers, thousands in rows:
+        own = methods[name]
+        assert int(count) == own["count"]
+        found = [own[key] for key in ("map50", "map50_deviation", "map", "map_deviation")]
+        assert numbers == [f"{number:.1f}" for number in found]
+        assert thousands == f"{own['parameters'] / 1000:,.0f}"
