@@ -10,7 +10,7 @@ from typing import NamedTuple
 from autodas.costs import NetworkSetting
 from autodas.devices._interval import median_interval
 from autodas.devices._random_network import facts_of
-from autodas.devices._runtimes import forward_of, prepared
+from autodas.devices._runtimes import forward_of, network_for, prepared
 from autodas.devices._turns import Turn, rounds, take_turn
 from autodas.genotype import Genotype
 from autodas.measure_options import MeasureSettings
@@ -72,7 +72,7 @@ def measure_networks(
         seconds: most time for each network, without building it.
     """
     with prepared(settings):
-        passes = [forward_of(facts, settings) for facts in networks]
+        passes = [forward_of(network_for(facts, settings), facts, settings) for facts in networks]
         turns: dict[int, list[Turn]] = {number: [] for number in range(len(passes))}
         taken = rounds(turns, lambda number: take_turn(passes[number]), seconds=seconds, generator=Random(0))
         for _ in taken:

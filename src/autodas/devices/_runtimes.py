@@ -17,6 +17,8 @@ from autodas.loop import best_device, check_precision, in_precision, use_single_
 from autodas.measure_options import MeasureSettings
 from autodas.training.model_file import ModelFacts
 
+_WARM_UP = 3
+
 
 @contextmanager
 def prepared(settings: MeasureSettings) -> Iterator[None]:
@@ -35,33 +37,47 @@ def prepared(settings: MeasureSettings) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def forward_of(facts: ModelFacts, settings: MeasureSettings, file: Path | None = None) -> Callable[[], None]:
-    """Return a function that passes random samples through a network with random weights once.
+def network_for(facts: ModelFacts, settings: MeasureSettings, file: Path | None = None) -> nn.Module:
+    """Return a network with random weights, as the runtime takes it.
+
+    Args:
+        facts: description of the network.
+        settings: how it is measured.
+        file: its ONNX file for ONNX Runtime; by default it is exported first.
+
+    Raises:
+        AutodasError: if there is no such file, or the network cannot be exported.
+    """
+    if settings.runtime != "onnxruntime":
+        return random_network(facts)
+    if file is not None:
+        return open_model(file)[0]
+    with TemporaryDirectory() as folder:
+        return export_onnx(Path(folder, "network.onnx"), random_network(facts), facts).network
+
+
+def forward_of(network: nn.Module, facts: ModelFacts, settings: MeasureSettings) -> Callable[[], None]:
+    """Return a function that passes random samples through a network once.
 
     It has passed a few times when it is returned, so that what is made once has been made.
 
     Args:
-        facts: description of the network.
+        network: the network, in evaluation mode; it is moved to the device.
+        facts: its description.
         settings: how it is measured, within :func:`prepared`.
-        file: ONNX file of the network for ONNX Runtime; by default it is exported first.
 
     Raises:
         AutodasError: if the runtime cannot compute the network.
     """
     inputs = sample_inputs(facts, settings.batch)
-    if settings.runtime == "onnxruntime":
-        network = _onnx_network(facts) if file is None else open_model(file)[0]
-        forward = _forward(network, inputs, settings)
-    else:
-        device, shape = best_device(settings.device), torch.channels_last
-        if facts.blueprint.dimensions == 3:
-            shape = torch.channels_last_3d
-        inputs = inputs.to(device, memory_format=shape)
-        network = random_network(facts).to(device)
-        forward = _forward(network, inputs, settings)
-        if settings.runtime == "torch-compile":
-            forward = _compiled(network, inputs, settings)
-    for _ in range(3):
+    if settings.runtime != "onnxruntime":
+        # As the loader of evaluations gives them.
+        form = torch.channels_last if facts.blueprint.dimensions == 2 else torch.channels_last_3d
+        inputs = inputs.to(best_device(settings.device), memory_format=form)
+        network.to(inputs.device)
+    compiled = settings.runtime == "torch-compile"
+    forward = (_compiled if compiled else _forward)(network, inputs, settings)
+    for _ in range(_WARM_UP):
         forward()
     return forward
 
@@ -78,11 +94,6 @@ def _forward(
             torch.cuda.synchronize(device)
 
     return forward
-
-
-def _onnx_network(facts: ModelFacts) -> nn.Module:
-    with TemporaryDirectory() as folder:
-        return export_onnx(Path(folder, "network.onnx"), random_network(facts), facts).network
 
 
 def _compiled(network: nn.Module, inputs: Tensor, settings: MeasureSettings) -> Callable[[], None]:
