@@ -51,7 +51,7 @@ def spread_architectures(space: Space, count: int, seed: int) -> list[Genotype]:
     """
     if not 1 <= count <= space.architectures:
         raise AutodasError(
-            f"n={count:,} must lie between 1 and the number of architectures of space '{space.name}', "
+            f"networks={count:,} must lie between 1 and the number of architectures of space '{space.name}', "
             f"{space.architectures:,}"
         )
     generator = Random(seed)
@@ -63,7 +63,7 @@ def spread_architectures(space: Space, count: int, seed: int) -> list[Genotype]:
         if len(drawn) == count:
             return list(drawn)
         drawn[_genotype(space, {kind: random_cell(space.cell, generator) for kind in space.kinds})] = None
-    raise AutodasError(f"only {len(drawn):,} distinct architectures were found: ask for fewer with `n`")
+    raise AutodasError(f"only {len(drawn):,} distinct architectures were found: ask for fewer `networks`")
 
 
 def _genotype(space: Space, cells: dict[str, CellGenotype]) -> Genotype:
