@@ -64,10 +64,7 @@ class ProfileConfig(MeasureSettings):
         if not 0 < self.seconds < inf:
             raise AutodasError(f"seconds={self.seconds} must be a number above 0")
         if not self.measure and (self.seconds != SECONDS or self.settings != MeasureSettings()):
-            raise AutodasError(
-                "`runtime`, `batch`, `threads`, `device`, `precision` and `seconds` are for `measure`: add it, "
-                "or leave them out"
-            )
+            raise AutodasError("settings of a measurement are for `measure`: add it, or leave them out")
 
 
 def run(argv: list[str]) -> int:

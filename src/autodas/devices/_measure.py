@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from statistics import median
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from autodas.costs import NetworkSetting
 from autodas.devices._interval import median_interval
 from autodas.devices._random_network import facts_of
 from autodas.devices._runtimes import forward_of, network_for, prepared
-from autodas.devices._turns import Turn, rounds, take_turn
+from autodas.devices._turns import Key, Turn, rounds, take_turn, times
 from autodas.genotype import Genotype
 from autodas.measure_options import MeasureSettings
 from autodas.training.model_file import ModelFacts
@@ -21,7 +21,7 @@ class Measurement(NamedTuple):
     """Time of one forward pass of a network.
 
     Args:
-        milliseconds: median over turns of the median within a turn.
+        milliseconds: median over turns of the median within a turn, at the usual speed of the machine.
         low: lower end of its interval (see :func:`~autodas.devices._interval.median_interval`).
         high: upper end.
         passes: number of timed passes.
@@ -32,11 +32,18 @@ class Measurement(NamedTuple):
     high: float
     passes: int
 
-    @classmethod
-    def of(cls, turns: Sequence[Turn]) -> Measurement:
-        """Return the result of turns, at least one."""
-        times = [turn.milliseconds for turn in turns]
-        return cls(median(times), *median_interval(times), sum(turn.passes for turn in turns))
+
+def results_of(turns: Mapping[Key, Sequence[Turn]]) -> dict[Key, Measurement]:
+    """Return the results of networks that have taken turns; others are left out.
+
+    Args:
+        turns: turns of each network.
+    """
+    return {
+        key: Measurement(median(own), *median_interval(own), sum(turn.passes for turn in turns[key]))
+        for key, own in times(turns).items()
+        if own
+    }
 
 
 def measure_architectures(
@@ -73,8 +80,14 @@ def measure_networks(
     """
     with prepared(settings):
         passes = [forward_of(network_for(facts, settings), facts, settings) for facts in networks]
-        turns: dict[int, list[Turn]] = {number: [] for number in range(len(passes))}
-        taken = rounds(turns, lambda number: take_turn(passes[number]), seconds=seconds, generator=Random(0))
+        turns: dict[int, list[Turn]] = {index: [] for index in range(len(passes))}
+        taken = rounds(
+            turns,
+            list(turns),
+            lambda index, number: take_turn(passes[index], number),
+            seconds=seconds,
+            generator=Random(0),
+        )
         for _ in taken:
             pass
-    return [Measurement.of(own) for own in turns.values()]
+    return list(results_of(turns).values())

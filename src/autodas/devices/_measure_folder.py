@@ -10,12 +10,13 @@ from random import Random
 
 from autodas.devices._device import describe_device
 from autodas.devices._folder import LATENCY, NetworkFolder
-from autodas.devices._measure import Measurement
+from autodas.devices._interval import is_narrow
+from autodas.devices._measure import results_of
 from autodas.devices._memory import peak_memory
 from autodas.devices._random_network import facts_of
 from autodas.devices._results import FolderReport, Results
 from autodas.devices._runtimes import forward_of, network_for, prepared
-from autodas.devices._turns import FEWEST, Turn, drift, is_finished, is_known, rounds, take_turn
+from autodas.devices._turns import FEWEST, Turn, drift, rounds, take_turn, times, unfinished
 from autodas.errors import AutodasError
 from autodas.measure_options import MeasureSettings
 from autodas.progress import Progress
@@ -69,32 +70,33 @@ def measure_folder(
     folder = NetworkFolder(path)
     setting = folder.setting
     with folder.locked():
-        results = Results(folder, describe_device(settings), overwrite=overwrite)
-        turns, exported = results.turns(), settings.runtime == "onnxruntime"
+        results, exported = Results(folder, describe_device(settings)), settings.runtime == "onnxruntime"
         networks = {name: facts_of(folder.genotype(row), setting) for name, row in results.rows.items()}
         files = {name: results.onnx_file(name) if exported else None for name in networks}
-        pending = {name: own for name, own in turns.items() if not is_finished(own, seconds)}
+        results.claim(overwrite=overwrite)
+        turns = results.turns()
+        pending = unfinished(turns, seconds)
         try:
             with prepared(settings):
                 passes = _passes(pending, networks, settings, files, quiet, ends)
-                _take_turns(results, pending, passes, seconds, quiet, ends)
+                _take_turns(results, turns, pending, passes, seconds, quiet, ends)
             if memory:
                 _measure_memory(results, networks, settings, files, tuple(code), quiet, ends)
         finally:
             _enter(results, turns)
-    known = [own for own in turns.values() if len(own) >= FEWEST]
-    timed = all(is_finished(own, seconds) for own in turns.values())
+    timed = not unfinished(turns, seconds)
+    known = [own for own in times(turns).values() if len(own) >= FEWEST]
     return FolderReport(
         len(turns),
         len(known),
         timed and (not memory or all(results.has(name, [PEAK]) for name in networks)),
-        sum(not is_known(own) for own in known),
-        drift(pending) if pending and timed else None,
+        sum(not is_narrow(own) for own in known),
+        drift(turns, pending) if timed else None,
     )
 
 
 def _passes(
-    pending: Mapping[str, object],
+    pending: Sequence[str],
     networks: Mapping[str, ModelFacts],
     settings: MeasureSettings,
     files: Mapping[str, Path | None],
@@ -115,7 +117,8 @@ def _passes(
 
 def _take_turns(
     results: Results,
-    pending: Mapping[str, list[Turn]],
+    turns: Mapping[str, list[Turn]],
+    pending: Sequence[str],
     passes: Mapping[str, Callable[[], None]],
     seconds: float,
     quiet: bool,
@@ -124,7 +127,13 @@ def _take_turns(
     if not passes:
         return
     saved = begin = time.monotonic()
-    taken = rounds(pending, lambda name: take_turn(passes[name]), seconds=seconds, generator=Random(0))
+    taken = rounds(
+        turns,
+        pending,
+        lambda name, number: take_turn(passes[name], number),
+        seconds=seconds,
+        generator=Random(0),
+    )
     with Progress(round(seconds * len(pending)), quiet=quiet, what="measuring, seconds") as progress:
         for name, turn in taken:
             results.add_turn(name, turn)
@@ -133,15 +142,14 @@ def _take_turns(
             if ends():
                 break
             if now - saved >= _BETWEEN_SAVES:
-                _enter(results, pending)
+                _enter(results, turns)
                 saved = time.monotonic()
 
 
 def _enter(results: Results, turns: Mapping[str, Sequence[Turn]]) -> None:
     """Enter what the turns have shown into the table, and write it."""
-    for name, own in turns.items():
-        if len(own) >= FEWEST:
-            found = Measurement.of(own)
+    for name, found in results_of(turns).items():
+        if len(turns[name]) >= FEWEST:
             columns = {LATENCY: found.milliseconds, _LOW: found.low, _HIGH: found.high, _PASSES: found.passes}
             results.set(name, columns)
     results.save()

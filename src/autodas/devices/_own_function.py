@@ -50,8 +50,9 @@ def measure_folder_with(
     folder = NetworkFolder(path)
     _ = folder.setting  # refuse other folders before one is locked
     with folder.locked():
-        results = Results(folder, {"function": function}, overwrite=overwrite)
+        results = Results(folder, {"function": function})
         files = {name: results.onnx_file(name) for name in results.rows}
+        results.claim(overwrite=overwrite)
         allowed = max_failures if max_failures >= 1 else int(max_failures * len(files))
         failures, complete = _measure(results, measure, files, allowed, quiet, stop)
     measured = sum(results.has(name, results.metrics) for name in files)

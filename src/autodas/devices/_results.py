@@ -20,7 +20,13 @@ TURNS = "turns.jsonl"
 _LARGEST = 256 * MEBIBYTE
 _MEASURE = Fields({"device": MAPPING}, {"metrics": Items(TEXT)})
 _TURN = Fields(
-    {"genotype": TEXT, "milliseconds": Number(0), "passes": Whole(1), "seconds": Number(0)},
+    {
+        "genotype": TEXT,
+        "round": Whole(),
+        "milliseconds": Number(0, above=True),
+        "passes": Whole(1),
+        "seconds": Number(0),
+    },
 )
 
 
@@ -52,13 +58,12 @@ class Results:
     Args:
         folder: the folder, locked.
         device: description of the device and the settings, as plain data.
-        overwrite: whether to delete the results of another device.
 
     Raises:
-        AutodasError: if the folder has no networks, or results of another device, or damaged files.
+        AutodasError: if the folder has no networks, or its table is damaged.
     """
 
-    def __init__(self, folder: NetworkFolder, device: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(self, folder: NetworkFolder, device: Mapping[str, Any]) -> None:
         self.folder, self.device = folder, dict(device)
         self.rows: dict[str, Row] = {}
         for row in folder.rows():
@@ -68,9 +73,16 @@ class Results:
         if not self.rows:
             raise AutodasError(f"{folder.path}: has no networks; 'autodas device sample' makes them")
         self.metrics: list[str] = []
-        self._claim(overwrite)
 
-    def _claim(self, overwrite: bool) -> None:
+    def claim(self, *, overwrite: bool) -> None:
+        """Write the description of the device, after comparing it with that of the results in the folder.
+
+        Args:
+            overwrite: whether to delete all results in the folder.
+
+        Raises:
+            AutodasError: if there are results of another device, or of an unknown one.
+        """
         there, path = self.folder.read_json(MEASURE), self.folder.path
         if there is not None:
             _MEASURE.check(there, str(path / MEASURE))
