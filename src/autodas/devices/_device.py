@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from autodas.devices._clock import clock_for
 from autodas.errors import AutodasError
 from autodas.loop import best_device, environment
 from autodas.measure_options import MeasureSettings
@@ -21,7 +22,7 @@ def describe_device(settings: MeasureSettings) -> dict[str, Any]:
 
     Returns:
         ``machine`` (name of the processor, or of the GPU), ``cores`` of the processor, ``version`` of the
-        runtime, and the settings.
+        runtime, the settings, and the ``clock``.
 
     Raises:
         AutodasError: if the device is not available, or the runtime is not installed.
@@ -38,6 +39,7 @@ def describe_device(settings: MeasureSettings) -> dict[str, Any]:
         "runtime": facts.pop("runtime"),
         "version": version,
         **facts,
+        "clock": clock_for(settings).name,
     }
 
 

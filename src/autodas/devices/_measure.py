@@ -8,6 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from autodas.costs import NetworkSetting
+from autodas.devices._clock import clock_for
 from autodas.devices._interval import median_interval
 from autodas.devices._random_network import facts_of
 from autodas.devices._runtimes import forward_of, network_for, prepared
@@ -79,12 +80,13 @@ def measure_networks(
         seconds: most time for each network, without building it.
     """
     with prepared(settings):
+        clock = clock_for(settings).read
         passes = [forward_of(network_for(facts, settings), facts, settings) for facts in networks]
         turns: dict[int, list[Turn]] = {index: [] for index in range(len(passes))}
         taken = rounds(
             turns,
             list(turns),
-            lambda index, number: take_turn(passes[index], number),
+            lambda index, number: take_turn(passes[index], number, clock),
             seconds=seconds,
             generator=Random(0),
         )

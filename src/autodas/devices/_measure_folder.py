@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from random import Random
 
+from autodas.devices._clock import Clock, clock_for
 from autodas.devices._device import describe_device
 from autodas.devices._folder import LATENCY, NetworkFolder
 from autodas.devices._interval import is_narrow
@@ -79,7 +80,7 @@ def measure_folder(
         try:
             with prepared(settings):
                 passes = _passes(pending, networks, settings, files, quiet, ends)
-                _take_turns(results, turns, pending, passes, seconds, quiet, ends)
+                _take_turns(results, turns, pending, passes, clock_for(settings), seconds, quiet, ends)
             if memory:
                 _measure_memory(results, networks, settings, files, tuple(code), quiet, ends)
         finally:
@@ -120,6 +121,7 @@ def _take_turns(
     turns: Mapping[str, list[Turn]],
     pending: Sequence[str],
     passes: Mapping[str, Callable[[], None]],
+    clock: Clock,
     seconds: float,
     quiet: bool,
     ends: Callable[[], bool],
@@ -130,7 +132,7 @@ def _take_turns(
     taken = rounds(
         turns,
         pending,
-        lambda name, number: take_turn(passes[name], number),
+        lambda name, number: take_turn(passes[name], number, clock.read),
         seconds=seconds,
         generator=Random(0),
     )

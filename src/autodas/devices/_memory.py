@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from autodas.devices._random_network import describe_network
 from autodas.devices._runtimes import forward_of, prepared
 from autodas.export import open_model
 from autodas.export._onnx import check_onnx_libraries
 from autodas.loop import peak_in_fresh_process, peak_of, print_peak
 from autodas.measure_options import MeasureSettings
+from autodas.networks import read_blueprint
 from autodas.training.model_file import ModelFacts
 from autodas.user_code import allow_code
 
@@ -26,7 +28,7 @@ def peak_memory(
     it, minus its memory after all imports. On a GPU: peak memory allocated by torch.
 
     Args:
-        facts: description of the network.
+        facts: description of the network, one that was not trained.
         settings: how it is measured.
         file: ONNX file of the network, if ONNX Runtime computes it.
         code: modules with operations of the user that it may import.
@@ -38,7 +40,13 @@ def peak_memory(
         AutodasError: if the process fails.
     """
     job = {
-        "facts": facts.to_json(),
+        "network": facts.blueprint.to_dict(),
+        "sizes": {
+            "classes": len(facts.classes),
+            "channels": facts.channels,
+            "image_size": facts.image_size,
+            "frames": facts.frames,
+        },
         "settings": settings.to_dict(),
         "file": None if file is None else str(file.absolute()),
         "code": code,
@@ -49,7 +57,7 @@ def peak_memory(
 def _measure(job: dict[str, Any]) -> float:
     allow_code(*job["code"])
     settings = MeasureSettings.from_dict(job["settings"], "settings")
-    facts = ModelFacts.from_json(job["facts"], "facts")
+    facts = describe_network(read_blueprint(job["network"], "network"), **job["sizes"])
     file = None if job["file"] is None else Path(job["file"])
     if file is not None:
         check_onnx_libraries()  # imports them before the measurement

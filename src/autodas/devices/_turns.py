@@ -41,32 +41,35 @@ class Turn(NamedTuple):
 
 
 def take_turn(
-    forward: Callable[[], object], number: int, clock: Callable[[], float] = time.perf_counter
+    forward: Callable[[], object],
+    number: int,
+    clock: Callable[[], float],
+    elapsed: Callable[[], float] = time.perf_counter,
 ) -> Turn:
     """Pass through a network for a tenth of a second, at least once to warm up and once for the clock.
 
     Args:
         forward: one pass, finished when it returns.
         number: number of the round.
-        clock: time in seconds.
+        clock: time in seconds, for single passes.
+        elapsed: elapsed time in seconds, for the turn.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        begin = now = clock()
-        while now == begin or now - begin < WARM_UP:
+        begin = elapsed()
+        forward()
+        while elapsed() - begin < WARM_UP:
             forward()
-            now = clock()
-        start, times = now, list[float]()
-        while not times or now - start < TIMED:
+        start, times = elapsed(), list[float]()
+        while not times or elapsed() - start < TIMED:
             before = clock()
             forward()
-            now = clock()
-            times.append(now - before)
+            times.append(clock() - before)
     finally:
         if collecting:
             gc.enable()
-    return Turn(number, 1000 * median(times), len(times), now - begin)
+    return Turn(number, 1000 * median(times), len(times), elapsed() - begin)
 
 
 def rounds(
