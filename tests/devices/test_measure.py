@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autodas.costs import NetworkSetting
-from autodas.devices import MeasureSettings, describe_network, measure_architectures, measure_networks
+from autodas.devices import MeasureSettings, _turns, describe_network, measure_architectures, measure_networks
 from autodas.devices._memory import peak_memory
 from autodas.devices._random_network import facts_of, random_network
 from autodas.devices._runtimes import forward_of, prepared
@@ -21,6 +21,11 @@ from autodas.spaces import get_skeleton
 SETTING = NetworkSetting(get_skeleton("cifar").with_size(0, 4, 8), 3, 8, 4)
 
 
+@pytest.fixture(autouse=True)
+def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_turns, "TIMED", 0.01)
+
+
 def genotype(operation: str) -> Genotype:
     cell = CellGenotype(((Edge(operation, 0), Edge("skip_connect", 1)),), (2,))
     return Genotype({"reduction": cell}, name=operation)
@@ -30,7 +35,7 @@ GENOTYPES = [genotype("sep_conv_3x3"), genotype("max_pool_3x3")]
 
 
 def check(settings: MeasureSettings, genotypes: list[Genotype]) -> None:
-    found = measure_architectures(genotypes, SETTING, settings, seconds=0.1)
+    found = measure_architectures(genotypes, SETTING, settings, seconds=0.02)
     assert len(found) == len(genotypes)
     for each in found:
         assert 0 < each.low <= each.milliseconds <= each.high
@@ -93,14 +98,14 @@ def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(inductor, "fx_graph_cache", False)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     with pytest.raises(AutodasError, match=r"torch\.compile does not work here: .*install g\+\+"):
-        measure_architectures(GENOTYPES[:1], SETTING, MeasureSettings("torch-compile"), seconds=0.1)
+        measure_architectures(GENOTYPES[:1], SETTING, MeasureSettings("torch-compile"), seconds=0.02)
 
 
 def test_handcrafted_networks() -> None:
     network = describe_network(
         HandcraftedBlueprint("resnet50-2d", 0.05), classes=3, channels=1, image_size=16, frames=2
     )
-    (found,) = measure_networks([network], MeasureSettings(), seconds=0.1)
+    (found,) = measure_networks([network], MeasureSettings(), seconds=0.02)
     assert found.milliseconds > 0
 
 
