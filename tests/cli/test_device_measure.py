@@ -122,6 +122,39 @@ def test_an_interrupted_sample_goes_on(nets: Path, capsys: pytest.CaptureFixture
     assert "'seed': 0}, not" in refusal(capsys, "device", "sample", *more)
 
 
+def test_forms_can_be_added(nets: Path) -> None:
+    from autodas.export import open_model
+
+    before = (nets / "0001.onnx").stat().st_mtime_ns
+    assert main(["device", "sample", *SMALL, "--forms=onnx,torch", "-o", str(nets)]) == 0
+    assert (nets / "0001.onnx").stat().st_mtime_ns == before
+    x = torch.rand(2, 3, 8, 8)
+    for row in rows(nets):
+        onnx, program = (open_model(nets / row["file"].replace(".onnx", end))[0] for end in (".onnx", ".pt2"))
+        with torch.no_grad():
+            assert torch.allclose(onnx(x), program(x), atol=1e-4)
+
+
+def test_ctrl_c_keeps_what_is_sampled(tmp_path: Path, command: Any) -> None:
+    folder = tmp_path / "nets"
+    words = ["device", "sample", *SIZES, "--networks=40", "--forms=", "--quiet", "-o", str(folder)]
+    process = command(tmp_path, *words)
+    end = time.monotonic() + 60
+    while not (folder / "0003.json").exists() and time.monotonic() < end:
+        assert process.poll() is None, process.printed
+        time.sleep(0.02)
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert "of 40 networks; the same command goes on" in process.printed[1]
+    made = [row["genotype"] for row in rows(folder)]
+    assert 2 <= len(made) < 40
+    kept = {name: (folder / name).read_bytes() for name in made}
+    assert main(words) == 0
+    assert [row["genotype"] for row in rows(folder)] == [f"{n:04}.json" for n in range(1, 41)]
+    assert kept == {name: (folder / name).read_bytes() for name in made}
+    assert len({str(Genotype.load(folder / row["genotype"]).cells) for row in rows(folder)}) == 40
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

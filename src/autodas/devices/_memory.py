@@ -10,8 +10,7 @@ from typing import Any
 
 from autodas.devices._random_network import describe_network
 from autodas.devices._runtimes import forward_of, prepared
-from autodas.export import open_model
-from autodas.export._onnx import check_onnx_libraries
+from autodas.export import check_onnx_libraries, open_model
 from autodas.loop import peak_in_fresh_process, peak_of, print_peak
 from autodas.measure_options import MeasureSettings
 from autodas.networks import read_blueprint
