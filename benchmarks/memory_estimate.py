@@ -89,8 +89,8 @@ def measured(job: dict[str, Any]) -> float:
 def measure(job: dict[str, Any]) -> float:
     import torch
 
-    from autodas.bench.memory import peak_resident
     from autodas.kernels import compiled_library
+    from autodas.loop import peak_resident
 
     torch.set_num_threads(1)
     size = size_of(job)

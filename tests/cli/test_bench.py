@@ -12,6 +12,7 @@ import pytest
 
 from autodas.bench import memory
 from autodas.cli.main import main
+from autodas.loop import _peak_memory
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,7 @@ def forked_measurements(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             out, error = self._process.printed
             return out.encode(), error.encode()
 
-    monkeypatch.setattr(memory, "start_child", Forked)
+    monkeypatch.setattr(_peak_memory, "start_child", Forked)
 
 
 @pytest.mark.usefixtures("forked_measurements")

@@ -29,7 +29,7 @@ VERBS = {
     "space": ["list", "show"],
     "data": ["list", "check"],
     "bench": ["step", "growth", "search"],
-    "device": ["fit", "predict"],
+    "device": ["sample", "measure", "fit", "predict"],
 }
 
 

@@ -186,8 +186,8 @@ MEASURE = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import memory_estimate
-from autodas.bench.memory import _import_late
-_import_late()
+from autodas.loop import import_late
+import_late()
 for job in json.loads(sys.argv[2]):
     memory_estimate.size_of(job)
     if os.fork() == 0:

@@ -162,7 +162,7 @@ def _measure(table: CostTable, setting: NetworkSetting, group: Group) -> Callabl
 
     if table.metric != "latency_ms" or not is_this_device(table.device):
         return None
-    settings = MeasureSettings.from_dict(table.device)
+    settings = MeasureSettings.from_dict(table.device, f"{table.name}: device")
 
     def measured(genotype: Genotype) -> float:
         def work() -> float:

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "write a trained network for other programs: ONNX, torch, timm, Hub",
     ),
     "profile": ("autodas.cli.profile", "count parameters and multiply-adds of a network"),
-    "device": ("autodas.cli.device", "costs of networks on a device: fit tables, predict"),
+    "device": ("autodas.cli.device", "measure networks on a device, to search for one that fits it"),
     "report": ("autodas.cli.report", "write a report on runs as one HTML file"),
     "draw": ("autodas.cli.draw", "draw the cells of a genotype"),
     "watch": ("autodas.cli.watch", "follow runs in a browser"),

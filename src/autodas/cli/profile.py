@@ -1,20 +1,32 @@
-"""``autodas profile``: parameters and multiply-adds of a network."""
+"""``autodas profile``: parameters, multiply-adds and latency of a network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
-from autodas.cli.config._configuration import parse, read_preset_configuration
+from autodas.cli._train_preset import train_preset
+from autodas.cli.config._configuration import parse
 from autodas.errors import AutodasError
+from autodas.measure_options import MeasureSettings
+
+if TYPE_CHECKING:
+    from autodas.genotype import Genotype
+    from autodas.networks import Blueprint
+    from autodas.spaces import Skeleton
+
+SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class ProfileConfig:
+@dataclass(frozen=True, kw_only=True)
+class ProfileConfig(MeasureSettings):
     """Print parameters and multiply-adds of the network of a genotype, or of a hand-crafted one.
+
+    With --table also its predicted cost, with --measure its latency on this machine.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
@@ -27,6 +39,9 @@ class ProfileConfig:
         width: channels of a hand-crafted network, as a fraction of the published ones; 0.25 by default.
         code: modules of your own, separated by commas, whose operations the genotype may name; those named in
             the configuration of a run are always allowed.
+        table: tables of costs, of 'autodas device fit', separated by commas.
+        measure: measure the network on this machine, with random weights.
+        seconds: most time of the measurement.
         json: print JSON.
     """
 
@@ -39,7 +54,17 @@ class ProfileConfig:
     frames: int | None = None
     width: float | None = None
     code: tuple[str, ...] = ()
+    table: tuple[str, ...] = ()
+    measure: bool = False
+    seconds: float = SECONDS
     json: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.seconds < inf:
+            raise AutodasError(f"seconds={self.seconds} must be a number above 0")
+        if not self.measure and (self.seconds != SECONDS or self.settings != MeasureSettings()):
+            raise AutodasError("settings of a measurement are for `measure`: add it, or leave them out")
 
 
 def run(argv: list[str]) -> int:
@@ -53,15 +78,9 @@ def run(argv: list[str]) -> int:
         return 0
     if config.width is not None:
         raise AutodasError("--width is for hand-crafted networks; set the width of cells with --skeleton.C2")
-    from autodas.cli.train import TrainConfig
     from autodas.zoo import load_genotype
 
     genotype = load_genotype(config.genotype)
-    base = SkeletonConfig()
-    if config.preset is not None:
-        no_data = "--data="  # for presets without data, which the skeleton does not need
-        words = [config.genotype, no_data]
-        base = read_preset_configuration(TrainConfig, "train", config.preset, words).skeleton
     from autodas import networks
     from autodas.benchmark_string import benchmark_string
     from autodas.cli._setup import skeleton_of
@@ -69,7 +88,8 @@ def run(argv: list[str]) -> int:
 
     own = config.skeleton
     # The default name does not override the preset's; explicit sizes do.
-    asked = skeleton_of(base if config.preset is not None else own).with_size(own.K, own.C1, own.C2)
+    base = own if config.preset is None else train_preset(config.preset).skeleton
+    asked = skeleton_of(base).with_size(own.K, own.C1, own.C2)
     skeleton = fit_skeleton(asked, genotype)
     classes = config.classes or (1000 if skeleton.name.startswith("imagenet") else 10)
     cost = networks.profile(
@@ -80,20 +100,23 @@ def run(argv: list[str]) -> int:
         image_size=config.image_size,
         frames=config.frames,
     )
-    string = benchmark_string(genotype)
+    string, size = benchmark_string(genotype), skeleton.input_size(config.image_size, config.frames)
     facts = {
         "genotype": genotype.name,
         **({} if string is None else {"string": string}),
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
-        "input": [config.channels, *skeleton.input_size(config.image_size, config.frames)],
+        "input": [config.channels, *size],
         "classes": classes,
         **cost.to_dict(),
+        **_predicted(config, genotype, skeleton, classes),
+        **_measured(config, networks.CellBlueprint(genotype, skeleton), classes, size),
     }
     print_facts(facts, config.json)
     return 0
 
 
 def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
+    from autodas.networks import HandcraftedBlueprint
     from autodas.networks.handcrafted import CLIP, WIDTH, profile_handcrafted
 
     if config.preset is not None or config.skeleton != SkeletonConfig():
@@ -101,6 +124,8 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
             f"'{config.genotype}' is a hand-crafted network, to which --preset and --skeleton do not apply; "
             "set its size with --width"
         )
+    if config.table:
+        raise AutodasError(f"tables of costs are for cells, not for '{config.genotype}': leave out `table`")
     width = WIDTH if config.width is None else config.width
     classes, frames, size = config.classes or 10, config.frames or CLIP[0], config.image_size or CLIP[1]
     cost = profile_handcrafted(
@@ -117,4 +142,47 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
         "input": [config.channels, frames, size, size],
         "classes": classes,
         **cost.to_dict(),
+        **_measured(config, HandcraftedBlueprint(config.genotype, width), classes, (frames, size, size)),
+    }
+
+
+def _predicted(config: ProfileConfig, genotype: Genotype, skeleton: Skeleton, classes: int) -> dict[str, Any]:
+    """Return the costs that tables predict for a network, by metric; nothing without tables."""
+    from autodas.costs import NetworkSetting, read_table
+
+    predicted: dict[str, float] = {}
+    size = config.image_size or skeleton.image_size
+    setting = NetworkSetting(skeleton.for_clips(config.frames), config.channels, size, classes)
+    for path in config.table:
+        table = read_table(path)
+        table.check_setting(table.cell, setting)
+        if table.metric in predicted:
+            raise AutodasError(f"{path}: is a second table of {table.metric}; give one of each metric")
+        predicted[table.metric] = table.predict(genotype)
+    return {"predicted": predicted} if predicted else {}
+
+
+def _measured(
+    config: ProfileConfig, blueprint: Blueprint, classes: int, size: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return what a network takes on this machine, with the machine; nothing unless it is asked for."""
+    if not config.measure:
+        return {}
+    from autodas.devices import describe_device, describe_network, measure_networks
+
+    network = describe_network(
+        blueprint,
+        classes=classes,
+        channels=config.channels,
+        image_size=size[-1],
+        frames=None if blueprint.dimensions == 2 else size[0],
+    )
+    (found,) = measure_networks([network], config.settings, seconds=config.seconds)
+    return {
+        "measured": {
+            "latency_ms": found.milliseconds,
+            "interval": [found.low, found.high],
+            "passes": found.passes,
+            "device": describe_device(config.settings),
+        }
     }

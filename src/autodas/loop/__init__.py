@@ -26,6 +26,7 @@ from autodas.loop._optimisers import (
 )
 from autodas.loop._out_of_memory import explain_out_of_memory, is_out_of_memory
 from autodas.loop._own_state import OWN, load_own_state, own_state
+from autodas.loop._peak_memory import import_late, peak_in_fresh_process, peak_of, peak_resident, print_peak
 from autodas.loop._processes import free_memory, own_device, start_group
 from autodas.loop._recorded import RecordedIteration, recorder_for
 from autodas.loop._seeding import (
@@ -81,6 +82,7 @@ __all__ = [
     "explain_out_of_memory",
     "finished",
     "free_memory",
+    "import_late",
     "in_precision",
     "input_facts",
     "is_out_of_memory",
@@ -94,6 +96,10 @@ __all__ = [
     "open_log",
     "own_device",
     "own_state",
+    "peak_in_fresh_process",
+    "peak_of",
+    "peak_resident",
+    "print_peak",
     "process_facts",
     "random_state",
     "recorder_for",

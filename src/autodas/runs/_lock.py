@@ -59,12 +59,12 @@ class RunLock:
             if _start_of(process) == started:
                 raise AutodasError(
                     f"{self.path.parent}: process {process} is running there: wait until it ends, or choose "
-                    "another folder for `run`"
+                    "another folder"
                 )
         elif age < SILENCE:
             raise AutodasError(
                 f"{self.path.parent}: process {process} of {place['host']} is running there: wait until "
-                f"it ends, or choose another folder for `run`; if it has died, delete {self.path}"
+                f"it ends, or choose another folder; if it has died, delete {self.path}"
             )
         return text
 

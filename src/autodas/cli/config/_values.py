@@ -47,6 +47,8 @@ def expected(hint: Any) -> str:
         return f"one of {', '.join(map(_word, get_args(hint)))}"
     if get_origin(hint) in (tuple, list):
         items = [item for item in get_args(hint) if item is not Ellipsis]
+        if items and get_origin(items[0]) is Literal:
+            return f"a list of {', '.join(map(_word, get_args(items[0])))}"
         count = "" if takes_any_number(hint) else f"{len(items)} "
         return f"a list of {count}{_MANY.get(items[0], 'values')}" if items else "a list"
     if get_origin(hint) is dict or hint is dict:
