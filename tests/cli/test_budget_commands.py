@@ -85,7 +85,7 @@ def test_refused_before_anything_runs(
     for words, message in (
         (
             ["--strategy=sdas-a", "--budget.limits=1,2"],
-            "'sdas-a' decides for a single limit: run a search for",
+            "'sdas' decides for a single limit: run a search for",
         ),
         (["--budget.limit=0.1"], "has at most 0.1 ms latency in skeleton 'cifar'"),
         (["--budget.limits=0.1,5"], "has at most 0.1 ms latency in skeleton 'cifar'"),
