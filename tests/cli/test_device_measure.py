@@ -118,6 +118,9 @@ def test_an_interrupted_sample_goes_on(nets: Path, capsys: pytest.CaptureFixture
     assert "holds other networks (network.json: network" in refusal(
         capsys, "device", "sample", *other, "-o", str(nets)
     )
+    usual = [word for word in SMALL if not word.startswith("--space.operations")]
+    message = refusal(capsys, "device", "sample", *usual, "-o", str(nets))
+    assert "operations is ['skip_connect', 'max_pool_3x3'], not None" in message
     more = [*SMALL, "--seed=1", "-o", str(nets)]
     assert "'seed': 0}, not" in refusal(capsys, "device", "sample", *more)
 

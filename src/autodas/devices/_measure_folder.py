@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from random import Random
 
-from autodas.devices._clock import Clock, clock_for
+from autodas.devices._clock import clock_for
 from autodas.devices._device import describe_device
 from autodas.devices._folder import LATENCY, NetworkFolder
 from autodas.devices._interval import is_narrow
@@ -77,12 +78,12 @@ def measure_folder(
         results.claim(overwrite=overwrite)
         turns = results.turns()
         pending = unfinished(turns, seconds)
+        work = _Work(results, settings, networks, files, quiet, ends)
         try:
             with prepared(settings):
-                passes = _passes(pending, networks, settings, files, quiet, ends)
-                _take_turns(results, turns, pending, passes, clock_for(settings), seconds, quiet, ends)
-            if memory:
-                _measure_memory(results, networks, settings, files, tuple(code), quiet, ends)
+                work.take_turns(turns, pending, seconds)
+                if memory:
+                    work.measure_memory(tuple(code))
         finally:
             _enter(results, turns)
     timed = not unfinished(turns, seconds)
@@ -96,56 +97,77 @@ def measure_folder(
     )
 
 
-def _passes(
-    pending: Sequence[str],
-    networks: Mapping[str, ModelFacts],
-    settings: MeasureSettings,
-    files: Mapping[str, Path | None],
-    quiet: bool,
-    ends: Callable[[], bool],
-) -> dict[str, Callable[[], None]]:
-    """Return a pass of each network, of none if the measurement ends before all are prepared."""
-    passes = {}
-    with Progress(len(pending), quiet=quiet, what="preparing networks") as progress:
-        for name in pending:
-            if ends():
-                return {}
-            facts = networks[name]
-            passes[name] = forward_of(network_for(facts, settings, files[name]), facts, settings)
-            progress.advance()
-    return passes
+@dataclass(frozen=True)
+class _Work:
+    """Work on the networks of a folder.
 
+    Args:
+        results: where the results are written.
+        settings: how networks are measured.
+        networks: description of each network.
+        files: ONNX file of each network for ONNX Runtime, else ``None``.
+        quiet: whether to print no progress.
+        ends: whether to end as soon as possible.
+    """
 
-def _take_turns(
-    results: Results,
-    turns: Mapping[str, list[Turn]],
-    pending: Sequence[str],
-    passes: Mapping[str, Callable[[], None]],
-    clock: Clock,
-    seconds: float,
-    quiet: bool,
-    ends: Callable[[], bool],
-) -> None:
-    if not passes:
-        return
-    saved = begin = time.monotonic()
-    taken = rounds(
-        turns,
-        pending,
-        lambda name, number: take_turn(passes[name], number, clock.read),
-        seconds=seconds,
-        generator=Random(0),
-    )
-    with Progress(round(seconds * len(pending)), quiet=quiet, what="measuring, seconds") as progress:
-        for name, turn in taken:
-            results.add_turn(name, turn)
-            now = time.monotonic()
-            progress.advance(int(now - begin) - progress.done)
-            if ends():
-                break
-            if now - saved >= _BETWEEN_SAVES:
-                _enter(results, turns)
-                saved = time.monotonic()
+    results: Results
+    settings: MeasureSettings
+    networks: Mapping[str, ModelFacts]
+    files: Mapping[str, Path | None]
+    quiet: bool
+    ends: Callable[[], bool]
+
+    def take_turns(self, turns: Mapping[str, list[Turn]], pending: Sequence[str], seconds: float) -> None:
+        """Take turns with some of the networks, and write them."""
+        if len(passes := self._passes(pending)) < len(pending):
+            return
+        clock = clock_for(self.settings).read
+        saved = begin = time.monotonic()
+        taken = rounds(
+            turns,
+            pending,
+            lambda name, number: take_turn(passes[name], number, clock),
+            seconds=seconds,
+            generator=Random(0),
+        )
+        total = round(seconds * len(pending))
+        with Progress(total, quiet=self.quiet, what="measuring, seconds") as progress:
+            for name, turn in taken:
+                self.results.add_turn(name, turn)
+                now = time.monotonic()
+                progress.advance(int(now - begin) - progress.done)
+                if self.ends():
+                    break
+                if now - saved >= _BETWEEN_SAVES:
+                    _enter(self.results, turns)
+                    saved = time.monotonic()
+
+    def _passes(self, pending: Sequence[str]) -> dict[str, Callable[[], None]]:
+        """Return a pass of each network, of fewer if the work is to end before all are prepared."""
+        passes: dict[str, Callable[[], None]] = {}
+        with Progress(len(pending), quiet=self.quiet, what="preparing networks") as progress:
+            for name in pending:
+                if self.ends():
+                    break
+                facts = self.networks[name]
+                network = network_for(facts, self.settings, self.files[name])
+                passes[name] = forward_of(network, facts, self.settings)
+                progress.advance()
+        return passes
+
+    def measure_memory(self, code: tuple[str, ...]) -> None:
+        """Measure the peak memory of networks for which it is not known, and write it."""
+        pending = [name for name in self.networks if not self.results.has(name, [PEAK])]
+        with Progress(len(pending), quiet=self.quiet, what="measuring memory") as progress:
+            for name in pending:
+                if self.ends():
+                    return
+                peak = peak_memory(self.networks[name], self.settings, self.files[name], code)
+                if peak is None:
+                    raise AutodasError("`memory` is not available here: this system has no /proc/self/status")
+                self.results.set(name, {PEAK: peak})
+                self.results.save()
+                progress.advance()
 
 
 def _enter(results: Results, turns: Mapping[str, Sequence[Turn]]) -> None:
@@ -155,25 +177,3 @@ def _enter(results: Results, turns: Mapping[str, Sequence[Turn]]) -> None:
             columns = {LATENCY: found.milliseconds, _LOW: found.low, _HIGH: found.high, _PASSES: found.passes}
             results.set(name, columns)
     results.save()
-
-
-def _measure_memory(
-    results: Results,
-    networks: Mapping[str, ModelFacts],
-    settings: MeasureSettings,
-    files: Mapping[str, Path | None],
-    code: tuple[str, ...],
-    quiet: bool,
-    ends: Callable[[], bool],
-) -> None:
-    pending = [name for name in networks if not results.has(name, [PEAK])]
-    with Progress(len(pending), quiet=quiet, what="measuring memory") as progress, prepared(settings):
-        for name in pending:
-            if ends():
-                return
-            peak = peak_memory(networks[name], settings, files[name], code)
-            if peak is None:
-                raise AutodasError("`memory` is not available here: this system has no /proc/self/status")
-            results.set(name, {PEAK: peak})
-            results.save()
-            progress.advance()

@@ -14,10 +14,11 @@ from autodas.devices._random_network import facts_of, random_network
 from autodas.devices._spread import spread_architectures
 from autodas.errors import AutodasError
 from autodas.export import export_onnx, export_program
-from autodas.genotype import Genotype
+from autodas.networks import CellBlueprint
 from autodas.progress import Progress, duration
 from autodas.runs.folder import RUNNING
 from autodas.spaces import Space
+from autodas.training.model_file import ModelFacts
 
 Form = Literal["onnx", "torch"]
 _ENDINGS: dict[Form, str] = {"onnx": ".onnx", "torch": ".pt2"}
@@ -66,15 +67,16 @@ def sample_networks(
     with folder.locked():
         _claim(folder, space, setting, count, seed)
         rows = {row["genotype"]: row for row in folder.rows()}
-        done, begin, made = 0, time.monotonic(), 0
+        done, begin, said = 0, time.monotonic(), quiet
         with Progress(count, quiet=quiet, what="making networks") as progress:
             for number, genotype in enumerate(genotypes, start=1):
                 if stop():
                     break
                 name = f"{number:04}"
-                made += _make(folder, rows, name, genotype, setting, forms, seed + number)
-                if made == 1 and not quiet:
+                facts = facts_of(replace(genotype, name=f"sample-{name}"), setting)
+                if _make(folder, rows, name, facts, forms, seed + number) and not said:
                     _say_size(folder, name, forms, count - number, time.monotonic() - begin, progress)
+                    said = True
                 done += 1
                 progress.advance()
     return done
@@ -94,11 +96,11 @@ def _claim(folder: NetworkFolder, space: Space, setting: NetworkSetting, count: 
             raise AutodasError(f"{folder.path}: holds other files; choose another folder for `output`")
         folder.write_json(NETWORK, content)
         return
-    for name, value in content.items():
-        if there.get(name) != value:
+    for name in dict.fromkeys([*content, *(key for key in there if key != "schema")]):
+        if there.get(name) != content.get(name):
             raise AutodasError(
-                f"{folder.path}: holds other networks ({NETWORK}: {name} is {there.get(name)}, not {value}); "
-                "choose another folder for `output`"
+                f"{folder.path}: holds other networks ({NETWORK}: {name} is {there.get(name)}, not "
+                f"{content.get(name)}); choose another folder for `output`"
             )
 
 
@@ -106,8 +108,7 @@ def _make(
     folder: NetworkFolder,
     rows: dict[str, Row],
     name: str,
-    genotype: Genotype,
-    setting: NetworkSetting,
+    facts: ModelFacts,
     forms: Sequence[Form],
     seed: int,
 ) -> bool:
@@ -115,9 +116,8 @@ def _make(
     missing = [form for form in forms if not (folder.path / f"{name}{_ENDINGS[form]}").exists()]
     if f"{name}.json" in rows and not missing:
         return False
-    genotype = replace(genotype, name=f"sample-{name}")
-    facts = facts_of(genotype, setting)
-    genotype.save(folder.path / f"{name}.json")
+    assert isinstance(facts.blueprint, CellBlueprint)
+    facts.blueprint.genotype.save(folder.path / f"{name}.json")
     for form in missing:
         _EXPORTS[form](folder.path / f"{name}{_ENDINGS[form]}", random_network(facts, seed), facts)
     cost = facts.profile()
