@@ -9,6 +9,8 @@ import pytest
 from tests.costs.architectures import Columns, cost_of, draw, invent_costs, measured
 
 from autodas.costs import CostTable, Measurements, chosen_columns, live_columns
+from autodas.costs._ridge import Fitted
+from autodas.costs._unknowns import Unknowns
 from autodas.costs.fit import errors_of, fit_table
 from autodas.errors import AutodasError
 from autodas.spaces import get_space
@@ -41,6 +43,27 @@ def test_few_networks_suffice(few: tuple[CostTable, list[float], list[float]]) -
     table, predicted, truth = few
     assert errors_of(predicted, truth).rank_correlation > 0.9
     assert (table.fit["networks"], table.fit["unknowns"], table.fit["folds"]) == (40, 197, 5)
+
+
+def test_costs_start_from_zero_where_only_differences_are_known(
+    few: tuple[CostTable, list[float], list[float]],
+) -> None:
+    table, _, _ = few
+    assert all(np.min(rows) == 0 for rows in table.costs.values())
+    # As many edges are in all cells: two in each of four nodes.
+    space = get_space(O2D)
+    unknowns = Unknowns(space.cell, space.kinds, space.skeleton)
+    generator = np.random.default_rng(0)
+    fitted = Fitted(3.0, generator.normal(size=len(unknowns.places)))
+    shifted = unknowns.from_zero(fitted)
+    counted = unknowns.counted(draw(O2D, 20), dead_parts=True)
+    assert counted.sum(1).tolist() == [16.0] * 20
+    assert shifted.predict(counted) == pytest.approx(fitted.predict(counted))
+    # Where "none" can be chosen, costs themselves are known.
+    space = get_space(NASBENCH)
+    unknowns = Unknowns(space.cell, space.kinds, space.skeleton)
+    fitted = Fitted(3.0, generator.normal(size=len(unknowns.places)))
+    assert unknowns.from_zero(fitted) is fitted
 
 
 def test_held_out_errors_are_those_of_unseen_networks(

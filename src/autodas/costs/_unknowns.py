@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodas.costs._live import chosen_columns, live_columns
+from autodas.costs._ridge import Fitted
 from autodas.genotype import Genotype
 from autodas.spaces import CellSpace, Skeleton
 
@@ -77,6 +78,26 @@ class Unknowns:
                 for edge, column in columns_of(genotype.cells[kind], self.cell).items():
                     row[number[kind, edge, column]] = 1.0
         return counted
+
+    def from_zero(self, fitted: Fitted) -> Fitted:
+        """Return the same predictions by costs whose least in each kind is 0, where these say the same.
+
+        If every cell of a kind keeps as many edges as the others, the same amount can be taken from all
+        its costs and added to the constant.
+
+        Args:
+            fitted: costs of the unknowns.
+        """
+        if not isinstance(self.cell.kept, int):
+            return fitted
+        edges = sum(self.cell.kept_edges(state) for state in self.cell.states)
+        costs, constant = fitted.costs.copy(), fitted.constant
+        for kind in self.kinds:
+            own = np.array([place[0] == kind for place in self.places])
+            least = float(costs[own].min())
+            costs[own] -= least
+            constant += edges * least
+        return Fitted(constant, costs)
 
     def table(self, costs: Sequence[float]) -> dict[str, list[list[float]]]:
         """Return the unknowns, once they are known, as in a table: for each kind edges x operations."""

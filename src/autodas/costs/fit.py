@@ -54,7 +54,7 @@ def fit_table(measurements: Measurements) -> CostTable:
     networks = Networks(unknowns, counted, np.array([cost for _, cost in measurements.costs]))
     held_out = networks.held_out(Networks.best_model)
     model = networks.best_model()
-    fitted = networks.fit(model)
+    fitted = unknowns.from_zero(networks.fit(model))
     facts = {"skipped": measurements.skipped, "unknowns": len(unknowns.places) + 1}
     return CostTable(
         measurements.metric,
