@@ -47,7 +47,7 @@ def test_one_search_for_several_limits(
     words = [*SEARCH, *limits, f"--run={run}"]
     assert main(words) == 0
     printed = capsys.readouterr()
-    assert "note: budget of 0.6 ms latency: the smallest architecture has 0.5" in printed.err
+    assert "note: budget of 0.6 ms latency: the cheapest architecture has 0.5" in printed.err
     assert "budget of 0.6 ms latency: 0.5" in printed.out
     assert f"autodas train {run} --skeleton.K 1 --skeleton.C1 4 --skeleton.C2 8" in printed.out
     facts = read_table(table)

@@ -255,7 +255,7 @@ def test_ranges(tools: Any) -> None:
     (found,) = cost_ranges(space, within(space, table, float(costs.max())))
     assert found.least == pytest.approx(costs.min())
     assert found.quartiles == pytest.approx(np.percentile(costs, (25, 50, 75)), abs=0.1)
-    assert f"the smallest architecture has {costs.min():.4g} ms latency" in found.told()
+    assert f"the cheapest architecture has {costs.min():.4g} ms latency" in found.told()
     assert f"half {found.quartiles[1]:.4g} ms latency" in found.told()
 
 

@@ -60,7 +60,7 @@ class CostRange:
         words = self.resource.words
         low, middle, high = map(words, self.quartiles)
         return (
-            f"budget of {words(self.resource.limit)}: the smallest architecture has {words(self.least)}; of "
+            f"budget of {words(self.resource.limit)}: the cheapest architecture has {words(self.least)}; of "
             f"random ones a quarter has at most {low}, half {middle}, three quarters {high}"
         )
 
