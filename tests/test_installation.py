@@ -1,11 +1,14 @@
 """The pinned versions can be installed by anybody who has the public index and nothing else."""
 
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 pytestmark = pytest.mark.slow
 
@@ -34,3 +37,16 @@ def test_constraints_resolve_from_the_public_index(tmp_path: Path) -> None:
     if found.returncode and UNREACHABLE in found.stderr:
         pytest.skip("no package index can be reached")
     assert found.returncode == 0, found.stderr
+
+
+def test_every_pin_runs_on_the_oldest_python_that_we_allow() -> None:
+    (oldest,) = re.findall(r'^requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    refused = {}
+    for name in re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.M):
+        try:
+            needed = metadata(name)["Requires-Python"] or ""
+        except PackageNotFoundError:
+            continue
+        if f"{oldest}.0" not in SpecifierSet(needed):
+            refused[name] = needed
+    assert not refused
