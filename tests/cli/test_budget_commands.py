@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from autodas.cli._budget import BudgetConfig
 from autodas.cli.main import main
 from autodas.costs import CostTable, NetworkSetting, read_table
+from autodas.devices import MeasureSettings, describe_device
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
 from autodas.spaces import get_space
@@ -44,8 +49,8 @@ def test_one_search_for_several_limits(
         "--budget.limits=0.56,0.6,0.58",
         "--budget.finalists=0",
     ]
-    words = [*SEARCH, *limits, f"--run={run}"]
-    assert main(words) == 0
+    search = [*SEARCH, *limits, f"--run={run}"]
+    assert main(search) == 0
     printed = capsys.readouterr()
     assert "note: budget of 0.6 ms latency: the cheapest architecture has 0.5" in printed.err
     assert "budget of 0.6 ms latency: 0.5" in printed.out
@@ -69,11 +74,23 @@ def test_one_search_for_several_limits(
     assert "accuracy against latency_ms, one architecture for each limit" in html
     assert "candidates/01-das-2.json" in html
 
+    for drawing in (tmp_path / "front.svg", tmp_path / "front.png"):
+        assert main(["draw", str(run), "--front", "-o", str(drawing)]) == 0
+    root = ElementTree.parse(tmp_path / "front.svg").getroot()
+    words = " ".join(text.strip() for text in root.itertext())
+    assert "accuracy against latency_ms" in words
+    assert "predicted" in words
+    with Image.open(tmp_path / "front.png") as image:
+        dark = np.asarray(image.convert("L")) < 128
+    assert 0.001 < dark.mean() < 0.2
+    assert main(["draw", str(run), "--front", "-o", str(tmp_path / "front.gif")]) == 2
+    assert "use one of .svg, .png" in capsys.readouterr().err
+
     # The training takes over the network that the table is for.
     capsys.readouterr()
     assert main(["train", str(run), "--epochs=1", "--batch_size=16", "--print_config"]) == 0
     assert "  K: 1\n  C1: 4\n  C2: 8\n" in capsys.readouterr().out
-    assert main([*words, "--resume=auto"]) == 2  # of the same settings
+    assert main([*search, "--resume=auto"]) == 2  # of the same settings
     assert "this run is finished" in capsys.readouterr().err
 
 
@@ -123,3 +140,47 @@ def test_refused_before_anything_runs(
 def test_options_that_do_not_fit_together(options: dict[str, object], message: str) -> None:
     with pytest.raises(AutodasError, match=message):
         BudgetConfig(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_front_needs_several_limits(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = {"machine": "another", "cores": 1, **MeasureSettings().to_dict()}
+    elsewhere = dataclasses.replace(read_table(table), device=device)
+    elsewhere.save(table)
+    words = [*SEARCH, "--strategy=sdas-a", f"--budget.table={table}", "--budget.limit=0.6"]
+    assert main([*words, f"--run={tmp_path / 'run'}"]) == 0
+    assert "predicted" in (out := capsys.readouterr().out)
+    assert "measured" not in out  # the table is of another machine
+    assert main(["draw", str(tmp_path / "run"), "--front"]) == 2
+    assert "no search for several limits (--budget.limits)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_networks_are_measured_where_the_table_was_made(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autodas.cli._budget.SECONDS", 0.3)
+    here = dataclasses.replace(read_table(table), device=describe_device(MeasureSettings()))
+    here.save(table)
+    # Any network on any machine takes longer than a nanosecond, and less than an hour.
+    fast = dataclasses.replace(here, costs=scaled(here, 1e-9), constant=1e-9)
+    fast.save(tmp_path / "fast.json")
+    run = tmp_path / "run"
+    for limits, kept, tried in ((f"{table}", 3.6e6, 1), (f"{tmp_path / 'fast.json'}", 1e-6, 2)):
+        words = [*SEARCH, "--strategy=das", f"--budget.table={limits}", f"--budget.limit={kept}"]
+        assert main([*words, "--budget.finalists=2", f"--run={run}", "--overwrite"]) == 0
+        out = capsys.readouterr().out
+        assert "predicted" in out
+        assert "measured" in out
+        assert ("MORE than allowed" in out) is (tried == 2)
+        (spent,) = json.loads((run / "summary.json").read_text())["budget"]
+        (candidate,) = json.loads((run / "candidates" / "index.json").read_text())
+        assert len(candidate["measured_finalists"]) == tried
+        assert spent["measured"] == candidate["measured"] == min(candidate["measured_finalists"])
+        assert 1e-6 < spent["measured"] < 3.6e6
+
+
+def scaled(table: CostTable, factor: float) -> dict[str, list[list[float]]]:
+    return {kind: [[factor * cost for cost in row] for row in rows] for kind, rows in table.costs.items()}

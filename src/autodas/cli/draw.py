@@ -16,7 +16,8 @@ from autodas.runs.folder import EVENTS, GENOTYPE
 @dataclass(frozen=True)
 class DrawConfig:
     """Draw the cells and stage graphs of a genotype, each in its own file; for a search in progress, as they
-    are. With --network draw the stack of cells; to a .gif the evolution of a search.
+    are. With --network draw the stack of cells, with --front scores against costs; to a .gif the evolution of
+    a search.
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, or a string of NAS-Bench-201.
@@ -24,6 +25,7 @@ class DrawConfig:
             evolution of a search. With several kinds of cells the kind is added to the name. By default
             cell.svg, or network.svg.
         network: draw the whole network: its cells with their kinds, widths and strides.
+        front: draw score against cost, for the run folder of a search with --budget.limits; to .svg or .png.
         skeleton: skeleton of the network; by default that of the run.
         json: print the names of the files as JSON.
     """
@@ -31,12 +33,15 @@ class DrawConfig:
     genotype: str = field(metadata={"positional": True})
     output: Path | None = field(default=None, metadata={"short": "-o"})
     network: bool = False
+    front: bool = False
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     json: bool = False
 
     def __post_init__(self) -> None:
         if not self.network and self.skeleton != SkeletonConfig():
             raise AutodasError("--skeleton requires --network")
+        if self.network and self.front:
+            raise AutodasError("--network and --front exclude each other")
         if self.network and self._animated:
             raise AutodasError(f"{self.output}: cannot animate a network; use .svg, .png, .pdf or .dot")
 
@@ -57,9 +62,11 @@ def run(argv: list[str]) -> int:
 
 
 def _draw(config: DrawConfig) -> list[Path]:
-    from autodas.report import cells_of_genotype, cells_of_run, draw_cells, draw_evolution
+    from autodas.report import cells_of_genotype, cells_of_run, draw_cells, draw_evolution, draw_front
     from autodas.zoo import load_genotype
 
+    if config.front:
+        return [draw_front(config.genotype, config.output or "front.svg")]
     if config.network:
         return [_draw_network(config)]
     folder = Path(config.genotype)

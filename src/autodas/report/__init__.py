@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autodas.report._comparison import Comparison, MethodRow, MethodRun, read_method_run
 from autodas.report._cost_page import render_costs
+from autodas.report._front import draw_front
 from autodas.report._notebook import genotype_html, genotype_svg, result_html, run_html
 from autodas.report._pictures import CellPictures
 from autodas.report._skeleton import skeleton_of_run
@@ -33,6 +34,7 @@ __all__ = [
     "dot",
     "draw_cells",
     "draw_evolution",
+    "draw_front",
     "draw_network",
     "genotype_html",
     "genotype_svg",
