@@ -211,23 +211,28 @@ def test_measured_networks_decide(tools: Any, method: str) -> None:
 
 
 def test_finalists_may_be_predicted_to_cost_a_little_more_but_the_last(tools: Any) -> None:
+    """The last of them is chosen as if the table underestimated all networks as it did the others."""
     space = small(tools)
     table = random_table(space, 4)
-    limit = float(np.percentile([*costs_of_all(space, table).values()], 20))
-    strict, loose = within(space, table, limit), within(space, table, 1.3 * limit)
-    best_of_strict, best_of_loose = (searched("das", space, budget).genotype for budget in (strict, loose))
-    assert best_of_strict != best_of_loose
+    limit = float(np.percentile([*costs_of_all(space, table).values()], 30))
+    tight, loose = within(space, table, limit / 1.1), within(space, table, 1.3 * limit)
+    best_of_tight, best_of_loose = (searched("das", space, budget).genotype for budget in (tight, loose))
+    assert best_of_tight != best_of_loose
     measured: list[Genotype] = []
 
-    def over(genotype: Genotype) -> float:
+    def a_tenth_more(genotype: Genotype) -> float:
         measured.append(genotype)
-        return 2 * limit
+        return 1.1 * table.predict(genotype)
 
-    budget = dataclasses.replace(strict, measure=over, finalists=3, slack=0.3)
-    searched("das", space, budget)
-    assert len(set(measured)) == 3
-    assert [measured[0], measured[2]] == [best_of_loose, best_of_strict]
+    budget = dataclasses.replace(within(space, table, limit), measure=a_tenth_more, finalists=3, slack=0.3)
+    outcome = searched("das", space, budget)
+    assert measured[0] == best_of_loose
     assert limit < table.predict(measured[0]) <= 1.3 * limit
+    assert len(set(measured)) == len(measured) == 3
+    assert all(1.1 * table.predict(genotype) > limit for genotype in measured[:2])
+    # Twice a tenth more, and once nothing as long as nothing is known.
+    assert measured[2] == best_of_tight
+    assert outcome.facts["measured"] <= limit
 
 
 def test_dead_parts_cost_something_where_the_device_computes_them() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from random import Random
+from statistics import median
 from typing import TYPE_CHECKING
 
 from autodas.errors import AutodasError
@@ -19,8 +21,14 @@ if TYPE_CHECKING:
     from autodas.strategies._budget import Budget
 
 FINALISTS = 5
-SECONDS = 10.0
+SECONDS = 4.0
 """Longest time to measure one network."""
+
+REFERENCES = 3
+"""Number of networks that show how fast the machine is."""
+
+DRIFT = 0.1
+"""Relative change of its speed that is reported."""
 
 _LIMITS = ("parameters", "multiply_adds", "table")
 
@@ -152,23 +160,44 @@ def budget_of(config: BudgetConfig, space: Space, dataset: ImageDataset, group: 
         budget = replace(budget, tighter=tuple(tighter))
     if budget is None or not tables or not config.finalists:
         return budget
-    measure, error = _measure(tables[-1], setting, group), tables[-1].fit.get("median_error", 0.0)
+    measure, error = _measure(tables[-1], space, setting, group), tables[-1].fit.get("median_error", 0.0)
     return replace(budget, measure=measure, finalists=config.finalists, slack=error)
 
 
-def _measure(table: CostTable, setting: NetworkSetting, group: Group) -> Callable[[Genotype], float] | None:
-    """Return a function that measures networks as those of the table; ``None`` if they were elsewhere."""
+def _measure(
+    table: CostTable, space: Space, setting: NetworkSetting, group: Group
+) -> Callable[[Genotype], float] | None:
+    """Return a function that measures networks as those of the table; ``None`` if they were elsewhere.
+
+    The machine may be faster or slower now than it was then, because of heat or other programs. Random
+    networks, whose costs the table knows, take turns with the one to be measured, and show by how much.
+    """
+    from autodas.cli._setup import say_notes
     from autodas.devices import MeasureSettings, is_this_device, measure_architectures
+    from autodas.genotype import Genotype
+    from autodas.spaces import random_cell
 
     if table.metric != "latency_ms" or not is_this_device(table.device):
         return None
     settings = MeasureSettings.from_dict(table.device, f"{table.name}: device")
+    generator, name = Random(0), space.cell.genotype_space
+    known = [
+        Genotype({kind: random_cell(space.cell, generator) for kind in space.kinds}, space=name)
+        for _ in range(REFERENCES)
+    ]
 
     def measured(genotype: Genotype) -> float:
-        def work() -> float:
-            (found,) = measure_architectures([genotype], setting, settings, seconds=SECONDS)
-            return found.milliseconds
+        own, *others = measure_architectures([genotype, *known], setting, settings, seconds=SECONDS)
+        ratios = [
+            found.milliseconds / table.predict(other) for found, other in zip(others, known, strict=True)
+        ]
+        if abs((slower := median(ratios)) - 1) > DRIFT:
+            say_notes(
+                [
+                    f"this machine needs {slower:.2f} times what it needed when {table.name} was made (heat, "
+                    "other programs); what is measured is divided by that"
+                ]
+            )
+        return own.milliseconds / slower
 
-        return group.from_first(work)
-
-    return measured
+    return lambda genotype: group.from_first(lambda: measured(genotype))

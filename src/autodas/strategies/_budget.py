@@ -85,8 +85,8 @@ class Budget:
         measure: measures the last resource of a network, given its architecture; ``None`` if only predicted
             costs are known.
         finalists: maximum number of architectures that are measured for one limit.
-        slack: share of the last limit by which the predicted cost of finalists may exceed it, except for
-            that of the last finalist: the typical error of the table.
+        slack: share of the last limit by which the predicted cost of finalists may exceed it: the typical
+            error of the table.
     """
 
     cell: CellSpace
@@ -127,9 +127,9 @@ class Budget:
         """Return a budget for each limit of the last resource, the largest limit first."""
         return [self._with_last_limit(limit) for limit in (self.resources[-1].limit, *self.tighter)]
 
-    def loosened(self) -> Budget:
-        """Return the budget whose last limit is raised by the slack."""
-        return self._with_last_limit(self.resources[-1].limit * (1 + self.slack))
+    def times(self, factor: float) -> Budget:
+        """Return the budget whose last limit is multiplied by a factor."""
+        return self._with_last_limit(self.resources[-1].limit * factor)
 
     def _with_last_limit(self, limit: float) -> Budget:
         *others, last = self.resources
@@ -330,6 +330,8 @@ def best_choices(
     if budget is None or (budget.meets(kept) and kept not in but):
         return choices
     alive = alive or dict.fromkeys(budget.kinds, all_alive(cell))
+    if not budget.can_be_met(alive):
+        return None
     within, more = budget.with_skips(skips), 0
     while not within.can_be_met(alive):
         more += 1

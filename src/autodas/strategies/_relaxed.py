@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import torch
@@ -146,7 +147,8 @@ class Relaxed(Strategy):
         """Return the cells to be derived at the end, and facts about their costs.
 
         If networks can be measured, these are the best of a few cells that keep the limit when measured; if
-        all of them exceed it, the cheapest. The last of them is the best by its predicted cost.
+        all of them exceed it, the cheapest. Before the last of them is chosen, predictions are raised by what
+        the table has underestimated the others.
 
         Args:
             budget: budget to be met.
@@ -162,14 +164,18 @@ class Relaxed(Strategy):
             assert choices is not None, "the budget was checked before the search"
             return choices, facts
         tried: list[tuple[float, dict[str, dict[int, int]], dict[str, Choice]]] = []
+        factor, ratios = 1 + budget.slack, [1.0]
         for left in reversed(range(budget.finalists)):
-            found = best(budget.loosened() if left else budget, [kept for _, kept, _ in tried])
+            factor = factor if left else 1 / max(1.0, median(ratios))
+            found = best(budget.times(factor), [kept for _, kept, _ in tried])
             if found is None:
                 break
             kept = {kind: choice.kept(cell) for kind, choice in found.items()}
-            tried.append((budget.measure(self.genotype_of(kept)), kept, found))
+            genotype = self.genotype_of(kept)
+            tried.append((budget.measure(genotype), kept, found))
             if budget.keeps_limit(tried[-1][0]):
                 break
+            ratios.append(tried[-1][0] / [*budget.amounts(genotype).values()][-1])
         within = [each for each in tried if budget.keeps_limit(each[0])]
         measured, _, choices = within[0] if within else min(tried, key=lambda each: each[0])
         finalists = [amount for amount, _, _ in tried]
