@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -164,22 +165,21 @@ def test_networks_are_measured_where_the_table_was_made(
     monkeypatch.setattr("autodas.cli._budget.SECONDS", 0.3)
     here = dataclasses.replace(read_table(table), device=describe_device(MeasureSettings()))
     here.save(table)
-    # Any network on any machine takes longer than a nanosecond, and less than an hour.
+    # A table of a machine that was a billion times faster: latencies are at its speed, which a note says.
     fast = dataclasses.replace(here, costs=scaled(here, 1e-9), constant=1e-9)
-    fast.save(tmp_path / "fast.json")
+    fast.save(table)
     run = tmp_path / "run"
-    for limits, kept, tried in ((f"{table}", 3.6e6, 1), (f"{tmp_path / 'fast.json'}", 1e-6, 2)):
-        words = [*SEARCH, "--strategy=das", f"--budget.table={limits}", f"--budget.limit={kept}"]
-        assert main([*words, "--budget.finalists=2", f"--run={run}", "--overwrite"]) == 0
-        out = capsys.readouterr().out
-        assert "predicted" in out
-        assert "measured" in out
-        assert ("MORE than allowed" in out) is (tried == 2)
-        (spent,) = json.loads((run / "summary.json").read_text())["budget"]
-        (candidate,) = json.loads((run / "candidates" / "index.json").read_text())
-        assert len(candidate["measured_finalists"]) == tried
-        assert spent["measured"] == candidate["measured"] == min(candidate["measured_finalists"])
-        assert 1e-6 < spent["measured"] < 3.6e6
+    words = [*SEARCH, "--strategy=das", f"--budget.table={table}", "--budget.limit=1e-6"]
+    assert main([*words, "--budget.finalists=2", f"--run={run}"]) == 0
+    printed = capsys.readouterr()
+    assert "measured" in printed.out
+    assert re.search(
+        r"this machine needs [\d.]+ times what it needed when .*table.json was made", printed.err
+    )
+    (spent,) = json.loads((run / "summary.json").read_text())["budget"]
+    (candidate,) = json.loads((run / "candidates" / "index.json").read_text())
+    assert candidate["measured_finalists"] == [candidate["measured"]] == [spent["measured"]]
+    assert spent["amount"] / 20 < spent["measured"] < 20 * spent["amount"]
 
 
 def scaled(table: CostTable, factor: float) -> dict[str, list[list[float]]]:
