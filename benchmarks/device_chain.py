@@ -34,14 +34,11 @@ from autodas.cli.config._configuration import parse
 from autodas.cli.train import TrainConfig, _training_of
 from autodas.costs import CostTable, read_table
 from autodas.devices import MeasureSettings
-from autodas.devices._clock import clock_for
-from autodas.devices._measure import results_of
-from autodas.devices._turns import Turn, rounds, take_turn
-from autodas.genotype import Genotype
+from autodas.devices._measure import measure_passes
 from autodas.loop import ALONE, Keeping
 from autodas.networks import CellBlueprint
 from autodas.runs.folder import GENOTYPE, RunFolder
-from autodas.spaces import get_space, random_cell
+from autodas.spaces import get_space
 from autodas.strategies._network_budget import Limits, cost_ranges, network_budget
 from autodas.training.fit import Fit, evaluate_network
 from autodas.zoo import load_genotype
@@ -87,8 +84,7 @@ def draw(table: CostTable, limit: float, seed: int, folder: Path) -> Path:
     """Return the file of a random architecture that is predicted to take 0.95 to 1 of the limit."""
     generator = Random(seed)
     while True:
-        cells = {kind: random_cell(SPACE.cell, generator) for kind in SPACE.kinds}
-        genotype = Genotype(cells, name=f"random-{seed}", space=SPACE.cell.name)
+        genotype = SPACE.random_genotype(generator, f"random-{seed}")
         if 0.95 * limit <= table.predict(genotype) <= limit:
             folder.mkdir(parents=True, exist_ok=True)
             genotype.save(folder / "random.json")
@@ -107,19 +103,8 @@ def onnx_pass(path: Path) -> Callable[[], object]:
 
 def milliseconds(files: Sequence[Path]) -> list[float]:
     """Return the latencies of ONNX files, measured in turns."""
-    passes = [onnx_pass(path) for path in files]
-    turns: dict[int, list[Turn]] = {number: [] for number in range(len(files))}
-    clock = clock_for(SETTINGS).read
-    taken = rounds(
-        turns,
-        list(turns),
-        lambda number, turn: take_turn(passes[number], turn, clock),
-        seconds=SECONDS,
-        generator=Random(0),
-    )
-    for _ in taken:
-        pass
-    return [found.milliseconds for found in results_of(turns).values()]
+    found = measure_passes([onnx_pass(path) for path in files], SETTINGS, seconds=SECONDS)
+    return [each.milliseconds for each in found]
 
 
 def export(network: nn.Module, path: Path) -> Path:

@@ -191,14 +191,9 @@ def _make_videos(root: Path) -> None:
 
 
 def _make_genotype(path: Path) -> None:
-    from autodas.genotype import Genotype
     from autodas.spaces import get_space
-    from autodas.strategies.random import random_cell
 
-    space, draw = get_space("cifar-o2d"), random.Random(0)
-    Genotype({kind: random_cell(space.cell, draw) for kind in space.kinds}, "drawn", space.cell.name).save(
-        path
-    )
+    get_space("cifar-o2d").random_genotype(random.Random(0), "drawn").save(path)
 
 
 class Run:

@@ -29,7 +29,7 @@ from autodas.genotype import Genotype
 from autodas.networks import profile
 from autodas.runs.comparison import Entry
 from autodas.runs.folder import GENOTYPE
-from autodas.spaces import Skeleton, fit_skeleton, get_space, random_cell
+from autodas.spaces import Skeleton, fit_skeleton, get_space
 from autodas.zoo import load_genotype
 from finished_runs import finished_run, machine
 
@@ -57,11 +57,9 @@ def sizes(width: int, usual: Skeleton) -> dict[str, int]:
 
 def draw(space: str, seed: int, folder: Path) -> Path:
     """Return the file of a genotype that is drawn uniformly from a space."""
-    drawn, generator = get_space(space), Random(seed)
-    cells = {kind: random_cell(drawn.cell, generator) for kind in drawn.kinds}
     path = folder / f"random{seed}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    Genotype(cells, name=f"random-{seed}", space=drawn.cell.name).save(path)
+    get_space(space).random_genotype(Random(seed), f"random-{seed}").save(path)
     return path
 
 

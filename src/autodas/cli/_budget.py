@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from autodas.errors import AutodasError
+from autodas.strategies.settings import FINALISTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from autodas.spaces import Space
     from autodas.strategies._budget import Budget
 
-FINALISTS = 5
 SECONDS = 4.0
 """Longest time to measure one network."""
 
@@ -174,17 +174,12 @@ def _measure(
     """
     from autodas.cli._setup import say_notes
     from autodas.devices import MeasureSettings, is_this_device, measure_architectures
-    from autodas.genotype import Genotype
-    from autodas.spaces import random_cell
 
     if table.metric != "latency_ms" or not is_this_device(table.device):
         return None
     settings = MeasureSettings.from_dict(table.device, f"{table.name}: device")
-    generator, name = Random(0), space.cell.genotype_space
-    known = [
-        Genotype({kind: random_cell(space.cell, generator) for kind in space.kinds}, space=name)
-        for _ in range(REFERENCES)
-    ]
+    generator = Random(0)
+    known = [space.random_genotype(generator) for _ in range(REFERENCES)]
 
     def measured(genotype: Genotype) -> float:
         own, *others = measure_architectures([genotype, *known], setting, settings, seconds=SECONDS)

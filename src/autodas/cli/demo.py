@@ -145,14 +145,10 @@ def _train(config: DemoConfig, show: _Show, genotype: str, folder: Path) -> dict
 
 
 def _random_genotype(root: Path, name: str, seed: int) -> Path:
-    from autodas.genotype import Genotype
-    from autodas.spaces import get_space, random_cell
+    from autodas.spaces import get_space
 
-    space = get_space(name)
-    generator = Random(seed)
-    cells = {kind: random_cell(space.cell, generator) for kind in space.kinds}
     path = root / "random.json"
-    Genotype(cells, "random", space.cell.genotype_space).save(path)
+    get_space(name).random_genotype(Random(seed), "random").save(path)
     return path
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any
 
-from autodas.reading import TEXT, Fields, OneOf, Optional, Whole
-from autodas.spaces import PoolNorm, Skeleton, get_skeleton
+from autodas.reading import MAPPING, Fields, Optional, Whole
+from autodas.spaces import Skeleton, read_skeleton
 
 _SHAPE = Fields(
     {
-        "skeleton": Fields(
-            {"name": TEXT, "K": Whole(), "C1": Whole(1), "C2": Whole(1)},
-            {"pool_norm": OneOf(get_args(PoolNorm))},
-        ),
+        "skeleton": MAPPING,
         "channels": Whole(1, 64),
         "image_size": Whole(1, 10_000),
         "classes": Whole(1, 1_000_000),
@@ -55,16 +52,21 @@ class NetworkSetting:
         ]
 
     def _facts(self) -> dict[str, Any]:
-        names = {"name": "skeleton", "pool_norm": "pool_norm", "frames": "frames"}
-        facts = {names.get(name, name): getattr(self.skeleton, name) for name in ("name", "K", "C1", "C2")}
-        facts |= {"frames": self.skeleton.frames, "pool_norm": self.skeleton.pool_norm}
-        return facts | {"channels": self.channels, "image_size": self.image_size}
+        size = self.skeleton.to_dict()
+        name, pool_norm = size.pop("name"), size.pop("pool_norm")
+        return {
+            "skeleton": name,
+            **size,
+            "frames": self.skeleton.frames,
+            "pool_norm": pool_norm,
+            "channels": self.channels,
+            "image_size": self.image_size,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        size = {name: getattr(self.skeleton, name) for name in ("name", "K", "C1", "C2", "pool_norm")}
         return {
-            "skeleton": size,
+            "skeleton": self.skeleton.to_dict(),
             "channels": self.channels,
             "frames": self.skeleton.frames,
             "image_size": self.image_size,
@@ -79,9 +81,7 @@ class NetworkSetting:
             AutodasError: if an entry is missing or invalid; the message names the place.
         """
         _SHAPE.check(facts, where)
-        size = facts["skeleton"]
-        skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
-        skeleton = replace(skeleton, pool_norm=size.get("pool_norm", skeleton.pool_norm))
+        skeleton = read_skeleton(facts["skeleton"], f"{where}: skeleton")
         return cls(
             skeleton.for_clips(facts.get("frames")), facts["channels"], facts["image_size"], facts["classes"]
         )

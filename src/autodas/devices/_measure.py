@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from statistics import median
 from typing import NamedTuple
@@ -80,16 +80,29 @@ def measure_networks(
         seconds: most time for each network, without building it.
     """
     with prepared(settings):
-        clock = clock_for(settings).read
         passes = [forward_of(network_for(facts, settings), facts, settings) for facts in networks]
-        turns: dict[int, list[Turn]] = {index: [] for index in range(len(passes))}
-        taken = rounds(
-            turns,
-            list(turns),
-            lambda index, number: take_turn(passes[index], number, clock),
-            seconds=seconds,
-            generator=Random(0),
-        )
-        for _ in taken:
-            pass
+        return measure_passes(passes, settings, seconds=seconds)
+
+
+def measure_passes(
+    passes: Sequence[Callable[[], object]], settings: MeasureSettings, *, seconds: float
+) -> list[Measurement]:
+    """Measure functions, each of which passes once through a network, in turns.
+
+    Args:
+        passes: the functions.
+        settings: how they are measured, for the choice of the clock.
+        seconds: most time for each.
+    """
+    clock = clock_for(settings).read
+    turns: dict[int, list[Turn]] = {index: [] for index in range(len(passes))}
+    taken = rounds(
+        turns,
+        list(turns),
+        lambda index, number: take_turn(passes[index], number, clock),
+        seconds=seconds,
+        generator=Random(0),
+    )
+    for _ in taken:
+        pass
     return list(results_of(turns).values())

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Genotype
-from autodas.spaces import CellSpace, Space, cell_of, random_cell
+from autodas.spaces import CellSpace, Space, cell_of
 from autodas.strategies._resources import operation_cost
 
 TILT = 0.5
@@ -62,7 +62,7 @@ def spread_architectures(space: Space, count: int, seed: int) -> list[Genotype]:
     for _ in range(_MOST_DRAWS * count):  # in place of repeated ones, which only small spaces have
         if len(drawn) == count:
             return list(drawn)
-        drawn[_genotype(space, {kind: random_cell(space.cell, generator) for kind in space.kinds})] = None
+        drawn[space.random_genotype(generator)] = None
     raise AutodasError(f"only {len(drawn):,} distinct architectures were found: ask for fewer `networks`")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any
 
 from autodas.genotype import Genotype
 from autodas.networks._network import Network, auxiliary_map, build, total_stride
@@ -17,8 +17,8 @@ from autodas.networks.handcrafted import (
     check_handcrafted,
     profile_handcrafted,
 )
-from autodas.reading import MAPPING, TEXT, Fields, Number, OneOf, Whole
-from autodas.spaces import PoolNorm, Skeleton, get_skeleton
+from autodas.reading import MAPPING, TEXT, Fields, Number
+from autodas.spaces import Skeleton, read_skeleton
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ class CellBlueprint:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, from which :func:`read_blueprint` restores the blueprint."""
-        size = {name: getattr(self.skeleton, name) for name in ("name", "K", "C1", "C2", "pool_norm")}
-        return {"genotype": self.genotype.to_dict(), "skeleton": size}
+        return {"genotype": self.genotype.to_dict(), "skeleton": self.skeleton.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -155,10 +154,6 @@ Blueprint = CellBlueprint | HandcraftedBlueprint
 """Blueprint of a network."""
 
 _HANDCRAFTED = Fields({"name": TEXT, "width": Number(0, above=True)})
-_SKELETON = Fields(
-    {"name": TEXT, "K": Whole(), "C1": Whole(), "C2": Whole()},
-    {"pool_norm": OneOf(get_args(PoolNorm))},
-)
 
 
 def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
@@ -174,8 +169,7 @@ def read_blueprint(facts: Mapping[str, Any], where: str) -> Blueprint:
     if "handcrafted" in facts:
         _HANDCRAFTED.check(facts["handcrafted"], f"{where}: handcrafted")
         return HandcraftedBlueprint(facts["handcrafted"]["name"], facts["handcrafted"]["width"])
-    Fields({"skeleton": _SKELETON, "genotype": MAPPING}).check(facts, where)
-    size = facts["skeleton"]
-    skeleton = get_skeleton(size["name"]).with_size(size["K"], size["C1"], size["C2"])
-    pool_norm = size.get("pool_norm", skeleton.pool_norm)  # missing in earlier files
-    return CellBlueprint(Genotype.from_dict(facts["genotype"], where), replace(skeleton, pool_norm=pool_norm))
+    Fields({"skeleton": MAPPING}).check(facts, where)
+    skeleton = read_skeleton(facts["skeleton"], f"{where}: skeleton")
+    Fields({"genotype": MAPPING}).check(facts, where)
+    return CellBlueprint(Genotype.from_dict(facts["genotype"], where), skeleton)

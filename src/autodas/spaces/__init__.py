@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 from autodas.errors import AutodasError, GenotypeError, nearest
 from autodas.genotype import Genotype
@@ -17,7 +18,15 @@ from autodas.spaces._fitting import fit_skeleton, graph_form
 from autodas.spaces._operation_sets import OPERATION_SETS
 from autodas.spaces._operations import OPERATIONS, Operation
 from autodas.spaces._random_cell import random_cell, random_neighbour
-from autodas.spaces._skeleton import SKELETONS, CellSlot, PoolNorm, Skeleton, Stage, get_skeleton
+from autodas.spaces._skeleton import (
+    SKELETONS,
+    CellSlot,
+    PoolNorm,
+    Skeleton,
+    Stage,
+    get_skeleton,
+    read_skeleton,
+)
 from autodas.user_code import allow_code_of, is_user_code
 
 __all__ = [
@@ -47,6 +56,7 @@ __all__ = [
     "graph_form",
     "random_cell",
     "random_neighbour",
+    "read_skeleton",
     "space_names",
     "stage_graphs",
     "stage_space",
@@ -112,6 +122,16 @@ class Space:
     def architectures(self) -> int:
         """Number of genotypes."""
         return count_space(self.cell, len(self.kinds))
+
+    def random_genotype(self, generator: Random, name: str = "") -> Genotype:
+        """Draw an architecture uniformly from all valid ones.
+
+        Args:
+            generator: Python's random number generator.
+            name: name of the architecture.
+        """
+        cells = {kind: random_cell(self.cell, generator) for kind in self.kinds}
+        return Genotype(cells, name, self.cell.genotype_space)
 
     def with_size(self, K: int | None = None, C1: int | None = None, C2: int | None = None) -> Space:
         """Return the space with other free parameters of its skeleton; ``None`` keeps a value.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from autodas.errors import AutodasError, nearest
 from autodas.limits import MOST_CELLS, MOST_CHANNELS
+from autodas.reading import TEXT, Fields, OneOf, Whole
 
 PoolNorm = Literal["none", "plain", "affine"]
 """Layer after a pooling operation: none, or batch normalisation without or with scale and shift."""
@@ -208,6 +210,10 @@ class Skeleton:
         """Return the index of the cell that the auxiliary head follows: the last reduction (DARTS)."""
         return max(slot.index for slot in self.slots() if slot.reduces)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and size as plain data, from which :func:`read_skeleton` restores the skeleton."""
+        return {name: getattr(self, name) for name in ("name", "K", "C1", "C2", "pool_norm")}
+
     def for_clips(self, frames: int | None) -> Skeleton:
         """Return the same skeleton for clips of the given number of frames; unchanged for ``None``."""
         return self if frames is None else replace(self, frames=frames)
@@ -321,3 +327,24 @@ def get_skeleton(name: str) -> Skeleton:
     if name not in SKELETONS:
         raise AutodasError(f"unknown skeleton '{name}'{nearest(name, list(SKELETONS))}")
     return SKELETONS[name]
+
+
+_SHAPE = Fields(
+    {"name": TEXT, "K": Whole(), "C1": Whole(1), "C2": Whole(1)},
+    {"pool_norm": OneOf(get_args(PoolNorm))},
+)
+
+
+def read_skeleton(facts: Mapping[str, Any], where: str) -> Skeleton:
+    """Return the skeleton described by its plain data.
+
+    Args:
+        facts: result of :meth:`Skeleton.to_dict`; earlier files lack ``pool_norm``.
+        where: origin of the data, for errors.
+
+    Raises:
+        AutodasError: if an entry is missing or invalid, or the skeleton is unknown.
+    """
+    _SHAPE.check(facts, where)
+    skeleton = get_skeleton(facts["name"]).with_size(facts["K"], facts["C1"], facts["C2"])
+    return replace(skeleton, pool_norm=facts.get("pool_norm", skeleton.pool_norm))

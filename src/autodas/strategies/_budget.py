@@ -13,12 +13,10 @@ from autodas.costs import live_columns
 from autodas.genotype import Genotype
 from autodas.spaces import Alive, CellSpace, alive_of, all_alive
 from autodas.strategies._derivation import Choice, Rows, best_choice, choose, columns_of, limit_skips
+from autodas.strategies.settings import FINALISTS
 
 _LARGEST_IN_UNITS = 1e4
 """Largest number that the solver's tolerance, 1e-6 of each variable, leaves exact with a wide margin."""
-
-FINALISTS = 5
-"""Maximum number of architectures that are measured for one limit."""
 
 COUNTED = ("parameters", "multiply_adds")
 """Resources that are counted; any other is the metric of a table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
@@ -11,9 +10,9 @@ import numpy as np
 
 from autodas.costs import CostTable, NetworkSetting
 from autodas.errors import AutodasError
-from autodas.genotype import CellGenotype, Genotype
+from autodas.genotype import Genotype
 from autodas.networks import given_norms, profile
-from autodas.spaces import Space, alive_of, all_alive, fit_skeleton, random_cell
+from autodas.spaces import Space, alive_of, all_alive, fit_skeleton
 from autodas.strategies._budget import COUNTED, Budget, Resource
 from autodas.strategies._derivation import columns_of
 from autodas.strategies._resources import slot_costs
@@ -99,8 +98,7 @@ def network_budget(space: Space, setting: NetworkSetting, limits: Limits) -> Bud
 
 
 def _counted(space: Space, setting: NetworkSetting, name: str, limit: int) -> Resource:
-    cells = _random_cells(space, Random(0))
-    reference = Genotype(cells, space=space.cell.genotype_space)
+    reference = space.random_genotype(Random(0))
     skeleton = fit_skeleton(setting.skeleton, reference)
     whole = profile(
         reference,
@@ -118,7 +116,7 @@ def _counted(space: Space, setting: NetworkSetting, name: str, limit: int) -> Re
     ):
         costs[slot.kind] += [[getattr(cost, name) for cost in row] for row in rows]
     edges = Resource(name, {kind: rows.tolist() for kind, rows in costs.items()}, limit)
-    return replace(edges, constant=getattr(whole, name) - edges.spent(_kept(cells, space)))
+    return replace(edges, constant=getattr(whole, name) - edges.spent(_kept(reference, space)))
 
 
 def _predicted(space: Space, setting: NetworkSetting, table: CostTable, limit: float) -> Resource:
@@ -136,7 +134,7 @@ def cost_ranges(space: Space, budget: Budget) -> list[CostRange]:
         budget: its budget.
     """
     generator = Random(0)
-    drawn = [_kept(_random_cells(space, generator), space) for _ in range(DRAWS)]
+    drawn = [_kept(space.random_genotype(generator), space) for _ in range(DRAWS)]
     ranges = []
     for resource in budget.resources:
         amounts = [resource.constant + resource.spent(kept) for kept in drawn]
@@ -145,9 +143,5 @@ def cost_ranges(space: Space, budget: Budget) -> list[CostRange]:
     return ranges
 
 
-def _random_cells(space: Space, generator: Random) -> dict[str, CellGenotype]:
-    return {kind: random_cell(space.cell, generator) for kind in space.kinds}
-
-
-def _kept(cells: Mapping[str, CellGenotype], space: Space) -> dict[str, dict[int, int]]:
-    return {kind: columns_of(alive_of(cell, space.cell)) for kind, cell in cells.items()}
+def _kept(genotype: Genotype, space: Space) -> dict[str, dict[int, int]]:
+    return {kind: columns_of(alive_of(cell, space.cell)) for kind, cell in genotype.cells.items()}

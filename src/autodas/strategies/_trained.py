@@ -13,7 +13,7 @@ from torch import nn
 
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Genotype
-from autodas.spaces import Alive, alive_of, random_cell
+from autodas.spaces import Alive, alive_of
 from autodas.strategies._derivation import columns_of
 from autodas.strategies.base import Outcome, SearchPlan, Strategy
 from autodas.supernet import CellMixture, mixture_of
@@ -119,4 +119,4 @@ def draw_distinct(
 
 def uniform(plan: SearchPlan, generator: Generator) -> dict[str, CellGenotype]:
     """Draw cells uniformly from the space of a search."""
-    return {kind: random_cell(plan.space.cell, generator) for kind in plan.space.kinds}
+    return dict(plan.space.random_genotype(generator).cells)

@@ -15,6 +15,9 @@ from typing import Any
 from autodas.errors import AutodasError
 from autodas.user_code import PREFIX
 
+FINALISTS = 5
+"""Maximum number of architectures that are measured for one limit of a budget."""
+
 
 @dataclass(frozen=True)
 class StrategySettings:
