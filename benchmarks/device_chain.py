@@ -6,21 +6,22 @@ usage: python benchmarks/device_chain.py --data cifar10:PATH --run FOLDER --outp
 
 Networks have 8 cells of 8 channels and run in ONNX Runtime, one image at a time on one thread. The limit is
 the 25th percentile of what a table fitted to the sample predicts for random architectures. Random cells are
-those that are predicted to take 0.95 to 1 of the limit; networks of the two hand-made families have the
-largest width with which they keep it. All are trained alike, and measured in turns at the end. What is
-finished is not repeated.
+those that are predicted to take 0.95 to 1 of the limit; networks of the two hand-made families are the
+largest that keep it. All are trained alike, and measured in turns at the end. What is finished is not
+repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -51,7 +52,7 @@ TRAINED = [f"--skeleton.{name}={getattr(SPACE.skeleton, name)}" for name in ("K"
 SETTINGS = MeasureSettings(runtime="onnxruntime")
 RANDOM = "random cells"
 SECONDS = 3.0
-WIDTHS = range(4, 65, 2)
+REFERENCES = 3
 
 
 def command(*words: str) -> None:
@@ -115,15 +116,23 @@ def export(network: nn.Module, path: Path) -> Path:
     return path
 
 
-def widest(family: str, limit: float) -> int:
-    """Return the largest width with which a hand-made network keeps the limit, by bisection."""
-    low, high = 0, len(WIDTHS) - 1
+def largest(family: str, limit: float, nets: Path) -> tuple[int, int]:
+    """Return width and depth of the largest hand-made network that keeps the limit, by bisection.
+
+    Networks of the sample take turns with it, and show how fast the machine is now.
+    """
+    with (nets / "measurements.csv").open() as file:
+        known = list(csv.DictReader(file))[:REFERENCES]
+    sizes = FAMILIES[family]
+    low, high = 0, len(sizes) - 1
     with TemporaryDirectory() as folder:
         while low < high:
             middle = (low + high + 1) // 2
-            file = export(HandMade(family, WIDTHS[middle]), Path(folder, "network.onnx"))
-            low, high = (middle, high) if milliseconds([file])[0] <= limit else (low, middle - 1)
-    return WIDTHS[low]
+            network = export(HandMade(family, *sizes[middle]), Path(folder, "network.onnx"))
+            own, *others = milliseconds([network, *(nets / row["file"] for row in known)])
+            slower = median(now / float(row["latency_ms"]) for now, row in zip(others, known, strict=True))
+            low, high = (middle, high) if own / slower <= limit else (low, middle - 1)
+    return sizes[low]
 
 
 def searched(arguments: argparse.Namespace, method: str, seed: int, limit: float, folder: Path) -> Any:
@@ -156,7 +165,7 @@ def trained_cells(arguments: argparse.Namespace, genotype: Path, seed: int, fold
 
 
 def trained_by_hand(
-    arguments: argparse.Namespace, family: str, width: int, seed: int, folder: Path
+    arguments: argparse.Namespace, family: str, size: tuple[int, int], seed: int, folder: Path
 ) -> dict[str, Any]:
     """Train a hand-made network with the data, the optimiser and the epochs of the others, and export it."""
     file = folder / "result.json"
@@ -170,7 +179,7 @@ def trained_by_hand(
         place, device = RunFolder(folder / "train"), torch.device("cpu")
         like = _training_of(config, blueprint, dataset, augmentation, device, place, ALONE)
         torch.manual_seed(seed)
-        network = HandMade(family, width)
+        network = HandMade(family, *size)
         keeping = Keeping(place, tensorboard=False, quiet=True)
         fit = Fit(
             network, like.fit.train, like.task, epochs=config.epochs, optim=config.optim, keeping=keeping
@@ -179,7 +188,9 @@ def trained_by_hand(
         found = evaluate_network(network, like.test, like.task, quiet=True).summary()
         export(network, folder / "network.onnx")
         parameters = sum(p.numel() for p in network.parameters())
-        file.write_text(json.dumps({"accuracy": found["top1"], "width": width, "parameters": parameters}))
+        width, blocks = size
+        result = {"accuracy": found["top1"], "width": width, "blocks": blocks, "parameters": parameters}
+        file.write_text(json.dumps(result))
     return dict(json.loads(file.read_text()))
 
 
@@ -197,8 +208,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = table_of(arguments.run, arguments.networks)
     limit = quartile(table)
     methods = arguments.methods.split(",")
-    widths = {family: widest(family, limit) for family in FAMILIES}
-    print(f"limit {limit:.3f} ms; widths {widths}", flush=True)
+    sizes = {family: largest(family, limit, arguments.run / "nets") for family in FAMILIES}
+    print(f"limit {limit:.3f} ms; channels and blocks of a stage: {sizes}", flush=True)
     rows: list[dict[str, Any]] = []
     folders = []
     for seed in range(arguments.seeds):
@@ -206,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             folder = arguments.run / method.replace(" ", "-") / f"seed{seed}"
             row: dict[str, Any] = {"method": method, "seed": seed}
             if method in FAMILIES:
-                row |= trained_by_hand(arguments, method, widths[method], seed, folder)
+                row |= trained_by_hand(arguments, method, sizes[method], seed, folder)
             elif method == RANDOM:
                 genotype = draw(table, limit, seed, folder)
                 row["predicted"] = table.predict(load_genotype(str(genotype)))

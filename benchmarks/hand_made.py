@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-FAMILIES = ("resnet", "mobilenet")
-RESNET_BLOCKS, MOBILENET_BLOCKS, EXPANSION = 2, 2, 4
+EXPANSION = 4
+
+FAMILIES = {
+    "resnet": [(16, blocks) for blocks in range(1, 17)],
+    "mobilenet": [(width, 2) for width in range(4, 65, 2)],
+}
+"""Channels of the first stage and blocks of a stage, from small to large networks. ResNets grow in depth:
+ONNX Runtime computes their convolutions in blocks of 16 channels, and 18 take twice as long as 16."""
 
 
 class HandMade(nn.Module):
     """Network of three stages, whose maps have 32, 16 and 8 pixels and whose channels double.
 
     Args:
-        family: ``resnet``, two basic blocks a stage (K. He and others, CVPR 2016), or ``mobilenet``, two
-            inverted residual blocks a stage (M. Sandler and others, CVPR 2018).
+        family: ``resnet``, with basic blocks (K. He and others, CVPR 2016), or ``mobilenet``, with inverted
+            residual blocks (M. Sandler and others, CVPR 2018).
         width: channels of the first stage.
+        blocks: blocks of a stage.
         classes: number of classes.
     """
 
-    def __init__(self, family: str, width: int, classes: int = 10) -> None:
+    def __init__(self, family: str, width: int, blocks: int, classes: int = 10) -> None:
         super().__init__()
-        block, count = {"resnet": (Basic, RESNET_BLOCKS), "mobilenet": (Inverted, MOBILENET_BLOCKS)}[family]
+        block = {"resnet": Basic, "mobilenet": Inverted}[family]
         layers: list[nn.Module] = [convolution(3, width, 3), nn.ReLU()]
         inputs = width
         for stage in range(3):
-            for number in range(count):
+            for number in range(blocks):
                 outputs = width * 2**stage
                 layers.append(block(inputs, outputs, 2 if stage and not number else 1))
                 inputs = outputs
