@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
+from autodas.cli._own_network import own_network
 from autodas.cli._settings import SkeletonConfig
 from autodas.cli._train_preset import train_preset
 from autodas.cli.config._configuration import parse
@@ -30,10 +31,11 @@ class ProfileConfig(MeasureSettings):
 
     Args:
         genotype: a genotype file, a run folder, a name from the zoo, a string of NAS-Bench-201, or a
-            hand-crafted network such as resnet50-3d.
+            hand-crafted network such as resnet50-3d. The options below are by default those of the network of
+            a training, if this is its folder.
         preset: preset of 'autodas train' from which to take the skeleton.
-        classes: number of classes.
-        channels: channels of the input images.
+        classes: number of classes; 10 by default, or 1000 with skeletons for ImageNet.
+        channels: channels of the input images; 3 by default.
         image_size: height and width of the images; by default those the skeleton was designed for.
         frames: frames of a clip, in networks for video; by default those the skeleton was designed for.
         width: channels of a hand-crafted network, as a fraction of the published ones; 0.25 by default.
@@ -49,7 +51,7 @@ class ProfileConfig(MeasureSettings):
     preset: str | None = None
     skeleton: SkeletonConfig = field(default_factory=SkeletonConfig)
     classes: int | None = None
-    channels: int = 3
+    channels: int | None = None
     image_size: int | None = None
     frames: int | None = None
     width: float | None = None
@@ -58,6 +60,11 @@ class ProfileConfig(MeasureSettings):
     measure: bool = False
     seconds: float = SECONDS
     json: bool = False
+
+    @property
+    def planes(self) -> int:
+        """Channels of the input."""
+        return 3 if self.channels is None else self.channels
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,6 +78,7 @@ def run(argv: list[str]) -> int:
     """Run the command."""
     config = parse("profile", ProfileConfig, argv)
     allow_code_for(config.code, config.genotype)
+    config = _completed(config)
     from autodas.networks import means_handcrafted
 
     if means_handcrafted(config.genotype):
@@ -96,7 +104,7 @@ def run(argv: list[str]) -> int:
         genotype,
         skeleton,
         classes=classes,
-        channels=config.channels,
+        channels=config.planes,
         image_size=config.image_size,
         frames=config.frames,
     )
@@ -105,7 +113,7 @@ def run(argv: list[str]) -> int:
         "genotype": genotype.name,
         **({} if string is None else {"string": string}),
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
-        "input": [config.channels, *size],
+        "input": [config.planes, *size],
         "classes": classes,
         **cost.to_dict(),
         **_predicted(config, genotype, skeleton, classes),
@@ -113,6 +121,17 @@ def run(argv: list[str]) -> int:
     }
     print_facts(facts, config.json)
     return 0
+
+
+def _completed(config: ProfileConfig) -> ProfileConfig:
+    """Return the options with those of a trained network where none are given."""
+    known = own_network(config.genotype)
+    if config.preset is not None or config.skeleton != SkeletonConfig():
+        known.pop("skeleton", None)
+    for name in ("classes", "channels", "image_size", "frames", "width"):
+        if (given := getattr(config, name)) is not None:
+            known[name] = given
+    return replace(config, **known)
 
 
 def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
@@ -131,7 +150,7 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
     cost = profile_handcrafted(
         config.genotype,
         classes=classes,
-        channels=config.channels,
+        channels=config.planes,
         frames=frames,
         image_size=size,
         width=width,
@@ -139,7 +158,7 @@ def _handcrafted_facts(config: ProfileConfig) -> dict[str, Any]:
     return {
         "network": config.genotype,
         "width": width,
-        "input": [config.channels, frames, size, size],
+        "input": [config.planes, frames, size, size],
         "classes": classes,
         **cost.to_dict(),
         **_measured(config, HandcraftedBlueprint(config.genotype, width), classes, (frames, size, size)),
@@ -152,7 +171,7 @@ def _predicted(config: ProfileConfig, genotype: Genotype, skeleton: Skeleton, cl
 
     predicted: dict[str, float] = {}
     size = config.image_size or skeleton.image_size
-    setting = NetworkSetting(skeleton.for_clips(config.frames), config.channels, size, classes)
+    setting = NetworkSetting(skeleton.for_clips(config.frames), config.planes, size, classes)
     for path in config.table:
         table = read_table(path)
         table.check_setting(table.cell, setting)
@@ -173,7 +192,7 @@ def _measured(
     network = describe_network(
         blueprint,
         classes=classes,
-        channels=config.channels,
+        channels=config.planes,
         image_size=size[-1],
         frames=None if blueprint.dimensions == 2 else size[0],
     )
