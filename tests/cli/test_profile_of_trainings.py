@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from tests.trained_networks import RECORDED, write_clips_network
 
 from autodas.cli.main import main
 from autodas.networks import HandcraftedBlueprint
 from autodas.runs.folder import GENOTYPE
 from autodas.training.model_file import ModelFacts, save_model
-from tests.trained_networks import RECORDED, write_clips_network
 
 
 def profiled(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

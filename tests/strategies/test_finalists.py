@@ -12,11 +12,12 @@ import pytest
 
 from autodas.costs import NetworkSetting
 from autodas.errors import AutodasError
-from autodas.genotype import Genotype
+from autodas.genotype import Edge, Genotype
 from autodas.networks import profile
 from autodas.spaces import alive_of, random_cell
 from autodas.strategies import FinalistsSettings, choose_strategy, load_strategy
 from autodas.strategies._network_budget import Limits, network_budget
+from autodas.strategies.base import Outcome
 from autodas.strategies.finalists import Finalists
 
 
@@ -64,6 +65,27 @@ def test_cells_of_the_searches_their_neighbours_and_random_ones(tools: Any, spac
         near = [each for each, origin in finalists.items() if origin == f"neighbour of search {number}"]
         assert [differing(own, each, cell) for each in near] == [1] * 3
     assert list(finalists.values()).count("random") == 2
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "cifar-snas"])
+def test_edges_that_compute_nothing(tools: Any, space: str) -> None:
+    """A cell with ``none`` is a finalist as valid as others, and so are its neighbours."""
+    strategy = new(tools, space, neighbours=6, random=2)
+    (cells, *_) = searched(tools, strategy)
+    kind, own = next(iter(cells.cells.items()))
+    none = replace(own, nodes=tuple(tuple(Edge("none", e.predecessor) for e in node) for node in own.nodes))
+    derived = replace(cells, cells={**cells.cells, kind: none})
+    strategy.part.finish = lambda: Outcome(derived, [])  # type: ignore[method-assign]
+    strategy.found = []
+    strategy.finish()
+    finalists = strategy.finalists()
+    assert [*finalists.values()] == ["search 1", *["neighbour of search 1"] * 6, *["random"] * 9]
+    for finalist in finalists:
+        strategy.plan.space.validate(finalist)
+    first, *near = list(finalists)[:7]
+    cell = strategy.plan.space.cell
+    assert differing(first, derived, cell) == 0
+    assert [differing(first, each, cell) for each in near] == [1] * 6
 
 
 def test_a_cell_that_two_searches_find_is_one_finalist(tools: Any) -> None:

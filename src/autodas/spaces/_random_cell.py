@@ -31,24 +31,29 @@ def random_cell(cell: CellSpace, generator: Random) -> CellGenotype:
 def random_neighbour(given: CellGenotype, cell: CellSpace, generator: Random) -> CellGenotype:
     """Draw a cell that differs from a given one in the operation of one edge, uniformly.
 
-    Where a node may keep any edges, an edge can also appear or disappear.
+    Where a node may keep any edges, an edge can also appear or disappear, and where ``none`` is a choice, it
+    takes part.
 
     Args:
         given: the cell.
         cell: its space.
         generator: Python's random number generator.
     """
+    free = cell.kept == "any"  # there an absent edge is one with "none"
     operations = {
-        edge: cell.operations[column]
-        for edge, column in enumerate(row.index(True) if any(row) else -1 for row in alive_of(given, cell))
-        if column >= 0 and cell.operations[column] != "none"
+        edge: cell.operations[row.index(True)] for edge, row in enumerate(alive_of(given, cell)) if any(row)
     }
-    free = cell.kept == "any"
     edge = generator.choice([*range(len(cell.edges))] if free else sorted(operations))
     before = operations.pop(edge, "none")
     others = [name for name in cell.choices if name not in (before, "none")]
-    if free and before != "none":
+    if before != "none" and (free or cell.none_is_a_choice):
         others.append("none")
-    if (after := generator.choice(others)) != "none":
-        operations[edge] = after
-    return cell_of({e: cell.operations.index(operations[e]) for e in sorted(operations)}, cell)
+    operations[edge] = generator.choice(others)
+    return cell_of(
+        {
+            e: cell.operations.index(operations[e])
+            for e in sorted(operations)
+            if not free or operations[e] != "none"
+        },
+        cell,
+    )

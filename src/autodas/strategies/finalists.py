@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from autodas.errors import AutodasError
 from autodas.genotype import CellGenotype, Genotype
-from autodas.spaces import Alive, random_neighbour
+from autodas.spaces import Alive, CellSpace, random_neighbour
 from autodas.strategies._discretisation import Decision
 from autodas.strategies._resources import dearest
 from autodas.strategies._trained import Trained, draw_distinct, uniform
@@ -134,7 +134,7 @@ class Finalists(Strategy):
         outcome = self.part.finish()
         if isinstance(self.part, _Finals) or outcome.genotype is None:
             return outcome
-        self.found.append(_without_none(outcome.genotype))
+        self.found.append(_comparable(outcome.genotype, self.plan.space.cell))
         derived = Derived(outcome.genotype, outcome.facts)
         return Outcome(None, outcome.decisions, others=[derived, *outcome.others])
 
@@ -226,13 +226,16 @@ class _Finals(Trained):
         return {"origin": self.origins[self.current]}
 
 
-def _without_none(genotype: Genotype) -> Genotype:
-    """Return a genotype without a name and without edges that compute nothing, as one drawn at random."""
+def _comparable(genotype: Genotype, cell: CellSpace) -> Genotype:
+    """Return a genotype in the form of one drawn at random: without a name, and without edges that compute
+    nothing, where nodes may have any number of edges."""
+    if cell.kept != "any":
+        return replace(genotype, name="")
     cells = {
         kind: replace(
-            cell, nodes=tuple(tuple(edge for edge in node if edge.operation != "none") for node in cell.nodes)
+            each, nodes=tuple(tuple(edge for edge in node if edge.operation != "none") for node in each.nodes)
         )
-        for kind, cell in genotype.cells.items()
+        for kind, each in genotype.cells.items()
     }
     return replace(genotype, cells=cells, name="")
 
