@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "space": ("autodas.cli.space", "list and show search spaces: operations, edges, number of architectures"),
     "data": ("autodas.cli.data", "list and check datasets, manage stored data"),
     "bench": ("autodas.cli.bench", "benchmark search methods and engines"),
+    "doctor": ("autodas.cli.doctor", "examine the installation: what is there, what is missing"),
 }
 """Module of each command, imported on use for its ``run(argv) -> int``, and a line of help."""
 
@@ -131,7 +132,11 @@ def _report(error: Exception, debug: bool) -> int:
     if message is not None:
         print(f"autodas: error: {_process()}{message}", file=sys.stderr)
         return 2
-    print("autodas: this is a bug in autodas: please report it with the traceback above", file=sys.stderr)
+    print(
+        "autodas: this is a bug in autodas: please report it with the traceback above and the output of "
+        "'autodas doctor'",
+        file=sys.stderr,
+    )
     return 1
 
 
