@@ -662,7 +662,7 @@ class TestHelp:
 
     @pytest.mark.parametrize("name", list(STRATEGIES))
     def test_every_setting_has_help(self, name: str) -> None:
-        from autodas.cli.config._help import _field_help
+        from autodas.cli.config._options import _field_help
 
         settings = strategy_info(name).settings
         assert set(_field_help(settings)) >= {setting.name for setting in fields(settings)}
@@ -870,7 +870,9 @@ class TestMain:
         assert cli.main(["zoo"]) == 1
         page = capsys.readouterr().err
         assert page.startswith("Traceback")
-        assert page.endswith("autodas: this is a bug in autodas: please report it with the traceback above and the output of 'autodas doctor'\n")
+        assert page.endswith(
+            "autodas: this is a bug in autodas: please report it with the traceback above and the output of 'autodas doctor'\n"
+        )
 
     def test_reader_that_leaves(self) -> None:
         script = (

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("autodas.cli.data", "list and check datasets, manage stored data"),
     "bench": ("autodas.cli.bench", "benchmark search methods and engines"),
     "doctor": ("autodas.cli.doctor", "examine the installation: what is there, what is missing"),
+    "completion": ("autodas.cli.completion", "completion of commands and options in bash, zsh and fish"),
 }
 """Module of each command, imported on use for its ``run(argv) -> int``, and a line of help."""
 

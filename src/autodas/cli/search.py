@@ -12,8 +12,8 @@ from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek
-from autodas.cli.config._usage import Usage
 from autodas.cli.config._schema import tree
+from autodas.cli.config._usage import Usage
 from autodas.flags import note_line
 from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE

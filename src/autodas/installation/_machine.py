@@ -39,7 +39,9 @@ def computing_limits() -> Iterator[Finding]:
         yield Finding("memory", "ok", "the system does not say how much is left")
     elif left < GIB:
         cost = "large searches refuse to start, or are ended by the system"
-        yield Finding("memory", "limited", f"{_size(left)} left", cost, "end other programs, --micro_batches 4")
+        yield Finding(
+            "memory", "limited", f"{_size(left)} left", cost, "end other programs, --micro_batches 4"
+        )
     else:
         yield Finding("memory", "ok", f"{_size(left)} left")
 
@@ -64,7 +66,9 @@ def folders() -> Iterator[Finding]:
     here = Path.cwd()
     found = f"{here}, {_size(shutil.disk_usage(here).free)} free"
     if not os.access(here, os.W_OK | os.X_OK):
-        yield Finding("this folder", "limited", f"{found}, not writable", "no runs below it", "--run elsewhere")
+        yield Finding(
+            "this folder", "limited", f"{found}, not writable", "no runs below it", "--run elsewhere"
+        )
     else:
         yield _enough("this folder", found, shutil.disk_usage(here).free, "checkpoints may not fit")
 

@@ -22,6 +22,7 @@ class Usage(Generic[T]):
         given: option that selects this usage among those of the command, such as ``--task detection``, or
             in words what does.
         forwarded: commands whose options it takes with their name as prefix: ``--search.epochs``.
+        withheld: options of these commands that it sets itself.
         summary: one line for lists of commands.
     """
 
@@ -30,6 +31,7 @@ class Usage(Generic[T]):
     presets: str | None = None
     given: str = ""
     forwarded: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
     summary: str = ""
 
     def parse(self, argv: Sequence[str]) -> T:
