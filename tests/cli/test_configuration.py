@@ -871,7 +871,8 @@ class TestMain:
         page = capsys.readouterr().err
         assert page.startswith("Traceback")
         assert page.endswith(
-            "autodas: this is a bug in autodas: please report it with the traceback above and the output of 'autodas doctor'\n"
+            "autodas: this is a bug in autodas: please report it with the traceback above and the output of "
+            "'autodas doctor'\n"
         )
 
     def test_reader_that_leaves(self) -> None:

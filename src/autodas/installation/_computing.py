@@ -41,9 +41,7 @@ def _gpus() -> Iterator[Finding]:
     if not torch.cuda.is_available():
         cost = "everything is computed on the processor"
         built = torch.version.cuda
-        found = (
-            f"torch for CUDA {built} finds none" if built else "none is used: this torch is for processors"
-        )
+        found = f"torch for CUDA {built} finds none" if built else "this torch is for processors"
         remedy = "with an NVIDIA GPU install its driver" if built else "see pytorch.org for one with CUDA"
         yield Finding("GPU", "limited", found, cost, remedy)
         return

@@ -40,9 +40,7 @@ _HERE = {
 _REINSTALL = "pip install --force-reinstall autodas"
 
 _NEEDED = (
-    _Check(
-        "torch", _computing.torch_and_devices, "broken", "", "see pytorch.org for a torch for this machine"
-    ),
+    _Check("torch", _computing.torch_and_devices, "broken", "", "see pytorch.org for the right one"),
     _Check("libraries", _libraries.required_libraries, "broken", "", _REINSTALL),
     _Check(
         "kernels",

@@ -39,9 +39,7 @@ def computing_limits() -> Iterator[Finding]:
         yield Finding("memory", "ok", "the system does not say how much is left")
     elif left < GIB:
         cost = "large searches refuse to start, or are ended by the system"
-        yield Finding(
-            "memory", "limited", f"{_size(left)} left", cost, "end other programs, --micro_batches 4"
-        )
+        yield Finding("memory", "limited", f"{_size(left)} left", cost, "end other programs")
     else:
         yield Finding("memory", "ok", f"{_size(left)} left")
 
@@ -64,13 +62,14 @@ def shared_memory() -> Iterator[Finding]:
 def folders() -> Iterator[Finding]:
     """Report the current folder, where runs are written."""
     here = Path.cwd()
-    found = f"{here}, {_size(shutil.disk_usage(here).free)} free"
+    free = shutil.disk_usage(here).free
+    found = f"{here}, {_size(free)} free"
     if not os.access(here, os.W_OK | os.X_OK):
         yield Finding(
             "this folder", "limited", f"{found}, not writable", "no runs below it", "--run elsewhere"
         )
     else:
-        yield _enough("this folder", found, shutil.disk_usage(here).free, "checkpoints may not fit")
+        yield _enough("this folder", found, free, "checkpoints may not fit")
 
 
 def caches() -> Iterator[Finding]:

@@ -57,9 +57,8 @@ def _after_program(table: Table, before: list[str], current: str) -> Iterator[Ca
 
 def _meant(usages: list[dict[str, Any]], words: list[str]) -> list[dict[str, Any]]:
     """Return the usages that the words before the cursor leave possible."""
-    selected = [
-        usage for usage in usages if usage["given"] and _last(words, usage["given"][0]) == usage["given"][1]
-    ]
+    selected = [usage for usage in usages if usage["given"]]
+    selected = [usage for usage in selected if _last(words, usage["given"][0]) == usage["given"][1]]
     return selected or [usage for usage in usages if not usage["given"]]
 
 

@@ -27,8 +27,8 @@ def words_of(shell: str, given: Sequence[str]) -> list[str]:
 def answer_of(shell: str, given: Sequence[str], found: Sequence[Candidate]) -> str:
     """Return the answer as the script of a shell reads it.
 
-    bash: a line ``files`` or ``words``, then one word a line, without what precedes the last character at which
-    it breaks words. Others: a line for each word, followed by a tab and its help if it has one.
+    bash: a line ``files`` or ``words``, then one word a line, without what precedes the last character at
+    which it breaks words. Others: a line for each word, followed by a tab and its help if it has one.
     """
     if shell != "bash":
         return "".join(f"{c.word}\t{c.help}\n" if c.help else f"{c.word}\n" for c in found)

@@ -28,7 +28,7 @@ def _entry(usage: Usage[Any]) -> dict[str, Any]:
     schema, presets = describe(usage.config_class), usage.presets
     options = options_of(schema)
     choice = choice_field(usage.config_class)
-    entry = {
+    entry: dict[str, Any] = {
         "verb": usage.command.partition(" ")[2],
         "summary": usage.summary,
         "given": usage.given.split() if usage.given.startswith("--") else [],

@@ -54,25 +54,9 @@ _WORDS: dict[str, Callable[[], Iterable[str]]] = {
 }
 """Words by key, or by command and key."""
 
-_FILES = frozenset(
-    [
-        "budget.table",
-        "data.cache",
-        "draw",
-        "files",
-        "folder",
-        "fuse",
-        "genotype",
-        "genotypes",
-        "model",
-        "output",
-        "resume",
-        "run",
-        "runs",
-        "table",
-        "teacher.name",
-        "weights",
-    ]
+_FILES = (
+    *("budget.table", "data.cache", "draw", "files", "folder", "fuse", "genotype", "genotypes", "model"),
+    *("output", "resume", "run", "runs", "table", "teacher.name", "weights"),
 )
 """Keys whose values may be files or folders, though their type is text."""
 
