@@ -103,8 +103,7 @@ def _presets(folder: str) -> Iterator[str]:
         lines = read_preset(folder, name).splitlines()
         count = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
         about = " ".join(line.removeprefix("#").strip() for line in lines[:count])
-        yield f"- `{name}`: {_text(about)}\n"
-        yield "\n".join(f"    {line}" for line in ["```yaml", *lines[count:], "```"]) + "\n"
+        yield "\n".join([f"`{name}`: {_text(about)}\n", "```yaml", *lines[count:], "```\n"])
 
 
 def _text(text: str) -> str:

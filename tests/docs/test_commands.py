@@ -78,9 +78,9 @@ def test_every_preset_is_there_with_what_it_sets(sections: dict[str, str]) -> No
     for command in preset_commands():
         section = sections[f"autodas {command}"]
         for name in preset_names(command):
-            assert f"\n- `{name}`: " in section
+            assert f"\n`{name}`: " in section
             content = [line for line in read_preset(command, name).splitlines() if not line.startswith("#")]
-            assert "".join(f"    {line}\n" for line in content) in section
+            assert "\n".join(["```yaml", *content, "```"]) in section
 
 
 def shown_commands() -> list[tuple[str, str]]:

@@ -22,6 +22,9 @@ _MODULES = {
 }
 """Modules that are not named after their package."""
 
+_EXAMINED = "torch"
+"""Library with a check of its own."""
+
 
 def required_libraries() -> Iterator[Finding]:
     """Report the libraries that autodas cannot do without."""
@@ -36,10 +39,14 @@ def required_libraries() -> Iterator[Finding]:
         try:
             found = version(name)
         except PackageNotFoundError:
-            yield Finding(name, "broken", "is not installed", remedy=f"pip install '{_short(requirement)}'")
+            if name != _EXAMINED:
+                yield Finding(
+                    name, "broken", "is not installed", remedy=f"pip install '{_short(requirement)}'"
+                )
             continue
         try:
-            import_module(_module(name))
+            if name != _EXAMINED:
+                import_module(_module(name))
         except BaseException as error:
             remedy = f"pip install --force-reinstall '{_short(requirement)}'"
             yield Finding(name, "broken", f"{found} cannot be imported: {reason(error)}", remedy=remedy)
