@@ -13,10 +13,9 @@ from autodas.cli.config._usage import Usage
 
 @dataclass(frozen=True)
 class CompletionConfig:
-    """Print the script with which a shell completes commands, options and their values.
-
-    For bash add eval "$(autodas completion bash)" to ~/.bashrc, for zsh eval "$(autodas completion zsh)" to
-    ~/.zshrc after compinit, for fish autodas completion fish | source to ~/.config/fish/config.fish.
+    """Print the script with which a shell completes commands, options and their values. For bash, add
+    eval "$(autodas completion bash)" to ~/.bashrc; for zsh, eval "$(autodas completion zsh)" to ~/.zshrc,
+    after compinit; for fish, autodas completion fish | source to ~/.config/fish/config.fish.
 
     Args:
         shell: the shell.
