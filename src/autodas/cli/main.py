@@ -59,7 +59,7 @@ _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, e
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 is success, 1 a bug, 2 a user error, 130 an interruption.
+    0 is success, 1 a bug (of ``doctor`` a broken installation), 2 a user error, 130 an interruption.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
