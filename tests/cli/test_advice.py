@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import is_dataclass
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import autodas
 from autodas.cli.config._schema import describe
+from autodas.cli.usages import all_usages
 from autodas.strategies.settings import STRATEGIES
 
 pytestmark = pytest.mark.slow
@@ -22,21 +21,17 @@ GENERAL = {"preset", "config", "print_config", "help", "version", "debug"}
 
 
 def options() -> set[str]:
-    """Return the options of all commands; parts of configurations are no commands."""
-    found, classes, parts = set(GENERAL), set(), set()
-    for path in sorted((SOURCE / "cli").glob("*.py")):
-        for item in vars(import_module(f"autodas.cli.{path.stem}")).values():
-            if isinstance(item, type) and is_dataclass(item) and item.__name__.endswith("Config"):
-                classes.add(item)
-                parts |= set(describe(item, "sdas").groups.values())
-    for command in classes - parts:
-        for strategy in STRATEGIES:
-            schema = describe(command, strategy)
-            found |= {*schema.leaves, *schema.short_forms, *schema.groups}
+    """Return the options of all commands."""
+    found = set(GENERAL)
+    for usages in all_usages().values():
+        for usage in usages:
+            for strategy in STRATEGIES:
+                schema = describe(usage.config_class, strategy)
+                found |= {*schema.leaves, *schema.short_forms, *schema.groups}
     return found
 
 
-OF_OTHERS = re.compile(r"ray start --head|#SBATCH .*")
+OF_OTHERS = re.compile(r"ray start --head|#SBATCH .*|pip install [^;]*|docker run .*")
 """Options of other programs."""
 
 

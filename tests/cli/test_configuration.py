@@ -662,7 +662,7 @@ class TestHelp:
 
     @pytest.mark.parametrize("name", list(STRATEGIES))
     def test_every_setting_has_help(self, name: str) -> None:
-        from autodas.cli.config._help import _field_help
+        from autodas.cli.config._options import _field_help
 
         settings = strategy_info(name).settings
         assert set(_field_help(settings)) >= {setting.name for setting in fields(settings)}
@@ -750,7 +750,7 @@ class TestVerbs:
         return 3
 
     def run(self, *argv: str) -> int:
-        return run_verbs("zoo", argv, {"show": (Profile, self.show), "fail": Verb(Predict, self.fail)})
+        return run_verbs("zoo", argv, {"show": Verb(Profile, self.show), "fail": Verb(Predict, self.fail)})
 
     def test_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run("show", "G") == 0
@@ -870,7 +870,10 @@ class TestMain:
         assert cli.main(["zoo"]) == 1
         page = capsys.readouterr().err
         assert page.startswith("Traceback")
-        assert page.endswith("autodas: this is a bug in autodas: please report it with the traceback above\n")
+        assert page.endswith(
+            "autodas: this is a bug in autodas: please report it with the traceback above and the output of "
+            "'autodas doctor'\n"
+        )
 
     def test_reader_that_leaves(self) -> None:
         script = (

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import autodas
+from autodas.cli.usages import all_usages
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +36,9 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "reference" / "index.html").read_text()
     assert 'id="autodas.Search"' in page
     assert ":class:" not in page
+    commands = (tmp_path / "commands" / "index.html").read_text()
+    assert len(re.findall(r'<h2 id="autodas-', commands)) == sum(map(len, all_usages().values()))
+    assert "<code>--optim.lr NUMBER</code>" in commands
     for html in tmp_path.rglob("*.html"):
         # Nothing that a browser loads by itself comes from another host.
         assert not re.search(r'<(?:script|img|link)[^>]+(?:src|href)="https?:', html.read_text()), html.name

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from autodas import machine_limits as module
 from autodas.errors import AutodasError
-from autodas.loop import _available_memory as module
 from autodas.loop import available_memory, explain_out_of_memory, is_out_of_memory
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from autodas.cli._code import allow_code_for
 from autodas.cli._detector_settings import BoxTestDataConfig, check_compute
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.flags import note_line
 
@@ -44,9 +44,12 @@ class DetectorEvaluateConfig:
             raise AutodasError(f"batch_size={self.batch_size} must be at least 1")
 
 
+USAGE = Usage("evaluate", DetectorEvaluateConfig, given="with a detector")
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("evaluate", DetectorEvaluateConfig, argv)
+    config = USAGE.parse(argv)
     allow_code_for(config.code, config.model)
     from autodas.cli._setup import say_notes, use_compute
     from autodas.detection import (

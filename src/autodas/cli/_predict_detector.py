@@ -13,7 +13,7 @@ from autodas.cli._detector_settings import check_compute
 from autodas.cli._files import files_of
 from autodas.cli._predictions import Form, Predictions
 from autodas.cli._settings import ComputeConfig
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
@@ -56,9 +56,12 @@ class DetectorPredictConfig:
             raise AutodasError("json and csv are mutually exclusive: leave one of them out")
 
 
+USAGE = Usage("predict", DetectorPredictConfig, given="with a detector")
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("predict", DetectorPredictConfig, argv)
+    config = USAGE.parse(argv)
     allow_code_for(config.code, config.model)
     import torch
 

@@ -11,7 +11,7 @@ from autodas.cli._detector_settings import DetectorTrainConfig
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
 from autodas.cli.config._arguments import peek
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.flags import note_line
 from autodas.launched import process_count
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from autodas.detection import TimmBackbone
 
 
+USAGE = Usage("train", DetectorTrainConfig, presets="train", given="--task detection")
+
+
 def run(words: list[str]) -> int:
     """Run the command, given its words with ``--resume`` expanded."""
-    config = parse("train", DetectorTrainConfig, words, presets="train")
+    config = USAGE.parse(words)
     if process_count() > 1:
         raise AutodasError("detectors are trained by a single process: start it without torchrun")
     allow_code_for(config.code, config.genotype)

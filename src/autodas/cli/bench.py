@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, transient
 from autodas.cli.config._schema import tree
-from autodas.cli.config._verbs import run_verbs
+from autodas.cli.config._verbs import Verb, run_verbs, usages_of
 from autodas.cli.search import SpaceConfig
 from autodas.errors import AutodasError
 from autodas.launched import process_count
@@ -143,12 +143,7 @@ class BenchSearchConfig(BenchConfig):
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    verbs = {
-        "step": (BenchStepConfig, _step),
-        "growth": (BenchGrowthConfig, _growth),
-        "search": (BenchSearchConfig, _search),
-    }
-    return run_verbs("bench", argv, verbs)
+    return run_verbs("bench", argv, VERBS)
 
 
 def _step(config: BenchStepConfig) -> None:
@@ -247,3 +242,11 @@ def _at_least(least: int, **numbers: int) -> None:
     for name, number in numbers.items():
         if number < least:
             raise AutodasError(f"{name}={number} must be at least {least}")
+
+
+VERBS = {
+    "step": Verb(BenchStepConfig, _step),
+    "growth": Verb(BenchGrowthConfig, _growth),
+    "search": Verb(BenchSearchConfig, _search),
+}
+USAGES = usages_of("bench", VERBS)

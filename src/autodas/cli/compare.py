@@ -19,6 +19,7 @@ from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek, take_prefixed, wants
 from autodas.cli.config._configuration import given, parse
 from autodas.cli.config._schema import tree
+from autodas.cli.config._usage import Usage
 from autodas.cli.jobs import Job, Resources, run_in_ray, run_locally, write_slurm_script
 from autodas.cli.search import SearchConfig
 from autodas.cli.train import TrainConfig
@@ -138,10 +139,13 @@ class Entry:
         return Job(f"{self.method}, seed {self.seed}", self.folder, self.words) if left else None
 
 
+USAGES = (Usage("compare", CompareConfig, forwarded=PARTS, withheld=OWN),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
     options, rest = take_prefixed(argv, PARTS)
-    config = parse("compare", CompareConfig, rest)
+    config = USAGES[0].parse(rest)
     from autodas.cli._setup import say_notes
     from autodas.tables import open_table
 

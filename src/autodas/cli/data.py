@@ -8,7 +8,7 @@ from pathlib import Path
 from autodas.cli._cache import CacheConfig, run_cache
 from autodas.cli._output import print_facts
 from autodas.cli._settings import DataConfig, ListConfig
-from autodas.cli.config._verbs import run_verbs
+from autodas.cli.config._verbs import Verb, run_verbs, usages_of
 from autodas.errors import AutodasError
 from autodas.flags import with_flags
 
@@ -42,11 +42,7 @@ class CheckConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    return run_verbs(
-        "data",
-        argv,
-        {"list": (ListConfig, _list), "check": (CheckConfig, _check), "cache": (CacheConfig, run_cache)},
-    )
+    return run_verbs("data", argv, VERBS)
 
 
 def _list(config: ListConfig) -> None:
@@ -82,3 +78,11 @@ def _check(config: CheckConfig) -> None:
     for what, lines in {**lists, "note": warnings}.items():
         for line in lines:
             print(f"{what}: {with_flags(line)}")
+
+
+VERBS = {
+    "list": Verb(ListConfig, _list),
+    "check": Verb(CheckConfig, _check),
+    "cache": Verb(CacheConfig, run_cache),
+}
+USAGES = usages_of("data", VERBS)

@@ -9,7 +9,8 @@ from random import Random
 
 from autodas.accuracy import in_words
 from autodas.cli._settings import transient
-from autodas.cli.config._configuration import parse, read_preset_configuration
+from autodas.cli.config._configuration import read_preset_configuration
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.flags import with_flags
 from autodas.runs.folder import GENOTYPE, RunFolder
@@ -79,9 +80,12 @@ class DemoConfig:
     overwrite: bool = transient(False)
 
 
+USAGES = (Usage("demo", DemoConfig),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("demo", DemoConfig, argv)
+    config = USAGES[0].parse(argv)
     start = time.monotonic()
     from autodas.cli import search
     from autodas.progress import duration

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autodas.cli._output import print_facts
 from autodas.cli._settings import SkeletonConfig
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.runs.folder import EVENTS, GENOTYPE
 
@@ -50,9 +50,12 @@ class DrawConfig:
         return self.output is not None and self.output.suffix.lower() == ".gif"
 
 
+USAGES = (Usage("draw", DrawConfig),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("draw", DrawConfig, argv)
+    config = USAGES[0].parse(argv)
     files = [str(path) for path in _draw(config)]
     if config.json:
         print_facts(files, as_json=True)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autodas.cli import _evaluate_detector
 from autodas.cli._code import allow_code_for
 from autodas.cli._detector_model import names_detector
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.flags import note_line
 
@@ -58,13 +59,14 @@ class EvaluateConfig:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
+USAGES = (Usage("evaluate", EvaluateConfig), _evaluate_detector.USAGE)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
     if names_detector(argv):
-        from autodas.cli import _evaluate_detector
-
         return _evaluate_detector.run(argv)
-    config = parse("evaluate", EvaluateConfig, argv)
+    config = USAGES[0].parse(argv)
     allow_code_for(config.code, config.model, config.fuse)
     from autodas.cli._setup import connect, say_notes, use_compute
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from autodas.cli._code import allow_code_for
 from autodas.cli._output import print_facts
 from autodas.cli._settings import DataConfig
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 
 if TYPE_CHECKING:
@@ -107,9 +107,12 @@ class ExportConfig:
         return Interface(self.normalise, self.probabilities, self.any_size)
 
 
+USAGES = (Usage("export", ExportConfig),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("export", ExportConfig, argv)
+    config = USAGES[0].parse(argv)
     allow_code_for(config.code, config.model)
     if config.to in ENDINGS and not config.overwrite and os.path.exists(config.output):
         raise AutodasError(f"{config.output}: exists already; `overwrite` replaces it")

@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "space": ("autodas.cli.space", "list and show search spaces: operations, edges, number of architectures"),
     "data": ("autodas.cli.data", "list and check datasets, manage stored data"),
     "bench": ("autodas.cli.bench", "benchmark search methods and engines"),
+    "doctor": ("autodas.cli.doctor", "examine the installation: what is there, what is missing"),
+    "completion": ("autodas.cli.completion", "completion of commands and options in bash, zsh and fish"),
 }
 """Module of each command, imported on use for its ``run(argv) -> int``, and a line of help."""
 
@@ -57,7 +59,7 @@ _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, e
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    0 is success, 1 a bug, 2 a user error, 130 an interruption.
+    0 is success, 1 a bug (of ``doctor`` a broken installation), 2 a user error, 130 an interruption.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
@@ -131,7 +133,11 @@ def _report(error: Exception, debug: bool) -> int:
     if message is not None:
         print(f"autodas: error: {_process()}{message}", file=sys.stderr)
         return 2
-    print("autodas: this is a bug in autodas: please report it with the traceback above", file=sys.stderr)
+    print(
+        "autodas: this is a bug in autodas: please report it with the traceback above and the output of "
+        "'autodas doctor'",
+        file=sys.stderr,
+    )
     return 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autodas.cli import _predict_detector
 from autodas.cli._along import predict_along
 from autodas.cli._code import allow_code_for
 from autodas.cli._detector_model import names_detector
@@ -12,7 +13,7 @@ from autodas.cli._files import files_of
 from autodas.cli._predictions import Form, Predictions
 from autodas.cli._settings import ComputeConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 
 
@@ -59,13 +60,14 @@ class PredictConfig:
                 raise AutodasError("every uses one clip for each part of a video: leave out test_clips")
 
 
+USAGES = (Usage("predict", PredictConfig), _predict_detector.USAGE)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
     if names_detector(argv):
-        from autodas.cli import _predict_detector
-
         return _predict_detector.run(argv)
-    config = parse("predict", PredictConfig, argv)
+    config = USAGES[0].parse(argv)
     allow_code_for(config.code, config.model)
     import torch
 

@@ -11,7 +11,7 @@ from autodas.cli._output import print_facts
 from autodas.cli._own_network import own_network
 from autodas.cli._settings import SkeletonConfig
 from autodas.cli._train_preset import train_preset
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.measure_options import MeasureSettings
 
@@ -74,9 +74,12 @@ class ProfileConfig(MeasureSettings):
             raise AutodasError("settings of a measurement are for `measure`: add it, or leave them out")
 
 
+USAGES = (Usage("profile", ProfileConfig),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("profile", ProfileConfig, argv)
+    config = USAGES[0].parse(argv)
     allow_code_for(config.code, config.genotype)
     config = _completed(config)
     from autodas.networks import means_handcrafted

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autodas.cli._output import print_facts
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.terminal import message
 
 
@@ -28,9 +28,12 @@ class ReportConfig:
     json: bool = False
 
 
+USAGES = (Usage("report", ReportConfig),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("report", ReportConfig, argv)
+    config = USAGES[0].parse(argv)
     from autodas.report.page import write_page
     from autodas.runs.finding import find_runs
     from autodas.runs.reading import read_run

@@ -12,8 +12,8 @@ from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek
-from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
+from autodas.cli.config._usage import Usage
 from autodas.flags import note_line
 from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE
@@ -112,10 +112,13 @@ class SearchConfig:
     json: bool = transient(False)
 
 
+USAGES = (Usage("search", SearchConfig, presets="search"),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
     words = resumed_words(argv)
-    config = parse("search", SearchConfig, words, presets="search")
+    config = USAGES[0].parse(words)
     for preset in [] if config.quiet else peek(words, "preset"):
         name = config.strategy.name
         if own := presets_of_method("search", name, preset):

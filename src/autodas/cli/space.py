@@ -7,7 +7,7 @@ from typing import Any
 
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ListConfig
-from autodas.cli.config._verbs import run_verbs
+from autodas.cli.config._verbs import Verb, run_verbs, usages_of
 from autodas.spaces import Space, count_space, get_space, space_names
 
 
@@ -26,7 +26,7 @@ class ShowConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    return run_verbs("space", argv, {"list": (ListConfig, _list), "show": (ShowConfig, _show)})
+    return run_verbs("space", argv, VERBS)
 
 
 def _list(config: ListConfig) -> None:
@@ -68,3 +68,10 @@ def _facts(space: Space) -> dict[str, Any]:
         "edge_list": [f"{predecessor}-{state}" for predecessor, state in cell.edges],
         "skeleton": {"name": skeleton.name, "K": skeleton.K, "C1": skeleton.C1, "C2": skeleton.C2},
     }
+
+
+VERBS = {
+    "list": Verb(ListConfig, _list),
+    "show": Verb(ShowConfig, _show),
+}
+USAGES = usages_of("space", VERBS)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autodas.cli import _train_detector
 from autodas.cli._code import allow_code_for
 from autodas.cli._detector_settings import trains_detector
 from autodas.cli._output import print_facts
@@ -14,7 +15,7 @@ from autodas.cli._resume import resumed_words
 from autodas.cli._searched import words_of_run
 from autodas.cli._settings import ComputeConfig, DataConfig, SkeletonConfig, transient
 from autodas.cli._trained import TEST_CLIPS, check_test_clips
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
 from autodas.flags import note_line
 from autodas.runs.folder import MODEL
@@ -109,15 +110,16 @@ class TrainConfig:
         return EvaluationPlan(self.validation, self.test_clips, self.test_crops, self.test_every)
 
 
+USAGES = (Usage("train", TrainConfig, presets="train"), _train_detector.USAGE)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
     words = resumed_words(argv)
     if trains_detector(words):
-        from autodas.cli import _train_detector
-
         return _train_detector.run(words)
     taken_over = words_of_run(TrainConfig, words)
-    config = parse("train", TrainConfig, [*taken_over, *words], presets="train")
+    config = USAGES[0].parse([*taken_over, *words])
     allow_code_for(config.code, config.weights)
     if taken_over and not config.quiet:
         print(f"options from {config.genotype}: {shlex.join(taken_over)}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,12 @@ class WatchConfig:
     open: bool = False
 
 
+USAGES = (Usage("watch", WatchConfig),)
+
+
 def run(argv: list[str]) -> int:
     """Run the command."""
-    config = parse("watch", WatchConfig, argv)
+    config = USAGES[0].parse(argv)
     from autodas.report.watch import WatchServer
 
     with WatchServer(config.runs, config.host, config.port) as server:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from autodas.cli._output import print_facts
 from autodas.cli._settings import ListConfig
-from autodas.cli.config._verbs import run_verbs
+from autodas.cli.config._verbs import Verb, run_verbs, usages_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ShowConfig:
 
 def run(argv: list[str]) -> int:
     """Run the command."""
-    return run_verbs("zoo", argv, {"list": (ListConfig, _list), "show": (ShowConfig, _show)})
+    return run_verbs("zoo", argv, VERBS)
 
 
 def _list(config: ListConfig) -> None:
@@ -45,3 +45,10 @@ def _show(config: ShowConfig) -> None:
     if not config.json:
         print_facts(asdict(zoo_entry(config.name)), as_json=False)
     print(genotype.to_json(), end="")
+
+
+VERBS = {
+    "list": Verb(ListConfig, _list),
+    "show": Verb(ShowConfig, _show),
+}
+USAGES = usages_of("zoo", VERBS)

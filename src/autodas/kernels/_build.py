@@ -74,7 +74,7 @@ def built_kernels() -> Built:
     """Return the compiled kernels, or the reason why they are not available.
 
     The result is stored in the :func:`~autodas.cache_folder.cache_folder`, under a name derived from source,
-    compiler and processor. ``AUTODAS_KERNELS=plain`` disables the kernels.
+    compiler with its options, and processor. ``AUTODAS_KERNELS=plain`` disables the kernels.
     """
     if os.environ.get("AUTODAS_KERNELS") == "plain":
         return Built(None, "AUTODAS_KERNELS=plain", chosen=True)
@@ -101,7 +101,7 @@ def _load(compiler: list[str]) -> Built:
     source = {name: files("autodas.kernels").joinpath(name).read_bytes() for name in SOURCES}
     version = subprocess.run([*compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
     key = hashlib.sha256()
-    for part in (*source.values(), version, " ".join(FLAGS).encode(), _processor().encode()):
+    for part in (*source.values(), version, shlex.join([*compiler, *FLAGS]).encode(), _processor().encode()):
         key.update(part)
     folder = cache_folder("kernels")
     if folder is None:

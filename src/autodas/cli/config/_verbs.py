@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autodas.cli.config._arguments import wants
-from autodas.cli.config._configuration import parse
+from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError, nearest
 
 
@@ -24,14 +24,27 @@ class Verb(NamedTuple):
     function: Callable[[Any], int | None]
     presets: str | None = None
 
+    @property
+    def summary(self) -> str:
+        """One line for lists of verbs."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
 
-def run_verbs(command: str, argv: Sequence[str], verbs: Mapping[str, Verb | tuple[Any, Any]]) -> int:
+
+def usages_of(command: str, verbs: Mapping[str, Verb]) -> tuple[Usage[Any], ...]:
+    """Return the usages of a command with verbs, one for each."""
+    return tuple(
+        Usage(f"{command} {name}", verb.config_class, verb.presets, summary=verb.summary)
+        for name, verb in verbs.items()
+    )
+
+
+def run_verbs(command: str, argv: Sequence[str], verbs: Mapping[str, Verb]) -> int:
     """Run the verb at the beginning of the command line and return its exit code.
 
     Args:
         command: name of the command.
         argv: words after the command.
-        verbs: name to verb, or to ``(config_class, function)``.
+        verbs: name to verb.
 
     Raises:
         AutodasError: if the verb is unknown; the message suggests the nearest.
@@ -43,16 +56,12 @@ def run_verbs(command: str, argv: Sequence[str], verbs: Mapping[str, Verb | tupl
         raise AutodasError(f"'{command}' requires one of: {', '.join(verbs)}")
     if argv[0] not in verbs:
         raise AutodasError(f"'{command}' has no '{argv[0]}'{nearest(argv[0], list(verbs))}")
-    verb = Verb(*verbs[argv[0]])
-    config = parse(f"{command} {argv[0]}", verb.config_class, argv[1:], presets=verb.presets)
-    return verb.function(config) or 0
+    (usage,) = usages_of(command, {argv[0]: verbs[argv[0]]})
+    return verbs[argv[0]].function(usage.parse(argv[1:])) or 0
 
 
-def _help(command: str, verbs: Mapping[str, Verb | tuple[Any, Any]]) -> str:
+def _help(command: str, verbs: Mapping[str, Verb]) -> str:
     width = max(map(len, verbs))
     lines = [f"usage: autodas {command} {{{','.join(verbs)}}} ...", ""]
-    for name, verb in verbs.items():
-        lines.append(
-            f"  {name:{width}}  {(Verb(*verb).function.__doc__ or '').strip().partition(chr(10))[0]}"
-        )
+    lines += [f"  {name:{width}}  {verb.summary}" for name, verb in verbs.items()]
     return "\n".join([*lines, "", f"See autodas {command} VERB --help for details.", ""])
