@@ -11,7 +11,7 @@ from urllib.parse import quote
 from autodas.accuracy import in_words
 from autodas.flags import with_flags
 from autodas.report.drawing._cells import cells_of_genotype
-from autodas.report.page._drawing import draw_track
+from autodas.report.page._drawing import draw_tracks
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.runs.events import Epoch
@@ -79,7 +79,7 @@ def final_cells(run: Run, prefix: str) -> str:
     if run.genotype is None:
         return ""
     cells = cells_of_genotype(run.genotype)
-    drawn = "".join(draw_track(finished_track(cell), 0, f"{prefix}final-") for cell in cells)
+    drawn = draw_tracks(map(finished_track, cells), 0, f"{prefix}final-")
     text = run.genotype.to_json()
     link = (
         f'<a class="download" download="{GENOTYPE}" '

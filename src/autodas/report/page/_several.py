@@ -70,7 +70,7 @@ def several(runs: Sequence[Run]) -> str:
     return section(
         "comparison",
         "Comparison",
-        table(head, rows, "Mean ± standard deviation over runs with equal settings"),
+        table(head, rows, "Mean ± standard deviation over runs with equal settings", sortable=True),
         paragraph(
             f"Points are means over runs with equal settings, bars are one standard error of the test "
             f"{words} in each direction, from the number of test samples (accuracies only) and, if there are "

@@ -8,8 +8,10 @@ from typing import Any
 from autodas.report.drawing._colours import colour_of
 from autodas.report.page._evolution import Track, evolution_of
 from autodas.report.page._html import csv_link, escape, paragraph
+from autodas.report.page._phases import phase_marks, phase_note
 from autodas.report.page._thinning import some_of
 from autodas.runs.events import Architecture
+from autodas.runs.phases import phases_of
 from autodas.runs.reading import Run
 
 _WIDTH, _HEIGHT = 200, 90
@@ -27,6 +29,7 @@ def draw_weights(run: Run, prefix: str) -> str:
     """
     snapshots = [(event.iteration, event.weights) for event in run.events_of(Architecture) if event.weights]
     snapshots = some_of(snapshots, _MANY)
+    phases = phases_of(run.start)
     tracks = evolution_of(run).tracks
     parts: list[str] = []
     used: set[str] = set()
@@ -40,12 +43,14 @@ def draw_weights(run: Run, prefix: str) -> str:
             (w for _, row in rows for edge in row["alpha"] if edge for w in edge if w is not None),
             default=1.0,
         )
+        last = snapshots[-1][0]
+        marks = phase_marks(phases, last, _WIDTH, _HEIGHT)
         charts = "".join(
-            _chart(track, number, rows, peak, snapshots[-1][0]) for number in range(len(track.shape.edges))
+            _chart(track, number, rows, peak, last, marks) for number in range(len(track.shape.edges))
         )
         title = f"{track.shape.title}; height of a chart: alpha {peak:.2g}, beta 1"
-        parts.append(f'<h3>{escape(title)}</h3><div class="edges">{charts}</div>')
-        parts.append(_csv(f"{prefix}weights-{kind}.csv", track, rows))
+        link = _csv(f"{prefix}weights-{kind}.csv", track, rows)
+        parts.append(f'<div><h3>{escape(title)}</h3><div class="edges">{charts}</div>{link}</div>')
     if not parts:
         return ""
     legend = "".join(
@@ -63,12 +68,15 @@ def draw_weights(run: Run, prefix: str) -> str:
             "weight of the edge itself, beta.",
             "note",
         )
+        + phase_note(phases)
         + f'<ul class="legend">{legend}<li>{dashes}beta</li></ul>'
-        + "".join(parts)
+        + f'<div class="kinds">{"".join(parts)}</div>'
     )
 
 
-def _chart(track: Track, number: int, rows: Sequence[_Snapshot], peak: float, last: int) -> str:
+def _chart(
+    track: Track, number: int, rows: Sequence[_Snapshot], peak: float, last: int, background: str
+) -> str:
     edge, changes = track.shape.edges[number], track.changes[number]
     lines = []
     for column, name in enumerate(track.operations):
@@ -87,7 +95,7 @@ def _chart(track: Track, number: int, rows: Sequence[_Snapshot], peak: float, la
     return (
         f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Weights of edge {name}: '
         f'{escape(end)}"><path class="frame" d="M0 0H{_WIDTH}V{_HEIGHT}H0z"/>'
-        f'<g class="edge">{"".join(lines)}</g></svg>'
+        f'{background}<g class="edge">{"".join(lines)}</g></svg>'
         f"<figcaption>{name} <span>{escape(end)}</span></figcaption></figure>"
     )
 
