@@ -396,7 +396,7 @@ def test_the_page_of_a_video_run_says_what_was_seen(tmp_path: Path) -> None:
     assert "16 frames of 112 x 112, 2 channels, step 2, modality flow" in page
     assert "75.0 % (4 videos, 20 clips each, 95 % interval 30.1 to 95.4)" in page
     assert "<dt>of single clips</dt><dd>61.2 %</dd>" in page
-    assert "all 4 test videos are taken for cat" in page
+    assert "<p class=problem>All 4 test videos are taken for cat.</p>" in page
 
 
 @pytest.mark.slow

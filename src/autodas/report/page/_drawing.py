@@ -45,14 +45,26 @@ def draw_evolution(evolution: Evolution, prefix: str) -> str:
         f'min="0" max="{last}" value="{last}" step="1">'
         '<button type="button" class="forward" aria-label="One step forward">▶</button></div>\n'
         f'<output for="{slider}" class="moment" aria-live="polite">{escape(_told(evolution.frames[-1]))}'
-        f"</output>\n{drawings}\n"
-        + paragraph(
-            "Dashed: undecided, with the leading operation in italics. Framed: decided in this step. Removed "
-            "edges disappear. The arrow keys move the slider, too.",
-            "note",
-        )
-        + "</div>"
+        f"</output>\n{drawings}\n" + paragraph(_reading(evolution), "note") + "</div>"
     )
+
+
+def _reading(evolution: Evolution) -> str:
+    """Return how to read the drawings."""
+    shapes = [track.shape for track in evolution.tracks.values()]
+    told = []
+    if not all(shape.graph for shape in shapes):
+        told.append(
+            "Boxes are feature maps: c[k-1] is the output of the cell before, c[k-2] that of the one before "
+            "it, and a numbered box is the sum of its arrows."
+        )
+    if any(shape.graph for shape in shapes):
+        told.append("The numbered boxes of a stage graph are whole cells.")
+    told.append(
+        "Dashed: undecided, with the leading operation in italics. Framed: decided in this step. Removed "
+        "edges disappear. The arrow keys move the slider, too."
+    )
+    return " ".join(told)
 
 
 def slider_of(prefix: str) -> str:

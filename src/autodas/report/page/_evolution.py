@@ -120,9 +120,9 @@ def _frame(moment: Moment, phases: list[SearchPhase]) -> Frame:
     if isinstance(moment.event, Decision):
         text, decision = f"{moment.event.kind}: {in_words(moment.event)}.", moment.event.line
     elif moment.event is None:
-        text = "The search begins."
+        text = "the search begins."
     else:
-        text = f"Iteration {moment.iteration}: current weights."
+        text = "current weights."
     phase = phase_name(phases, moment.iteration)
     return Frame(moment.iteration, moment.epoch, moment.step, text, moment.remaining, phase, decision)
 

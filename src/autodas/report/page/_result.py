@@ -60,8 +60,13 @@ def facts(run: Run, prefix: str) -> str:
         for name, value in told
         if value not in (None, "", {})
     ]
-    remarks = [paragraph(with_flags(str(remark)), "problem") for remark in summary.get("remarks") or ()]
+    remarks = [paragraph(_sentence(with_flags(str(r))), "problem") for r in summary.get("remarks") or ()]
     return f'<dl class="facts">{"".join(rows)}</dl>{"".join(remarks)}' if rows else ""
+
+
+def _sentence(remark: str) -> str:
+    """Return a remark as a sentence; on terminals it follows a word and has no full stop."""
+    return f"{remark[:1].upper()}{remark[1:]}{'' if remark.endswith('.') else '.'}"
 
 
 def _processes(run: Run) -> str:

@@ -107,7 +107,15 @@ def remaining(run: Run, prefix: str) -> str:
 def curves(run: Run, prefix: str) -> str:
     """Metrics of both steps."""
     steps = {"train": "weight step", "valid": "architecture step"}
-    return section(f"{prefix}curves", "Both steps", metric_charts(run, prefix, steps))
+    charts = metric_charts(run, prefix, steps)
+    # Methods that train both on one batch have no step on the validation half.
+    two = any(event.metric("valid_loss") is not None for event in run.events_of(Epoch))
+    note = paragraph(
+        "An iteration has two steps: the weight step trains the weights of all candidates on the training "
+        "half, the architecture step trains the architecture on the validation half.",
+        "note",
+    )
+    return section(f"{prefix}curves", "Both steps", note if two else "", charts) if charts else ""
 
 
 def accuracies(run: Run, prefix: str) -> str:
@@ -139,7 +147,11 @@ def accuracies(run: Run, prefix: str) -> str:
         f"{prefix}accuracies",
         f"Relaxed and discrete {score.words}",
         table(["network", f"{name}, %"], rows, "With the weights of the search"),
-        paragraph(f"On the validation half: {results['count']:,} samples{interval}.", "note"),
+        paragraph(
+            f"On the validation half: {results['count']:,} samples{interval}. The network is trained from "
+            "scratch before use, so these numbers only tell what the derivation changes.",
+            "note",
+        ),
         more,
     )
 
@@ -162,8 +174,15 @@ def certainty(run: Run, prefix: str) -> str:
             for kind in kinds
         ]
         charts.append(line_chart(f"{prefix}{name}", title, "iteration", label, lines))
-    charts += _looked_up(run, prefix)
-    return section(f"{prefix}certainty", "Entropy, margin, stability, skip connections", grid(charts))
+    told = paragraph(
+        "How sure the search is: entropy falls and the margin grows when it comes to prefer one operation on "
+        "each edge; at a stability of 1 the preferences have stopped changing. Many skip connections are the "
+        "sign of a collapse.",
+        "note",
+    )
+    drawn = grid([*charts, *_looked_up(run, prefix)])
+    title = "Entropy, margin, stability, skip connections"
+    return section(f"{prefix}certainty", title, told, drawn) if drawn else ""
 
 
 def _looked_up(run: Run, prefix: str) -> list[str]:
