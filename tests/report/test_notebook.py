@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from tests.report.page.runs import KINDS, SPACE, read_events, write_search
+from tests.report.page.runs import KINDS, SPACE, read_events, write_events, write_search
 from tests.report.watch.logs import decision, write_run
 
 from autodas.genotype import CellGenotype, Edge, Genotype
@@ -104,6 +104,18 @@ def test_a_search_shows_its_weights_as_a_picture_of_its_own(tmp_path: Path) -> N
             x, y = map(float, re.findall(r"[\d.]+", group.get("transform", "")))
             assert x + 200 <= left + width
             assert y + 110 <= top + height
+
+
+def test_weights_of_another_form_are_left_out(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "search")
+    events = read_events(search)
+    for event in events:
+        if event["event"] == "architecture":
+            event["weights"] = {kind: {"gamma": 1} for kind in KINDS}
+    write_events(search, events)
+    html = run_html(search)
+    assert "normal cell" in html
+    assert "<img" not in html
 
 
 def test_a_search_without_weights_has_no_such_picture(tmp_path: Path) -> None:

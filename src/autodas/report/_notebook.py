@@ -79,7 +79,10 @@ def run_html(folder: str | Path) -> str:
 
 def _weights(run: Run) -> str:
     """Return the charts of the weights as an image, whose style does not affect the notebook."""
-    drawing = weights_svg(run)
+    try:
+        drawing = weights_svg(run)
+    except Exception:  # unexpected content must not prevent the rest
+        drawing = None
     if drawing is None:
         return ""
     content = b64encode(drawing.encode()).decode("ascii")

@@ -44,10 +44,17 @@ def test_lines_shades_and_names_are_where_they_belong() -> None:
     assert names == [("", "4", "stage 1"), ("transform", "91", "stage 2"), ("", "104", "&lt;3&gt;")]
 
 
-def test_what_has_not_begun_is_not_marked() -> None:
-    marks = phase_marks(phases_of(Start(phases=STAGES)), 45, 200, 90)
-    assert marks.count('class="phase"') == 1
-    assert "3" not in re.findall(r">([^<]*)</text>", marks)
+def test_what_has_not_begun_is_not_marked(search: Path, tmp_path: Path) -> None:
+    """The last weights of the log are those of iteration 102."""
+    later = [{"name": "search", "iterations": 102, "settle": 2}, {"name": "final", "iterations": 50}]
+    page = render_main([with_phases(search, tmp_path / "run", later)])
+    assert page.count('class="phase"') == 0
+    assert "final" not in page[page.index("Alpha and beta") : page.index("Time and memory")]
+    assert page.count('class="rest"') == 14 * len(KINDS)
+    earlier = [{"name": "search", "iterations": 101}, {"name": "final", "iterations": 50, "settle": 3}]
+    page = render_main([with_phases(search, tmp_path / "other", earlier)])
+    assert page.count('class="phase"') == 14 * len(KINDS)
+    assert page.count('class="rest"') == 0, "beyond the right edge"
 
 
 def test_a_single_phase_has_its_parts_named() -> None:

@@ -22,7 +22,7 @@ def phase_marks(phases: Sequence[SearchPhase], last: int, width: int, height: in
     The parts of a single phase have their names, those of several phases are told by :func:`phase_note`.
 
     Args:
-        phases: phases of the search.
+        phases: phases of the search that begin before the right edge.
         last: iteration at the right edge; what is beyond is left out.
         width, height: size of the chart.
     """
@@ -30,19 +30,17 @@ def phase_marks(phases: Sequence[SearchPhase], last: int, width: int, height: in
     def place(iteration: int) -> int:
         return round(min(iteration, last) / max(1, last) * width)
 
-    several = len(phases) > 1
-    shown = [each for each in phases if each.whole.first < last]
-    parts = [part for each in shown for part in each.parts if part.first < last]
+    parts = [part for each in phases for part in each.parts if part.first < last]
     shades = "".join(
         f'<path class="rest" d="M{place(part.first)} 0H{place(part.last)}V{height}H{place(part.first)}z"/>'
         for part in parts
     )
     lines = "".join(
         f'<path class="phase" d="M{place(each.whole.first)} 0V{height}"/>'
-        for each in shown
+        for each in phases
         if each.whole.first
     )
-    named = [each.whole for each in shown] if several else parts
+    named = [each.whole for each in phases] if len(phases) > 1 else parts
     names = "".join(_name(part, place(part.first), place(part.last), height) for part in named)
     return shades + lines + names
 

@@ -10,7 +10,7 @@ from autodas.report.page._evolution import Track, evolution_of
 from autodas.report.page._phases import phase_marks
 from autodas.report.page._thinning import some_of
 from autodas.runs.events import Architecture
-from autodas.runs.phases import SearchPhase
+from autodas.runs.phases import SearchPhase, phases_of
 from autodas.runs.reading import Run
 
 WIDTH, HEIGHT = 200, 90
@@ -28,24 +28,28 @@ class KindOfWeights(NamedTuple):
         rows: states of its weights.
         peak: largest alpha.
         last: last iteration with weights of any kind.
+        phases: phases of the search that begin before it.
     """
 
     track: Track
     rows: list[Snapshot]
     peak: float
     last: int
+    phases: list[SearchPhase]
 
 
 def weights_of(run: Run) -> Iterator[KindOfWeights]:
     """Yield the weights of each kind of cell that has at least two states of them."""
     snapshots = [(event.iteration, event.weights) for event in run.events_of(Architecture) if event.weights]
     snapshots = some_of(snapshots, _MANY)
+    last = snapshots[-1][0] if snapshots else 0
+    phases = [phase for phase in phases_of(run.start) if phase.whole.first < last]
     for kind, track in evolution_of(run).tracks.items():
         # A single state of the weights is not a curve.
         rows = [(iteration, weights[kind]) for iteration, weights in snapshots if weights.get(kind)]
         if len(rows) > 1:
             alphas = (w for _, row in rows for edge in row["alpha"] if edge for w in edge if w is not None)
-            yield KindOfWeights(track, rows, max(alphas, default=1.0), snapshots[-1][0])
+            yield KindOfWeights(track, rows, max(alphas, default=1.0), last, phases)
 
 
 class Chart(NamedTuple):
@@ -62,19 +66,14 @@ class Chart(NamedTuple):
     drawn: str
 
 
-def charts_of(weights: KindOfWeights, phases: Sequence[SearchPhase]) -> list[Chart]:
-    """Return the charts of all edges.
-
-    Args:
-        weights: weights of a kind of cell.
-        phases: phases of the search, which are marked.
-    """
-    marks = phase_marks(phases, weights.last, WIDTH, HEIGHT)
+def charts_of(weights: KindOfWeights) -> list[Chart]:
+    """Return the charts of all edges of a kind of cell."""
+    marks = phase_marks(weights.phases, weights.last, WIDTH, HEIGHT)
     return [_chart(weights, number, marks) for number in range(len(weights.track.shape.edges))]
 
 
 def _chart(weights: KindOfWeights, number: int, background: str) -> Chart:
-    track, rows, peak, last = weights
+    track, rows, peak, last, _ = weights
     edge, changes = track.shape.edges[number], track.changes[number]
     lines = []
     for column, name in enumerate(track.operations):

@@ -14,7 +14,6 @@ from autodas.report.page._weight_charts import (
     entry,
     weights_of,
 )
-from autodas.runs.phases import phases_of
 from autodas.runs.reading import Run
 
 
@@ -25,14 +24,14 @@ def draw_weights(run: Run, prefix: str) -> str:
         run: run of a search.
         prefix: prefix of all identifiers.
     """
-    phases, kinds = phases_of(run.start), list(weights_of(run))
+    kinds = list(weights_of(run))
     if not kinds:
         return ""
     parts = []
     for weights in kinds:
         shape = weights.track.shape
         title = f"{shape.title}; height of a chart: alpha {weights.peak:.2g}, beta 1"
-        charts = "".join(map(_figure, charts_of(weights, phases)))
+        charts = "".join(map(_figure, charts_of(weights)))
         link = _csv(f"{prefix}weights-{shape.kind}.csv", weights)
         parts.append(f'<div><h3>{escape(title)}</h3><div class="edges">{charts}</div>{link}</div>')
     legend = "".join(
@@ -49,7 +48,7 @@ def draw_weights(run: Run, prefix: str) -> str:
             "weight of the edge itself, beta.",
             "note",
         )
-        + phase_note(phases)
+        + phase_note(kinds[0].phases)
         + f'<ul class="legend">{legend}<li>{dashes}beta</li></ul>'
         + f'<div class="kinds">{"".join(parts)}</div>'
     )

@@ -8,7 +8,6 @@ from autodas.report.drawing._colours import colour_of
 from autodas.report.page._html import escape
 from autodas.report.page._standalone import light_colours
 from autodas.report.page._weight_charts import HEIGHT, WIDTH, charts_of, weights_of
-from autodas.runs.phases import phases_of
 from autodas.runs.reading import Run
 
 _COLUMNS, _GAP, _LINE, _LETTER = 5, 12, 20, 7.5
@@ -20,7 +19,7 @@ def weights_svg(run: Run) -> str | None:
     Args:
         run: run of a search.
     """
-    phases, kinds = phases_of(run.start), list(weights_of(run))
+    kinds = list(weights_of(run))
     if not kinds:
         return None
     names = dict.fromkeys(name for weights in kinds for name in weights.track.operations)
@@ -29,7 +28,7 @@ def weights_svg(run: Run) -> str | None:
     for weights in kinds:
         y += 2 * _LINE
         parts.append(f'<text class="title" x="0" y="{y - 8}">{escape(weights.track.shape.title)}</text>')
-        charts = charts_of(weights, phases)
+        charts = charts_of(weights)
         for number, chart in enumerate(charts):
             row, column = divmod(number, _COLUMNS)
             left, top = column * (WIDTH + _GAP), y + row * (HEIGHT + 2 * _LINE)
