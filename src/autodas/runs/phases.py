@@ -1,4 +1,4 @@
-"""Phases of a search, and the parts of them in which the architecture rests."""
+"""Phases of a search, and the parts of them without steps of the architecture or without decisions."""
 
 from __future__ import annotations
 
