@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from tests.report.page.runs import KINDS, SPACE, read_events, write_events, write_search
 from tests.report.watch.logs import decision, write_run
 
 from autodas.genotype import CellGenotype, Edge, Genotype
-from autodas.report import result_html, run_html
+from autodas.report import colour_of, result_html, run_html
+from autodas.runs.folder import RunFolder
 from autodas.zoo import load_zoo
 
 
@@ -61,8 +65,6 @@ def test_a_genotype_knows_nothing_of_drawings_until_a_notebook_asks() -> None:
 
 
 def test_a_run_tells_how_far_it_came(tmp_path: Path) -> None:
-    from autodas.runs.folder import RunFolder
-
     run = write_run(tmp_path / "run", decision(1, [0, 2], "dil_conv_5x5"))
     html = RunFolder(run)._repr_html_()
     for said in ("search", "digits", "not finished", "dil_conv_5x5", "<svg"):
@@ -73,6 +75,51 @@ def test_a_run_tells_how_far_it_came(tmp_path: Path) -> None:
     assert "not finished" not in html
     assert "71.25" in html
     assert "DARTS_V2" in html
+
+
+def test_a_search_shows_its_weights_as_a_picture_of_its_own(tmp_path: Path) -> None:
+    """An image, so that its style stays its own: lines for every edge, in the colours of operations."""
+    search = write_search(tmp_path / "search")
+    assert repr(RunFolder("runs/mine")) == "RunFolder('runs/mine')"
+    (content,) = re.findall(r'<img [^>]*src="data:image/svg\+xml;base64,([^"]*)">', run_html(search))
+    svg = ElementTree.fromstring(base64.b64decode(content))
+    tag = "{http://www.w3.org/2000/svg}"
+    charts = [group for group in svg.iter(f"{tag}g") if group.get("class") == "edge"]
+    assert len(charts) == 2 * len(SPACE.edges)
+    events = [event for event in read_events(search) if event["event"] == "architecture"]
+    for kind, own in zip(KINDS, (charts[: len(SPACE.edges)], charts[len(SPACE.edges) :]), strict=True):
+        for edge, chart in enumerate(own):
+            # An operation has a line if its weight was logged, in the order of the space.
+            rows = [row for event in events if (row := event["weights"][kind]["alpha"][edge]) is not None]
+            names = SPACE.operations if rows else ()
+            lines = [path.get("stroke") for path in chart if path.get("class") == "line"]
+            assert lines == [colour_of(name) for name in names]
+    texts = [element.text for element in svg.iter(f"{tag}text")]
+    assert {*SPACE.operations, "beta", "normal cell", "reduction cell"} <= {*texts}
+    width, height = (float(svg.get(side, "")) for side in ("width", "height"))
+    left, top, *size = map(float, svg.get("viewBox", "").split())
+    assert size == [width, height]
+    for group in svg.iter(f"{tag}g"):
+        if "transform" in group.attrib:
+            x, y = map(float, re.findall(r"[\d.]+", group.get("transform", "")))
+            assert x + 200 <= left + width
+            assert y + 110 <= top + height
+
+
+def test_weights_of_another_form_are_left_out(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "search")
+    events = read_events(search)
+    for event in events:
+        if event["event"] == "architecture":
+            event["weights"] = {kind: {"gamma": 1} for kind in KINDS}
+    write_events(search, events)
+    html = run_html(search)
+    assert "normal cell" in html
+    assert "<img" not in html
+
+
+def test_a_search_without_weights_has_no_such_picture(tmp_path: Path) -> None:
+    assert "<img" not in run_html(write_run(tmp_path / "run", decision(1, [0, 2], "dil_conv_5x5")))
 
 
 def test_runs_that_are_incomplete(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     search = write_search(folder / "search")
     training = write_training(folder / "train", search)
     return write_page([search, training], folder / "report.html")
-
-
-@pytest.fixture
-def page(browser: Any, file: Path) -> Iterator[Any]:
-    """The page, which asks for nothing but itself and complains about nothing."""
-    # Without motion, so that what is hidden is so at once.
-    context = browser.new_context(
-        offline=True, viewport={"width": 390, "height": 800}, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    page.set_default_timeout(45_000)
-    complaints: list[str] = []
-    requests: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(file.as_uri())
-    yield page
-    context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
 
 
 def looks(page: Any) -> list[str]:
@@ -100,6 +79,52 @@ def test_play(page: Any) -> None:
     page.wait_for_timeout(900)
     assert slider.input_value() == stopped
     assert 2 < int(stopped) < int(slider.get_attribute("max"))
+
+
+def test_a_decision_leads_to_its_step(page: Any) -> None:
+    """A click, or Enter, moves the slider to the decision, shows it, and stops the animation."""
+    slider, play = page.get_by_label("Step of the evolution"), page.locator(".play")
+    page.locator("#run-1-decisions summary").click()
+    rows = page.locator("#run-1-decisions tbody tr")
+    for number, act in ((4, "click"), (20, "press")):
+        row, link = rows.nth(number), rows.nth(number).get_by_role("link")
+        step, iteration, decision = (row.locator("td").nth(column).inner_text() for column in (0, 1, 4))
+        play.click()
+        link.click() if act == "click" else link.press("Enter")
+        said = page.locator(".moment").inner_text()
+        assert said.startswith(f"Iteration {iteration},")
+        assert f" {step} decisions: " in said
+        assert decision in said
+        assert play.inner_text() == "Play"
+        until(page, lambda: 0 <= slider.bounding_box()["y"] < 300)  # of 800
+        page.keyboard.press("ArrowLeft")
+        assert f" {step} decisions: " not in page.locator(".moment").inner_text(), "the slider has the focus"
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1440, 2), (1100, 2), (900, 1), (390, 1)])
+def test_kinds_of_cells_are_side_by_side_where_they_fit(page: Any, width: int, columns: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for drawings in (
+        ".evolution .cells > figure",
+        "#run-1-cells .cells > figure",
+        "#run-1-weights .kinds > *",
+    ):
+        boxes = [each.bounding_box() for each in page.locator(drawings).all()]
+        assert len(boxes) == 2
+        assert len({box["x"] for box in boxes}) == columns, drawings
+        assert len({box["y"] for box in boxes}) == 3 - columns, drawings
+
+
+def test_without_scripts_it_can_be_read(browser: Any, file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(file.as_uri())
+    page.locator("#run-1-decisions summary").click()
+    page.locator("#run-1-decisions tbody a").first.click()
+    assert page.get_by_label("Step of the evolution").bounding_box()["y"] < 300, "the link leads there"
+    assert page.locator("#comparison tbody tr").count() == 1
+    assert page.locator("th button").count() == 0, "no button that does nothing"
+    context.close()
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])

@@ -365,3 +365,23 @@ def test_bf16_stays_close_and_finite(tmp_path: Path) -> None:
     assert exact is not None
     other = events_of(tmp_path / "exact", "epoch")[0]
     assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=0.05)
+
+
+def test_the_log_says_where_nothing_is_decided(tmp_path: Path) -> None:
+    """A quarter of twelve iterations at either end."""
+    settings = {"schedule": "a", "warmup": 0.25, "settle": 0.25, "weights_only": 0.1}
+    run_search(tmp_path / "run", "sdas", settings=settings)
+    (phase,) = events_of(tmp_path / "run", "start")[0]["phases"]
+    assert phase["iterations"] == 12
+    assert [phase[part] for part in ("weights_only", "warmup", "settle")] == [1, 3, 3]
+    decided = {event["iteration"] for event in events_of(tmp_path / "run", "decision")}
+    assert min(decided) > 3
+    assert max(decided) == 9
+    run_search(tmp_path / "das", "das", epochs=1)
+    assert events_of(tmp_path / "das", "start")[0]["phases"][0].keys() == {
+        "name",
+        "iterations",
+        "cell",
+        "kinds",
+        "nodes",
+    }

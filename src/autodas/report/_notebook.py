@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -14,8 +15,9 @@ from autodas.report.drawing._dot import dot
 from autodas.report.drawing._progress import cells_of_run
 from autodas.report.drawing._render import render_svg
 from autodas.report.drawing._stack import stacked
+from autodas.report.page._weights_picture import weights_svg
 from autodas.runs.events import Epoch
-from autodas.runs.reading import read_run
+from autodas.runs.reading import Run, read_run
 
 
 def genotype_svg(genotype: Genotype) -> str | None:
@@ -46,7 +48,9 @@ def result_html(genotype: Genotype, accuracies: Mapping[str, Any], margin: float
 
 
 def run_html(folder: str | Path) -> str:
-    """Return a run as HTML: its description, progress and cells, or the error if the folder is not a run.
+    """Return a run as HTML: its description, progress, cells and the weights of a search over time.
+
+    If the folder is not a run, the error is returned.
 
     Args:
         folder: run folder.
@@ -65,12 +69,25 @@ def run_html(folder: str | Path) -> str:
         **_results(run.summary),
     }
     if run.genotype is not None:
-        return _facts(facts) + genotype_html(run.genotype)
+        return _facts(facts) + genotype_html(run.genotype) + _weights(run)
     try:
         drawing = _drawn(cells_of_run(folder), f"The cells of {run.name}, as far as they are decided")
     except AutodasError:  # not a search, or an unreadable log: the facts suffice
         drawing = None
-    return _facts(facts) + (_scrolling(drawing) if drawing else "")
+    return _facts(facts) + (_scrolling(drawing) if drawing else "") + _weights(run)
+
+
+def _weights(run: Run) -> str:
+    """Return the charts of the weights as an image, whose style does not affect the notebook."""
+    try:
+        drawing = weights_svg(run)
+    except Exception:  # unexpected content must not prevent the rest
+        drawing = None
+    if drawing is None:
+        return ""
+    content = b64encode(drawing.encode()).decode("ascii")
+    looks = 'alt="Weights of every edge" style="max-width:100%"'
+    return f'<img {looks} src="data:image/svg+xml;base64,{content}">\n'
 
 
 _RESULTS = (

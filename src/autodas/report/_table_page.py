@@ -51,7 +51,9 @@ def render_table_comparison(comparison: TableComparison, remarks: str = "") -> s
         paragraph(comparison.verdict()),
         paragraph(remarks) if remarks else "",
         section("distribution", "Distribution", *charts),
-        section("methods", "Methods", table(*comparison.columns(), "Means over seeds")),
-        section("found", "All searches", table(head, rows, "Architecture found by each search")),
+        section("methods", "Methods", table(*comparison.columns(), "Means over seeds", sortable=True)),
+        section(
+            "found", "All searches", table(head, rows, "Architecture found by each search", sortable=True)
+        ),
     ]
     return page_around("\n".join(main), title)

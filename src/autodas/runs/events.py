@@ -34,7 +34,17 @@ _COUNT = Is((int,), "a whole number")  # numbers of architectures, of any size
 _NUMBER = Number()
 _STATES = Items(Whole())
 _PART = Fields(
-    {}, {"name": TEXT, "iterations": Whole(), "cell": TEXT, "kinds": Items(TEXT), "nodes": Whole()}
+    {},
+    {
+        "name": TEXT,
+        "iterations": Whole(),
+        "cell": TEXT,
+        "kinds": Items(TEXT),
+        "nodes": Whole(),
+        "weights_only": Whole(),
+        "warmup": Whole(),
+        "settle": Whole(),
+    },
 )
 
 
@@ -122,7 +132,8 @@ class Start(Event):
         notes: notes to the user, in sentences.
         input: input of the network: image size, channels, frames.
         space: space of a search: name, cell space, kinds of cells, operations, size.
-        phases: phases of a search, each with its iterations and the searched part.
+        phases: phases of a search, each with its iterations and the searched part, and the number of its
+            iterations that train the weights only, or are before and after all decisions.
         remaining: number of architectures of the space.
         auxiliary: whether a training has the auxiliary head.
         test_watched: whether a training evaluates on the test samples before its end.

@@ -198,6 +198,9 @@ class RunFolder:
                 ) from error
             raise
 
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
     def _repr_html_(self) -> str:
         """Return a description of the run and its progress, for notebooks."""
         return str(drawn("run", self.path))

@@ -11,6 +11,7 @@ from autodas.loop.tasks import Task
 from autodas.progress import duration
 from autodas.runs import events
 from autodas.runs.leaders import Leaders
+from autodas.runs.phases import PARTS
 from autodas.runs.reading import read_events
 from autodas.search._collapse import Diagnosis, plain, summary, warning, with_history
 from autodas.search._look_up import look_up
@@ -76,6 +77,7 @@ class Journal:
                         "cell": phase.space.cell.name,
                         "kinds": list(phase.space.kinds),
                         "nodes": phase.space.cell.nodes,
+                        **{part: length for part in PARTS if (length := getattr(phase, part))},
                     }
                     for phase in self.phases
                 ],

@@ -57,6 +57,8 @@ class Phase:
         alive: candidates that its supernet starts with.
         cells: the cells that are the nodes of the searched graph, if these are whole cells (H-DAS, stage
             level).
+        warmup, settle: number of iterations, at the start and at the end, in which nothing is decided, of a
+            method that decides during the search.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Phase:
     weights_only: int
     alive: Mapping[str, Alive]
     cells: Genotype | None = None
+    warmup: int = 0
+    settle: int = 0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from autodas.strategies._relaxation import (
 )
 from autodas.strategies._schedules import schedule, steps_due
 from autodas.strategies._stability import Stability
-from autodas.strategies.base import LossOf, Outcome, Phase, SearchPlan, Strategy, single_phase
+from autodas.strategies.base import LossOf, Outcome, Phase, SearchPlan, Strategy, part_of, single_phase
 from autodas.strategies.settings import SDASSettings
 from autodas.supernet import CellMixture, mixture_of
 
@@ -65,11 +65,12 @@ class SDAS(Strategy):
 
     def __init__(self, settings: SDASSettings, plan: SearchPlan) -> None:
         super().__init__(settings, plan)
+        self.warmup = max(settings.warmup, settings.weights_only)
         self.schedule = partial(
             steps_due,
             schedule(settings.schedule),
             iterations=plan.iterations,
-            warmup=max(settings.warmup, settings.weights_only),
+            warmup=self.warmup,
             settle=settings.settle,
         )
         self.decisions = Discretisation(plan.space.cell, plan.space.kinds)
@@ -80,9 +81,12 @@ class SDAS(Strategy):
 
     def phases(self) -> list[Phase]:
         """Return the single phase."""
-        cell, kinds = self.plan.space.cell, self.plan.space.kinds
+        cell, kinds, total = self.plan.space.cell, self.plan.space.kinds, self.plan.iterations
         alive = {kind: all_alive(cell) for kind in kinds}
-        return single_phase(self.plan, alive, self.settings.weights_only)
+        (phase,) = single_phase(self.plan, alive, self.settings.weights_only)
+        return [
+            replace(phase, warmup=part_of(total, self.warmup), settle=part_of(total, self.settings.settle))
+        ]
 
     def begin(self, number: int, device: torch.device | str) -> None:
         """Initialise the architecture parameters with zeros, or randomly."""

@@ -326,7 +326,8 @@ def test_several_runs(tmp_path: Path) -> None:
         runs += [search, write_training(tmp_path / f"seed{seed}/train", search, top1)]
     page = render_main(runs)
     assert LEFT_OUT not in page
-    assert "75 ± 7.1" in page
+    assert '<td data-number="75.0">75 ± 7.1</td>' in page, "sorted by the mean"
+    assert page.count("<table class=sortable>") == 1
     head, row = table_of(page, "comparison.csv")
     found = dict(zip(head, row, strict=True))
     assert [found["method"], found["runs"], float(found["parameters, M"])] == ["sdas-b", "2", 1.5]
@@ -379,6 +380,8 @@ def test_trainings_on_different_data_are_no_repetitions(tmp_path: Path) -> None:
         ]
     )
     assert "52.5 ± 3.5" in page  # 50 and 55: the only two that are repetitions
+    dots = [name for name, *_ in table_of(page, "accuracy-parameters.csv")[1:]]
+    assert "sdas-b, modality rgb, epochs 60, frames 16" in dots, "legends name the settings"
     # A run whose settings are lost is a repetition of none.
     (runs[1] / "config.yaml").unlink()
     assert "not known: again" in render_main([search, *runs])
@@ -396,7 +399,7 @@ def test_the_page_of_a_video_run_says_what_was_seen(tmp_path: Path) -> None:
     assert "16 frames of 112 x 112, 2 channels, step 2, modality flow" in page
     assert "75.0 % (4 videos, 20 clips each, 95 % interval 30.1 to 95.4)" in page
     assert "<dt>of single clips</dt><dd>61.2 %</dd>" in page
-    assert "all 4 test videos are taken for cat" in page
+    assert "<p class=problem>All 4 test videos are taken for cat.</p>" in page
 
 
 @pytest.mark.slow

@@ -39,7 +39,11 @@ def of_classes(run: Run, prefix: str) -> str:
     return section(
         f"{prefix}classes",
         "Classes",
-        folded("All classes", table(head, rows, "Classes, the worst first"), opened=len(rows) <= 30),
+        folded(
+            "All classes",
+            table(head, rows, "Classes, the worst first", sortable=True),
+            opened=len(rows) <= 30,
+        ),
         paragraph(
             "The mean average precision is over the classes with test samples. Precision, recall and F1 are "
             "those at the threshold: 0.5, or the best one on the samples held out of training.",

@@ -7,6 +7,7 @@ So the label of every edge has its own place.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from autodas.report.drawing._cells import DrawnCell
 from autodas.report.drawing._colours import OPERATION_COLOURS, colour_of
@@ -15,6 +16,7 @@ from autodas.report.page._html import escape, paragraph
 from autodas.report.page._numbers import short
 
 _LETTER, _STEP, _BOX, _HEIGHT = 6.1, 40, 46, 30
+_LEAST = 0.78  # smallest scale of a drawing with legible letters
 
 
 def draw_evolution(evolution: Evolution, prefix: str) -> str:
@@ -31,8 +33,8 @@ def draw_evolution(evolution: Evolution, prefix: str) -> str:
     }
     # HTML escapes do not apply inside a script element, so "<", which could end it, is a JSON escape.
     plain = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    slider = f"{prefix}slider"
-    drawings = "\n".join(draw_track(track, last, prefix) for track in evolution.tracks.values())
+    slider = slider_of(prefix)
+    drawings = draw_tracks(evolution.tracks.values(), last, prefix)
     return (
         f'<div class="evolution"><script type="application/json">{plain}</script>\n'
         '<div class="controls">'
@@ -43,14 +45,31 @@ def draw_evolution(evolution: Evolution, prefix: str) -> str:
         f'min="0" max="{last}" value="{last}" step="1">'
         '<button type="button" class="forward" aria-label="One step forward">▶</button></div>\n'
         f'<output for="{slider}" class="moment" aria-live="polite">{escape(_told(evolution.frames[-1]))}'
-        f"</output>\n{drawings}\n"
-        + paragraph(
-            "Dashed: undecided, with the leading operation in italics. Framed: decided in this step. Removed "
-            "edges disappear. The arrow keys move the slider, too.",
-            "note",
-        )
-        + "</div>"
+        f"</output>\n{drawings}\n" + paragraph(_reading(evolution), "note") + "</div>"
     )
+
+
+def _reading(evolution: Evolution) -> str:
+    """Return how to read the drawings."""
+    shapes = [track.shape for track in evolution.tracks.values()]
+    told = []
+    if not all(shape.graph for shape in shapes):
+        told.append(
+            "Boxes are feature maps: c[k-1] is the output of the cell before, c[k-2] that of the one before "
+            "it, and a numbered box is the sum of its arrows."
+        )
+    if any(shape.graph for shape in shapes):
+        told.append("The numbered boxes of a stage graph are whole cells.")
+    told.append(
+        "Dashed: undecided, with the leading operation in italics. Framed: decided in this step. Removed "
+        "edges disappear. The arrow keys move the slider, too."
+    )
+    return " ".join(told)
+
+
+def slider_of(prefix: str) -> str:
+    """Return the identifier of the slider of an evolution."""
+    return f"{prefix}slider"
 
 
 def _operations(evolution: Evolution) -> list[str]:
@@ -69,33 +88,56 @@ def _frame(frame: Frame) -> list[str | int]:
 
 
 def _told(frame: Frame) -> str:
-    when = f"iteration {frame.iteration}" + ("" if frame.epoch is None else f", epoch {frame.epoch}")
+    when = [f"Iteration {frame.iteration}"]
+    if frame.phase:
+        when.append(f"phase “{frame.phase}”")
+    if frame.epoch is not None:
+        when.append(f"epoch {frame.epoch}")
+    when.append(f"{frame.step} decision{'' if frame.step == 1 else 's'}")
     left = "" if frame.remaining is None else f" Remaining valid architectures: {short(frame.remaining)}."
-    return f"{when[0].upper()}{when[1:]}, decisions {frame.step}: {frame.text}{left}"
+    return f"{', '.join(when)}: {frame.text}{left}"
 
 
-def draw_track(track: Track, frame: int, prefix: str) -> str:
-    """Return the drawing of one cell.
+def draw_tracks(tracks: Iterable[Track], frame: int, prefix: str) -> str:
+    """Return the drawings of cells, side by side as far as they fit.
 
     Args:
-        track: cell to draw.
+        tracks: cells to draw.
         frame: frame whose state is drawn.
         prefix: prefix of all identifiers.
     """
-    shape = track.shape
-    longest = max((len(name) for name in track.operations), default=8)
-    pill = longest * _LETTER + 12
-    apart = pill + 14
+    tracks = list(tracks)
+    least = max((_LEAST * _width(track) for track in tracks), default=0)
+    drawings = "".join(_track(track, frame, prefix) for track in tracks)
+    return f'<div class="cells" style="--least:{least:.0f}px">{drawings}</div>'
+
+
+def _pill(track: Track) -> float:
+    """Return the width of a label."""
+    return max((len(name) for name in track.operations), default=8) * _LETTER + 12
+
+
+def _centres(track: Track) -> list[float]:
+    """Return the positions of the states, and of the output."""
+    apart, count = _pill(track) + 14, track.shape.inputs + track.shape.nodes
+    return [_BOX / 2 + 8 + apart * place for place in (*range(count), count - 0.4)]
+
+
+def _width(track: Track) -> float:
+    return _centres(track)[-1] + 40
+
+
+def _track(track: Track, frame: int, prefix: str) -> str:
+    shape, pill, xs, width = track.shape, _pill(track), _centres(track), _width(track)
     span = max((edge.state - edge.predecessor for edge in shape.edges), default=1)
     count = shape.inputs + shape.nodes
     # The second label of a duplicate edge is above the first.
     twice = len(shape.edges) - len({(edge.predecessor, edge.state) for edge in shape.edges})
     top = span * _STEP + 16 + (24 if twice else 0)
-    xs = [_BOX / 2 + 8 + apart * state for state in range(count)] + [_BOX / 2 + 8 + apart * (count - 0.4)]
-    width, height = xs[-1] + 40, top + _HEIGHT + 18 + 9 * (count - min(shape.concat, default=count) + 1)
+    height = top + _HEIGHT + 18 + 9 * (count - min(shape.concat, default=count) + 1)
     identifier = escape(f"{prefix}cell-{shape.kind}")
     parts = [
-        f'<svg class="cell" viewBox="0 0 {width:.0f} {height:.0f}" style="min-width:{width * 0.78:.0f}px;'
+        f'<svg class="cell" viewBox="0 0 {width:.0f} {height:.0f}" style="min-width:{_LEAST * width:.0f}px;'
         f'max-width:{width * 1.1:.0f}px" role="img" aria-labelledby="{identifier}-title '
         f'{identifier}-description"><title id="{identifier}-title">{escape(shape.title)}</title>'
         f'<desc id="{identifier}-description">{escape(_described(track, frame))}</desc>'

@@ -10,6 +10,7 @@ from autodas.report.drawing._cells import DrawnCell, DrawnEdge
 from autodas.report.page._thinning import some_of
 from autodas.runs.events import Architecture, Decision, Event
 from autodas.runs.history import Moment, history_of, in_words
+from autodas.runs.phases import SearchPhase, phase_name, phases_of
 from autodas.runs.reading import Run
 from autodas.user_code import short_name
 
@@ -39,6 +40,8 @@ class Frame(NamedTuple):
         step: number of decisions so far.
         text: description of the event.
         remaining: number of remaining valid architectures; ``None`` if missing in the log.
+        phase: name of the phase of a search that has several.
+        decision: line in the log of the decision that led to it; ``None`` without one.
     """
 
     iteration: int
@@ -46,6 +49,8 @@ class Frame(NamedTuple):
     step: int
     text: str
     remaining: int | None
+    phase: str
+    decision: int | None
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,8 @@ def evolution_of(run: Run) -> Evolution:
 
     There is a frame for each decision and for each event with weights. Inconsistent events are skipped.
     """
-    moments = history_of(_told_events(run), problems=[])
-    return Evolution([_frame(moment) for moment in moments], _tracks(moments))
+    moments, phases = history_of(_told_events(run), problems=[]), phases_of(run.start)
+    return Evolution([_frame(moment, phases) for moment in moments], _tracks(moments))
 
 
 def _told_events(run: Run) -> list[Event]:
@@ -110,14 +115,16 @@ def _told_events(run: Run) -> list[Event]:
     return [event for place, event in enumerate(run.events) if place not in left_out]
 
 
-def _frame(moment: Moment) -> Frame:
+def _frame(moment: Moment, phases: list[SearchPhase]) -> Frame:
+    decision = None
     if isinstance(moment.event, Decision):
-        text = f"{moment.event.kind}: {in_words(moment.event)}."
+        text, decision = f"{moment.event.kind}: {in_words(moment.event)}.", moment.event.line
     elif moment.event is None:
-        text = "The search begins."
+        text = "the search begins."
     else:
-        text = f"Iteration {moment.iteration}: current weights."
-    return Frame(moment.iteration, moment.epoch, moment.step, text, moment.remaining)
+        text = "current weights."
+    phase = phase_name(phases, moment.iteration)
+    return Frame(moment.iteration, moment.epoch, moment.step, text, moment.remaining, phase, decision)
 
 
 def _tracks(moments: Sequence[Moment]) -> dict[str, Track]:

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from html import escape as _escape
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from autodas.terminal import visible
+
+_LEADING_NUMBER = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?: ±.*| %)?", re.IGNORECASE)
+"""Text that is sorted as a number: ``1,234``, ``95.2 ± 0.3``, ``12 %``."""
+
+
+class FrameLink(NamedTuple):
+    """Cell of a table: a link that moves a slider to a frame of an evolution.
+
+    Attributes:
+        text: text of the link.
+        slider: identifier of the slider.
+        frame: number of the frame.
+    """
+
+    text: str
+    slider: str
+    frame: int
 
 
 def escape(content: Any) -> str:
@@ -44,13 +62,16 @@ def items(texts: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, *, sortable: bool = False) -> str:
     """Return a table that scrolls horizontally if it is too wide.
 
     Args:
         head: names of the columns.
-        rows: cells of each row; numbers are right-aligned.
+        rows: cells of each row: numbers, which are right-aligned, texts, links, and ``None`` for missing
+            values.
         caption: caption, also for screen readers.
+        sortable: whether a reader with scripts can sort the rows by a column: by numbers if every value of
+            the column is or begins with one, otherwise by text.
     """
     rows = list(rows)
     right = [all(_number(row[i]) or row[i] is None for row in rows) for i in range(len(head))]
@@ -60,7 +81,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> s
     )
     lines = "\n".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f"<table{' class=sortable' if sortable else ''}>"
         f"<caption>{escape(caption)}</caption>\n<thead><tr>{names}</tr></thead>\n<tbody>\n{lines}\n"
         "</tbody></table></div>"
     )
@@ -69,9 +91,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> s
 def _cell(value: Any) -> str:
     if value is None:
         return "<td class=number>–</td>"
+    if isinstance(value, FrameLink):
+        return (
+            f'<td><a href="#{escape(value.slider)}" data-frame="{value.frame}">{escape(value.text)}</a></td>'
+        )
     number = _number(value)
     text = f"{value:,}" if isinstance(value, int) and number else f"{value:.4g}" if number else str(value)
-    return f"<td{' class=number' if number else ''}>{escape(text)}</td>"
+    leading = value if number else _leading_number(text)
+    order = "" if leading is None else f' data-number="{leading}"'
+    return f"<td{' class=number' if number else ''}{order}>{escape(text)}</td>"
+
+
+def _leading_number(text: str) -> float | None:
+    found = _LEADING_NUMBER.fullmatch(text)
+    return float(found[1].replace(",", "")) if found else None
 
 
 def _number(value: Any) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from autodas.accuracy import in_words
 from autodas.flags import with_flags
 from autodas.report.drawing._cells import cells_of_genotype
-from autodas.report.page._drawing import draw_track
+from autodas.report.page._drawing import draw_tracks
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
 from autodas.runs.events import Epoch
@@ -60,8 +60,13 @@ def facts(run: Run, prefix: str) -> str:
         for name, value in told
         if value not in (None, "", {})
     ]
-    remarks = [paragraph(with_flags(str(remark)), "problem") for remark in summary.get("remarks") or ()]
+    remarks = [paragraph(_sentence(with_flags(str(r))), "problem") for r in summary.get("remarks") or ()]
     return f'<dl class="facts">{"".join(rows)}</dl>{"".join(remarks)}' if rows else ""
+
+
+def _sentence(remark: str) -> str:
+    """Return a remark as a sentence; on terminals it follows a word and has no full stop."""
+    return f"{remark[:1].upper()}{remark[1:]}{'' if remark.endswith('.') else '.'}"
 
 
 def _processes(run: Run) -> str:
@@ -79,7 +84,7 @@ def final_cells(run: Run, prefix: str) -> str:
     if run.genotype is None:
         return ""
     cells = cells_of_genotype(run.genotype)
-    drawn = "".join(draw_track(finished_track(cell), 0, f"{prefix}final-") for cell in cells)
+    drawn = draw_tracks(map(finished_track, cells), 0, f"{prefix}final-")
     text = run.genotype.to_json()
     link = (
         f'<a class="download" download="{GENOTYPE}" '

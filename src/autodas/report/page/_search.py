@@ -9,9 +9,9 @@ from autodas.flags import with_flags
 from autodas.reading import known
 from autodas.report.page._budget import budget
 from autodas.report.page._charts import Series, line_chart
-from autodas.report.page._drawing import draw_evolution
+from autodas.report.page._drawing import draw_evolution, slider_of
 from autodas.report.page._evolution import evolution_of
-from autodas.report.page._html import csv_link, folded, items, paragraph, section, table
+from autodas.report.page._html import FrameLink, csv_link, folded, items, paragraph, section, table
 from autodas.report.page._metrics import grid, metric_charts
 from autodas.report.page._weights import draw_weights
 from autodas.runs.events import Candidate, Decision, Epoch, LateDecisions, Stopped, Warned
@@ -52,9 +52,9 @@ def decisions(run: Run, prefix: str) -> str:
     """List of decisions."""
     late = {step: event for event in run.events_of(LateDecisions) for step in event.steps}
     head = ["step", "iteration", "epoch", "cell", "decision", "won by", "architectures left"]
+    taken = run.events_of(Decision)
     rows: list[list[Any]] = [
-        [d.step, d.iteration, d.epoch, d.kind, in_words(d), d.priority, d.remaining]
-        for d in run.events_of(Decision)
+        [d.step, d.iteration, d.epoch, d.kind, in_words(d), d.priority, d.remaining] for d in taken
     ]
     if late:
         words = score_of(run.start.task).words
@@ -64,10 +64,17 @@ def decisions(run: Run, prefix: str) -> str:
             row += [event.before, event.after]
     if not rows:
         return ""
+    frames = {frame.decision: number for number, frame in enumerate(evolution_of(run).frames)}
+    linked = [
+        [*row[:4], FrameLink(row[4], slider_of(prefix), frames[d.line]), *row[5:]]
+        if d.line in frames
+        else row
+        for d, row in zip(taken, rows, strict=True)
+    ]
     return section(
         f"{prefix}decisions",
         "Decisions",
-        folded("All decisions", table(head, rows, "Decisions in order")),
+        folded("All decisions", table(head, linked, "Decisions in order; each leads to its step above")),
         paragraph(
             "“Won by” is the lead of the operation or edge that won. Scores, in percent on a part of the "
             "validation half, are measured only if few iterations follow a decision.",
@@ -100,7 +107,15 @@ def remaining(run: Run, prefix: str) -> str:
 def curves(run: Run, prefix: str) -> str:
     """Metrics of both steps."""
     steps = {"train": "weight step", "valid": "architecture step"}
-    return section(f"{prefix}curves", "Both steps", metric_charts(run, prefix, steps))
+    charts = metric_charts(run, prefix, steps)
+    # Methods that train both on one batch have no step on the validation half.
+    two = any(event.metric("valid_loss") is not None for event in run.events_of(Epoch))
+    note = paragraph(
+        "An iteration has two steps: the weight step trains the weights of all candidates on the training "
+        "half, the architecture step trains the architecture on the validation half.",
+        "note",
+    )
+    return section(f"{prefix}curves", "Both steps", note if two else "", charts) if charts else ""
 
 
 def accuracies(run: Run, prefix: str) -> str:
@@ -132,7 +147,11 @@ def accuracies(run: Run, prefix: str) -> str:
         f"{prefix}accuracies",
         f"Relaxed and discrete {score.words}",
         table(["network", f"{name}, %"], rows, "With the weights of the search"),
-        paragraph(f"On the validation half: {results['count']:,} samples{interval}.", "note"),
+        paragraph(
+            f"On the validation half: {results['count']:,} samples{interval}. The network is trained from "
+            "scratch before use, so these numbers only tell what the derivation changes.",
+            "note",
+        ),
         more,
     )
 
@@ -155,8 +174,15 @@ def certainty(run: Run, prefix: str) -> str:
             for kind in kinds
         ]
         charts.append(line_chart(f"{prefix}{name}", title, "iteration", label, lines))
-    charts += _looked_up(run, prefix)
-    return section(f"{prefix}certainty", "Entropy, margin, stability, skip connections", grid(charts))
+    told = paragraph(
+        "How sure the search is: entropy falls and the margin grows when it comes to prefer one operation on "
+        "each edge; at a stability of 1 the preferences have stopped changing. Many skip connections are the "
+        "sign of a collapse.",
+        "note",
+    )
+    drawn = grid([*charts, *_looked_up(run, prefix)])
+    title = "Entropy, margin, stability, skip connections"
+    return section(f"{prefix}certainty", title, told, drawn) if drawn else ""
 
 
 def _looked_up(run: Run, prefix: str) -> list[str]:

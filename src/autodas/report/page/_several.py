@@ -65,12 +65,12 @@ def several(runs: Sequence[Run]) -> str:
             ("parameters", "parameters", "parameters"),
             ("multiply-adds", "multiply-adds", "multiply_adds"),
         )
-        if (dots := _dots(groups, key))
+        if (dots := _dots(groups, differ, key))
     ]
     return section(
         "comparison",
         "Comparison",
-        table(head, rows, "Mean ± standard deviation over runs with equal settings"),
+        table(head, rows, "Mean ± standard deviation over runs with equal settings", sortable=True),
         paragraph(
             f"Points are means over runs with equal settings, bars are one standard error of the test "
             f"{words} in each direction, from the number of test samples (accuracies only) and, if there are "
@@ -85,7 +85,7 @@ def several(runs: Sequence[Run]) -> str:
     )
 
 
-def _dots(groups: Sequence[Repetitions], key: str) -> list[Dot]:
+def _dots(groups: Sequence[Repetitions], differ: Sequence[str], key: str) -> list[Dot]:
     dots = []
     several_data = len({group.data for group in groups}) > 1
     deviations = {data: _deviation(groups, data) for data in {group.data for group in groups}}
@@ -99,7 +99,8 @@ def _dots(groups: Sequence[Repetitions], key: str) -> list[Dot]:
             continue
         ys = [y for _, y, _ in known]
         middle, error = fmean(ys), standard_error(ys, known[0][2], deviations[group.data])
-        name = ", ".join(filter(None, [group.method, group.data if several_data else "", *group.settings]))
+        settings = [f"{k} {value}" for k, value in zip(differ, group.settings, strict=True) if value]
+        name = ", ".join(filter(None, [group.method, group.data if several_data else "", *settings]))
         dots.append(Dot(name, name, fmean(x for x, _, _ in known), middle, middle - error, middle + error))
     return dots
 

@@ -41,12 +41,18 @@ def standalone(figure: str) -> str:
 
 
 @cache
-def _style() -> str:
-    """Return the rules of the page for charts, with the light colours in place of variables."""
+def light_colours() -> dict[str, str]:
+    """Return the light colours of pages by the names of their variables."""
     css = (files("autodas.report.page") / "page.css").read_text(encoding="utf-8")
     colours: dict[str, str] = {}
     for name, colour in re.findall(r"--([\w-]+): (#\w+);", css):
         colours.setdefault(name, colour)  # the light ones come first
+    return colours
+
+
+def _style() -> str:
+    """Return the rules of the page for charts, with the light colours in place of variables."""
+    colours = light_colours()
     rules = [
         f"text {{ font: 12px sans-serif; fill: {colours['ink']}; }}",
         f".title {{ font-weight: 600; }} .tick {{ fill: {colours['pale']}; }}",

@@ -44,7 +44,7 @@ def precisions(run: Run, prefix: str) -> str:
     return section(
         f"{prefix}precisions",
         "Average precision of classes",
-        table(head, rows, "Test images, as in COCO"),
+        table(head, rows, "Test images, as in COCO", sortable=True),
         csv_link(f"{prefix}precisions.csv", head, rows),
     )
 

@@ -1,9 +1,42 @@
 "use strict";
 
-// Animates the drawings of an evolution; call `autodasPage.start` again after replacing the content.
+// Animates the drawings of an evolution, and sorts tables; call `autodasPage.start` again after replacing the
+// content.
 const autodasPage = {
   start(root) {
     for (const evolution of root.querySelectorAll(".evolution")) autodasPage.evolution(evolution);
+    for (const table of root.querySelectorAll("table.sortable")) autodasPage.sortable(table);
+  },
+
+  // A button in every column head sorts the rows; rows that are equal keep the order of the page.
+  sortable(table) {
+    const body = table.tBodies[0];
+    const rows = [...body.rows];
+    if (rows.length < 2) return;
+    const heads = [...table.tHead.rows[0].cells];
+    const texts = new Intl.Collator("en", { numeric: true });
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      const missing = (cell) => ["", "–"].includes(cell.textContent.trim());
+      const cells = rows.map((row) => row.cells[column]);
+      const numbers = cells.every((cell) => missing(cell) || "number" in cell.dataset);
+      button.addEventListener("click", () => {
+        const falling = head.getAttribute("aria-sort") === "ascending";
+        for (const other of heads) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+        const compare = (a, b) =>
+          (numbers ? a.dataset.number - b.dataset.number : texts.compare(a.textContent, b.textContent)) *
+          (falling ? -1 : 1);
+        const place = (cell) => (missing(cell) ? 1 : 0);
+        body.append(...[...rows].sort((one, two) => {
+          const [a, b] = [one.cells[column], two.cells[column]];
+          return place(a) - place(b) || (place(a) ? 0 : compare(a, b));
+        }));
+      });
+    });
   },
 
   evolution(root) {
@@ -70,6 +103,14 @@ const autodasPage = {
     root.querySelector(".back").addEventListener("click", () => move(Number(slider.value) - 1));
     root.querySelector(".forward").addEventListener("click", () => move(Number(slider.value) + 1));
     slider.addEventListener("input", () => show(Number(slider.value)));
+    // The browser itself scrolls to the target of these links.
+    for (const link of document.querySelectorAll(`a[href="#${slider.id}"]`)) {
+      link.addEventListener("click", () => {
+        stop();
+        move(Number(link.dataset.frame));
+        slider.focus({ preventScroll: true });
+      });
+    }
   },
 };
 
