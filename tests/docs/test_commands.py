@@ -26,7 +26,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 @pytest.fixture(scope="module")
 def sections() -> dict[str, str]:
     """The built page, by heading."""
-    path = ROOT / "docs" / "commands_page.py"
+    path = ROOT / "docs" / "hooks" / "commands.py"
     spec = spec_from_file_location("commands_page", path)
     assert spec is not None
     assert spec.loader is not None

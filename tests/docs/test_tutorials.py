@@ -11,7 +11,13 @@ import pytest
 
 PAGES = Path(__file__).parents[2] / "docs" / "tutorials"
 MADE = {
-    "pictures": ["sheet.png", "cell-normal.svg", "search.html", "evolution.gif", "runs/comparison/comparison.md"],
+    "pictures": [
+        "sheet.png",
+        "cell-normal.svg",
+        "search.html",
+        "evolution.gif",
+        "runs/comparison/comparison.md",
+    ],
     "clips": ["sheet.png", "cell-normal.svg", "new.csv", "report.html"],
     "device": ["table.html", "front.svg"],
     "methods": ["runs/comparison/comparison.md", "comparison.html"],
@@ -24,9 +30,7 @@ def test_every_tutorial_is_run() -> None:
 
 
 @pytest.fixture
-def run_page(
-    tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch, forked_jobs: None
-) -> Any:
+def run_page(tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch, forked_jobs: None) -> Any:
     """Runs all blocks of a page in order, in an empty folder, and returns the names of its programs."""
 
     def run(name: str) -> dict[str, Any]:
