@@ -10,10 +10,10 @@ import torch
 import autodas
 from autodas.cli import _setup
 from autodas.cli._settings import ComputeConfig
-from autodas.cli._setup import SMALL, device_for
+from autodas.cli._setup import FOR_A_THREAD, SMALL, device_for
 from autodas.cli.config._configuration import parse
 from autodas.cli.main import main
-from autodas.cli.search import SearchConfig, _work
+from autodas.cli.search import SearchConfig, _device
 from autodas.loop import InputShape
 from autodas.loop.tasks import Classification
 from autodas.spaces import all_alive
@@ -26,22 +26,44 @@ def never() -> int:
 
 
 def test_only_a_choice_that_is_left_open_depends_on_the_size(capsys: pytest.CaptureFixture[str]) -> None:
-    auto = ComputeConfig(device="auto")
-    assert device_for(auto, CPU, never) == CPU
-    assert device_for(ComputeConfig(device="cuda"), GPU, never) == GPU
-    assert device_for(auto, GPU, lambda: SMALL) == GPU
+    auto, one = ComputeConfig(device="auto"), {"samples": 1, "batch_size": 1}
+    assert torch.get_num_threads() == 1
+    assert device_for(auto, CPU, never, **one) == CPU
+    assert device_for(ComputeConfig(device="cuda"), GPU, never, **one) == GPU
+    assert device_for(auto, GPU, lambda: SMALL // 8, samples=8, batch_size=1) == GPU
     assert not capsys.readouterr().err
-    assert device_for(auto, GPU, lambda: SMALL - 1) == CPU
+    assert device_for(auto, GPU, lambda: SMALL // 8 - 1, samples=8, batch_size=1) == CPU
     told = capsys.readouterr().err
     assert "--compute.device cuda takes the GPU" in told
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("chosen", "cost", "threads"),
+    [
+        (None, 2, 1),
+        (None, FOR_A_THREAD // 8, 1),
+        (None, FOR_A_THREAD // 4, 2),
+        (None, FOR_A_THREAD, 3),
+        (3, 2, 3),
+    ],
+)
+def test_threads_have_work(chosen: int | None, cost: int, threads: int) -> None:
+    """Batches of eight samples on a processor of three cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        device_for(ComputeConfig(threads=chosen), CPU, lambda: cost, samples=100, batch_size=8)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(("preset", "small"), [("quickstart", True), ("cifar10-search", False)])
-def test_the_size_of_a_search(preset: str, small: bool) -> None:
+def test_the_size_of_a_search(preset: str, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse("search", SearchConfig, ["--data=digits", f"--preset={preset}"], presets="search")
-    dataset = autodas.open_dataset("digits")
-    assert (_work(config, dataset) < SMALL) == small
+    taken = _device(config, GPU, autodas.open_dataset("digits"))
+    assert (taken == CPU) == small
 
 
 def test_the_size_is_that_of_the_forward_passes() -> None:

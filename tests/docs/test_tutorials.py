@@ -33,19 +33,25 @@ def test_every_tutorial_is_run() -> None:
 def run_page(tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch, forked_jobs: None) -> Any:
     """Runs all blocks of a page in order, in an empty folder, and returns the names of its programs."""
 
+    def run_commands(text: str) -> None:
+        for line in text.splitlines():
+            program, *words = shlex.split(line)
+            assert program == "autodas"
+            process = command(tmp_path, *words)
+            assert process.wait() == 0, (line, process.printed[1])
+
     def run(name: str) -> dict[str, Any]:
         page = PAGES / f"{name}.md"
         monkeypatch.chdir(tmp_path)
         names: dict[str, Any] = {}
-        for language, text in re.findall(r"```(python|sh)\n(.*?)```", page.read_text(), re.DOTALL):
-            if language == "python":
+        blocks = re.findall(r'```(python|sh|yaml title="([^"]+)")\n(.*?)```', page.read_text(), re.DOTALL)
+        for language, title, text in blocks:
+            if title:
+                (tmp_path / title).write_text(text)
+            elif language == "python":
                 exec(compile(text, str(page), "exec"), names)
-                continue
-            for line in text.splitlines():
-                program, *words = shlex.split(line)
-                assert program == "autodas"
-                process = command(tmp_path, *words)
-                assert process.wait() == 0, (line, process.printed[1])
+            else:
+                run_commands(text)
         for file in MADE[name]:
             assert (tmp_path / file).stat().st_size > 100, file
         return names

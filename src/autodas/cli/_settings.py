@@ -86,7 +86,7 @@ class ComputeConfig:
         device: auto (a GPU if available, but the CPU for small runs), cpu, cuda, cuda:1.
         precision: fp32, or bf16 for forward and backward passes.
         graphs: auto records whole iterations as CUDA graphs on GPUs, off never does.
-        threads: CPU threads; by default torch's own choice.
+        threads: CPU threads; by default torch's own choice, in small searches and trainings fewer.
         deterministic: request bitwise deterministic kernels, on GPUs too.
     """
 

@@ -148,7 +148,6 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     from autodas.cli._setup import (
         choose_folder,
         connect,
-        device_for,
         open_data,
         open_folder,
         say_notes,
@@ -162,7 +161,7 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     # Before opening the data, since storing them may take hours.
     folder, resumed = choose_folder("search", config, f"search-{data}-{config.strategy.name}", group)
     opened = group.after_first(lambda: open_data(config.data, config.seed))
-    device = device_for(config.compute, device, lambda: _work(config, opened[0]))
+    device = _device(config, device, opened[0])
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, group, resumed)
     if not resumed:
@@ -232,8 +231,8 @@ def _space(config: SearchSpaceConfig) -> Space:
     return space.with_operations(config.operations)
 
 
-def _work(config: SearchConfig, dataset: ImageDataset) -> int:
-    """Return the multiply-adds of all forward passes of the search."""
+def _device(config: SearchConfig, device: torch.device, dataset: ImageDataset) -> torch.device:
+    from autodas.cli._setup import device_for
     from autodas.loop import InputShape, check_space
     from autodas.loop.tasks import task_of
     from autodas.search import SearchSize
@@ -242,7 +241,10 @@ def _work(config: SearchConfig, dataset: ImageDataset) -> int:
     check_space(dataset, space)
     shape = InputShape.of(dataset)
     size = SearchSize(space, config.strategy, task, shape, config.batch_size, config.supernet)
-    return size.work(config.epochs * len(dataset.train))
+    samples = config.epochs * len(dataset.train)
+    return device_for(
+        config.compute, device, lambda: size.work(1), samples=samples, batch_size=config.batch_size
+    )
 
 
 def report(folder: RunFolder, result: SearchResult) -> list[str]:
@@ -286,7 +288,7 @@ def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
 
 def _dry_run(config: SearchConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
-    from autodas.cli._setup import connect, device_for, say_notes, use_compute
+    from autodas.cli._setup import connect, say_notes, use_compute
     from autodas.loop import free_memory
     from autodas.runs.folder import RunFolder
     from autodas.search import estimate_time
@@ -295,7 +297,7 @@ def _dry_run(config: SearchConfig) -> None:
     device = use_compute(config.compute)
     group = connect("search", config, device)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)
-    device = device_for(config.compute, device, lambda: _work(config, dataset))
+    device = _device(config, device, dataset)
     search = _search_of(config, dataset, augmentation, device, RunFolder("nowhere"), group)
     memory, free = search.size.estimate(), free_memory(device)
     each = f" for each of {group.size} processes" if group.size > 1 else ""

@@ -154,7 +154,6 @@ def run_train(config: TrainConfig) -> Trained:
     from autodas.cli._setup import (
         choose_folder,
         connect,
-        device_for,
         open_data,
         open_folder,
         say_notes,
@@ -175,22 +174,29 @@ def run_train(config: TrainConfig) -> Trained:
     if note is not None:
         say_notes([note])
         dataset = replace(dataset, notes=(*dataset.notes, note))
-    device = device_for(config.compute, device, lambda: _work(config, blueprint, dataset))
+    device = _device(config, device, blueprint, dataset)
     tell_kernels(device)
     training = _training_of(config, blueprint, dataset, augmentation, device, folder, group, resumed)
     with open_folder(folder, config, group):
         return Trained(folder, training.run(), training.task)
 
 
-def _work(config: TrainConfig, blueprint: Blueprint, dataset: ImageDataset) -> int:
-    """Return the multiply-adds of all forward passes of the training."""
-    cost = blueprint.profile(
-        classes=len(dataset.classes),
-        channels=dataset.channels,
-        image_size=dataset.image_size,
-        frames=dataset.frames,
-    )
-    return cost.multiply_adds * config.epochs * len(dataset.train)
+def _device(
+    config: TrainConfig, device: torch.device, blueprint: Blueprint, dataset: ImageDataset
+) -> torch.device:
+    from autodas.cli._setup import device_for
+
+    def cost() -> int:
+        network = blueprint.profile(
+            classes=len(dataset.classes),
+            channels=dataset.channels,
+            image_size=dataset.image_size,
+            frames=dataset.frames,
+        )
+        return network.multiply_adds
+
+    samples = config.epochs * len(dataset.train)
+    return device_for(config.compute, device, cost, samples=samples, batch_size=config.batch_size)
 
 
 def _blueprint(config: TrainConfig) -> Blueprint:
@@ -239,14 +245,14 @@ def _training_of(
 
 def _dry_run(config: TrainConfig) -> None:
     from autodas.cli._dry_run import data_facts, open_unstored, storing_facts, time_facts
-    from autodas.cli._setup import connect, device_for, use_compute
+    from autodas.cli._setup import connect, use_compute
     from autodas.loop import used_memory
     from autodas.runs.folder import RunFolder
 
     blueprint, device = _blueprint(config), use_compute(config.compute)
     group = connect("train", config, device)
     dataset, augmentation, opening = open_unstored(config.data, config.seed)
-    device = device_for(config.compute, device, lambda: _work(config, blueprint, dataset))
+    device = _device(config, device, blueprint, dataset)
     training = _training_of(config, blueprint, dataset, augmentation, device, RunFolder("nowhere"), group)
     estimate = training.estimate_time()
     cost, memory = training.facts.profile(), used_memory(device)
