@@ -34,7 +34,12 @@ OF_CIFAR = [*OF_IMAGES, "--data.subset=100", "--data.storage=stream"]  # reads w
 def readme_commands() -> list[list[str]]:
     text = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/published.md"))
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line]
+    return [
+        shlex.split(line, comments=True)
+        for block in blocks
+        for line in block.replace("\\\n", "").splitlines()
+        if line
+    ]
 
 
 def test_the_readme_is_short() -> None:

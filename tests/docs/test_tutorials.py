@@ -34,7 +34,7 @@ def run_page(tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch, fork
     """Runs all blocks of a page in order, in an empty folder, and returns the names of its programs."""
 
     def run_commands(text: str) -> None:
-        for line in text.splitlines():
+        for line in text.replace("\\\n", "").splitlines():
             program, *words = shlex.split(line)
             assert program == "autodas"
             process = command(tmp_path, *words)
