@@ -92,3 +92,4 @@ def test_readme_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict = {}
     exec(compile(block, "README.md", "exec"), names)
     assert names["network"].classifier.out_features == 10
+    assert (tmp_path / "runs/mine/genotype.json").exists()

@@ -18,7 +18,7 @@ MADE = {
         "evolution.gif",
         "runs/comparison/comparison.md",
     ],
-    "clips": ["sheet.png", "cell-normal.svg", "new.csv", "report.html"],
+    "clips": ["sheet.png", "cell-normal.svg", "report.html"],
     "device": ["table.html", "front.svg"],
     "methods": ["runs/comparison/comparison.md", "comparison.html"],
 }
