@@ -4,17 +4,24 @@
 # make test   everything that must hold before a change is merged
 # make lint   the fast part of `make test`: style and types
 # make docs   the documentation as a web site, in site/
-# make build  the source archive and the wheel, in dist/
-# make clean  removes what can be made again, the environment included; runs are kept
+# make build  the source archive and, made from it, the wheel, in dist/
+# make test-oldest  the tests with the oldest versions that pyproject.toml allows, in .venv-oldest
+# make test-newest  the tests with the newest versions that there are, in .venv-newest
+# make clean  removes what can be made again, the environments included; runs are kept
 #
 # The environment in .venv is made on first use, and again when its inputs change.
 
 PYTHON ?= python3
 WORKERS ?= 2
-BIN := .venv/bin
-STAMP := .venv/.installed
+ENVIRONMENT ?= .venv
+EXTRAS ?= dev
+CONSTRAINTS ?= constraints.txt
+BIN := $(ENVIRONMENT)/bin
+STAMP := $(ENVIRONMENT)/.installed
+# For all that pip installs here: also what builds the project, also in tests.
+export PIP_CONSTRAINT := $(CONSTRAINTS)
 
-.PHONY: demo demo-video quick test lint docs build clean .venv
+.PHONY: demo demo-video quick test tests test-oldest test-newest lint docs build clean .venv
 
 demo: $(STAMP)
 	$(BIN)/autodas demo
@@ -28,8 +35,21 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 quick: $(STAMP)
 	$(TESTS) -m "not slow"
 
-test: lint
+test: lint tests
+
+tests: $(STAMP)
 	$(TESTS)
+
+# With the libraries of all extras, those included that are too large for .venv.
+test-oldest: .venv-oldest/constraints.txt
+	$(MAKE) tests ENVIRONMENT=.venv-oldest EXTRAS=dev,hf,ray CONSTRAINTS=$<
+
+.venv-oldest/constraints.txt: pyproject.toml release/oldest.py
+	mkdir -p $(@D)
+	$(PYTHON) release/oldest.py > $@
+
+test-newest:
+	$(MAKE) tests ENVIRONMENT=.venv-newest EXTRAS=dev,hf,ray CONSTRAINTS=/dev/null
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -44,13 +64,13 @@ build: $(STAMP)
 
 .venv: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "autodas needs Python 3.11 or newer; choose one with: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PYTHON) -m venv $(ENVIRONMENT)
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[$(EXTRAS)]"
 	@touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site
+	rm -rf .venv .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from packaging.version import Version
 from tests.trained_networks import RECORDED, write_clips_network, write_images_network
 from torch import Tensor
 
@@ -315,6 +317,10 @@ class TestWeights:
         assert (model.pretrained_cfg["license"], model.pretrained_cfg["mean"]) == ("mit", (0.4, 0.5, 0.6))
         assert model.num_classes == 3
 
+    @pytest.mark.skipif(
+        Version(version("timm")) < Version("1.0.31"),
+        reason="older timm: no arguments in folders",
+    )
     def test_folders_that_timm_writes_hold_the_architecture(self, trained: Path, tmp_path: Path) -> None:
         from timm.models import save_for_hf
 

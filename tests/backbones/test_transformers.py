@@ -137,7 +137,7 @@ class TestBackbone:
     )
     def test_networks_that_it_refuses(self, settings: dict[str, Any], message: str) -> None:
         with pytest.raises(AutodasError, match=message):
-            AutodasBackboneConfig(**settings)
+            AutodasBackbone(AutodasBackboneConfig(**settings))
 
     def test_clips_and_untrained_networks(self, tmp_path: Path) -> None:
         write_clips_network(tmp_path)

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 import autodas
 from autodas.cli.usages import all_usages
@@ -42,10 +41,3 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     for html in tmp_path.rglob("*.html"):
         # Nothing that a browser loads by itself comes from another host.
         assert not re.search(r'<(?:script|img|link)[^>]+(?:src|href)="https?:', html.read_text()), html.name
-
-
-def test_hooks_and_citation_are_yaml() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
-    assert [hook["id"] for hook in hooks] == ["ruff", "format", "mypy"]
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["version"] == autodas.__version__

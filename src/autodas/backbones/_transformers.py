@@ -39,7 +39,6 @@ class AutodasBackboneConfig(BackboneConfigMixin, PreTrainedConfig):  # type: ign
     """
 
     model_type = "autodas"
-    has_no_defaults_at_init = True
 
     genotype: Any = None
     num_channels: int = 3
@@ -50,7 +49,10 @@ class AutodasBackboneConfig(BackboneConfigMixin, PreTrainedConfig):  # type: ign
     def __post_init__(self, **settings: Any) -> None:
         size = {name: settings.pop(name, None) for name in ("skeleton", "K", "C1", "C2")}
         if self.genotype is None:
-            raise AutodasError("genotype is missing: a run, a genotype or a name of the zoo is expected")
+            # Older versions of transformers save the difference to an empty one.
+            self.stage_names, self.hidden_sizes = [], []
+            super().__post_init__(**settings)  # type: ignore[no-untyped-call]
+            return
         found = resolve(self.genotype, **size)
         if found.blueprint.dimensions != 2:
             raise AutodasError(
@@ -101,6 +103,8 @@ class AutodasBackbone(BackboneMixin, PreTrainedModel):  # type: ignore[no-untype
     body: Backbone
 
     def __init__(self, config: AutodasBackboneConfig) -> None:
+        if config.genotype is None:
+            raise AutodasError("genotype is missing: a run, a genotype or a name of the zoo is expected")
         super().__init__(config)
         self.body = _body(config.genotype, config)
         self.num_features = config.hidden_sizes

@@ -92,9 +92,11 @@ def coco_metrics(
         AutodasError: if faster-coco-eval is not installed.
     """
     library = import_optional("faster_coco_eval", "detection")
-    truth = library.COCO(_truth(images, classes))
-    found = truth.loadRes(_found(predictions))
-    evaluation = library.COCOeval_faster(truth, found, "bbox", print_function=lambda *_: None)
+    wanted, found = _truth(images, classes), _found(predictions)
+    truth = library.COCO(wanted)
+    # Older versions of the library cannot load that nothing was found.
+    answers = truth.loadRes(found) if found else library.COCO({**wanted, "annotations": []})
+    evaluation = library.COCOeval_faster(truth, answers, "bbox", print_function=lambda *_: None)
     evaluation.params.maxDets = [_BEST]
     evaluation.evaluate()
     evaluation.accumulate()
