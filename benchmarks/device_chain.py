@@ -116,6 +116,14 @@ def export(network: nn.Module, path: Path) -> Path:
     return path
 
 
+def sizes_of(folder: Path, limit: float) -> dict[str, tuple[int, int]]:
+    """Return width and depth of the largest network of each family that keeps the limit, found once."""
+    file = folder / "sizes.json"
+    if not file.exists():
+        file.write_text(json.dumps({family: largest(family, limit, folder / "nets") for family in FAMILIES}))
+    return {family: (width, blocks) for family, (width, blocks) in json.loads(file.read_text()).items()}
+
+
 def largest(family: str, limit: float, nets: Path) -> tuple[int, int]:
     """Return width and depth of the largest hand-made network that keeps the limit, by bisection.
 
@@ -208,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = table_of(arguments.run, arguments.networks)
     limit = quartile(table)
     methods = arguments.methods.split(",")
-    sizes = {family: largest(family, limit, arguments.run / "nets") for family in FAMILIES}
+    sizes = sizes_of(arguments.run, limit)
     print(f"limit {limit:.3f} ms; channels and blocks of a stage: {sizes}", flush=True)
     rows: list[dict[str, Any]] = []
     folders = []

@@ -14,6 +14,7 @@ from autodas._version import __version__ as __version__
 if TYPE_CHECKING:
     from autodas.backbones import Backbone as Backbone
     from autodas.backbones import backbone as backbone
+    from autodas.costs import NetworkSetting as NetworkSetting
     from autodas.data import Augmentation as Augmentation
     from autodas.data import ImageDataset as ImageDataset
     from autodas.data import Loader as Loader
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from autodas.spaces import get_space as get_space
     from autodas.strategies import FinalistsSettings as FinalistsSettings
     from autodas.strategies import choose_strategy as choose_strategy
+    from autodas.strategies._network_budget import Limits as Limits
+    from autodas.strategies._network_budget import network_budget as network_budget
     from autodas.strategies.base import Strategy as Strategy
     from autodas.strategies.settings import StrategySettings as StrategySettings
     from autodas.supernet import CellMixture as CellMixture
@@ -91,9 +94,11 @@ _PLACES = {
     "ImageDataset": "autodas.data",
     "InputShape": "autodas.loop",
     "Keeping": "autodas.loop",
+    "Limits": "autodas.strategies._network_budget",
     "Loader": "autodas.data",
     "Multilabel": "autodas.loop.tasks",
     "Network": "autodas.networks",
+    "NetworkSetting": "autodas.costs",
     "OptimSettings": "autodas.settings",
     "Place": "autodas.tables",
     "Regression": "autodas.loop.tasks",
@@ -120,6 +125,7 @@ _PLACES = {
     "get_space": "autodas.spaces",
     "load_genotype": "autodas.zoo",
     "load_model": "autodas.training.model_file",
+    "network_budget": "autodas.strategies._network_budget",
     "open_dataset": "autodas.data",
     "open_table": "autodas.tables",
     "profile": "autodas.networks",

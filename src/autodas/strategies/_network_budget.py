@@ -78,6 +78,15 @@ def network_budget(space: Space, setting: NetworkSetting, limits: Limits) -> Bud
     Raises:
         AutodasError: if no architecture meets the limits (the message names the smallest), or a table is for
             another space or network.
+
+    Examples:
+        >>> import autodas
+        >>> space = autodas.get_space("cifar-o2d")
+        >>> skeleton = autodas.get_skeleton("cifar")
+        >>> setting = autodas.NetworkSetting(skeleton, channels=3, image_size=32, classes=10)
+        >>> budget = autodas.network_budget(space, setting, autodas.Limits(parameters=500_000))
+        >>> budget.resources[0].words(budget.resources[0].limit)
+        '500,000 parameters'
     """
     resources = [
         *(_counted(space, setting, name, limit) for name, limit in limits.counted()),
