@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from tests.data.bar_codes import HEIGHT, WIDTH, bar_coded, numbers_of, texture
 from tests.data.video_variants import MISLEADING, VARIANTS, Variant, has_encoder, write_variant
 from tests.data.videos import write_video
 
+from autodas.data._check_files import damage_in_video
 from autodas.data._read_video import clips_along, count_along
 from autodas.data.frames import _decode as _video_decode
 from autodas.data.frames import _open as _video_open
@@ -496,13 +498,13 @@ def test_clips_of_one_video_are_read_from_one_opened_file(
     path = write_video(tmp_path / "a.mp4", bar_coded(texture(COUNT)), key_every=12)
     frames = VideoFiles([str(path)])
     frames.count(0)
-    inner, calls = _video_open._pyav_open, []
+    inner, calls = _video_open.open_container, []
 
-    def counting(path: str) -> Callable[..., object]:
+    def counting(path: str, **settings: Any) -> object:
         calls.append(path)
-        return inner(path)
+        return inner(path, **settings)
 
-    monkeypatch.setattr(_video_open, "_pyav_open", counting)
+    monkeypatch.setattr(_video_open, "open_container", counting)
     videos = Videos(
         frames,
         np.arange(1),
@@ -514,6 +516,19 @@ def test_clips_of_one_video_are_read_from_one_opened_file(
     )
     assert len(videos.evaluation_views(0, range(20), 20)) == 20
     assert len(calls) == 1
+
+
+def test_metadata_that_are_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "XXXXXX"
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for packet in [*stream.encode(av.VideoFrame(32, 32, "yuv420p")), *stream.encode()]:
+            container.mux(packet)
+    path.write_bytes(path.read_bytes().replace(b"XXXXXX", "Zürich".encode("latin-1")))
+    assert VideoFiles([str(path)]).count(0) == 1
+    assert damage_in_video(str(path)) is None
 
 
 def test_a_file_that_claims_too_many_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodas.data.files._progress import evenly_spaced, read_all
 from autodas.data.files._unreadable import UnreadableError
+from autodas.data.frames._open import open_container
 from autodas.data.pixels._formats import Header
 from autodas.data.splits._images import Images
 from autodas.data.splits._split import Split
@@ -92,7 +93,7 @@ def damage_in_video(path: str) -> str | None:
 
     total, bad, first = 0, 0, None
     try:
-        with av.open(path, metadata_errors="replace") as container:
+        with open_container(path) as container:
             stream = _best(container)
             # Otherwise decoders conceal damage, as players do.
             stream.codec_context.options = {"err_detect": "explode"}
@@ -140,7 +141,7 @@ def _video_facts(path: str) -> _VideoFacts | None:
     import av
 
     try:
-        with av.open(path, metadata_errors="replace") as container:
+        with open_container(path) as container:
             stream = _best(container)
             rate = stream.average_rate or stream.guessed_rate
             seconds: float | None

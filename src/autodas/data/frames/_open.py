@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -89,7 +89,7 @@ def opened(path: str, strict: bool = False) -> Iterator[Video]:
     Raises:
         UnreadableError: for every error of FFmpeg in this block: the video cannot be read.
     """
-    open_container = _pyav_open(path)
+    _require_pyav(path)
     from av.stream import Discard
 
     try:
@@ -141,14 +141,27 @@ def _best(container: InputContainer) -> VideoStream:
     return max(readable, key=score)
 
 
-def _pyav_open(path: str) -> Callable[..., Any]:
+def open_container(path: str, **settings: Any) -> InputContainer:
+    """Open a file with PyAV, also if its metadata are not text.
+
+    Args:
+        path: the file.
+        settings: further arguments of ``av.open``.
+    """
+    import av
+
+    if int(av.__version__.partition(".")[0]) < 19:  # later versions accept all metadata
+        settings["metadata_errors"] = "replace"
+    return av.open(path, **settings)  # type: ignore[no-any-return]
+
+
+def _require_pyav(path: str) -> None:
     try:
-        import av
+        import av  # noqa: F401
     except ImportError as error:
         raise AutodasError(
             f"{path}: the package 'av', which decodes videos, is not installed: install autodas[video]"
         ) from error
-    return av.open
 
 
 def _reason(error: Exception) -> str:

@@ -43,14 +43,14 @@ def _factors(
         summand = tl.zeros((CHANNELS,), tl.float32)
         for t in range(tl.load(starts + o), tl.load(starts + o + 1)):
             r = tl.load(row + t)
-            normalised = inside & (r >= 0)
-            at = r * channels + channel
-            own = tl.rsqrt(tl.load(variance + at, mask=normalised, other=1.0) + epsilon)
+            moments = r * channels + channel
+            normalised = inside & (moments >= 0)
+            own = tl.rsqrt(tl.load(variance + moments, mask=normalised, other=1.0) + epsilon)
             own = tl.where(r < 0, 1.0, own)
             if WEIGHTED:
                 own = own * tl.load(weights + tl.load(factor + t))
             tl.store(factors + t * channels + channel, own, mask=inside)
-            summand -= own * tl.load(mean + at, mask=normalised, other=0.0)
+            summand -= own * tl.load(mean + moments, mask=normalised, other=0.0)
         tl.store(shift + o * channels + channel, summand, mask=inside)
 
 
@@ -114,10 +114,10 @@ def _part_sums(
     inside = channel < channels
     source = _picked(one, other, tl.load(index + t), map_size)
     arrived = upstream + tl.load(place + t).to(tl.int64) * map_size
-    r = tl.load(row + t)
-    normalised = inside & (r >= 0)
-    centre = tl.load(mean + r * channels + channel, mask=normalised, other=0.0)[None, :]
-    factor = tl.load(scale + r * channels + channel, mask=normalised, other=1.0)[None, :]
+    moments = tl.load(row + t) * channels + channel
+    normalised = inside & (moments >= 0)
+    centre = tl.load(mean + moments, mask=normalised, other=0.0)[None, :]
+    factor = tl.load(scale + moments, mask=normalised, other=1.0)[None, :]
     plain = tl.zeros((CHANNELS,), tl.float32)
     product = tl.zeros((CHANNELS,), tl.float32)
     for block in range(BLOCKS):
@@ -174,9 +174,10 @@ def _slopes(
             at = (part * 2 * terms + t) * channels + channel
             plain += tl.load(sums + at, mask=inside, other=0.0)
             product += tl.load(sums + at + terms * channels, mask=inside, other=0.0)
-        normalised = inside & (r >= 0)
-        own = tl.load(scale + r * channels + channel, mask=normalised, other=1.0)
-        centre = tl.load(mean + r * channels + channel, mask=normalised, other=0.0)
+        moments = r * channels + channel
+        normalised = inside & (moments >= 0)
+        own = tl.load(scale + moments, mask=normalised, other=1.0)
+        centre = tl.load(mean + moments, mask=normalised, other=0.0)
         a = weight * own
         share = tl.where(r < 0, 0.0, a / pixels)
         if RUNNING:
