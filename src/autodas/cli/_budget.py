@@ -180,13 +180,15 @@ def _measure(
     settings = MeasureSettings.from_dict(table.device, f"{table.name}: device")
     generator = Random(0)
     known = [space.random_genotype(generator) for _ in range(REFERENCES)]
+    said = [1.0]
 
     def measured(genotype: Genotype) -> float:
         own, *others = measure_architectures([genotype, *known], setting, settings, seconds=SECONDS)
         ratios = [
             found.milliseconds / table.predict(other) for found, other in zip(others, known, strict=True)
         ]
-        if abs((slower := median(ratios)) - 1) > DRIFT:
+        if abs((slower := median(ratios)) - said[-1]) > DRIFT:
+            said.append(slower)
             say_notes(
                 [
                     f"this machine needs {slower:.2f} times what it needed when {table.name} was made (heat, "
