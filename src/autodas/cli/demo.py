@@ -61,7 +61,7 @@ _VIDEOS = _Show(
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Search a network for handwritten digits, train it, test it, draw it.
+    """Search for a network for handwritten digits, train it, test it, draw it.
 
     Args:
         video: classify clips of moving digits by their motion, instead of images.
@@ -98,7 +98,7 @@ def run(argv: list[str]) -> int:
         raise AutodasError(
             f"{root}: already holds a demo; replace it with --overwrite, or choose another --run folder"
         )
-    print(f"searching a network for {show.what} ...", flush=True)
+    print(f"searching for a network for {show.what} ...", flush=True)
     words = ["--data", show.data, "--strategy", show.strategy, "--seed", str(config.seed)]
     searching = read_preset_configuration(search.SearchConfig, "search", show.preset, words)
     searching = replace(

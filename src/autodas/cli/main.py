@@ -23,7 +23,7 @@ from autodas.terminal import visible_output
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("autodas.cli.demo", "search, train and draw a network on embedded data, in a few minutes"),
-    "search": ("autodas.cli.search", "search a network for a dataset"),
+    "search": ("autodas.cli.search", "search for a network for a data set"),
     "train": ("autodas.cli.train", "train the network that a genotype describes"),
     "compare": ("autodas.cli.compare", "compare search methods, with the same data, epochs and seeds"),
     "evaluate": ("autodas.cli.evaluate", "measure the accuracy, or other results, of a trained network"),

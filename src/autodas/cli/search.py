@@ -1,4 +1,4 @@
-"""``autodas search``: search a genotype for a data set."""
+"""``autodas search``: search for a genotype for a data set."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SearchSpaceConfig(SpaceConfig):
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """Search a network for a data set.
+    """Search for a network for a data set.
 
     Args:
         epochs: number of epochs, each over one half of the training samples.

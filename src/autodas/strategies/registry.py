@@ -46,7 +46,8 @@ def resolve_strategy(name: str) -> tuple[str, dict[str, Any]]:
     if name in ALIASES:
         canonical, settings = ALIASES[name]
         return canonical, dict(settings)
-    raise AutodasError(f"unknown strategy '{name}'{nearest(name, strategy_names())}")
+    hint = "; did you mean 'das'?" if name == "darts" else nearest(name, strategy_names())
+    raise AutodasError(f"unknown strategy '{name}'{hint}")
 
 
 def strategy_info(name: str) -> StrategyInfo:
