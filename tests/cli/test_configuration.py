@@ -312,6 +312,7 @@ REFUSED_OPTIONS = [
     (["--optim.lr=-1"], "optim: lr must be above 0, found -1.0"),
     (["--optim.lr", "-1"], "optim: lr must be above 0, found -1.0"),
     (["--strategy", "sdsa"], "--strategy: unknown strategy 'sdsa'; did you mean 'sdas'?"),
+    (["--strategy", "darts"], "--strategy: unknown strategy 'darts'; did you mean 'das'?"),
     (
         ["--strategy", "das", "--strategy.schedule", "c"],
         "unknown option '--strategy.schedule': 'schedule' belongs to sdas, not das",
