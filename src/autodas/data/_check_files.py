@@ -89,7 +89,8 @@ def damage(split: Split) -> list[str]:
 
 def damage_in_video(path: str) -> str | None:
     """Decode all of a video file and return a description of its damage, ``None`` if there is none."""
-    import av
+    from av.error import EOFError as EndOfFileError
+    from av.error import FFmpegError
 
     total, bad, first = 0, 0, None
     try:
@@ -107,9 +108,9 @@ def damage_in_video(path: str) -> str | None:
                     frames = packet.decode()
                     total += len(frames)
                     damaged = sum(bool(frame.is_corrupt) for frame in frames)
-                except av.error.EOFError:
+                except EndOfFileError:
                     break
-                except av.error.FFmpegError:
+                except FFmpegError:
                     damaged = 1
                     total += 1
                     if packet is None:  # the file cannot be read any further
@@ -118,7 +119,7 @@ def damage_in_video(path: str) -> str | None:
                 if damaged and first is None and packet.pts is not None and packet.time_base is not None:
                     first = float(packet.pts * packet.time_base)
                 bad += damaged
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         return str(error).split("\n")[0]
     where = "" if first is None else f", the first at {first:.1f} s"
     if not bad:
@@ -139,6 +140,7 @@ class _VideoFacts(NamedTuple):
 
 def _video_facts(path: str) -> _VideoFacts | None:
     import av
+    from av.error import FFmpegError
 
     try:
         with open_container(path) as container:
@@ -158,7 +160,7 @@ def _video_facts(path: str) -> _VideoFacts | None:
                 seconds,
                 first is not None and bool(first.rotation),
             )
-    except (av.error.FFmpegError, OSError, ValueError):
+    except (FFmpegError, OSError, ValueError):
         return None  # reported when it is read
 
 
