@@ -110,6 +110,10 @@ class CellFrame(nn.Module):
             total = total + term
         return total
 
+    def joined(self, states: Sequence[Tensor]) -> Tensor:
+        """Return the concatenation of states; a single one is not copied."""
+        return states[0] if len(states) == 1 else torch.cat(list(states), dim=1)
+
 
 class Cell(CellFrame):
     """A discrete cell.
@@ -166,4 +170,4 @@ class Cell(CellFrame):
                     term = drop_path(term, self.drop_path)
                 terms.append(self.partial.merge(term, past))
             states.append(self.node(number, self.combine(states, terms)))
-        return torch.cat([states[state] for state in self.concat], dim=1)
+        return self.joined([states[state] for state in self.concat])

@@ -87,10 +87,10 @@ class SupernetCell(CellFrame):
             weights: weights of the outputs after each number of nodes, if their number is searched.
         """
         if weights is None:
-            return torch.cat([states[state] for state in self.space.concat], dim=1)
+            return self.joined([states[state] for state in self.space.concat])
         total: Tensor | None = None
         for weight, length in zip(weights.unbind(), self.space.lengths, strict=True):
-            end = weight * torch.cat([states[state] for state in self.space.concat_of(length)], dim=1)
+            end = weight * self.joined([states[state] for state in self.space.concat_of(length)])
             total = end if total is None else total + end
         assert total is not None
         return total

@@ -49,9 +49,9 @@ class PlanFunction(torch.autograd.Function):
     over convolutions (depthwise D, over space and time the sum of two; pointwise P, r the ReLU; twice for
     separable ones), strided pointwise convolutions, dense convolutions C, pools and the identity. Normalised
     values are never computed: a term is a map times a factor plus a shift, and pools that are not normalised
-    have a shift of 0. x and the outputs of pointwise and dense convolutions and pools are kept for the
-    backward pass; those of the depthwise convolutions are recomputed if the gradient of the weights needs
-    them.
+    have a shift of 0. x and the outputs of pointwise and dense convolutions and of normalised pools are kept
+    for the backward pass; other pools are computed again, and the outputs of depthwise convolutions if the
+    gradient of the weights needs them.
     """
 
     @staticmethod
@@ -66,7 +66,7 @@ class PlanFunction(torch.autograd.Function):
             parameters: as returned by :meth:`Plan.parameters`.
         """
         shape, channels = Given(x, plan.stride).out_shape(), x.shape[-1]
-        maps = x.new_empty(plan.maps, *shape)
+        maps, pooled = _memory(plan, x, shape)
         # The running moments in evaluation, those of the batch while training.
         constant = bool(plan.norms) and not plan.norms[0].training
         if constant:
@@ -74,6 +74,10 @@ class PlanFunction(torch.autograd.Function):
         else:
             mean, variance = x.new_empty(2, plan.rows, channels, dtype=wide(x.dtype)).unbind()
         between = _write_maps(plan, plan.weights(parameters), x, maps, (mean, variance), constant)
+        if plan.pools:
+            pools_forward(x, plan.pools, plan.stride, pooled)
+            if plan.pools_normalised and not constant:
+                moments(pooled, mean[plan.kept :], variance[plan.kept :])
         if not constant:
             follow(plan.norms, (mean, variance), plan.norm_rows, torch.Size(shape[:-1]).numel())
         out, scale = _outputs(x, len(plan.edges), shape), torch.empty_like(mean)
@@ -81,7 +85,7 @@ class PlanFunction(torch.autograd.Function):
             _flat(out) if isinstance(out, Tensor) else [term.view(-1, channels) for term in out],
             scale,
             plan.layout(constant),
-            _terms(plan, maps, x),
+            _terms(plan, maps, pooled, x),
             mean,
             variance,
             weights,
@@ -97,19 +101,21 @@ class PlanFunction(torch.autograd.Function):
         plan: Plan = ctx.plan
         weights, mean, scale, x, maps, *rest = ctx.saved_tensors
         between, parameters = (rest[:2], rest[2:]) if plan.inner else ((), rest)
+        pooled = _pooled_again(plan, x, maps)
         arrived = _arrived(upstream)
         slopes = mean.new_empty(3, plan.slots, x.shape[-1])
         weights_gradient = mix_backward(
             slopes,
             plan.layout(ctx.constant),
-            _terms(plan, maps, x),
+            _terms(plan, maps, pooled, x),
             arrived,
             mean,
             scale,
             weights,
             running=ctx.constant,
         )
-        through = _Backward(plan, x, maps, plan.weights(parameters), arrived, slopes, mean, scale, between)
+        own = plan.weights(parameters)
+        through = _Backward(plan, x, maps, pooled, own, arrived, slopes, mean, scale, between)
         wanted = any(ctx.needs_input_grad[3:])
         gradient, gradients = through.units(wanted, ctx.constant)
         gradient, others = through.convolutions(gradient, wanted)
@@ -122,7 +128,7 @@ class PlanFunction(torch.autograd.Function):
 def _write_maps(
     plan: Plan, weights: Weights, x: Tensor, maps: Tensor, all_moments: Moments, constant: bool
 ) -> tuple[Tensor, ...]:
-    """Write all maps; and the moments of the batch, one row for each map, unless they are given.
+    """Write the maps of convolutions; and the moments of the batch, one row for each, unless they are given.
 
     Returns:
         Factor and summand of the normalisation between the units of separable convolutions, if there are any.
@@ -146,12 +152,29 @@ def _write_maps(
             moments(reduced, *own)
     for span, convolutions in zip(plan.of_dense, weights.dense, strict=True):
         dense_forward(x, convolutions, maps[span.maps], of(span))
-    if plan.pools:
-        pooled = slice(plan.of_pools[0].maps.start, None)
-        pools_forward(x, plan.pools, plan.stride, maps[pooled])
-        if plan.pools_normalised and not constant:
-            moments(maps[pooled], *(row[pooled] for row in all_moments))
     return between
+
+
+def _memory(plan: Plan, x: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return memory for the maps that are kept, and for those of pools.
+
+    Those of pools that are not normalised (NAS-Bench-201) are given back after the forward pass: they are a
+    seventh of all maps, and computing them again takes a few percent of the time. The kernels for GPUs need all
+    maps in one tensor.
+    """
+    if plan.pools_normalised or gpu_form(x) is not None:
+        maps = x.new_empty(plan.maps, *shape)
+        return maps, maps[plan.kept :]
+    return x.new_empty(plan.kept, *shape), x.new_empty(plan.maps - plan.kept, *shape)
+
+
+def _pooled_again(plan: Plan, x: Tensor, maps: Tensor) -> Tensor:
+    """Return the outputs of pools, computed again unless they were kept with the other maps."""
+    if len(maps) == plan.maps:
+        return maps[plan.kept :]
+    pooled = x.new_empty(plan.maps - plan.kept, *maps.shape[1:])
+    pools_forward(x, plan.pools, plan.stride, pooled)
+    return pooled
 
 
 def _outputs(x: Tensor, edges: int, shape: Sequence[int]) -> Stack:
@@ -165,9 +188,12 @@ def _outputs(x: Tensor, edges: int, shape: Sequence[int]) -> Stack:
     return [x.new_empty(shape) for _ in range(edges)]
 
 
-def _terms(plan: Plan, maps: Tensor, x: Tensor) -> Maps:
+def _terms(plan: Plan, maps: Tensor, pooled: Tensor, x: Tensor) -> Maps:
     """Return the map of each term, among all maps and the state."""
-    return Maps(plan.index, _flat(maps), _flat(x[None]))
+    one: Stack = _flat(maps)
+    if len(maps) < plan.maps:
+        one = [*one, *_flat(pooled)]
+    return Maps(plan.index, one, _flat(x[None]))
 
 
 def _flat(maps: Tensor) -> Tensor:
@@ -188,6 +214,7 @@ class _Backward(NamedTuple):
     plan: Plan
     x: Tensor
     maps: Tensor
+    pooled: Tensor
     weights: Weights
     arrived: Stack
     slopes: Tensor
@@ -243,15 +270,14 @@ class _Backward(NamedTuple):
         plan = self.plan
         if not plan.pools:
             return
-        pooled = self.maps[plan.of_pools[0].maps.start :]
-        total = torch.empty_like(pooled)
+        total = torch.empty_like(self.pooled)
         for number, span in enumerate(plan.of_pools):
             index, (_, scale, b, d) = span.places, self.slope(span)
             shift = None
             if plan.pools_normalised:
                 index, scale = (*index, ~number), torch.cat([scale, b.sum(0, keepdim=True)])
                 shift = d.sum(0, keepdim=True)
-            terms = Maps(index, self.arrived, _flat(pooled))
+            terms = Maps(index, self.arrived, _flat(self.pooled))
             combine(_flat(total[number : number + 1]), [len(index)], terms, scale, shift)
         pools_backward(self.x, plan.pools, plan.stride, total, gradient)
 

@@ -95,7 +95,7 @@ class Plan:
         others: ``(edge, target, column, module)`` of candidates without a fused form.
         norms: the normalisation layers, in the order of their maps.
         rows: number of rows of the moments of a batch; ``norm_rows`` is the row of each layer.
-        maps, slots: number of maps and of slopes.
+        maps, slots: number of maps and of slopes; ``kept`` are the maps but those of pools.
         index: for each term, edge by edge, the number of its map; ~0 for the state.
         layout_inner: layout of the normalisation between the units of separable convolutions.
     """
@@ -193,7 +193,7 @@ class Plan:
         self.of_second = span(found.separable, self.inner)
         self.of_reduced = span(found.reductions, self.reductions)
         self.of_dense = [span(convolutions, len(convolutions)) for convolutions in found.dense.values()]
-        own = norm
+        self.kept, own = self.maps, norm
         self.of_pools = [span(candidates, 1) for candidates in found.pools.values()]
         self.of_identities = span(found.identities, 0)
 
