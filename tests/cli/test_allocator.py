@@ -59,7 +59,8 @@ def test_commands_start_again_once_with_the_same_words() -> None:
     command = [sys.executable, "-c", script, "search", "--run", "a b"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     name, _, own = done.stdout.rstrip("\n").rpartition(" ")
-    assert name == "['--run', 'a b']" and own in (ALL, KEPT)
+    assert name == "['--run', 'a b']"
+    assert own in (ALL, KEPT)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")

@@ -15,6 +15,7 @@ from autodas.genotype import CellGenotype, Edge, Genotype
 from autodas.networks import Network
 from autodas.spaces import Alive, CellSpace, Space, alive_of, all_alive
 from autodas.supernet import Supernet, genotype_mixture, mixture_of
+from autodas.supernet.fused._engine import FusedEngine
 
 pytestmark = pytest.mark.slow
 
@@ -212,3 +213,25 @@ class TestExtract:
         everything = mixture_of({kind: all_alive(tiny.cell) for kind in tiny.kinds})
         assert other(x, everything).shape == (2, 6)
         assert torch.equal(other.extract(genotype)(x), supernet.extract(genotype)(x))
+
+
+def test_plans_of_the_fused_engine_go_with_their_candidates(tiny: Space) -> None:
+    supernet = Supernet(tiny, classes=3, engine="fused")
+    cell = next(iter(supernet.relaxed_cells()))
+    mixture = mixture_of({kind: all_alive(tiny.cell) for kind in tiny.kinds})
+    x = torch.randn(2, 3, 8, 8)
+    supernet(x, mixture)
+    assert isinstance(cell.engine, FusedEngine)
+    before = {state: plan for (state, *_), plan in cell.engine._of_states.items()}
+    # One candidate is left on the last edge.
+    start, _ = tiny.cell.edges[-1]
+    alive = [list(row) for row in all_alive(tiny.cell)]
+    alive[-1] = [column == 1 for column in range(len(tiny.cell.operations))]
+    gone = [weakref.ref(module) for column, module in cell.active(-1, all_alive(tiny.cell)) if column != 1]
+    left = {kind: tuple(map(tuple, alive)) for kind in tiny.kinds}
+    supernet.prune(left)
+    supernet(x, mixture_of(left))
+    after = {state: plan for (state, *_), plan in cell.engine._of_states.items()}
+    assert [state for state in before if after[state] is not before[state]] == [start]
+    del before
+    assert [module() for module in gone] == [None] * len(gone)

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -35,12 +36,33 @@ FLAGS = (
 
 
 class Kernels(ctypes.CDLL):
-    """The compiled functions; if one runs out of memory, it raises MemoryError without writing anything."""
+    """The compiled functions; if one runs out of memory, it raises MemoryError without writing anything.
+
+    Args:
+        library: the compiled library.
+        source: its source, from which the types of arguments are taken.
+    """
+
+    def __init__(self, library: Path, source: str) -> None:
+        super().__init__(str(library))
+        self._types = {
+            name: [_type(argument) for argument in arguments.split(",")]
+            for name, arguments in _FUNCTION.findall(source)
+        }
 
     def __getitem__(self, name_or_ordinal: Any) -> Any:
         function = super().__getitem__(name_or_ordinal)
-        function.errcheck = _checked
+        function.argtypes, function.errcheck = self._types[name_or_ordinal], _checked
         return function
+
+
+_FUNCTION = re.compile(r"^int (autodas_\w+)\(([^)]*)\)", re.MULTILINE)
+_TYPES = {"int": ctypes.c_int, "long": ctypes.c_long, "float": ctypes.c_float}
+
+
+def _type(argument: str) -> type:
+    """Return the type of an argument as declared in C: a pointer, or a number."""
+    return ctypes.c_void_p if "*" in argument else _TYPES[argument.split()[0]]
 
 
 def _checked(failed: Any, function: object, arguments: object) -> Any:
@@ -109,12 +131,13 @@ def _load(compiler: list[str]) -> Built:
     library = folder / f"kernels-{key.hexdigest()[:16]}.so"
     if not library.exists():
         _compile(compiler, source, library)
+    declared = source[SOURCES[0]].decode()
     try:
-        kernels = Kernels(str(library))
+        kernels = Kernels(library, declared)
     except OSError:
         # The existing file is damaged.
         _compile(compiler, source, library)
-        kernels = Kernels(str(library))
+        kernels = Kernels(library, declared)
     first = version.decode(errors="replace").strip().splitlines()
     return Built(kernels, first[0] if first else compiler[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
+from autodas.kernels._calls import address, addresses, integers, library_for, places, pointers
 from autodas.kernels._constants import constant
 from autodas.kernels._gpu import gpu_form
 from autodas.kernels._layout import EPSILON, Layout
@@ -70,10 +70,10 @@ def mix_forward(
         integers(layout.row),
         integers(layout.factor) if layout.factor else None,
         address(weights),
-        long(mean.shape[0]),
+        mean.shape[0],
         address(mean),
         address(variance),
-        *map(long, out[0].shape),
+        *out[0].shape,
         address(scale),
         addresses(out),
     )
@@ -121,11 +121,11 @@ def mix_backward(
         address(mean),
         address(scale),
         int(running),
-        long(upstream[0].shape[0]),
-        long(upstream[0].shape[1]),
-        *(address(each) for each in slopes.unbind()),
+        upstream[0].shape[0],
+        upstream[0].shape[1],
+        *places(slopes),
         address(gradient),
-        long(0 if weights is None else weights.numel()),
+        0 if weights is None else weights.numel(),
     )
     return gradient
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long, places, pointers
+from autodas.kernels._calls import address, addresses, integers, library_for, places, pointers
 from autodas.kernels._slope import gradient_of
 from autodas.kernels._unit import Slope
 
@@ -179,5 +179,5 @@ def _arguments(
         addresses([c.weights[part] for part in range(parts) for c in convolutions]),
         width,
         _parts(places(out), parts, width),
-        long(parts * width),
+        parts * width,
     ]

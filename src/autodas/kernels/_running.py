@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long, single
+from autodas.kernels._calls import address, addresses, integers, library_for
 from autodas.kernels._constants import constant
 from autodas.kernels._gpu import gpu_form
 
@@ -44,9 +44,9 @@ def follow_moments(
         integers(row),
         address(mean),
         address(variance),
-        long(mean.shape[1]),
-        single(momentum),
-        single(unbiased),
+        mean.shape[1],
+        momentum,
+        unbiased,
         addresses(means),
         addresses(variances),
     )

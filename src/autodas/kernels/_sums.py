@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodas.kernels._calls import address, addresses, integers, library_for, long, pointers
+from autodas.kernels._calls import address, addresses, integers, library_for, pointers
 from autodas.kernels._gpu import gpu_form
 from autodas.kernels._maps import Maps, Stack
 
@@ -58,7 +58,7 @@ def combine(
         pointers(maps.addresses()),
         address(scale),
         address(shift),
-        *map(long, out[0].shape),
+        *out[0].shape,
         int(add),
     )
 
@@ -83,10 +83,10 @@ def moments(maps: Tensor, mean: Tensor, variance: Tensor) -> None:
     pixels = maps.numel() // (count * images * channels)
     library.autodas_moments(
         address(maps),
-        long(count),
-        long(images),
-        long(pixels),
-        long(channels),
+        count,
+        images,
+        pixels,
+        channels,
         address(mean),
         address(variance),
     )

@@ -32,7 +32,7 @@ from autodas.loop.tasks import Meter, Task
 from autodas.search._unrolled import VirtualStep, exact_gradient, finite_gradient
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies.base import ArchitectureGradient, Phase, Strategy
-from autodas.supernet import Mixture, Supernet, frozen_statistics, norms_of
+from autodas.supernet import Mixture, Supernet, every_parameter, frozen_statistics, norms_of
 
 
 class Samples(NamedTuple):
@@ -99,7 +99,7 @@ class PhaseRun:
 
     def _collect(self) -> None:
         # A supernet has thousands of modules: these lists are rebuilt when it changes, not in every step.
-        self.weights = list(self.supernet.parameters())
+        self.weights = every_parameter(self.supernet)
         self.norms = norms_of(self.supernet)
 
     def _make_optimisers(self) -> None:

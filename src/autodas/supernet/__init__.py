@@ -8,6 +8,7 @@ from autodas.supernet._mixture import (
     genotype_mixture,
     mixture_of,
 )
+from autodas.supernet._modules import every_module, every_parameter
 from autodas.supernet._reference import ReferenceEngine
 from autodas.supernet._statistics import frozen_statistics, norms_of, reestimate_statistics
 from autodas.supernet._supernet import ENGINES, Supernet, get_engine
@@ -21,6 +22,8 @@ __all__ = [
     "ReferenceEngine",
     "Supernet",
     "SupernetCell",
+    "every_module",
+    "every_parameter",
     "frozen_statistics",
     "genotype_mixture",
     "get_engine",

@@ -22,8 +22,8 @@ class Engine(Protocol):
         """Return the output of a cell, from the outputs of the two cells before it."""
         ...
 
-    def forget(self) -> None:
-        """Drop everything cached about the cell's modules: some of them are about to be pruned."""
+    def forget(self, cell: SupernetCell, alive: Alive) -> None:
+        """Drop everything cached about candidates that are not alive: they are about to be pruned."""
         ...
 
 
@@ -108,7 +108,7 @@ class SupernetCell(CellFrame):
 
     def prune(self, alive: Alive) -> None:
         """Permanently remove candidates that are not alive, with their parameters and statistics."""
-        self.engine.forget()
+        self.engine.forget(self, alive)
         for edge in range(len(self.space.edges)):
             modules = self.candidates(edge)
             for column, name in enumerate(self.space.operations):

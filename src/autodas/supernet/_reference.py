@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from autodas.spaces import Alive
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet._mixture import CellMixture
 from autodas.supernet._noise import draw_masks
@@ -43,5 +44,5 @@ class ReferenceEngine:
             states.append(cell.node(number, cell.combine(states, terms)))
         return cell.output(states, mixture.outputs)
 
-    def forget(self) -> None:
+    def forget(self, cell: SupernetCell, alive: Alive) -> None:
         """Do nothing: nothing is cached."""

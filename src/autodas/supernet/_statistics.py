@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from autodas.supernet._modules import every_module
+
 
 def norms_of(module: nn.Module) -> list[_BatchNorm]:
     """Return all batch normalisation layers of a module."""
-    return [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    return [m for m in every_module(module) if isinstance(m, _BatchNorm)]
 
 
 @contextmanager

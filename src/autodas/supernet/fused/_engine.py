@@ -30,11 +30,12 @@ class FusedEngine:
     the backward pass only tensors that cannot be recomputed cheaply are kept. Operations on whole channels
     are a factor and a summand of the state (:func:`channel_terms`). Operations without such a form are
     computed by their modules, and so are identities while they drop entries. Plans are cached for each mask
-    that occurs.
+    that occurs; the plan of a state outlives decisions on edges that leave others.
     """
 
     def __init__(self) -> None:
         self._plans: dict[tuple[Alive, bool], list[Plan]] = {}
+        self._of_states: dict[tuple[int, Alive, bool], Plan] = {}
 
     def __call__(self, cell: SupernetCell, before: Tensor, previous: Tensor, mixture: CellMixture) -> Tensor:
         """Return the cell's output."""
@@ -65,9 +66,17 @@ class FusedEngine:
         if plans is None:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            plans = [Plan(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
+                self._of_states.clear()
+            plans = [self._plan_of(cell, mask, state, plain_skips) for state in range(cell.space.states[-1])]
             self._plans[mask, plain_skips] = plans
         return plans
+
+    def _plan_of(self, cell: SupernetCell, mask: Alive, state: int, plain_skips: bool) -> Plan:
+        """Return the plan of a state, which only depends on the edges that leave it."""
+        key = state, _leaving(cell, mask, state), plain_skips
+        if key not in self._of_states:
+            self._of_states[key] = Plan(cell, mask, state, plain_skips)
+        return self._of_states[key]
 
     def _enter(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return a state: an input of the cell, projected to its width and size."""
@@ -110,9 +119,23 @@ class FusedEngine:
         """Return an operation on channels that reduces the map; its reduction is computed in fused form."""
         return self._enter(module.norm, module.before_norm(x))  # type: ignore[arg-type,operator]
 
-    def forget(self) -> None:
-        """Drop all plans: modules are about to be pruned."""
+    def forget(self, cell: SupernetCell, alive: Alive) -> None:
+        """Drop the plans with candidates that are not alive: they are about to be pruned."""
         self._plans.clear()
+        self._of_states = {
+            (state, own, plain): plan
+            for (state, own, plain), plan in self._of_states.items()
+            if all(map(_within, own, _leaving(cell, alive, state)))
+        }
+
+
+def _leaving(cell: SupernetCell, mask: Alive, state: int) -> Alive:
+    """Return the rows of a mask that belong to the edges which leave a state."""
+    return tuple(row for row, (start, _) in zip(mask, cell.space.edges, strict=True) if start == state)
+
+
+def _within(active: Sequence[bool], alive: Sequence[bool]) -> bool:
+    return not any(own and not other for own, other in zip(active, alive, strict=True))
 
 
 def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[int, int]]:

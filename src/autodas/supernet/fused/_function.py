@@ -159,8 +159,8 @@ def _memory(plan: Plan, x: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor
     """Return memory for the maps that are kept, and for those of pools.
 
     Those of pools that are not normalised (NAS-Bench-201) are given back after the forward pass: they are a
-    seventh of all maps, and computing them again takes a few percent of the time. The kernels for GPUs need all
-    maps in one tensor.
+    seventh of all maps, and computing them again takes a few percent of the time. The kernels for GPUs need
+    all maps in one tensor.
     """
     if plan.pools_normalised or gpu_form(x) is not None:
         maps = x.new_empty(plan.maps, *shape)
