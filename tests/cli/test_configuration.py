@@ -293,9 +293,9 @@ REFUSED_OPTIONS = [
     (["--epochs", "-o", "x"], "--epochs: a value is expected"),
     (["--config"], "--config: a value is expected"),
     (["--strategy"], "--strategy: a value is expected"),
-    (["--json", "yes"], "unexpected argument 'yes'"),
+    (["--json", "yes"], "unexpected argument 'yes': this command has options alone, which start with --"),
     (["--json=maybe"], "--json: expected true or false, found 'maybe'"),
-    (["word"], "unexpected argument 'word'"),
+    (["word"], "unexpected argument 'word': this command has options alone, which start with --"),
     (["--epochs", "x"], "--epochs: expected a whole number, found 'x'"),
     (["--epochs", "1.5"], "--epochs: expected a whole number, found '1.5'"),
     (["--epochs", "null"], "--epochs: expected a whole number, found 'null'"),
@@ -531,8 +531,8 @@ class TestPresets:
         [
             (
                 "cifar",
-                "'search' has no preset 'cifar'; did you mean 'cifar10'?; "
-                "presets of 'search': cifar10, quick",
+                "'search' has no preset 'cifar'; did you mean 'cifar10'? "
+                "The presets of 'search' are cifar10, quick",
             ),
             ("zzz", "'search' has no preset 'zzz'; presets of 'search': cifar10, quick"),
             ("full", "'search' has no preset 'full' ('train' has); presets of 'search': cifar10, quick"),

@@ -172,8 +172,23 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_no_command_takes_data_that_nobody_named(searched: str, capsys: pytest.CaptureFixture[str]) -> None:
     genotype = "runs/found it/genotype.json"
-    for words in (["train", genotype], ["train", "darts_v2"], ["search"], ["evaluate", "net"], ["compare"]):
+    for words in (["search"], ["evaluate", "net"], ["compare"]):
         assert f"--data is required; see 'autodas {words[0]} --help'" in refusal(capsys, *words)
+    for reference in (genotype, "darts_v2", "resnet50-3d"):
+        said = refusal(capsys, "train", reference)
+        assert f"--data is required: '{reference}' is not a run, whose data would be taken over" in said
+
+
+def test_what_is_to_be_trained_is_said_before_its_data(
+    searched: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, expected in {
+        "found it": "'found it' is neither a file nor a run folder; did you mean 'runs/found it'?",
+        "darts_v3": "'darts_v3' is neither a file nor a run folder; unknown zoo architecture 'darts_v3'; did",
+        "resnet51-3d": "unknown hand-crafted network 'resnet51-3d'; did you mean 'resnet50-3d'?",
+        "runs/lost": "runs/lost: no such file or run folder",
+    }.items():
+        assert f"autodas: error: {expected}" in refusal(capsys, "train", name)
 
 
 def test_a_preset_of_other_data_is_not_taken_for_an_answer(

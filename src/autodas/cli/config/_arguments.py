@@ -129,7 +129,8 @@ def _place(words: list[str], schema: Schema, arguments: Arguments) -> None:
             arguments.put(leaf.key, words[0], leaf.metavar)
             words = words[1:]
     if words:
-        raise AutodasError(f"unexpected argument '{words[0]}'")
+        hint = "" if schema.positionals else ": this command has options alone, which start with --"
+        raise AutodasError(f"unexpected argument '{words[0]}'{hint}")
 
 
 def _key(name: str, schema: Schema, shorts: dict[str, str]) -> str | None:
