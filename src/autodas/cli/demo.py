@@ -12,7 +12,6 @@ from autodas.cli._settings import transient
 from autodas.cli.config._configuration import read_preset_configuration
 from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
-from autodas.flags import with_flags
 from autodas.runs.folder import GENOTYPE, RunFolder
 
 
@@ -107,20 +106,17 @@ def run(argv: list[str]) -> int:
         run=str(root / "search"),
         overwrite=config.overwrite,
     )
-    folder, result = search.run_search(searching)
-    print("\n".join(search.report(folder, result)))
+    folder, result, foretold = search.run_search(searching)
+    print("\n".join(search.report(folder, result, foretold)))
     print(f"\ntraining the resulting network on all training {show.samples} ...", flush=True)
     found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     drawings = _draw(folder.path, root)
-    decisive = result.decisiveness
-    said = "\n".join([] if decisive is None else [*decisive.told(), *map(with_flags, decisive.remarks())])
     page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
     print(
-        f"\n{said}\n"
-        f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
+        f"\none random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
         f"test accuracy: {in_words(found['test']['top1'], int(found['test']['count']), show.samples)}\n"
         f"drawings of the cells: {', '.join(map(str, drawings)) or 'not drawn: pip install autodas[viz]'}\n"

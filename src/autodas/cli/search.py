@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodas.cli._budget import BudgetConfig, budget_of, with_network_of_table
 from autodas.cli._output import print_facts
@@ -128,7 +128,7 @@ def run(argv: list[str]) -> int:
     if config.dry_run:
         _dry_run(config)
         return 0
-    folder, result = run_search(config)
+    folder, result, foretold = run_search(config)
     facts = {
         "run": str(folder.path),
         "genotype": str(folder.path / GENOTYPE),
@@ -139,12 +139,20 @@ def run(argv: list[str]) -> int:
     if config.json:
         print_facts(facts, as_json=True)
     else:
-        print("\n".join([*report(folder, result), *next_steps(folder, config)]))
+        print("\n".join([*report(folder, result, foretold), *next_steps(folder, config)]))
     return 0
 
 
-def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
-    """Run a search, and return the run folder and the result."""
+class Searched(NamedTuple):
+    """Result of a search: run folder, result, and whether its decisions were remarked on before it."""
+
+    folder: RunFolder
+    result: SearchResult
+    foretold: bool
+
+
+def run_search(config: SearchConfig) -> Searched:
+    """Run a search."""
     from autodas.cli._setup import (
         choose_folder,
         connect,
@@ -164,10 +172,11 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     device = _device(config, device, opened[0])
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, group, resumed)
+    remarks = [] if resumed else _remarks(search.reach())
     if not resumed:
-        say_notes([*_ranges(search), *_remarks(search.reach())])
+        say_notes([*_ranges(search), *remarks])
     with open_folder(folder, config, group):
-        return folder, search.run()
+        return Searched(folder, search.run(), foretold=bool(remarks))
 
 
 def _ranges(search: Search) -> list[str]:
@@ -178,7 +187,7 @@ def _ranges(search: Search) -> list[str]:
 
 
 def _remarks(reach: Reach | None) -> list[str]:
-    """Return a remark if the search is so short that its result is a draw."""
+    """Return a remark if the search is so short that its cell is close to a random choice."""
     remark = None if reach is None else reach.remark()
     return [] if remark is None else [remark]
 
@@ -247,8 +256,14 @@ def _device(config: SearchConfig, device: torch.device, dataset: ImageDataset) -
     )
 
 
-def report(folder: RunFolder, result: SearchResult) -> list[str]:
-    """Return the lines that are printed at the end of a search."""
+def report(folder: RunFolder, result: SearchResult, foretold: bool) -> list[str]:
+    """Return the lines that are printed at the end of a search.
+
+    Args:
+        folder: the run folder.
+        result: the result.
+        foretold: whether remarks on its decisions have been made before the search.
+    """
     from autodas.benchmark_string import benchmark_string
 
     accuracies, interval = result.accuracies, ""
@@ -266,7 +281,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     ]
     if result.decisiveness is not None:
         lines += result.decisiveness.told()
-        lines += [note_line(remark) for remark in result.decisiveness.remarks()]
+    lines += [] if foretold else [note_line(remark) for remark in result.remarks]
     if len(result.candidates) > 1 and result.chooses == "best":
         origin = next(c.origin for c in result.candidates if c.genotype == result.genotype)
         of = "candidates" if origin is None else "finalists"
