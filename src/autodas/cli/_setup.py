@@ -285,7 +285,9 @@ def _choose(command: str, config: Any, default_name: str) -> _Chosen:
 
 def _resumes(folder: RunFolder, config: Any) -> bool:
     """Return whether the run in a folder goes on: as the user wants, or because its launcher restarts it."""
-    return folder.exists and (config.resume != "never" or _begun_before_restart(folder.path / CONFIGURATION))
+    if not os.path.exists(folder.path / CONFIGURATION):
+        return False  # nothing there, or a run that was made in Python
+    return config.resume != "never" or _begun_before_restart(folder.path / CONFIGURATION)
 
 
 def _begun_before_restart(file: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ class _Show:
         samples: name of the samples in messages.
         remark: remark on the comparison with a random architecture.
         folder: kind of data set for the user's own data.
+        title: title of the report.
     """
 
     data: str
@@ -36,6 +38,7 @@ class _Show:
     samples: str
     remark: str
     folder: str
+    title: str
 
 
 _IMAGES = _Show(
@@ -46,6 +49,7 @@ _IMAGES = _Show(
     "images",
     "digits are easy: random cells do well on them too, so the difference says little",
     "imagefolder",
+    "Demo: a network for handwritten digits",
 )
 _VIDEOS = _Show(
     "moving-digits",
@@ -55,7 +59,14 @@ _VIDEOS = _Show(
     "videos",
     "the motions are easy for any cell with temporal operations, so the difference says little",
     "videofolder",
+    "Demo: a network for clips of moving digits",
 )
+_SEARCH_LINES = (
+    "each line is an epoch: loss and accuracy (top1) on the {samples} that train the weights (train) and on "
+    "those that train the architecture (valid), skips in the cells, the share of edges whose leading "
+    "operation has stayed the same (stability), architectures that are still possible, time"
+)
+_TRAIN_LINES = "each line is an epoch: loss and accuracy (top1) on the training {samples}, time"
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,7 @@ def run(argv: list[str]) -> int:
             f"{root}: already holds a demo; replace it with --overwrite, or choose another --run folder"
         )
     print(f"searching for a network for {show.what} ...", flush=True)
+    print(_SEARCH_LINES.format(samples=show.samples), file=sys.stderr)
     words = ["--data", show.data, "--strategy", show.strategy, "--seed", str(config.seed)]
     searching = read_preset_configuration(search.SearchConfig, "search", show.preset, words)
     searching = replace(
@@ -109,12 +121,15 @@ def run(argv: list[str]) -> int:
     folder, result, foretold = search.run_search(searching)
     print("\n".join(search.report(folder, result, foretold)))
     print(f"\ntraining the resulting network on all training {show.samples} ...", flush=True)
+    print(_TRAIN_LINES.format(samples=show.samples), file=sys.stderr)
     found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     drawings = _draw(folder.path, root)
-    page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
+    page = write_page(
+        [root / "search", root / "train", root / "train-random"], root / "report.html", title=show.title
+    )
     print(
         f"\none random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
@@ -125,7 +140,7 @@ def run(argv: list[str]) -> int:
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
         f"next, with your own {show.samples}, one folder per class:\n"
         f"  autodas search --data {show.folder}:PATH --preset {show.preset} --run runs/mine\n"
-        f"  autodas train runs/mine --data {show.folder}:PATH --preset {show.preset}"
+        f"  autodas train runs/mine"
     )
     return 0
 

@@ -12,14 +12,12 @@ from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek
-from autodas.cli.config._schema import tree
 from autodas.cli.config._usage import Usage
 from autodas.flags import note_line
 from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies import FinalistsSettings, StrategyChoice
-from autodas.train_command import train_command
 
 if TYPE_CHECKING:
     import torch
@@ -139,7 +137,7 @@ def run(argv: list[str]) -> int:
     if config.json:
         print_facts(facts, as_json=True)
     else:
-        print("\n".join([*report(folder, result, foretold), *next_steps(folder, config)]))
+        print("\n".join([*report(folder, result, foretold), *next_steps(folder)]))
     return 0
 
 
@@ -294,10 +292,10 @@ def report(folder: RunFolder, result: SearchResult, foretold: bool) -> list[str]
     return [*lines, f"genotype: {folder.path / GENOTYPE}"]
 
 
-def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
-    """Return the commands that follow a search, ready to be pasted."""
+def next_steps(folder: RunFolder) -> list[str]:
+    """Return the commands that follow a search, ready to be pasted. A training takes its options over."""
     path = str(folder.path)
-    commands = (train_command(path, tree(config)), ["autodas", "draw", path, "-o", "cell.svg"])
+    commands = (["autodas", "train", path], ["autodas", "draw", path, "-o", "cell.svg"])
     return ["next:", *(f"  {shlex.join(words)}" for words in commands)]
 
 
