@@ -244,10 +244,10 @@ def _assemble(name: str, raw: RawDataset[Any], options: DataOptions, seed: int) 
         dataset = assemble_videos(name, raw, options, seed=seed)
     else:
         dataset = assemble(name, raw, options, seed=seed)
+    dataset = replace(dataset, options=options)
     split = raw.train is not None and raw.test is None
     added = notes_of(dataset, split_here=split, well_known=raw.fixed is not None)
-    notes = (*dataset.notes, *added)
-    return replace(dataset, notes=notes, options=options)
+    return replace(dataset, notes=(*dataset.notes, *added))
 
 
 def _check_image_options(name: str, options: DataOptions) -> None:
