@@ -238,7 +238,7 @@ class TestStrategies:
         autodas("report", "sharp", "-o", "sharp.html")
 
     def test_help(self, folder: Path, autodas: Callable[..., str]) -> None:
-        text = " ".join(autodas("search", "--strategy=python:my_methods:Sharp", "--help").split())
+        text = " ".join(autodas("search", "--strategy=python:my_methods:Sharp", "--help-all").split())
         assert "factor of the mean entropy" in text
         assert "DAS with a penalty on the entropy of its weights" in text
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,9 @@ from autodas import presets
 from autodas.cli import main as cli
 from autodas.cli._output import print_facts
 from autodas.cli.config._configuration import dump, parse, read_preset_configuration
+from autodas.cli.config._schema import describe
 from autodas.cli.config._verbs import Verb, run_verbs
+from autodas.cli.usages import all_usages
 from autodas.errors import AutodasError
 from autodas.strategies import (
     STRATEGIES,
@@ -653,6 +656,51 @@ class TestHelp:
 
     def test_whatever_else_is_wrong(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--epochs INT" in self.page(capsys, "--strategy", "zzz", "--nonsense", "--help")
+
+    def short_page(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+        with pytest.raises(SystemExit):
+            parse("search", Search, argv, presets="search", common=("epochs", "optim.lr", "data.name"))
+        return capsys.readouterr().out
+
+    def test_common_options_alone(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        for option in ("-h", "--help"):
+            page = self.short_page(capsys, option)
+            found = re.findall(r"^  (?:-., )?(--[\w.-]+)", page, flags=re.MULTILINE)
+            own = ["--epochs", "--optim.lr", "--data"]
+            assert found == [
+                *own,
+                "--preset",
+                "--config",
+                "--print_config",
+                "--debug",
+                "--help",
+                "--help-all",
+            ]
+            assert "All options: autodas search --help-all; of another strategy: --strategy NAME" in page
+
+    def test_all_options(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        whole = self.page(capsys, "--help")
+        for option in ("--help-all", "--help_all"):
+            page = " ".join(self.short_page(capsys, option).split())
+            shown = page.replace(
+                "--help show the common options --help-all show all options", "--help show this page"
+            )
+            assert shown == whole
+            # Where all options are common, it is the same page.
+            assert self.page(capsys, option) == whole
+
+    def test_required_options_are_common(self, capsys: pytest.CaptureFixture[str]) -> None:
+        usage = next(usage for usage in all_usages()["export"])
+        with pytest.raises(SystemExit):
+            parse("export", usage.config_class, ["-h"], common=("overwrite",))
+        page = capsys.readouterr().out
+        found = re.findall(r"^  (-o PATH, --output|--[\w.-]+)", page, flags=re.MULTILINE)
+        assert found[:3] == ["--to", "-o PATH, --output", "--overwrite"]
+
+    def test_common_options_exist(self) -> None:
+        for usage in (usage for usages in all_usages().values() for usage in usages):
+            assert set(usage.common) <= set(describe(usage.config_class).leaves)
+            assert len(set(usage.common)) == len(usage.common)
 
     def test_positionals(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):

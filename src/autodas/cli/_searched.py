@@ -9,7 +9,7 @@ from typing import Any
 
 from autodas.cli._code import code_of
 from autodas.cli._resume import settings_of_run
-from autodas.cli.config._arguments import peek, wants
+from autodas.cli.config._arguments import HELP, peek, wants
 from autodas.cli.config._layers import Layer, document_layers, options_layer, read_documents
 from autodas.cli.config._schema import Schema, describe
 from autodas.errors import AutodasError
@@ -33,7 +33,7 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
         AutodasError: if a preset names other data than the run, or the genotype is not from a run, and
             ``--data`` is missing.
     """
-    if wants(argv, "-h", "--help"):
+    if wants(argv, *HELP):
         return []
     schema = describe(config_class)
     said = options_layer(argv, schema, True)

@@ -60,7 +60,9 @@ class EvaluateConfig:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
-USAGES = (Usage("evaluate", EvaluateConfig), _evaluate_detector.USAGE)
+_COMMON = ("data.name", "fuse", "batch_size", "test_clips", "compute.device", "json")
+
+USAGES = (Usage("evaluate", EvaluateConfig, common=_COMMON), _evaluate_detector.USAGE)
 
 
 def run(argv: list[str]) -> int:

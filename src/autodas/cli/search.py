@@ -110,7 +110,13 @@ class SearchConfig:
     json: bool = transient(False)
 
 
-USAGES = (Usage("search", SearchConfig, presets="search"),)
+_COMMON = (
+    *("data.name", "data.task", "data.subset", "strategy.name", "space.name", "epochs", "batch_size"),
+    *("budget.parameters", "budget.multiply_adds", "budget.table", "budget.limit"),
+    *("compute.device", "seed", "run", "resume", "overwrite", "dry_run"),
+)
+
+USAGES = (Usage("search", SearchConfig, presets="search", common=_COMMON),)
 
 
 def run(argv: list[str]) -> int:

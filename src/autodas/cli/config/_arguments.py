@@ -15,6 +15,10 @@ from autodas.errors import AutodasError
 WITH_FILES = ("preset", "config")
 """Options with a value, common to all commands with presets."""
 
+ALL = "--help_all"
+HELP = ("-h", "--help", ALL)
+"""Options that print help, the first two that on the common options."""
+
 
 @dataclass
 class Arguments:
@@ -149,7 +153,7 @@ def _unknown(name: str, schema: Schema, with_files: bool) -> str:
         return f"{message}: {schema.leaves[key].metavar} is given without an option name"
     if key in schema.leaves:
         return f"{message}; did you mean '--{key}'?"
-    general = ["help", "debug", *((*WITH_FILES, "print_config") if with_files else ())]
+    general = ["help", "help_all", "debug", *((*WITH_FILES, "print_config") if with_files else ())]
     options = [leaf.key for leaf in schema.leaves.values() if not leaf.positional]
     near = get_close_matches(key, [*general, *options], 1, 0.6)
     if near and near[0] in general:
