@@ -265,7 +265,11 @@ class Search:
                 self._check_candidates(first)
             done = sum(phase.iterations for phase in self.phases[:first]) + state["run"]["iteration"]
         total = sum(phase.iterations for phase in self.phases)
-        with keeper.running(total, done), explain_out_of_memory(self.size.advice):
+        with (
+            self.compute.threaded(self._work),
+            keeper.running(total, done),
+            explain_out_of_memory(self.size.advice),
+        ):
             self.log = keeper.log
             self.journal = Journal(
                 keeper, self.task, self.phases, self.length, self.margins, self.dataset.name
@@ -276,6 +280,9 @@ class Search:
                 self._phase(number, state)
                 state = None
             return self._end()
+
+    def _work(self) -> int:
+        return self.size.work(self.size.batch_size)
 
     def _check_candidates(self, phase: int) -> None:
         """Check the results of earlier phases, which the end of the search needs again."""

@@ -211,6 +211,13 @@ class Training:
         Raises:
             AutodasError: if the loss is not finite, the disk is full, or memory runs out.
         """
+        with self.fit.compute.threaded(self._work):
+            return self._run()
+
+    def _work(self) -> int:
+        return self.facts.profile().multiply_adds * self.fit.train.batch_size
+
+    def _run(self) -> dict[str, Any]:
         blueprint, processes = self.facts.blueprint, process_facts(self.group, self.fit.device)
         start = {
             "data": self.dataset.name,
