@@ -111,7 +111,7 @@ class Training:
             modality=dataset.modality,
             value_range=dataset.value_range,
             flow=dataset.flow,
-            task_facts=self.task.facts(),
+            task_facts=self.task.described(),
         )
         self.network = self.facts.build()
         self.seed = seed
@@ -248,7 +248,7 @@ class Training:
 
     def _write(self, evaluation: Evaluation) -> dict[str, Any]:
         """Write the network and the result; return the summary."""
-        facts = replace(self.facts, task_facts=self.task.facts())
+        facts = replace(self.facts, task_facts=self.task.described())
         blueprint = facts.blueprint
         save_model(self.folder.path / MODEL, self.network, facts)
         self.task.write(evaluation, self.folder, self.dataset)
