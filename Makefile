@@ -9,24 +9,27 @@
 # make test-newest  the tests with the newest versions that there are, in .venv-newest
 # make clean  removes what can be made again, the environments included; runs are kept
 #
-# The environment in .venv is made on first use, and again when its inputs change.
+# The environment in .venv is made on first use, and again when its inputs change. A demo installs what users need
+# into it, everything else what developers need in addition.
 
 PYTHON ?= python3
 WORKERS ?= 2
 ENVIRONMENT ?= .venv
 EXTRAS ?= dev
+DEMO_EXTRAS ?= all
 CONSTRAINTS ?= constraints.txt
 BIN := $(ENVIRONMENT)/bin
 STAMP := $(ENVIRONMENT)/.installed
+DEMO_STAMP := $(ENVIRONMENT)/.installed-demo
 # For all that pip installs here: also what builds the project, also in tests.
 export PIP_CONSTRAINT := $(CONSTRAINTS)
 
 .PHONY: demo demo-video quick test tests test-oldest test-newest lint docs build clean .venv
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	$(BIN)/autodas demo
 
-demo-video: $(STAMP)
+demo-video: $(DEMO_STAMP)
 	$(BIN)/autodas demo --video
 
 # One thread a worker: two workers that each start as many threads as there are cores slow each other down.
@@ -64,12 +67,22 @@ build: $(STAMP)
 
 .venv: $(STAMP)
 
-$(STAMP): pyproject.toml $(CONSTRAINTS)
+# What is installed already is kept, so the second of both only adds to the first.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "autodas needs Python 3.11 or newer; choose one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(ENVIRONMENT)
-	$(BIN)/python -m pip install --disable-pip-version-check -e ".[$(EXTRAS)]"
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[$(1)]"
+endef
+
+$(DEMO_STAMP): pyproject.toml $(CONSTRAINTS)
+	$(call install,$(DEMO_EXTRAS))
 	@touch $@
+
+# All that a demo needs is among it.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(call install,$(EXTRAS))
+	@touch $@ $(DEMO_STAMP)
 
 clean:
 	rm -rf .venv .venv-oldest .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site

@@ -60,6 +60,26 @@ def test_the_largest_class_alone_is_told_beside_the_accuracy() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        # chisquare([6, 3]).pvalue is 0.32, of [4, 9, 5] 0.31: a split by lot makes such sizes.
+        ((6, 3), False),
+        ((4, 9, 5), False),
+        # Of [30, 10] it is 0.0016, of [9, 1] 0.011, of [12, 1] 0.0023.
+        ((30, 10), True),
+        ((9, 1), False),
+        ((12, 1), True),
+    ],
+)
+def test_classes_are_unbalanced_only_beyond_chance(sizes: tuple[int, ...], said: bool) -> None:
+    labels = [label for label, size in enumerate(sizes) for _ in range(size)]
+    found = evaluation(labels, labels)
+    assert any(remark.startswith("unbalanced classes") for remark in remarks(found)) == said
+    # Those trained on were unbalanced, whatever was tested.
+    assert remarks(found, trained=(40, 20))[-1].startswith("unbalanced classes")
+
+
 def test_a_class_without_samples_has_no_recall() -> None:
     found = evaluation([0, 0, 1, 1], [0, 1, 1, 1])
     assert found.recalls == [50.0, 100.0, None]

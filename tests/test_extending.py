@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
 
-from autodas import user_code
+from autodas import open_dataset, user_code
 from autodas.cli.main import main
 from autodas.errors import AutodasError
 from autodas.genotype import Genotype
+from autodas.loop.tasks import task_of
 from autodas.operations import SEARCH_NORMS, build
+from autodas.settings import OptimSettings
 from autodas.spaces import get_space
 from autodas.strategies import choose_strategy, load_strategy
 from autodas.strict_yaml import read_yaml_file
@@ -97,8 +105,77 @@ def gated(folder: Path, autodas: Callable[..., str]) -> Path:
 
 def test_there_is_an_example_of_each() -> None:
     assert sorted(EXAMPLES) == [
-        f"my_{what}.py" for what in ("data", "engines", "methods", "operations", "schedules")
+        f"my_{what}.py" for what in ("data", "engines", "methods", "operations", "schedules", "tasks")
     ]
+
+
+class TestTasks:
+    """A head and a loss of the user's own, for the answers of a classification."""
+
+    ORDINAL = "python:my_tasks:Ordinal"
+
+    def test_loss_and_probabilities_by_hand(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setattr(user_code, "_ALLOWED", set())
+        task = task_of(open_dataset("digits", subset=60, task=self.ORDINAL), OptimSettings())
+        assert (task.outputs, task.name) == (9, "classification")
+        assert task.described() == {"name": "classification", "code": self.ORDINAL}
+        three = type(task)(("low", "middle", "high"))
+        # Above low with probability 0.8, above middle with 0.6 and 0.9, which cannot be more than 0.8.
+        outputs = torch.tensor([[0.8, 0.6], [0.8, 0.9]]).logit()
+        expected = torch.tensor([[0.2, 0.2, 0.6], [0.2, 0.0, 0.8]])
+        assert torch.allclose(three.probabilities(outputs), expected, atol=1e-6)
+        loss = three.loss(outputs, torch.tensor([1, 2]))
+        assert float(loss) == pytest.approx(-sum(map(math.log, (0.8, 0.4, 0.8, 0.9))) / 4)
+        (best, *_) = three.predict(outputs[:1], None)
+        assert (best["class"], best["probability"]) == ("high", pytest.approx(0.6))
+
+    def test_a_search_a_training_and_what_follows(self, folder: Path, autodas: Callable[..., str]) -> None:
+        autodas("search", *DATA, *TINY, *QUIET, "--strategy=das", f"--task={self.ORDINAL}", "--run=ordinal")
+        size = ["--skeleton.C1=4", "--skeleton.C2=8", "--auxiliary=false", "--epochs=2", "--batch_size=10"]
+        # The task is taken over with the data.
+        autodas("train", "ordinal", *size, "--compute.threads=1", *QUIET, "--run=ordinal-net")
+        with safe_open(str(folder / "ordinal-net/model.safetensors"), "pt") as file:
+            assert file.get_slice("classifier.weight").get_shape()[0] == 9
+        summary = json.loads((folder / "ordinal-net/summary.json").read_text())
+        found = json.loads(autodas("evaluate", "ordinal-net", "--data=digits", "--json"))
+        assert found["top1"] == pytest.approx(summary["test"]["top1"])
+        predicted = pq.read_table(folder / "ordinal-net/predictions.parquet").to_pydict()
+        hits = [a == b for a, b in zip(predicted["label"], predicted["predicted"], strict=True)]
+        assert found["top1"] == pytest.approx(100 * sum(hits) / len(hits))
+        Image.new("L", (8, 8), 90).save(folder / "digit.png")
+        assert "digit.png" in autodas("predict", "ordinal-net", "digit.png")
+        autodas("report", "ordinal", "ordinal-net", "-o", "ordinal.html")
+        assert "This part is missing" not in (folder / "ordinal.html").read_text()
+        # A model file alone imports nothing.
+        alone = folder / "alone.safetensors"
+        alone.write_bytes((folder / "ordinal-net/model.safetensors").read_bytes())
+        told = autodas("evaluate", "alone.safetensors", "--data=digits", code=2)
+        assert "is code in the module 'my_tasks', which is not imported without permission" in told
+        assert "--code my_tasks" in told
+        autodas("evaluate", "alone.safetensors", "--data=digits", "--code=my_tasks")
+
+    @pytest.mark.parametrize(
+        ("task", "message"),
+        [
+            ("python:my_tasks:Ordnal", "has no 'Ordnal'; did you mean 'Ordinal'?"),
+            (
+                "python:my_tasks:OrdinalMeter",
+                "extends none of classification, multilabel, regression, embedding",
+            ),
+            ("python:no_tasks:Ordinal", "module 'no_tasks' cannot be imported"),
+            ("ordinal", "unknown task 'ordinal'"),
+            (
+                "python:my_targets:Angle",
+                "its samples have one class each: omit --task python:my_targets:Angle",
+            ),
+        ],
+    )
+    def test_refusals(self, task: str, message: str, folder: Path, autodas: Callable[..., str]) -> None:
+        text = "from autodas.loop.tasks import Regression\n\n\nclass Angle(Regression):\n    pass\n"
+        (folder / "my_targets.py").write_text(text)
+        assert message in autodas("search", *DATA, *TINY, f"--task={task}", "--dry_run", code=2)
 
 
 class TestOperations:
@@ -111,8 +188,6 @@ class TestOperations:
         assert read_yaml_file(str(folder / "net" / "config.yaml"))["code"] == ["my_operations"]
         found = json.loads(autodas("evaluate", "net", "--data=digits", "--json"))
         assert found["count"] > 0
-        from PIL import Image
-
         Image.new("L", (8, 8), 90).save(folder / "a.png")
         assert "a.png" in autodas("predict", "net", "a.png")
         assert json.loads(autodas("profile", "gated", *size[:3], "--json"))["parameters"] > 0
@@ -238,7 +313,7 @@ class TestStrategies:
         autodas("report", "sharp", "-o", "sharp.html")
 
     def test_help(self, folder: Path, autodas: Callable[..., str]) -> None:
-        text = " ".join(autodas("search", "--strategy=python:my_methods:Sharp", "--help").split())
+        text = " ".join(autodas("search", "--strategy=python:my_methods:Sharp", "--help-all").split())
         assert "factor of the mean entropy" in text
         assert "DAS with a penalty on the entropy of its weights" in text
 

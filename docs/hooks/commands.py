@@ -36,7 +36,7 @@ def _command(name: str, usages: Iterable[Usage[Any]]) -> Iterator[str]:
         yield f"\n## autodas {usage.command}{f' ({usage.given})' if usage.given else ''}\n"
         yield f"```\n{usage_line(usage.command, schema, usage.presets)}\n```\n"
         yield f"{_text(_description(usage) or COMMANDS[name][1])}\n"
-        options = [*options_of(schema), *general_options(usage.presets)]
+        options = [*options_of(schema), *general_options(usage.presets, bool(usage.common))]
         if schema.choice is not None:
             options = [option for option in options if not _is_setting(option, schema)]
         yield from _groups(options, schema)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+NOTEBOOK_LINK = re.compile(r"\]\(([^():]+)\.ipynb\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -19,6 +23,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             page = file.src_uri.removesuffix(".ipynb") + ".md"
             files.append(File.generated(config, page, content=markdown_of(notebook, Path(file.src_uri).name)))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **more: Any) -> str:
+    """Let links to notebooks lead to their pages, which only the site has."""
+    # The page of a notebook itself offers the file.
+    return markdown if page.file.generated_by else NOTEBOOK_LINK.sub(r"](\1.md)", markdown)
 
 
 def markdown_of(notebook: dict[str, Any], name: str) -> str:

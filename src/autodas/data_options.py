@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from autodas.errors import AutodasError, nearest
+from autodas.user_code import import_named, is_user_code
 
 TaskName = Literal["classification", "multilabel", "regression", "embedding"]
 """What a network answers for a sample: its class, all of its labels, numbers, or a vector for retrieval."""
@@ -33,7 +34,8 @@ class DataOptions:
     Args:
         task: what the network answers: classification (one class), multilabel (any number of labels),
             regression (numbers), embedding (a vector that is close to those of the same class, for retrieval;
-            only train); auto: as the data have lists of labels, fractional numbers, or one class.
+            only train); auto: as the data have lists of labels, fractional numbers, or one class; or
+            python:package.module:Class for one of your own.
         targets: columns of a list or of Parquet files with the answers, such as angle,scale; by default the
             column of labels, else all numeric columns.
         balance: for classes of different sizes: weights in the loss of the weights, or a sampler that draws
@@ -72,7 +74,7 @@ class DataOptions:
         AutodasError: if a value is out of range, or two values are mutually exclusive.
     """
 
-    task: Literal["auto", TaskName] = field(default="auto", metadata={"flag": "task"})
+    task: Literal["auto", TaskName] | str = field(default="auto", metadata={"flag": "task"})
     targets: tuple[str, ...] = ()
     balance: Balance = "none"
     classes: tuple[str, ...] = ()
@@ -128,5 +130,22 @@ class DataOptions:
             ("flow", get_args(Flow)),
         ):
             value = getattr(self, name)
-            if value not in known:
+            if value not in known and not (name == "task" and is_user_code(value)):
                 raise AutodasError(f"unknown {name} '{value}'{nearest(value, list(known))}")
+
+    @property
+    def answers(self) -> Literal["auto", TaskName]:
+        """Task whose answers are read: for one of the user's own the task that it extends.
+
+        Raises:
+            AutodasError: if there is no such class, or it extends none.
+        """
+        if not is_user_code(self.task):
+            return cast(Literal["auto", TaskName], self.task)
+        name = getattr(import_named(self.task, f"task '{self.task}'"), "name", None)
+        if name not in get_args(TaskName):
+            raise AutodasError(
+                f"task '{self.task}' extends none of {', '.join(get_args(TaskName))}: write a subclass of "
+                "one of their classes in autodas.loop.tasks, and keep its name"
+            )
+        return cast(TaskName, name)

@@ -55,7 +55,10 @@ class MeasureSettings:
             if not 1 <= (count := getattr(self, name)) <= most:
                 raise AutodasError(f"{name}={count} must be a whole number from 1 to {most:,}")
         if self.device.partition(":")[0] not in ("cpu", "cuda"):
-            raise AutodasError(f"device '{self.device}' is unknown; use cpu, cuda or cuda:1")
+            raise AutodasError(
+                f"device '{self.device}' is not supported: networks are measured on CPUs (cpu) and on GPUs "
+                "with CUDA (cuda, cuda:1)"
+            )
         if self.runtime == "onnxruntime" and (self.device != "cpu" or self.precision != "fp32"):
             name = "device" if self.device != "cpu" else "precision"
             raise AutodasError(

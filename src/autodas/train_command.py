@@ -1,4 +1,4 @@
-"""Command that trains the result of a search, made from the configuration of the search. No torch."""
+"""Options of a training that follow from the configuration of the search before it. No torch."""
 
 from __future__ import annotations
 
@@ -8,21 +8,6 @@ from dataclasses import fields
 from typing import Any
 
 from autodas.data_options import DataOptions
-
-
-def train_command(folder: str, settings: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line that trains the network of a search on its data.
-
-    Args:
-        folder: run folder of the search.
-        settings: content of its ``config.yaml``.
-    """
-    words = ["autodas", "train", folder]
-    if settings.get("train_preset"):
-        words += ["--preset", str(settings["train_preset"])]
-    words += skeleton_words(settings)
-    data = settings.get("data")
-    return [*words, *data_words(data)] if isinstance(data, Mapping) and data.get("name") else words
 
 
 def skeleton_words(settings: Mapping[str, Any]) -> list[str]:

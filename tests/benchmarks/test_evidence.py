@@ -61,7 +61,7 @@ def test_a_method_from_its_estimate_to_the_json(
     assert evidence.main() == 0
     assert "sdas-c: 1 searches of about" in capsys.readouterr().out
     first = json.loads((tmp_path / "out.json").read_text())
-    assert [row["method"] for row in first["rows"]] == ["sdas-c", "a random draw"]
+    assert [row["method"] for row in first["rows"]] == ["sdas-c", "a random cell"]
     assert first["runs"][0]["trajectory"] == [first["rows"][0]["least"]]
     assert "<figure" in (tmp_path / "out.html").read_text()
 
@@ -70,7 +70,7 @@ def test_a_method_from_its_estimate_to_the_json(
     monkeypatch.setattr(sys, "argv", [*words, "--with", "strategy.beta_decay=1"])
     assert evidence.main() == 0
     both = json.loads((tmp_path / "out.json").read_text())
-    assert [row["method"] for row in both["rows"]] == ["sdas-c", "sdas-c with beta_decay=1", "a random draw"]
+    assert [row["method"] for row in both["rows"]] == ["sdas-c", "sdas-c with beta_decay=1", "a random cell"]
     assert both["runs"][0] == first["runs"][0]
     assert "--strategy.beta_decay=1" in both["searches"]["sdas-c with beta_decay=1"]["command"]
     monkeypatch.setattr(sys, "argv", [*words, "--estimate"])

@@ -17,7 +17,7 @@ from autodas.strategies.settings import STRATEGIES
 pytestmark = pytest.mark.slow
 
 SOURCE = Path(autodas.__file__).parent
-GENERAL = {"preset", "config", "print_config", "help", "version", "debug"}
+GENERAL = {"preset", "config", "print_config", "help", "help_all", "version", "debug"}
 
 
 def options() -> set[str]:

@@ -277,7 +277,7 @@ def test_memory_runs_out_in_any_command(
 
 @pytest.mark.parametrize(
     ("device", "expected"),
-    [("cuda:99", "is not available; use cpu, cuda or auto"), ("mps", "is not supported")],
+    [("cuda:99", "is not available; here: cpu"), ("mps", "is not supported")],
 )
 def test_devices_that_cannot_be_used(device: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "search", *DIGITS, *SMALL, "--strategy=das", f"--compute.device={device}")

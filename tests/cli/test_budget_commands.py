@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from autodas.cli._budget import BudgetConfig
+from autodas.cli._searched import words_of_run
 from autodas.cli.main import main
+from autodas.cli.train import TrainConfig
 from autodas.costs import CostTable, NetworkSetting, read_table
 from autodas.devices import MeasureSettings, describe_device
 from autodas.errors import AutodasError
@@ -55,7 +57,9 @@ def test_one_search_for_several_limits(
     printed = capsys.readouterr()
     assert "note: budget of 0.6 ms latency: the cheapest architecture has 0.5" in printed.err
     assert "budget of 0.6 ms latency: 0.5" in printed.out
-    assert f"autodas train {run} --skeleton.K 1 --skeleton.C1 4 --skeleton.C2 8" in printed.out
+    assert f"  autodas train {run}\n" in printed.out
+    taken = words_of_run(TrainConfig, [str(run)])
+    assert taken[:6] == ["--skeleton.K", "1", "--skeleton.C1", "4", "--skeleton.C2", "8"]
     facts = read_table(table)
     candidates = json.loads((run / "candidates" / "index.json").read_text())
     assert [each["limit"] for each in candidates] == [0.58, 0.56, 0.6]

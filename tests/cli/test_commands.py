@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -240,7 +241,8 @@ def test_search_train_evaluate_predict_draw(
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--epochs=1", "--train_epochs=1"]) == 0
-    text = capsys.readouterr().out
+    captured = capsys.readouterr()
+    text = captured.out
     (run,) = (tmp_path / "runs").iterdir()
     for name in ("search/genotype.json", "train/model.safetensors", "cell-normal.svg", "cell-reduction.png"):
         assert (run / name).exists()
@@ -248,12 +250,24 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     for part in ("comparison", "run-1-evolution", "run-2-confusion", "run-3-training"):
         assert f'<section id="{part}">' in page
     assert "This part is missing" not in page
+    assert "<h1>Demo: a network for handwritten digits</h1>" in page
+    assert "<title>Demo: a network for handwritten digits</title>" in page
+    labels = [f"{run.name}/{part}" for part in ("search", "train", "train-random")]
+    assert re.findall(r'<h2 id="run-\d-top" class="run">([^<]*)<', page) == labels
+    lines = [line for line in captured.err.splitlines() if not line.startswith("note: ")]
+    assert [line.partition(":")[0] for line in lines] == [
+        *("each line is an epoch", "search epoch 1/1"),
+        *("each line is an epoch", "epoch 1/1", "epoch 1/1"),
+    ]
     assert f"report on the whole demo: {Path('runs') / run.name / 'report.html'}" in text
     assert "mean margin of the decisions" in text
     assert "one random architecture" in text
     last = text.split("one random architecture")[-1]
     assert "test accuracy: " in last
     assert "imagefolder:PATH" in last
+    # What is printed during the search is not repeated; the training takes its options from the search.
+    assert text.count("mean margin of the decisions") == 1
+    assert last.endswith("\n  autodas train runs/mine\n")
 
 
 def test_dry_run_estimates_and_writes_nothing(

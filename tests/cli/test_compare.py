@@ -135,7 +135,7 @@ def test_looked_up_instead_of_trained(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*words, f"--table=nasbench201:{file}"]) == 0
     printed = capsys.readouterr().out
     assert "1 searches; 0 are done" in printed
-    assert "| a random draw |  | 1.20 ± 0.98 | 0.00 |" in printed
+    assert "| a random cell |  | 1.20 ± 0.98 | 0.00 |" in printed
     assert not (tmp_path / "run/sdas-c/seed0/train").exists()
     facts = json.loads((tmp_path / "run/comparison.json").read_text())
     found = facts["runs"][0]

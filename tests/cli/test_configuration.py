@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,9 @@ from autodas import presets
 from autodas.cli import main as cli
 from autodas.cli._output import print_facts
 from autodas.cli.config._configuration import dump, parse, read_preset_configuration
+from autodas.cli.config._schema import describe
 from autodas.cli.config._verbs import Verb, run_verbs
+from autodas.cli.usages import all_usages
 from autodas.errors import AutodasError
 from autodas.strategies import (
     STRATEGIES,
@@ -293,9 +296,9 @@ REFUSED_OPTIONS = [
     (["--epochs", "-o", "x"], "--epochs: a value is expected"),
     (["--config"], "--config: a value is expected"),
     (["--strategy"], "--strategy: a value is expected"),
-    (["--json", "yes"], "unexpected argument 'yes'"),
+    (["--json", "yes"], "unexpected argument 'yes': this command has options alone, which start with --"),
     (["--json=maybe"], "--json: expected true or false, found 'maybe'"),
-    (["word"], "unexpected argument 'word'"),
+    (["word"], "unexpected argument 'word': this command has options alone, which start with --"),
     (["--epochs", "x"], "--epochs: expected a whole number, found 'x'"),
     (["--epochs", "1.5"], "--epochs: expected a whole number, found '1.5'"),
     (["--epochs", "null"], "--epochs: expected a whole number, found 'null'"),
@@ -531,8 +534,8 @@ class TestPresets:
         [
             (
                 "cifar",
-                "'search' has no preset 'cifar'; did you mean 'cifar10'?; "
-                "presets of 'search': cifar10, quick",
+                "'search' has no preset 'cifar'; did you mean 'cifar10'? "
+                "The presets of 'search' are cifar10, quick",
             ),
             ("zzz", "'search' has no preset 'zzz'; presets of 'search': cifar10, quick"),
             ("full", "'search' has no preset 'full' ('train' has); presets of 'search': cifar10, quick"),
@@ -653,6 +656,51 @@ class TestHelp:
 
     def test_whatever_else_is_wrong(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--epochs INT" in self.page(capsys, "--strategy", "zzz", "--nonsense", "--help")
+
+    def short_page(self, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+        with pytest.raises(SystemExit):
+            parse("search", Search, argv, presets="search", common=("epochs", "optim.lr", "data.name"))
+        return capsys.readouterr().out
+
+    def test_common_options_alone(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        for option in ("-h", "--help"):
+            page = self.short_page(capsys, option)
+            found = re.findall(r"^  (?:-., )?(--[\w.-]+)", page, flags=re.MULTILINE)
+            own = ["--epochs", "--optim.lr", "--data"]
+            assert found == [
+                *own,
+                "--preset",
+                "--config",
+                "--print_config",
+                "--debug",
+                "--help",
+                "--help-all",
+            ]
+            assert "All options: autodas search --help-all; of another strategy: --strategy NAME" in page
+
+    def test_all_options(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        whole = self.page(capsys, "--help")
+        for option in ("--help-all", "--help_all"):
+            page = " ".join(self.short_page(capsys, option).split())
+            shown = page.replace(
+                "--help show the common options --help-all show all options", "--help show this page"
+            )
+            assert shown == whole
+            # Where all options are common, it is the same page.
+            assert self.page(capsys, option) == whole
+
+    def test_required_options_are_common(self, capsys: pytest.CaptureFixture[str]) -> None:
+        usage = next(usage for usage in all_usages()["export"])
+        with pytest.raises(SystemExit):
+            parse("export", usage.config_class, ["-h"], common=("overwrite",))
+        page = capsys.readouterr().out
+        found = re.findall(r"^  (-o PATH, --output|--[\w.-]+)", page, flags=re.MULTILINE)
+        assert found[:3] == ["--to", "-o PATH, --output", "--overwrite"]
+
+    def test_common_options_exist(self) -> None:
+        for usage in (usage for usages in all_usages().values() for usage in usages):
+            assert set(usage.common) <= set(describe(usage.config_class).leaves)
+            assert len(set(usage.common)) == len(usage.common)
 
     def test_positionals(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):

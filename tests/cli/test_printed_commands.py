@@ -22,7 +22,7 @@ from PIL import Image
 from autodas.cli._predictions import Predictions
 from autodas.cli.main import main
 from autodas.loop.tasks import Classification
-from autodas.train_command import data_words, train_command
+from autodas.train_command import data_words
 
 pytestmark = pytest.mark.slow
 
@@ -85,10 +85,7 @@ def configuration(folder: str) -> str:
 def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.CaptureFixture[str]) -> None:
     search(pictures, "--data.classes=dark,other", "--data.flip=false", "--data.image_size=8")
     (line,) = re.findall(r"^  (autodas train .*)$", capsys.readouterr().out, flags=re.MULTILINE)
-    assert line == (
-        "autodas train 'runs/found it' --preset quickstart --skeleton.K 0 --data 'imagefolder:my pictures' "
-        "--data.classes dark,other --data.image_size 8 --data.max_image_size 32 --data.flip false"
-    )
+    assert line == "autodas train 'runs/found it'"
     assert main(["report", "runs/found it"]) == 0
     page = Path("report.html").read_text()
     assert line.replace("'", "&#x27;") in page
@@ -98,11 +95,17 @@ def test_the_printed_command_runs_as_printed(pictures: str, capsys: pytest.Captu
     summary = json.loads(Path("net/summary.json").read_text())
     assert summary["data"] == pictures
     assert list(summary["test"]["recalls"]) == ["dark", "other"]
-    # The same without the options: they are those of the search.
+    # The same with all options, which it says.
     capsys.readouterr()
-    assert main(["train", "runs/found it", *TINY_NETWORK, "--run=short"]) == 0
+    assert main([*words, *TINY_NETWORK, "--run=short"]) == 0
     assert configuration("short") == configuration("net")
-    assert "options from runs/found it: --preset=quickstart --data" in capsys.readouterr().err
+    (taken,) = re.findall(r"^options from runs/found it: (.*)$", capsys.readouterr().err, flags=re.MULTILINE)
+    assert taken == (
+        "--preset=quickstart --data 'imagefolder:my pictures' --data.classes dark,other --data.image_size 8 "
+        "--data.max_image_size 32 --data.flip false"
+    )
+    assert main([*words, *shlex.split(taken), *TINY_NETWORK, "--run=long", "--quiet"]) == 0
+    assert configuration("long") == configuration("net")
 
 
 def test_a_search_without_normal_cells_says_what_its_network_needs(
@@ -172,8 +175,23 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_no_command_takes_data_that_nobody_named(searched: str, capsys: pytest.CaptureFixture[str]) -> None:
     genotype = "runs/found it/genotype.json"
-    for words in (["train", genotype], ["train", "darts_v2"], ["search"], ["evaluate", "net"], ["compare"]):
+    for words in (["search"], ["evaluate", "net"], ["compare"]):
         assert f"--data is required; see 'autodas {words[0]} --help'" in refusal(capsys, *words)
+    for reference in (genotype, "darts_v2", "resnet50-3d"):
+        said = refusal(capsys, "train", reference)
+        assert f"--data is required: '{reference}' is not a run, whose data would be taken over" in said
+
+
+def test_what_is_to_be_trained_is_said_before_its_data(
+    searched: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, expected in {
+        "found it": "'found it' is neither a file nor a run folder; did you mean 'runs/found it'?",
+        "darts_v3": "'darts_v3' is neither a file nor a run folder; unknown zoo architecture 'darts_v3'; did",
+        "resnet51-3d": "unknown hand-crafted network 'resnet51-3d'; did you mean 'resnet50-3d'?",
+        "runs/lost": "runs/lost: no such file or run folder",
+    }.items():
+        assert f"autodas: error: {expected}" in refusal(capsys, "train", name)
 
 
 def test_a_preset_of_other_data_is_not_taken_for_an_answer(
@@ -202,10 +220,6 @@ def test_words_of_every_kind_of_option() -> None:
         *("--data", "videofolder:a b", "--data.classes", '["one, two", "three"]'),
         *("--data.value_range", "0.0,4095.0", "--data.groups", r"_g(\d+)_", "--data.max_bad", "0.0"),
         *("--data.workers", "2", "--data.flip", "false", "--data.color_jitter", "0.4"),
-    ]
-    assert train_command("run", {"train_preset": None, "data": {"name": "digits"}})[3:] == [
-        "--data",
-        "digits",
     ]
 
 

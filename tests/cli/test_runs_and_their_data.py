@@ -78,6 +78,25 @@ def test_images_that_were_trained_on_are_told(work: Path, capsys: pytest.Capture
     assert found["unseen"]["count"] == summary["test"]["count"]
     assert found["unseen"]["top1"] == pytest.approx(summary["test"]["top1"])
     assert f"{found['trained_on']} of 60 images were used to train" in told
+    # People read the result on the others first.
+    assert main(["evaluate", str(work / "net"), f"--data=imagefolder:{work / 'set'}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    unseen = found["unseen"]
+    assert lines[0].startswith(
+        f"test accuracy: {unseen['top1']:.1f} % ({unseen['count']} images, 95 % interval"
+    )
+    values = dict(line.split(maxsplit=1) for line in lines[1:] if line[0] != " " and " " in line)
+    assert (values["count"], values["trained_on"]) == (str(unseen["count"]), str(found["trained_on"]))
+    together = lines[lines.index("with_training_samples") + 1 :]
+    assert [line.split()[1] for line in together if line.startswith("  count")] == ["60"]
+
+
+@pytest.mark.slow
+def test_two_streams_know_what_both_were_trained_on(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone, _ = evaluated(capsys, work, work / "set")
+    both, told = evaluated(capsys, work, work / "set", f"--fuse={work / 'net'}")
+    assert both["unseen"] == {**alone["unseen"], "loss": pytest.approx(alone["unseen"]["loss"], abs=1e-5)}
+    assert f"were used to train {work / 'net'} or {work / 'net'}: results are first" in told
 
 
 @pytest.mark.slow
@@ -109,7 +128,9 @@ def test_what_a_run_was_trained_on_is_told_by_content(
         shutil.copy(work / "set" / key, tmp_path / "seen" / key)
     found, told = evaluated(capsys, work, tmp_path / "seen")
     assert (found["trained_on"], found.get("unseen")) == (trained, None)
-    assert "'unseen'" not in told
+    assert "results are first" not in told
+    assert main(["evaluate", str(work / "net"), f"--data=imagefolder:{tmp_path / 'seen'}"]) == 0
+    assert "test accuracy" not in capsys.readouterr().out
     # A training set so large that no beginnings were read: then names and sizes tell.
     shutil.copytree(work / "net", tmp_path / "large")
     facts = json.loads((work / "net/data.json").read_text())

@@ -10,11 +10,11 @@ import torch
 import autodas
 from autodas.cli import _setup
 from autodas.cli._settings import ComputeConfig
-from autodas.cli._setup import FOR_A_THREAD, SMALL, device_for
+from autodas.cli._setup import SMALL, device_for
 from autodas.cli.config._configuration import parse
 from autodas.cli.main import main
 from autodas.cli.search import SearchConfig, _device
-from autodas.loop import InputShape
+from autodas.loop import FOR_A_THREAD, InputShape
 from autodas.loop.tasks import Classification
 from autodas.spaces import all_alive
 

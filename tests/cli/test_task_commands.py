@@ -238,7 +238,7 @@ def test_the_task_is_an_option_of_its_own(images: Path, capsys: pytest.CaptureFi
     assert main(["search", "--data=digits", "--task=regression", *SMALL, *RUN]) == 2
     assert "digits: its samples have one class each: omit --task regression" in capsys.readouterr().err
     assert main(["search", "--data=digits", "--task=multilable"]) == 2
-    assert "--task: expected one of auto, classification, multilabel, regr" in capsys.readouterr().err
+    assert "unknown task 'multilable'; did you mean 'multilabel'?" in capsys.readouterr().err
     Path("my.yaml").write_text("data: digits\ntask: regression\n")
     assert main(["search", "--config=my.yaml"]) == 2
     assert "its samples have one class each" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_one_split_without_class_folders(make_folder: Maker, tmp_path: Path) -> 
 
 def test_notes(make_folder: Maker) -> None:
     root = make_folder("set/train").parent
-    assert "it is split 80/20" in open_dataset(f"imagefolder:{root}").notes[0]
+    assert "it is split about 80/20" in open_dataset(f"imagefolder:{root}").notes[0]
     make_folder("set/test")
     make_folder("set/val")
     assert "val is not used" in open_dataset(f"imagefolder:{root}").notes[0]
@@ -249,8 +249,8 @@ def test_check(make_folder: Maker) -> None:
     assert facts["augmentation"] == "crop_padding=2, flip=True"
     assert facts["bad"] == []
     assert facts["warnings"] == [
-        f"imagefolder:{root} has no test split: it is split 80/20 ({count} images to train with, "
-        f"{75 - count} to test)",
+        f"imagefolder:{root} has no test split: it is split about 80/20, by hashes of names ({count} images "
+        f"to train with, {75 - count} to test, {100 * (75 - count) / 75:.1f} %)",
         f"unbalanced: class 'a' has {of_a} training images, 'b' has {of_b}",
         "fewer than 10 training images in 1 of 2 classes: b",
     ]

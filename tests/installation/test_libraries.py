@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.installation.packages import distribution, module
 
 from autodas.installation import Finding
-from autodas.installation._extras import EXTRAS
+from autodas.installation._extras import EXTRAS, Extra
+from autodas.installation._isolated import isolated
 from autodas.installation._libraries import extra_libraries, required_libraries, torchvision
 
 ROOT = Path(__file__).parents[2]
@@ -83,36 +87,36 @@ class TestRequired:
 
 class TestExtras:
     def test_a_missing_one(self, path: Path) -> None:
-        distribution(path, "autodas", "9", "nothing-like-it>=2; extra == 'hf'")
-        (found,) = extra_libraries("hf")
-        assert (found.part, found.state) == ("[hf]", "limited")
+        distribution(path, "autodas", "9", "nothing-like-it>=2; extra == 'tiff'")
+        (found,) = extra_libraries("tiff")
+        assert (found.part, found.state) == ("[tiff]", "limited")
         assert found.text == (
-            "nothing-like-it is not installed; no data sets of the Hugging Face hub (hf:NAME): "
-            "pip install 'autodas[hf]'"
+            "nothing-like-it is not installed; TIFF files of microscopes and satellites cannot be read: "
+            "pip install 'autodas[tiff]'"
         )
 
     def test_one_that_is_there(self, path: Path) -> None:
-        distribution(path, "autodas", "9", "there-it-is>=2; extra == 'hf'", "other; extra == 'ray'")
+        distribution(path, "autodas", "9", "there-it-is>=2; extra == 'tiff'", "other; extra == 'ray'")
         distribution(path, "there-it-is", "2.5")
         module(path, "there_it_is", "")
-        assert list(extra_libraries("hf")) == [Finding("[hf]", "ok", "there-it-is 2.5")]
+        assert list(extra_libraries("tiff")) == [Finding("[tiff]", "ok", "there-it-is 2.5")]
 
     def test_an_older_one(self, path: Path) -> None:
-        distribution(path, "autodas", "9", "aged>=2; extra == 'hf'")
+        distribution(path, "autodas", "9", "aged>=2; extra == 'tiff'")
         distribution(path, "aged", "1.9")
         module(path, "aged", "")
-        (found,) = extra_libraries("hf")
+        (found,) = extra_libraries("tiff")
         assert found.state == "limited"
         assert found.found == "aged 1.9, aged 1.9 is older than 2"
 
     def test_one_that_cannot_be_imported(self, path: Path) -> None:
-        distribution(path, "autodas", "9", "torn; extra == 'hf'")
+        distribution(path, "autodas", "9", "torn; extra == 'tiff'")
         distribution(path, "torn", "1")
         module(path, "torn", "raise OSError('libtorn.so: cannot open')")
-        (found,) = extra_libraries("hf")
+        (found,) = extra_libraries("tiff")
         assert found.state == "limited"
         assert found.found == "torn 1, OSError: libtorn.so: cannot open"
-        assert found.remedy == "pip install --force-reinstall 'autodas[hf]'"
+        assert found.remedy == "pip install --force-reinstall 'autodas[tiff]'"
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -132,6 +136,49 @@ class TestExtras:
         (found,) = extra_libraries(name)
         assert found.state == "ok"
         assert found.found.endswith(worked)
+
+    def test_one_that_other_programs_cannot_import(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # It needs what autodas prepares: a trial that works does not make it work elsewhere.
+        text = "try:\n    import prepared\nexcept ImportError as e:\n    raise OSError('useless') from e"
+        distribution(path, "autodas", "9", "shared-one; extra == 'hf'")
+        distribution(path, "shared-one", "2")
+        module(path, "shared_one", text + "\nanswer = 42")
+
+        def prepared() -> str:
+            monkeypatch.setitem(sys.modules, "prepared", ModuleType("prepared"))
+            return f"says {import_module('shared_one').answer}"
+
+        for shared in (("shared_one", "answer"), None):
+            monkeypatch.delitem(sys.modules, "shared_one", raising=False)
+            monkeypatch.delitem(sys.modules, "prepared", raising=False)
+            monkeypatch.setitem(EXTRAS, "hf", Extra("no data", prepared, shared))
+            (found,) = extra_libraries("hf")
+            if shared is None:
+                assert found == Finding("[hf]", "ok", "shared-one 2, says 42")
+            else:
+                assert found.state == "limited"
+                assert found.found == (
+                    "shared-one 2, says 42, which cannot be imported by itself: "
+                    "ModuleNotFoundError: No module named 'prepared'"
+                )
+                assert "your own programs have to import autodas.hf before hf" in found.cost
+        monkeypatch.delitem(sys.modules, "shared_one")
+
+    @pytest.mark.slow
+    def test_names_that_programs_share_exist(self) -> None:
+        for extra in EXTRAS.values():
+            if extra.shared is not None and find_spec(extra.shared[0]) is not None:
+                program = "import sys, autodas.timm, autodas.transformers, importlib\n"
+                program += "getattr(importlib.import_module(sys.argv[1]), sys.argv[2])"
+                subprocess.run([sys.executable, "-c", program, *extra.shared], check=True)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", [name for name, extra in EXTRAS.items() if extra.trial is not None])
+    def test_every_trial_does_what_the_use_does(self, name: str) -> None:
+        # Each in a process of its own, as in `autodas doctor`.
+        found, failure = isolated(extra_libraries, name)
+        assert failure == ""
+        assert "not installed" in found[0].found or found[0].cost != EXTRAS[name].cost, found[0].text
 
     @pytest.mark.slow
     def test_a_trial_that_fails(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

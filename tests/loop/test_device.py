@@ -27,21 +27,28 @@ from autodas.loop import (
 def test_devices() -> None:
     assert best_device("cpu") == torch.device("cpu")
     assert best_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("gpu", "", "cuda:99", "cpu:x"):
-        with pytest.raises(AutodasError, match="is not available; use cpu, cuda or auto") as caught:
-            best_device(name)
-        assert "\n" not in str(caught.value)
+    with pytest.raises(AutodasError, match="device 'cuda:99' is not available; here: cpu") as caught:
+        best_device("cuda:99")
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_no_gpu() -> None:
-    with pytest.raises(AutodasError, match="device 'cuda' is not available"):
-        best_device("cuda")
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "cuda:", "cuda0"])
+def test_names_that_are_no_device(name: str) -> None:
+    with pytest.raises(AutodasError, match=f"^there is no device '{name}'; here: cpu.* or auto"):
+        best_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "xpu", "meta:0", "gpu"])
+def test_nothing_is_proposed_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Gpus(monkeypatch, 0)
+    with pytest.raises(AutodasError) as caught:
+        best_device(name)
+    assert str(caught.value).endswith("; here: cpu or auto (torch finds no GPU with CUDA)")
 
 
 @pytest.mark.parametrize("name", ["mps", "xpu", "meta", "meta:0"])
 def test_devices_without_what_runs_need(name: str) -> None:
-    with pytest.raises(AutodasError, match=f"device '{name}' is not supported.*use cpu, cuda or auto"):
+    with pytest.raises(AutodasError, match=f"device '{name}' is not supported.*; here: cpu.* or auto"):
         best_device(name)
 
 
@@ -68,6 +75,7 @@ class Gpus:
 
         monkeypatch.setattr(torch, "empty", allocate)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
         monkeypatch.setattr(torch.cuda, "set_device", self.set_device)
         monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
@@ -86,8 +94,11 @@ def test_gpus_have_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     Gpus(monkeypatch, 2)
     assert best_device("auto") == best_device("cuda") == torch.device("cuda:0")
     assert best_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(AutodasError, match="device 'cuda:9' is not available; use cpu, cuda or auto"):
+    with pytest.raises(AutodasError, match=r"'cuda:9' is not available; here: cpu, cuda:0, cuda:1 or auto$"):
         best_device("cuda:9")
+    Gpus(monkeypatch, 1)
+    with pytest.raises(AutodasError, match=r"'cuda:1' is not available; here: cpu, cuda or auto$"):
+        best_device("cuda:1")
 
 
 def test_commands_compute_on_the_current_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

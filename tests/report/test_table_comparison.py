@@ -48,15 +48,15 @@ def test_rows_by_hand() -> None:
     assert (
         lines[2] == "| das | 2 | 70.00 ± 14.14 | 3.50 ± 0.71 | 60.00 | 40.0 % | 20.00 | 15 |  | 40.0 | 0.5 |"
     )
-    assert lines[3].startswith("| a random draw |  | 70.00 ± 15.81 | 3.00 ± 1.58 | 50.00 | 40.0 % | 20.00 |")
+    assert lines[3].startswith("| a random cell |  | 70.00 ± 15.81 | 3.00 ± 1.58 | 50.00 | 40.0 % | 20.00 |")
 
 
 def test_what_is_said() -> None:
     said = compared(das=[90.0, 90.5, 91.0], snas=[50.0, 49.0, 49.5], edas=[70.0, 71.0, 69.0]).verdict()
-    assert "Significantly better than a random draw: das." in said
-    assert "Significantly worse than a random draw: snas." in said
+    assert "Significantly better than a random cell: das." in said
+    assert "Significantly worse than a random cell: snas." in said
     assert "Significantly worse than das: edas, snas." in said
     alone = compared(das=[88.0, 52.0]).verdict()
-    assert "better than a random draw: none" in alone
+    assert "better than a random cell: none" in alone
     assert "Significantly worse than das" not in alone
     assert "With one seed nothing can be said" in compared(das=[88.0], snas=[52.0]).verdict()

@@ -74,7 +74,7 @@ def test_page_is_safe_and_complete() -> None:
     page = render_table_comparison(TableComparison((run,), table, "a"), "Agreement of seeds: none.")
     assert "<b>.csv" not in page
     assert page.count("<figure") == 2
-    assert page.count("<circle") == 4  # das and a random draw, on two data sets
-    for text in ("|x~0|", "Agreement of seeds: none.", "a random draw", "50.50 ± 29.01", "-, 71.23, 90.00"):
+    assert page.count("<circle") == 4  # das and a random cell, on two data sets
+    for text in ("|x~0|", "Agreement of seeds: none.", "a random cell", "50.50 ± 29.01", "-, 71.23, 90.00"):
         assert text in page
     assert "http" not in page.replace("http-equiv", "")

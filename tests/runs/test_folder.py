@@ -54,6 +54,16 @@ def test_a_run_is_not_lost(tmp_path: Path) -> None:
     assert content(tmp_path) == before
 
 
+def test_a_run_made_in_python_is_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run").create()
+    folder.write("events.jsonl", "{}\n")
+    folder.write("genotype.json", "{}")
+    assert folder.exists
+    with pytest.raises(AutodasError, match=r"already holds a run.*`overwrite`"):
+        RunFolder(tmp_path / "run").create()
+    assert content(RunFolder(tmp_path / "run").create(overwrite=True).path) == {}
+
+
 def test_overwrite_replaces_all_of_it(tmp_path: Path) -> None:
     a_run(tmp_path / "run").write("examples/1.png", b"old")
     folder = RunFolder(tmp_path / "run").create(overwrite=True)

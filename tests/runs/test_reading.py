@@ -22,7 +22,12 @@ def test_strict_is_silent_about_a_whole_run(recorded: Path) -> None:
         ("summary.json", None, "The run has not finished: summary.json is missing.", "missing; is search"),
         ("summary.json", "{", "summary.json is damaged: not JSON", "broken: not JSON"),
         ("summary.json", "[]", "summary.json is damaged: an object is expected.", "broken: an object is"),
-        ("config.yaml", None, "config.yaml is missing.", "missing; is search"),
+        (
+            "config.yaml",
+            None,
+            "The settings are unknown, as those of any run made in Python: config.yaml",
+            "missing; is search",
+        ),
         ("environment.json", None, "environment.json is missing.", "missing; is search"),
         ("events.jsonl", None, "events.jsonl is missing: the events of the run are unknown.", "missing; is"),
         ("metrics.csv", "step,a\n1\n", "Line 2 of metrics.csv is truncated, and skipped.", ":2: truncated"),

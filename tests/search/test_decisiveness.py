@@ -1,4 +1,4 @@
-"""Whether a cell is close to a draw: searches on noise say so, clear and stable decisions pass."""
+"""Whether a cell is close to a random choice: searches on noise say so, clear and stable decisions pass."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodas.cli import search
 from autodas.cli.main import main
 from autodas.flags import with_flags
 from autodas.runs.events import Decision, Epoch, Event, Start
@@ -22,7 +23,9 @@ SPACE = get_space("cifar-o2d")
 CELL = SPACE.cell
 COUNT = len(CELL.operations)
 
-DRAW = "is close to a draw: another seed would probably find another one, equally justified"
+VERDICT = (
+    "this cell is close to a random choice: another seed would probably find another one, equally justified"
+)
 
 
 PHASE = Phase("search", SPACE, 900, 0, {"normal": all_alive(CELL)})
@@ -48,17 +51,41 @@ def test_a_search_on_noise_says_that_its_cell_is_close_to_a_draw(
     assert found["reach"] == pytest.approx(0.1 * 12)
     assert found["edges"] == len(CELL.edges)
     (remark,) = summary["remarks"]
-    assert remark.startswith(f"this cell {DRAW}, since ")
-    assert f"note: {with_flags(remark)}" in capsys.readouterr().out
+    assert remark.startswith(f"{VERDICT}, since ")
+    # 12 steps in 6 epochs: 200 take 100 epochs.
+    assert remark.endswith(
+        ". Search all your data for `epochs=100` or more, and compare seeds (autodas compare)"
+    )
+    # Of so short a search it was said before.
+    printed = "".join(capsys.readouterr())
+    assert printed.count("close to a random choice") == 1
+    assert "the cell will be close to a random choice" in printed
+    assert printed.count("--epochs 100 or more") == 1
+
+
+@pytest.mark.slow
+def test_what_was_not_said_before_is_said_at_the_end(tmp_path: Path) -> None:
+    """As when a search is resumed."""
+    words = [f"--data=python:{__name__}:noise", "--strategy=das", "--strategy.learning_rate=0.1", "--quiet"]
+    words += ["--epochs=6", "--batch_size=30", "--space.K=0", "--space.C1=8", "--space.C2=8"]
+    words += ["--check_memory=false", "--tensorboard=false", f"--run={tmp_path / 'run'}"]
+    folder, result, foretold = search.run_search(search.USAGES[0].parse(words))
+    assert foretold
+    (remark,) = result.remarks
+    line = f"note: {with_flags(remark)}"
+    assert line in search.report(folder, result, foretold=False)
+    assert line not in search.report(folder, result, foretold=True)
 
 
 def test_a_rate_too_small_for_so_few_steps_is_named() -> None:
     found = decisiveness(log(late=0, lead=0.8, iterations=3), PHASE, 0, 3e-4)
     assert found is not None
-    (remark,) = found.remarks()
-    assert remark.startswith(f"this cell {DRAW}. ")
+    (remark,) = found.remarks(3e-4, 2)
+    assert remark.startswith(f"{VERDICT}. ")
     assert "could move by at most 0.0009" in remark
-    assert "Search longer (`epochs`), or raise `strategy.learning_rate`" in remark
+    # Three steps of 3e-4 in two epochs: a movement of 3 takes 10,000 steps.
+    assert "Search all your data for `epochs=6667` or more" in remark
+    assert "learning_rate" not in remark
 
 
 def log(late: int, lead: float, iterations: int = 900, epochs: int = 9) -> list[Event]:
@@ -99,7 +126,7 @@ def test_clear_and_stable_decisions_need_no_remark() -> None:
     assert (found.margin, found.edges) == (pytest.approx(0.8), 14)
     assert found.stability == pytest.approx(12 / 14)
     assert found.reach == pytest.approx(9.0)
-    assert found.remarks() == []
+    assert found.remarks(0.01, 9) == []
     assert "up to its decision: 0.86 (random steps would give 0.38)" in found.told()[1]
 
 
@@ -119,8 +146,8 @@ def test_clear_and_stable_decisions_need_no_remark() -> None:
 def test_late_changes_and_small_leads_are_close_to_a_draw(late: int, lead: float, reasons: str) -> None:
     found = decisiveness(log(late, lead), PHASE, 0, 0.01)
     assert found is not None
-    (remark,) = found.remarks()
-    assert remark.startswith(f"this cell {DRAW}, since {reasons}. Search longer")
+    (remark,) = found.remarks(0.01, 9)
+    assert remark.startswith(f"{VERDICT}, since {reasons}. Search all your data for `epochs=18` or more")
 
 
 def test_each_decision_is_judged_by_the_epochs_before_it() -> None:
@@ -161,7 +188,7 @@ def test_without_earlier_evaluations_the_stability_is_unknown() -> None:
     assert found is not None
     assert (found.stability, found.stability_chance, found.edges) == (None, None, 0)
     assert len(found.told()) == 1
-    assert found.remarks() == []
+    assert found.remarks(0.01, 1) == []
 
 
 def test_the_stability_of_chance_is_that_of_a_random_walk() -> None:

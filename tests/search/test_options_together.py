@@ -1,4 +1,4 @@
-"""All options against draws and collapse at once, on clips, with both engines."""
+"""All options against chance and collapse at once, on clips, with both engines."""
 
 from __future__ import annotations
 

@@ -64,8 +64,10 @@ def test_the_suggested_settings_are_enough() -> None:
     short = Reach(movement=0.05, rate=3e-3, epochs=2)
     said = short.remark()
     assert said is not None
-    assert "0.05 (learning rate times steps; 3 and more is usual). `epochs=120` or" in said
-    assert "`strategy.learning_rate=0.18`" in said
+    # 16.7 steps: 120 epochs have a movement of 3 and 1,000 steps.
+    assert (
+        "0.05 (learning rate times steps; 3 and more is usual). Search all your data for `epochs=120`" in said
+    )
     assert Reach(0.05 * 60, 3e-3, 120).remark() is None
 
 
@@ -73,14 +75,23 @@ def test_the_suggested_settings_are_enough() -> None:
     ("reach", "told"),
     [
         (Reach(0.5, 0.0025, 1), None),
-        (Reach(0.49, 0.1, 1), "`epochs=7` would"),
+        (Reach(0.49, 0.01, 1), "`epochs=7` or more"),
+        # 4.9 steps: 200 take 41 epochs, a movement of 3 takes 7.
+        (Reach(0.49, 0.1, 1), "`epochs=41` or more"),
         (Reach(0.0, 0.1, 1), "usual)"),
         (Reach(10.0, 0.05, 1), None),
-        (Reach(9.95, 0.05, 1), "takes 199 steps before"),
+        (
+            Reach(9.95, 0.05, 10),
+            "takes 199 steps before the decisions, and in measurements with fewer than 200 ",
+        ),
+        (
+            Reach(9.95, 0.05, 10),
+            "found another cell. Search all your data for `epochs=11` or more, and compare",
+        ),
     ],
 )
 def test_what_is_told(reach: Reach, told: str | None) -> None:
     said = reach.remark()
     assert said is None if told is None else said is not None and told in said
-    # A rate above those of all presets is not suggested.
+    # A larger rate moves the parameters by noise, a smaller one not far enough.
     assert "strategy.learning_rate" not in (said or "")

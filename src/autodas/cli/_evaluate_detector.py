@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodas.cli._code import allow_code_for
 from autodas.cli._detector_settings import BoxTestDataConfig, check_compute
-from autodas.cli._output import print_facts
+from autodas.cli._output import print_facts, unseen_first
 from autodas.cli._settings import ComputeConfig
 from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
@@ -82,11 +82,11 @@ def run(argv: list[str]) -> int:
     if unseen:
         notes.append(
             f"{unseen['trained_on']} of {found.count} images were used to train {config.model}"
-            + (": see 'unseen' for the metrics on the others" if "unseen" in unseen else "")
+            + (": results are first those of the others" if "unseen" in unseen else "")
         )
     say_notes(notes)
     told = {"model": config.model, "data": config.data.name, **found.summary(), **unseen}
-    print_facts(told, config.json)
+    print_facts(told if config.json else unseen_first(told), config.json)
     if not config.json:
         print("".join(f"{note_line(remark)}\n" for remark in Detection(facts.classes).remarks(found)), end="")
     return 0

@@ -26,6 +26,15 @@ def print_facts(facts: Mapping[str, Any] | Sequence[Any], as_json: bool) -> None
         print("\n".join(_lines(plain)))
 
 
+def unseen_first(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts in which results on samples that were not trained on come first, those on all last."""
+    if "unseen" not in facts:
+        return facts
+    known = {name: fact for name, fact in facts.items() if name not in facts["unseen"] and name != "unseen"}
+    together = {name: fact for name, fact in facts.items() if name in facts["unseen"]}
+    return {**known, **facts["unseen"], "with_training_samples": together}
+
+
 def _plain(value: Any) -> Any:
     """Return a value converted to the types of JSON."""
     if is_dataclass(value) and not isinstance(value, type):

@@ -11,7 +11,7 @@ from typing import Any
 from autodas.cli.config._configuration import parse
 from autodas.cli.config._schema import tree
 from autodas.errors import AutodasError
-from autodas.runs.folder import CONFIGURATION
+from autodas.runs.folder import CONFIGURATION, RunFolder
 from autodas.strict_yaml import read_yaml_file, write_yaml
 
 FREE = ("data.workers", "table", "train_preset")
@@ -37,7 +37,8 @@ def resumed_words(argv: list[str]) -> list[str]:
             return argv
         configuration = Path(value) / CONFIGURATION
         if not os.path.exists(configuration):
-            raise AutodasError(f"{value}: holds no run to resume")
+            made = ": it was made in Python, and goes on there with Keeping(resume=True)"
+            raise AutodasError(f"{value}: holds no run to resume{made if RunFolder(value).exists else ''}")
         settings_of_run(configuration)
         return ["--config", str(configuration), "--run", value, *argv]
     return argv

@@ -9,7 +9,7 @@ from typing import Any
 
 from autodas.cli._code import code_of
 from autodas.cli._resume import settings_of_run
-from autodas.cli.config._arguments import peek, wants
+from autodas.cli.config._arguments import HELP, peek, wants
 from autodas.cli.config._layers import Layer, document_layers, options_layer, read_documents
 from autodas.cli.config._schema import Schema, describe
 from autodas.errors import AutodasError
@@ -30,9 +30,10 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
         argv: words after the command.
 
     Raises:
-        AutodasError: if a preset names other data than the run, and ``--data`` is missing.
+        AutodasError: if a preset names other data than the run, or the genotype is not from a run, and
+            ``--data`` is missing.
     """
-    if wants(argv, "-h", "--help"):
+    if wants(argv, *HELP):
         return []
     schema = describe(config_class)
     said = options_layer(argv, schema, True)
@@ -60,7 +61,11 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
     if not foreign:
         words += _without(skeleton_words(settings), said, schema) + _skeleton(settings, said, preset, schema)
     data = settings.get("data")
-    if "data.name" in said or not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+    if "data.name" in said:
+        return words
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        if run and "data.name" not in preset and not wants(argv, "--print_config"):
+            _refuse_without_data(str(run))
         return words
     named = str(preset["data.name"].value) if "data.name" in preset else data["name"]
     if foreign and named.partition(":")[0] != data["name"].partition(":")[0]:
@@ -68,6 +73,19 @@ def words_of_run(config_class: type, argv: Sequence[str]) -> list[str]:
             f"preset '{given[0]}' is for {named}, but {run} has {data['name']}: choose one with --data"
         )
     return [*words, *_without(data_words(data), said, schema)]
+
+
+def _refuse_without_data(reference: str) -> None:
+    """Raise AutodasError: what is to be trained is unknown, or no run, which would say on what."""
+    from autodas.cli._blueprint import blueprint_of
+    from autodas.cli._settings import SkeletonConfig
+
+    if not os.path.exists(reference):
+        blueprint_of(reference, SkeletonConfig(), None)
+    raise AutodasError(
+        f"--data is required: '{reference}' is not a run, whose data would be taken over; see "
+        "'autodas data list'"
+    )
 
 
 def _settings_of(folder: Path) -> dict[Any, Any]:

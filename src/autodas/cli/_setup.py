@@ -34,6 +34,7 @@ from autodas.loop import (
     best_device,
     check_precision,
     check_same_facts,
+    limit_threads,
     own_device,
     start_group,
     use_deterministic,
@@ -49,13 +50,6 @@ SMALL = 2 * 10**11
 
 With the backward passes they take about two minutes on one CPU core (measured: 55 billion in 30 s, a search
 on digits). A GPU takes about one to compile its kernels and to record iterations (estimated)."""
-
-FOR_A_THREAD = 4 * 10**8
-"""Multiply-adds of a forward pass of a batch that keep a CPU thread busy.
-
-A second thread makes an iteration with 2.5 x 10^8 faster by a factor of 1.2, with 10^9 by 1.1 to 1.65; and
-where another program has one of the cores, slower by 3 to 6, since threads wait for each other hundreds of
-times."""
 
 
 def use_compute(config: ComputeConfig) -> torch.device:
@@ -99,7 +93,7 @@ def device_for(
     """Return the device of a run, and set the number of threads of a small one.
 
     ``auto`` takes the CPU, and says so, where a GPU would take longer. On a CPU a thread has at least
-    :data:`FOR_A_THREAD` multiply-adds of a batch, unless the user has chosen the number.
+    :data:`~autodas.loop.FOR_A_THREAD` multiply-adds of a batch, unless the user has chosen the number.
 
     Args:
         config: the user's choice.
@@ -117,8 +111,8 @@ def device_for(
             "(--compute.device cuda takes the GPU)",
             file=sys.stderr,
         )
-    if config.threads is None and (threads := torch.get_num_threads()) > 1:
-        torch.set_num_threads(min(threads, max(1, cost() * batch_size // FOR_A_THREAD)))
+    if config.threads is None:
+        limit_threads(lambda: cost() * batch_size)
     return torch.device("cpu")
 
 
@@ -285,7 +279,9 @@ def _choose(command: str, config: Any, default_name: str) -> _Chosen:
 
 def _resumes(folder: RunFolder, config: Any) -> bool:
     """Return whether the run in a folder goes on: as the user wants, or because its launcher restarts it."""
-    return folder.exists and (config.resume != "never" or _begun_before_restart(folder.path / CONFIGURATION))
+    if not os.path.exists(folder.path / CONFIGURATION):
+        return False  # nothing there, or a run that was made in Python
+    return config.resume != "never" or _begun_before_restart(folder.path / CONFIGURATION)
 
 
 def _begun_before_restart(file: Path) -> bool:

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from autodas.detection import TimmBackbone
 
 
-USAGE = Usage("train", DetectorTrainConfig, presets="train", given="--task detection")
+_COMMON = (
+    *("data.name", "task", "data.image_size", "epochs", "batch_size", "optim.lr", "validation"),
+    *("compute.device", "seed", "run", "resume", "overwrite"),
+)
+
+USAGE = Usage("train", DetectorTrainConfig, presets="train", given="--task detection", common=_COMMON)
 
 
 def run(words: list[str]) -> int:

@@ -139,7 +139,12 @@ class Entry:
         return Job(f"{self.method}, seed {self.seed}", self.folder, self.words) if left else None
 
 
-USAGES = (Usage("compare", CompareConfig, forwarded=PARTS, withheld=OWN),)
+_COMMON = (
+    *("data.name", "data.task", "data.subset", "methods", "seeds", "preset", "table", "on", "jobs"),
+    *("compute.device", "run"),
+)
+
+USAGES = (Usage("compare", CompareConfig, forwarded=PARTS, withheld=OWN, common=_COMMON),)
 
 
 def run(argv: list[str]) -> int:

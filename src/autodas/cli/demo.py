@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,6 @@ from autodas.cli._settings import transient
 from autodas.cli.config._configuration import read_preset_configuration
 from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError
-from autodas.flags import with_flags
 from autodas.runs.folder import GENOTYPE, RunFolder
 
 
@@ -28,6 +28,7 @@ class _Show:
         samples: name of the samples in messages.
         remark: remark on the comparison with a random architecture.
         folder: kind of data set for the user's own data.
+        title: title of the report.
     """
 
     data: str
@@ -37,6 +38,7 @@ class _Show:
     samples: str
     remark: str
     folder: str
+    title: str
 
 
 _IMAGES = _Show(
@@ -47,6 +49,7 @@ _IMAGES = _Show(
     "images",
     "digits are easy: random cells do well on them too, so the difference says little",
     "imagefolder",
+    "Demo: a network for handwritten digits",
 )
 _VIDEOS = _Show(
     "moving-digits",
@@ -56,7 +59,14 @@ _VIDEOS = _Show(
     "videos",
     "the motions are easy for any cell with temporal operations, so the difference says little",
     "videofolder",
+    "Demo: a network for clips of moving digits",
 )
+_SEARCH_LINES = (
+    "each line is an epoch: loss and accuracy (top1) on the {samples} that train the weights (train) and on "
+    "those that train the architecture (valid), skips in the cells, the share of edges whose leading "
+    "operation has stayed the same (stability), architectures that are still possible, time"
+)
+_TRAIN_LINES = "each line is an epoch: loss and accuracy (top1) on the training {samples}, time"
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,7 @@ def run(argv: list[str]) -> int:
             f"{root}: already holds a demo; replace it with --overwrite, or choose another --run folder"
         )
     print(f"searching for a network for {show.what} ...", flush=True)
+    print(_SEARCH_LINES.format(samples=show.samples), file=sys.stderr)
     words = ["--data", show.data, "--strategy", show.strategy, "--seed", str(config.seed)]
     searching = read_preset_configuration(search.SearchConfig, "search", show.preset, words)
     searching = replace(
@@ -107,20 +118,20 @@ def run(argv: list[str]) -> int:
         run=str(root / "search"),
         overwrite=config.overwrite,
     )
-    folder, result = search.run_search(searching)
-    print("\n".join(search.report(folder, result)))
+    folder, result, foretold = search.run_search(searching)
+    print("\n".join(search.report(folder, result, foretold)))
     print(f"\ntraining the resulting network on all training {show.samples} ...", flush=True)
+    print(_TRAIN_LINES.format(samples=show.samples), file=sys.stderr)
     found = _train(config, show, str(folder.path), root / "train")
     print("\ntraining one random architecture the same way, for comparison ...", flush=True)
     drawn_at_random = _random_genotype(root, searching.space.name, config.seed)
     drawn = _train(config, show, str(drawn_at_random), root / "train-random")
     drawings = _draw(folder.path, root)
-    decisive = result.decisiveness
-    said = "\n".join([] if decisive is None else [*decisive.told(), *map(with_flags, decisive.remarks())])
-    page = write_page([root / "search", root / "train", root / "train-random"], root / "report.html")
+    page = write_page(
+        [root / "search", root / "train", root / "train-random"], root / "report.html", title=show.title
+    )
     print(
-        f"\n{said}\n"
-        f"one random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
+        f"\none random architecture, trained the same way: {drawn['test']['top1']:.1f} %\n"
         f"({show.remark})\n"
         f"test accuracy: {in_words(found['test']['top1'], int(found['test']['count']), show.samples)}\n"
         f"drawings of the cells: {', '.join(map(str, drawings)) or 'not drawn: pip install autodas[viz]'}\n"
@@ -129,7 +140,7 @@ def run(argv: list[str]) -> int:
         f"run folder: {root}  (took {duration(time.monotonic() - start)})\n"
         f"next, with your own {show.samples}, one folder per class:\n"
         f"  autodas search --data {show.folder}:PATH --preset {show.preset} --run runs/mine\n"
-        f"  autodas train runs/mine --data {show.folder}:PATH --preset {show.preset}"
+        f"  autodas train runs/mine"
     )
     return 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autodas.cli import _evaluate_detector
 from autodas.cli._code import allow_code_for
 from autodas.cli._detector_model import names_detector
-from autodas.cli._output import print_facts
+from autodas.cli._output import print_facts, unseen_first
 from autodas.cli._settings import ComputeConfig, DataConfig
 from autodas.cli._trained import TEST_CLIPS, check_test_clips, data_for
 from autodas.cli.config._usage import Usage
@@ -19,6 +19,7 @@ from autodas.errors import AutodasError
 from autodas.flags import note_line
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from autodas.data import Clips, ImageDataset
@@ -59,7 +60,9 @@ class EvaluateConfig:
                 raise AutodasError(f"{name}={getattr(self, name)} must be at least 1")
 
 
-USAGES = (Usage("evaluate", EvaluateConfig), _evaluate_detector.USAGE)
+_COMMON = ("data.name", "fuse", "batch_size", "test_clips", "compute.device", "json")
+
+USAGES = (Usage("evaluate", EvaluateConfig, common=_COMMON), _evaluate_detector.USAGE)
 
 
 def run(argv: list[str]) -> int:
@@ -68,31 +71,41 @@ def run(argv: list[str]) -> int:
         return _evaluate_detector.run(argv)
     config = USAGES[0].parse(argv)
     allow_code_for(config.code, config.model, config.fuse)
+    import numpy as np
+    import torch
+
     from autodas.cli._setup import connect, say_notes, use_compute
 
     device = use_compute(config.compute)
     group = connect("evaluate", config, device)
     result, dataset, task = evaluate_model(config, config.model, device, group)
-    notes, unseen = list(dataset.notes), _unseen(config.model, dataset, result)
+    facts: dict[str, Any] = {"model": config.model, "data": config.data.name}
+    notes, known = list(dataset.notes), [_seen(config.model, dataset)]
+    if config.fuse is not None:
+        other, dataset, _ = evaluate_model(config, config.fuse, device, group)
+        notes += dataset.notes
+        known.append(_seen(config.fuse, dataset))
+        facts["fused_with"] = config.fuse
+        facts["alone"] = {config.model: result.summary(), config.fuse: other.summary()}
+        result = task.fuse([result, other])
+    seen = torch.from_numpy(np.any(known, axis=0))[result.indices]
+    unseen = _unseen(result, seen)
+    facts |= result.summary() | unseen
     if unseen:
         notes.append(
             f"{unseen['trained_on']} of {result.count} {dataset.what} were used to train {config.model}"
-            + (": see 'unseen' for the accuracy on the others" if "unseen" in unseen else "")
+            + (f" or {config.fuse}" if config.fuse else "")
+            + (": results are first those of the others" if "unseen" in unseen else "")
         )
-    facts: dict[str, Any] = {"model": config.model, "data": config.data.name}
-    if config.fuse is None:
-        facts |= result.summary() | unseen
-    else:
-        other, dataset, _ = evaluate_model(config, config.fuse, device, group)
-        notes += dataset.notes
-        fused = task.fuse([result, other])
-        alone = {config.model: result.summary(), config.fuse: other.summary()}
-        facts |= {"fused_with": config.fuse, "alone": alone, **fused.summary(), **unseen}
-        result = fused
     say_notes(dict.fromkeys(notes))
-    print_facts(facts if config.json else _for_people(facts, task.in_words_only), config.json)
-    if not config.json:
-        print("".join(f"{note_line(remark)}\n" for remark in task.remarks(result)), end="")
+    if config.json:
+        print_facts(facts, as_json=True)
+        return 0
+    shown = result.some(~seen) if "unseen" in unseen else result
+    if shown is not result or not unseen:
+        print(task.result_line(shown.summary()))
+    print_facts(_for_people(unseen_first(facts), task.in_words_only), as_json=False)
+    print("".join(f"{note_line(remark)}\n" for remark in task.remarks(shown)), end="")
     return 0
 
 
@@ -101,8 +114,8 @@ def _for_people(facts: dict[str, Any], unsaid: Sequence[str]) -> dict[str, Any]:
     told = {name: fact for name, fact in facts.items() if name not in unsaid}
     if "alone" in told:
         told["alone"] = {name: _for_people(summary, unsaid) for name, summary in told["alone"].items()}
-    if "unseen" in told:
-        told["unseen"] = _for_people(told["unseen"], unsaid)
+    if "with_training_samples" in told:
+        told["with_training_samples"] = _for_people(told["with_training_samples"], unsaid)
     return told
 
 
@@ -163,16 +176,17 @@ def data_for_model(model: str, facts: ModelFacts, data: DataConfig) -> DataConfi
     return data if facts.clips is None else _with_clips(data, facts, facts.clips)
 
 
-def _unseen(model: str, dataset: ImageDataset, result: Evaluation) -> dict[str, Any]:
-    """Return the number of samples the network was trained on, and its accuracy on the others."""
-    import torch
-
+def _seen(model: str, dataset: ImageDataset) -> np.ndarray:
+    """Return whether the network was trained on each of the test samples, bool (samples,)."""
     from autodas.loop import trained_on
     from autodas.runs.folder import RunFolder
 
     folder = Path(model)
-    known = trained_on(RunFolder(folder.parent if os.path.isfile(folder) else folder), dataset)
-    seen = torch.from_numpy(known)[result.indices]
+    return trained_on(RunFolder(folder.parent if os.path.isfile(folder) else folder), dataset)
+
+
+def _unseen(result: Evaluation, seen: torch.Tensor) -> dict[str, Any]:
+    """Return the number of samples the network was trained on, and its results on the others."""
     if not seen.any():
         return {}
     facts: dict[str, Any] = {"trained_on": int(seen.sum())}

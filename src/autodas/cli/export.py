@@ -107,7 +107,9 @@ class ExportConfig:
         return Interface(self.normalise, self.probabilities, self.any_size)
 
 
-USAGES = (Usage("export", ExportConfig),)
+_COMMON = ("to", "output", "any_size", "normalise", "probabilities", "int8", "data.name", "overwrite")
+
+USAGES = (Usage("export", ExportConfig, common=_COMMON),)
 
 
 def run(argv: list[str]) -> int:

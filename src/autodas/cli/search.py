@@ -5,21 +5,19 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodas.cli._budget import BudgetConfig, budget_of, with_network_of_table
 from autodas.cli._output import print_facts
 from autodas.cli._resume import resumed_words
 from autodas.cli._settings import ComputeConfig, DataConfig, transient
 from autodas.cli.config._arguments import peek
-from autodas.cli.config._schema import tree
 from autodas.cli.config._usage import Usage
 from autodas.flags import note_line
 from autodas.presets import presets_of_method
 from autodas.runs.folder import GENOTYPE
 from autodas.settings import OptimSettings, SupernetSettings
 from autodas.strategies import FinalistsSettings, StrategyChoice
-from autodas.train_command import train_command
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +110,13 @@ class SearchConfig:
     json: bool = transient(False)
 
 
-USAGES = (Usage("search", SearchConfig, presets="search"),)
+_COMMON = (
+    *("data.name", "data.task", "data.subset", "strategy.name", "space.name", "epochs", "batch_size"),
+    *("budget.parameters", "budget.multiply_adds", "budget.table", "budget.limit"),
+    *("compute.device", "seed", "run", "resume", "overwrite", "dry_run"),
+)
+
+USAGES = (Usage("search", SearchConfig, presets="search", common=_COMMON),)
 
 
 def run(argv: list[str]) -> int:
@@ -128,7 +132,7 @@ def run(argv: list[str]) -> int:
     if config.dry_run:
         _dry_run(config)
         return 0
-    folder, result = run_search(config)
+    folder, result, foretold = run_search(config)
     facts = {
         "run": str(folder.path),
         "genotype": str(folder.path / GENOTYPE),
@@ -139,12 +143,20 @@ def run(argv: list[str]) -> int:
     if config.json:
         print_facts(facts, as_json=True)
     else:
-        print("\n".join([*report(folder, result), *next_steps(folder, config)]))
+        print("\n".join([*report(folder, result, foretold), *next_steps(folder)]))
     return 0
 
 
-def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
-    """Run a search, and return the run folder and the result."""
+class Searched(NamedTuple):
+    """Result of a search: run folder, result, and whether its decisions were remarked on before it."""
+
+    folder: RunFolder
+    result: SearchResult
+    foretold: bool
+
+
+def run_search(config: SearchConfig) -> Searched:
+    """Run a search."""
     from autodas.cli._setup import (
         choose_folder,
         connect,
@@ -164,10 +176,11 @@ def run_search(config: SearchConfig) -> tuple[RunFolder, SearchResult]:
     device = _device(config, device, opened[0])
     tell_kernels(device)
     search = _search_of(config, *opened, device, folder, group, resumed)
+    remarks = [] if resumed else _remarks(search.reach())
     if not resumed:
-        say_notes([*_ranges(search), *_remarks(search.reach())])
+        say_notes([*_ranges(search), *remarks])
     with open_folder(folder, config, group):
-        return folder, search.run()
+        return Searched(folder, search.run(), foretold=bool(remarks))
 
 
 def _ranges(search: Search) -> list[str]:
@@ -178,7 +191,7 @@ def _ranges(search: Search) -> list[str]:
 
 
 def _remarks(reach: Reach | None) -> list[str]:
-    """Return a remark if the search is so short that its result is a draw."""
+    """Return a remark if the search is so short that its cell is close to a random choice."""
     remark = None if reach is None else reach.remark()
     return [] if remark is None else [remark]
 
@@ -247,8 +260,14 @@ def _device(config: SearchConfig, device: torch.device, dataset: ImageDataset) -
     )
 
 
-def report(folder: RunFolder, result: SearchResult) -> list[str]:
-    """Return the lines that are printed at the end of a search."""
+def report(folder: RunFolder, result: SearchResult, foretold: bool) -> list[str]:
+    """Return the lines that are printed at the end of a search.
+
+    Args:
+        folder: the run folder.
+        result: the result.
+        foretold: whether remarks on its decisions have been made before the search.
+    """
     from autodas.benchmark_string import benchmark_string
 
     accuracies, interval = result.accuracies, ""
@@ -266,7 +285,7 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     ]
     if result.decisiveness is not None:
         lines += result.decisiveness.told()
-        lines += [note_line(remark) for remark in result.decisiveness.remarks()]
+    lines += [] if foretold else [note_line(remark) for remark in result.remarks]
     if len(result.candidates) > 1 and result.chooses == "best":
         origin = next(c.origin for c in result.candidates if c.genotype == result.genotype)
         of = "candidates" if origin is None else "finalists"
@@ -279,10 +298,10 @@ def report(folder: RunFolder, result: SearchResult) -> list[str]:
     return [*lines, f"genotype: {folder.path / GENOTYPE}"]
 
 
-def next_steps(folder: RunFolder, config: SearchConfig) -> list[str]:
-    """Return the commands that follow a search, ready to be pasted."""
+def next_steps(folder: RunFolder) -> list[str]:
+    """Return the commands that follow a search, ready to be pasted. A training takes its options over."""
     path = str(folder.path)
-    commands = (train_command(path, tree(config)), ["autodas", "draw", path, "-o", "cell.svg"])
+    commands = (["autodas", "train", path], ["autodas", "draw", path, "-o", "cell.svg"])
     return ["next:", *(f"  {shlex.join(words)}" for words in commands)]
 
 

@@ -110,7 +110,12 @@ class TrainConfig:
         return EvaluationPlan(self.validation, self.test_clips, self.test_crops, self.test_every)
 
 
-USAGES = (Usage("train", TrainConfig, presets="train"), _train_detector.USAGE)
+_COMMON = (
+    *("data.name", "data.task", "data.subset", "weights", "epochs", "batch_size", "optim.lr", "validation"),
+    *("compute.device", "seed", "run", "resume", "overwrite", "dry_run"),
+)
+
+USAGES = (Usage("train", TrainConfig, presets="train", common=_COMMON), _train_detector.USAGE)
 
 
 def run(argv: list[str]) -> int:

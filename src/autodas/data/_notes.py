@@ -27,9 +27,12 @@ def notes_of(data: ImageDataset, *, split_here: bool, well_known: bool) -> tuple
     notes = []
     train, test, what = data.train, data.test, data.what
     if split_here:
+        share = 100 * len(test) / (len(train) + len(test))
+        found = f", {share:.1f} %" if data.options.subset is None else ""
+        rule = "80/20" if train.keys is None else "about 80/20, by hashes of names"
         notes.append(
-            f"{data.name} has no test split: it is split 80/20 ({len(train)} {what} to train with, "
-            f"{len(test)} to test)"
+            f"{data.name} has no test split: it is split {rule} ({len(train)} {what} to train with, "
+            f"{len(test)} to test{found})"
         )
     if len(train):
         notes += _counts(data)

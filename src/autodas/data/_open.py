@@ -185,7 +185,7 @@ def open_dataset(
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)
-    if options.task == "embedding" or raw.task == "embedding":
+    if options.answers == "embedding" or raw.task == "embedding":
         raw = for_retrieval(name, raw, options, train=True)
     elif options.test_classes:
         raise AutodasError(f"{name}: data.test_classes is for `task=embedding`: omit it")
@@ -213,7 +213,7 @@ def open_test_set(
     """
     options = replace(options or DataOptions(), **changes)
     raw = _read(name, options)
-    if options.task == "embedding":
+    if options.answers == "embedding":
         raw = for_retrieval(name, raw, options, train=False)
     evaluated: RawDataset[Any] = for_evaluation(name, raw, known, options, _what(raw))
     return _assemble(name, evaluated, options, 0)
@@ -224,11 +224,11 @@ def _read(name: str, options: DataOptions) -> RawDataset[Source] | RawVideos:
     kind, rest = _kind(name)
     if not kind.videos:
         _check_image_options(name, options)
-    if options.task == "embedding" and kind.read is not read_market1501:
+    if options.answers == "embedding" and kind.read is not read_market1501:
         options = replace(options, task="classification")  # whose classes become identities
     if kind.any_task:
         return kind.read(rest, options)
-    if options.task not in ("auto", "classification"):
+    if options.answers not in ("auto", "classification"):
         raise AutodasError(f"{name}: its samples have one class each: omit `task={options.task}`")
     if options.targets:
         raise AutodasError(f"{name}: it has no columns of which `data.targets` could name some: omit it")
@@ -244,10 +244,10 @@ def _assemble(name: str, raw: RawDataset[Any], options: DataOptions, seed: int) 
         dataset = assemble_videos(name, raw, options, seed=seed)
     else:
         dataset = assemble(name, raw, options, seed=seed)
+    dataset = replace(dataset, options=options)
     split = raw.train is not None and raw.test is None
     added = notes_of(dataset, split_here=split, well_known=raw.fixed is not None)
-    notes = (*dataset.notes, *added)
-    return replace(dataset, notes=notes, options=options)
+    return replace(dataset, notes=(*dataset.notes, *added))
 
 
 def _check_image_options(name: str, options: DataOptions) -> None:

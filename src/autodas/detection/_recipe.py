@@ -18,7 +18,9 @@ from autodas.detection._pixels import CHANNELS, Pixels, colour_of
 from autodas.detection._task import Detection
 from autodas.detection_options import BoxAugmentation, DetectorSettings
 from autodas.errors import AutodasError
+from autodas.limits import MOST_THREADS
 from autodas.loop import (
+    FOR_A_THREAD,
     Compute,
     Keeping,
     check_same_data,
@@ -143,6 +145,10 @@ class DetectorTraining:
         Raises:
             AutodasError: if the loss is not finite, the disk is full, or memory runs out.
         """
+        with self.fit.compute.threaded(_work):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         start = {
             "data": self.dataset.name,
             "task": self.task.name,
@@ -195,6 +201,11 @@ def _check_compute(compute: Compute) -> None:
         raise AutodasError("detectors are trained by a single process: start it without torchrun")
     if compute.precision != "fp32":
         raise AutodasError("detectors are trained in single precision: leave out `compute.precision`")
+
+
+def _work() -> int:
+    """Return work for all threads: the images of detectors are large."""
+    return FOR_A_THREAD * MOST_THREADS
 
 
 def _divided(

@@ -15,10 +15,12 @@ class Extra(NamedTuple):
         cost: what users do without if it is missing.
         trial: function that uses it, and returns what has worked; raises anything if it does not work.
             By default its libraries are imported.
+        shared: module and one of its names, which users' own programs import beside autodas.
     """
 
     cost: str
     trial: Callable[[], str] | None = None
+    shared: tuple[str, str] | None = None
 
 
 def _draw() -> str:
@@ -68,17 +70,61 @@ def _flow() -> str:
     return "a flow is computed"
 
 
-def _timm() -> str:
-    from autodas.optional_imports import import_timm
+def _tensorboard() -> str:
+    from torch.utils.tensorboard import SummaryWriter
 
-    import_timm()
+    with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
+        writer.add_scalar("trial", 1.0, 0)
+    return "a file is written"
+
+
+def _data_sets() -> str:
+    from datasets import load_dataset  # noqa: F401
+
+    return ""
+
+
+def _onnx() -> str:
+    from onnxruntime.quantization import quantize_static  # noqa: F401
+
+    from autodas.export._onnx import check_onnx_libraries
+
+    check_onnx_libraries()
+    return ""
+
+
+def _hub() -> str:
+    import autodas.hub  # noqa: F401
+
+    return ""
+
+
+def _timm() -> str:
+    import autodas.timm  # noqa: F401
+
     return ""
 
 
 def _transformers() -> str:
+    import autodas.transformers  # noqa: F401
+
+    return ""
+
+
+def _detection() -> str:
+    from faster_coco_eval import COCO, COCOeval_faster  # noqa: F401
+
     from autodas.optional_imports import import_transformers
 
-    import_transformers()
+    import_transformers("detection")
+    from transformers import RTDetrForObjectDetection  # noqa: F401
+
+    return ""
+
+
+def _embedding() -> str:
+    from pytorch_metric_learning import losses, miners, reducers  # noqa: F401
+
     return ""
 
 
@@ -87,14 +133,16 @@ EXTRAS: dict[str, Extra] = {
     "video": Extra("video files cannot be read; folders of frames can", _decode),
     "flow": Extra("no optical flow (--data.modality flow)", _flow),
     "tiff": Extra("TIFF files of microscopes and satellites cannot be read"),
-    "tensorboard": Extra("no TensorBoard files"),
-    "hf": Extra("no data sets of the Hugging Face hub (hf:NAME)"),
-    "export": Extra("no ONNX files"),
-    "hub": Extra("no networks to and from the Hugging Face Hub"),
-    "timm": Extra("no networks of timm as teachers and backbones", _timm),
-    "transformers": Extra("no backbones for models of transformers", _transformers),
-    "detection": Extra("no detectors (--task detection)"),
-    "embedding": Extra("no training for retrieval (--task embedding)"),
+    "tensorboard": Extra("no TensorBoard files", _tensorboard),
+    "hf": Extra("no data sets of the Hugging Face hub (hf:NAME)", _data_sets),
+    "export": Extra("no ONNX files", _onnx),
+    "hub": Extra("no networks to and from the Hugging Face Hub", _hub),
+    "timm": Extra("no networks of timm as teachers and backbones", _timm, ("timm", "create_model")),
+    "transformers": Extra(
+        "no backbones for models of transformers", _transformers, ("transformers", "RTDetrForObjectDetection")
+    ),
+    "detection": Extra("no detectors (--task detection)", _detection),
+    "embedding": Extra("no training for retrieval (--task embedding)", _embedding),
     "ray": Extra("no comparisons in a Ray cluster (--on ray)"),
 }
 """Extras for users by name; those for developers are not examined."""

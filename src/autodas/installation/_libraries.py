@@ -22,6 +22,8 @@ _MODULES = {
 }
 """Modules that are not named after their package."""
 
+_TOGETHER = "install versions of torch and torchvision that belong together"
+
 _EXAMINED = "torch"
 """Library with a check of its own."""
 
@@ -81,6 +83,7 @@ def extra_libraries(name: str) -> Iterator[Finding]:
         there.append(f"{requirement.name} {found}")
         wrong += filter(None, [_unfit(requirement, found)])
     missing = any("not installed" in text for text in wrong)
+    alone = "" if missing or extra.shared is None else _failure_alone(*extra.shared)
     if extra.trial is not None or (there and not missing):
         try:
             worked = extra.trial() if extra.trial is not None else _import_all(name)
@@ -93,6 +96,9 @@ def extra_libraries(name: str) -> Iterator[Finding]:
             there, wrong = [*there, *filter(None, [worked])], [text for text in wrong if "older" in text]
     if wrong:
         yield Finding(f"[{name}]", "limited", ", ".join([*there, *wrong]), extra.cost, remedy)
+    elif alone:
+        cost = f"autodas uses it all the same; your own programs have to import autodas.{name} before {name}"
+        yield Finding(f"[{name}]", "limited", f"{', '.join(there)}, {alone}", cost, _TOGETHER)
     else:
         yield Finding(f"[{name}]", "ok", ", ".join(there))
 
@@ -107,8 +113,19 @@ def torchvision() -> Iterator[Finding]:
         import_module("torchvision")
     except BaseException as error:
         cost = "autodas does without its operators, other programs may not"
-        remedy = "install versions of torch and torchvision that belong together"
-        yield Finding("torchvision", "limited", f"{found} fails: {reason(error)}", cost, remedy)
+        yield Finding("torchvision", "limited", f"{found} fails: {reason(error)}", cost, _TOGETHER)
+
+
+def _failure_alone(module: str, name: str) -> str:
+    """Return how the import of a name fails without the preparations of autodas; empty if it works."""
+    try:
+        getattr(import_module(module), name)
+    except BaseException as error:
+        cause = error
+        while cause.__cause__ is not None:  # transformers says of any error only that it occurred
+            cause = cause.__cause__
+        return f"which cannot be imported by itself: {reason(cause)}"
+    return ""
 
 
 def _import_all(extra: str) -> str:

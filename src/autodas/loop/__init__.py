@@ -39,12 +39,14 @@ from autodas.loop._seeding import (
     use_single_precision,
 )
 from autodas.loop._step import Losses, add_gradient, clipped_step, in_precision, unreduced
+from autodas.loop._threads import FOR_A_THREAD, limit_threads
 from autodas.loop._used_memory import used_memory
 from autodas.loop.checkpoint import explain_damage, load_checkpoint, save_checkpoint
 from autodas.loop.run_data import changed_since, check_same_data, notes_of_run, trained_on, write_data
 
 __all__ = [
     "ALONE",
+    "FOR_A_THREAD",
     "OWN",
     "CellDrawings",
     "Clock",
@@ -87,6 +89,7 @@ __all__ = [
     "input_facts",
     "is_out_of_memory",
     "keep_only",
+    "limit_threads",
     "load_checkpoint",
     "load_optimiser",
     "load_own_state",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
 
 from autodas.data import ImageDataset, Part
+from autodas.errors import AutodasError
 from autodas.loop._device import best_device, check_precision
 from autodas.loop._group import ALONE, Group
+from autodas.loop._threads import Threads, threads_for
 from autodas.runs.folder import RunFolder
 from autodas.settings import Graphs, Precision
 from autodas.tables import Table
@@ -36,6 +39,11 @@ class Compute:
             to start if that is less.
         group: the processes that compute the run together, by default this one alone. Each computes its part
             of each batch, as if the parts were micro-batches.
+        threads: CPU threads while the run computes: a number, or ``"auto"`` for those of torch, but no more
+            than have work, as in the commands. By default those of torch: their number is the program's.
+
+    Raises:
+        AutodasError: if ``threads`` is below 1.
 
     Examples:
         >>> import autodas
@@ -50,6 +58,19 @@ class Compute:
     workers: int = 0
     check_memory: bool = True
     group: Group = ALONE
+    threads: Threads = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threads, int) and self.threads < 1:
+            raise AutodasError(f"threads={self.threads} must be at least 1")
+
+    def threaded(self, work: Callable[[], int]) -> AbstractContextManager[None]:
+        """Return a context in which torch has the threads of the run.
+
+        Args:
+            work: function that returns the multiply-adds of the forward pass of a batch.
+        """
+        return threads_for(None if self.place.type != "cpu" else self.threads, work)
 
     @property
     def part(self) -> Part:

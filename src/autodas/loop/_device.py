@@ -16,17 +16,26 @@ def best_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    refusal = AutodasError(f"device '{name}' is not available; use cpu, cuda or auto")
     try:
         device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
-            raise AutodasError(
-                f"device '{name}' is not supported: networks are computed on CPUs and on GPUs with CUDA, "
-                "which have all operations and numbers in double precision; use cpu, cuda or auto"
-            )
+    except RuntimeError as error:
+        raise AutodasError(f"there is no device '{name}'; {_choice()}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise AutodasError(
+            f"device '{name}' is not supported: networks are computed on CPUs and on GPUs with CUDA, "
+            f"which have all operations and numbers in double precision; {_choice()}"
+        )
+    try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
-        raise refusal from error
+        raise AutodasError(f"device '{name}' is not available; {_choice()}") from error
+
+
+def _choice() -> str:
+    """Return which devices can be used here."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = ["cuda"] if count == 1 else [f"cuda:{number}" for number in range(count)]
+    return f"here: {', '.join(['cpu', *gpus])} or auto" + ("" if gpus else " (torch finds no GPU with CUDA)")
 
 
 def check_precision(device: torch.device, precision: Precision) -> None:

@@ -46,13 +46,13 @@ def read_preset(command: str, name: str) -> str:
     known = preset_names(command)
     if name in known:
         return (_root() / command / f"{name}.yaml").read_text(encoding="utf-8")
-    message = f"'{command}' has no preset '{name}'"
+    message, listed = f"'{command}' has no preset '{name}'", ", ".join(known) or "none"
     others = [other for other in preset_commands() if other != command and name in preset_names(other)]
     if others:
         message += f" ('{others[0]}' has)"
     elif matches := get_close_matches(name, known, n=1, cutoff=0.5):
-        message += f"; did you mean '{matches[0]}'?"
-    raise AutodasError(f"{message}; presets of '{command}': {', '.join(known) or 'none'}")
+        raise AutodasError(f"{message}; did you mean '{matches[0]}'? The presets of '{command}' are {listed}")
+    raise AutodasError(f"{message}; presets of '{command}': {listed}")
 
 
 def _root() -> Traversable:

@@ -24,8 +24,8 @@ _COLUMNS = (
     ("skips", ".1f"),
 )
 
-DRAW = "a random draw"
-"""Name of the row with the expectation of an architecture drawn uniformly."""
+RANDOM = "a random cell"
+"""Name of the row with the expectation of an architecture chosen uniformly."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class TableComparison:
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each method, and one for a random draw, whose numbers are exact."""
+        """A row for each method, and one for a random cell, whose numbers are exact."""
         rows = []
         for method, runs in self.groups.items():
             own: dict[str, Any] = {"method": method, "seeds": len(runs)}
@@ -94,13 +94,13 @@ class TableComparison:
                 own[name] = spread_of([v for run in runs if (v := getattr(run, name)) is not None]).mean
             rows.append(own)
         everything = self.table_of.ranked(self.data)
-        drawn: dict[str, Any] = {"method": DRAW, "seeds": 0}
+        chance: dict[str, Any] = {"method": RANDOM, "seeds": 0}
         for data in self.table_of.data:
-            drawn[data] = spread_of(self.table_of.ranked(data))._asdict()
-        drawn["least"] = everything[0]
-        drawn["worse"] = fmean(self.table_of.share_worse(self.data, a) for a in everything)
-        drawn["regret"] = self.table_of.best(self.data) - self.table_of.mean(self.data)
-        return [*rows, drawn]
+            chance[data] = spread_of(self.table_of.ranked(data))._asdict()
+        chance["least"] = everything[0]
+        chance["worse"] = fmean(self.table_of.share_worse(self.data, a) for a in everything)
+        chance["regret"] = self.table_of.best(self.data) - self.table_of.mean(self.data)
+        return [*rows, chance]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data."""
@@ -136,7 +136,7 @@ class TableComparison:
         return "\n".join([f"| {' | '.join(head)} |", *lines])
 
     def verdict(self) -> str:
-        """Return what the accuracies say about differences between methods, and from a random draw."""
+        """Return what the accuracies say about differences between methods, and from a random cell."""
         best = self.table_of.best(self.data)
         said = [
             f"Accuracies are those of the table {self.table_of.name}. Methods are judged by {self.data}; the "
@@ -158,7 +158,7 @@ class TableComparison:
         different = [name for name, own in ranks.items() if chance_of_draws(own) * len(ranks) < LEVEL]
         for word, above in (("better", True), ("worse", False)):
             names = [name for name in different if (fmean(ranks[name]) > 0.5) is above]
-            said.append(f"Significantly {word} than a random draw: {', '.join(names) or 'none'}.")
+            said.append(f"Significantly {word} than a random cell: {', '.join(names) or 'none'}.")
         if len(errors) > 1:
             found = Differences(errors, None)
             said.append(f"Significantly worse than {found.best}: {', '.join(found.worse) or 'none'}.")

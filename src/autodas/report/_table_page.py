@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autodas.report._table_comparison import DRAW, TableComparison
+from autodas.report._table_comparison import RANDOM, TableComparison
 from autodas.report.page import page_around
 from autodas.report.page._html import escape, paragraph, section, table
 from autodas.report.page._strips import strip_chart
@@ -27,7 +27,7 @@ def render_table_comparison(comparison: TableComparison, remarks: str = "") -> s
                     method: {f"seed {run.seed}": run.accuracies[data] for run in runs}
                     for method, runs in comparison.groups.items()
                 },
-                DRAW: {"expectation": comparison.table_of.mean(data)},
+                RANDOM: {"expectation": comparison.table_of.mean(data)},
             },
         )
         for data in comparison.table_of.data

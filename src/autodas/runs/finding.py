@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autodas.errors import AutodasError
-from autodas.runs.folder import CONFIGURATION, EVENTS
+from autodas.runs.folder import RunFolder
 
 DEPTH = 4
 """Levels below a folder that are searched for runs."""
@@ -15,7 +15,7 @@ DEPTH = 4
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is a run folder."""
-    return os.path.exists(folder / EVENTS) or os.path.exists(folder / CONFIGURATION)
+    return RunFolder(folder).exists
 
 
 def runs_below(folder: Path, depth: int = DEPTH) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from autodas.runs._lock import RunLock
 from autodas.writing import write_whole
 
 CONFIGURATION = "config.yaml"
-"""Effective configuration; a folder with this file holds a run."""
+"""Effective configuration of a command; runs made in Python have none."""
 ENVIRONMENT = "environment.json"
 RUNNING = "running.json"
 """Lock file that names the running process."""
@@ -68,8 +68,8 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether the folder holds a run."""
-        return os.path.exists(self.path / CONFIGURATION)
+        """Whether the folder holds a run: of a command, or of a program in Python, which has its settings."""
+        return any(os.path.exists(self.path / name) for name in (CONFIGURATION, EVENTS))
 
     @property
     def finished(self) -> bool:
@@ -162,7 +162,7 @@ class RunFolder:
 
         The folder itself is kept, since it may be a link or a mount point.
         """
-        last = {CHECKPOINTS: 0, SUMMARY: 1, CONFIGURATION: 3}
+        last = {CHECKPOINTS: 0, SUMMARY: 1, EVENTS: 3, CONFIGURATION: 4}
         for path in sorted(self.path.iterdir(), key=lambda path: last.get(path.name, 2)):
             if self._is_part_of_lock(path):
                 continue

@@ -34,7 +34,7 @@ SHOWN = (CONFIGURATION, ENVIRONMENT, EVENTS, METRICS, GENOTYPE, SUMMARY, PREDICT
 _LARGEST = {EVENTS: 512 * MEBIBYTE, METRICS: 128 * MEBIBYTE, SUMMARY: 16 * MEBIBYTE}
 """Largest number of bytes read from a file; one MiB for the others."""
 
-_COMMON = re.compile(r"search|train|seed\d+")  # folders created by `demo` and `compare`
+_COMMON = re.compile(r"search|train(-random)?|seed\d+")  # folders created by `demo` and `compare`
 
 E = TypeVar("E", bound=Event)
 
@@ -118,7 +118,9 @@ def read_run(folder: str | Path, *, strict: bool = False) -> Run:
         raise AutodasError(f"{path}: no such folder; give the folder of a run")
     problems = _Problems(path, strict)
     summary = problems.object(SUMMARY, "The run has not finished")
-    configuration = problems.text(CONFIGURATION)
+    configuration = problems.text(
+        CONFIGURATION, "The settings are unknown, as those of any run made in Python"
+    )
     environment = problems.object(ENVIRONMENT)
     events = problems.events()
     metrics = problems.metrics()

@@ -12,20 +12,18 @@ import numpy as np
 
 from autodas.runs.events import Decision, Event
 from autodas.runs.leaders import WINDOW, Leaders
+from autodas.search._reach import MOVED, RANDOM, USUAL, Reach, advice
 from autodas.strategies.base import Phase
 
 CLEAR = 1.5
-"""A cell is close to a draw if the mean margin is below this multiple of that of random steps."""
+"""A cell is close to a random choice if the mean margin is below this multiple of that of random steps."""
 
 STEADY = 0.75
 """It is, too, if the leading operation changed on more than this multiple of the share for random steps."""
 
-MOVED = 0.5
-"""Architecture parameters that could move by less than this are still at their start, whatever the data."""
+_WALKS = 4000
 
-_DRAWS = 4000
-
-_DRAW = "is close to a draw: another seed would probably find another one, equally justified"
+_VERDICT = f"this cell is {RANDOM}: another seed would probably find another one, equally justified"
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,18 @@ class Decisiveness:
             )
         return lines
 
-    def remarks(self) -> list[str]:
-        """Return remarks on these decisions, in sentences; none if they are sound."""
+    def remarks(self, rate: float, epochs: int) -> list[str]:
+        """Return remarks on these decisions, in sentences; none if they are sound.
+
+        Args:
+            rate: learning rate of the architecture.
+            epochs: number of epochs of the search.
+        """
+        usual = Reach(self.reach, rate, epochs).usual_epochs
         if self.reach < MOVED:
             return [
-                f"this cell {_DRAW}. Before its decisions an architecture parameter could move by at most "
-                f"{self.reach:.2g} (learning rate times steps; 3 and more is usual). Search longer "
-                "(`epochs`), or raise `strategy.learning_rate`"
+                f"{_VERDICT}. Before its decisions an architecture parameter could move by at most "
+                f"{self.reach:.2g} (learning rate times steps; {USUAL:g} and more is usual){advice(usual)}"
             ]
         reasons = []
         if self.unclear:
@@ -85,10 +88,8 @@ class Decisiveness:
             reasons.append("its leading operations changed almost as often as by random steps")
         if not reasons:
             return []
-        return [
-            f"this cell {_DRAW}, since {' and '.join(reasons)}. Search longer (`epochs`) with a smaller "
-            "`strategy.learning_rate`, on more data, or compare several seeds (autodas compare)"
-        ]
+        longer = max(2 * epochs, usual or 0)
+        return [f"{_VERDICT}, since {' and '.join(reasons)}{advice(longer)}"]
 
     @property
     def unclear(self) -> bool:
@@ -171,7 +172,7 @@ def _same_leader(choices: int, times: tuple[int, ...]) -> float:
 
 
 def _walks(choices: int, times: Sequence[int]) -> np.ndarray[Any, Any]:
-    """Return random walks at the given times; shape (draws, times, choices)."""
-    steps = np.random.default_rng(0).standard_normal((_DRAWS, len(times), choices))
+    """Return random walks at the given times; shape (walks, times, choices)."""
+    steps = np.random.default_rng(0).standard_normal((_WALKS, len(times), choices))
     walks: np.ndarray[Any, Any] = np.cumsum(steps * np.sqrt(np.diff(times, prepend=0))[:, None], axis=1)
     return walks

@@ -110,6 +110,7 @@ class SearchResult:
         decisiveness: decisions of the last phase compared with chance; likewise.
         table: place of the architecture in the table of the search, if there is one that has it.
         spent: what its network uses of each resource of the budget.
+        remarks: remarks on its decisions, in sentences; none if they are sound.
     """
 
     genotype: Genotype
@@ -120,6 +121,7 @@ class SearchResult:
     decisiveness: Decisiveness | None = None
     table: Place | None = None
     spent: tuple[Spent, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """Return accuracies and cells, for notebooks."""
@@ -263,7 +265,11 @@ class Search:
                 self._check_candidates(first)
             done = sum(phase.iterations for phase in self.phases[:first]) + state["run"]["iteration"]
         total = sum(phase.iterations for phase in self.phases)
-        with keeper.running(total, done), explain_out_of_memory(self.size.advice):
+        with (
+            self.compute.threaded(self._work),
+            keeper.running(total, done),
+            explain_out_of_memory(self.size.advice),
+        ):
             self.log = keeper.log
             self.journal = Journal(
                 keeper, self.task, self.phases, self.length, self.margins, self.dataset.name
@@ -274,6 +280,9 @@ class Search:
                 self._phase(number, state)
                 state = None
             return self._end()
+
+    def _work(self) -> int:
+        return self.size.work(self.size.batch_size)
 
     def _check_candidates(self, phase: int) -> None:
         """Check the results of earlier phases, which the end of the search needs again."""
@@ -514,6 +523,7 @@ class Search:
             clear,
             place,
             self._spent(chosen.genotype, derived[best].get("measured")),
+            () if clear is None else tuple(clear.remarks(self._rate, self.iterations // self.length)),
         )
         if self.keeper.keeping.writes:
             self._write_result(result, derived[best]["file"])
@@ -539,7 +549,7 @@ class Search:
             "accuracies": accuracies,
             "margin": result.margin,
             "decisiveness": None if clear is None else clear.to_dict(),
-            "remarks": [] if clear is None else clear.remarks(),
+            "remarks": list(result.remarks),
             "candidates": len(result.candidates),
             "network": self._cost(result.genotype),
             "budget": [each.to_dict() for each in result.spent],
@@ -550,9 +560,13 @@ class Search:
 
     def _decisiveness(self) -> Decisiveness | None:
         phase, before = self.phases[-1], sum(phase.iterations for phase in self.phases[:-1])
-        rate = getattr(self.strategy.settings, "learning_rate", 0.0)
         trained_share = self.strategy.trained_share
-        return decisiveness(read_events(self.folder.path), phase, before, rate, trained_share)
+        return decisiveness(read_events(self.folder.path), phase, before, self._rate, trained_share)
+
+    @property
+    def _rate(self) -> float:
+        """The learning rate of the architecture, 0 for methods that have none."""
+        return float(getattr(self.strategy.settings, "learning_rate", 0.0))
 
     def _cost(self, genotype: Genotype) -> dict[str, Any]:
         """Return the cost of the network built from a genotype in the skeleton of the search."""

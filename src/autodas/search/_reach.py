@@ -6,8 +6,12 @@ import math
 from dataclasses import dataclass
 from statistics import fmean
 
-from autodas.search._decisiveness import MOVED
 from autodas.strategies.base import Strategy
+
+MOVED = 0.5
+"""Architecture parameters that could move by less than this are still at their start, whatever the data."""
+
+RANDOM = "close to a random choice"
 
 USUAL = 3.0
 """Reach from which searches are usual; in the SDAS paper it is 3e-4 x 19,531 = 5.9."""
@@ -15,9 +19,6 @@ USUAL = 3.0
 FEW = 200
 """Steps below which another seed finds another cell, whatever the rate: in searches of 80 and 120 iterations
 two seeds decided 14 to 26 % of the edges alike, where chance is 14 to 19 % (docs/results.md)."""
-
-HIGH = 0.2
-"""Highest learning rate that is suggested: the highest of the presets."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +41,39 @@ class Reach:
         """Mean number of steps of a parameter before a decision."""
         return self.movement / self.rate if self.rate else 0.0
 
-    def remark(self) -> str | None:
-        """Return a remark if the cell will be close to a draw, with settings that are not; else ``None``."""
-        if self.movement >= MOVED:
-            return self._few_steps() if self.steps < FEW else None
-        text = (
-            "the cell will be close to a draw: before the decisions an architecture parameter can move by at "
-            f"most {self.movement:.2g} (learning rate times steps; {USUAL:g} and more is usual)"
-        )
+    @property
+    def usual_epochs(self) -> int | None:
+        """Epochs with which movement and steps are usual; ``None`` if nothing moves however long it takes."""
         if self.movement == 0:
-            return text
-        factor = USUAL / self.movement
-        epochs, rate = math.ceil(self.epochs * factor), self.rate * factor
-        raised = f" or `strategy.learning_rate={rate:.2g}`" if rate <= HIGH else ""
-        return f"{text}. `epochs={epochs}`{raised} would be enough"
+            return None
+        return math.ceil(self.epochs * max(USUAL / self.movement, FEW / self.steps))
 
-    def _few_steps(self) -> str:
-        return (
-            "the cell will be close to a draw: an architecture parameter takes "
-            f"{self.steps:.0f} steps before the decisions, and in measurements with fewer than {FEW} another "
-            "seed found another cell. Raise `epochs`, use more data, or compare seeds (autodas compare)"
-        )
+    def remark(self) -> str | None:
+        """Return a remark if the cell will be close to a random choice, with what helps; else ``None``."""
+        if self.movement >= MOVED and self.steps >= FEW:
+            return None
+        if self.movement < MOVED:
+            reason = (
+                f"before the decisions an architecture parameter can move by at most {self.movement:.2g} "
+                f"(learning rate times steps; {USUAL:g} and more is usual)"
+            )
+        else:
+            reason = (
+                f"an architecture parameter takes {self.steps:.0f} steps before the decisions, and in "
+                f"measurements with fewer than {FEW} another seed found another cell"
+            )
+        return f"the cell will be {RANDOM}: {reason}{advice(self.usual_epochs)}"
+
+
+def advice(epochs: int | None) -> str:
+    """Return what helps against decisions that chance makes, as a sentence after another.
+
+    Args:
+        epochs: number of epochs to search; ``None`` if their number does not help.
+    """
+    if epochs is None:
+        return ""
+    return f". Search all your data for `epochs={epochs}` or more, and compare seeds (autodas compare)"
 
 
 def reach_of(strategy: Strategy, epochs: int) -> Reach | None:

@@ -247,10 +247,10 @@ class EDASSettings(AdamSettings):
 
 @dataclass(frozen=True)
 class RandomSettings(StrategySettings):
-    """Random search: the best of some architectures drawn uniformly.
+    """Random search: the best of some architectures chosen uniformly.
 
     Args:
-        candidates: number of distinct architectures to draw and train; 1 is a random cell.
+        candidates: number of distinct architectures to choose and train; 1 is a random cell.
     """
 
     candidates: int = 8
@@ -302,7 +302,7 @@ class FinalistsSettings:
     Args:
         searches: number of searches with different seeds, whose cells are finalists; 0 for no finals.
         neighbours: number of finalists for each of these cells that differ from it in one operation.
-        random: number of finalists that are drawn at random.
+        random: number of finalists that are chosen at random.
         epochs: number of epochs for which each finalist is trained.
     """
 

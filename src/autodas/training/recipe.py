@@ -111,7 +111,7 @@ class Training:
             modality=dataset.modality,
             value_range=dataset.value_range,
             flow=dataset.flow,
-            task_facts=self.task.facts(),
+            task_facts=self.task.described(),
         )
         self.network = self.facts.build()
         self.seed = seed
@@ -211,6 +211,13 @@ class Training:
         Raises:
             AutodasError: if the loss is not finite, the disk is full, or memory runs out.
         """
+        with self.fit.compute.threaded(self._work):
+            return self._run()
+
+    def _work(self) -> int:
+        return self.facts.profile().multiply_adds * self.fit.train.batch_size
+
+    def _run(self) -> dict[str, Any]:
         blueprint, processes = self.facts.blueprint, process_facts(self.group, self.fit.device)
         start = {
             "data": self.dataset.name,
@@ -241,7 +248,7 @@ class Training:
 
     def _write(self, evaluation: Evaluation) -> dict[str, Any]:
         """Write the network and the result; return the summary."""
-        facts = replace(self.facts, task_facts=self.task.facts())
+        facts = replace(self.facts, task_facts=self.task.described())
         blueprint = facts.blueprint
         save_model(self.folder.path / MODEL, self.network, facts)
         self.task.write(evaluation, self.folder, self.dataset)

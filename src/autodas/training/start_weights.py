@@ -68,7 +68,7 @@ def start_from(network: Network | HandcraftedNetwork, facts: ModelFacts, path: s
 
 def _share_head(own: ModelFacts, other: ModelFacts) -> bool:
     """Return whether the outputs of two networks mean the same; vectors do for any identities."""
-    if own.task.name != other.task.name:
+    if type(own.task) is not type(other.task):
         return False
     if own.task.name == "embedding":
         return own.task.outputs == other.task.outputs

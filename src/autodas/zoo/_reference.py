@@ -43,7 +43,9 @@ def load_genotype(reference: str | Path) -> Genotype:
     try:
         name = canonical(str(reference))
     except AutodasError as error:
-        raise AutodasError(f"'{reference}' is neither a file nor a run folder; {error}") from None
+        usual = Path("runs", reference)
+        hint = f"; did you mean '{usual}'?" if os.path.isdir(usual) else f"; {error}"
+        raise AutodasError(f"'{reference}' is neither a file nor a run folder{hint}") from None
     return load_zoo(name)
 
 

@@ -56,6 +56,7 @@ def test_every_option_of_every_usage_is_offered(table: Table) -> None:
             keys = {leaf.key for leaf in schema.leaves.values() if not leaf.positional}
             short = {key: name for name, key in schema.short_forms.items()}
             expected = {f"--{short.get(key, key)}" for key in keys} | {"--help", "--debug", "-h"}
+            expected |= {"--help-all"} if usage.common else set()
             assert expected <= offered, usage.command
 
 

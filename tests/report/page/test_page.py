@@ -100,6 +100,31 @@ def test_the_markup_is_sound(search: Path, training: Path) -> None:
         assert set(checker.references) <= set(checker.identifiers)
 
 
+def test_titles_of_several_runs(search: Path, training: Path) -> None:
+    assert "<h1>Comparison of 2 runs</h1>" in render_main([search, training])
+    page = render_page([search, training], title="Ours & theirs")
+    assert "<h1>Ours &amp; theirs</h1>" in page
+    assert "<title>Ours &amp; theirs</title>" in page
+
+
+def test_a_method_has_one_name(search: Path, training: Path) -> None:
+    """In the facts of the search as in the comparison, where genotypes are named after it."""
+    facts = render_main([search])
+    assert "<dt>method</dt><dd>sdas-b</dd>" in facts
+    assert "<dt>genotype</dt>" not in facts
+    assert "<dt>genotype</dt><dd>sdas-b</dd>" in render_main([training])
+    head, row = table_of(render_main([search, training]), "comparison.csv")[:2]
+    assert row[head.index("method")] == "sdas-b"
+
+
+def test_a_run_made_in_python_says_where_its_settings_are(copy: Path) -> None:
+    (copy / "config.yaml").unlink()
+    page = render_main([copy])
+    assert "The settings are unknown, as those of any run made in Python: config.yaml is missing." in page
+    # Without a configuration the data of the search are not taken over.
+    assert f"autodas train {copy} --data cifar10<" in page
+
+
 @pytest.mark.slow
 def test_every_state_of_the_evolution(search: Path) -> None:
     """After each decision the cells are those that `draw` shows of the same log."""

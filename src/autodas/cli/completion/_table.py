@@ -34,7 +34,9 @@ def _entry(usage: Usage[Any]) -> dict[str, Any]:
         "given": usage.given.split() if usage.given.startswith("--") else [],
         "forwarded": list(usage.forwarded),
         "withheld": list(usage.withheld),
-        "options": _named(usage, [*options, *general_options(presets)], choice.key if choice else None),
+        "options": _named(
+            usage, [*options, *general_options(presets, bool(usage.common))], choice.key if choice else None
+        ),
         "arguments": [value_of(usage.command, option, presets) for option in options if not option.names],
         "variadic": any(leaf.variadic for leaf in schema.positionals),
     }

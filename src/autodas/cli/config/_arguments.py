@@ -15,6 +15,10 @@ from autodas.errors import AutodasError
 WITH_FILES = ("preset", "config")
 """Options with a value, common to all commands with presets."""
 
+ALL = "--help_all"
+HELP = ("-h", "--help", ALL)
+"""Options that print help, the first two that on the common options."""
+
 
 @dataclass
 class Arguments:
@@ -129,7 +133,8 @@ def _place(words: list[str], schema: Schema, arguments: Arguments) -> None:
             arguments.put(leaf.key, words[0], leaf.metavar)
             words = words[1:]
     if words:
-        raise AutodasError(f"unexpected argument '{words[0]}'")
+        hint = "" if schema.positionals else ": this command has options alone, which start with --"
+        raise AutodasError(f"unexpected argument '{words[0]}'{hint}")
 
 
 def _key(name: str, schema: Schema, shorts: dict[str, str]) -> str | None:
@@ -148,7 +153,7 @@ def _unknown(name: str, schema: Schema, with_files: bool) -> str:
         return f"{message}: {schema.leaves[key].metavar} is given without an option name"
     if key in schema.leaves:
         return f"{message}; did you mean '--{key}'?"
-    general = ["help", "debug", *((*WITH_FILES, "print_config") if with_files else ())]
+    general = ["help", "help_all", "debug", *((*WITH_FILES, "print_config") if with_files else ())]
     options = [leaf.key for leaf in schema.leaves.values() if not leaf.positional]
     near = get_close_matches(key, [*general, *options], 1, 0.6)
     if near and near[0] in general:

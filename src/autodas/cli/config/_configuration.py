@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from autodas.cli.config._arguments import peek, wants
+from autodas.cli.config._arguments import ALL, HELP, peek, wants
 from autodas.cli.config._layers import (
     Layer,
     choose,
@@ -30,7 +30,14 @@ from autodas.strict_yaml import write_yaml
 T = TypeVar("T")
 
 
-def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: str | None = None) -> T:
+def parse(
+    command: str,
+    config_class: type[T],
+    argv: Sequence[str],
+    *,
+    presets: str | None = None,
+    common: Sequence[str] = (),
+) -> T:
     """Return the configuration of a command.
 
     Later sources take precedence: defaults, ``--preset``, ``--config``, options. ``--help`` and
@@ -42,15 +49,16 @@ def parse(command: str, config_class: type[T], argv: Sequence[str], *, presets: 
         argv: words after the command.
         presets: name of the folder with presets for the command. Without it the command has no
             ``--preset``, ``--config`` and ``--print_config``.
+        common: keys of the options that ``--help`` shows; all if there are none.
 
     Raises:
         AutodasError: if the command line or a file is invalid; the message is one line.
     """
-    if wants(argv, "-h", "--help"):
+    if wants(argv, *HELP):
         from autodas.cli.config._help import format_help
 
         schema = describe(config_class, _choice_for_help(config_class, argv))
-        print(format_help(command, config_class, schema, presets), end="")
+        print(format_help(command, config_class, schema, presets, common, whole=wants(argv, ALL)), end="")
         raise SystemExit(0)
     printing = presets is not None and wants(argv, "--print_config")
     documents = [] if presets is None else read_documents(argv, presets)

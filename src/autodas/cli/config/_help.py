@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from autodas.cli.config._options import Option, about_group, first_paragraph, general_options, options_of
 from autodas.cli.config._schema import Schema
 
 
-def format_help(command: str, config_class: type, schema: Schema, presets: str | None) -> str:
-    """Return the help of a command: its usage, then every option with type and default, by group."""
+def format_help(
+    command: str,
+    config_class: type,
+    schema: Schema,
+    presets: str | None,
+    common: Sequence[str] = (),
+    whole: bool = True,
+) -> str:
+    """Return the help of a command: its usage, then options with type and default.
+
+    Args:
+        command: name of the command.
+        config_class: class of its configuration.
+        schema: schema of this class.
+        presets: folder with presets for the command, ``None`` if it has none.
+        common: keys of its common options; none if all are.
+        whole: whether to show all options, by group, rather than these and what is required.
+    """
+    options, shortened = options_of(schema), bool(common)
+    if shortened and not whole:
+        options = _common(options, common)
     parser = argparse.ArgumentParser(
         prog=f"autodas {command}",
         usage=_escape(usage_line(command, schema, presets)),
@@ -22,12 +43,26 @@ def format_help(command: str, config_class: type, schema: Schema, presets: str |
         ),
     )
     groups: dict[str, Any] = {}
-    for option in [*options_of(schema), *general_options(presets)]:
+    for option in [*options, *general_options(presets, shortened)]:
         if option.group not in groups:
             about = _escape(about_group(option.group, schema))
             groups[option.group] = parser.add_argument_group(option.group, about or None)
         _add(groups[option.group], option)
+    if shortened and not whole:
+        of_another = (
+            "" if schema.choice is None else f"; of another {schema.choice.key}: --{schema.choice.key} NAME"
+        )
+        parser.epilog = f"All options: autodas {command} --help-all{of_another}"
     return parser.format_help()
+
+
+def _common(options: Sequence[Option], common: Sequence[str]) -> list[Option]:
+    """Return the arguments, then the options that are required or common, as one group in this order."""
+    arguments = [option for option in options if not option.names]
+    named = {option.leaf.key: option for option in options if option.names and option.leaf is not None}
+    required = [key for key, option in named.items() if option.leaf is not None and option.leaf.required]
+    keys = dict.fromkeys([*required, *common])
+    return [*arguments, *(replace(named[key], group="common options") for key in keys)]
 
 
 def usage_line(command: str, schema: Schema, presets: str | None) -> str:

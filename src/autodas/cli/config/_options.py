@@ -45,16 +45,19 @@ def options_of(schema: Schema) -> list[Option]:
     return [_option(leaf, schema, texts[leaf.owner].get(leaf.name, "")) for leaf in leaves]
 
 
-def general_options(presets: str | None) -> list[Option]:
+def general_options(presets: str | None, shortened: bool = False) -> list[Option]:
     """Return the options that are no part of a configuration.
 
     Args:
         presets: folder with presets for the command, ``None`` if it has none.
+        shortened: whether its help is on common options alone.
     """
     ends = [
         Option(("--debug",), "", "show the traceback of an error"),
-        Option(("-h", "--help"), "", "show this page"),
+        Option(("-h", "--help"), "", "show the common options" if shortened else "show this page"),
     ]
+    if shortened:
+        ends.append(Option(("--help-all",), "", "show all options"))
     if presets is None:
         return ends
     names = ", ".join(preset_names(presets)) or "none"
@@ -80,7 +83,7 @@ def about_group(group: str, schema: Schema) -> str:
     if schema.choice is not None and group == schema.choice.key:
         description = schema.choice.kind.description(schema.chosen or "")
         about = f"Settings of {schema.chosen}: {description}."
-        return f"{about} For those of another: --{group} NAME --help."
+        return f"{about} For those of another: --{group} NAME --help-all."
     return first_paragraph(schema.groups[group])
 
 

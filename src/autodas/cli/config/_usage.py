@@ -24,6 +24,8 @@ class Usage(Generic[T]):
         forwarded: commands whose options it takes with their name as prefix: ``--search.epochs``.
         withheld: options of these commands that it sets itself.
         summary: one line for lists of commands.
+        common: keys of the options that ``--help`` shows, in its order; all if there are none. The others are
+            left to ``--help-all``.
     """
 
     command: str
@@ -33,6 +35,7 @@ class Usage(Generic[T]):
     forwarded: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     summary: str = ""
+    common: tuple[str, ...] = ()
 
     def parse(self, argv: Sequence[str]) -> T:
         """Return the configuration for the words after the command.
@@ -42,4 +45,4 @@ class Usage(Generic[T]):
         """
         from autodas.cli.config._configuration import parse
 
-        return parse(self.command, self.config_class, argv, presets=self.presets)
+        return parse(self.command, self.config_class, argv, presets=self.presets, common=self.common)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autodas.cli.config._arguments import wants
+from autodas.cli.config._arguments import HELP, wants
 from autodas.cli.config._usage import Usage
 from autodas.errors import AutodasError, nearest
 
@@ -50,7 +50,7 @@ def run_verbs(command: str, argv: Sequence[str], verbs: Mapping[str, Verb]) -> i
         AutodasError: if the verb is unknown; the message suggests the nearest.
     """
     if not argv or argv[0].startswith("-"):
-        if wants(argv, "-h", "--help"):
+        if wants(argv, *HELP):
             print(_help(command, verbs), end="")
             return 0
         raise AutodasError(f"'{command}' requires one of: {', '.join(verbs)}")

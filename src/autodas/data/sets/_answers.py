@@ -74,7 +74,7 @@ def read_answers(
     Raises:
         AutodasError: if values do not fit the task, or are of several forms.
     """
-    task = _task_of(train or test) if options.task == "auto" else options.task
+    task = _task_of(train or test) if options.answers == "auto" else options.answers
     if task == "classification":
         return number_labels(where, train, test)
     found = (_numbers if task == "regression" else _labels)(where, train, test)

@@ -75,8 +75,8 @@ def _places(
     if unknown and not options.classes:
         named = ", ".join(f"'{one}'" for one in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         raise AutodasError(
-            f"{name}: the network knows no class {named}{nearest(unknown[0], list(network))}: rename or "
-            "remove it, or choose `data.classes`"
+            f"{name}: the network knows no class {named}: rename or remove it, or choose `data.classes`"
+            f"{nearest(unknown[0], list(network))}"
         )
     wanted = options.classes or tuple(network)
     return {label: network.index(one) for label, one in enumerate(own) if one in wanted}

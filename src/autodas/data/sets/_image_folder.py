@@ -76,11 +76,11 @@ def read_tree(rest: str, tree: Tree, source: Callable[[list[str]], S], options: 
         source: factory of the source for the files of a split.
         options: ``task``.
     """
-    if options.task == "regression" or options.targets:
+    if options.answers == "regression" or options.targets:
         raise AutodasError(
             f"{tree.kind}:{rest}: class folders have neither targets nor columns: write a list"
         )
-    several = options.task == "multilabel"
+    several = options.answers == "multilabel"
     root = existing_path(rest, tree.kind)
     if not os.path.isdir(root):
         raise AutodasError(f"{root}: is a file, but {tree.kind} needs a folder of class folders")

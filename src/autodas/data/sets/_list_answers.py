@@ -67,8 +67,8 @@ def task_of(entries: Sequence[Entry], names: Sequence[str] | None, options: Data
         names: names of the classes, if the user lists them.
         options: ``task``.
     """
-    if options.task != "auto":
-        return options.task
+    if options.answers != "auto":
+        return options.answers
     if any(len(entry.values) > 1 for entry in entries):
         binary = all(_binary(value) is not None for entry in entries for value in entry.values)
         return "multilabel" if binary else "regression"

@@ -280,7 +280,7 @@ def _label_columns(
         return [usual]
     group = (options.groups or "").lower()
     left = [i for i, name in enumerate(header.names) if name and i not in others and name != group]
-    if options.task in ("multilabel", "regression") and left:
+    if options.answers in ("multilabel", "regression") and left:
         return left
     raise AutodasError(
         f"{path}, line {header.line}: a header with a column {' or '.join(_LABEL_COLUMNS[:3])} is expected, "

@@ -29,7 +29,7 @@ def read_market1501(rest: str, options: DataOptions) -> RawDataset[Source]:
     File names begin with the number of the person and of the camera, ``0002_c1s1_000451_03.jpg``. Person -1
     is left out; person 0, persons of no query, stay in the gallery.
     """
-    if options.task not in ("auto", "embedding"):
+    if options.answers not in ("auto", "embedding"):
         raise AutodasError("market1501 has identities: choose `task=embedding`, or leave it out")
     root = Path(rest)
     for folder in _FOLDERS:

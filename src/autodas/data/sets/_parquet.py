@@ -73,7 +73,9 @@ def read_parquet_files(
         if unused
     ]
     image, labels = _columns((train or test or files)[0], options)
-    first, second = ([_labels(file, labels, options.task) for file in part or ()] for part in (train, test))
+    first, second = (
+        [_labels(file, labels, options.answers) for file in part or ()] for part in (train, test)
+    )
     if not all(sum(map(_count, part)) for part in (first, second) if part):
         raise AutodasError(f"{path}: the files hold no rows")
     numbers = read_answers(str(path), first, second, options)
@@ -182,7 +184,9 @@ def _columns(file: Path, options: DataOptions) -> tuple[str, tuple[str, ...]]:
             raise AutodasError(f"{file}: no column '{name}'{nearest(name, columns)}")
     if options.targets:
         return image, options.targets
-    if options.task in ("multilabel", "regression") and not {*labels, *LABEL_COLUMNS}.intersection(columns):
+    if options.answers in ("multilabel", "regression") and not {*labels, *LABEL_COLUMNS}.intersection(
+        columns
+    ):
         numeric = _numeric(file, {image, options.groups or ""})
         if numeric:
             return image, numeric

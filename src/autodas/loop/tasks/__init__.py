@@ -23,6 +23,7 @@ from autodas.loop.tasks._retrieval import rank
 from autodas.loop.tasks._retrieval_evaluation import RetrievalEvaluation
 from autodas.loop.tasks._task import Task
 from autodas.settings import EmbeddingSettings, OptimSettings
+from autodas.user_code import allow_code_of, import_allowed, import_named, is_user_code
 
 __all__ = [
     "EXAMPLES",
@@ -61,14 +62,19 @@ def task_of(
         embedding: settings of the task ``embedding``, for which others have no use.
 
     Raises:
-        AutodasError: if settings do not fit the task.
+        AutodasError: if settings do not fit the task, or it is the user's own and does not extend that of the
+            data.
     """
-    if dataset.task == Embedding.name:
-        task: Task[Any] = Embedding.of(dataset, optim, embedding)
+    kind, own = TASKS[dataset.task], dataset.options.task
+    if is_user_code(own):
+        allow_code_of([own])
+        kind = _extended(import_named(own, f"task '{own}'"), kind, own)
+    if issubclass(kind, Embedding):
+        task: Task[Any] = kind.of(dataset, optim, embedding)
     elif embedding not in (None, EmbeddingSettings()):
         raise AutodasError(f"settings of `embedding` are for `task=embedding`, not for {dataset.task}")
     else:
-        task = TASKS[dataset.task].of(dataset, optim)
+        task = kind.of(dataset, optim)
     if optim.loss != OptimSettings.loss and dataset.task != Regression.name:
         raise AutodasError(
             f"`optim.loss={optim.loss}` is for regression, but the task is {task.name}: omit it"
@@ -84,9 +90,18 @@ def task_from(classes: tuple[str, ...], facts: Mapping[str, Any]) -> Task[Any]:
         facts: plain data of :meth:`Task.facts`; without a name, as in earlier model files, classification.
 
     Raises:
-        AutodasError: if the task is unknown, or its data are invalid.
+        AutodasError: if the task is unknown, its data are invalid, or it is code that may not be imported.
     """
     name = facts.get("name", Classification.name)
     if name not in TASKS:
         raise AutodasError(f"unknown task {name!r}: made by a newer version")
-    return TASKS[name].from_facts(classes, facts)
+    kind, own = TASKS[name], facts.get("code")
+    if isinstance(own, str):
+        kind = _extended(import_allowed(own, f"task '{own}'"), kind, own)
+    return kind.from_facts(classes, facts)
+
+
+def _extended(found: Any, kind: type[Task[Any]], path: str) -> type[Task[Any]]:
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise AutodasError(f"task '{path}' is not a subclass of {kind.__name__}, the task of these data")
+    return found

@@ -12,6 +12,9 @@ BY_HEART = 30.0
 UNBALANCED = 2.0
 """Ratio of the sizes of the largest and the smallest class from which the imbalance is reported."""
 
+LEVEL = 0.01
+"""Probability below which sizes of classes in a test split are not taken for chance."""
+
 SHOWN = 30
 """Number of recalls shown, from the lowest."""
 
@@ -56,7 +59,7 @@ def remarks(
             f"no better than always predicting {_name(found, int(found.counts.argmax()))}, "
             f"which is correct for {found.majority:.1f} % of the test {what}"
         )
-    tested = unbalanced(found.counts.tolist())
+    tested = unbalanced(present.tolist()) and not by_lot(present.tolist())
     if tested or unbalanced(trained):
         recalls = sorted((recall, n) for n, recall in enumerate(found.recalls) if recall is not None)
         told = ", ".join(f"{_name(found, n)} {recall:.1f} %" for recall, n in recalls[:SHOWN])
@@ -76,6 +79,16 @@ def unbalanced(counts: Sequence[int]) -> bool:
     """Return whether the largest class that has samples is much larger than the smallest."""
     sizes = [count for count in counts if count]
     return len(sizes) > 1 and max(sizes) >= UNBALANCED * min(sizes)
+
+
+def by_lot(counts: Sequence[int]) -> bool:
+    """Return whether samples that fall into classes of equal sizes by chance may have these counts.
+
+    A test split that is made by the hashes of names is such a choice. It is a chi-squared test.
+    """
+    from scipy.stats import chisquare
+
+    return float(chisquare(counts).pvalue) >= LEVEL
 
 
 def _name(found: ClassEvaluation, number: int) -> str:

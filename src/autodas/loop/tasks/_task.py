@@ -15,6 +15,7 @@ from autodas.loop.tasks._evaluation import Evaluation
 from autodas.loop.tasks._meter import Meter
 from autodas.runs.folder import RunFolder
 from autodas.settings import OptimSettings
+from autodas.user_code import PREFIX
 
 Found = TypeVar("Found", bound=Evaluation)
 
@@ -22,7 +23,9 @@ Found = TypeVar("Found", bound=Evaluation)
 class Task(ABC, Generic[Found]):
     """Task of a network: loss, metrics, size of the head, text of predictions.
 
-    A task is one file with a subclass; :func:`~autodas.loop.tasks.task_of` chooses it for a data set.
+    A task is one file with a subclass; :func:`~autodas.loop.tasks.task_of` chooses it for a data set. A task
+    of the user's own extends one of these subclasses: answers are read and results are compared as in the
+    task that it extends, whose :attr:`name`, :attr:`metrics` and :attr:`score` it keeps.
     *Outputs* are what a network computes for a batch, *targets* the correct answers of the data set.
     """
 
@@ -67,6 +70,12 @@ class Task(ABC, Generic[Found]):
     def facts(self) -> dict[str, Any]:
         """Return what a model file says about the task besides its classes, as plain data."""
         return {"name": self.name}
+
+    def described(self) -> dict[str, Any]:
+        """Return :meth:`facts`, with the path of the class as ``code`` if it is the user's own."""
+        kind = type(self)
+        own = kind.__module__.partition(".")[0] != "autodas"
+        return self.facts() | ({"code": f"{PREFIX}{kind.__module__}:{kind.__qualname__}"} if own else {})
 
     @property
     @abstractmethod

@@ -25,17 +25,18 @@ Section = Callable[[Run, str], str]
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def render_page(runs: Sequence[str | Path], *, live: bool = False) -> str:
+def render_page(runs: Sequence[str | Path], *, live: bool = False, title: str = "") -> str:
     """Return the whole page, which makes no network requests.
 
     Args:
         runs: run folders.
         live: whether the page is served with live updates and may make requests to its own server only.
+        title: what several runs are together, as plain text; by default that they are compared.
 
     Raises:
         AutodasError: if a folder does not exist.
     """
-    return page_around(render_main(runs), ", ".join(map(name_of, runs)), live=live)
+    return page_around(render_main(runs, title), title or ", ".join(map(name_of, runs)), live=live)
 
 
 def page_around(main: str, title: str, *, live: bool = False) -> str:
@@ -63,34 +64,36 @@ def page_around(main: str, title: str, *, live: bool = False) -> str:
     )
 
 
-def write_page(runs: Sequence[str | Path], output: str | Path) -> Path:
+def write_page(runs: Sequence[str | Path], output: str | Path, *, title: str = "") -> Path:
     """Write the page of runs to a file, and return its path.
 
     Args:
         runs: run folders.
         output: output file; an existing one is replaced.
+        title: as for :func:`render_page`.
 
     Raises:
         AutodasError: if a folder does not exist, or the file cannot be written.
     """
     path = Path(output)
-    write_whole(path, render_page(runs).encode("utf-8", "replace"))
+    write_whole(path, render_page(runs, title=title).encode("utf-8", "replace"))
     return path
 
 
-def render_main(runs: Sequence[str | Path]) -> str:
+def render_main(runs: Sequence[str | Path], title: str = "") -> str:
     """Return the content of the page's ``main`` element.
 
     Args:
         runs: run folders.
+        title: as for :func:`render_page`.
 
     Raises:
         AutodasError: if a folder does not exist.
     """
-    return _main([read_run(run) for run in runs])
+    return _main([read_run(run) for run in runs], title)
 
 
-def _main(read: Sequence[Run]) -> str:
+def _main(read: Sequence[Run], title: str) -> str:
     if len(read) == 1:
         return _run(read[0], "", 1)
     each = [_run(run, f"run-{number}-", 2) for number, run in enumerate(read, 1)] if len(read) <= _FEW else []
@@ -98,7 +101,7 @@ def _main(read: Sequence[Run]) -> str:
     missing = [f"{run.name}: {problem}" for run in read for problem in run.problems] if not each else []
     return "\n".join(
         [
-            f"<h1>{escape(f'{len(read)} runs')}</h1>",
+            f"<h1>{escape(title or f'Comparison of {len(read)} runs')}</h1>",
             listing(read) if each else folded("The runs", items(names)),
             section("problems", "What is missing", items(missing)) if missing else "",
             _tried(lambda _, __: several(read), read[0], ""),

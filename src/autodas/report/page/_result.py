@@ -14,11 +14,11 @@ from autodas.report.drawing._cells import cells_of_genotype
 from autodas.report.page._drawing import draw_tracks
 from autodas.report.page._evolution import finished_track
 from autodas.report.page._html import csv_link, escape, folded, paragraph, section, table
+from autodas.runs.comparison import method_of
 from autodas.runs.events import Epoch
 from autodas.runs.folder import CONFIGURATION, GENOTYPE
 from autodas.runs.reading import Run
 from autodas.runs.scores import score_of
-from autodas.train_command import train_command
 
 _MADE_OF = ("name", "cells", "parameters", "multiply_adds")
 
@@ -29,18 +29,20 @@ def facts(run: Run, prefix: str) -> str:
     space = start.space or {}
     test = summary.get("test") or {}
     accuracies = summary.get("accuracies") or {}
+    method = method_of(run) if start.strategy else ""
+    genotype = run.genotype.name if run.genotype else start.genotype  # of a search named after its method
     told: list[tuple[str, Any]] = [
         ("command", run.command),
         ("data", start.data),
         ("task", start.task),
-        ("method", start.strategy),
+        ("method", method),
         (
             "space",
             ", ".join([str(space["name"]), *(f"{n}={space.get(n)}" for n in ("K", "C1", "C2"))])
             if space
             else "",
         ),
-        ("genotype", run.genotype.name if run.genotype else start.genotype),
+        ("genotype", "" if genotype == method else genotype),
         ("input", _input(start.input or {})),
         ("samples", ", ".join(f"{count} {part}" for part, count in (start.pictures or {}).items())),
         ("test accuracy, top-1", _accuracy(test, "top1", _samples(test)) if "top1" in test else ""),
@@ -121,15 +123,19 @@ def origin(run: Run, prefix: str) -> str:
         again = ["autodas", run.command, "--config", str(run.folder / CONFIGURATION), "--run", "runs/again"]
         parts.append(paragraph("The same run from its effective configuration:") + _code(shlex.join(again)))
     if run.command == "search" and run.genotype is not None:
-        parts.append(
-            paragraph("Training of the resulting genotype:")
-            + _code(shlex.join(train_command(str(run.folder), run.settings)))
-        )
+        parts.append(paragraph("Training of the resulting genotype:") + _code(shlex.join(_training_of(run))))
     if run.configuration:
         parts.append(folded("Configuration", _code(run.configuration)))
     if run.environment:
         parts.append(folded("Environment", _code(json.dumps(run.environment, indent=2, ensure_ascii=False))))
     return section(f"{prefix}origin", "How to reproduce it", *parts)
+
+
+def _training_of(run: Run) -> list[str]:
+    """Return the command that trains the result of a search; a configuration has its data."""
+    words = ["autodas", "train", str(run.folder)]
+    known_data = run.configuration or not run.start.data
+    return words if known_data else [*words, "--data", run.start.data or ""]
 
 
 def _accuracy(result: dict[str, Any], name: str, what: str) -> str:
