@@ -351,6 +351,26 @@ def test_mixing_against_autograd(channels: int, constant: bool, offset: float, t
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mixing_adds_to_what_was_there(dtype: torch.dtype) -> None:
+    """To two of three sums, with the bits of an addition afterwards."""
+    torch.manual_seed(0)
+    maps, state = torch.randn(3, 1003, 22, dtype=dtype), torch.randn(1003, 22, dtype=dtype)
+    weights, others = torch.rand(2, 4, dtype=dtype), torch.randn(2, 1003, 22, dtype=dtype)
+    mean, variance = torch.randn(3, 22, dtype=dtype), torch.rand(3, 22, dtype=dtype)
+
+    def sums(before: tuple[Tensor | None, ...]) -> Tensor:
+        out = torch.empty(3, 1003, 22, dtype=dtype)
+        read = Maps(INDEX, maps, [state])
+        mix_forward(out, torch.empty_like(mean), LAYOUT, read, mean, variance, weights, before)
+        return out
+
+    plain, found = sums(()), sums((others[0], None, others[1]))
+    assert torch.equal(found[0], plain[0] + others[0])
+    assert torch.equal(found[1], plain[1])
+    assert torch.equal(found[2], plain[2] + others[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_running_statistics_follow_a_batch(dtype: torch.dtype) -> None:
     """As torch's own layer: the running variance is the unbiased one. Two layers share a row."""
     torch.manual_seed(0)

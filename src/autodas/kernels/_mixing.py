@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -41,8 +43,9 @@ def mix_forward(
     mean: Tensor,
     variance: Tensor,
     weights: Tensor | None = None,
+    before: Sequence[Tensor | None] = (),
 ) -> None:
-    r"""Write :math:`\sum_t w_t \hat m_t` to each output, with :math:`\hat m = s (m - \mu)`.
+    r"""Write :math:`b + \sum_t w_t \hat m_t` to each output, with :math:`\hat m = s (m - \mu)`.
 
     Args:
         out: the outputs; on a GPU as one tensor.
@@ -51,17 +54,20 @@ def mix_forward(
         maps: the map m of each term, each of shape (pixels, channels).
         mean, variance: :math:`\mu` and :math:`\sigma^2`, shape (rows, channels).
         weights: w, of any shape; ``None`` for 1.
+        before: b of each output, laid out like it; ``None`` for 0. Empty if there is none for any.
     """
     library, accelerated = library_for(out[0]), gpu_form(out[0])
     if accelerated is not None:
         assert isinstance(out, Tensor)
         accelerated.mix_forward(out, scale, layout, maps, mean, variance, weights)
+        _add(out, before)
         return
     if library is None:
         scale.copy_(inverse_deviation(variance))
         factors, means = _factors(layout, scale, weights), _of_terms(layout, mean, 0)
         shift = -_belongs(layout.counts, mean) @ (factors * means)
         combine(out, layout.counts, maps, factors, shift)
+        _add(out, before)
         return
     library.autodas_mix_forward(
         len(layout.counts),
@@ -73,10 +79,17 @@ def mix_forward(
         mean.shape[0],
         address(mean),
         address(variance),
+        pointers([0 if each is None else each.data_ptr() for each in before]) if before else None,
         *out[0].shape,
         address(scale),
         addresses(out),
     )
+
+
+def _add(out: Stack, before: Sequence[Tensor | None]) -> None:
+    for own, other in zip(out, before, strict=False):
+        if other is not None:
+            own += other.view_as(own)
 
 
 def mix_backward(

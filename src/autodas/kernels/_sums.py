@@ -58,6 +58,7 @@ def combine(
         pointers(maps.addresses()),
         address(scale),
         address(shift),
+        None,
         *out[0].shape,
         int(add),
     )

@@ -737,12 +737,13 @@ int autodas_dense_backward(const float *x, int images, int rows, int columns, in
 #define CHUNK 256
 
 /*
- * out[o] (+)= shift[o] + sum over its terms of scale[t] * map[t].
+ * out[o] (+)= shift[o] + sum over its terms of scale[t] * map[t] + before[o].
  *
- * counts: number of terms of each output, in the order of map and scale (terms, channels). shift may be null.
+ * counts: number of terms of each output, in the order of map and scale (terms, channels). shift may be null, and so
+ * may before, or the map of an output there.
  */
 int autodas_combine(float *const *out, int outputs, const int *counts, const float *const *map, const float *scale,
-                     const float *shift, long pixels, long channels, int add)
+                     const float *shift, const float *const *before, long pixels, long channels, int add)
 {
     long chunks = (pixels + CHUNK - 1) / CHUNK;
 #pragma omp parallel for schedule(static)
@@ -751,7 +752,7 @@ int autodas_combine(float *const *out, int outputs, const int *counts, const flo
         for (int o = 0; o < outputs; o++) {
             const float *t = shift ? shift + o * channels : NULL;
             FOR_CHANNEL_BLOCKS(combine, counts[o], map + term, start * channels + c, size, channels,
-                               scale + term * channels + c, t ? t + c : NULL, out[o], add)
+                               scale + term * channels + c, t ? t + c : NULL, before ? before[o] : NULL, out[o], add)
             term += counts[o];
         }
     }
@@ -769,13 +770,13 @@ static void normalisation(int row, const float *mean, const float *scale, long c
 }
 
 /*
- * out[o] = sum over its terms of weight * scale * (map - mean), with scale = 1 / sqrt(variance + epsilon), which is
- * written, too. mean, variance, scale: (rows, channels). row: of each term, -1 if it is not normalised; factor: of its
+ * out[o] = sum over its terms of weight * scale * (map - mean), plus before[o] as in autodas_combine, with scale =
+ * 1 / sqrt(variance + epsilon), which is written, too. mean, variance, scale: (rows, channels). row: of each term, -1 if it is not normalised; factor: of its
  * weight, null if all are 1.
  */
 int autodas_mix_forward(int outputs, const int *counts, const float *const *map, const int *row, const int *factor,
-                        const float *weights, long rows, const float *mean, const float *variance, long pixels,
-                        long channels, float *scale, float *const *out)
+                        const float *weights, long rows, const float *mean, const float *variance,
+                        const float *const *before, long pixels, long channels, float *scale, float *const *out)
 {
     long terms = sum_of(counts, outputs);
     float *factors = lines((terms + outputs) * channels + 2 * channels);
@@ -793,7 +794,7 @@ int autodas_mix_forward(int outputs, const int *counts, const float *const *map,
                 shift[o * channels + c] += weight * summand[c];
             }
         }
-    autodas_combine(out, outputs, counts, map, factors, shift, pixels, channels, 0);
+    autodas_combine(out, outputs, counts, map, factors, shift, before, pixels, channels, 0);
     free(factors);
     return 0;
 }

@@ -427,7 +427,7 @@ static void NAME(affine)(const float *upstream, const float *u, long pixels, lon
 
 /* out (+)= shift + sum over terms of scale * map. */
 static void NAME(combine)(int terms, const float *const *map, long first, long pixels, long channels,
-                          const float *scale, const float *shift, float *out, int add)
+                          const float *scale, const float *shift, const float *before, float *out, int add)
 {
     for (long p = 0; p < pixels; p++) {
         long at = first + p * channels;
@@ -436,6 +436,8 @@ static void NAME(combine)(int terms, const float *const *map, long first, long p
             sum += AT(out + at);
         for (int t = 0; t < terms; t++)
             sum += AT(scale + t * channels) * AT(map[t] + at);
+        if (before)
+            sum += AT(before + at);
         *(VEC *)(out + at) = sum;
     }
 }

@@ -44,19 +44,18 @@ class FusedEngine:
             weights = weights * mixture.edges[:, None]
         states = cell.enter(before, previous, self._enter)
         masks = draw_masks(cell, states[-1], mixture)
-        terms: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
+        totals: dict[int, Tensor] = {}
         passing: dict[int, list[Tensor]] = {state: [] for state in cell.space.states}
         for number, plan in enumerate(self._plans_of(cell, mixture.active, bool(masks.skips))):
             through, past = cell.partial.split(states[number], plan.stride)
-            for edge, target, term in self._leave(plan, through, weights, masks):
-                terms[target].append(masks.along(edge, term))
+            self._leave(plan, through, weights, masks, totals)
             if past is not None:
                 for edge, target in _open_edges(cell, mixture.active, number):
                     term = past if mixture.edges is None else mixture.edges[edge] * past
                     passing[target].append(masks.along(edge, term))
             node = number + 1 - cell.space.inputs
             if node >= 0:
-                total = _node(cell, states, terms.pop(number + 1), passing.pop(number + 1))
+                total = _node(cell, states, totals.pop(number + 1, None), passing.pop(number + 1))
                 states.append(cell.node(node, total))
         return cell.output(states, mixture.outputs)
 
@@ -90,30 +89,41 @@ class FusedEngine:
         return state.movedim(-1, 1)
 
     def _leave(
-        self, plan: Plan, x: Tensor, weights: Tensor, masks: EdgeMasks
-    ) -> Sequence[tuple[int, int, Tensor]]:
-        """Return the contributions of a state to the nodes that read it, each with its edge and its node."""
-        terms: list[tuple[int, int, Tensor]] = []
+        self, plan: Plan, x: Tensor, weights: Tensor, masks: EdgeMasks, totals: dict[int, Tensor]
+    ) -> None:
+        """Add the contributions of a state to the totals of the nodes that read it.
+
+        Totals have the shape (batch, *map, channels).
+        """
+
+        def add(edge: int, target: int, term: Tensor) -> None:
+            term = masks.along(edge, term)
+            totals[target] = totals[target] + term if target in totals else term
+
         if plan.edges:
             parameters = plan.parameters()
             single = parameters[0].dtype if parameters else torch.promote_types(x.dtype, torch.float32)
             with _no_autocast(x):
                 rows, factors = _rows(x, working_dtype(x, single)), weights.to(single)
-                results = PlanFunction.apply(plan, rows, factors, *parameters)  # type: ignore[no-untyped-call]
-            terms += [
-                (edge, target, term.movedim(-1, 1))
-                for edge, target, term in zip(plan.edges, plan.targets, results, strict=True)
-            ]
+                # Drop path scales each contribution, so these cannot be added at once.
+                before = [
+                    None if masks.paths else _like(totals.get(target), rows.dtype) for target in plan.targets
+                ]
+                results = PlanFunction.apply(plan, rows, factors, *before, *parameters)  # type: ignore[no-untyped-call]
+            for edge, target, term, added in zip(plan.edges, plan.targets, results, before, strict=True):
+                if added is None:
+                    add(edge, target, term)
+                else:
+                    totals[target] = term
         if plan.channels:
             with _no_autocast(x):
                 single = plan.channels[0].module.squeeze[0].get_parameter("weight").dtype
                 rows = _rows(x, working_dtype(x, single))
-                results = channel_terms(plan.channels, rows, weights.to(single))
-            terms += [(edge, target, term.movedim(-1, 1)) for edge, target, term in results]
+                for edge, target, term in channel_terms(plan.channels, rows, weights.to(single)):
+                    add(edge, target, term)
         for edge, target, column, module in plan.others:
             out = self._reduce_channels(module, x) if reduces_channels(module) else module(x)
-            terms.append((edge, target, weights[edge, column] * masks.after(edge, module, out)))
-        return terms
+            add(edge, target, (weights[edge, column] * masks.after(edge, module, out)).movedim(1, -1))
 
     def _reduce_channels(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return an operation on channels that reduces the map; its reduction is computed in fused form."""
@@ -146,11 +156,16 @@ def _open_edges(cell: SupernetCell, mask: Alive, state: int) -> Iterator[tuple[i
 
 
 def _node(
-    cell: SupernetCell, states: Sequence[Tensor], terms: Sequence[Tensor], passing: Sequence[Tensor]
+    cell: SupernetCell, states: Sequence[Tensor], total: Tensor | None, passing: Sequence[Tensor]
 ) -> Tensor:
     """Return a node's sum: contributions of its edges' candidates, and of the channels that bypass them."""
-    total = cell.combine(states, terms)
-    return cell.partial.merge(total, cell.combine(states, passing)) if passing else total
+    own = cell.combine(states, [] if total is None else [total.movedim(-1, 1)])
+    return cell.partial.merge(own, cell.combine(states, passing)) if passing else own
+
+
+def _like(total: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Return a total if the kernels can add to it."""
+    return total if total is not None and total.dtype == dtype and total.is_contiguous() else None
 
 
 def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -37,7 +37,7 @@ from autodas.supernet.fused._plan import Plan, Span, Weights
 
 
 class PlanFunction(torch.autograd.Function):
-    r"""Contribution of a state to each node that reads it.
+    r"""Contribution of a state to each node that reads it, added to those of other states.
 
     With :math:`B` for batch normalisation and :math:`w` for the mixing weights it is, for each edge,
 
@@ -55,7 +55,7 @@ class PlanFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, x: Tensor, weights: Tensor, *parameters: Tensor) -> Any:
+    def forward(ctx: Any, plan: Plan, x: Tensor, weights: Tensor, *others: Any) -> Any:
         """Return a tensor of shape (batch, *map, channels) for each edge of the plan.
 
         Args:
@@ -63,8 +63,10 @@ class PlanFunction(torch.autograd.Function):
             plan: plan of the state.
             x: the state, shape (batch, *map, channels).
             weights: shape (edges of the cell, operations), the factors of equation 2.
-            parameters: as returned by :meth:`Plan.parameters`.
+            others: for each edge what is added to its result, shape (batch, *map, channels), or ``None``;
+                then the parameters, as returned by :meth:`Plan.parameters`.
         """
+        before, parameters = others[: len(plan.edges)], others[len(plan.edges) :]
         shape, channels = Given(x, plan.stride).out_shape(), x.shape[-1]
         maps, pooled = _memory(plan, x, shape)
         # The running moments in evaluation, those of the batch while training.
@@ -89,7 +91,9 @@ class PlanFunction(torch.autograd.Function):
             mean,
             variance,
             weights,
+            before,
         )
+        ctx.added = [each is not None for each in before]
         ctx.plan, ctx.constant = plan, constant
         ctx.save_for_backward(weights, mean, scale, x, maps, *between, *parameters)
         return tuple(out)
@@ -97,7 +101,7 @@ class PlanFunction(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx: Any, *upstream: Tensor) -> Any:
-        """Return the gradients of the state, the mixing weights and the parameters."""
+        """Return the gradients of the state, the mixing weights, what was added, and the parameters."""
         plan: Plan = ctx.plan
         weights, mean, scale, x, maps, *rest = ctx.saved_tensors
         between, parameters = (rest[:2], rest[2:]) if plan.inner else ((), rest)
@@ -116,13 +120,14 @@ class PlanFunction(torch.autograd.Function):
         )
         own = plan.weights(parameters)
         through = _Backward(plan, x, maps, pooled, own, arrived, slopes, mean, scale, between)
-        wanted = any(ctx.needs_input_grad[3:])
+        wanted = any(ctx.needs_input_grad[3 + len(plan.edges) :])
         gradient, gradients = through.units(wanted, ctx.constant)
         gradient, others = through.convolutions(gradient, wanted)
         gradients += others
         through.pools(gradient)
         through.identities(gradient)
-        return None, gradient, weights_gradient, *gradients
+        added = [each if was else None for each, was in zip(upstream, ctx.added, strict=True)]
+        return None, gradient, weights_gradient, *added, *gradients
 
 
 def _write_maps(
