@@ -19,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch._dynamo  # by optimisers otherwise, which fails with torch 2.8 where tensors have no data
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
@@ -96,7 +97,9 @@ def count(space: Space, batch_size: int, decisions: int) -> dict[str, Any]:
     task, device = Classification(10), torch.device("meta")
     phase = Phase("search", space, 10**6, 0, method.alive())
     devices = patch("torch.utils._foreach_utils._get_foreach_kernels_supported_devices", lambda: ["meta"])
-    with torch.device("meta"), rehearse_kernels(False, gpu=gpu), devices:
+    # Adam's count of steps has no data either.
+    steps = patch("torch.optim.adam._get_value", lambda count: 1.0)
+    with torch.device("meta"), rehearse_kernels(False, gpu=gpu), devices, steps:
         supernet = Supernet(space, engine="fused")
         compute = Compute(device)
         run = PhaseRun(phase, 0, method, supernet, task, OptimSettings(), 10**6, compute)

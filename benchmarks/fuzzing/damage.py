@@ -231,6 +231,8 @@ def parquet_damage(content: bytes, random: Random) -> bytes:
     table = pq.read_table(io.BytesIO(content))
     place = random.randrange(table.num_columns)
     name, column = table.column_names[place], table.column(place)
+    # Lists of fixed size are not nested for older versions of pyarrow.
+    nested = pa.types.is_nested(column.type) or pa.types.is_fixed_size_list(column.type)
     others: tuple[Any, ...] = (
         pa.nulls(len(table)),
         pa.array([random.choice((0, 1, -1, 10**12)) for _ in range(len(table))]),
@@ -239,7 +241,7 @@ def parquet_damage(content: bytes, random: Random) -> bytes:
         pa.array([{"bytes": b"x", "path": None}] * len(table)),
         pa.array([0.5] * len(table)),
         pa.array([b"\xff\xfe"] * len(table)),
-        column.dictionary_encode() if not pa.types.is_nested(column.type) else column,
+        column if nested else column.dictionary_encode(),
     )
     kind = random.randrange(5)
     if kind == 0:

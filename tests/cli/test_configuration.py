@@ -637,13 +637,14 @@ class TestHelp:
     def test_says_everything(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         write(folder / "search" / "quick.yaml", "")
         page = self.page(capsys, "--help")
+        both = "-o, --out PATH" if sys.version_info >= (3, 13) else "-o PATH, --out PATH"
         for part in (
             "usage: autodas search [--preset NAME] [--config FILE] [options] Search a network.",
             "--data NAME a name or a folder (default: digits)",
             "--data.image_size INT|null what the network sees",
             "--optim.lr NUMBER Learning rate, 100% of the story (default: 0.2)",
             "--precision {fp32,bf16} (default: fp32)",
-            "-o PATH, --out PATH folder of the run (default: runs)",
+            f"{both} folder of the run (default: runs)",
             "--preset NAME start from a shipped preset: quick",
             "--strategy.schedule TEXT times of the decisions",
         ):

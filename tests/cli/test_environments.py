@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from autodas.cli._setup import choose_folder, tell_kernels
+from autodas.cli._streams import silent_libraries
 from autodas.cli.config._configuration import dump, parse
 from autodas.cli.main import main
 from autodas.cli.search import SearchConfig
@@ -78,6 +80,14 @@ class TestStreams:
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
         assert (done.stdout, done.stderr) == (b"done\n", b"")
+
+    def test_what_compiled_code_prints_is_no_result(self, capfd: pytest.CaptureFixture[str]) -> None:
+        print("before", flush=True)
+        with suppress(OSError), silent_libraries():
+            os.write(1, b"[Gloo] Rank 0 is connected to 1 peer ranks.\n")
+            raise OSError
+        os.write(1, b"after\n")
+        assert capfd.readouterr() == ("before\nafter\n", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

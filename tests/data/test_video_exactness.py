@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 from tests.data.bar_codes import HEIGHT, WIDTH, bar_coded, numbers_of, texture
-from tests.data.video_variants import MISLEADING, VARIANTS, Variant, has_encoder, write_variant
+from tests.data.video_variants import MISLEADING, VARIANTS, Variant, lacking, write_variant
 from tests.data.videos import write_video
 
 from autodas.data._check_files import damage_in_video
@@ -93,8 +93,8 @@ def held_by(path: Path) -> list[int]:
 
 
 def write(variant: Variant, folder: Path) -> Path:
-    if not has_encoder(variant):
-        pytest.skip(f"no encoder for {variant.codec}")
+    if missing := lacking(variant):
+        pytest.skip(missing)
     path = folder / variant.file
     write_variant(variant, path, texture(COUNT))
     return path
@@ -112,15 +112,17 @@ def test_the_frames_that_are_asked_for_of_further_formats(tmp_path: Path, name: 
     variant = VARIANTS[name]
     path = write(variant, tmp_path)
     if variant.kept[1] < 1:
-        pytest.skip("the last frame is a part of one")
-    check(path, held_by(path) if variant.ffmpeg or variant.kept != (0, 1) else list(range(COUNT)))
+        # The last frame is a part of one, so its number may not be readable.
+        check_alone(path)
+    else:
+        check(path, held_by(path) if variant.ffmpeg or variant.kept != (0, 1) else list(range(COUNT)))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux only")
 def test_making_a_video_leaves_the_scheduling_of_this_process(tmp_path: Path) -> None:
     variant = VARIANTS["AV1 in MP4"]
-    if not has_encoder(variant):
-        pytest.skip("no encoder")
+    if missing := lacking(variant):
+        pytest.skip(missing)
     before = os.sched_getscheduler(0)
     write_variant(variant, tmp_path / variant.file, np.zeros((24, 64, 96, 3), np.uint8))
     assert os.sched_getscheduler(0) == before

@@ -60,13 +60,13 @@ class Variant:
     kept: tuple[float, float] = (0, 1)
 
 
-def has_encoder(variant: Variant) -> bool:
-    """Return whether this machine can make a variant."""
+def lacking(variant: Variant) -> str:
+    """Return what this machine lacks to make a variant; empty if nothing."""
     try:
         av.codec.Codec(variant.codec, "w")
     except Exception:
-        return False
-    return not variant.ffmpeg or shutil.which("ffmpeg") is not None
+        return f"no encoder for {variant.codec}"
+    return "the program ffmpeg is not installed" if variant.ffmpeg and not shutil.which("ffmpeg") else ""
 
 
 def write_variant(variant: Variant, path: Path, frames: np.ndarray) -> None:

@@ -84,14 +84,15 @@ def test_every_preset_is_there_with_what_it_sets(sections: dict[str, str]) -> No
 
 
 def shown_commands() -> list[tuple[str, str]]:
-    """Return the page and the text of every command in a block of a page."""
+    """Return the page and the text of every single command in a block of a page."""
     found = []
     for page in PAGES:
         for block in re.findall(
             r"^ *```(?:sh|bash|console)?\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE
         ):
             for line in block.replace("\\\n", " ").splitlines():
-                if match := re.match(r"\s*(?:\$ )?(autodas [a-z].*)", line):
+                match = re.match(r"\s*(?:\$ )?(autodas [a-z].*)", line)
+                if match and not any(sign in match[1] for sign in ("...", "$", "[options]")):
                     found.append((page.relative_to(ROOT).as_posix(), match[1]))
     return found
 
@@ -107,8 +108,6 @@ def refusal(usage: Usage[Any], words: list[str]) -> str:
 
 @pytest.mark.parametrize(("page", "line"), shown_commands())
 def test_commands_of_pages_are_read(page: str, line: str) -> None:
-    if "..." in line or "$" in line or "[options]" in line:
-        pytest.skip("it stands for several")
     _, name, *words = shlex.split(line, comments=True)
     if not words or name not in COMMANDS:
         assert name in COMMANDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -176,24 +175,3 @@ def test_the_library_computes_in_single_precision(tmp_path: Any) -> None:
     assert not products.allow_tf32
     assert not products.allow_bf16_reduced_precision_reduction
     assert not torch.backends.cudnn.allow_tf32
-
-
-def test_steps_before_a_recording_are_no_cause_for_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Torch tells all users of its graphs once that an optimiser made for them runs outside of one."""
-    from autodas.strategies import choose_strategy, load_strategy
-    from autodas.strategies.base import SearchPlan
-
-    choice, space = choose_strategy("das"), autodas.get_space("cifar-o2d").with_size(K=0, C1=4, C2=8)
-    method = load_strategy(choice.name)(choice.settings, SearchPlan(space, 10, 0, lambda alive: 1))
-    method.start(0, "cpu")
-    optimiser = method.optimiser()
-    assert optimiser is not None
-    optimiser.param_groups[0]["capturable"] = True
-    stream = type("Stream", (), {"is_capturing": lambda self: False})
-    monkeypatch.setattr(
-        torch.accelerator, "current_accelerator", lambda check_available: torch.device("cuda")
-    )
-    monkeypatch.setattr(torch.accelerator, "current_stream", lambda: stream())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        optimiser._accelerator_graph_capture_health_check()  # type: ignore[attr-defined]

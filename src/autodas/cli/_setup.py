@@ -17,6 +17,7 @@ import torch
 from autodas._version import __version__
 from autodas.cli._resume import difference, flat
 from autodas.cli._settings import ComputeConfig, DataConfig, LoopConfig, SkeletonConfig
+from autodas.cli._streams import silent_libraries
 from autodas.cli.config._configuration import dump
 from autodas.cli.config._schema import tree
 from autodas.data import Augmentation, ImageDataset, open_dataset
@@ -79,7 +80,9 @@ def connect(command: str, config: Any, device: torch.device) -> Group:
     Raises:
         AutodasError: if they cannot be connected, or were not started alike.
     """
-    group = start_group(device)
+    # The gloo of torch 2.8 announces each connection.
+    with silent_libraries():
+        group = start_group(device)
     if group.size > 1:
         versions = {"autodas": __version__, "torch": torch.__version__, "kind of device": device.type}
         check_same_facts(group, "other versions", versions)

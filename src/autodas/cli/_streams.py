@@ -67,6 +67,19 @@ def silent_unless_first() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Drop what compiled code prints on standard output, which belongs to the results of a command."""
+    usual = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(usual, 1)
+        os.close(usual)
+
+
 def flush_output() -> None:
     """Flush standard output, or discard its buffer, so that Python does not fail at exit."""
     try:

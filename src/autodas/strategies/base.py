@@ -306,7 +306,7 @@ class Strategy(ABC):
         parameters = list(self.parameters().values())
         if not parameters:
             return None
-        optimiser = torch.optim.Adam(
+        return torch.optim.Adam(
             parameters,
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
@@ -315,9 +315,6 @@ class Strategy(ABC):
             # Counts steps on the device, so that an iteration can be recorded.
             capturable=parameters[0].is_cuda,
         )
-        # Steps before a recording are meant to be outside of one: torch would warn of the first.
-        optimiser._warned_capturable_if_run_uncaptured = True
-        return optimiser
 
 
 def single_phase(plan: SearchPlan, alive: Mapping[str, Alive], weights_only: float = 0.0) -> list[Phase]:

@@ -317,6 +317,8 @@ def reason_of(error: Exception) -> str:
     # The message of Pillow names the stream object, which is meaningless to a user.
     if "cannot identify image file" in text:
         return "not an image file"
+    if text.lstrip("-").isdigit():  # all that older versions of Pillow say
+        text = f"decoder error {text}"
     return f"damaged: {text}" if text.startswith("decoder error") else text or type(error).__name__
 
 
