@@ -677,7 +677,7 @@ class TestHelp:
                 "--help",
                 "--help-all",
             ]
-            assert "All options: autodas search --help-all; of another strategy: --strategy NAME" in page
+            assert "All options: the same with --help-all; of another strategy: --strategy NAME" in page
 
     def test_all_options(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         whole = self.page(capsys, "--help")

@@ -109,7 +109,7 @@ class TestTrain:
             assert not (tmp_path / "two/genotype.json").exists()
 
     def test_help_shows_its_own_options(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["train", "--task=detection", "--help"]) == 0
+        assert main(["train", "--task=detection", "--help-all"]) == 0
         out = capsys.readouterr().out
         assert "--detector.queries" in out
         assert "--drop_path" not in out

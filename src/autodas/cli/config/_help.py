@@ -52,7 +52,7 @@ def format_help(
         of_another = (
             "" if schema.choice is None else f"; of another {schema.choice.key}: --{schema.choice.key} NAME"
         )
-        parser.epilog = f"All options: autodas {command} --help-all{of_another}"
+        parser.epilog = f"All options: the same with --help-all{of_another}"
     return parser.format_help()
 
 
