@@ -22,7 +22,9 @@ from autodas.bench._setting import BenchSetting
 from autodas.bench._timing import Times, compare, timed
 from autodas.cli._allocator import KEPT, tuned
 from autodas.loop import environment
-from autodas.spaces import get_space
+from autodas.networks import build
+from autodas.spaces import get_skeleton, get_space
+from autodas.zoo import load_genotype
 from train_throughput import CASES as TRAININGS
 from train_throughput import make_step
 
@@ -35,7 +37,7 @@ SEARCHES = {
 
 CASES = (
     *(f"search, {name}, {engine}" for name in SEARCHES for engine in ("fused", "reference")),
-    *(f"training, {name}" for name in TRAININGS),
+    *(f"{kind}, {name}" for kind in ("training", "inference") for name in TRAININGS),
 )
 
 
@@ -116,10 +118,29 @@ def iteration_of(case: str) -> Iteration:
     kind, _, name = case.partition(", ")
     if kind == "training":
         return make_step("compiled", "darts_v2", TRAININGS[name])
+    if kind == "inference":
+        return inference(TRAININGS[name])
     name, _, engine = name.partition(", ")
     space, cells, first, second, batch, size = SEARCHES[name]
     setting = BenchSetting(get_space(space).with_size(cells, first, second), batch, size)
     return make_iteration(engine, setting)
+
+
+def inference(case: dict[str, int]) -> Iteration:
+    """Return a forward pass of the network of a training, as evaluations compute it."""
+    import torch
+
+    skeleton = get_skeleton("cifar").with_size(case["K"], case["C1"], case["C2"])
+    network = build(load_genotype("darts_v2"), skeleton, channels=case["channels"]).eval()
+    network.to(memory_format=torch.channels_last)
+    shape = case["batch"], case["channels"], case["size"], case["size"]
+    images = torch.randn(shape).to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def forward() -> None:
+        network(images)
+
+    return forward
 
 
 if __name__ == "__main__":

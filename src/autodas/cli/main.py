@@ -49,8 +49,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 TOGETHER = ("search", "train", "evaluate", "bench")
 """Commands that several processes can compute together."""
 
-COMPUTING = ("demo", "search", "train", "bench")
-"""Commands that need much memory."""
+COMPUTING = ("demo", "search", "train", "evaluate", "predict", "device", "profile", "bench")
+"""Commands that compute networks. What they measure is comparable, since all have the same allocator."""
 
 _MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE)
 """System errors reported as user errors even without a file name; those with a file name always are."""
