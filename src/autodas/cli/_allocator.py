@@ -23,7 +23,7 @@ def tuned(environment: dict[str, str], library: str) -> dict[str, str] | None:
     """Return an environment for large tensors, ``None`` if nothing needs to change.
 
     By default glibc returns the memory of large tensors to the system as soon as they are freed, and the
-    system clears every page of it before the next iteration gets it again: that took up to a quarter of the
+    system clears every page of it before the next iteration gets it again: that took up to half of the
     time of an iteration. Before version 2.39 glibc also leaves small remainders around each aligned block,
     the only kind that torch requests. Small objects are allocated there, and once the block is freed it does
     not fit into its old place. Searches took up to twice the memory of their tensors. glibc reads these

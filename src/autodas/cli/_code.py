@@ -37,7 +37,6 @@ def code_of(settings: Mapping[Any, Any]) -> list[str]:
     """Return the modules named in a run's configuration: in ``code``, and of operations and task."""
     code, operations = known(settings, ["code"]), known(settings, ["space", "operations"])
     named = [name for name in code if isinstance(name, str)] if isinstance(code, list) else []
-    own = operations if isinstance(operations, list) else []
-    own = [*own, known(settings, ["data", "task"])]
+    own = [*(operations if isinstance(operations, list) else []), known(settings, ["data", "task"])]
     named += [module_of(name) for name in own if isinstance(name, str) and is_user_code(name)]
     return list(dict.fromkeys(named))
