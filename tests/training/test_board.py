@@ -37,6 +37,17 @@ def test_tensorboard_shows_each_step_once_after_a_resume(folder: RunFolder) -> N
     assert [(e.step, e.value) for e in board.Scalars("loss")] == [(s, float(s)) for s in (5, 10, 15, 20, 25)]
 
 
+def test_files_are_in_the_order_of_their_names(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenth and eleventh writer of a process, whose numbers 9 and 10 are in the wrong order as text."""
+    files = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+    monkeypatch.setattr(files, "_global_uid", files.AtomicCounter(9))
+    board = folder.path / "tensorboard"
+    open_log(folder).close()
+    (first,) = board.iterdir()
+    open_log(folder, step=1).close()
+    assert sorted(board.iterdir())[0] == first
+
+
 def test_without_tensorboard_no_files(folder: RunFolder) -> None:
     log = open_log(folder, tensorboard=False)
     assert log.board is None

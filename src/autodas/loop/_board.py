@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,5 +76,16 @@ def _board(folder: RunFolder, step: int) -> TensorBoard | None:
         note = f"note: {path}: no TensorBoard files are written: they need a folder whose name is UTF-8"
         print(message(note), file=sys.stderr)
         return None
+    _wait_for_next_second(path)
     # TensorBoard hides everything from the purged step on; entries at the checkpoint's own step stay.
     return TensorBoard(SummaryWriter(str(path), purge_step=step + 1 if step else None))
+
+
+def _wait_for_next_second(path: Path) -> None:
+    """Wait until a new file is the last one by name.
+
+    TensorBoard reads the files of a folder in the order of their names, which begin with the whole second of
+    their creation; within a second, a number follows that is not padded, so that 10 comes before 9.
+    """
+    while any(path.glob(f"*.tfevents.{int(time.time()):010d}.*")):
+        time.sleep(0.02)
