@@ -38,6 +38,16 @@
 #define WIDEST 4
 #endif
 
+/* Adjacent outputs of a depthwise convolution that fit in the registers, with its weights. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define STRIP 16
+#else
+#define STRIP 8
+#endif
+
+/* Move a pointer. Compilers would compute the addresses of all steps beforehand, and keep them in memory. */
+#define STEP(pointer, distance) ({ pointer += (distance); __asm__("" : "+r"(pointer)); })
+
 /* Tiles of 4x4 pixels of maps (winograd.h): rows and columns of a map, tiles across it, and in each of them. */
 typedef struct {
     long rows, columns, across, each;
@@ -80,6 +90,20 @@ typedef struct {
         IF_8_LEFT(f, __VA_ARGS__)     \
         IF_LEFT(4, f, __VA_ARGS__)    \
         IF_LEFT(2, f, __VA_ARGS__)    \
+    }
+
+/* Run f for blocks of channels, pairs of the widest vectors first: f has a form for both. */
+#define FOR_CHANNEL_PAIRS(f, ...)                  \
+    for (long c = 0; c < channels;) {              \
+        if (channels - c >= 2 * WIDEST) {          \
+            JOIN(f##_pair_, WIDEST)(__VA_ARGS__);  \
+            c += 2 * WIDEST;                       \
+            continue;                              \
+        }                                          \
+        IF_16_LEFT(f, __VA_ARGS__)                 \
+        IF_8_LEFT(f, __VA_ARGS__)                  \
+        IF_LEFT(4, f, __VA_ARGS__)                 \
+        IF_LEFT(2, f, __VA_ARGS__)                 \
     }
 
 #define OUT_OF_MEMORY 1
@@ -188,15 +212,12 @@ static void turn_pointwise(const float *const *weight, int groups, long channels
 /* Copy a map into the zero borders: relu(scale * x + shift). */
 static void pad_input(const Shape *s, const float *x, const float *scale, const float *shift, float *padded)
 {
+    long channels = s->channels;
     for (long y = 0; y < s->rows; y++) {
         const float *from = x + y * s->columns * s->channels;
         float *to = padded + (y + s->padding) * s->row + s->padding * s->channels;
         if (scale)
-            for (long p = 0; p < s->columns; p++)
-                for (long c = 0; c < s->channels; c++) {
-                    float v = from[p * s->channels + c] * scale[c] + shift[c];
-                    to[p * s->channels + c] = v < 0 ? 0 : v;
-                }
+            FOR_CHANNEL_BLOCKS(rectify, from + c, s->columns, channels, scale + c, shift + c, to + c)
         else
             for (long i = 0; i < s->columns * s->channels; i++)
                 to[i] = from[i] < 0 ? 0 : from[i];
@@ -217,12 +238,9 @@ static void add_masked(long size, const float *x, const float *gradient, int add
 /* Zero gradients where the ReLU was inactive. */
 static void mask_gradient(const Shape *s, const float *x, const float *scale, const float *shift, float *gradient)
 {
+    long channels = s->channels;
     if (scale)
-        for (long p = 0; p < s->rows * s->columns; p++)
-            for (long c = 0; c < s->channels; c++) {
-                long i = p * s->channels + c;
-                gradient[i] = x[i] * scale[c] + shift[c] > 0 ? gradient[i] : 0;
-            }
+        FOR_CHANNEL_BLOCKS(mask, x + c, s->rows * s->columns, channels, scale + c, shift + c, gradient + c)
     else
         for (long i = 0; i < s->map; i++)
             gradient[i] = x[i] > 0 ? gradient[i] : 0;
@@ -307,7 +325,7 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
                         FOR_CHANNEL_BLOCKS(add_frame, clip + f * s.map + y * row + c, row, pixel,
                                            s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
                                            time + t * channels + c, features + c, channels, count, s.out_columns)
-                    FOR_CHANNEL_BLOCKS(product, features, count * s.out_columns, channels, mixers + g * square + c,
+                    FOR_CHANNEL_PAIRS(product, features, count * s.out_columns, channels, mixers + g * square + c,
                                        channels, u + y * line + c, channels)
                 }
                 if (mean)
@@ -387,7 +405,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                         FOR_CHANNEL_BLOCKS(affine, up + begin + c, u + begin + c, count * s.out_columns, channels,
                                            a + of_group + c, b + of_group + c, d + of_group + c, gradient + c, channels)
                         for (long i = 0; i < count; i++)
-                            FOR_CHANNEL_BLOCKS(product, gradient + i * line, s.out_columns, channels, mixer + c,
+                            FOR_CHANNEL_PAIRS(product, gradient + i * line, s.out_columns, channels, mixer + c,
                                                channels, inside + (y + i) * up_row + c, up_pixel)
                         if (!wanted)
                             continue;
@@ -399,7 +417,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                                                s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
                                                times + passed + t * channels + c, features + c, channels, count,
                                                s.out_columns)
-                        FOR_CHANNEL_BLOCKS(outer_product, gradient, count * s.out_columns, channels, features + c,
+                        FOR_CHANNEL_PAIRS(outer_product, gradient, count * s.out_columns, channels, features + c,
                                            channels, of_mixers + g * square + c)
                     }
                     if (wanted)
@@ -486,7 +504,7 @@ int autodas_pointwise_forward(const float *x, int images, int rows, int columns,
                 if (g == 0 || offset[g] != offset[g - 1])
                     pick(x + (long)image * rows * columns * inputs, rows, columns, inputs, stride, offset[g], out_rows,
                          out_columns, features);
-                FOR_CHANNEL_BLOCKS(product, features, out_rows * out_columns, inputs, turned + g * size + c, channels,
+                FOR_CHANNEL_PAIRS(product, features, out_rows * out_columns, inputs, turned + g * size + c, channels,
                                    out[g] + image * out_rows * out_columns * pitch + c, pitch)
             }
     }
@@ -529,11 +547,11 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
                     pick(x + image * map, rows, columns, inputs, stride, offset[g], out_rows, out_columns, features);
                 if (weight_gradient) {
                     long channels = inputs;
-                    FOR_CHANNEL_BLOCKS(outer_product, gradient, pixels, width, features + c, channels,
+                    FOR_CHANNEL_PAIRS(outer_product, gradient, pixels, width, features + c, channels,
                                        mine + g * size + c)
                 }
                 long channels = inputs;
-                FOR_CHANNEL_BLOCKS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels)
+                FOR_CHANNEL_PAIRS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels)
                 for (long y = 0; y < out_rows; y++)
                     for (long p = 0; p < out_columns; p++) {
                         long r = y * stride + offset[g], q = p * stride + offset[g], from = (y * out_columns + p) * inputs;
@@ -556,20 +574,6 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
     free(total);
     return 0;
 }
-
-/* Run f for blocks of channels, pairs of the widest vectors first: f has a form for both. */
-#define FOR_CHANNEL_PAIRS(f, ...)                  \
-    for (long c = 0; c < channels;) {              \
-        if (channels - c >= 2 * WIDEST) {          \
-            JOIN(f##_pair_, WIDEST)(__VA_ARGS__);  \
-            c += 2 * WIDEST;                       \
-            continue;                              \
-        }                                          \
-        IF_16_LEFT(f, __VA_ARGS__)                 \
-        IF_8_LEFT(f, __VA_ARGS__)                  \
-        IF_LEFT(4, f, __VA_ARGS__)                 \
-        IF_LEFT(2, f, __VA_ARGS__)                 \
-    }
 
 #include "winograd.h"
 

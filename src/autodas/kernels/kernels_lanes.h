@@ -14,38 +14,55 @@ typedef int IVEC __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
         k1--;
 
 /*
- * P adjacent outputs of a depthwise convolution: the pixels of a row that they read are loaded once for all of
- * them. Only the window's rows from k0 to k1 are inside the map. WHOLE: the outputs are a whole row of the map, and
- * taps beside it are left out, rather than multiplied by its zero borders. Z: only every Z-th pixel of the map, in both
- * directions, is not zero; out begins at one of them, and top is the number of the row that the first tap reads.
+ * P adjacent outputs of a depthwise convolution: each pixel that they read is loaded once for all of them. Only the
+ * window's rows from k0 to k1 are inside the map. WHOLE: the outputs are a whole row of the map, and taps beside it
+ * are left out, rather than multiplied by its zero borders. Z: only every Z-th pixel of the map, in both directions, is
+ * not zero; out begins at one of them, and top is the number of the row that the first tap reads.
  */
 static inline __attribute__((always_inline)) void NAME(correlate_strip)(
     const int P, const int K, const int D, const int S, const int WHOLE, const int Z, const float *in, long row,
     long pixel, const float *weight, long channels, float *out, long out_pixel, int top, int k0, int k1, int add)
 {
     const int span = (P - 1) * S + (K - 1) * D + 1, border = D * (K / 2);
-    VEC sum[8];
-    UNROLL for (int i = 0; i < P; i++)
-        sum[i] = add ? AT(out + i * out_pixel) : (VEC){0};
+    VEC sum[STRIP];
+    float *target = out;
+    if (add)
+        UNROLL for (int i = 0; i < P; i++, STEP(target, out_pixel))
+            sum[i] = AT(target);
+    else
+        UNROLL for (int i = 0; i < P; i++)
+            sum[i] = (VEC){0};
     for (int ky = k0; ky < k1; ky++) {
         if (Z > 1 && (top + ky * D) % Z)
             continue;
-        const float *line = in + ky * D * row;
-        VEC v[MOST];
-        UNROLL for (int j = 0; j < span; j++)
-            if ((!WHOLE || (j >= border && j < border + P)) && (j + border) % Z == 0)
-                v[j] = AT(line + j * pixel);
-        UNROLL for (int kx = 0; kx < K; kx++) {
-            if (WHOLE && (kx * D <= border - P || kx * D >= border + P))
+        VEC w[7];
+        UNROLL for (int kx = 0; kx < K; kx++)
+            w[kx] = AT(weight + (ky * K + kx) * channels);
+        const float *place = in + ky * D * row;
+        if (P <= 8 && S==1) {
+            VEC v[MOST];
+            UNROLL for (int j = 0; j < span; j++, STEP(place, pixel))
+                if ((!WHOLE || (j >= border && j < border + P)) && (j + border) % Z == 0)
+                    v[j] = AT(place);
+            UNROLL for (int kx = 0; kx < K; kx++)
+                UNROLL for (int i = 0; i < P; i++)
+                    if ((!WHOLE || (i + kx * D >= border && i + kx * D < border + P)) && (i * S + kx * D + border) % Z == 0)
+                        sum[i] += w[kx] * v[i * S + kx * D];
+            continue;
+        }
+        UNROLL for (int j = 0; j < span; j++, STEP(place, pixel)) {
+            if ((WHOLE && (j < border || j >= border + P)) || (j + border) % Z != 0)
                 continue;
-            VEC w = AT(weight + (ky * K + kx) * channels);
-            UNROLL for (int i = 0; i < P; i++)
-                if ((!WHOLE || (i + kx * D >= border && i + kx * D < border + P)) && (i * S + kx * D + border) % Z == 0)
-                    sum[i] += w * v[i * S + kx * D];
+            VEC v = AT(place);
+            UNROLL for (int kx = 0; kx < K; kx++) {
+                int ahead = j - kx * D;
+                if (ahead >= 0 && ahead % S == 0 && ahead / S < P)
+                    sum[ahead / S] += w[kx] * v;
+            }
         }
     }
-    UNROLL for (int i = 0; i < P; i++)
-        *(VEC *)(out + i * out_pixel) = sum[i];
+    UNROLL for (int i = 0; i < P; i++, STEP(out, out_pixel))
+        *(VEC *)out = sum[i];
 }
 
 /*
@@ -56,90 +73,137 @@ static inline __attribute__((always_inline)) void NAME(correlate)(
     const int K, const int D, const int S, const int Z, const float *in, long row, long pixel, const float *weight,
     long channels, float *out, long out_row, long out_pixel, int rows, int columns, int first, int height, int add)
 {
-    const int P = S == 1 ? 8 : 4; /* as many as fit in the registers */
+    const int P = S == 1 ? STRIP : STRIP / 2;
     for (int y = 0; y < rows; y++) {
         const float *line = in + (long)y * S * row;
         float *target = out + y * out_row;
         int x = 0, top = (first + y) * S - D * (K / 2);
         TAPS_INSIDE(k0, k1, K, top, D, height)
-#define STRIP(P, WHOLE, Z)                                                                                         \
-    NAME(correlate_strip)(P, K, D, S, WHOLE, Z, line + (long)x * S * pixel, row, pixel, weight, channels,          \
-                          target + x * out_pixel, out_pixel, top, k0, k1, add)
-        if (S == 1 && LANES >= 8 && columns == 8)
-            STRIP(8, 1, Z);
+#define STRIPS(P, WHOLE)                                                                                           \
+    NAME(correlate_strip)(P, K, D, S, WHOLE, (P) % Z ? 1 : Z, line + (long)x * S * pixel, row, pixel, weight,      \
+                          channels, target + x * out_pixel, out_pixel, top, k0, k1, add)
+        if (S == 1 && LANES >= 8 && columns == STRIP)
+            STRIPS(STRIP, 1);
+        else if (S == 1 && LANES >= 8 && columns == 8)
+            STRIPS(8, 1);
         else if (S == 1 && LANES >= 8 && columns == 4)
-            STRIP(4, 1, Z);
+            STRIPS(4, 1);
         else if (S == 1 && LANES >= 8 && columns == 2)
-            STRIP(2, 1, Z);
+            STRIPS(2, 1);
         else {
             for (; x + P <= columns; x += P)
-                STRIP(P, 0, Z);
+                STRIPS(P, 0);
+            for (; x + 4 <= columns; x += 4)
+                STRIPS(4, 0);
             for (; x < columns; x++)
-                STRIP(1, 0, 1);
+                STRIPS(1, 0);
         }
-#undef STRIP
+#undef STRIPS
     }
 }
 
 /*
- * Gradient of the weights, added: for every tap the sum over positions of in * upstream. height: as in correlate. WHOLE:
- * P outputs are a whole row of the map.
+ * Gradient of R rows of the weights, from row ky of the window on, added: for every tap the sum over positions of in *
+ * upstream. The rows from first to before last of upstream are read, and P of their pixels at a time. WHOLE: these are a
+ * whole row.
  */
-static inline __attribute__((always_inline)) void NAME(weight_gradient_strips)(
+static inline __attribute__((always_inline)) void NAME(weight_gradient_rows)(
+    const int P, const int K, const int D, const int S, const int WHOLE, const int R, int ky, const float *in, long row,
+    long pixel, const float *upstream, long up_row, long up_pixel, long channels, float *gradient, int first, int last,
+    int columns)
+{
+    /* With one row two sums for each tap: an addition need not wait for the previous one. */
+    const int border = D * (K / 2), N = R == 1 ? 2 : 1;
+    VEC sum[3][7];
+    UNROLL for (int i = 0; i < R * N; i++)
+        UNROLL for (int kx = 0; kx < K; kx++)
+            sum[i][kx] = (VEC){0};
+    for (int y = first; y < last; y++) {
+        const float *line = in + ((long)y * S + ky * D) * row, *source = upstream + y * up_row;
+        int x = 0;
+#define PART(P, WHOLE)                                                                                    \
+    {                                                                                                     \
+        VEC up[P];                                                                                        \
+        const float *place = line + (long)x * S * pixel;                                                  \
+        UNROLL for (int i = 0; i < P; i++, STEP(source, up_pixel))                                        \
+            up[i] = AT(source);                                                                           \
+        UNROLL for (int j = 0; j <= (P - 1) * S + (K - 1) * D; j++, STEP(place, pixel)) {                 \
+            if (WHOLE && (j < border || j >= border + P))                                                 \
+                continue;                                                                                 \
+            UNROLL for (int r = 0; r < R; r++) {                                                          \
+                VEC v = AT(place + r * D * row);                                                          \
+                UNROLL for (int kx = 0; kx < K; kx++) {                                                   \
+                    int ahead = j - kx * D, i = ahead / S;                                                \
+                    if (ahead >= 0 && ahead % S == 0 && i < P)                                            \
+                        sum[N == 2 ? i & 1 : r][kx] += up[i] * v;                                         \
+                }                                                                                         \
+            }                                                                                             \
+        }                                                                                                 \
+    }
+        if (WHOLE)
+            PART(P, 1)
+        else {
+            for (; x + P <= columns; x += P)
+                PART(P, 0)
+            for (; x < columns; x++)
+                PART(1, 0)
+        }
+#undef PART
+    }
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int kx = 0; kx < K; kx++) {
+            VEC *target = (VEC *)(gradient + ((ky + r) * K + kx) * channels);
+            if (N == 2)
+                sum[0][kx] += sum[1][kx];
+            *target += sum[r][kx];
+        }
+}
+
+/* Gradient of the weights, added. height: as in correlate. */
+static inline __attribute__((always_inline)) void NAME(weight_gradient_of)(
     const int P, const int K, const int D, const int S, const int WHOLE, const float *in, long row, long pixel,
     const float *upstream, long up_row, long up_pixel, long channels, float *gradient, int rows, int columns, int height)
 {
-    const int span = (P - 1) * S + (K - 1) * D + 1, border = D * (K / 2);
+    /* Between these rows the whole window is inside the map. */
+    const int border = D * (K / 2), R = K == 3 ? 3 : 1;
+    int top = (border + S - 1) / S, bottom = (height - border - 1) / S + 1;
+    bottom = bottom > rows ? rows : bottom;
+    if (bottom < top)
+        top = bottom = rows;
+#define ROWS(R, ky, first, last)                                                                                     \
+    NAME(weight_gradient_rows)(P, K, D, S, WHOLE, R, ky, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, \
+                               first, last, columns)
+    if (R == K)
+        ROWS(R, 0, top, bottom);
     for (int ky = 0; ky < K; ky++) {
-        /* Two sums per tap: an addition need not wait for the previous one. */
-        VEC sum[2][7];
-        UNROLL for (int kx = 0; kx < K; kx++)
-            sum[0][kx] = sum[1][kx] = (VEC){0};
-        for (int y = 0; y < rows; y++) {
-            int read = y * S + ky * D - border;
-            if (read < 0 || read >= height)
-                continue;
-            const float *line = in + ((long)y * S + ky * D) * row, *source = upstream + y * up_row;
-            int x = 0;
-            for (; x + P <= columns; x += P) {
-                VEC v[MOST];
-                UNROLL for (int j = 0; j < span; j++)
-                    if (!WHOLE || (j >= border && j < border + P))
-                        v[j] = AT(line + ((long)x * S + j) * pixel);
-                UNROLL for (int i = 0; i < P; i++) {
-                    VEC up = AT(source + (x + i) * up_pixel);
-                    UNROLL for (int kx = 0; kx < K; kx++)
-                        if (!WHOLE || (i + kx * D >= border && i + kx * D < border + P))
-                            sum[i & 1][kx] += up * v[i * S + kx * D];
-                }
-            }
-            for (; x < columns; x++) {
-                VEC up = AT(source + x * up_pixel);
-                UNROLL for (int kx = 0; kx < K; kx++)
-                    sum[0][kx] += up * AT(line + ((long)x * S + kx * D) * pixel);
-            }
+        int above = border - ky * D, first = above > 0 ? (above + S - 1) / S : 0;
+        int below = height - 1 + above, last = below < 0 ? 0 : below / S + 1;
+        last = last > rows ? rows : last;
+        if (R == K) {
+            ROWS(1, ky, first, top < last ? top : last);
+            first = first > bottom ? first : bottom;
         }
-        UNROLL for (int kx = 0; kx < K; kx++)
-            *(VEC *)(gradient + (ky * K + kx) * channels) += sum[0][kx] + sum[1][kx];
+        ROWS(1, ky, first, last);
     }
+#undef ROWS
 }
 
 static inline __attribute__((always_inline)) void NAME(weight_gradient)(
     const int K, const int D, const int S, const float *in, long row, long pixel, const float *upstream,
     long up_row, long up_pixel, long channels, float *gradient, int rows, int columns, int height)
 {
-#define STRIPS(P, WHOLE)                                                                                           \
-    NAME(weight_gradient_strips)(P, K, D, S, WHOLE, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, \
-                                 rows, columns, height)
+#define OF(P, WHOLE)                                                                                           \
+    NAME(weight_gradient_of)(P, K, D, S, WHOLE, in, row, pixel, upstream, up_row, up_pixel, channels, gradient, \
+                             rows, columns, height)
     if (S == 1 && LANES >= 8 && columns == 8)
-        STRIPS(8, 1);
+        OF(8, 1);
     else if (S == 1 && LANES >= 8 && columns == 4)
-        STRIPS(4, 1);
+        OF(4, 1);
     else if (S == 1 && LANES >= 8 && columns == 2)
-        STRIPS(2, 1);
+        OF(2, 1);
     else
-        STRIPS(S == 1 ? 8 : 4, 0);
-#undef STRIPS
+        OF(S == 1 ? 8 : 4, 0);
+#undef OF
 }
 
 /* The windows and dilations used by operations. */
@@ -195,6 +259,26 @@ static void NAME(weight_gradient_any)(int kernel, int dilation, int stride, cons
 
 #undef FORMS
 
+/* out = relu(scale * x + shift). */
+static void NAME(rectify)(const float *x, long pixels, long channels, const float *scale, const float *shift, float *out)
+{
+    VEC s = AT(scale), t = AT(shift), zero = {0};
+    for (long p = 0; p < pixels; p++) {
+        VEC v = AT(x + p * channels) * s + t;
+        *(VEC *)(out + p * channels) = (VEC)((IVEC)v & (v > zero));
+    }
+}
+
+/* Zero gradients where that ReLU was inactive. */
+static void NAME(mask)(const float *x, long pixels, long channels, const float *scale, const float *shift, float *gradient)
+{
+    VEC s = AT(scale), t = AT(shift), zero = {0};
+    for (long p = 0; p < pixels; p++) {
+        VEC v = AT(x + p * channels) * s + t;
+        *(VEC *)(gradient + p * channels) = (VEC)((IVEC)AT(gradient + p * channels) & (v > zero));
+    }
+}
+
 /*
  * One tap of a window in time: out += weight * relu(scale * x + shift), at the pixels of a frame selected by a
  * stride. scale may be null.
@@ -237,51 +321,94 @@ static void NAME(add_frame_gradient)(const float *x, long row, long pixel, const
         *(VEC *)weight_gradient = AT(weight_gradient) + sum;
 }
 
-/* out[r] = sum over k of a[r][k] * b[k], for LANES columns of b and out. */
-static void NAME(product)(const float *restrict a, long rows, long inner, const float *restrict b, long columns,
-                          float *restrict out, long out_pitch)
+/*
+ * out[i] (+)= sum over k of a[i][k] * b[k], for P rows and V vectors of each. across, along: distances in a of two
+ * rows, and of two numbers of a row.
+ */
+static inline __attribute__((always_inline)) void NAME(rows_product)(
+    const int P, const int V, const int ADD, const float *restrict a, long across, long along, long inner,
+    const float *restrict b, long pitch, float *restrict out, long out_pitch)
 {
-    long r = 0;
-    for (; r + 8 <= rows; r += 8) {
-        VEC sum[8] = {{0}};
-        for (long k = 0; k < inner; k++) {
-            VEC v = AT(b + k * columns);
-            UNROLL for (int i = 0; i < 8; i++)
-                sum[i] += a[(r + i) * inner + k] * v;
+    VEC sum[16] = {{0}};
+    for (long k = 0; k < inner; k++, b += pitch) {
+        VEC v = AT(b), w = V == 2 ? AT(b + LANES) : v;
+        UNROLL for (int i = 0; i < P; i++) {
+            sum[V * i] += a[i * across + k * along] * v;
+            if (V == 2)
+                sum[V * i + 1] += a[i * across + k * along] * w;
         }
-        UNROLL for (int i = 0; i < 8; i++)
-            *(VEC *)(out + (r + i) * out_pitch) = sum[i];
     }
-    for (; r < rows; r++) {
-        VEC sum = {0};
-        for (long k = 0; k < inner; k++)
-            sum += a[r * inner + k] * AT(b + k * columns);
-        *(VEC *)(out + r * out_pitch) = sum;
+    UNROLL for (int i = 0; i < P * V; i++) {
+        VEC *target = (VEC *)(out + i / V * out_pitch + i % V * LANES);
+        if (ADD)
+            sum[i] += *target;
+        *target = sum[i];
     }
 }
 
-/* out[k] += sum over r of a[r][k] * b[r], for LANES columns of b and out. */
-static void NAME(outer_product)(const float *restrict a, long rows, long inner, const float *restrict b,
-                                long columns, float *restrict out)
+/* out[r] = sum over k of a[r][k] * b[k], for V vectors of the columns of b and out. */
+static inline __attribute__((always_inline)) void NAME(product_any)(
+    const int V, const float *a, long rows, long inner, const float *b, long columns, float *out, long out_pitch)
 {
-    long k = 0;
-    for (; k + 8 <= inner; k += 8) {
-        VEC sum[8] = {{0}};
-        for (long r = 0; r < rows; r++) {
-            VEC v = AT(b + r * columns);
-            UNROLL for (int i = 0; i < 8; i++)
-                sum[i] += a[r * inner + k + i] * v;
+    const int P = V == 2 && WIDEST < 16 ? 4 : 8;
+    long r = 0;
+    /* A small b stays in the registers. */
+    if (STRIP == 16 && V == 1 && inner == LANES) {
+        VEC whole[LANES];
+        UNROLL for (int k = 0; k < LANES; k++)
+            whole[k] = AT(b + k * columns);
+        for (; r + P <= rows; r += P) {
+            VEC sum[8] = {{0}};
+            UNROLL for (int k = 0; k < LANES; k++)
+                UNROLL for (int i = 0; i < P; i++)
+                    sum[i] += a[(r + i) * LANES + k] * whole[k];
+            UNROLL for (int i = 0; i < P; i++)
+                *(VEC *)(out + (r + i) * out_pitch) = sum[i];
         }
-        UNROLL for (int i = 0; i < 8; i++)
-            *(VEC *)(out + (k + i) * columns) += sum[i];
     }
-    for (; k < inner; k++) {
-        VEC sum = {0};
-        for (long r = 0; r < rows; r++)
-            sum += a[r * inner + k] * AT(b + r * columns);
-        *(VEC *)(out + k * columns) += sum;
-    }
+    for (; r + P <= rows; r += P)
+        NAME(rows_product)(P, V, 0, a + r * inner, inner, 1, inner, b, columns, out + r * out_pitch, out_pitch);
+    for (; r < rows; r++)
+        NAME(rows_product)(1, V, 0, a + r * inner, inner, 1, inner, b, columns, out + r * out_pitch, out_pitch);
 }
+
+/* out[k] += sum over r of a[r][k] * b[r], for V vectors of the columns of b and out. */
+static inline __attribute__((always_inline)) void NAME(outer_product_any)(
+    const int V, const float *a, long rows, long inner, const float *b, long columns, float *out)
+{
+    const int P = WIDEST < 16 && V == 2 ? 4 : WIDEST < 16 || V == 2 ? 8 : 16;
+    long k = 0;
+    for (; k + P <= inner; k += P)
+        NAME(rows_product)(P, V, 1, a + k, 1, inner, rows, b, columns, out + k * columns, columns);
+    for (; k + 4 <= inner; k += 4)
+        NAME(rows_product)(4, V, 1, a + k, 1, inner, rows, b, columns, out + k * columns, columns);
+    for (; k < inner; k++)
+        NAME(rows_product)(1, V, 1, a + k, 1, inner, rows, b, columns, out + k * columns, columns);
+}
+
+static void NAME(product)(const float *a, long rows, long inner, const float *b, long columns, float *out,
+                          long out_pitch)
+{
+    NAME(product_any)(1, a, rows, inner, b, columns, out, out_pitch);
+}
+
+static void NAME(outer_product)(const float *a, long rows, long inner, const float *b, long columns, float *out)
+{
+    NAME(outer_product_any)(1, a, rows, inner, b, columns, out);
+}
+
+#if LANES == WIDEST
+static void NAME(product_pair)(const float *a, long rows, long inner, const float *b, long columns, float *out,
+                               long out_pitch)
+{
+    NAME(product_any)(2, a, rows, inner, b, columns, out, out_pitch);
+}
+
+static void NAME(outer_product_pair)(const float *a, long rows, long inner, const float *b, long columns, float *out)
+{
+    NAME(outer_product_any)(2, a, rows, inner, b, columns, out);
+}
+#endif
 
 /* P adjacent outputs of a dense convolution, V vectors of each: see convolve. */
 static inline __attribute__((always_inline)) void NAME(convolve_strip)(

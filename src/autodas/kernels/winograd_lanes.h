@@ -130,30 +130,6 @@ static void NAME(spread_gradients)(const Tiles *tiles, long first, long count, c
 #undef SPREAD
 
 /*
- * out[i] (+)= sum over k of a[i][k] * b[k], for P rows and V vectors of each. across, along: distances in a of two
- * rows, and of two numbers of a row.
- */
-static inline __attribute__((always_inline)) void NAME(rows_product)(
-    const int P, const int V, const int ADD, const float *restrict a, long across, long along, long inner,
-    const float *restrict b, long pitch, float *restrict out, long out_pitch)
-{
-    VEC sum[16] = {{0}};
-    if (ADD)
-        UNROLL for (int i = 0; i < P * V; i++)
-            sum[i] = AT(out + i / V * out_pitch + i % V * LANES);
-    for (long k = 0; k < inner; k++, b += pitch) {
-        VEC v = AT(b), w = V == 2 ? AT(b + LANES) : v;
-        UNROLL for (int i = 0; i < P; i++) {
-            sum[V * i] += a[i * across + k * along] * v;
-            if (V == 2)
-                sum[V * i + 1] += a[i * across + k * along] * w;
-        }
-    }
-    UNROLL for (int i = 0; i < P * V; i++)
-        *(VEC *)(out + i / V * out_pitch + i % V * LANES) = sum[i];
-}
-
-/*
  * V vectors of the outputs of some tiles: spread (36, tiles, inputs) times filters (36, inputs, pitch), gathered to
  * out, whose pixels have the distance of pitch.
  */
