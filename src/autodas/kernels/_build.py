@@ -23,7 +23,7 @@ from autodas.cache_folder import cache_folder
 
 _BUILDING = "building-"
 
-SOURCES = ("kernels.c", "kernels_lanes.h", "winograd.h", "winograd_lanes.h")
+SOURCES = ("kernels.c", "kernels_lanes.h", "pools_lanes.h", "winograd.h", "winograd_lanes.h")
 FLAGS = (
     "-O3",
     "-march=native",

@@ -53,6 +53,12 @@ typedef struct {
     long rows, columns, across, each;
 } Tiles;
 
+/* The part of each of the up to three neighbours of a pixel along a line of a map, itself included. */
+static float part_of_neighbour(int place, int size)
+{
+    return 1.f / (1 + (place > 0) + (place < size - 1));
+}
+
 #define IF_LEFT(lanes, f, ...)    \
     if (channels - c >= lanes) {  \
         f##_##lanes(__VA_ARGS__); \
@@ -895,8 +901,8 @@ int autodas_moments(const float *u, long maps, long images, long pixels, long ch
     return 0;
 }
 
-/* Whether pools have a form that takes a third of the time. */
-#define ONLY_MEANS (!most && reach == 1 && step == 1 && stride == 1)
+/* Whether pools have a form that takes half of the time. */
+#define WITHOUT_STRIDES (reach == 1 && step == 1 && stride == 1)
 
 /*
  * Maximum and mean over windows of 3 x 3 pixels in reach frames; see kernels_lanes.h. step and stride are those in
@@ -911,8 +917,11 @@ int autodas_pools_forward(const float *x, int clips, int frames, int rows, int c
     long out_frames = (frames + step - 1) / step;
 #pragma omp parallel for schedule(static)
     for (long image = 0; image < clips * out_frames; image++) {
-        if (ONLY_MEANS) {
-            FOR_CHANNEL_BLOCKS(mean, x + image * map + c, rows, columns, channels, mean + image * map + c)
+        if (WITHOUT_STRIDES) {
+            if (most)
+                FOR_CHANNEL_BLOCKS(most, x + image * map + c, rows, columns, channels, most + image * map + c)
+            if (mean)
+                FOR_CHANNEL_BLOCKS(mean, x + image * map + c, rows, columns, channels, mean + image * map + c)
             continue;
         }
         const float *clip = x + image / out_frames * frames * map;
@@ -935,9 +944,13 @@ int autodas_pools_backward(const float *x, int clips, int frames, int rows, int 
     for (int number = 0; number < clips; number++)
         for (long frame = 0; frame < out_frames; frame++) {
             long image = number * out_frames + frame, from = (long)number * frames * map;
-            if (ONLY_MEANS) {
-                FOR_CHANNEL_BLOCKS(mean_gradient, mean + image * map + c, rows, columns, channels,
-                                   input_gradient + image * map + c)
+            if (WITHOUT_STRIDES) {
+                if (most)
+                    FOR_CHANNEL_BLOCKS(most_gradient, x + image * map + c, rows, columns, channels,
+                                       most + image * map + c, input_gradient + image * map + c)
+                if (mean)
+                    FOR_CHANNEL_BLOCKS(mean_gradient, mean + image * map + c, rows, columns, channels,
+                                       input_gradient + image * map + c)
                 continue;
             }
             FOR_CHANNEL_BLOCKS(pools_gradient, x + from + c, frame * step, frames, reach, rows, columns, channels,
