@@ -468,18 +468,35 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
     return 0;
 }
 
+/* The number of pixels along a line that are read with a stride from offset on, inside the map. */
+static long read_inside(long size, int stride, int offset)
+{
+    return size > offset ? (size - offset + stride - 1) / stride : 0;
+}
+
 /* Copy relu(x) at every stride-th pixel, from offset on; zero beyond the edge. */
-static void pick(const float *x, long rows, long columns, long inputs, int stride, int offset, long out_rows,
+static void pick(const float *x, long rows, long columns, long channels, int stride, int offset, long out_rows,
                  long out_columns, float *features)
 {
-    for (long y = 0; y < out_rows; y++)
-        for (long p = 0; p < out_columns; p++, features += inputs) {
-            long r = y * stride + offset, q = p * stride + offset;
-            const float *from = x + (r * columns + q) * inputs;
-            int inside = r < rows && q < columns;
-            for (long i = 0; i < inputs; i++)
-                features[i] = inside && from[i] > 0 ? from[i] : 0;
-        }
+    long high = read_inside(rows, stride, offset), wide = read_inside(columns, stride, offset);
+    for (long y = 0; y < out_rows; y++, features += out_columns * channels) {
+        const float *from = x + ((y * stride + offset) * columns + offset) * channels;
+        long inside = y < high ? wide : 0;
+        FOR_CHANNEL_BLOCKS(pick, from + c, inside, stride * channels, features + c, channels)
+        memset(features + inside * channels, 0, sizeof(float) * (out_columns - inside) * channels);
+    }
+}
+
+/* Add gradients to the pixels that pick copied, where the ReLU was active. */
+static void put_back(const float *features, const float *back, long rows, long columns, long channels, int stride,
+                     int offset, long out_columns, float *target)
+{
+    long high = read_inside(rows, stride, offset), wide = read_inside(columns, stride, offset);
+    for (long y = 0; y < high; y++) {
+        long from = y * out_columns * channels, to = ((y * stride + offset) * columns + offset) * channels;
+        FOR_CHANNEL_BLOCKS(put_back, features + from + c, back + from + c, wide, channels, target + to + c,
+                           stride * channels)
+    }
 }
 
 /*
@@ -545,10 +562,11 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
             memset(target, 0, sizeof(float) * map);
             for (int g = 0; g < groups; g++) {
                 const float *u = out[g] + image * pixels * pitch, *up = upstream[g] + image * pixels * pitch;
-                for (long p = 0; p < pixels; p++)
-                    for (long o = 0; o < width; o++)
-                        gradient[p * width + o] = a[g * width + o] * up[p * pitch + o]
-                            + b[g * width + o] * u[p * pitch + o] + d[g * width + o];
+                {
+                    long channels = width, from = g * channels;
+                    FOR_CHANNEL_BLOCKS(affine, up + c, u + c, pixels, pitch, a + from + c, b + from + c, d + from + c,
+                                       gradient + c, channels)
+                }
                 if (g == 0 || offset[g] != offset[g - 1])
                     pick(x + image * map, rows, columns, inputs, stride, offset[g], out_rows, out_columns, features);
                 if (weight_gradient) {
@@ -558,13 +576,7 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
                 }
                 long channels = inputs;
                 FOR_CHANNEL_PAIRS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels)
-                for (long y = 0; y < out_rows; y++)
-                    for (long p = 0; p < out_columns; p++) {
-                        long r = y * stride + offset[g], q = p * stride + offset[g], from = (y * out_columns + p) * inputs;
-                        if (r < rows && q < columns)
-                            for (long i = 0; i < inputs; i++)
-                                target[(r * columns + q) * inputs + i] += features[from + i] > 0 ? back[from + i] : 0;
-                    }
+                put_back(features, back, rows, columns, inputs, stride, offset[g], out_columns, target);
             }
         }
         /* In the order of threads, so that the same number of threads gives the same bits. */

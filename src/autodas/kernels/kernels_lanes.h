@@ -269,6 +269,27 @@ static void NAME(rectify)(const float *x, long pixels, long channels, const floa
     }
 }
 
+/* out = relu(x) */
+static void NAME(pick)(const float *x, long pixels, long pixel, float *out, long out_pixel)
+{
+    VEC zero = {0};
+    for (long p = 0; p < pixels; p++) {
+        VEC v = AT(x + p * pixel);
+        *(VEC *)(out + p * out_pixel) = (VEC)((IVEC)v & (v > zero));
+    }
+}
+
+/* Add its gradients to those of x, from its values. */
+static void NAME(put_back)(const float *values, const float *gradients, long pixels, long channels, float *target,
+                           long pixel)
+{
+    VEC zero = {0};
+    for (long p = 0; p < pixels; p++) {
+        IVEC active = AT(values + p * channels) > zero;
+        *(VEC *)(target + p * pixel) += (VEC)((IVEC)AT(gradients + p * channels) & active);
+    }
+}
+
 /* Zero gradients where that ReLU was inactive. */
 static void NAME(mask)(const float *x, long pixels, long channels, const float *scale, const float *shift, float *gradient)
 {
