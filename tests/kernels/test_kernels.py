@@ -223,13 +223,18 @@ def test_pointwise(inputs: int, width: int, parts: int, stride: tuple[int, ...],
     out = pointwise_of(x, convolutions, stride)
     close(out, pointwise_of(x.double(), exact, stride))
     slope = some_slope(out)
-    gradient, weights = pointwise_backward(x, convolutions, stride, out, slope, weights=True)
-    only, none = pointwise_backward(x, convolutions, stride, out, slope, weights=False)
+    gradient, only = torch.empty_like(x), torch.empty_like(x)
+    weights = pointwise_backward(x, convolutions, stride, out, slope, gradient, weights=True, add=False)
+    none = pointwise_backward(x, convolutions, stride, out, slope, only, weights=False, add=False)
     assert torch.equal(gradient, only)
     assert none == [(None,) * parts] * 3
-    wanted, wanted_weights = pointwise_backward(
-        x.double(), exact, stride, out.double(), doubled(slope), weights=True
-    )
+    before = torch.randn_like(x)
+    added = before.clone()
+    pointwise_backward(x, convolutions, stride, out, slope, added, weights=False)
+    close(added - before, gradient.double())
+    wanted = torch.empty_like(x, dtype=torch.float64)
+    precise = (x.double(), exact, stride, out.double(), doubled(slope), wanted)
+    wanted_weights = pointwise_backward(*precise, weights=True, add=False)
     close(gradient, wanted)
     for found, expected in zip(chain(*weights), chain(*wanted_weights), strict=True):
         close(found, expected)
@@ -250,7 +255,10 @@ def test_plain_pointwise_against_convolutions(size: tuple[int, int]) -> None:
     g, b, d = torch.randn_like(out), *torch.randn(2, 6, dtype=torch.float64)
     wanted = torch.autograd.grad((g * out + b * out**2 / 2 + d * out).sum(), [x, *parts])
     slope = Slope(all_of([g.reshape(-1, 6)]), torch.ones(1, 6).double(), b[None], d[None])
-    gradient, weights = pointwise_backward(x.detach(), [convolution], (2, 2), found, slope, weights=True)
+    gradient = torch.empty_like(x)
+    weights = pointwise_backward(
+        x.detach(), [convolution], (2, 2), found, slope, gradient, weights=True, add=False
+    )
     for a, e in zip((gradient, *weights[0]), wanted, strict=True):
         assert torch.allclose(a, e)
 

@@ -35,7 +35,7 @@ CALLS = {
     "units_forward": lambda: units_forward(given, unit, out),
     "units_backward": lambda: units_backward(given, unit, x[None], slope, weights=True),
     "pointwise_forward": lambda: pointwise_forward(x, [part], (1, 1), out),
-    "pointwise_backward": lambda: pointwise_backward(x, [part], (1, 1), x[None], slope, weights=True),
+    "pointwise_backward": lambda: pointwise_backward(x, [part], (1, 1), x[None], slope, x, weights=True),
     "dense_forward": lambda: dense_forward(x, [dense], out),
     "dense_backward": lambda: dense_backward(x, [dense], x[None], slope, x, weight_gradients=True),
     "mix_forward": lambda: mix_forward(out.view(1, 1, -1), row, alone, Maps((0,), broad), row, row),

@@ -23,7 +23,14 @@ from autodas.cache_folder import cache_folder
 
 _BUILDING = "building-"
 
-SOURCES = ("kernels.c", "kernels_lanes.h", "pools_lanes.h", "winograd.h", "winograd_lanes.h")
+SOURCES = (
+    "kernels.c",
+    "kernels_lanes.h",
+    "pools_lanes.h",
+    "state.h",
+    "winograd.h",
+    "winograd_lanes.h",
+)
 FLAGS = (
     "-O3",
     "-march=native",
@@ -131,7 +138,7 @@ def _load(compiler: list[str]) -> Built:
     library = folder / f"kernels-{key.hexdigest()[:16]}.so"
     if not library.exists():
         _compile(compiler, source, library)
-    declared = source[SOURCES[0]].decode()
+    declared = b"".join(source.values()).decode()
     try:
         kernels = Kernels(library, declared)
     except OSError:

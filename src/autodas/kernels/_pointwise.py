@@ -70,29 +70,38 @@ def pointwise_backward(
     stride: Sequence[int],
     out: Tensor,
     slope: Slope,
+    gradient: Tensor,
     *,
     weights: bool,
-) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
-    """Return the gradients of ``x`` and of the weights of each convolution's parts.
+    add: bool = True,
+) -> list[tuple[Tensor | None, ...]]:
+    """Add the gradient of ``x`` to ``gradient``, in place; return those of the weights' parts.
 
     Args:
         x, convolutions, stride: as in the forward pass.
         out: result of :func:`pointwise_forward`.
         slope: gradient of ``out``.
+        gradient: shape of ``x``.
         weights: whether to compute the gradients of the weights; otherwise they are ``None``.
+        add: whether to add to ``gradient``, rather than to write it.
     """
     if len(stride) == 3 and stride[0] > 1:
         # The frames in between are not read.
-        read, whole = x[:, :: stride[0]].contiguous(), torch.zeros_like(x)
-        whole[:, :: stride[0]], gradients = pointwise_backward(
-            read, convolutions, (1, *stride[1:]), out, slope, weights=weights
+        read = x[:, :: stride[0]].contiguous()
+        back, within = torch.empty_like(read), (1, *stride[1:])
+        gradients = pointwise_backward(
+            read, convolutions, within, out, slope, back, weights=weights, add=False
         )
-        return whole, gradients
+        if not add:
+            gradient.zero_()
+        gradient[:, :: stride[0]] += back
+        return gradients
     parts, width = len(convolutions[0].weights), convolutions[0].width
     library = library_for(x) if _compiled(convolutions, stride) else None
     if library is None:
-        return _plain_backward(x, convolutions, stride, out, slope, weights)
-    gradient = torch.empty_like(x)
+        back, gradients = _plain_backward(x, convolutions, stride, out, slope, weights)
+        gradient.copy_(gradient + back if add else back)
+        return gradients
     shape = convolutions[0].weights[0].shape
     weight_gradients = x.new_empty(parts, len(convolutions), *shape) if weights else None
     # In the kernel's order: the first parts of all convolutions, then the second parts.
@@ -103,12 +112,13 @@ def pointwise_backward(
         address(a),
         address(b),
         address(d),
+        int(add),
         address(gradient),
         address(weight_gradients),
     )
     if weight_gradients is None:
-        return gradient, [(None,) * parts] * len(convolutions)
-    return gradient, list(zip(*(part.unbind() for part in weight_gradients), strict=True))
+        return [(None,) * parts] * len(convolutions)
+    return list(zip(*(part.unbind() for part in weight_gradients), strict=True))
 
 
 def _plain_backward(

@@ -537,12 +537,13 @@ int autodas_pointwise_forward(const float *x, int images, int rows, int columns,
 
 /*
  * Gradients of autodas_pointwise_forward, for a gradient a * upstream + b * out + d of its outputs; upstream has
- * the layout of out. a, b, d: (groups, width). weight_gradient: (groups, width, inputs), or null.
+ * the layout of out. a, b, d: (groups, width). That of x is added to input_gradient, or written to it.
+ * weight_gradient: (groups, width, inputs), or null.
  */
 int autodas_pointwise_backward(const float *x, int images, int rows, int columns, int inputs_, int groups, int stride,
                                 const int *offset, const float *const *weight, int width, const float *const *out,
                                 long pitch, const float *const *upstream, const float *a, const float *b,
-                                const float *d, float *input_gradient, float *weight_gradient)
+                                const float *d, int add, float *input_gradient, float *weight_gradient)
 {
     long inputs = inputs_, size = width * inputs, weights = groups * size;
     long out_rows = (rows + stride - 1) / stride, out_columns = (columns + stride - 1) / stride;
@@ -559,7 +560,8 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
 #pragma omp for schedule(static)
         for (int image = 0; image < images; image++) {
             float *target = input_gradient + image * map;
-            memset(target, 0, sizeof(float) * map);
+            if (!add)
+                memset(target, 0, sizeof(float) * map);
             for (int g = 0; g < groups; g++) {
                 const float *u = out[g] + image * pixels * pitch, *up = upstream[g] + image * pixels * pitch;
                 {
@@ -971,3 +973,5 @@ int autodas_pools_backward(const float *x, int clips, int frames, int rows, int 
         }
     return 0;
 }
+
+#include "state.h"

@@ -85,7 +85,6 @@ class EntryFunction(torch.autograd.Function):
         mix_backward(slopes, ALONE, Maps((0,), flat), arrived, mean, scale, running=ctx.constant)
         into = Slope(Maps((0,), arrived), *slopes.unbind())
         wanted = any(ctx.needs_input_grad[3:])
-        gradient, parts = pointwise_backward(
-            x, [Pointwise(tuple(weights))], ctx.stride, out, into, weights=wanted
-        )
+        gradient, convolution = torch.empty_like(x), [Pointwise(tuple(weights))]
+        parts = pointwise_backward(x, convolution, ctx.stride, out, into, gradient, weights=wanted, add=False)
         return None, None, gradient, *parts[0]

@@ -257,17 +257,21 @@ class _Backward(NamedTuple):
         plan = self.plan
         gradients: list[Tensor | None] = []
         if plan.reductions:
-            into, out = self.slope(plan.of_reduced), self.maps[plan.of_reduced.maps]
-            more, parts = pointwise_backward(
-                self.x, self.weights.reduced, plan.stride, out, into, weights=wanted
+            into, out, add = (
+                self.slope(plan.of_reduced),
+                self.maps[plan.of_reduced.maps],
+                gradient is not None,
             )
-            gradient = more if gradient is None else gradient.add_(more)
+            gradient = torch.empty_like(self.x) if gradient is None else gradient
+            given = (self.x, self.weights.reduced, plan.stride, out, into, gradient)
+            parts = pointwise_backward(*given, weights=wanted, add=add)
             gradients += [weight for of_parts in parts for weight in of_parts]
         for span, convolutions in zip(plan.of_dense, self.weights.dense, strict=True):
             into, out, add = self.slope(span), self.maps[span.maps], gradient is not None
             gradient = torch.empty_like(self.x) if gradient is None else gradient
-            given = (self.x, convolutions, out, into, gradient)
-            gradients += dense_backward(*given, weight_gradients=wanted, add=add)
+            gradients += dense_backward(
+                self.x, convolutions, out, into, gradient, weight_gradients=wanted, add=add
+            )
         return torch.zeros_like(self.x) if gradient is None else gradient, gradients
 
     def pools(self, gradient: Tensor) -> None:
