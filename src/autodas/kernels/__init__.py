@@ -14,6 +14,7 @@ from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
 from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
 from autodas.kernels._running import follow_moments
 from autodas.kernels._slope import gradient_of
+from autodas.kernels._state import Candidates, StateKernel, has_one_call
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._sums import combine, moments, wide
 from autodas.kernels._unit import Given, Slope, Units, UnitShape
@@ -21,6 +22,7 @@ from autodas.kernels._units import units_backward, units_forward
 
 __all__ = [
     "EPSILON",
+    "Candidates",
     "Given",
     "GpuKernels",
     "Layout",
@@ -30,6 +32,7 @@ __all__ = [
     "PoolShape",
     "Slope",
     "Stack",
+    "StateKernel",
     "Stencil",
     "UnitShape",
     "Units",
@@ -44,6 +47,7 @@ __all__ = [
     "gpu_form",
     "gpu_kernels",
     "gradient_of",
+    "has_one_call",
     "held",
     "holding",
     "inverse_deviation",

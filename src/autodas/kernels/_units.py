@@ -169,7 +169,7 @@ def _compiled(given: Given, units: Units) -> bool:
         len(given.stride) in (2, 3)
         and given.stride[-1] == given.stride[-2]
         and given.stride[-1] in (1, 2)
-        and _have_loops(units.shapes)
+        and have_loops(units.shapes)
         and units.depthwise[0].dtype == torch.float32
     )
 
@@ -208,7 +208,8 @@ def _of_planes(given: Given, units: Units) -> tuple[Given, Units]:
 
 
 @lru_cache(maxsize=4096)
-def _have_loops(shapes: tuple[UnitShape, ...]) -> bool:
+def have_loops(shapes: tuple[UnitShape, ...]) -> bool:
+    """Return whether all units have a compiled form."""
     return all(
         set(window[:-2]) <= {1} and window[-1] == window[-2] and (window[-1], dilation) in COMPILED
         for window, dilation, _ in shapes

@@ -87,13 +87,14 @@ static int state_pools(const State *s, const Leaving *l, const float *x, float *
  * weights: of the units, the first ones and then the second ones: depthwise, pointwise, temporal, one for each of them
  * (not read for those without one); of the strided convolutions, all first parts and then the second ones; of the dense
  * ones. maps, pooled: memory for the maps. constant: mean and variance are given, one row for each layer; otherwise they
- * are those of the batch, written, and the running ones follow them unless momentum is negative. between: the factors
- * and summands of the normalisation of the inner units, and scale, as in autodas_mix_forward, are written.
+ * are those of the batch, written, and the running ones follow them unless momentum is negative. factor, summand: of the
+ * normalisation between units, written, and so is scale, as in autodas_mix_forward.
  */
 int autodas_state_forward(const State *s, int constant, const float *x, const float *mixing,
                           const float *const *weights, const float *const *before, float *maps, float *pooled,
                           float *mean, float *variance, float momentum, float *const *running_mean,
-                          float *const *running_variance, float *between, float *scale, float *const *out)
+                          float *const *running_variance, float *factor, float *summand, float *scale,
+                          float *const *out)
 {
     const Leaving l = leaving(s);
     long channels = s->channels, done = s->first.count, inner = s->second.count;
@@ -103,12 +104,11 @@ int autodas_state_forward(const State *s, int constant, const float *x, const fl
     if (s->first.count)
         failed = autodas_units_forward(FIRST, NULL, NULL, maps, MEAN(0), VARIANCE(0));
     if (inner && !failed) {
-        float *summand = between + inner * channels;
         for (long i = 0; i < inner * channels; i++) {
-            between[i] = 1 / sqrtf(variance[i] + EPSILON);
-            summand[i] = -mean[i] * between[i];
+            factor[i] = 1 / sqrtf(variance[i] + EPSILON);
+            summand[i] = -mean[i] * factor[i];
         }
-        failed = autodas_units_forward(SECOND, between, summand, maps + done * l.map, MEAN(done), VARIANCE(done));
+        failed = autodas_units_forward(SECOND, factor, summand, maps + done * l.map, MEAN(done), VARIANCE(done));
     }
     done += inner;
     const float *const *rest = weights + 3 * done;
@@ -163,14 +163,14 @@ static long units_weights(const Units *u, long channels)
  */
 int autodas_state_backward(const State *s, int constant, const float *x, const float *mixing, long places,
                            const float *const *weights, const float *maps, float *pooled, int pools_again,
-                           const float *mean, const float *between, const float *scale, const float *const *upstream,
-                           float *slopes, float *inner, float *arriving, float *gradient, float *mixing_gradient,
+                           const float *mean, const float *factor, const float *summand, const float *scale,
+                           const float *const *upstream, float *slopes, float *inner, float *arriving, float *gradient, float *mixing_gradient,
                            float *weight_gradient)
 {
     const Leaving l = leaving(s);
     long channels = s->channels, inners = s->second.count, slot = s->first.count, images = s->clips * s->frames;
     float *a = slopes, *b = a + s->slots * channels, *d = b + s->slots * channels;
-    const float *map[s->terms], *arrived[s->slots], *summand = between + inners * channels;
+    const float *map[s->terms], *arrived[s->slots];
     for (long i = 0; i < s->slots; i++)
         arrived[i] = i < inners ? inner + i * l.map : upstream[s->places[i - inners]];
     int failed = pools_again ? state_pools(s, &l, x, pooled) : 0;
@@ -183,7 +183,7 @@ int autodas_state_backward(const State *s, int constant, const float *x, const f
     float *own = weight_gradient;
     if (inners && !failed) {
         float *to = own ? own + units_weights(&s->first, channels) : NULL;
-        failed = autodas_units_backward(SECOND, between, summand, maps + slot * l.map, SLOPES(slot), inner, to);
+        failed = autodas_units_backward(SECOND, factor, summand, maps + slot * l.map, SLOPES(slot), inner, to);
         const float *inner_maps[inners];
         for (long i = 0; i < inners; i++)
             inner_maps[i] = maps + i * l.map;

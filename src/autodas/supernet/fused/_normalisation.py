@@ -28,11 +28,19 @@ def follow(norms: Sequence[Norm], batch: Moments, row: tuple[int, ...], pixels: 
         row: the row of each layer.
         pixels: number of values that they were computed from; the running variance is the unbiased one.
     """
+    running = followed(norms)
+    if running is not None:
+        means, variances, momentum = running
+        follow_moments(means, variances, *batch, row, momentum, pixels)
+
+
+def followed(norms: Sequence[Norm]) -> tuple[list[Tensor], list[Tensor], float] | None:
+    """Return the running statistics of layers, and a batch's weight in them; ``None`` if they are frozen."""
     if not norms or not norms[0].track_running_stats:
-        return
+        return None
     momentum = norms[0].momentum
     assert momentum is not None
-    follow_moments(*_running(norms), *batch, row, momentum, pixels)
+    return *_running(norms), momentum
 
 
 def _running(norms: Sequence[Norm]) -> tuple[list[Tensor], list[Tensor]]:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from autodas.kernels import Layout, Pointwise, PoolShape, Units, UnitShape
+from autodas.kernels import (
+    Candidates,
+    Layout,
+    Pointwise,
+    PoolShape,
+    StateKernel,
+    Units,
+    UnitShape,
+    compiled_library,
+    has_one_call,
+)
 from autodas.operations import (
     DenseConv,
     FactorizedReduce,
@@ -89,7 +100,7 @@ class Plan:
         inner: number of separable convolutions, whose first units are not terms themselves.
         first, second: shapes of the units that read the state, and of those that read the former.
         reductions: number of strided pointwise convolutions.
-        windows: number of dense convolutions of each window.
+        windows: number of dense convolutions of each window; ``sides`` are those of the windows.
         pools: the pools, and ``pools_normalised``: whether anything reads their moments.
         channels: operations on whole channels.
         others: ``(edge, target, column, module)`` of candidates without a fused form.
@@ -154,6 +165,7 @@ class Plan:
         self.first, self.second = _shapes(first), _shapes(second)
         self.reductions = len(found.reductions)
         self.windows = [len(convolutions) for convolutions in found.dense.values()]
+        self.sides = list(found.dense)
         self.pools = list(found.pools)
         self.pools_normalised = any(_normalised(pool.module) for pool in found.pooled())
 
@@ -211,6 +223,7 @@ class Plan:
         self._layouts = [Layout(counts, row, factors, slots) for row in (batch, running)]
         own_row = tuple(range(self.inner))
         self.layout_inner = Layout((1,) * self.inner, own_row, (), own_row)
+        self._kernels: dict[torch.Size, StateKernel | None] = {}
 
     def layout(self, constant: bool) -> Layout:
         """Return the layout of the sums of all edges.
@@ -219,6 +232,37 @@ class Plan:
             constant: whether moments are the running ones, one row for each layer.
         """
         return self._layouts[constant]
+
+    def kernel(self, x: Tensor, parameters: Sequence[Tensor]) -> StateKernel | None:
+        """Return the kernel that computes everything in one call; ``None`` if there is none."""
+        if x.device.type != "cpu" or x.dtype != torch.float32 or compiled_library() is None:
+            return None
+        if x.shape not in self._kernels:
+            candidates = self._candidates()
+            known = has_one_call(candidates, x, parameters)
+            self._kernels[x.shape] = StateKernel(candidates, x.shape) if known else None
+        return self._kernels[x.shape]
+
+    def _candidates(self) -> Candidates:
+        spans = [*self.of_dense, *self.of_pools, self.of_identities]
+        spans = [self.of_first, self.of_second, self.of_reduced, *spans]
+        return Candidates(
+            self.stride,
+            self.first,
+            self.second,
+            self.reductions,
+            tuple(zip(self.sides, self.windows, strict=True)),
+            tuple(self.pools),
+            tuple(len(span.places) for span in self.of_pools),
+            self.pools_normalised,
+            len(self.of_identities.places),
+            tuple(place for span in spans for place in span.places),
+            self.index,
+            self.layout(False),
+            self.layout(True),
+            self.norm_rows,
+            self.rows,
+        )
 
     def parameters(self) -> list[Tensor]:
         """Return the weights of the convolutions, in the order of the gradients."""

@@ -1,0 +1,250 @@
+"""The candidates of a plan, kernel by kernel: for maps and devices that have no kernel for all of them.
+
+``state.h`` has the same steps in one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from autodas.kernels import (
+    Given,
+    Maps,
+    Moments,
+    Slope,
+    Stack,
+    combine,
+    dense_backward,
+    dense_forward,
+    gpu_form,
+    joined,
+    mix_backward,
+    mix_forward,
+    moments,
+    normalisation,
+    pointwise_backward,
+    pointwise_forward,
+    pools_backward,
+    pools_forward,
+    units_backward,
+    units_forward,
+)
+from autodas.supernet.fused._normalisation import follow
+from autodas.supernet.fused._plan import Plan, Span, Weights
+
+
+def forward_in_steps(
+    plan: Plan,
+    x: Tensor,
+    mixing: Tensor,
+    parameters: Sequence[Tensor],
+    before: Sequence[Tensor | None],
+    maps: Tensor,
+    pooled: Tensor,
+    all_moments: Moments,
+    between: Sequence[Tensor],
+    scale: Tensor,
+    out: Stack,
+    *,
+    constant: bool,
+) -> None:
+    """Write the contribution to each edge; arguments as in :meth:`autodas.kernels.StateKernel.forward`.
+
+    The running moments of the layers follow those of the batch.
+    """
+    _write_maps(plan, plan.weights(parameters), x, maps, pooled, all_moments, between, constant)
+    if not constant:
+        follow(plan.norms, all_moments, plan.norm_rows, maps.shape[1:-1].numel())
+    mix_forward(
+        _flat(out) if isinstance(out, Tensor) else [term.view(-1, x.shape[-1]) for term in out],
+        scale,
+        plan.layout(constant),
+        _terms(plan, maps, pooled, x),
+        *all_moments,
+        mixing,
+        before,
+    )
+
+
+def backward_in_steps(
+    plan: Plan,
+    x: Tensor,
+    mixing: Tensor,
+    parameters: Sequence[Tensor],
+    maps: Tensor,
+    pooled: Tensor,
+    mean: Tensor,
+    between: Sequence[Tensor],
+    scale: Tensor,
+    upstream: Sequence[Tensor],
+    *,
+    constant: bool,
+    pools_again: bool,
+    wanted: bool,
+) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
+    """Return the gradients as :meth:`autodas.kernels.StateKernel.backward`, whose arguments these are."""
+    if pools_again:
+        pools_forward(x, plan.pools, plan.stride, pooled)
+    arrived, slopes = _arrived(upstream), mean.new_empty(3, plan.slots, x.shape[-1])
+    mixing_gradient = mix_backward(
+        slopes,
+        plan.layout(constant),
+        _terms(plan, maps, pooled, x),
+        arrived,
+        mean,
+        scale,
+        mixing,
+        running=constant,
+    )
+    own = plan.weights(parameters)
+    through = _Backward(plan, x, maps, pooled, own, arrived, slopes, mean, scale, between)
+    of_units, gradients = through.units(wanted, constant)
+    gradient, others = through.convolutions(of_units, wanted)
+    through.pools(gradient)
+    through.identities(gradient)
+    return gradient, mixing_gradient, gradients + others
+
+
+def _write_maps(
+    plan: Plan,
+    weights: Weights,
+    x: Tensor,
+    maps: Tensor,
+    pooled: Tensor,
+    all_moments: Moments,
+    between: Sequence[Tensor],
+    constant: bool,
+) -> None:
+    """Write all maps, the normalisation between units, and the moments of the batch unless they are given."""
+
+    def of(span: Span) -> Moments | None:
+        return None if constant else (all_moments[0][span.maps], all_moments[1][span.maps])
+
+    if weights.first.shapes:
+        given = Given(x, plan.stride)
+        units_forward(given, weights.first, maps[plan.of_first.maps], of(plan.of_first))
+    if plan.inner:
+        computed = normalisation(*(row[: plan.inner] for row in all_moments))
+        for own, value in zip(between, computed, strict=True):
+            own.copy_(value)
+        again = Given(maps[: plan.inner], plan.ones, *between)
+        units_forward(again, weights.second, maps[plan.of_second.maps], of(plan.of_second))
+    if plan.reductions:
+        reduced, own_moments = maps[plan.of_reduced.maps], of(plan.of_reduced)
+        pointwise_forward(x, weights.reduced, plan.stride, reduced)
+        if own_moments is not None:
+            moments(reduced, *own_moments)
+    for span, convolutions in zip(plan.of_dense, weights.dense, strict=True):
+        dense_forward(x, convolutions, maps[span.maps], of(span))
+    if plan.pools:
+        pools_forward(x, plan.pools, plan.stride, pooled)
+        if plan.pools_normalised and not constant:
+            moments(pooled, *(row[plan.kept :] for row in all_moments))
+
+
+def _terms(plan: Plan, maps: Tensor, pooled: Tensor, x: Tensor) -> Maps:
+    """Return the map of each term, among all maps and the state."""
+    one: Stack = _flat(maps)
+    if len(maps) < plan.maps:
+        one = [*one, *_flat(pooled)]
+    return Maps(plan.index, one, _flat(x[None]))
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """Return maps as (maps, pixels, channels)."""
+    return maps.flatten(1, -2)
+
+
+def _arrived(upstream: Sequence[Tensor]) -> Stack:
+    """Return the incoming gradients as (pixels, channels): on GPUs, whose kernels need it, as one tensor."""
+    if gpu_form(upstream[0]) is not None:
+        return _flat(joined(upstream))
+    return [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
+
+
+class _Backward(NamedTuple):
+    """Backward pass of a plan, from the slopes of all terms."""
+
+    plan: Plan
+    x: Tensor
+    maps: Tensor
+    pooled: Tensor
+    weights: Weights
+    arrived: Stack
+    slopes: Tensor
+    mean: Tensor
+    scale: Tensor
+    between: Sequence[Tensor]
+
+    def slope(self, span: Span, before: Stack = ()) -> Slope:
+        """Return the slope of the maps of a span; ``before`` arrives at those that are not terms."""
+        index = (*(~i for i in range(len(before))), *span.places)
+        return Slope(Maps(index, self.arrived, before), *self.slopes[:, span.slots].unbind())
+
+    def units(self, wanted: bool, constant: bool) -> tuple[Tensor | None, list[Tensor | None]]:
+        """Return the gradient of the state through units, if any, and those of their weights, in order."""
+        plan = self.plan
+        arrived: Stack = ()
+        second: list[Tensor | None] = []
+        if plan.inner:
+            again = Given(self.maps[: plan.inner], plan.ones, *self.between)
+            out = self.maps[plan.of_second.maps]
+            into = self.slope(plan.of_second)
+            gradient, second = units_backward(again, self.weights.second, out, into, weights=wanted)
+            arrived, layout = _flat(gradient), plan.layout_inner
+            read = Maps(layout.row, _flat(self.maps))
+            mix_backward(self.slopes, layout, read, arrived, self.mean, self.scale, running=constant)
+        if not self.weights.first.shapes:
+            return None, []
+        into, out = self.slope(plan.of_first, arrived), self.maps[plan.of_first.maps]
+        given = Given(self.x, plan.stride)
+        gradient, first = units_backward(given, self.weights.first, out, into, weights=wanted)
+        return gradient, first + second
+
+    def convolutions(self, gradient: Tensor | None, wanted: bool) -> tuple[Tensor, list[Tensor | None]]:
+        """Add the gradient through other convolutions; return it, and those of their weights, in order."""
+        plan = self.plan
+        gradients: list[Tensor | None] = []
+        if plan.reductions:
+            into, out, add = (
+                self.slope(plan.of_reduced),
+                self.maps[plan.of_reduced.maps],
+                gradient is not None,
+            )
+            gradient = torch.empty_like(self.x) if gradient is None else gradient
+            given = (self.x, self.weights.reduced, plan.stride, out, into, gradient)
+            parts = pointwise_backward(*given, weights=wanted, add=add)
+            gradients += [weight for of_parts in parts for weight in of_parts]
+        for span, convolutions in zip(plan.of_dense, self.weights.dense, strict=True):
+            into, out, add = self.slope(span), self.maps[span.maps], gradient is not None
+            gradient = torch.empty_like(self.x) if gradient is None else gradient
+            gradients += dense_backward(
+                self.x, convolutions, out, into, gradient, weight_gradients=wanted, add=add
+            )
+        return torch.zeros_like(self.x) if gradient is None else gradient, gradients
+
+    def pools(self, gradient: Tensor) -> None:
+        """Add the gradient through pools; those of all edges are summed before passing through a pool."""
+        plan = self.plan
+        if not plan.pools:
+            return
+        total = torch.empty_like(self.pooled)
+        for number, span in enumerate(plan.of_pools):
+            index, (_, scale, b, d) = span.places, self.slope(span)
+            shift = None
+            if plan.pools_normalised:
+                index, scale = (*index, ~number), torch.cat([scale, b.sum(0, keepdim=True)])
+                shift = d.sum(0, keepdim=True)
+            terms = Maps(index, self.arrived, _flat(self.pooled))
+            combine(_flat(total[number : number + 1]), [len(index)], terms, scale, shift)
+        pools_backward(self.x, plan.pools, plan.stride, total, gradient)
+
+    def identities(self, gradient: Tensor) -> None:
+        """Add the gradient through identities."""
+        if span := self.plan.of_identities.places:
+            scale = self.slope(self.plan.of_identities).a
+            combine(_flat(gradient[None]), [len(span)], Maps(span, self.arrived), scale, add=True)
