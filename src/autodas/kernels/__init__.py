@@ -11,8 +11,9 @@ from autodas.kernels._mixing import inverse_deviation, mix_backward, mix_forward
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
 from autodas.kernels._pools import PoolShape, pools_backward, pools_forward
+from autodas.kernels._projection import has_projection, projection_backward, projection_forward
 from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
-from autodas.kernels._running import follow_moments
+from autodas.kernels._running import Running, follow_moments
 from autodas.kernels._slope import gradient_of
 from autodas.kernels._state import Candidates, StateKernel, has_one_call
 from autodas.kernels._stencil import Stencil
@@ -30,6 +31,7 @@ __all__ = [
     "Moments",
     "Pointwise",
     "PoolShape",
+    "Running",
     "Slope",
     "Stack",
     "StateKernel",
@@ -48,6 +50,7 @@ __all__ = [
     "gpu_kernels",
     "gradient_of",
     "has_one_call",
+    "has_projection",
     "held",
     "holding",
     "inverse_deviation",
@@ -64,6 +67,8 @@ __all__ = [
     "pointwise_forward",
     "pools_backward",
     "pools_forward",
+    "projection_backward",
+    "projection_forward",
     "rehearse_kernels",
     "rehearsed_precision",
     "sent",

@@ -27,6 +27,7 @@ SOURCES = (
     "kernels.c",
     "kernels_lanes.h",
     "pools_lanes.h",
+    "projection.h",
     "state.h",
     "winograd.h",
     "winograd_lanes.h",

@@ -11,6 +11,9 @@ from autodas.kernels._calls import address, addresses, integers, library_for
 from autodas.kernels._constants import constant
 from autodas.kernels._gpu import gpu_form
 
+Running = tuple[Sequence[Tensor], Sequence[Tensor], float]
+"""Running means and unbiased variances of layers, and the weight of a batch in them."""
+
 
 def follow_moments(
     means: Sequence[Tensor],

@@ -15,6 +15,7 @@ from autodas.kernels._calls import address, addresses, library_for, pointers
 from autodas.kernels._layout import Layout
 from autodas.kernels._maps import Stack
 from autodas.kernels._pools import PoolShape
+from autodas.kernels._running import Running
 from autodas.kernels._unit import UnitShape
 from autodas.kernels._units import have_loops
 
@@ -193,7 +194,7 @@ class StateKernel:
         maps: Tensor,
         pooled: Tensor,
         moments: tuple[Tensor, Tensor],
-        running: tuple[Sequence[Tensor], Sequence[Tensor], float] | None,
+        running: Running | None,
         between: Sequence[Tensor],
         scale: Tensor,
         out: Stack,
@@ -210,8 +211,7 @@ class StateKernel:
             before: what is added to each contribution; ``None`` for nothing.
             maps, pooled: memory for the maps, those of pools apart.
             moments: mean and variance of each map, written unless they are constant.
-            running: the running means and variances of the layers, which follow those of the batch, and the
-                weight of the batch; ``None`` if they do not.
+            running: the running statistics of the layers, which follow; ``None`` if they do not.
             between: factor and summand of the normalisation between units, written.
             scale: factor of the normalisation of each map, written.
             out: the contributions.

@@ -882,15 +882,21 @@ int autodas_mix_backward(int outputs, const int *counts, const float *const *map
     return 0;
 }
 
-/* Running statistics of layers, in place: layer i follows row[i] of mean and of variance * unbiased. */
+/* The factor from a biased variance over pixels to an unbiased one. */
+static float unbiased(long pixels)
+{
+    return pixels / (double)(pixels > 1 ? pixels - 1 : 1);
+}
+
+/* Running statistics of layers, in place: layer i follows row[i] of mean and of variance * to_unbiased. */
 int autodas_follow(int layers, const int *row, const float *mean, const float *variance, long channels, float momentum,
-                   float unbiased, float *const *running_mean, float *const *running_variance)
+                   float to_unbiased, float *const *running_mean, float *const *running_variance)
 {
     for (int i = 0; i < layers; i++)
         for (long c = 0; c < channels; c++) {
             long from = row[i] * channels + c;
             running_mean[i][c] += momentum * (mean[from] - running_mean[i][c]);
-            running_variance[i][c] += momentum * (variance[from] * unbiased - running_variance[i][c]);
+            running_variance[i][c] += momentum * (variance[from] * to_unbiased - running_variance[i][c]);
         }
     return 0;
 }
@@ -975,3 +981,4 @@ int autodas_pools_backward(const float *x, int clips, int frames, int rows, int 
 }
 
 #include "state.h"
+#include "projection.h"

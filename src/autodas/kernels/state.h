@@ -137,8 +137,8 @@ int autodas_state_forward(const State *s, int constant, const float *x, const fl
     if (failed)
         return failed;
     if (!constant && momentum >= 0)
-        autodas_follow(s->norms, s->norm_row, mean, variance, channels, momentum,
-                       l.pixels / (double)(l.pixels > 1 ? l.pixels - 1 : 1), running_mean, running_variance);
+        autodas_follow(s->norms, s->norm_row, mean, variance, channels, momentum, unbiased(l.pixels), running_mean,
+                       running_variance);
     const float *map[s->terms];
     maps_of_terms(s, &l, x, maps, pooled, map);
     return autodas_mix_forward(s->edges, s->counts, map, constant ? s->running_row : s->batch_row, s->factor, mixing,

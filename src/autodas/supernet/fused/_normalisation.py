@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodas.kernels import Moments, follow_moments
+from autodas.kernels import Moments, Running, follow_moments
 
 Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
@@ -34,7 +34,7 @@ def follow(norms: Sequence[Norm], batch: Moments, row: tuple[int, ...], pixels: 
         follow_moments(means, variances, *batch, row, momentum, pixels)
 
 
-def followed(norms: Sequence[Norm]) -> tuple[list[Tensor], list[Tensor], float] | None:
+def followed(norms: Sequence[Norm]) -> Running | None:
     """Return the running statistics of layers, and a batch's weight in them; ``None`` if they are frozen."""
     if not norms or not norms[0].track_running_stats:
         return None
