@@ -189,5 +189,8 @@ def working_dtype(x: Tensor, single: torch.dtype) -> torch.dtype:
 
 def _no_autocast(x: Tensor) -> AbstractContextManager[None]:
     """Return a context without autocast: the functions choose the precision of each step themselves."""
+    kind = x.device.type
     # Tensors without data, as used by memory estimates, do not support autocast.
-    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+    if x.is_meta or not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)

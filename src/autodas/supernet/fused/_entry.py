@@ -41,7 +41,7 @@ def enters_fused(module: nn.Module) -> bool:
 def entry_weights(module: nn.Module) -> list[Tensor]:
     """Return the weights of the convolution, part by part."""
     parts = ("straight", "shifted") if isinstance(module, FactorizedReduce) else ("conv",)
-    return [module.get_parameter(f"{part}.weight") for part in parts]
+    return [module._modules[part]._parameters["weight"] for part in parts]  # type: ignore[union-attr,misc]
 
 
 class EntryFunction(torch.autograd.Function):
