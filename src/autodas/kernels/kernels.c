@@ -48,6 +48,9 @@
 /* Move a pointer. Compilers would compute the addresses of all steps beforehand, and keep them in memory. */
 #define STEP(pointer, distance) ({ pointer += (distance); __asm__("" : "+r"(pointer)); })
 
+/* Pixels ahead that are fetched from memory where several maps are read at once: processors do so within a page. */
+#define AHEAD 24
+
 /* Tiles of 4x4 pixels of maps (winograd.h): rows and columns of a map, tiles across it, and in each of them. */
 typedef struct {
     long rows, columns, across, each;
@@ -833,6 +836,7 @@ int autodas_mix_backward(int outputs, const int *counts, const float *const *map
                          float *weight_gradient, long places)
 {
     long chunks = (pixels + CHUNK - 1) / CHUNK, terms = sum_of(counts, outputs), size = terms * channels;
+    long block = channels < 32 ? 128 : (4096 + channels - 1) / channels; /* of pixels in the first-level cache */
     /* Adding small numbers to a large sum would lose their last digits: hence doubles, chunk by chunk. */
     double *parts = calloc((2 * chunks + 2) * size, sizeof(double));
     float *factors = lines(2 * size);
@@ -849,11 +853,13 @@ int autodas_mix_backward(int outputs, const int *counts, const float *const *map
     for (long chunk = 0; chunk < chunks; chunk++) {
         long start = chunk * CHUNK, count = pixels - start < CHUNK ? pixels - start : CHUNK;
         double *one = parts + 2 * chunk * size, *two = one + size;
-        for (long o = 0, t = 0; o < outputs; o++)
-            for (int left = counts[o]; left > 0; left--, t++)
-                FOR_CHANNEL_BLOCKS(sums, map[t] + start * channels + c, upstream[o] + start * channels + c, count,
-                                   channels, factors + t * channels + c, summands + t * channels + c,
-                                   one + t * channels + c, two + t * channels + c)
+        for (long p = start; p < start + count; p += block)
+            for (long o = 0, t = 0, left = start + count - p; o < outputs; o++)
+                for (int last = t + counts[o]; t < last; t++)
+                    FOR_CHANNEL_BLOCKS(sums, map[t] + p * channels + c, map[t + 1 < terms ? t + 1 : t] + p * channels + c,
+                                       upstream[o] + p * channels + c, left < block ? left : block, channels,
+                                       factors + t * channels + c, summands + t * channels + c, one + t * channels + c,
+                                       two + t * channels + c)
     }
     for (long chunk = 0; chunk < chunks; chunk++)
         for (long i = 0; i < size; i++) {

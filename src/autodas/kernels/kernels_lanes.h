@@ -582,16 +582,18 @@ static void NAME(combine)(int terms, const float *const *map, long first, long p
         VEC sum = shift ? AT(shift) : (VEC){0};
         if (add)
             sum += AT(out + at);
-        for (int t = 0; t < terms; t++)
+        for (int t = 0; t < terms; t++) {
             sum += AT(scale + t * channels) * AT(map[t] + at);
+            __builtin_prefetch(map[t] + at + AHEAD * channels);
+        }
         if (before)
             sum += AT(before + at);
         *(VEC *)(out + at) = sum;
     }
 }
 
-/* Sums over pixels of the upstream gradient, and of it times scale * map + shift. */
-static void NAME(sums)(const float *map, const float *upstream, long pixels, long channels, const float *scale,
+/* Sums over pixels of the upstream gradient, and of it times scale * map + shift; next: a map that is read afterwards. */
+static void NAME(sums)(const float *map, const float *next, const float *upstream, long pixels, long channels, const float *scale,
                        const float *shift, double *plain, double *product)
 {
     /* Four sums: an addition need not wait for the previous one. */
@@ -602,6 +604,7 @@ static void NAME(sums)(const float *map, const float *upstream, long pixels, lon
             VEC d = AT(upstream + (p + i) * channels);
             one[i] += d;
             two[i] += d * (AT(map + (p + i) * channels) * s + t);
+            __builtin_prefetch(next + (p + i) * channels);
         }
     for (; p < pixels; p++) {
         VEC d = AT(upstream + p * channels);
