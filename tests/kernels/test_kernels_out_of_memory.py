@@ -31,6 +31,13 @@ many = Maps((0,) * terms, pixels[None, :4096])
 layout = Layout((terms,), (0,) * terms, (), tuple(range(terms)))
 slopes, row = torch.empty(3, terms, 4), torch.ones(1, x.numel())
 alone, broad = Layout((1,), (0,), (), (0,)), x.view(1, 1, -1)
+single = Layout((1,), (0,), (0,), (0,))
+candidates = Candidates(
+    (1, 1), unit.shapes, (), 0, (), (), (), False, 0, (0,), (0,), single, single, (0,), 1
+)
+state, between = StateKernel(candidates, x.shape), torch.empty(2, 0, 4)
+of_state = (x, ones[:, :1], unit.weights)
+projection = (x, part.weights, (1, 1))
 CALLS = {
     "units_forward": lambda: units_forward(given, unit, out),
     "units_backward": lambda: units_backward(given, unit, x[None], slope, weights=True),
@@ -40,6 +47,18 @@ CALLS = {
     "dense_backward": lambda: dense_backward(x, [dense], x[None], slope, x, weight_gradients=True),
     "mix_forward": lambda: mix_forward(out.view(1, 1, -1), row, alone, Maps((0,), broad), row, row),
     "mix_backward": lambda: mix_backward(slopes, layout, many, [pixels[:4096]], none, ones),
+    "state_forward": lambda: state.forward(
+        *of_state, [None], out, out[1:], (none, ones), None, between, ones, [x], constant=False
+    ),
+    "state_backward": lambda: state.backward(
+        *of_state, out, out[1:], none, between, ones, [x], constant=False, pools_again=False, wanted=True
+    ),
+    "projection_forward": lambda: projection_forward(
+        *projection, out, (none, ones), None, ones, out, constant=False
+    ),
+    "projection_backward": lambda: projection_backward(
+        *projection, out, none, ones, x, constant=False, wanted=True
+    ),
     "moments": lambda: moments(x.view(1, -1, 1, 4), none, ones),
 }
 compiled_library()
@@ -76,6 +95,10 @@ NAMES = [
     "dense_backward",
     "mix_forward",
     "mix_backward",
+    "state_forward",
+    "state_backward",
+    "projection_forward",
+    "projection_backward",
     "moments",
 ]
 

@@ -1,25 +1,28 @@
-"""The candidates of a state in one call of the compiled kernels: the bits of the kernels one by one."""
+"""A state's candidates and projections in one call of the compiled kernels: the bits of those one by one."""
 
 from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from autodas.kernels import StateKernel, compiled_library
+from autodas.kernels import StateKernel, compiled_library, has_projection
 from autodas.kernels._state import _State, _Units
 from autodas.networks import CellInputs
+from autodas.operations import FactorizedReduce, ReLUConvNorm
 from autodas.spaces import OPERATION_SETS, CellSlot, CellSpace
 from autodas.supernet import CellMixture
 from autodas.supernet._cell import SupernetCell
 from autodas.supernet.fused._engine import FusedEngine
+from autodas.supernet.fused._entry import EntryFunction, entry_weights
 from autodas.supernet.fused._plan import Plan
 
 CLIPS = ("o2d_video", "o3d", "oadv")
@@ -97,6 +100,37 @@ def test_same_bits(
     torch.set_num_threads(before)
     # Frames left out by strided pointwise convolutions, and odd halves of channels, have no such form.
     assert in_time > 1 or None not in kernels
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("reduces", [False, True])
+@pytest.mark.parametrize("stride", [(2, 2), (1, 2, 2), (2, 2, 2)])
+@pytest.mark.parametrize("size", [(5, 6), (8, 8)])
+@pytest.mark.parametrize("training", [False, True])
+def test_projections(reduces: bool, stride: tuple[int, ...], size: tuple[int, int], training: bool) -> None:
+    if reduces:
+        module: nn.Module = FactorizedReduce(6, 12, stride, affine=False)
+    else:
+        module, stride = ReLUConvNorm(6, 12, len(stride), affine=False), (1,) * len(stride)
+    module.train(training)
+    x = torch.randn(3, *(4,) * (len(stride) - 2), *size, 6, requires_grad=True)
+    weights, results, called = entry_weights(module), [], []
+    for known in (has_projection, lambda *_: False):
+
+        def counted(*given: Any, known: Callable[..., bool] = known) -> bool:
+            called.append(known(*given))
+            return called[-1]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("autodas.supernet.fused._entry.has_projection", counted)
+            before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+            out = EntryFunction.apply(module.norm, stride, x, *weights)  # type: ignore[no-untyped-call]
+            gradients = torch.autograd.grad(out, [x, *weights], torch.ones_like(out).cumsum(-1))
+            results.append([out, *gradients, *(t.clone() for t in module.state_dict().values())])
+            module.load_state_dict(before)
+    # Frames that are left out are picked before.
+    assert called == [stride[0] == 1 or len(stride) == 2] * 2 + [False] * 2
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
 

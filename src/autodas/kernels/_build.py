@@ -44,7 +44,7 @@ FLAGS = (
 
 
 class Kernels(ctypes.CDLL):
-    """The compiled functions; if one runs out of memory, it raises MemoryError without writing anything.
+    """The compiled functions; one that runs out of memory raises MemoryError.
 
     Args:
         library: the compiled library.

@@ -20,19 +20,19 @@ def inverse_deviation(variance: Tensor) -> Tensor:
     return (variance + EPSILON).rsqrt()
 
 
-def normalisation(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Return factor and summand of normalisation, s and :math:`-s \mu`, of :func:`mix_forward`.
+def normalisation(mean: Tensor, variance: Tensor, factor: Tensor, summand: Tensor) -> None:
+    r"""Write factor and summand of normalisation, s and :math:`-s \mu`, of :func:`mix_forward`.
 
     Args:
         mean, variance: of each map and channel, contiguous.
+        factor, summand: written, of their shape.
     """
     accelerated = gpu_form(mean)
     if accelerated is not None:
-        scale, shift = torch.empty_like(mean), torch.empty_like(mean)
-        accelerated.normalisation(mean, variance, scale, shift)
-        return scale, shift
-    scale = inverse_deviation(variance)
-    return scale, -mean * scale
+        accelerated.normalisation(mean, variance, factor, summand)
+        return
+    factor.copy_(inverse_deviation(variance))
+    torch.mul(mean, factor, out=summand).neg_()
 
 
 def mix_forward(

@@ -12,8 +12,9 @@
  * (outputs, inputs); dense with channels last, (outputs, window, window, inputs). Channels are even. Windows and
  * dilations in space are those listed in kernels_lanes.h, strides are 1 or 2.
  *
- * Every function returns 0, or OUT_OF_MEMORY without having written anything. Memory for all threads is
- * allocated before they start: nothing can fail inside a parallel region.
+ * Every function returns 0, or OUT_OF_MEMORY without having written anything; those that call several others
+ * (state.h, projection.h) may then have written a part. Memory for all threads is allocated before they start: nothing
+ * can fail inside a parallel region.
  */
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /*
  * All candidates that read one state of a relaxed cell, in one call: on small maps a call for each of their kernels takes
- * longer than the kernels. The steps are those of autodas.supernet.fused._function.
+ * longer than the kernels. The steps are those of autodas.supernet.fused._steps.
  *
  * Maps, one after the other: the outputs of the first units (inner ones, which second units read, then the others), of
  * the second units, of strided pointwise convolutions in two parts, of dense convolutions by window; then those of pools.
@@ -164,8 +164,8 @@ static long units_weights(const Units *u, long channels)
 int autodas_state_backward(const State *s, int constant, const float *x, const float *mixing, long places,
                            const float *const *weights, const float *maps, float *pooled, int pools_again,
                            const float *mean, const float *factor, const float *summand, const float *scale,
-                           const float *const *upstream, float *slopes, float *inner, float *arriving, float *gradient, float *mixing_gradient,
-                           float *weight_gradient)
+                           const float *const *upstream, float *slopes, float *inner, float *arriving,
+                           float *gradient, float *mixing_gradient, float *weight_gradient)
 {
     const Leaving l = leaving(s);
     long channels = s->channels, inners = s->second.count, slot = s->first.count, images = s->clips * s->frames;

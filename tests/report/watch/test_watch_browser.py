@@ -134,7 +134,7 @@ def test_the_page_follows_a_search_that_is_killed_and_goes_on(
         "--space.C2",
         "16",
     ]
-    words += ["--space.C1", "4", "--epochs", "8", "--strategy.schedule", "b", "--run", str(run), "--quiet"]
+    words += ["--space.C1", "4", "--epochs", "40", "--strategy.schedule", "b", "--run", str(run), "--quiet"]
     words += ["--space.operations", "skip_connect,max_pool_3x3,sep_conv_3x3"]
     words += ["--checkpoint_every", "3", "--compute.threads", "1", "--tensorboard", "false"]
     search = command(tmp_path, *words)

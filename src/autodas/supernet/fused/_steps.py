@@ -128,9 +128,7 @@ def _write_maps(
         given = Given(x, plan.stride)
         units_forward(given, weights.first, maps[plan.of_first.maps], of(plan.of_first))
     if plan.inner:
-        computed = normalisation(*(row[: plan.inner] for row in all_moments))
-        for own, value in zip(between, computed, strict=True):
-            own.copy_(value)
+        normalisation(*(row[: plan.inner] for row in all_moments), *between)
         again = Given(maps[: plan.inner], plan.ones, *between)
         units_forward(again, weights.second, maps[plan.of_second.maps], of(plan.of_second))
     if plan.reductions:
