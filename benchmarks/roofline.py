@@ -53,7 +53,7 @@ float chains(long length)
         summand[i] = i;
     }
     for (int i = 0; i < 16; i++)
-        sum[i] = summand + i;
+        sum[i] = summand + (float)i;
     for (long k = 0; k < length; k++)
         _Pragma("GCC unroll 16") for (int i = 0; i < 16; i++)
             sum[i] = sum[i] * factor + summand;

@@ -39,15 +39,15 @@ static inline __attribute__((always_inline)) void NAME(correlate_strip)(
         UNROLL for (int kx = 0; kx < K; kx++)
             w[kx] = AT(weight + (ky * K + kx) * channels);
         const float *place = in + ky * D * row;
-        if (P <= 8 && S==1) {
+        if (P <= 8 && S == 1) { /* so few that all pixels fit in the registers, too: sums wait less tap by tap */
             VEC v[MOST];
             UNROLL for (int j = 0; j < span; j++, STEP(place, pixel))
                 if ((!WHOLE || (j >= border && j < border + P)) && (j + border) % Z == 0)
                     v[j] = AT(place);
             UNROLL for (int kx = 0; kx < K; kx++)
                 UNROLL for (int i = 0; i < P; i++)
-                    if ((!WHOLE || (i + kx * D >= border && i + kx * D < border + P)) && (i * S + kx * D + border) % Z == 0)
-                        sum[i] += w[kx] * v[i * S + kx * D];
+                    if ((!WHOLE || (i + kx * D >= border && i + kx * D < border + P)) && (i + kx * D + border) % Z == 0)
+                        sum[i] += w[kx] * v[i + kx * D];
             continue;
         }
         UNROLL for (int j = 0; j < span; j++, STEP(place, pixel)) {
@@ -373,7 +373,7 @@ static inline __attribute__((always_inline)) void NAME(product_any)(
 {
     const int P = V == 2 && WIDEST < 16 ? 4 : 8;
     long r = 0;
-    /* A small b stays in the registers. */
+    /* A square b of one vector a row stays in the registers. */
     if (STRIP == 16 && V == 1 && inner == LANES) {
         VEC whole[LANES];
         UNROLL for (int k = 0; k < LANES; k++)
