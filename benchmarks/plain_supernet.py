@@ -225,6 +225,7 @@ def make_step(
     classes: int = 10,
     device: str = "cpu",
     precision: str = "fp32",
+    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Callable[[], float]:
     """Return a function that does one iteration of a search on noise; ``autodas bench`` calls it.
 
@@ -239,6 +240,7 @@ def make_step(
         classes: number of classes.
         device: where.
         precision: fp32, or bf16 for forward and backward passes under autocast.
+        memory_format: that of the weights, which maps follow.
 
     Raises:
         ValueError: if the space is another one, or maps cannot be halved twice.
@@ -248,7 +250,8 @@ def make_step(
             f"the plain supernet is cifar-o2d with an image_size that 4 divides, not {space}, {image_size}"
         )
     torch.manual_seed(0)
-    supernet = PlainSupernet(3 * K + 2, C1, C2 // 4, classes, channels).to(device)
+    supernet = PlainSupernet(3 * K + 2, C1, C2 // 4, classes, channels)
+    supernet.to(device, memory_format=memory_format)
 
     def loader() -> DataLoader:
         images = torch.randn(8 * batch_size, channels, image_size, image_size)
@@ -256,3 +259,7 @@ def make_step(
         return DataLoader(TensorDataset(images, labels), batch_size, shuffle=True, drop_last=True)
 
     return partial(next, search(supernet, loader(), loader(), torch.device(device), precision))
+
+
+make_channels_last_step = partial(make_step, memory_format=torch.channels_last)
+"""The same with channels last in memory, which few codes of the kind do."""

@@ -40,6 +40,20 @@ def _step(batch: int, threads: int, repeats: int) -> Benchmark:
     )
 
 
+CHANNELS_LAST = Benchmark(
+    "step_channels_last_cpu",
+    "One search iteration, plain with channels last, CPU, batch 16, threads: 1",
+    (
+        "step",
+        "--engines=python:benchmarks.plain_supernet:make_channels_last_step,fused",
+        "--batch_size=16",
+        "--compute.threads=1",
+        "--repeats=5",
+        "--compute.device=cpu",
+    ),
+)
+
+
 def _dense_step(width: int) -> Benchmark:
     return Benchmark(
         f"step_nasbench201_c{width}_cpu",
@@ -98,7 +112,8 @@ def _gpu_step(precision: str) -> Benchmark:
 
 
 BENCHMARKS = (
-    _step(16, 1, repeats=5),
+    _step(16, 1, repeats=7),
+    CHANNELS_LAST,
     _step(16, 2, repeats=5),
     # An iteration of the plain supernet takes most of a minute and 10 GiB here.
     _step(64, 1, repeats=1),
@@ -114,6 +129,7 @@ BENCHMARKS = (
         "--space.C2=64",
         "--batch_size=16",
         "--image_size=32",
+        "--seeds=3",
     ),
     _search("fused_small", "Whole searches by iteration, fused engine, 5 cells of 8 channels, CPU"),
     _search(

@@ -126,3 +126,13 @@ def test_an_iteration_trains_both_sets_of_parameters() -> None:
     for _ in range(5):
         last = next(losses)
     assert last < first  # one batch, learnt by heart
+
+
+def test_channels_last_is_the_same_search() -> None:
+    setting = {"K": 0, "C1": 6, "C2": 16, "batch_size": 8, "image_size": 8, "classes": 3}
+    one, other = plain.make_step(**setting), plain.make_channels_last_step(**setting)
+    # Each draws its batches from torch's generator.
+    torch.manual_seed(0)
+    expected = [one() for _ in range(2)]
+    torch.manual_seed(0)
+    assert [other() for _ in range(2)] == pytest.approx(expected, rel=1e-4)
