@@ -25,6 +25,7 @@ import torch
 
 from autodas.bench._iteration import searching
 from autodas.bench._setting import BenchSetting
+from autodas.kernels._build import FLAGS
 from autodas.loop import InputShape
 from autodas.loop.tasks import Classification
 from autodas.search._cost import supernet_multiply_adds
@@ -105,8 +106,7 @@ def most_products() -> float:
     with tempfile.TemporaryDirectory() as folder:
         source, built = Path(folder) / "chains.c", Path(folder) / "chains.so"
         source.write_text(SOURCE)
-        flags = ["-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-shared"]
-        subprocess.run(["cc", *flags, str(source), "-o", str(built)], check=True)
+        subprocess.run(["cc", *FLAGS, str(source), "-o", str(built)], check=True)
         library = ctypes.CDLL(str(built))
     library.chains.argtypes, library.chains.restype = [ctypes.c_long], ctypes.c_float
     length = 10**7

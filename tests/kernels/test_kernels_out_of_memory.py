@@ -36,7 +36,7 @@ candidates = Candidates(
     (1, 1), unit.shapes, (), 0, (), (), (), False, 0, (0,), (0,), single, single, (0,), 1
 )
 state, between = StateKernel(candidates, x.shape), torch.empty(2, 0, 4)
-of_state = (x, ones[:, :1], unit.weights)
+of_state = StatePass(x, ones[:, :1], unit.weights, out, out[1:], none, between, ones)
 projection = (x, part.weights, (1, 1))
 CALLS = {
     "units_forward": lambda: units_forward(given, unit, out),
@@ -48,10 +48,10 @@ CALLS = {
     "mix_forward": lambda: mix_forward(out.view(1, 1, -1), row, alone, Maps((0,), broad), row, row),
     "mix_backward": lambda: mix_backward(slopes, layout, many, [pixels[:4096]], none, ones),
     "state_forward": lambda: state.forward(
-        *of_state, [None], out, out[1:], (none, ones), None, between, ones, [x], constant=False
+        of_state, [None], ones, None, [x], constant=False
     ),
     "state_backward": lambda: state.backward(
-        *of_state, out, out[1:], none, between, ones, [x], constant=False, pools_again=False, wanted=True
+        of_state, [x], constant=False, pools_again=False, wanted=True
     ),
     "projection_forward": lambda: projection_forward(
         *projection, out, (none, ones), None, ones, out, constant=False

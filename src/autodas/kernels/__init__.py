@@ -1,6 +1,7 @@
 """Compiled loops for operations that are slow in libraries on CPUs, each with an equivalent plain form."""
 
 from autodas.kernels._build import built_kernels, compiled_library
+from autodas.kernels._calls import whole_library_for
 from autodas.kernels._clips import on_gpu, over_time, stencils_backward, stencils_forward
 from autodas.kernels._constants import constant, held, holding, sent
 from autodas.kernels._dense import dense_backward, dense_forward
@@ -15,7 +16,7 @@ from autodas.kernels._projection import has_projection, projection_backward, pro
 from autodas.kernels._rehearsal import rehearse_kernels, rehearsed_precision
 from autodas.kernels._running import Running, follow_moments
 from autodas.kernels._slope import gradient_of
-from autodas.kernels._state import Candidates, StateKernel, has_one_call
+from autodas.kernels._state import Candidates, StateKernel, StatePass, has_one_call
 from autodas.kernels._stencil import Stencil
 from autodas.kernels._sums import combine, moments, wide
 from autodas.kernels._unit import Given, Slope, Units, UnitShape
@@ -35,6 +36,7 @@ __all__ = [
     "Slope",
     "Stack",
     "StateKernel",
+    "StatePass",
     "Stencil",
     "UnitShape",
     "Units",
@@ -76,5 +78,6 @@ __all__ = [
     "stencils_forward",
     "units_backward",
     "units_forward",
+    "whole_library_for",
     "wide",
 ]

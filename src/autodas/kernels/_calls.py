@@ -23,6 +23,14 @@ def library_for(x: Tensor) -> ctypes.CDLL | None:
     return compiled_library() if x.device.type == "cpu" else None
 
 
+def whole_library_for(x: Tensor) -> ctypes.CDLL | None:
+    """Return the compiled kernels, if they support this tensor in calls that do the work of several kernels.
+
+    Without data those would not make the allocations of the single ones.
+    """
+    return None if x.is_meta else library_for(x)
+
+
 _ADDRESS = "Q" if ctypes.sizeof(ctypes.c_void_p) == 8 else "I"
 
 

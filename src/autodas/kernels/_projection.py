@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodas.kernels._calls import address, addresses, library_for
+from autodas.kernels._calls import address, addresses, whole_library_for
 from autodas.kernels._running import Running
 
 
@@ -21,8 +21,7 @@ def has_projection(x: Tensor, weights: Sequence[Tensor], stride: Sequence[int]) 
         stride: stride along each dimension of the map.
     """
     return (
-        not x.is_meta
-        and library_for(x) is not None
+        whole_library_for(x) is not None
         and len(weights) <= 2
         and len(weights[0]) % 2 == 0
         and stride[-1] == stride[-2]
@@ -55,7 +54,7 @@ def projection_forward(
         constant: whether the moments are given.
     """
     means, variances, momentum = running or ((), (), -1.0)
-    library = library_for(x)
+    library = whole_library_for(x)
     assert library is not None
     library.autodas_projection_forward(
         address(x),
@@ -94,7 +93,7 @@ def projection_backward(
     arrived, gradient = upstream.contiguous(), torch.empty_like(x)
     slopes = mean.new_empty(3, mean.shape[-1])
     own = x.new_empty(len(weights), *weights[0].shape) if wanted else None
-    library = library_for(x)
+    library = whole_library_for(x)
     assert library is not None
     library.autodas_projection_backward(
         address(x),

@@ -6,12 +6,13 @@ import ctypes
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch._utils import _unflatten_dense_tensors
 
-from autodas.kernels._calls import address, addresses, library_for, pointers
+from autodas.kernels._calls import address, addresses, pointers, whole_library_for
 from autodas.kernels._layout import Layout
 from autodas.kernels._maps import Stack
 from autodas.kernels._pools import PoolShape
@@ -57,6 +58,29 @@ class Candidates:
     moment_rows: int
 
 
+class StatePass(NamedTuple):
+    """What a forward pass reads and writes for the backward pass.
+
+    Args:
+        x: the state, shape (batch, *map, channels).
+        mixing: the mixing weights, of any shape.
+        parameters: the weights of the convolutions, in the order of the gradients.
+        maps, pooled: memory for the maps, those of pools apart.
+        mean: mean of each map, shape (rows, channels).
+        between: factor and summand of the normalisation between units, each of shape (units, channels).
+        scale: factor of the normalisation of each map, of the shape of ``mean``.
+    """
+
+    x: Tensor
+    mixing: Tensor
+    parameters: Sequence[Tensor]
+    maps: Tensor
+    pooled: Tensor
+    mean: Tensor
+    between: Sequence[Tensor]
+    scale: Tensor
+
+
 class _Units(ctypes.Structure):
     """Mirrors ``Units`` of ``state.h``."""
 
@@ -95,16 +119,14 @@ class _State(ctypes.Structure):
 
 
 def has_one_call(candidates: Candidates, x: Tensor, parameters: Sequence[Tensor]) -> bool:
-    """Return whether the compiled kernels compute these candidates of ``x`` in one call."""
+    """Return whether compiled kernels that support ``x`` compute these candidates in one call."""
     stride = candidates.stride
-    compiled = not x.is_meta and library_for(x) is not None
     in_planes = len(stride) in (2, 3) and stride[-1] == stride[-2] in (1, 2)
     frames_left_out = candidates.reductions > 0 and max(stride[:-2], default=1) > 1
     pools_of_three = all(pool.window[-2:] == (3, 3) for pool in candidates.pools)
     halves = candidates.reductions == 0 or x.shape[-1] % 4 == 0
     return (
-        compiled
-        and in_planes
+        in_planes
         and not frames_left_out
         and pools_of_three
         and halves
@@ -126,14 +148,14 @@ class StateKernel:
         self._kept: list[object] = []
         self._places = ctypes.addressof(self._state)
         self._windows = sum(count for _, count in candidates.windows)
-        units = [*_unit_order(candidates.first, 0)]
-        own = _number_of_weights(candidates.first)
-        self._order = [*units, *_unit_order(candidates.second, own)]
-        own += _number_of_weights(candidates.second)
-        parts = [own + 2 * i + part for part in range(2) for i in range(candidates.reductions)]
-        dense = range(own + len(parts), own + len(parts) + self._windows)
-        self._order += [*parts, *dense]
-        self._of_gradients = [*range(own), *parts, *dense]
+        of_first = _number_of_weights(candidates.first)
+        of_units = of_first + _number_of_weights(candidates.second)
+        count = candidates.reductions
+        parts = [of_units + 2 * i + part for part in range(2) for i in range(count)]
+        dense = range(of_units + 2 * count, of_units + 2 * count + self._windows)
+        units = [*_unit_order(candidates.first, 0), *_unit_order(candidates.second, of_first)]
+        self._order = [*units, *parts, *dense]
+        self._of_gradients = [*range(of_units), *parts, *dense]
         self._describe(candidates, shape)
 
     def _describe(self, candidates: Candidates, shape: torch.Size) -> None:
@@ -187,106 +209,75 @@ class StateKernel:
 
     def forward(
         self,
-        x: Tensor,
-        mixing: Tensor,
-        parameters: Sequence[Tensor],
+        given: StatePass,
         before: Sequence[Tensor | None],
-        maps: Tensor,
-        pooled: Tensor,
-        moments: tuple[Tensor, Tensor],
+        variance: Tensor,
         running: Running | None,
-        between: Sequence[Tensor],
-        scale: Tensor,
         out: Stack,
         *,
         constant: bool,
     ) -> None:
-        """Write the contribution to each edge.
+        """Write the contribution to each edge, and all maps with what is needed to normalise them.
 
         Args:
-            x: the state.
-            mixing: the mixing weights.
-            parameters: the weights of the convolutions, as in
-                :meth:`autodas.supernet.fused._plan.Plan.parameters`.
+            given: the state, and memory.
             before: what is added to each contribution; ``None`` for nothing.
-            maps, pooled: memory for the maps, those of pools apart.
-            moments: mean and variance of each map, written unless they are constant.
+            variance: variance of each map, of the shape of the mean.
             running: the running statistics of the layers, which follow; ``None`` if they do not.
-            between: factor and summand of the normalisation between units, written.
-            scale: factor of the normalisation of each map, written.
             out: the contributions.
-            constant: whether the moments are given: running ones, a row for each layer.
+            constant: whether mean and variance are given: running ones, a row for each layer. Otherwise those
+                of the batch are written.
         """
-        weights, alive = self._weights(parameters)
+        weights, alive = self._weights(given.parameters)
         means, variances, momentum = running or ((), (), -1.0)
-        library = library_for(x)
+        library = whole_library_for(given.x)
         assert library is not None
         library.autodas_state_forward(
             self._places,
             int(constant),
-            address(x),
-            address(mixing),
+            *map(address, (given.x, given.mixing)),
             weights,
             pointers([0 if each is None else each.data_ptr() for each in before]),
-            address(maps),
-            address(pooled),
-            *map(address, moments),
+            *map(address, (given.maps, given.pooled, given.mean, variance)),
             momentum,
             addresses(means),
             addresses(variances),
-            *map(address, between),
-            address(scale),
+            *map(address, (*given.between, given.scale)),
             addresses(out),
         )
         del alive
 
     def backward(
-        self,
-        x: Tensor,
-        mixing: Tensor,
-        parameters: Sequence[Tensor],
-        maps: Tensor,
-        pooled: Tensor,
-        mean: Tensor,
-        between: Sequence[Tensor],
-        scale: Tensor,
-        upstream: Sequence[Tensor],
-        *,
-        constant: bool,
-        pools_again: bool,
-        wanted: bool,
+        self, given: StatePass, upstream: Sequence[Tensor], *, constant: bool, pools_again: bool, wanted: bool
     ) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
         """Return the gradients of the state, of the mixing weights, and of the parameters, in order.
 
         Args:
-            x, mixing, parameters, maps, pooled, mean, between, scale, constant: as in the forward pass.
+            given: as the forward pass left it.
             upstream: the gradient of each contribution.
-            pools_again: whether ``pooled`` is only memory, and has to be computed again.
+            constant: as in the forward pass.
+            pools_again: whether ``given.pooled`` is only memory, and has to be computed again.
             wanted: whether to compute the gradients of the parameters; otherwise they are ``None``.
         """
+        x, mixing, parameters, maps, *_ = given
         weights, alive = self._weights(parameters)
         arrived = [each.contiguous() for each in upstream]
-        slopes = mean.new_empty(3, self._state.slots, x.shape[-1])
-        size, pools = maps.shape[1:], self._state.pools
-        inner = maps.new_empty(self._state.second.count, *size)
-        arriving = maps.new_empty(pools, *size)
+        slopes = given.mean.new_empty(3, self._state.slots, x.shape[-1])
+        inner = maps.new_empty(self._state.second.count, *maps.shape[1:])
+        arriving = maps.new_empty(self._state.pools, *maps.shape[1:])
         gradient, mixing_gradient = torch.empty_like(x), torch.empty_like(mixing)
         whole = x.new_empty(sum(p.numel() for p in parameters)) if wanted else None
-        library = library_for(x)
+        library = whole_library_for(x)
         assert library is not None
         library.autodas_state_backward(
             self._places,
             int(constant),
-            address(x),
-            address(mixing),
+            *map(address, (x, mixing)),
             mixing.numel(),
             weights,
-            address(maps),
-            address(pooled),
+            *map(address, (maps, given.pooled)),
             int(pools_again),
-            address(mean),
-            *map(address, between),
-            address(scale),
+            *map(address, (given.mean, *given.between, given.scale)),
             addresses(arrived),
             *map(address, (slopes, inner, arriving, gradient, mixing_gradient, whole)),
         )

@@ -336,7 +336,7 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
                                            s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
                                            time + t * channels + c, features + c, channels, count, s.out_columns)
                     FOR_CHANNEL_PAIRS(product, features, count * s.out_columns, channels, mixers + g * square + c,
-                                       channels, u + y * line + c, channels)
+                                      channels, u + y * line + c, channels)
                 }
                 if (mean)
                     FOR_CHANNEL_BLOCKS(moments, u + c, s.out_pixels, channels, means + place + c,
@@ -416,7 +416,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                                            a + of_group + c, b + of_group + c, d + of_group + c, gradient + c, channels)
                         for (long i = 0; i < count; i++)
                             FOR_CHANNEL_PAIRS(product, gradient + i * line, s.out_columns, channels, mixer + c,
-                                               channels, inside + (y + i) * up_row + c, up_pixel)
+                                              channels, inside + (y + i) * up_row + c, up_pixel)
                         if (!wanted)
                             continue;
                         FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, 1,
@@ -428,7 +428,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                                                times + passed + t * channels + c, features + c, channels, count,
                                                s.out_columns)
                         FOR_CHANNEL_PAIRS(outer_product, gradient, count * s.out_columns, channels, features + c,
-                                           channels, of_mixers + g * square + c)
+                                          channels, of_mixers + g * square + c)
                     }
                     if (wanted)
                         FOR_CHANNEL_BLOCKS(weight_gradient_any, kernel[g], dilation[g], stride, padded + from + c,
@@ -532,7 +532,7 @@ int autodas_pointwise_forward(const float *x, int images, int rows, int columns,
                     pick(x + (long)image * rows * columns * inputs, rows, columns, inputs, stride, offset[g], out_rows,
                          out_columns, features);
                 FOR_CHANNEL_PAIRS(product, features, out_rows * out_columns, inputs, turned + g * size + c, channels,
-                                   out[g] + image * out_rows * out_columns * pitch + c, pitch)
+                                  out[g] + image * out_rows * out_columns * pitch + c, pitch)
             }
     }
     free(turned);
@@ -578,7 +578,7 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
                 if (weight_gradient) {
                     long channels = inputs;
                     FOR_CHANNEL_PAIRS(outer_product, gradient, pixels, width, features + c, channels,
-                                       mine + g * size + c)
+                                      mine + g * size + c)
                 }
                 long channels = inputs;
                 FOR_CHANNEL_PAIRS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels)
@@ -797,10 +797,17 @@ static void normalisation(int row, const float *mean, const float *scale, long c
     }
 }
 
+/* Factors of normalisation. */
+static void inverse_deviation(const float *variance, long count, float *scale)
+{
+    for (long i = 0; i < count; i++)
+        scale[i] = 1 / sqrtf(variance[i] + EPSILON);
+}
+
 /*
  * out[o] = sum over its terms of weight * scale * (map - mean), plus before[o] as in autodas_combine, with scale =
- * 1 / sqrt(variance + epsilon), which is written, too. mean, variance, scale: (rows, channels). row: of each term, -1 if it is not normalised; factor: of its
- * weight, null if all are 1.
+ * 1 / sqrt(variance + epsilon), which is written, too. mean, variance, scale: (rows, channels). row: of each term, -1 if
+ * it is not normalised; factor: of its weight, null if all are 1.
  */
 int autodas_mix_forward(int outputs, const int *counts, const float *const *map, const int *row, const int *factor,
                         const float *weights, long rows, const float *mean, const float *variance,
@@ -811,8 +818,7 @@ int autodas_mix_forward(int outputs, const int *counts, const float *const *map,
     if (!factors)
         return OUT_OF_MEMORY;
     float *shift = factors + terms * channels, *own = shift + outputs * channels, *summand = own + channels;
-    for (long i = 0; i < rows * channels; i++)
-        scale[i] = 1 / sqrtf(variance[i] + EPSILON);
+    inverse_deviation(variance, rows * channels, scale);
     for (long o = 0, t = 0; o < outputs; o++)
         for (int left = counts[o]; left > 0; left--, t++) {
             float weight = factor ? weights[factor[t]] : 1;

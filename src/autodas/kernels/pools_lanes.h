@@ -1,5 +1,8 @@
 /* The loops of pools, for LANES channels at a time; part of kernels_lanes.h. */
 
+/* Of two vectors the numbers of the first where taken, else of the other. */
+#define CHOSEN(taken, values, others) ((__typeof__(values))(((IVEC)(values) & (taken)) | ((IVEC)(others) & ~(taken))))
+
 /* The position of each pixel of the window around an output that is inside the clip. */
 #define FOR_WINDOW(place)                                                                                   \
     for (long f = frame - reach / 2 < 0 ? 0 : frame - reach / 2; f <= frame + reach / 2 && f < frames; f++) \
@@ -21,7 +24,7 @@ static void NAME(pools)(const float *x, long frame, int frames, int reach, int r
                 if (count == 0)
                     best = v;
                 IVEC larger = v > best;
-                best = (VEC)(((IVEC)v & larger) | ((IVEC)best & ~larger));
+                best = CHOSEN(larger, v, best);
                 sum += v;
                 count++;
             }
@@ -37,9 +40,9 @@ static void NAME(pools)(const float *x, long frame, int frames, int reach, int r
  * Their gradient, added to input_gradient. Of equal maxima the first counts. (Inlined it would take half as much time
  * again, for lack of registers.)
  */
-static __attribute__((noinline)) void NAME(pools_gradient)(const float *x, long frame, int frames, int reach, int rows, int columns,
-                                 long channels, int stride, int out_rows, int out_columns, const float *most,
-                                 const float *mean, float *input_gradient)
+static __attribute__((noinline)) void NAME(pools_gradient)(
+    const float *x, long frame, int frames, int reach, int rows, int columns, long channels, int stride, int out_rows,
+    int out_columns, const float *most, const float *mean, float *input_gradient)
 {
     for (int y = 0; y < out_rows; y++)
         for (int p = 0; p < out_columns; p++) {
@@ -53,8 +56,8 @@ static __attribute__((noinline)) void NAME(pools_gradient)(const float *x, long 
                 if (count == 0)
                     best = v;
                 IVEC larger = v > best;
-                best = (VEC)(((IVEC)v & larger) | ((IVEC)best & ~larger));
-                winner = (larger & count) | (winner & ~larger);
+                best = CHOSEN(larger, v, best);
+                winner = CHOSEN(larger, (IVEC){0} + count, winner);
                 count++;
             }
             VEC share = {0}, whole = {0};
@@ -115,9 +118,6 @@ static void NAME(mean_gradient)(const float *upstream, int rows, int columns, lo
 {
     NAME(mean_any)(1, upstream, rows, columns, channels, gradient);
 }
-
-/* The larger ones of values and others, of which first are taken. */
-#define CHOSEN(first, values, others) ((__typeof__(values))(((IVEC)(values) & (first)) | ((IVEC)(others) & ~(first))))
 
 /*
  * Maximum over three rows around one, at one pixel; number: 0, 3 or 6 for the row that it is in, the first one of equals.

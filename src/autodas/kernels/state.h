@@ -104,10 +104,9 @@ int autodas_state_forward(const State *s, int constant, const float *x, const fl
     if (s->first.count)
         failed = autodas_units_forward(FIRST, NULL, NULL, maps, MEAN(0), VARIANCE(0));
     if (inner && !failed) {
-        for (long i = 0; i < inner * channels; i++) {
-            factor[i] = 1 / sqrtf(variance[i] + EPSILON);
+        inverse_deviation(variance, inner * channels, factor);
+        for (long i = 0; i < inner * channels; i++)
             summand[i] = -mean[i] * factor[i];
-        }
         failed = autodas_units_forward(SECOND, factor, summand, maps + done * l.map, MEAN(done), VARIANCE(done));
     }
     done += inner;

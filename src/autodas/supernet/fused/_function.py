@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodas.kernels import Given, Stack, gpu_form, wide
+from autodas.kernels import Given, Stack, StatePass, gpu_form, wide
 from autodas.supernet.fused._first_order import first_order
 from autodas.supernet.fused._normalisation import followed, running_moments
 from autodas.supernet.fused._plan import Plan
@@ -56,13 +56,13 @@ class PlanFunction(torch.autograd.Function):
             mean, variance = x.new_empty(2, plan.rows, channels, dtype=wide(x.dtype)).unbind()
         out, scale = _outputs(x, len(plan.edges), shape), torch.empty_like(mean)
         between = mean.new_empty(2, plan.inner, channels).unbind()
-        given = (x, weights, parameters, before, maps, pooled, (mean, variance))
-        written = (between, scale, out)
+        given = StatePass(x, weights, parameters, maps, pooled, mean, between, scale)
         kernel = plan.kernel(x, parameters)
         if kernel is not None:
-            kernel.forward(*given, None if constant else followed(plan.norms), *written, constant=constant)
+            running = None if constant else followed(plan.norms)
+            kernel.forward(given, before, variance, running, out, constant=constant)
         else:
-            forward_in_steps(plan, *given, *written, constant=constant)
+            forward_in_steps(plan, given, before, variance, out, constant=constant)
         ctx.added = [each is not None for each in before]
         ctx.plan, ctx.constant = plan, constant
         ctx.save_for_backward(weights, mean, scale, x, maps, *between, *parameters)
@@ -77,14 +77,14 @@ class PlanFunction(torch.autograd.Function):
         between, parameters = rest[:2], rest[2:]
         again = len(maps) < plan.maps
         pooled = x.new_empty(plan.maps - plan.kept, *maps.shape[1:]) if again else maps[plan.kept :]
-        given = (x, weights, parameters, maps, pooled, mean, between, scale, upstream)
+        given = StatePass(x, weights, parameters, maps, pooled, mean, between, scale)
         wanted = any(ctx.needs_input_grad[3 + len(plan.edges) :])
         how = {"constant": ctx.constant, "pools_again": again, "wanted": wanted}
         kernel = plan.kernel(x, parameters)
         if kernel is not None:
-            gradient, weights_gradient, gradients = kernel.backward(*given, **how)
+            gradient, weights_gradient, gradients = kernel.backward(given, upstream, **how)
         else:
-            gradient, weights_gradient, gradients = backward_in_steps(plan, *given, **how)
+            gradient, weights_gradient, gradients = backward_in_steps(plan, given, upstream, **how)
         added = [each if was else None for each, was in zip(upstream, ctx.added, strict=True)]
         return None, gradient, weights_gradient, *added, *gradients
 

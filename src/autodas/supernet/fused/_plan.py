@@ -16,8 +16,8 @@ from autodas.kernels import (
     StateKernel,
     Units,
     UnitShape,
-    compiled_library,
     has_one_call,
+    whole_library_for,
 )
 from autodas.operations import (
     DenseConv,
@@ -235,7 +235,7 @@ class Plan:
 
     def kernel(self, x: Tensor, parameters: Sequence[Tensor]) -> StateKernel | None:
         """Return the kernel that computes everything in one call; ``None`` if there is none."""
-        if x.device.type != "cpu" or x.dtype != torch.float32 or compiled_library() is None:
+        if whole_library_for(x) is None:
             return None
         if x.shape not in self._kernels:
             candidates = self._candidates()

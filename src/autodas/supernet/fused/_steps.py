@@ -17,6 +17,7 @@ from autodas.kernels import (
     Moments,
     Slope,
     Stack,
+    StatePass,
     combine,
     dense_backward,
     dense_forward,
@@ -39,15 +40,9 @@ from autodas.supernet.fused._plan import Plan, Span, Weights
 
 def forward_in_steps(
     plan: Plan,
-    x: Tensor,
-    mixing: Tensor,
-    parameters: Sequence[Tensor],
+    given: StatePass,
     before: Sequence[Tensor | None],
-    maps: Tensor,
-    pooled: Tensor,
-    all_moments: Moments,
-    between: Sequence[Tensor],
-    scale: Tensor,
+    variance: Tensor,
     out: Stack,
     *,
     constant: bool,
@@ -56,30 +51,25 @@ def forward_in_steps(
 
     The running moments of the layers follow those of the batch.
     """
-    _write_maps(plan, plan.weights(parameters), x, maps, pooled, all_moments, between, constant)
+    _write_maps(plan, given, variance, constant)
     if not constant:
-        follow(plan.norms, all_moments, plan.norm_rows, maps.shape[1:-1].numel())
+        pixels = given.maps.shape[1:-1].numel()
+        follow(plan.norms, (given.mean, variance), plan.norm_rows, pixels)
     mix_forward(
-        _flat(out) if isinstance(out, Tensor) else [term.view(-1, x.shape[-1]) for term in out],
-        scale,
+        _flat(out) if isinstance(out, Tensor) else [term.view(-1, term.shape[-1]) for term in out],
+        given.scale,
         plan.layout(constant),
-        _terms(plan, maps, pooled, x),
-        *all_moments,
-        mixing,
+        _terms(plan, given),
+        given.mean,
+        variance,
+        given.mixing,
         before,
     )
 
 
 def backward_in_steps(
     plan: Plan,
-    x: Tensor,
-    mixing: Tensor,
-    parameters: Sequence[Tensor],
-    maps: Tensor,
-    pooled: Tensor,
-    mean: Tensor,
-    between: Sequence[Tensor],
-    scale: Tensor,
+    given: StatePass,
     upstream: Sequence[Tensor],
     *,
     constant: bool,
@@ -88,20 +78,19 @@ def backward_in_steps(
 ) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
     """Return the gradients as :meth:`autodas.kernels.StateKernel.backward`, whose arguments these are."""
     if pools_again:
-        pools_forward(x, plan.pools, plan.stride, pooled)
-    arrived, slopes = _arrived(upstream), mean.new_empty(3, plan.slots, x.shape[-1])
+        pools_forward(given.x, plan.pools, plan.stride, given.pooled)
+    arrived, slopes = _arrived(upstream), given.mean.new_empty(3, plan.slots, given.x.shape[-1])
     mixing_gradient = mix_backward(
         slopes,
         plan.layout(constant),
-        _terms(plan, maps, pooled, x),
+        _terms(plan, given),
         arrived,
-        mean,
-        scale,
-        mixing,
+        given.mean,
+        given.scale,
+        given.mixing,
         running=constant,
     )
-    own = plan.weights(parameters)
-    through = _Backward(plan, x, maps, pooled, own, arrived, slopes, mean, scale, between)
+    through = _Backward(plan, given, plan.weights(given.parameters), arrived, slopes)
     of_units, gradients = through.units(wanted, constant)
     gradient, others = through.convolutions(of_units, wanted)
     through.pools(gradient)
@@ -109,47 +98,40 @@ def backward_in_steps(
     return gradient, mixing_gradient, gradients + others
 
 
-def _write_maps(
-    plan: Plan,
-    weights: Weights,
-    x: Tensor,
-    maps: Tensor,
-    pooled: Tensor,
-    all_moments: Moments,
-    between: Sequence[Tensor],
-    constant: bool,
-) -> None:
+def _write_maps(plan: Plan, given: StatePass, variance: Tensor, constant: bool) -> None:
     """Write all maps, the normalisation between units, and the moments of the batch unless they are given."""
+    x, maps, weights = given.x, given.maps, plan.weights(given.parameters)
+    all_moments = given.mean, variance
 
     def of(span: Span) -> Moments | None:
-        return None if constant else (all_moments[0][span.maps], all_moments[1][span.maps])
+        return None if constant else (given.mean[span.maps], variance[span.maps])
 
     if weights.first.shapes:
-        given = Given(x, plan.stride)
-        units_forward(given, weights.first, maps[plan.of_first.maps], of(plan.of_first))
+        read = Given(x, plan.stride)
+        units_forward(read, weights.first, maps[plan.of_first.maps], of(plan.of_first))
     if plan.inner:
-        normalisation(*(row[: plan.inner] for row in all_moments), *between)
-        again = Given(maps[: plan.inner], plan.ones, *between)
+        normalisation(*(row[: plan.inner] for row in all_moments), *given.between)
+        again = Given(maps[: plan.inner], plan.ones, *given.between)
         units_forward(again, weights.second, maps[plan.of_second.maps], of(plan.of_second))
     if plan.reductions:
-        reduced, own_moments = maps[plan.of_reduced.maps], of(plan.of_reduced)
+        reduced, own = maps[plan.of_reduced.maps], of(plan.of_reduced)
         pointwise_forward(x, weights.reduced, plan.stride, reduced)
-        if own_moments is not None:
-            moments(reduced, *own_moments)
+        if own is not None:
+            moments(reduced, *own)
     for span, convolutions in zip(plan.of_dense, weights.dense, strict=True):
         dense_forward(x, convolutions, maps[span.maps], of(span))
     if plan.pools:
-        pools_forward(x, plan.pools, plan.stride, pooled)
+        pools_forward(x, plan.pools, plan.stride, given.pooled)
         if plan.pools_normalised and not constant:
-            moments(pooled, *(row[plan.kept :] for row in all_moments))
+            moments(given.pooled, *(row[plan.kept :] for row in all_moments))
 
 
-def _terms(plan: Plan, maps: Tensor, pooled: Tensor, x: Tensor) -> Maps:
+def _terms(plan: Plan, given: StatePass) -> Maps:
     """Return the map of each term, among all maps and the state."""
-    one: Stack = _flat(maps)
-    if len(maps) < plan.maps:
-        one = [*one, *_flat(pooled)]
-    return Maps(plan.index, one, _flat(x[None]))
+    one: Stack = _flat(given.maps)
+    if len(given.maps) < plan.maps:
+        one = [*one, *_flat(given.pooled)]
+    return Maps(plan.index, one, _flat(given.x[None]))
 
 
 def _flat(maps: Tensor) -> Tensor:
@@ -168,15 +150,10 @@ class _Backward(NamedTuple):
     """Backward pass of a plan, from the slopes of all terms."""
 
     plan: Plan
-    x: Tensor
-    maps: Tensor
-    pooled: Tensor
+    given: StatePass
     weights: Weights
     arrived: Stack
     slopes: Tensor
-    mean: Tensor
-    scale: Tensor
-    between: Sequence[Tensor]
 
     def slope(self, span: Span, before: Stack = ()) -> Slope:
         """Return the slope of the maps of a span; ``before`` arrives at those that are not terms."""
@@ -185,61 +162,57 @@ class _Backward(NamedTuple):
 
     def units(self, wanted: bool, constant: bool) -> tuple[Tensor | None, list[Tensor | None]]:
         """Return the gradient of the state through units, if any, and those of their weights, in order."""
-        plan = self.plan
+        plan, own = self.plan, self.given
         arrived: Stack = ()
         second: list[Tensor | None] = []
         if plan.inner:
-            again = Given(self.maps[: plan.inner], plan.ones, *self.between)
-            out = self.maps[plan.of_second.maps]
+            again = Given(own.maps[: plan.inner], plan.ones, *own.between)
+            out = own.maps[plan.of_second.maps]
             into = self.slope(plan.of_second)
             gradient, second = units_backward(again, self.weights.second, out, into, weights=wanted)
             arrived, layout = _flat(gradient), plan.layout_inner
-            read = Maps(layout.row, _flat(self.maps))
-            mix_backward(self.slopes, layout, read, arrived, self.mean, self.scale, running=constant)
+            read = Maps(layout.row, _flat(own.maps))
+            mix_backward(self.slopes, layout, read, arrived, own.mean, own.scale, running=constant)
         if not self.weights.first.shapes:
             return None, []
-        into, out = self.slope(plan.of_first, arrived), self.maps[plan.of_first.maps]
-        given = Given(self.x, plan.stride)
-        gradient, first = units_backward(given, self.weights.first, out, into, weights=wanted)
+        into, out = self.slope(plan.of_first, arrived), own.maps[plan.of_first.maps]
+        read_together = Given(own.x, plan.stride)
+        gradient, first = units_backward(read_together, self.weights.first, out, into, weights=wanted)
         return gradient, first + second
 
     def convolutions(self, gradient: Tensor | None, wanted: bool) -> tuple[Tensor, list[Tensor | None]]:
         """Add the gradient through other convolutions; return it, and those of their weights, in order."""
-        plan = self.plan
+        plan, x, maps = self.plan, self.given.x, self.given.maps
         gradients: list[Tensor | None] = []
         if plan.reductions:
-            into, out, add = (
-                self.slope(plan.of_reduced),
-                self.maps[plan.of_reduced.maps],
-                gradient is not None,
-            )
-            gradient = torch.empty_like(self.x) if gradient is None else gradient
-            given = (self.x, self.weights.reduced, plan.stride, out, into, gradient)
+            into, out, add = self.slope(plan.of_reduced), maps[plan.of_reduced.maps], gradient is not None
+            gradient = torch.empty_like(x) if gradient is None else gradient
+            given = (x, self.weights.reduced, plan.stride, out, into, gradient)
             parts = pointwise_backward(*given, weights=wanted, add=add)
             gradients += [weight for of_parts in parts for weight in of_parts]
         for span, convolutions in zip(plan.of_dense, self.weights.dense, strict=True):
-            into, out, add = self.slope(span), self.maps[span.maps], gradient is not None
-            gradient = torch.empty_like(self.x) if gradient is None else gradient
+            into, out, add = self.slope(span), maps[span.maps], gradient is not None
+            gradient = torch.empty_like(x) if gradient is None else gradient
             gradients += dense_backward(
-                self.x, convolutions, out, into, gradient, weight_gradients=wanted, add=add
+                x, convolutions, out, into, gradient, weight_gradients=wanted, add=add
             )
-        return torch.zeros_like(self.x) if gradient is None else gradient, gradients
+        return torch.zeros_like(x) if gradient is None else gradient, gradients
 
     def pools(self, gradient: Tensor) -> None:
         """Add the gradient through pools; those of all edges are summed before passing through a pool."""
-        plan = self.plan
+        plan, pooled = self.plan, self.given.pooled
         if not plan.pools:
             return
-        total = torch.empty_like(self.pooled)
+        total = torch.empty_like(pooled)
         for number, span in enumerate(plan.of_pools):
             index, (_, scale, b, d) = span.places, self.slope(span)
             shift = None
             if plan.pools_normalised:
                 index, scale = (*index, ~number), torch.cat([scale, b.sum(0, keepdim=True)])
                 shift = d.sum(0, keepdim=True)
-            terms = Maps(index, self.arrived, _flat(self.pooled))
+            terms = Maps(index, self.arrived, _flat(pooled))
             combine(_flat(total[number : number + 1]), [len(index)], terms, scale, shift)
-        pools_backward(self.x, plan.pools, plan.stride, total, gradient)
+        pools_backward(self.given.x, plan.pools, plan.stride, total, gradient)
 
     def identities(self, gradient: Tensor) -> None:
         """Add the gradient through identities."""
