@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from datetime import timedelta
 
@@ -93,4 +94,11 @@ def start_group(device: torch.device) -> Group:
                 f"the {process_count()} processes of this run cannot connect at {place} ({cause}): a port in "
                 "use? Choose another one with the option master-port of torchrun"
             ) from error
+        # A process that ends with its connections open is aborted now and then.
+        atexit.register(_leave)
     return Several()
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
