@@ -254,14 +254,13 @@ class StateKernel:
 
         Args:
             given: as the forward pass left it.
-            upstream: the gradient of each contribution.
+            upstream: the gradient of each contribution, contiguous.
             constant: as in the forward pass.
             pools_again: whether ``given.pooled`` is only memory, and has to be computed again.
             wanted: whether to compute the gradients of the parameters; otherwise they are ``None``.
         """
         x, mixing, parameters, maps, *_ = given
         weights, alive = self._weights(parameters)
-        arrived = [each.contiguous() for each in upstream]
         slopes = given.mean.new_empty(3, self._state.slots, x.shape[-1])
         inner = maps.new_empty(self._state.second.count, *maps.shape[1:])
         arriving = maps.new_empty(self._state.pools, *maps.shape[1:])
@@ -278,7 +277,7 @@ class StateKernel:
             *map(address, (maps, given.pooled)),
             int(pools_again),
             *map(address, (given.mean, *given.between, given.scale)),
-            addresses(arrived),
+            addresses(upstream),
             *map(address, (slopes, inner, arriving, gradient, mixing_gradient, whole)),
         )
         del alive

@@ -52,6 +52,13 @@
 /* Pixels ahead that are fetched from memory where several maps are read at once: processors do so within a page. */
 #define AHEAD 24
 
+/* Maps that are read next, or null. */
+typedef struct {
+    const float *one, *other;
+} Ahead;
+
+#define NOTHING_AHEAD (Ahead){NULL, NULL}
+
 /* Tiles of 4x4 pixels of maps (winograd.h): rows and columns of a map, tiles across it, and in each of them. */
 typedef struct {
     long rows, columns, across, each;
@@ -187,6 +194,12 @@ static long origin(const Shape *s, int kernel, int dilation)
     return border * s->row + border * s->channels;
 }
 
+/* Whether maps of so many numbers are not in the cache any more when they are read: then fetching ahead pays. */
+static int leave_the_cache(long floats)
+{
+    return floats > 1 << 19;
+}
+
 /* (channels, taps) to (taps, channels) for every group; mirrored for the gradient of the input. */
 static void turn(const float *const *weight, const int *taps, int groups, long channels, int mirrored, float *turned)
 {
@@ -300,6 +313,7 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
     long channels = s.channels, square = channels * channels, pitch = groups * channels;
     long line = s.out_columns * channels, row = stride * s.columns * channels, pixel = stride * channels;
     long out_frames = (frames + step - 1) / step, images = clips * out_frames;
+    int fetched = leave_the_cache(groups * images * s.out_map);
     long own_size = whole(s.padded) + whole(s.strip * line); /* of one thread */
     long of_taps = whole(s.taps * channels), of_times = whole(sum_of(reach, groups) * channels);
     long of_mixers = whole(groups * square), of_moments = whole(2 * images * pitch);
@@ -323,6 +337,7 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
                 const float *s_own = scale ? scale + own * channels : NULL, *t_own = scale ? shift + own * channels : NULL;
                 const float *clip = x + (own * clips + image / out_frames) * frames * s.map;
                 float *u = out + ((long)g * images + image) * s.out_map;
+                Ahead ahead = {fetched && !shared && g + 1 < groups ? clip + (clips * frames + frame) * s.map : NULL, NULL};
                 if (!shared || g == 0)
                     pad_input(&s, clip + frame * s.map, s_own, t_own, padded);
                 const float *in = padded + origin(&s, kernel[g], dilation[g]);
@@ -336,7 +351,7 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
                                            s_own ? s_own + c : NULL, t_own ? t_own + c : NULL,
                                            time + t * channels + c, features + c, channels, count, s.out_columns)
                     FOR_CHANNEL_PAIRS(product, features, count * s.out_columns, channels, mixers + g * square + c,
-                                      channels, u + y * line + c, channels)
+                                      channels, u + y * line + c, channels, ahead, y * line + c)
                 }
                 if (mean)
                     FOR_CHANNEL_BLOCKS(moments, u + c, s.out_pixels, channels, means + place + c,
@@ -373,7 +388,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
     long row = stride * s.columns * channels, pixel = stride * channels, out_frames = (frames + step - 1) / step;
     long size_taps = s.taps * channels, size_times = sum_of(reach, groups) * channels;
     long weights = size_taps + size_times + groups * square;
-    int wanted = weight_gradient != NULL;
+    int wanted = weight_gradient != NULL, fetched = leave_the_cache(groups * clips * out_frames * s.out_map);
     long of_taps = whole(size_taps), of_times = whole(size_times);
     long of_padded = whole(s.padded), of_strip = whole(s.strip * line);
     long own_size = 2 * of_padded + 2 * of_strip + (wanted ? whole(weights) : 0); /* of one thread */
@@ -414,9 +429,14 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
                         long count = s.out_rows - y < s.strip ? s.out_rows - y : s.strip, begin = y * line;
                         FOR_CHANNEL_BLOCKS(affine, up + begin + c, u + begin + c, count * s.out_columns, channels,
                                            a + of_group + c, b + of_group + c, d + of_group + c, gradient + c, channels)
+                        Ahead ahead = NOTHING_AHEAD;
+                        if (fetched && y + count < s.out_rows)
+                            ahead = (Ahead){up + begin + count * line, u + begin + count * line};
+                        else if (fetched && g + 1 < groups)
+                            ahead = (Ahead){upstream[g + 1] + image * s.out_map, u + clips * out_frames * s.out_map};
                         for (long i = 0; i < count; i++)
                             FOR_CHANNEL_PAIRS(product, gradient + i * line, s.out_columns, channels, mixer + c,
-                                              channels, inside + (y + i) * up_row + c, up_pixel)
+                                              channels, inside + (y + i) * up_row + c, up_pixel, ahead, i * line + c)
                         if (!wanted)
                             continue;
                         FOR_CHANNEL_BLOCKS(correlate_any, kernel[g], dilation[g], stride, 1,
@@ -532,7 +552,7 @@ int autodas_pointwise_forward(const float *x, int images, int rows, int columns,
                     pick(x + (long)image * rows * columns * inputs, rows, columns, inputs, stride, offset[g], out_rows,
                          out_columns, features);
                 FOR_CHANNEL_PAIRS(product, features, out_rows * out_columns, inputs, turned + g * size + c, channels,
-                                  out[g] + image * out_rows * out_columns * pitch + c, pitch)
+                                  out[g] + image * out_rows * out_columns * pitch + c, pitch, NOTHING_AHEAD, 0)
             }
     }
     free(turned);
@@ -581,7 +601,8 @@ int autodas_pointwise_backward(const float *x, int images, int rows, int columns
                                       mine + g * size + c)
                 }
                 long channels = inputs;
-                FOR_CHANNEL_PAIRS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels)
+                FOR_CHANNEL_PAIRS(product, gradient, pixels, width, weight[g] + c, channels, back + c, channels,
+                                  NOTHING_AHEAD, 0)
                 put_back(features, back, rows, columns, inputs, stride, offset[g], out_columns, target);
             }
         }

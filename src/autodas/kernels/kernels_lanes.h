@@ -367,18 +367,28 @@ static inline __attribute__((always_inline)) void NAME(rows_product)(
     }
 }
 
-/* out[r] = sum over k of a[r][k] * b[k], for V vectors of the columns of b and out. */
+/*
+ * out[r] = sum over k of a[r][k] * b[k], for V vectors of the columns of b and out. Meanwhile the caches fetch as much of
+ * the maps ahead, from place on; each of their pixels has as many numbers as columns.
+ */
 static inline __attribute__((always_inline)) void NAME(product_any)(
-    const int V, const float *a, long rows, long inner, const float *b, long columns, float *out, long out_pitch)
+    const int V, const float *a, long rows, long inner, const float *b, long columns, float *out, long out_pitch,
+    Ahead ahead, long place)
 {
     const int P = V == 2 && WIDEST < 16 ? 4 : 8;
     long r = 0;
+#define FETCH(map)                                                                                  \
+    if (map)                                                                                        \
+        UNROLL for (int i = 0; i < P * V; i++)                                                      \
+            __builtin_prefetch(map + place + (r + i / V) * columns + i % V * LANES, 0, 2);
     /* A square b of one vector a row stays in the registers. */
     if (STRIP == 16 && V == 1 && inner == LANES) {
         VEC whole[LANES];
         UNROLL for (int k = 0; k < LANES; k++)
             whole[k] = AT(b + k * columns);
         for (; r + P <= rows; r += P) {
+            FETCH(ahead.one)
+            FETCH(ahead.other)
             VEC sum[8] = {{0}};
             UNROLL for (int k = 0; k < LANES; k++)
                 UNROLL for (int i = 0; i < P; i++)
@@ -387,8 +397,12 @@ static inline __attribute__((always_inline)) void NAME(product_any)(
                 *(VEC *)(out + (r + i) * out_pitch) = sum[i];
         }
     }
-    for (; r + P <= rows; r += P)
+    for (; r + P <= rows; r += P) {
+        FETCH(ahead.one)
+        FETCH(ahead.other)
         NAME(rows_product)(P, V, 0, a + r * inner, inner, 1, inner, b, columns, out + r * out_pitch, out_pitch);
+    }
+#undef FETCH
     for (; r < rows; r++)
         NAME(rows_product)(1, V, 0, a + r * inner, inner, 1, inner, b, columns, out + r * out_pitch, out_pitch);
 }
@@ -408,9 +422,9 @@ static inline __attribute__((always_inline)) void NAME(outer_product_any)(
 }
 
 static void NAME(product)(const float *a, long rows, long inner, const float *b, long columns, float *out,
-                          long out_pitch)
+                          long out_pitch, Ahead ahead, long place)
 {
-    NAME(product_any)(1, a, rows, inner, b, columns, out, out_pitch);
+    NAME(product_any)(1, a, rows, inner, b, columns, out, out_pitch, ahead, place);
 }
 
 static void NAME(outer_product)(const float *a, long rows, long inner, const float *b, long columns, float *out)
@@ -420,9 +434,9 @@ static void NAME(outer_product)(const float *a, long rows, long inner, const flo
 
 #if LANES == WIDEST
 static void NAME(product_pair)(const float *a, long rows, long inner, const float *b, long columns, float *out,
-                               long out_pitch)
+                               long out_pitch, Ahead ahead, long place)
 {
-    NAME(product_any)(2, a, rows, inner, b, columns, out, out_pitch);
+    NAME(product_any)(2, a, rows, inner, b, columns, out, out_pitch, ahead, place);
 }
 
 static void NAME(outer_product_pair)(const float *a, long rows, long inner, const float *b, long columns, float *out)

@@ -75,6 +75,8 @@ class PlanFunction(torch.autograd.Function):
         plan: Plan = ctx.plan
         weights, mean, scale, x, maps, *rest = ctx.saved_tensors
         between, parameters = rest[:2], rest[2:]
+        # What is added passes its gradient on to other states: it is copied once for all of them.
+        arrived = [each.contiguous() for each in upstream]
         again = len(maps) < plan.maps
         pooled = x.new_empty(plan.maps - plan.kept, *maps.shape[1:]) if again else maps[plan.kept :]
         given = StatePass(x, weights, parameters, maps, pooled, mean, between, scale)
@@ -82,10 +84,10 @@ class PlanFunction(torch.autograd.Function):
         how = {"constant": ctx.constant, "pools_again": again, "wanted": wanted}
         kernel = plan.kernel(x, parameters)
         if kernel is not None:
-            gradient, weights_gradient, gradients = kernel.backward(given, upstream, **how)
+            gradient, weights_gradient, gradients = kernel.backward(given, arrived, **how)
         else:
-            gradient, weights_gradient, gradients = backward_in_steps(plan, given, upstream, **how)
-        added = [each if was else None for each, was in zip(upstream, ctx.added, strict=True)]
+            gradient, weights_gradient, gradients = backward_in_steps(plan, given, arrived, **how)
+        added = [each if was else None for each, was in zip(arrived, ctx.added, strict=True)]
         return None, gradient, weights_gradient, *added, *gradients
 
 

@@ -143,7 +143,7 @@ def _arrived(upstream: Sequence[Tensor]) -> Stack:
     """Return the incoming gradients as (pixels, channels): on GPUs, whose kernels need it, as one tensor."""
     if gpu_form(upstream[0]) is not None:
         return _flat(joined(upstream))
-    return [u.contiguous().view(-1, u.shape[-1]) for u in upstream]
+    return [u.view(-1, u.shape[-1]) for u in upstream]
 
 
 class _Backward(NamedTuple):
