@@ -71,5 +71,5 @@ def test_nothing_to_differentiate_is_no_error() -> None:
 def test_the_step_is_clipped(clip: float, moved: float) -> None:
     weight = nn.Parameter(torch.zeros(2))
     weight.grad = torch.tensor([3.0, 4.0])
-    clipped_step(torch.optim.SGD([weight], lr=1.0), [weight], clip)
+    clipped_step(torch.optim.SGD([weight], lr=1.0), clip)
     assert float(weight.detach().norm()) == pytest.approx(moved, rel=1e-5)

@@ -13,7 +13,7 @@ import autodas
 from autodas.cli.main import main
 from autodas.data import Batch
 from autodas.errors import AutodasError
-from autodas.loop import Compute, finished, micro_batches
+from autodas.loop import Compute, clipped_step, finished, micro_batches
 from autodas.loop.tasks import Classification
 from autodas.search._phase import PhaseRun, Samples
 from autodas.settings import OptimSettings
@@ -122,8 +122,7 @@ def test_one_part_is_the_usual_step_to_the_bit(name: str) -> None:
         sgd.zero_grad()
         mixture = {kind: cell.detach() for kind, cell in twin.strategy.mixture().items()}
         F.cross_entropy(twin.supernet(data.images, mixture), data.labels, label_smoothing=0.1).backward()
-        torch.nn.utils.clip_grad_norm_(twin.supernet.parameters(), OPTIM.clip)
-        sgd.step()
+        clipped_step(sgd, OPTIM.clip)
 
     def architecture_step(data: Batch) -> None:
         statistics = {n: b.clone() for n, b in twin.supernet.named_buffers()}

@@ -5,6 +5,7 @@ from autodas.kernels._calls import whole_library_for
 from autodas.kernels._clips import on_gpu, over_time, stencils_backward, stencils_forward
 from autodas.kernels._constants import constant, held, holding, sent
 from autodas.kernels._dense import dense_backward, dense_forward
+from autodas.kernels._descent import can_descend, descend
 from autodas.kernels._gpu import GpuKernels, expected_gpu_kernels, gpu_form, gpu_kernels
 from autodas.kernels._layout import EPSILON, Layout
 from autodas.kernels._maps import Maps, Moments, Stack, joined
@@ -41,11 +42,13 @@ __all__ = [
     "UnitShape",
     "Units",
     "built_kernels",
+    "can_descend",
     "combine",
     "compiled_library",
     "constant",
     "dense_backward",
     "dense_forward",
+    "descend",
     "expected_gpu_kernels",
     "follow_moments",
     "gpu_form",

@@ -25,6 +25,7 @@ _BUILDING = "building-"
 
 SOURCES = (
     "kernels.c",
+    "descent.h",
     "kernels_lanes.h",
     "pools_lanes.h",
     "projection.h",

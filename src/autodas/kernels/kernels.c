@@ -1016,3 +1016,4 @@ int autodas_pools_backward(const float *x, int clips, int frames, int rows, int 
 
 #include "state.h"
 #include "projection.h"
+#include "descent.h"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from autodas.loop._descent import descended
 from autodas.loop._micro_batches import micro_batches
 from autodas.loop.tasks import Meter
 from autodas.settings import Precision
@@ -76,8 +77,13 @@ def add_gradient(
     return total
 
 
-def clipped_step(optimiser: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], clip: float) -> None:
-    """Step by the current gradients, clipped to a maximum norm; 0 for no limit."""
+def clipped_step(optimiser: torch.optim.Optimizer, clip: float) -> None:
+    """Step by the current gradients, clipped to a maximum norm of all together; 0 for no limit.
+
+    Clipping may leave the gradients themselves as they are.
+    """
+    if descended(optimiser, clip):
+        return
     if clip > 0:
-        nn.utils.clip_grad_norm_(parameters, clip)
+        nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip)
     optimiser.step()

@@ -199,7 +199,7 @@ class PhaseRun:
         self.weight_optimiser.zero_grad(set_to_none=True)
         loss = self._training_gradient(train, self.strategy.weight_mixture())
         total = yield from self.group.sum_gradients(self.weights, loss, train.share)
-        clipped_step(self.weight_optimiser, self.weights, self.optim.clip)
+        clipped_step(self.weight_optimiser, self.optim.clip)
         return total
 
     def _joint_step(self, train: Samples) -> Pieces[Tensor]:
@@ -210,7 +210,7 @@ class PhaseRun:
         loss = self._training_gradient(train, self.strategy.mixture())
         both = [*self.weights, *self.strategy.parameters().values()]
         total = yield from self.group.sum_gradients(both, loss, train.share)
-        clipped_step(self.weight_optimiser, self.weights, self.optim.clip)
+        clipped_step(self.weight_optimiser, self.optim.clip)
         self._step_architecture()
         return total
 
@@ -238,7 +238,7 @@ class PhaseRun:
         parameters = list(self.strategy.parameters().values())
         if not self.strategy.separate_penalty:
             self._add_penalty(parameters)
-        clipped_step(self.architecture_optimiser, parameters, self.strategy.architecture_clip)
+        clipped_step(self.architecture_optimiser, self.strategy.architecture_clip)
         if self.strategy.separate_penalty:
             self.architecture_optimiser.zero_grad(set_to_none=True)
             if self._add_penalty(parameters):

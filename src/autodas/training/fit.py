@@ -285,7 +285,7 @@ class EpochLoop(ABC):
         meter = self.meter if share > 0 else None
         loss = add_gradient(self._losses, images, labels, self.compute.micro_batches, meter=meter)
         total = yield from self.group.sum_gradients(self.weights, loss, share)
-        clipped_step(self.optimiser, self.weights, self.optim.clip)
+        clipped_step(self.optimiser, self.optim.clip)
         return (total,)
 
     def _end_epoch(self) -> None:
