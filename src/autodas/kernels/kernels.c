@@ -313,7 +313,7 @@ int autodas_units_forward(const float *x, int clips, int frames, int rows, int c
     long channels = s.channels, square = channels * channels, pitch = groups * channels;
     long line = s.out_columns * channels, row = stride * s.columns * channels, pixel = stride * channels;
     long out_frames = (frames + step - 1) / step, images = clips * out_frames;
-    int fetched = leave_the_cache(groups * images * s.out_map);
+    int fetched = leave_the_cache(s.out_map * groups * images);
     long own_size = whole(s.padded) + whole(s.strip * line); /* of one thread */
     long of_taps = whole(s.taps * channels), of_times = whole(sum_of(reach, groups) * channels);
     long of_mixers = whole(groups * square), of_moments = whole(2 * images * pitch);
@@ -388,7 +388,7 @@ int autodas_units_backward(const float *x, int clips, int frames, int rows, int 
     long row = stride * s.columns * channels, pixel = stride * channels, out_frames = (frames + step - 1) / step;
     long size_taps = s.taps * channels, size_times = sum_of(reach, groups) * channels;
     long weights = size_taps + size_times + groups * square;
-    int wanted = weight_gradient != NULL, fetched = leave_the_cache(groups * clips * out_frames * s.out_map);
+    int wanted = weight_gradient != NULL, fetched = leave_the_cache(s.out_map * groups * clips * out_frames);
     long of_taps = whole(size_taps), of_times = whole(size_times);
     long of_padded = whole(s.padded), of_strip = whole(s.strip * line);
     long own_size = 2 * of_padded + 2 * of_strip + (wanted ? whole(weights) : 0); /* of one thread */
