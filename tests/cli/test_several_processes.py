@@ -113,6 +113,8 @@ atexit.register(lambda: print("open" if torch.distributed.is_initialized() else 
 from autodas.loop import start_group
 start_group(torch.device("cpu"))
 assert torch.distributed.is_initialized()
+# Neither leaves while the other is still connecting.
+torch.distributed.barrier()
 """
     place = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     started = [

@@ -49,8 +49,7 @@ def test_the_same_as_torch(clip: float, decay: float) -> None:
             nn.utils.clip_grad_norm_(theirs, clip)
         expected.step()
         if step == 0:
-            # torch starts the momentum of a weight at its first gradient, as if it had been 0 before.
-            assert torch.equal(ours[0], weights()[0])
+            assert torch.equal(ours[0], weights()[0]), "without a gradient, and without a momentum yet"
     for own, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(own.double(), other, rtol=2e-6, atol=2e-6)
         mine = optimiser.state[own]["momentum_buffer"].double()
@@ -107,6 +106,7 @@ def _strided() -> Tensor:
     [
         (torch.randn(3), torch.randn(3), {"momentum": 0.0}),
         (torch.randn(3), torch.randn(3), {"nesterov": True}),
+        (torch.randn(3), torch.randn(3), {"lr": torch.tensor(0.2)}),
         (torch.randn(3).double(), torch.randn(3).double(), {}),
         (torch.randn(4, 6), _strided(), {}),
         (torch.randn(8, 6)[:, ::2], torch.randn(8, 6)[:, ::2], {}),

@@ -24,7 +24,8 @@ def descended(optimiser: torch.optim.Optimizer, clip: float) -> bool:
     if type(optimiser) is not torch.optim.SGD or len(optimiser.param_groups) != 1:
         return False
     (group,) = optimiser.param_groups
-    if any(group[name] != value for name, value in _KNOWN.items()):
+    # A learning rate on the device is that of iterations that are recorded, operation by operation.
+    if isinstance(group["lr"], Tensor) or any(group[name] != value for name, value in _KNOWN.items()):
         return False
     trained: list[Tensor] = [weight for weight in group["params"] if weight.grad is not None]
     velocities = [optimiser.state.get(weight, {}).get("momentum_buffer") for weight in trained]
