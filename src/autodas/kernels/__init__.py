@@ -8,7 +8,7 @@ from autodas.kernels._dense import dense_backward, dense_forward
 from autodas.kernels._descent import can_descend, descend
 from autodas.kernels._gpu import GpuKernels, expected_gpu_kernels, gpu_form, gpu_kernels
 from autodas.kernels._layout import EPSILON, Layout
-from autodas.kernels._maps import Maps, Moments, Stack, joined
+from autodas.kernels._maps import CHANNELS_LAST, Maps, Moments, Stack, joined
 from autodas.kernels._mixing import inverse_deviation, mix_backward, mix_forward, normalisation
 from autodas.kernels._ordered_pools import needs_order, ordered_pool
 from autodas.kernels._pointwise import Pointwise, pointwise_backward, pointwise_forward
@@ -24,6 +24,7 @@ from autodas.kernels._unit import Given, Slope, Units, UnitShape
 from autodas.kernels._units import units_backward, units_forward
 
 __all__ = [
+    "CHANNELS_LAST",
     "EPSILON",
     "Candidates",
     "Given",

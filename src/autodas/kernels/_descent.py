@@ -11,6 +11,7 @@ from torch.autograd.graph import increment_version
 
 from autodas.kernels._build import compiled_library
 from autodas.kernels._calls import addresses
+from autodas.kernels._maps import CHANNELS_LAST
 
 
 def can_descend(weights: Sequence[Tensor], gradients: Sequence[Tensor], velocities: Sequence[Tensor]) -> bool:
@@ -28,7 +29,7 @@ def _have_one_layout(*tensors: Tensor) -> bool:
     # Not by strides: those of dimensions of one entry are arbitrary.
     if all(tensor.is_contiguous() for tensor in tensors):
         return True
-    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensors[0].dim())
+    last = CHANNELS_LAST.get(tensors[0].dim())
     return last is not None and all(tensor.is_contiguous(memory_format=last) for tensor in tensors)
 
 

@@ -21,6 +21,9 @@ def joined(stack: Stack) -> Tensor:
     return stack[0].contiguous()[None] if len(stack) == 1 else torch.stack(list(stack))
 
 
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Memory format with the channels last, by the number of dimensions of a tensor."""
+
 Moments = tuple[Tensor, Tensor]
 """Mean and biased variance of each channel, each of shape (maps, channels)."""
 

@@ -248,7 +248,7 @@ class StateKernel:
         del alive
 
     def backward(
-        self, given: StatePass, upstream: Sequence[Tensor], *, constant: bool, pools_again: bool, wanted: bool
+        self, given: StatePass, upstream: Stack, *, constant: bool, pools_again: bool, wanted: bool
     ) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
         """Return the gradients of the state, of the mixing weights, and of the parameters, in order.
 

@@ -50,7 +50,7 @@
 #define STEP(pointer, distance) ({ pointer += (distance); __asm__("" : "+r"(pointer)); })
 
 /* Pixels ahead that are fetched from memory where several maps are read at once: processors do so within a page. */
-#define AHEAD 24
+#define PIXELS_AHEAD 24
 
 /* Maps that are read next, or null. */
 typedef struct {

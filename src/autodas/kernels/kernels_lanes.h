@@ -367,6 +367,16 @@ static inline __attribute__((always_inline)) void NAME(rows_product)(
     }
 }
 
+/* Let the caches fetch V vectors of P adjacent pixels, from place on, of maps that are read next. */
+static inline __attribute__((always_inline)) void NAME(fetch)(const int P, const int V, Ahead ahead, long place,
+                                                               long pixel)
+{
+    UNROLL for (int i = 0; ahead.one && i < P * V; i++)
+        __builtin_prefetch(ahead.one + place + i / V * pixel + i % V * LANES, 0, 2);
+    UNROLL for (int i = 0; ahead.other && i < P * V; i++)
+        __builtin_prefetch(ahead.other + place + i / V * pixel + i % V * LANES, 0, 2);
+}
+
 /*
  * out[r] = sum over k of a[r][k] * b[k], for V vectors of the columns of b and out. Meanwhile the caches fetch as much of
  * the maps ahead, from place on; each of their pixels has as many numbers as columns.
@@ -377,18 +387,13 @@ static inline __attribute__((always_inline)) void NAME(product_any)(
 {
     const int P = V == 2 && WIDEST < 16 ? 4 : 8;
     long r = 0;
-#define FETCH(map)                                                                                  \
-    if (map)                                                                                        \
-        UNROLL for (int i = 0; i < P * V; i++)                                                      \
-            __builtin_prefetch(map + place + (r + i / V) * columns + i % V * LANES, 0, 2);
     /* A square b of one vector a row stays in the registers. */
     if (STRIP == 16 && V == 1 && inner == LANES) {
         VEC whole[LANES];
         UNROLL for (int k = 0; k < LANES; k++)
             whole[k] = AT(b + k * columns);
         for (; r + P <= rows; r += P) {
-            FETCH(ahead.one)
-            FETCH(ahead.other)
+            NAME(fetch)(P, V, ahead, place + r * columns, columns);
             VEC sum[8] = {{0}};
             UNROLL for (int k = 0; k < LANES; k++)
                 UNROLL for (int i = 0; i < P; i++)
@@ -398,11 +403,9 @@ static inline __attribute__((always_inline)) void NAME(product_any)(
         }
     }
     for (; r + P <= rows; r += P) {
-        FETCH(ahead.one)
-        FETCH(ahead.other)
+        NAME(fetch)(P, V, ahead, place + r * columns, columns);
         NAME(rows_product)(P, V, 0, a + r * inner, inner, 1, inner, b, columns, out + r * out_pitch, out_pitch);
     }
-#undef FETCH
     for (; r < rows; r++)
         NAME(rows_product)(1, V, 0, a + r * inner, inner, 1, inner, b, columns, out + r * out_pitch, out_pitch);
 }
@@ -598,7 +601,7 @@ static void NAME(combine)(int terms, const float *const *map, long first, long p
             sum += AT(out + at);
         for (int t = 0; t < terms; t++) {
             sum += AT(scale + t * channels) * AT(map[t] + at);
-            __builtin_prefetch(map[t] + at + AHEAD * channels);
+            __builtin_prefetch(map[t] + at + PIXELS_AHEAD * channels);
         }
         if (before)
             sum += AT(before + at);

@@ -15,7 +15,7 @@ def descended(optimiser: torch.optim.Optimizer, clip: float) -> bool:
     """Step by the current gradients, clipped, if the compiled kernels can; return whether they did.
 
     A supernet has thousands of weights, most of them so small that torch needs longer for its lists than for
-    the arithmetic: an eighth of an iteration of a small search.
+    the arithmetic: a tenth of an iteration of a small search.
 
     Args:
         optimiser: an optimiser.

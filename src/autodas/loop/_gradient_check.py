@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodas.errors import AutodasError
+from autodas.kernels import CHANNELS_LAST
 
 TOLERANCE = 0.1
 """Relative error from which a gradient is taken to be wrong. Rounding to bf16 causes errors of 0.005."""
@@ -78,8 +79,7 @@ def _hooks(network: nn.Module, note: Callable[[str, _Convolution, Tensor], None]
 def _gradient_error(convolution: _Convolution, shape: tuple[int, ...], generator: torch.Generator) -> float:
     """Return the larger of the relative errors of the gradients of the weights and of the feature map."""
     x = torch.randn(shape, generator=generator)
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    x = x.to(memory_format=formats[x.dim()]).requires_grad_()
+    x = x.to(memory_format=CHANNELS_LAST[x.dim()]).requires_grad_()
     upstream: Tensor | None = None
     gradients = []
     for reduced in (False, True):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from autodas.kernels import CHANNELS_LAST
 from autodas.networks._blocks import BLOCKS
 from autodas.networks._cell import CellInputs
 from autodas.networks._stem import STEMS
@@ -88,8 +88,7 @@ class CellStack(nn.Module):
 
     def to_memory_format(self) -> CellStack:
         """Convert to the channels-last memory format, which is faster on CPU and GPU."""
-        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
         for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.dim() in formats:
-                tensor.data = tensor.data.to(memory_format=formats[tensor.dim()])
+            if tensor.dim() in CHANNELS_LAST:
+                tensor.data = tensor.data.to(memory_format=CHANNELS_LAST[tensor.dim()])
         return self

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodas.kernels import Given, Stack, StatePass, gpu_form, wide
+from autodas.kernels import Given, Stack, StatePass, gpu_form, joined, wide
 from autodas.supernet.fused._first_order import first_order
 from autodas.supernet.fused._normalisation import followed, running_moments
 from autodas.supernet.fused._plan import Plan
@@ -75,8 +75,7 @@ class PlanFunction(torch.autograd.Function):
         plan: Plan = ctx.plan
         weights, mean, scale, x, maps, *rest = ctx.saved_tensors
         between, parameters = rest[:2], rest[2:]
-        # What is added passes its gradient on to other states: it is copied once for all of them.
-        arrived = [each.contiguous() for each in upstream]
+        arrived = _arrived(upstream)
         again = len(maps) < plan.maps
         pooled = x.new_empty(plan.maps - plan.kept, *maps.shape[1:]) if again else maps[plan.kept :]
         given = StatePass(x, weights, parameters, maps, pooled, mean, between, scale)
@@ -87,6 +86,7 @@ class PlanFunction(torch.autograd.Function):
             gradient, weights_gradient, gradients = kernel.backward(given, arrived, **how)
         else:
             gradient, weights_gradient, gradients = backward_in_steps(plan, given, arrived, **how)
+        # What was added passes its gradient on to other states, which need not copy it again.
         added = [each if was else None for each, was in zip(arrived, ctx.added, strict=True)]
         return None, gradient, weights_gradient, *added, *gradients
 
@@ -113,3 +113,8 @@ def _outputs(x: Tensor, edges: int, shape: Sequence[int]) -> Stack:
     if gpu_form(x) is not None:
         return x.new_empty(edges, *shape)
     return [x.new_empty(shape) for _ in range(edges)]
+
+
+def _arrived(upstream: Sequence[Tensor]) -> Stack:
+    """Return the incoming gradients, contiguous: on GPUs, whose kernels need it, as one tensor."""
+    return joined(upstream) if gpu_form(upstream[0]) is not None else [each.contiguous() for each in upstream]

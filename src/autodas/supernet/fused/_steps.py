@@ -21,8 +21,6 @@ from autodas.kernels import (
     combine,
     dense_backward,
     dense_forward,
-    gpu_form,
-    joined,
     mix_backward,
     mix_forward,
     moments,
@@ -56,7 +54,7 @@ def forward_in_steps(
         pixels = given.maps.shape[1:-1].numel()
         follow(plan.norms, (given.mean, variance), plan.norm_rows, pixels)
     mix_forward(
-        _flat(out) if isinstance(out, Tensor) else [term.view(-1, term.shape[-1]) for term in out],
+        _rows(out),
         given.scale,
         plan.layout(constant),
         _terms(plan, given),
@@ -70,7 +68,7 @@ def forward_in_steps(
 def backward_in_steps(
     plan: Plan,
     given: StatePass,
-    upstream: Sequence[Tensor],
+    upstream: Stack,
     *,
     constant: bool,
     pools_again: bool,
@@ -79,7 +77,7 @@ def backward_in_steps(
     """Return the gradients as :meth:`autodas.kernels.StateKernel.backward`, whose arguments these are."""
     if pools_again:
         pools_forward(given.x, plan.pools, plan.stride, given.pooled)
-    arrived, slopes = _arrived(upstream), given.mean.new_empty(3, plan.slots, given.x.shape[-1])
+    arrived, slopes = _rows(upstream), given.mean.new_empty(3, plan.slots, given.x.shape[-1])
     mixing_gradient = mix_backward(
         slopes,
         plan.layout(constant),
@@ -139,11 +137,9 @@ def _flat(maps: Tensor) -> Tensor:
     return maps.flatten(1, -2)
 
 
-def _arrived(upstream: Sequence[Tensor]) -> Stack:
-    """Return the incoming gradients as (pixels, channels): on GPUs, whose kernels need it, as one tensor."""
-    if gpu_form(upstream[0]) is not None:
-        return _flat(joined(upstream))
-    return [u.view(-1, u.shape[-1]) for u in upstream]
+def _rows(stack: Stack) -> Stack:
+    """Return each map of a stack as (pixels, channels)."""
+    return _flat(stack) if isinstance(stack, Tensor) else [each.view(-1, each.shape[-1]) for each in stack]
 
 
 class _Backward(NamedTuple):
