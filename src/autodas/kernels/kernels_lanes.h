@@ -371,10 +371,12 @@ static inline __attribute__((always_inline)) void NAME(rows_product)(
 static inline __attribute__((always_inline)) void NAME(fetch)(const int P, const int V, Ahead ahead, long place,
                                                                long pixel)
 {
-    UNROLL for (int i = 0; ahead.one && i < P * V; i++)
-        __builtin_prefetch(ahead.one + place + i / V * pixel + i % V * LANES, 0, 2);
-    UNROLL for (int i = 0; ahead.other && i < P * V; i++)
-        __builtin_prefetch(ahead.other + place + i / V * pixel + i % V * LANES, 0, 2);
+    if (ahead.one)
+        UNROLL for (int i = 0; i < P * V; i++)
+            __builtin_prefetch(ahead.one + place + i / V * pixel + i % V * LANES, 0, 2);
+    if (ahead.other)
+        UNROLL for (int i = 0; i < P * V; i++)
+            __builtin_prefetch(ahead.other + place + i / V * pixel + i % V * LANES, 0, 2);
 }
 
 /*
